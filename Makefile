@@ -1,0 +1,34 @@
+EXTENSION = soft_delete
+MODULE_big = soft_delete
+OBJS = src/soft_delete.o src/tag.o src/filter.o src/write.o src/copy.o \
+	src/stamp.o src/version.o src/delete.o src/bin.o
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
+DATA_built = soft_delete--$(EXTVERSION).sql
+DOCS = README.md
+PGFILEDESC = "soft_delete - DELETE that an application cannot tell from the real one"
+PG_CPPFLAGS = -Isrc
+PG_CFLAGS = -std=gnu99 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
+
+REGRESS = tag_makes tag_refuses tag_adopts untag_gives_back untag_refuses \
+	delete_counts delete_triggers delete_columns delete_partitions delete_errors \
+	delete_privileges select_hides rows_shows bin_restores bin_purges bin_refuses \
+	upsert_columns write_refuses copy_live maintenance truncate_refuses stamps bystander
+REGRESS_OPTS = --load-extension=soft_delete
+ISOLATION = $(basename $(notdir $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=test --load-extension=soft_delete
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS): src/soft_delete.h src/compat.h
+
+soft_delete--$(EXTVERSION).sql: src/soft_delete.sql
+	cp $< $@
+
+# for ./check, which runs them on a cluster of its own
+list-regress:
+	@echo $(REGRESS)
+list-isolation:
+	@echo $(ISOLATION)
+.PHONY: list-regress list-isolation

@@ -1,0 +1,31 @@
+-- a bin restores and purges, and refuses everything else
+CREATE ROLE regress_bin_refuses;
+CREATE SCHEMA bin_refuses AUTHORIZATION regress_bin_refuses;
+SET ROLE regress_bin_refuses;
+SET search_path = bin_refuses;
+\set QUIET off
+
+CREATE TABLE t (id integer, v text, doc text);
+ALTER TABLE t ALTER COLUMN doc SET STORAGE EXTERNAL;
+INSERT INTO t VALUES (1, 'a', repeat('x', 10000)), (2, NULL, NULL);
+SELECT soft_delete.tag('t');
+DELETE FROM t;
+UPDATE t_deleted SET v = 'b';
+UPDATE t_deleted SET deleted_at = NULL, v = 'b' WHERE id = 1;
+UPDATE t_deleted SET deleted_at = NULL, v = 'b' WHERE id = 2;
+UPDATE t_deleted SET deleted_at = NULL, doc = 'b' WHERE id = 1;
+UPDATE t_deleted SET deleted_at = now();
+UPDATE t_deleted SET deleted_at = deleted_at;
+UPDATE t_deleted SET ctid = '(0,1)', deleted_at = NULL;
+UPDATE t_deleted SET tableoid = 'pg_class'::regclass, deleted_at = NULL;
+INSERT INTO t_deleted VALUES (3, 'c');
+MERGE INTO t_deleted USING (VALUES (1)) AS s (id) ON false WHEN MATCHED THEN DELETE;
+TRUNCATE t_deleted;
+SELECT id, v, length(doc) FROM t_deleted ORDER BY id;
+-- what does not change anything is no change
+UPDATE t_deleted SET deleted_at = NULL, v = v, doc = doc || '', id = id + 0 WHERE id = 1;
+SELECT id, v, length(doc) FROM t;
+
+RESET ROLE;
+DROP SCHEMA bin_refuses CASCADE;
+DROP ROLE regress_bin_refuses;

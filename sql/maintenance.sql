@@ -1,0 +1,58 @@
+-- row_security = off in the owner or a superuser, as pg_dump sets it, sees and writes everything
+CREATE ROLE regress_maintenance;
+CREATE ROLE regress_maintenance_app;
+CREATE SCHEMA maintenance AUTHORIZATION regress_maintenance;
+GRANT USAGE ON SCHEMA maintenance TO regress_maintenance_app;
+SET ROLE regress_maintenance;
+SET search_path = maintenance;
+\set QUIET off
+
+CREATE TABLE t (id integer PRIMARY KEY, v text);
+INSERT INTO t VALUES (1, 'a'), (2, 'b');
+SELECT soft_delete.tag('t');
+GRANT ALL ON t TO regress_maintenance_app;
+DELETE FROM t WHERE id = 1;
+PREPARE before AS SELECT count(*) FROM t;
+EXECUTE before;
+
+SET row_security = off;
+SELECT count(*) FROM t;
+EXECUTE before;
+PREPARE within AS SELECT count(*) FROM t;
+PREPARE write (integer, timestamptz) AS INSERT INTO t VALUES ($1, 'w', $2);
+EXECUTE within;
+COPY t (id, v, deleted_at) FROM stdin;
+3	c	2020-01-01 00:00:00+00
+4	d	\N
+\.
+EXECUTE write (5, '2020-01-01 00:00:00+00');
+COPY (SELECT id, v, deleted_at IS NULL FROM t ORDER BY id) TO stdout;
+COPY t (id) TO stdout;
+UPDATE t SET v = 'changed' WHERE id = 1;
+-- even here an ordinary DELETE does not destroy
+DELETE FROM t WHERE id = 3;
+DELETE FROM t WHERE id = 4;
+SELECT count(*) FROM t;
+
+-- a plan that was made here hides again elsewhere
+SET row_security = on;
+EXECUTE within;
+EXECUTE before;
+EXECUTE write (6, '2020-01-01 00:00:00+00');
+SELECT id, v FROM t_deleted ORDER BY id;
+
+-- to any other role the setting means nothing here
+SET ROLE regress_maintenance_app;
+SET row_security = off;
+SELECT count(*) FROM t;
+INSERT INTO t VALUES (7, 'x', now());
+COPY t TO stdout;
+RESET row_security;
+
+RESET ROLE;
+SET row_security = off;
+SELECT count(*) FROM maintenance.t;
+RESET row_security;
+SELECT count(*) FROM maintenance.t;
+DROP SCHEMA maintenance CASCADE;
+DROP ROLE regress_maintenance, regress_maintenance_app;

@@ -1,0 +1,136 @@
+/*
+ * compat.h
+ *	  Every difference between server versions, in one place.
+ */
+#ifndef COMPAT_H
+#define COMPAT_H
+
+#include "access/tableam.h"
+#include "access/genam.h"
+#include "executor/executor.h"
+#include "optimizer/restrictinfo.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000
+#error "soft_delete needs PostgreSQL 15 or later"
+#endif
+
+/* 16: an update says which indexes it needs, not just whether it needs any */
+#if PG_VERSION_NUM < 160000
+typedef bool TU_UpdateIndexes;
+#define TU_None false
+#define update_skips_index(which, info) (!(which))
+#else
+#define update_skips_index(which, info) \
+	((which) == TU_None || ((which) == TU_Summarizing && !(info)->ii_Summarizing))
+#endif
+
+/* 16: outer-join clones are told apart */
+#if PG_VERSION_NUM < 160000
+#define make_scan_restrictinfo(root, clause, level) \
+	make_restrictinfo(root, clause, true, false, false, level, NULL, NULL, NULL)
+#else
+#define make_scan_restrictinfo(root, clause, level) \
+	make_restrictinfo(root, clause, true, false, false, false, level, NULL, NULL, NULL)
+#endif
+
+/* 16: ownership and privilege checks go through one function each */
+#if PG_VERSION_NUM < 160000
+#define relation_ownercheck(relid, roleid) pg_class_ownercheck(relid, roleid)
+#define function_aclcheck(funcid, roleid, mode) pg_proc_aclcheck(funcid, roleid, mode)
+#else
+#define relation_ownercheck(relid, roleid) \
+	object_ownercheck(RelationRelationId, relid, roleid)
+#define function_aclcheck(funcid, roleid, mode) \
+	object_aclcheck(ProcedureRelationId, funcid, roleid, mode)
+#endif
+
+/* 17: an index AM may keep state between insertions */
+#if PG_VERSION_NUM < 170000
+#define index_insert_cleanup(index, info) ((void) 0)
+#endif
+
+/* 17: the backend's local transaction id moved */
+#if PG_VERSION_NUM < 170000
+#define my_local_xid() (MyProc->lxid)
+#else
+#define my_local_xid() (MyProc->vxid.lxid)
+#endif
+
+/* 18: ExecutorRun lost execute_once */
+#if PG_VERSION_NUM < 180000
+#define EXECUTOR_RUN_PARAMS QueryDesc *queryDesc, ScanDirection direction, \
+	uint64 count, bool execute_once
+#define EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
+#else
+#define EXECUTOR_RUN_PARAMS QueryDesc *queryDesc, ScanDirection direction, \
+	uint64 count
+#define EXECUTOR_RUN_ARGS queryDesc, direction, count
+#endif
+
+/* 18: generated columns may be virtual, CHECK constraints not enforced */
+#if PG_VERSION_NUM < 180000
+#define expand_virtual_columns(node, rel) (node)
+#define check_is_enforced(check) true
+#else
+#define expand_virtual_columns(node, rel) \
+	expand_generated_columns_in_expr(node, rel, 1)
+#define check_is_enforced(check) ((check)->ccenforced)
+#endif
+
+/* 19: the planner is told of EXPLAIN, and a hook sees the finished rel */
+#if PG_VERSION_NUM < 190000
+#define PLANNER_PARAMS Query *parse, const char *query_string, \
+	int cursorOptions, ParamListInfo boundParams
+#define PLANNER_ARGS parse, query_string, cursorOptions, boundParams
+#define REL_HOOK get_relation_info_hook
+#define REL_HOOK_PARAMS PlannerInfo *root, Oid relationObjectId, \
+	bool inhparent, RelOptInfo *rel
+#define REL_HOOK_ARGS root, relationObjectId, inhparent, rel
+#else
+#define PLANNER_PARAMS Query *parse, const char *query_string, \
+	int cursorOptions, ParamListInfo boundParams, struct ExplainState *es
+#define PLANNER_ARGS parse, query_string, cursorOptions, boundParams, es
+#define REL_HOOK build_simple_rel_hook
+#define REL_HOOK_PARAMS PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte
+#define REL_HOOK_ARGS root, rel, rte
+#endif
+
+/* 19: tuple_delete and tuple_update take a word of options */
+#if PG_VERSION_NUM < 190000
+#define TUPLE_DELETE_PARAMS Relation rel, ItemPointer tid, CommandId cid, \
+	Snapshot snapshot, Snapshot crosscheck, bool wait, TM_FailureData *tmfd, \
+	bool changingPart
+#define TUPLE_DELETE_ARGS rel, tid, cid, snapshot, crosscheck, wait, tmfd, changingPart
+#define row_is_moving() (changingPart)
+#define destroy_tuple(rel, tid, cid, snapshot, tmfd) \
+	table_tuple_delete(rel, tid, cid, snapshot, InvalidSnapshot, true, tmfd, false)
+#define replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, mode, which) \
+	table_tuple_update(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, mode, which)
+#else
+#define TUPLE_DELETE_PARAMS Relation rel, ItemPointer tid, CommandId cid, \
+	uint32 options, Snapshot snapshot, Snapshot crosscheck, bool wait, \
+	TM_FailureData *tmfd
+#define TUPLE_DELETE_ARGS rel, tid, cid, options, snapshot, crosscheck, wait, tmfd
+#define row_is_moving() ((options & TABLE_DELETE_CHANGING_PARTITION) != 0)
+#define destroy_tuple(rel, tid, cid, snapshot, tmfd) \
+	table_tuple_delete(rel, tid, cid, 0, snapshot, InvalidSnapshot, true, tmfd)
+#define replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, mode, which) \
+	table_tuple_update(rel, tid, slot, cid, 0, snapshot, crosscheck, wait, tmfd, mode, which)
+#endif
+
+/* 16 and 19: ExecInsertIndexTuples grew an argument, then took flags */
+#if PG_VERSION_NUM < 160000
+#define insert_index_tuples(relinfo, slot, estate) \
+	ExecInsertIndexTuples(relinfo, slot, estate, false, false, NULL, NIL)
+#elif PG_VERSION_NUM < 190000
+#define insert_index_tuples(relinfo, slot, estate) \
+	ExecInsertIndexTuples(relinfo, slot, estate, false, false, NULL, NIL, false)
+#else
+#define insert_index_tuples(relinfo, slot, estate) \
+	ExecInsertIndexTuples(relinfo, estate, 0, slot, NIL, NULL)
+#endif
+
+#endif							/* COMPAT_H */

@@ -1,0 +1,345 @@
+/*
+ * filter.c
+ *	  Lets planned scans of tagged tables see live rows only.
+ *
+ * Each base relation that is tagged gets one more restriction, "tombstone IS
+ * NULL", at the scan itself: below every join, provable against partial
+ * indexes, and no security barrier.  No query text or stored view changes.
+ * FROM t TABLESAMPLE soft_delete.rows('all' | 'deleted' | 'live') is the
+ * exemption for one table reference; this file turns it into an ordinary scan.
+ *
+ * Invariant: a plan that may return a tombstone was asked for by a role that
+ * may see it, and depends on what allowed it.
+ */
+#include "soft_delete.h"
+
+#include "access/table.h"
+#include "access/tsmapi.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/plancat.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/syscache.h"
+
+#if PG_VERSION_NUM < 190000
+static get_relation_info_hook_type prev_rel_hook = NULL;
+#else
+static build_simple_rel_hook_type prev_rel_hook = NULL;
+#endif
+
+PG_FUNCTION_INFO_V1(soft_delete_rows);
+PG_FUNCTION_INFO_V1(soft_delete_wants_row);
+
+static void restrict_rel(REL_HOOK_PARAMS);
+static Expr *live_filter(PlannerInfo *root, RelOptInfo *rel,
+						 RangeTblEntry *rte, AttrNumber attnum);
+static Expr *sample_filter(PlannerInfo *root, RelOptInfo *rel,
+						   RangeTblEntry *rte, Expr *is_live);
+static void require_sampling_right(PlannerInfo *root, RelOptInfo *rel,
+								   RangeTblEntry *rte);
+static bool inherits_filter(PlannerInfo *root, RelOptInfo *rel);
+static void attach_filter(PlannerInfo *root, RelOptInfo *rel,
+						  RangeTblEntry *rte, Expr *filter);
+
+/*
+ * Install the planner hook.
+ */
+void
+init_filter(void)
+{
+	prev_rel_hook = REL_HOOK;
+	REL_HOOK = restrict_rel;
+}
+
+/*
+ * Add the live filter to a relation of the query, if it is a tagged table.
+ */
+static void
+restrict_rel(REL_HOOK_PARAMS)
+{
+	RangeTblEntry *scanned = root->simple_rte_array[rel->relid];
+
+	if (prev_rel_hook)
+		prev_rel_hook(REL_HOOK_ARGS);
+
+	if (scanned->rtekind == RTE_RELATION &&
+		(scanned->relkind == RELKIND_RELATION ||
+		 scanned->relkind == RELKIND_PARTITIONED_TABLE))
+	{
+		Relation	relation = table_open(scanned->relid, NoLock);
+		AttrNumber	attnum = tombstone_attribute(relation);
+
+		table_close(relation, NoLock);
+
+		if (attnum != InvalidAttrNumber && !inherits_filter(root, rel))
+		{
+			Expr	   *filter = live_filter(root, rel, scanned, attnum);
+
+			if (filter != NULL)
+				attach_filter(root, rel, scanned, filter);
+		}
+	}
+}
+
+/*
+ * Return the condition on the rows of one reference to a tagged table, or NULL
+ * if it shows them all.
+ */
+static Expr *
+live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+			AttrNumber attnum)
+{
+	NullTest   *is_live = makeNode(NullTest);
+
+	is_live->arg = (Expr *) makeVar(rel->relid, attnum,
+									get_atttype(rte->relid, attnum),
+									-1, InvalidOid, 0);
+	is_live->nulltesttype = IS_NULL;
+	is_live->argisrow = false;
+	is_live->location = -1;
+
+	if (rte->tablesample != NULL &&
+		rte->tablesample->tsmhandler == extension_function(SAMPLING_METHOD))
+		return sample_filter(root, rel, rte, (Expr *) is_live);
+
+	/* referential integrity is about live rows, whatever the settings say */
+	if (InNoForceRLSOperation())
+		return (Expr *) is_live;
+
+	/* it shows: what a statement writes to is not its business */
+	if (show_deleted && !bms_is_member(rel->relid, root->all_result_relids))
+		return NULL;
+
+	if (is_maintenance(rte->relid))
+	{
+		Const	   *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+									  ObjectIdGetDatum(rte->relid), false, true);
+		FuncExpr   *exempt = makeFuncExpr(extension_function(SHOWS_TOMBSTONES),
+										  BOOLOID, list_make1(relid),
+										  InvalidOid, InvalidOid,
+										  COERCE_EXPLICIT_CALL);
+
+		root->glob->dependsOnRole = true;
+		return makeBoolExpr(OR_EXPR, list_make2(is_live, exempt), -1);
+	}
+	return (Expr *) is_live;
+}
+
+/*
+ * Turn TABLESAMPLE soft_delete.rows(which) into an ordinary scan, and return
+ * the condition that "which" stands for, or NULL for 'all'.
+ */
+static Expr *
+sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+			  Expr *is_live)
+{
+	Expr	   *which = linitial(rte->tablesample->args);
+
+	require_sampling_right(root, rel, rte);
+	rte->tablesample = NULL;
+
+	if (IsA(which, Const) && !((Const *) which)->constisnull)
+	{
+		char	   *word = TextDatumGetCString(((Const *) which)->constvalue);
+
+		if (strcmp(word, "all") == 0)
+			return NULL;
+		if (strcmp(word, "live") == 0)
+			return is_live;
+		if (strcmp(word, "deleted") == 0)
+		{
+			((NullTest *) is_live)->nulltesttype = IS_NOT_NULL;
+			return is_live;
+		}
+	}
+
+	/* not known before execution, or wrong: the function finds out */
+	return (Expr *) makeFuncExpr(extension_function(WANTS_ROW), BOOLOID,
+								 list_make2(which, is_live),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+/*
+ * Raise 42501 unless the role on whose behalf the relation is read, which is
+ * the owner of the view where there is one, owns the relation or was granted
+ * EXECUTE on the sampling method.
+ */
+static void
+require_sampling_right(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	Oid			method = rte->tablesample->tsmhandler;
+	Oid			roleid = OidIsValid(rel->userid) ? rel->userid : GetUserId();
+	PlanInvalItem *item = makeNode(PlanInvalItem);
+
+	if (!relation_ownercheck(rte->relid, roleid) &&
+		function_aclcheck(method, roleid, ACL_EXECUTE) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to see deleted rows of table \"%s\"",
+						get_rel_name(rte->relid)),
+				 errhint("GRANT EXECUTE ON FUNCTION soft_delete.rows(internal) TO %s;",
+						 quote_identifier(GetUserNameFromId(roleid, false)))));
+
+	/* plan again for another role, and when the grant changes */
+	root->glob->dependsOnRole = true;
+	item->cacheId = PROCOID;
+	item->hashValue = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(method));
+	root->glob->invalItems = lappend(root->glob->invalItems, item);
+}
+
+/*
+ * Does the planner copy this relation's restrictions from a tagged parent?
+ * Then the filter, or the exemption from it, comes with them.
+ */
+static bool
+inherits_filter(PlannerInfo *root, RelOptInfo *rel)
+{
+	RangeTblEntry *parent;
+	Relation	relation;
+	bool		tagged;
+
+	if (rel->reloptkind != RELOPT_OTHER_MEMBER_REL)
+		return false;
+
+	parent = root->simple_rte_array[root->append_rel_array[rel->relid]->parent_relid];
+	if (parent->rtekind != RTE_RELATION)
+		return false;			/* a member of UNION ALL */
+
+	relation = table_open(parent->relid, NoLock);
+	tagged = tombstone_attribute(relation) != InvalidAttrNumber;
+	table_close(relation, NoLock);
+	return tagged;
+}
+
+/*
+ * Add the filter to what the scan of the relation checks.
+ */
+static void
+attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+			  Expr *filter)
+{
+	Index		level = root->qual_security_level;
+
+	/*
+	 * The planner overwrites the restrictions of an appendrel member with its
+	 * parent's after this hook, but adds the member's own security quals to
+	 * them (apply_child_basequals).
+	 */
+	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
+	{
+		if (rte->securityQuals == NIL)
+			rte->securityQuals = list_make1(NIL);
+		linitial(rte->securityQuals) = lappend(linitial(rte->securityQuals), filter);
+		root->qual_security_level = Max(level, list_length(rte->securityQuals));
+		return;
+	}
+
+	rel->baserestrictinfo = lappend(rel->baserestrictinfo,
+									make_scan_restrictinfo(root, filter, level));
+	rel->baserestrict_min_security = Min(rel->baserestrict_min_security, level);
+}
+
+/*
+ * soft_delete.wants_row(which text, is_live boolean) returns boolean
+ *
+ * Tells whether rows(which) includes a row.  Raises 2202H for a word that it
+ * does not know, and for null.
+ */
+Datum
+soft_delete_wants_row(PG_FUNCTION_ARGS)
+{
+	bool		is_live = PG_GETARG_BOOL(1);
+	char	   *which = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	if (which != NULL && strcmp(which, "all") == 0)
+		PG_RETURN_BOOL(true);
+	if (which != NULL && strcmp(which, "live") == 0)
+		PG_RETURN_BOOL(is_live);
+	if (which != NULL && strcmp(which, "deleted") == 0)
+		PG_RETURN_BOOL(!is_live);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TABLESAMPLE_ARGUMENT),
+			 errmsg("unrecognized argument of sampling method \"%s\": %s%s%s",
+					"soft_delete.rows",
+					which ? "\"" : "", which ? which : "null", which ? "\"" : ""),
+			 errhint("Use rows('all'), rows('deleted') or rows('live').")));
+	PG_RETURN_BOOL(false);		/* keep compiler quiet */
+}
+
+/*
+ * The sampling method itself.  On a tagged table the planner never gets as far
+ * as using it; elsewhere, and in the one statement that was planned before the
+ * library was loaded, it is an honest sample of 100 %, so a view that uses it
+ * has a WHERE clause of its own.
+ */
+
+/*
+ * Estimate that the whole relation will be read.
+ */
+static void
+estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
+				BlockNumber *pages, double *tuples)
+{
+	*pages = baserel->pages;
+	*tuples = baserel->tuples;
+}
+
+/*
+ * Begin the sample scan.  Raises 55000 where 'live' or 'deleted' was asked for,
+ * which a sampling method cannot tell apart.
+ */
+static void
+begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
+{
+	if (strcmp(TextDatumGetCString(params[0]), "all") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not tagged, or the statement was planned before library \"%s\" was loaded",
+						RelationGetRelationName(node->ss.ss_currentRelation),
+						"soft_delete"),
+				 errhint("Use rows('all'), or run the statement again.")));
+	if (node->tsm_state != NULL)
+		*(OffsetNumber *) node->tsm_state = InvalidOffsetNumber;	/* rescan */
+}
+
+/*
+ * Return the next tuple of the block: all of them, one after the other.
+ */
+static OffsetNumber
+next_sample_tuple(SampleScanState *node, BlockNumber blockno,
+				  OffsetNumber maxoffset)
+{
+	OffsetNumber *last;
+
+	if (node->tsm_state == NULL)
+		node->tsm_state = MemoryContextAllocZero(node->ss.ps.state->es_query_cxt,
+												 sizeof(OffsetNumber));
+	last = node->tsm_state;
+	*last = (*last >= maxoffset) ? InvalidOffsetNumber : *last + 1;
+	return *last;
+}
+
+/*
+ * soft_delete.rows(internal) returns tsm_handler
+ */
+Datum
+soft_delete_rows(PG_FUNCTION_ARGS)
+{
+	TsmRoutine *tsm = makeNode(TsmRoutine);
+
+	tsm->parameterTypes = list_make1_oid(TEXTOID);
+	tsm->repeatable_across_queries = true;
+	tsm->repeatable_across_scans = true;
+	tsm->SampleScanGetSampleSize = estimate_sample;
+	tsm->BeginSampleScan = begin_sample;
+	tsm->NextSampleTuple = next_sample_tuple;
+	PG_RETURN_POINTER(tsm);
+}

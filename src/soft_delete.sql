@@ -1,0 +1,812 @@
+/* Installs the SQL side of soft_delete: what DDL does.  What runs per row or per plan is in C. */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION soft_delete" to load this file. \quit
+
+GRANT USAGE ON SCHEMA soft_delete TO PUBLIC;
+
+/*
+ * Functions in C
+ */
+
+CREATE FUNCTION soft_delete.delete_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_delete_row';
+COMMENT ON FUNCTION soft_delete.delete_row() IS
+'the tag: a table is tagged exactly when it carries this BEFORE DELETE trigger; made by soft_delete.tag()';
+
+CREATE FUNCTION soft_delete.restore_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_restore_row';
+COMMENT ON FUNCTION soft_delete.restore_row() IS
+'INSTEAD OF UPDATE trigger of a bin: SET deleted_at = NULL restores';
+
+CREATE FUNCTION soft_delete.purge_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge_row';
+COMMENT ON FUNCTION soft_delete.purge_row() IS
+'INSTEAD OF DELETE trigger of a bin: destroys the row for good';
+
+CREATE FUNCTION soft_delete.rows(internal) RETURNS tsm_handler
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_rows';
+COMMENT ON FUNCTION soft_delete.rows(internal) IS
+'sampling method: FROM t TABLESAMPLE soft_delete.rows(''all'' | ''deleted'' | ''live'')';
+REVOKE EXECUTE ON FUNCTION soft_delete.rows(internal) FROM PUBLIC;
+
+CREATE FUNCTION soft_delete.wants_row(which text, is_live boolean) RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_wants_row';
+COMMENT ON FUNCTION soft_delete.wants_row(text, boolean) IS
+'whether soft_delete.rows(which) includes a row';
+
+CREATE FUNCTION soft_delete.shows_tombstones(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_shows_tombstones';
+COMMENT ON FUNCTION soft_delete.shows_tombstones(oid) IS
+'whether this is a maintenance session for the relation: row_security off, and its owner or superuser';
+
+CREATE FUNCTION soft_delete.admits_tombstone(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_admits_tombstone';
+COMMENT ON FUNCTION soft_delete.admits_tombstone(oid) IS
+'guard of the tombstone column: true in a maintenance session, else an error';
+
+CREATE FUNCTION soft_delete.index_hides(index regclass, attnum smallint) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_hides';
+COMMENT ON FUNCTION soft_delete.index_hides(regclass, smallint) IS
+'whether an index is partial on rows whose column is null';
+
+CREATE FUNCTION soft_delete.tag_arguments(relation regclass) RETURNS text[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
+COMMENT ON FUNCTION soft_delete.tag_arguments(regclass) IS
+'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
+
+CREATE FUNCTION soft_delete.bind_view(view regclass, relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
+COMMENT ON FUNCTION soft_delete.bind_view(regclass, regclass) IS
+'lets DROP TABLE take along a view that tag() made';
+
+CREATE FUNCTION soft_delete.load() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
+COMMENT ON FUNCTION soft_delete.load() IS
+'loads the library into the session';
+
+/* From 17 on a login event trigger loads the library into every session. */
+DO $$
+BEGIN
+	IF current_setting('server_version_num')::integer >= 170000 THEN
+		CREATE EVENT TRIGGER soft_delete_login ON login EXECUTE FUNCTION soft_delete.load();
+		ALTER EVENT TRIGGER soft_delete_login ENABLE ALWAYS;
+		COMMENT ON EVENT TRIGGER soft_delete_login IS 'loads soft_delete into every session';
+	END IF;
+END
+$$;
+
+/*
+ * Small questions
+ */
+
+CREATE FUNCTION soft_delete.lists_library(setting text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(bool_or(regexp_replace(btrim(entry, E' \t\n"'), '^\$libdir/|\.so$', '', 'g') = 'soft_delete'), false)
+	FROM regexp_split_to_table(setting, ',') AS entry
+$$;
+COMMENT ON FUNCTION soft_delete.lists_library(text) IS
+'whether a list of libraries names soft_delete';
+
+/* Security definer: ordinary roles may not read these settings. */
+CREATE FUNCTION soft_delete.new_sessions_load() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT soft_delete.lists_library(current_setting('shared_preload_libraries'))
+		OR coalesce(
+			-- the database's own setting comes before the server's
+			(SELECT soft_delete.lists_library(substring(entry FROM '^session_preload_libraries=(.*)$'))
+			 FROM pg_db_role_setting, unnest(setconfig) AS entry
+			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+			   AND setrole = 0 AND entry LIKE 'session\_preload\_libraries=%'),
+			(SELECT source NOT IN ('user', 'database user') AND soft_delete.lists_library(reset_val)
+			 FROM pg_settings WHERE name = 'session_preload_libraries'))
+		OR EXISTS
+			(SELECT FROM pg_event_trigger
+			 WHERE evtfoid = 'soft_delete.load()'::regprocedure
+			   AND evtevent = 'login' AND evtenabled IN ('O', 'A'))
+$$;
+COMMENT ON FUNCTION soft_delete.new_sessions_load() IS
+'whether new sessions of this database will load the library';
+
+CREATE FUNCTION soft_delete.family(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE family(member) AS (
+		SELECT relation
+		UNION
+		SELECT inhrelid::regclass FROM pg_inherits JOIN family ON inhparent = member
+	)
+	SELECT member FROM family
+$$;
+COMMENT ON FUNCTION soft_delete.family(regclass) IS
+'a table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete.view_name(relation regclass, suffix text) RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- as many characters of the table's name as leave room for the suffix
+	SELECT (left(relname, max(length) FILTER (WHERE octet_length(left(relname, length)) + octet_length(suffix) <= 63)) || suffix)::name
+	FROM pg_class, generate_series(1, 63) AS length
+	WHERE oid = relation AND length <= char_length(relname)
+	GROUP BY relname
+$$;
+COMMENT ON FUNCTION soft_delete.view_name(regclass, text) IS
+'name of a view that tag() makes for a table';
+
+CREATE FUNCTION soft_delete.bin_of(relation regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT tgrelid::regclass
+	FROM pg_trigger JOIN pg_rewrite ON ev_class = tgrelid
+		JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+	WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure
+	  AND refclassid = 'pg_class'::regclass AND refobjid = relation
+$$;
+COMMENT ON FUNCTION soft_delete.bin_of(regclass) IS
+'the bin of a tagged table';
+
+/*
+ * Refusals
+ */
+
+CREATE FUNCTION soft_delete.check_library() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT soft_delete.new_sessions_load() THEN
+		RAISE EXCEPTION 'new sessions of database "%" will not load library "soft_delete"', current_database()
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A session without the library would see deleted rows.',
+				HINT = format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database());
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_library() IS
+'raises 55000 unless new sessions of this database will load the library';
+
+CREATE FUNCTION soft_delete.check_owner(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN
+		RAISE EXCEPTION 'must be owner of table %', relation
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_owner(regclass) IS
+'raises 42501 unless the current role owns the table';
+
+CREATE FUNCTION soft_delete.check_relation(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class pg_class;
+	rule name;
+	parent regclass;
+BEGIN
+	SELECT * INTO class FROM pg_class WHERE oid = relation;
+	IF class.oid IS NULL THEN
+		RAISE EXCEPTION 'relation "%" does not exist', relation
+			USING ERRCODE = 'undefined_table';
+	END IF;
+	IF class.relkind NOT IN ('r', 'p') THEN
+		RAISE EXCEPTION 'cannot tag "%"', class.relname
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'Only ordinary and partitioned tables can be tagged.',
+				HINT = 'Tag the tables that it reads from, or copy it into a table.';
+	END IF;
+	IF class.oid < 16384 OR class.relnamespace = 'soft_delete'::regnamespace THEN
+		RAISE EXCEPTION 'cannot tag system table "%"', class.relname
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'The server and the extension rely on deletions from their own tables.',
+				HINT = 'Tag a table of the application.';
+	END IF;
+
+	SELECT inhparent INTO parent FROM pg_inherits
+	WHERE inhrelid = relation AND soft_delete.tag_arguments(inhparent) IS NULL LIMIT 1;
+	IF parent IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, parent
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
+				HINT = format('SELECT soft_delete.tag(%L);', parent);
+	END IF;
+
+	SELECT rulename INTO rule FROM pg_rewrite
+	WHERE ev_class IN (SELECT soft_delete.family(relation)) AND ev_type = '4' LIMIT 1;
+	IF rule IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" because it has an ON DELETE rule', class.relname
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = format('Rule %I replaces or accompanies DELETE before a trigger could see it.', rule),
+				HINT = format('DROP RULE %I ON %s;', rule, relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_relation(regclass) IS
+'raises 42809 or 0A000 for a relation that cannot be tagged';
+
+CREATE FUNCTION soft_delete.check_column(relation regclass, deleted_at name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	col pg_attribute;
+	problem text;
+	remedy text;
+BEGIN
+	SELECT * INTO col FROM pg_attribute
+	WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped;
+	IF col.attname IS NULL THEN
+		RETURN;
+	END IF;
+
+	IF col.attnum < 0 THEN
+		RAISE EXCEPTION 'column name "%" conflicts with a system column name', deleted_at
+			USING ERRCODE = 'duplicate_column',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => ''deleted_at'');', relation);
+	END IF;
+	IF col.atttypid = 'boolean'::regtype THEN
+		RAISE EXCEPTION 'column "%" of table "%" is a flag, not a time', deleted_at, relation
+			USING ERRCODE = 'datatype_mismatch',
+				DETAIL = 'The tombstone column must be timestamptz or timestamp: its value tells deletions apart.',
+				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I DROP NOT NULL, ALTER COLUMN %2$I TYPE timestamptz USING CASE WHEN %2$I THEN now() END;', relation, deleted_at);
+	END IF;
+	IF col.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype) OR col.atttypmod <> -1 THEN
+		RAISE EXCEPTION 'column "%" of table "%" has type %', deleted_at, relation, format_type(col.atttypid, col.atttypmod)
+			USING ERRCODE = 'datatype_mismatch',
+				DETAIL = 'The tombstone column must be timestamptz or timestamp, in full precision.',
+				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE timestamptz, or SELECT soft_delete.tag(%1$L, deleted_at => ''another_name'');', relation, deleted_at);
+	END IF;
+
+	IF col.attnotnull THEN
+		problem := 'is NOT NULL';
+		remedy := 'DROP NOT NULL';
+	ELSIF col.attgenerated <> '' THEN
+		problem := 'is generated';
+		remedy := 'DROP EXPRESSION';
+	ELSIF col.atthasdef THEN
+		problem := 'has a default';
+		remedy := 'DROP DEFAULT';
+	END IF;
+	IF problem IS NOT NULL THEN
+		RAISE EXCEPTION 'column "%" of table "%" %', deleted_at, relation, problem
+			USING ERRCODE = 'invalid_table_definition',
+				DETAIL = 'The tombstone column must be null in every live row.',
+				HINT = format('ALTER TABLE %s ALTER COLUMN %I %s;', relation, deleted_at, remedy);
+	END IF;
+
+	IF EXISTS (SELECT FROM pg_partitioned_table
+			   WHERE partrelid IN (SELECT soft_delete.family(relation))
+				 AND (col.attname IN (SELECT attname FROM pg_attribute
+									  WHERE attrelid = partrelid AND attnum = ANY (partattrs))
+					  OR pg_get_expr(partexprs, partrelid) ~ ('\m' || deleted_at || '\M'))) THEN
+		RAISE EXCEPTION 'column "%" is part of the partition key of table "%"', deleted_at, relation
+			USING ERRCODE = 'invalid_object_definition',
+				DETAIL = 'A deletion would have to move the row to another partition.',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => ''another_name'');', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_column(regclass, name) IS
+'raises 42804, 42P16, 42P17 or 42701 for an existing column that cannot be the tombstone column';
+
+CREATE FUNCTION soft_delete.check_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	later record;
+BEGIN
+	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
+	WHERE tgrelid IN (SELECT soft_delete.family(relation))
+	  AND tgtype & 11 = 11				-- FOR EACH ROW BEFORE DELETE
+	  AND tgname COLLATE "C" > '~soft_delete' LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'trigger "%" of table "%" would fire after the tag', later.tgname, later.tgtable
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'Triggers fire in the order of their names, and the tag "~soft_delete" must be the last BEFORE DELETE row trigger.',
+				HINT = format('ALTER TRIGGER %I ON %s RENAME TO ...;', later.tgname, later.tgtable);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_triggers(regclass) IS
+'raises 55000 if a BEFORE DELETE row trigger sorts after the tag';
+
+/*
+ * Indexes
+ */
+
+CREATE FUNCTION soft_delete.index_definition(index regclass, OUT definition text, OUT predicate text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_exclusion boolean;
+	tail text;
+BEGIN
+	SELECT pg_get_expr(indpred, indrelid), indisexclusion,
+		CASE WHEN indisexclusion THEN pg_get_constraintdef(con.oid)
+			-- of a partitioned table it is given as ON ONLY, but its partitions are meant
+			ELSE regexp_replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') END
+	INTO STRICT predicate, is_exclusion, definition
+	FROM pg_index LEFT JOIN pg_constraint con ON conindid = indexrelid AND contype = 'x'
+	WHERE indexrelid = index;
+
+	IF predicate IS NOT NULL THEN
+		tail := format(CASE WHEN is_exclusion THEN ' WHERE (%s)' ELSE ' WHERE %s' END, predicate);
+		IF NOT starts_with(reverse(definition), reverse(tail)) THEN
+			RAISE EXCEPTION 'cannot split the definition of index %: %', index, definition
+				USING ERRCODE = 'internal_error';
+		END IF;
+		definition := left(definition, -char_length(tail));
+	END IF;
+
+	definition := definition || coalesce(
+		(SELECT format(CASE WHEN is_exclusion THEN ' USING INDEX TABLESPACE %I' ELSE ' TABLESPACE %I' END, spcname)
+		 FROM pg_class JOIN pg_tablespace ON pg_tablespace.oid = reltablespace
+		 WHERE pg_class.oid = index), '');
+END
+$$;
+COMMENT ON FUNCTION soft_delete.index_definition(regclass) IS
+'definition of an index, or of the exclusion constraint that it belongs to, split before WHERE';
+
+/* A violation names the partition's index, so that keeps its name too. */
+CREATE FUNCTION soft_delete.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT indrelid::regclass, indexrelid::regclass, relname
+	FROM soft_delete.family(index) AS member JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
+	WHERE member <> index
+$$;
+COMMENT ON FUNCTION soft_delete.partition_indexes(regclass) IS
+'the indexes of partitions that belong to an index of a partitioned table';
+
+CREATE FUNCTION soft_delete.replace_index(index regclass, definition text, as_constraint boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	old record;
+	commands text[];
+	command text;
+	partition_names jsonb;
+BEGIN
+	SELECT indrelid::regclass AS relation, relname, nspname, con.oid AS constraint,
+		coalesce(obj_description(con.oid, 'pg_constraint'), obj_description(indexrelid, 'pg_class')) AS comment
+	INTO STRICT old
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+		JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('u', 'x')
+	WHERE indexrelid = index;
+
+	SELECT array_agg(format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', old.nspname, old.relname, attnum, attstattarget))
+	INTO commands FROM pg_attribute WHERE attrelid = index AND attstattarget >= 0;
+	SELECT jsonb_object_agg(partition::oid, name) INTO partition_names FROM soft_delete.partition_indexes(index);
+
+	IF old.constraint IS NOT NULL THEN
+		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', old.relation, old.relname);
+	ELSE
+		EXECUTE format('DROP INDEX %s', index);
+	END IF;
+
+	IF as_constraint THEN
+		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', old.relation, old.relname, definition);
+		IF old.comment IS NOT NULL THEN
+			EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', old.relname, old.relation, old.comment);
+		END IF;
+	ELSE
+		EXECUTE definition;
+		IF old.comment IS NOT NULL THEN
+			EXECUTE format('COMMENT ON INDEX %I.%I IS %L', old.nspname, old.relname, old.comment);
+		END IF;
+	END IF;
+
+	SELECT commands || array_agg(format('ALTER INDEX %s RENAME TO %I', child, partition_names ->> partition::oid::text))
+	INTO commands
+	FROM soft_delete.partition_indexes(format('%I.%I', old.nspname, old.relname)::regclass)
+	WHERE name <> partition_names ->> partition::oid::text;
+	FOREACH command IN ARRAY coalesce(commands, '{}') LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean) IS
+'puts another index of the same name in the place of an index, with its comment, statistics targets and names in partitions';
+
+/*
+ * A key that a foreign key references, a replica identity, a deferrable
+ * constraint and the primary key cannot be partial.
+ */
+CREATE FUNCTION soft_delete.convertible_indexes(relation regclass, deleted_at name, indexes text,
+	OUT index regclass, OUT name name, OUT hides boolean, OUT was_constraint boolean, OUT is_exclusion boolean)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT indexrelid::regclass, relname, soft_delete.index_hides(indexrelid, attnum),
+		coalesce(contype = 'u', false), indisexclusion
+	FROM soft_delete.family(relation) AS member
+		JOIN pg_index ON indrelid = member
+		JOIN pg_class ON pg_class.oid = indexrelid
+		JOIN pg_am ON pg_am.oid = relam
+		JOIN pg_attribute ON attrelid = member AND attname = deleted_at
+		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u', 'x')
+	WHERE NOT indisprimary AND NOT indisreplident AND indimmediate AND indisvalid AND indisready
+	  AND NOT coalesce(condeferrable, false)
+	  AND (NOT indisunique OR amname = 'btree')
+	  AND (indisunique OR indisexclusion OR (indexes = 'all' AND NOT indisclustered))
+	  AND indkey[0] <> attnum			-- serves the bin, or was made for tombstones
+	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
+	  AND NOT EXISTS (SELECT FROM pg_constraint fk WHERE fk.contype = 'f' AND fk.conindid = indexrelid)
+	  AND NOT EXISTS (SELECT FROM pg_depend
+					  WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
+	ORDER BY indexrelid
+$$;
+COMMENT ON FUNCTION soft_delete.convertible_indexes(regclass, name, text) IS
+'the indexes of a table that can be partial on live rows, and whether they are';
+
+CREATE FUNCTION soft_delete.hide_tombstones(relation regclass, deleted_at name, indexes text) RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	definition text;
+	predicate text;
+	remembered text[] := '{}';
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, indexes) LOOP
+		IF item.hides THEN
+			remembered := remembered || format('partial:%s', item.name);
+			CONTINUE;
+		END IF;
+		IF item.was_constraint THEN
+			remembered := remembered || format('constraint:%s', item.name);
+		END IF;
+
+		SELECT * INTO definition, predicate FROM soft_delete.index_definition(item.index);
+		predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
+		PERFORM soft_delete.replace_index(item.index,
+			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate),
+			item.is_exclusion);
+	END LOOP;
+	RETURN remembered;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.hide_tombstones(regclass, name, text) IS
+'makes indexes partial on live rows; returns what untag() must know of them';
+
+CREATE FUNCTION soft_delete.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	definition text;
+	predicate text;
+	own_predicate text := format('(%I IS NULL)', deleted_at);
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, 'all') LOOP
+		CONTINUE WHEN NOT item.hides OR 'partial:' || item.name = ANY (remembered);
+
+		SELECT * INTO definition, predicate FROM soft_delete.index_definition(item.index);
+		IF predicate = own_predicate THEN
+			predicate := NULL;
+		ELSE
+			-- the server shows it as ((theirs) AND (deleted_at IS NULL))
+			predicate := left(substr(predicate, 2), -char_length(' AND ' || own_predicate || ')'));
+		END IF;
+
+		IF 'constraint:' || item.name = ANY (remembered) THEN
+			definition := substring(definition FROM ' USING btree (\(.*)$');
+			definition := 'UNIQUE ' ||
+				CASE WHEN definition ~ '\) NULLS NOT DISTINCT( |$)' THEN 'NULLS NOT DISTINCT ' ELSE '' END ||
+				regexp_replace(regexp_replace(definition, '\) NULLS NOT DISTINCT', ')'),
+							   ' TABLESPACE (\S+)$', ' USING INDEX TABLESPACE \1');
+		ELSIF predicate IS NOT NULL THEN
+			definition := format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate);
+		END IF;
+		PERFORM soft_delete.replace_index(item.index, definition,
+			item.is_exclusion OR 'constraint:' || item.name = ANY (remembered));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.show_tombstones(regclass, name, text[]) IS
+'gives indexes and constraints back as they were before hide_tombstones()';
+
+CREATE FUNCTION soft_delete.index_bin(relation regclass, deleted_at name) RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	made text[] := '{}';
+BEGIN
+	FOR member IN
+		SELECT m FROM soft_delete.family(relation) AS m JOIN pg_class ON pg_class.oid = m
+		WHERE NOT relispartition
+		  AND NOT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+						  WHERE indrelid = m AND attname = deleted_at
+							AND NOT soft_delete.index_hides(indexrelid, attnum))
+	LOOP
+		EXECUTE format('CREATE INDEX ON %s (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
+		made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+						 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
+	END LOOP;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.index_bin(regclass, name) IS
+'indexes tombstones by their stamp where no index does; returns what untag() must know of it';
+
+/*
+ * Views
+ */
+
+CREATE FUNCTION soft_delete.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view_name name := soft_delete.view_name(relation, suffix);
+	view text := format('%I.%I', view_schema, view_name);
+	persistence text;
+BEGIN
+	IF to_regclass(view) IS NOT NULL THEN
+		RAISE EXCEPTION 'relation "%" already exists', view_name
+			USING ERRCODE = 'duplicate_table',
+				DETAIL = format('Table %s needs a view of that name.', relation),
+				HINT = format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation);
+	END IF;
+	SELECT CASE WHEN relpersistence = 't' THEN 'TEMPORARY ' ELSE '' END INTO persistence
+	FROM pg_class WHERE oid = relation;
+
+	EXECUTE format('CREATE %sVIEW %s %s AS %s', persistence,
+				   CASE WHEN persistence <> '' THEN quote_ident(view_name) ELSE view END, options, query);
+	PERFORM soft_delete.bind_view(view::regclass, relation);
+	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, (SELECT relowner::regrole::text::name FROM pg_class WHERE oid = relation));
+	RETURN view::regclass;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_view(regclass, name, text, text, text) IS
+'creates a view for a tagged table, owned like the table and dropped with it';
+
+CREATE FUNCTION soft_delete.make_active_view(relation regclass, deleted_at name, view_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view regclass;
+	item record;
+BEGIN
+	view := soft_delete.make_view(relation, view_schema, '_active',
+		(SELECT format('SELECT %s FROM %s WHERE %I IS NULL',
+					   string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at)
+		 FROM pg_attribute
+		 WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> deleted_at),
+		-- rights on the table, and its row security, are those of who asks
+		'WITH (security_invoker = true)');
+	EXECUTE format('COMMENT ON VIEW %s IS %L', view, format('live rows of %s', relation));
+
+	FOR item IN
+		SELECT privilege_type, is_grantable, '' AS columns,
+			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
+		FROM pg_class, aclexplode(relacl)
+		WHERE oid = relation AND grantee <> relowner
+		  AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+		UNION ALL
+		SELECT privilege_type, is_grantable, format('(%I)', attname),
+			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
+		FROM pg_attribute, aclexplode(attacl)
+		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> deleted_at
+		  AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE')
+	LOOP
+		EXECUTE format('GRANT %s %s ON %s TO %s%s', item.privilege_type, item.columns, view, item.grantee,
+					   CASE WHEN item.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_active_view(regclass, name, name) IS
+'creates the view of live rows, with the application''s columns and the grants of the table';
+
+CREATE FUNCTION soft_delete.make_bin(relation regclass, deleted_at name, view_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view regclass;
+BEGIN
+	view := soft_delete.make_view(relation, view_schema, '_deleted',
+		(SELECT format('SELECT %s, tableoid, ctid FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL',
+					   string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at)
+		 FROM pg_attribute
+		 WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped), '');
+	EXECUTE format('COMMENT ON VIEW %s IS %L', view,
+		format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at));
+	EXECUTE format('CREATE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row()', view);
+	EXECUTE format('CREATE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', view);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_bin(regclass, name, name) IS
+'creates the view of tombstones, at first readable by the owner alone';
+
+/*
+ * Triggers
+ */
+
+CREATE FUNCTION soft_delete.refuse_truncate() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'cannot truncate tagged table "%"', TG_TABLE_NAME
+		USING ERRCODE = 'feature_not_supported',
+			DETAIL = 'TRUNCATE would destroy live and deleted rows alike.',
+			HINT = format('DELETE FROM %I.%I;', TG_TABLE_SCHEMA, TG_TABLE_NAME);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.refuse_truncate() IS
+'BEFORE TRUNCATE trigger of tagged tables';
+
+CREATE FUNCTION soft_delete.make_triggers(relation regclass, arguments text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	is_clone boolean;
+BEGIN
+	FOR member, is_clone IN
+		SELECT m, relispartition FROM soft_delete.family(relation) AS m JOIN pg_class ON oid = m
+	LOOP
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.refuse_truncate()', member);
+		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row(%s)',
+			member, (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(arguments) WITH ORDINALITY AS u(a, n)));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_triggers(regclass, text[]) IS
+'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
+
+/*
+ * The interface
+ */
+
+CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
+	indexes text DEFAULT 'all', views name DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[];
+	added text[];
+	view_schema name;
+	bin regclass;
+BEGIN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table and the column must be given, and indexes must be ''all'' or ''unique''.',
+				HINT = 'SELECT soft_delete.tag(''my_table'');';
+	END IF;
+	PERFORM soft_delete.check_relation(relation);
+	PERFORM soft_delete.check_owner(relation);
+	PERFORM soft_delete.check_library();
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+
+	arguments := soft_delete.tag_arguments(relation);
+	IF arguments[1] <> deleted_at THEN
+		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, arguments[1]
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A table has one tombstone column.',
+				HINT = format('SELECT soft_delete.untag(%L);', relation);
+	END IF;
+	PERFORM soft_delete.check_column(relation, deleted_at);
+	PERFORM soft_delete.check_triggers(relation);
+
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
+		EXECUTE format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
+	END IF;
+
+	-- what the tag remembers is about the state before it, so old memories stay
+	SELECT array_agg(memory ORDER BY n) INTO added
+	FROM unnest(soft_delete.hide_tombstones(relation, deleted_at, indexes) ||
+				soft_delete.index_bin(relation, deleted_at)) WITH ORDINALITY AS u(memory, n)
+	WHERE arguments IS NULL OR memory NOT LIKE 'partial:%';
+
+	bin := soft_delete.bin_of(relation);
+	IF arguments IS NOT NULL AND added IS NULL AND bin IS NOT NULL THEN
+		RAISE NOTICE 'table "%" is already tagged', relation;
+		RETURN;
+	END IF;
+	PERFORM soft_delete.make_triggers(relation, coalesce(arguments, ARRAY[deleted_at::text]) || added);
+
+	IF bin IS NULL THEN
+		SELECT coalesce(views, nspname) INTO view_schema
+		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
+		PERFORM soft_delete.make_active_view(relation, deleted_at, view_schema);
+		PERFORM soft_delete.make_bin(relation, deleted_at, view_schema);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, name) IS
+'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; views: schema of the two views, by default the table''s';
+
+CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error') RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[];
+	bin regclass;
+	member regclass;
+	item text;
+	has_tombstones boolean;
+BEGIN
+	IF relation IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.untag()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table must be given, and tombstones must be ''error'', ''purge'' or ''keep''.',
+				HINT = 'SELECT soft_delete.untag(''my_table'', tombstones => ''error'');';
+	END IF;
+	arguments := soft_delete.tag_arguments(relation);
+	IF arguments IS NULL THEN
+		RAISE NOTICE 'table "%" is not tagged', relation;
+		RETURN;
+	END IF;
+	PERFORM soft_delete.check_owner(relation);
+	PERFORM soft_delete.check_relation(relation);
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	bin := soft_delete.bin_of(relation);
+
+	IF tombstones = 'purge' THEN
+		EXECUTE format('DELETE FROM %s', bin);
+	ELSIF tombstones = 'error' THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s TABLESAMPLE soft_delete.rows(''deleted''))', relation) INTO has_tombstones;
+		IF has_tombstones THEN
+			RAISE EXCEPTION 'table "%" has deleted rows', relation
+				USING ERRCODE = 'object_not_in_prerequisite_state',
+					DETAIL = 'Without the tag they would be live rows again, which tombstones => ''keep'' lets them be.',
+					HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge'');', relation);
+		END IF;
+	END IF;
+
+	IF bin IS NOT NULL THEN
+		EXECUTE format('DROP VIEW %s, %I.%I', bin,
+			(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = bin),
+			soft_delete.view_name(relation, '_active'));
+	END IF;
+	FOR member IN SELECT soft_delete.family(relation) LOOP
+		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
+		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
+			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
+		END IF;
+	END LOOP;
+
+	FOREACH item IN ARRAY arguments[2:] LOOP
+		IF item LIKE 'bin:%' THEN
+			EXECUTE format('DROP INDEX IF EXISTS %I.%I',
+				(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation),
+				substr(item, 5));
+		END IF;
+	END LOOP;
+	PERFORM soft_delete.show_tombstones(relation, arguments[1], arguments[2:]);
+	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
+		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.untag(regclass, text) IS
+'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows';

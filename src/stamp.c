@@ -1,0 +1,172 @@
+/*
+ * stamp.c
+ *	  Gives each client statement that deletes one stamp of its own.
+ *
+ * Everything that one statement of the client soft-deletes, by itself, through
+ * foreign keys, triggers and functions, is one deletion and carries one stamp.
+ * A client statement begins where the executor or a utility command starts
+ * outside of any other.  Deferred triggers at commit belong to the statement
+ * that commits.
+ *
+ * Invariant: stamps of a session only ever grow.
+ */
+#include "soft_delete.h"
+
+#include "executor/executor.h"
+#include "tcop/pquery.h"
+#include "tcop/utility.h"
+#include "utils/portal.h"
+#include "utils/timestamp.h"
+
+static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+static ExecutorRun_hook_type prev_ExecutorRun = NULL;
+static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
+static ProcessUtility_hook_type prev_ProcessUtility = NULL;
+
+/* How many executor runs and utility commands we are in. */
+static int	nesting = 0;
+
+/* Whether the running client statement has its stamp yet, and for which transaction. */
+static bool stamp_is_current = false;
+static LocalTransactionId stamp_lxid = InvalidLocalTransactionId;
+static TimestampTz last_stamp = 0;
+
+static void begin_statement(void);
+static void start_executor(QueryDesc *queryDesc, int eflags);
+static void run_executor(EXECUTOR_RUN_PARAMS);
+static void finish_executor(QueryDesc *queryDesc);
+static void process_utility(PlannedStmt *pstmt, const char *queryString,
+							bool readOnlyTree, ProcessUtilityContext context,
+							ParamListInfo params, QueryEnvironment *queryEnv,
+							DestReceiver *dest, QueryCompletion *qc);
+
+/*
+ * Install the hooks that see client statements begin.
+ */
+void
+init_stamp(void)
+{
+	prev_ExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = start_executor;
+	prev_ExecutorRun = ExecutorRun_hook;
+	ExecutorRun_hook = run_executor;
+	prev_ExecutorFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = finish_executor;
+	prev_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
+
+/*
+ * Return the stamp of the running client statement, in microseconds since
+ * 2000-01-01 UTC.  It is taken at the statement's first deletion.
+ */
+TimestampTz
+deletion_stamp(void)
+{
+	/* a procedure may commit and go on: another transaction, another deletion */
+	if (!stamp_is_current || stamp_lxid != my_local_xid())
+	{
+		last_stamp = Max(GetCurrentTimestamp(), last_stamp + 1);
+		stamp_is_current = true;
+		stamp_lxid = my_local_xid();
+	}
+	return last_stamp;
+}
+
+/*
+ * Note that a client statement begins, if it is one: not nested in another, and
+ * run by a portal, as deferred triggers at commit are not.
+ */
+static void
+begin_statement(void)
+{
+	if (nesting == 0 && ActivePortal != NULL)
+		stamp_is_current = false;
+}
+
+/*
+ * ExecutorStart hook: see a client statement begin.
+ */
+static void
+start_executor(QueryDesc *queryDesc, int eflags)
+{
+	begin_statement();
+	if (prev_ExecutorStart)
+		prev_ExecutorStart(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+/*
+ * ExecutorRun hook: count the nesting.
+ */
+static void
+run_executor(EXECUTOR_RUN_PARAMS)
+{
+	nesting++;
+	PG_TRY();
+	{
+		if (prev_ExecutorRun)
+			prev_ExecutorRun(EXECUTOR_RUN_ARGS);
+		else
+			standard_ExecutorRun(EXECUTOR_RUN_ARGS);
+	}
+	PG_FINALLY();
+	{
+		nesting--;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * ExecutorFinish hook: count the nesting; AFTER triggers run here.
+ */
+static void
+finish_executor(QueryDesc *queryDesc)
+{
+	nesting++;
+	PG_TRY();
+	{
+		if (prev_ExecutorFinish)
+			prev_ExecutorFinish(queryDesc);
+		else
+			standard_ExecutorFinish(queryDesc);
+	}
+	PG_FINALLY();
+	{
+		nesting--;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * ProcessUtility hook: see a client statement begin, count the nesting, and
+ * hand COPY to copy.c.
+ */
+static void
+process_utility(PlannedStmt *pstmt, const char *queryString,
+				bool readOnlyTree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *queryEnv,
+				DestReceiver *dest, QueryCompletion *qc)
+{
+	PlannedStmt *changed;
+
+	begin_statement();
+	changed = IsA(pstmt->utilityStmt, CopyStmt) ? copy_live_rows(pstmt) : pstmt;
+
+	nesting++;
+	PG_TRY();
+	{
+		if (prev_ProcessUtility)
+			prev_ProcessUtility(changed, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+		else
+			standard_ProcessUtility(changed, queryString, readOnlyTree, context,
+									params, queryEnv, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		nesting--;
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,290 @@
+/*
+ * tag.c
+ *	  Knows which relation is tagged and which role is exempt from that.
+ *
+ * The trigger is the tag: a relation is tagged exactly when it carries a
+ * trigger that calls soft_delete.delete_row(), enabled or not, and the
+ * trigger's first argument names the tombstone column.  Nothing else decides
+ * it.  Putting the tag on and taking it off is done in SQL (soft_delete.sql).
+ */
+#include "soft_delete.h"
+
+#include "access/relation.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+bool		show_deleted = false;
+
+/* How each ExtensionFunction is declared. */
+static const struct
+{
+	const char *name;
+	int			nargs;
+	Oid			argtypes[2];
+}			function_signatures[N_EXTENSION_FUNCTIONS] =
+{
+	[TAG_TRIGGER] = {"delete_row", 0, {0}},
+	[SAMPLING_METHOD] = {"rows", 1, {INTERNALOID}},
+	[SHOWS_TOMBSTONES] = {"shows_tombstones", 1, {OIDOID}},
+	[ADMITS_TOMBSTONE] = {"admits_tombstone", 1, {OIDOID}},
+	[WANTS_ROW] = {"wants_row", 2, {TEXTOID, BOOLOID}},
+};
+
+/* Their OIDs as far as they were asked for; forgotten when pg_proc changes. */
+static Oid	function_oids[N_EXTENSION_FUNCTIONS];
+
+PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
+PG_FUNCTION_INFO_V1(soft_delete_bind_view);
+PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
+PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
+
+static const Trigger *tag_of(Relation rel);
+static void forget_functions(Datum arg, int cacheid, uint32 hashvalue);
+static void assign_show_deleted(bool newval, void *extra);
+
+/*
+ * Define soft_delete.show_deleted and watch the catalogs.
+ */
+void
+init_tag(void)
+{
+	DefineCustomBoolVariable("soft_delete.show_deleted",
+							 "Shows deleted rows of tagged tables along with live ones.",
+							 "What is written to, and what foreign keys see, is live rows whatever this says.",
+							 &show_deleted,
+							 false,
+							 PGC_SUSET,
+							 0,
+							 NULL, assign_show_deleted, NULL);
+
+	CacheRegisterSyscacheCallback(PROCOID, forget_functions, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_functions, (Datum) 0);
+}
+
+/*
+ * Replan everything: plans have the old value built in.
+ */
+static void
+assign_show_deleted(bool newval, void *extra)
+{
+	if (newval != show_deleted)
+		ResetPlanCache();
+}
+
+/*
+ * Forget the OIDs of the extension's functions (syscache callback).
+ */
+static void
+forget_functions(Datum arg, int cacheid, uint32 hashvalue)
+{
+	memset(function_oids, 0, sizeof(function_oids));
+}
+
+/*
+ * Return the OID of one of the extension's functions, or InvalidOid where the
+ * extension is not installed in this database.
+ */
+Oid
+extension_function(ExtensionFunction which)
+{
+	if (!OidIsValid(function_oids[which]))
+	{
+		Oid			namespace = get_namespace_oid(EXTENSION_SCHEMA, true);
+		oidvector  *argtypes;
+
+		if (!OidIsValid(namespace))
+			return InvalidOid;
+		argtypes = buildoidvector(function_signatures[which].argtypes,
+								  function_signatures[which].nargs);
+		function_oids[which] =
+			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+							CStringGetDatum(function_signatures[which].name),
+							PointerGetDatum(argtypes),
+							ObjectIdGetDatum(namespace));
+	}
+	return function_oids[which];
+}
+
+/*
+ * Return the trigger that is the tag of the relation, or NULL.
+ */
+static const Trigger *
+tag_of(Relation rel)
+{
+	TriggerDesc *trigdesc = rel->trigdesc;
+
+	if (trigdesc == NULL || !trigdesc->trig_delete_before_row)
+		return NULL;
+
+	for (int i = 0; i < trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &trigdesc->triggers[i];
+
+		if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
+								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_DELETE) &&
+			trigger->tgnargs > 0 &&
+			trigger->tgfoid == extension_function(TAG_TRIGGER))
+			return trigger;
+	}
+	return NULL;
+}
+
+/*
+ * Return the number of the relation's tombstone column, or InvalidAttrNumber
+ * if the relation is not tagged.
+ *
+ * Raises 42703 if the column that the tag names is gone: then nobody can tell
+ * live rows from deleted ones, and showing all of them would be a leak.
+ */
+AttrNumber
+tombstone_attribute(Relation rel)
+{
+	const Trigger *tag = tag_of(rel);
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+
+	if (tag == NULL)
+		return InvalidAttrNumber;
+
+	for (int attno = 1; attno <= tupdesc->natts; attno++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
+
+		if (!att->attisdropped &&
+			strcmp(NameStr(att->attname), tag->tgargs[0]) == 0)
+			return attno;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("tombstone column \"%s\" of tagged table \"%s\" does not exist",
+					tag->tgargs[0], RelationGetRelationName(rel)),
+			 errdetail("Without it live rows cannot be told from deleted ones."),
+			 errhint("If it was renamed, ALTER TABLE %s RENAME COLUMN ... TO %s;",
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												RelationGetRelationName(rel)),
+					 quote_identifier(tag->tgargs[0]))));
+	return InvalidAttrNumber;	/* keep compiler quiet */
+}
+
+/*
+ * Is this a maintenance session for the relation: row_security off, which is
+ * what pg_dump and pg_restore set, in a role that owns it or is superuser?
+ */
+bool
+is_maintenance(Oid relid)
+{
+	return !row_security && relation_ownercheck(relid, GetUserId());
+}
+
+/*
+ * soft_delete.tag_arguments(relation regclass) returns text[]
+ *
+ * Returns the arguments of the relation's tag, the tombstone column first, or
+ * NULL if it is not tagged.
+ */
+Datum
+soft_delete_tag_arguments(PG_FUNCTION_ARGS)
+{
+	Relation	rel = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	const Trigger *tag = tag_of(rel);
+	ArrayType  *arguments = NULL;
+
+	if (tag != NULL)
+	{
+		Datum	   *elements = palloc(tag->tgnargs * sizeof(Datum));
+
+		for (int i = 0; i < tag->tgnargs; i++)
+			elements[i] = CStringGetTextDatum(tag->tgargs[i]);
+		arguments = construct_array(elements, tag->tgnargs, TEXTOID, -1, false,
+									TYPALIGN_INT);
+	}
+	relation_close(rel, AccessShareLock);
+
+	if (arguments == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(arguments);
+}
+
+/*
+ * soft_delete.bind_view(view regclass, relation regclass) returns void
+ *
+ * Makes the view go with the relation: DROP TABLE is not to fail because of a
+ * view that its tag made.
+ *
+ * Raises 42501 unless the caller owns both.
+ */
+Datum
+soft_delete_bind_view(PG_FUNCTION_ARGS)
+{
+	ObjectAddress objects[2];
+
+	for (int i = 0; i < 2; i++)
+	{
+		Oid			relid = PG_GETARG_OID(i);
+
+		if (!relation_ownercheck(relid, GetUserId()))
+			aclcheck_error(ACLCHECK_NOT_OWNER,
+						   get_relkind_objtype(get_rel_relkind(relid)),
+						   get_rel_name(relid));
+		ObjectAddressSet(objects[i], RelationRelationId, relid);
+	}
+	recordDependencyOn(&objects[0], &objects[1], DEPENDENCY_AUTO);
+	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete.shows_tombstones(relation oid) returns boolean
+ *
+ * Stands in plans that were made in a maintenance session, so that they hide
+ * tombstones again as soon as the session is none any more.
+ */
+Datum
+soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(is_maintenance(PG_GETARG_OID(0)));
+}
+
+/*
+ * soft_delete.admits_tombstone(relation oid) returns boolean
+ *
+ * Guards writes to a tagged table: called for a new row whose tombstone column
+ * is not null.  Returns true in a maintenance session, else raises 0A000.
+ */
+Datum
+soft_delete_admits_tombstone(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	char	   *relname;
+
+	if (is_maintenance(relid))
+		PG_RETURN_BOOL(true);
+
+	relname = get_rel_name(relid);
+	if (relname == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot write a deleted row into table \"%s\"", relname),
+			 errdetail("The tombstone column of a tagged table is set by DELETE and cleared by restoring, never by hand."),
+			 errhint("Use DELETE FROM %s ..., or its bin to restore.",
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+												relname))));
+	PG_RETURN_BOOL(false);		/* keep compiler quiet */
+}

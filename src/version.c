@@ -1,0 +1,340 @@
+/*
+ * version.c
+ *	  Builds the next version of a row that is deleted or restored, and enters
+ *	  tombstones into the indexes that hold them.
+ *
+ * The next version differs from the old one in the tombstone column and in
+ * what is computed from it, and in nothing else: out-of-line values are taken
+ * over by reference.  CHECK constraints that do not read the tombstone column
+ * are not evaluated again: the row may have entered before one was added NOT
+ * VALID, and a DELETE does not ask.
+ */
+#include "soft_delete.h"
+
+#include "access/genam.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/ruleutils.h"
+
+/* A stored generated column that is computed from the tombstone column */
+typedef struct GeneratedColumn
+{
+	AttrNumber	attnum;
+	ExprState  *expr;
+} GeneratedColumn;
+
+/* A CHECK constraint that reads the tombstone column */
+typedef struct TombstoneCheck
+{
+	char	   *name;
+	ExprState  *expr;
+} TombstoneCheck;
+
+PG_FUNCTION_INFO_V1(soft_delete_index_hides);
+
+static void find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed);
+static void find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed);
+static void find_tombstone_indexes(VersionBuilder *builder, Relation rel);
+static bool reads_any(Node *expr, Bitmapset *attributes);
+static void compute_generated(VersionBuilder *builder);
+static void enforce_checks(VersionBuilder *builder, Relation rel);
+
+/*
+ * Make a builder for versions of rows of the relation, living in the memory
+ * context.  It holds memory and locks, but no reference to any relation: an
+ * error leaves nothing to clean up.
+ */
+VersionBuilder *
+make_version_builder(Relation rel, AttrNumber attnum, MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	VersionBuilder *builder = palloc0(sizeof(VersionBuilder));
+	Bitmapset  *changed = bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber);
+
+	builder->relid = RelationGetRelid(rel);
+	builder->attnum = attnum;
+	builder->estate = CreateExecutorState();
+	MemoryContextSwitchTo(builder->estate->es_query_cxt);
+
+	/* a copy: a reference to the relcache's would have to be given back */
+	builder->slot = MakeTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
+									   &TTSOpsVirtual);
+	GetPerTupleExprContext(builder->estate)->ecxt_scantuple = builder->slot;
+
+	if (RelationGetDescr(rel)->constr != NULL)
+	{
+		find_generated(builder, rel, &changed);
+		find_checks(builder, rel, changed);
+	}
+	find_tombstone_indexes(builder, rel);
+
+	MemoryContextSwitchTo(oldcontext);
+	return builder;
+}
+
+/*
+ * Find the stored generated columns that read the tombstone column, and add
+ * them to the changed attributes.
+ */
+static void
+find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	ListCell   *lc;
+
+	if (!tupdesc->constr->has_generated_stored)
+		return;
+
+	for (int attno = 1; attno <= tupdesc->natts; attno++)
+	{
+		GeneratedColumn *column;
+		Node	   *expr;
+
+		if (TupleDescAttr(tupdesc, attno - 1)->attgenerated != ATTRIBUTE_GENERATED_STORED)
+			continue;
+		expr = build_column_default(rel, attno);
+		if (!reads_any(expr, *changed))
+			continue;
+
+		column = palloc(sizeof(GeneratedColumn));
+		column->attnum = attno;
+		column->expr = ExecPrepareExpr((Expr *) expr, builder->estate);
+		builder->generated = lappend(builder->generated, column);
+	}
+
+	/* generated columns cannot read each other, so this may wait till here */
+	foreach(lc, builder->generated)
+	{
+		GeneratedColumn *column = lfirst(lc);
+
+		*changed = bms_add_member(*changed,
+								  column->attnum - FirstLowInvalidHeapAttributeNumber);
+	}
+}
+
+/*
+ * Find the CHECK constraints that read any of the changed attributes.
+ */
+static void
+find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	for (int i = 0; i < constr->num_check; i++)
+	{
+		ConstrCheck *check = &constr->check[i];
+		TombstoneCheck *entry;
+		Node	   *expr;
+
+		if (!check_is_enforced(check))
+			continue;
+		expr = expand_virtual_columns(stringToNode(check->ccbin), rel);
+		if (!reads_any(expr, changed))
+			continue;
+
+		entry = palloc(sizeof(TombstoneCheck));
+		entry->name = pstrdup(check->ccname);
+		entry->expr = ExecPrepareExpr((Expr *) expr, builder->estate);
+		builder->checks = lappend(builder->checks, entry);
+	}
+}
+
+/*
+ * Find the indexes that tombstones must be entered into: all that are not
+ * partial on live rows.
+ */
+static void
+find_tombstone_indexes(VersionBuilder *builder, Relation rel)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+
+	builder->indexes = palloc(list_length(indexes) * sizeof(Oid));
+	builder->index_infos = palloc(list_length(indexes) * sizeof(IndexInfo *));
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		IndexInfo  *info = BuildIndexInfo(index);
+
+		if (info->ii_ReadyForInserts &&
+			!index_hides_tombstones(index, builder->attnum))
+		{
+			if (info->ii_Predicate != NIL)
+				info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate,
+														  builder->estate);
+			builder->indexes[builder->nindexes] = RelationGetRelid(index);
+			builder->index_infos[builder->nindexes] = info;
+			builder->nindexes++;
+		}
+		index_close(index, NoLock);
+	}
+	list_free(indexes);
+}
+
+/*
+ * Does the expression read any of the attributes, or the whole row?
+ */
+static bool
+reads_any(Node *expr, Bitmapset *attributes)
+{
+	Bitmapset  *read = NULL;
+
+	pull_varattnos(expr, 1, &read);
+	return bms_overlap(read, attributes) ||
+		bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, read);
+}
+
+/*
+ * Does the index's predicate demand that the tombstone column be null?
+ */
+bool
+index_hides_tombstones(Relation index, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexPredicate(index))
+	{
+		NullTest   *test = (NullTest *) lfirst(lc);
+
+		if (IsA(test, NullTest) && test->nulltesttype == IS_NULL &&
+			IsA(test->arg, Var) && ((Var *) test->arg)->varattno == attnum)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Build the next version of a row: "old" with the stamp, or with a null
+ * tombstone column.
+ *
+ * The result lives until the next call; it points into "old", which must stay.
+ * Raises 23514 for a CHECK constraint that reads the tombstone column and does
+ * not hold.
+ */
+TupleTableSlot *
+build_version(VersionBuilder *builder, Relation rel, TupleTableSlot *old,
+			  Datum stamp, bool isnull)
+{
+	TupleTableSlot *slot = builder->slot;
+	int			natts = slot->tts_tupleDescriptor->natts;
+
+	ResetPerTupleExprContext(builder->estate);
+
+	slot_getallattrs(old);
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, old->tts_values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, old->tts_isnull, natts * sizeof(bool));
+	slot->tts_values[builder->attnum - 1] = stamp;
+	slot->tts_isnull[builder->attnum - 1] = isnull;
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(rel);
+
+	if (builder->generated != NIL)
+		compute_generated(builder);
+	if (builder->checks != NIL)
+		enforce_checks(builder, rel);
+	return slot;
+}
+
+/*
+ * Compute the generated columns of the version under construction.
+ */
+static void
+compute_generated(VersionBuilder *builder)
+{
+	ExprContext *econtext = GetPerTupleExprContext(builder->estate);
+	ListCell   *lc;
+
+	foreach(lc, builder->generated)
+	{
+		GeneratedColumn *column = lfirst(lc);
+		int			i = column->attnum - 1;
+
+		builder->slot->tts_values[i] =
+			ExecEvalExprSwitchContext(column->expr, econtext,
+									  &builder->slot->tts_isnull[i]);
+	}
+}
+
+/*
+ * Enforce the CHECK constraints on the version under construction.
+ */
+static void
+enforce_checks(VersionBuilder *builder, Relation rel)
+{
+	ExprContext *econtext = GetPerTupleExprContext(builder->estate);
+	ListCell   *lc;
+
+	foreach(lc, builder->checks)
+	{
+		TombstoneCheck *check = lfirst(lc);
+
+		if (!ExecCheck(check->expr, econtext))
+			ereport(ERROR,
+					(errcode(ERRCODE_CHECK_VIOLATION),
+					 errmsg("new row for relation \"%s\" violates check constraint \"%s\"",
+							RelationGetRelationName(rel), check->name),
+					 errdetail("The constraint reads the tombstone column, which deleting sets and restoring clears."),
+					 errtableconstraint(rel, check->name)));
+	}
+}
+
+/*
+ * Enter the built version, a tombstone, into the indexes that hold tombstones.
+ *
+ * Uniqueness is not checked: the row keeps the keys that it had as a live row,
+ * so whatever conflict there is was found when it got them.
+ */
+void
+insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
+							   TU_UpdateIndexes which)
+{
+	EState	   *estate = builder->estate;
+	ExprContext *econtext = GetPerTupleExprContext(estate);
+
+	for (int i = 0; i < builder->nindexes; i++)
+	{
+		IndexInfo  *info = builder->index_infos[i];
+		Datum		values[INDEX_MAX_KEYS];
+		bool		isnull[INDEX_MAX_KEYS];
+		Relation	index;
+
+		if (update_skips_index(which, info))
+			continue;
+		if (info->ii_PredicateState != NULL &&
+			!ExecQual(info->ii_PredicateState, econtext))
+			continue;
+
+		/* locked by find_tombstone_indexes() */
+		index = index_open(builder->indexes[i], NoLock);
+		FormIndexDatum(info, builder->slot, estate, values, isnull);
+		index_insert(index, values, isnull, &builder->slot->tts_tid, rel,
+					 UNIQUE_CHECK_NO, false, info);
+		index_insert_cleanup(index, info);
+		index_close(index, NoLock);
+	}
+}
+
+/*
+ * soft_delete.index_hides(index regclass, attnum smallint) returns boolean
+ *
+ * Tells whether an index is partial on live rows: its predicate demands that
+ * the column be null.
+ */
+Datum
+soft_delete_index_hides(PG_FUNCTION_ARGS)
+{
+	Relation	index = index_open(PG_GETARG_OID(0), AccessShareLock);
+	bool		hides = index_hides_tombstones(index, PG_GETARG_INT16(1));
+
+	index_close(index, AccessShareLock);
+	PG_RETURN_BOOL(hides);
+}
