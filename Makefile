@@ -7,7 +7,7 @@ DATA_built = soft_delete--$(EXTVERSION).sql
 DOCS = README.md
 PGFILEDESC = "soft_delete - DELETE that an application cannot tell from the real one"
 PG_CPPFLAGS = -Isrc
-PG_CFLAGS = -std=gnu99 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
 
 REGRESS = tag_makes tag_refuses tag_adopts untag_gives_back untag_refuses \
 	delete_counts delete_triggers delete_columns delete_partitions delete_errors \

@@ -19,7 +19,6 @@ UPDATE t_deleted SET deleted_at = deleted_at;
 UPDATE t_deleted SET ctid = '(0,1)', deleted_at = NULL;
 UPDATE t_deleted SET tableoid = 'pg_class'::regclass, deleted_at = NULL;
 INSERT INTO t_deleted VALUES (3, 'c');
-MERGE INTO t_deleted USING (VALUES (1)) AS s (id) ON false WHEN MATCHED THEN DELETE;
 TRUNCATE t_deleted;
 SELECT id, v, length(doc) FROM t_deleted ORDER BY id;
 -- what does not change anything is no change

@@ -43,7 +43,6 @@ SELECT * FROM t TABLESAMPLE soft_delete.rows(NULL);
 SELECT * FROM t TABLESAMPLE soft_delete.rows;
 SELECT * FROM t TABLESAMPLE soft_delete.rows();
 SELECT * FROM t TABLESAMPLE soft_delete.rows('all', 'all');
-SELECT soft_delete.rows(NULL);
 
 -- not for a role that was not granted it, neither by itself nor by a view
 SET ROLE regress_rows_reader;

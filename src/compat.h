@@ -121,6 +121,13 @@ typedef bool TU_UpdateIndexes;
 	table_tuple_update(rel, tid, slot, cid, 0, snapshot, crosscheck, wait, tmfd, mode, which)
 #endif
 
+/* 19: a slot is made with flags */
+#if PG_VERSION_NUM < 190000
+#define make_virtual_slot(tupdesc) MakeTupleTableSlot(tupdesc, &TTSOpsVirtual)
+#else
+#define make_virtual_slot(tupdesc) MakeTupleTableSlot(tupdesc, &TTSOpsVirtual, 0)
+#endif
+
 /* 16 and 19: ExecInsertIndexTuples grew an argument, then took flags */
 #if PG_VERSION_NUM < 160000
 #define insert_index_tuples(relinfo, slot, estate) \

@@ -114,7 +114,7 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 		return (Expr *) is_live;
 
 	/* it shows: what a statement writes to is not its business */
-	if (show_deleted && !bms_is_member(rel->relid, root->all_result_relids))
+	if (show_deleted && rel->relid != root->parse->resultRelation)
 		return NULL;
 
 	if (is_maintenance(rte->relid))

@@ -64,8 +64,7 @@ make_version_builder(Relation rel, AttrNumber attnum, MemoryContext context)
 	MemoryContextSwitchTo(builder->estate->es_query_cxt);
 
 	/* a copy: a reference to the relcache's would have to be given back */
-	builder->slot = MakeTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
-									   &TTSOpsVirtual);
+	builder->slot = make_virtual_slot(CreateTupleDescCopyConstr(RelationGetDescr(rel)));
 	GetPerTupleExprContext(builder->estate)->ecxt_scantuple = builder->slot;
 
 	if (RelationGetDescr(rel)->constr != NULL)
