@@ -163,15 +163,19 @@ check_fires_last(Relation rel, const Trigger *tag)
 				 trigger->tgenabled != TRIGGER_DISABLED &&
 				 TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
 									  TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_DELETE))
+		{
+			char	   *name = pstrdup(trigger->tgname);	/* not the relcache's */
+
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("trigger \"%s\" of table \"%s\" would fire after the tag \"%s\"",
-							trigger->tgname, RelationGetRelationName(rel), tag->tgname),
+							name, RelationGetRelationName(rel), tag->tgname),
 					 errdetail("Triggers fire in the order of their names, and the tag must be the last BEFORE DELETE row trigger."),
 					 errhint("ALTER TRIGGER %s ON %s RENAME TO ...;",
-							 quote_identifier(trigger->tgname),
+							 quote_identifier(name),
 							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 														RelationGetRelationName(rel)))));
+		}
 	}
 }
 

@@ -123,14 +123,21 @@ extension_function(ExtensionFunction which)
 
 /*
  * Return the trigger that is the tag of the relation, or NULL.
+ *
+ * The result is gone with the next look at a catalog, which may rebuild the
+ * relation's descriptor.
  */
 static const Trigger *
 tag_of(Relation rel)
 {
 	TriggerDesc *trigdesc = rel->trigdesc;
+	Oid			tag_function;
 
 	if (trigdesc == NULL || !trigdesc->trig_delete_before_row)
 		return NULL;
+
+	tag_function = extension_function(TAG_TRIGGER);
+	trigdesc = rel->trigdesc;
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
 	{
@@ -139,7 +146,7 @@ tag_of(Relation rel)
 		if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
 								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_DELETE) &&
 			trigger->tgnargs > 0 &&
-			trigger->tgfoid == extension_function(TAG_TRIGGER))
+			trigger->tgfoid == tag_function)
 			return trigger;
 	}
 	return NULL;
@@ -157,6 +164,7 @@ tombstone_attribute(Relation rel)
 {
 	const Trigger *tag = tag_of(rel);
 	TupleDesc	tupdesc = RelationGetDescr(rel);
+	char	   *name;
 
 	if (tag == NULL)
 		return InvalidAttrNumber;
@@ -169,15 +177,17 @@ tombstone_attribute(Relation rel)
 			strcmp(NameStr(att->attname), tag->tgargs[0]) == 0)
 			return attno;
 	}
+
+	name = pstrdup(tag->tgargs[0]);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("tombstone column \"%s\" of tagged table \"%s\" does not exist",
-					tag->tgargs[0], RelationGetRelationName(rel)),
+					name, RelationGetRelationName(rel)),
 			 errdetail("Without it live rows cannot be told from deleted ones."),
 			 errhint("If it was renamed, ALTER TABLE %s RENAME COLUMN ... TO %s;",
 					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 												RelationGetRelationName(rel)),
-					 quote_identifier(tag->tgargs[0]))));
+					 quote_identifier(name))));
 	return InvalidAttrNumber;	/* keep compiler quiet */
 }
 
