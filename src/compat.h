@@ -121,6 +121,13 @@ typedef bool TU_UpdateIndexes;
 	table_tuple_update(rel, tid, slot, cid, 0, snapshot, crosscheck, wait, tmfd, mode, which)
 #endif
 
+/* 19: foreign keys look for parents in their index, not by a planned query */
+#if PG_VERSION_NUM < 190000
+#define foreign_key_probes_index(con) false
+#else
+#define foreign_key_probes_index(con) ((con)->conenforced && !(con)->conperiod)
+#endif
+
 /* 19: a slot is made with flags */
 #if PG_VERSION_NUM < 190000
 #define make_virtual_slot(tupdesc) MakeTupleTableSlot(tupdesc, &TTSOpsVirtual)

@@ -28,6 +28,7 @@ typedef enum ExtensionFunction
 	SHOWS_TOMBSTONES,			/* soft_delete.shows_tombstones(oid) */
 	ADMITS_TOMBSTONE,			/* soft_delete.admits_tombstone(oid) */
 	WANTS_ROW,					/* soft_delete.wants_row(text, boolean) */
+	REFERENCE_GUARD,			/* soft_delete.check_reference() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 

@@ -60,6 +60,16 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
 COMMENT ON FUNCTION soft_delete.bind_view(regclass, regclass) IS
 'lets DROP TABLE take along a view that tag() made';
 
+CREATE FUNCTION soft_delete.check_reference() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_check_reference';
+COMMENT ON FUNCTION soft_delete.check_reference() IS
+'guard of a foreign key that references a tagged table, from PostgreSQL 19 on: refuses a child of a deleted parent';
+
+CREATE FUNCTION soft_delete.guard_reference("constraint" oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_guard_reference';
+COMMENT ON FUNCTION soft_delete.guard_reference(oid) IS
+'gives a foreign key its guard, or takes it away where it needs none';
+
 CREATE FUNCTION soft_delete.load() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
 COMMENT ON FUNCTION soft_delete.load() IS
@@ -682,6 +692,52 @@ COMMENT ON FUNCTION soft_delete.make_triggers(regclass, text[]) IS
 'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
 
 /*
+ * References
+ */
+
+CREATE FUNCTION soft_delete.guard_references(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete.guard_reference(oid) FROM pg_constraint
+	WHERE contype = 'f' AND (conrelid IN (SELECT soft_delete.family(relation))
+							 OR confrelid IN (SELECT soft_delete.family(relation)))
+	ORDER BY oid;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.guard_references(regclass) IS
+'gives the foreign keys from and to a table their guards, or takes them away';
+
+CREATE FUNCTION soft_delete.follow_references() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
+			   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
+		PERFORM soft_delete.guard_references(coalesce(tgrelid, objid))
+		FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
+		WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_references() IS
+'event trigger that guards new foreign keys to tagged tables';
+
+/* Up to 18 foreign keys need no guard. */
+DO $$
+BEGIN
+	IF current_setting('server_version_num')::integer >= 190000 THEN
+		CREATE EVENT TRIGGER soft_delete_references ON ddl_command_end
+			WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE', 'CREATE TRIGGER')
+			EXECUTE FUNCTION soft_delete.follow_references();
+		COMMENT ON EVENT TRIGGER soft_delete_references IS 'guards foreign keys that reference tagged tables';
+	END IF;
+END
+$$;
+
+/*
  * The interface
  */
 
@@ -740,6 +796,7 @@ BEGIN
 		PERFORM soft_delete.make_active_view(relation, deleted_at, view_schema);
 		PERFORM soft_delete.make_bin(relation, deleted_at, view_schema);
 	END IF;
+	PERFORM soft_delete.guard_references(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, name) IS
@@ -804,6 +861,7 @@ BEGIN
 		END IF;
 	END LOOP;
 	PERFORM soft_delete.show_tombstones(relation, arguments[1], arguments[2:]);
+	PERFORM soft_delete.guard_references(relation);
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
 		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
 END

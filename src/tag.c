@@ -44,6 +44,7 @@ static const struct
 	[SHOWS_TOMBSTONES] = {"shows_tombstones", 1, {OIDOID}},
 	[ADMITS_TOMBSTONE] = {"admits_tombstone", 1, {OIDOID}},
 	[WANTS_ROW] = {"wants_row", 2, {TEXTOID, BOOLOID}},
+	[REFERENCE_GUARD] = {"check_reference", 0, {0}},
 };
 
 /* Their OIDs as far as they were asked for; forgotten when pg_proc changes. */
