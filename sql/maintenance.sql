@@ -1,4 +1,7 @@
 -- row_security = off in the owner or a superuser, as pg_dump sets it, sees and writes everything
+--
+-- Fails without shows_tombstones() in old plans, the replanning of write.c, and if DELETE
+-- did not skip tombstones.
 CREATE ROLE regress_maintenance;
 CREATE ROLE regress_maintenance_app;
 CREATE SCHEMA maintenance AUTHORIZATION regress_maintenance;

@@ -1,10 +1,10 @@
--- Promise: where a foreign key is deferred, a deleted parent is missed when the
+-- where a foreign key is deferred, a deleted parent is missed when the
 -- hard-deleting twin would miss it: at the end of the statement, at SET
 -- CONSTRAINTS or at commit.
-CREATE ROLE soft_owner;
-GRANT CREATE ON DATABASE :"DBNAME" TO soft_owner;
-SET ROLE soft_owner;
-CREATE SCHEMA soft AUTHORIZATION soft_owner;
+CREATE ROLE regress_parent;
+GRANT CREATE ON DATABASE :"DBNAME" TO regress_parent;
+SET ROLE regress_parent;
+CREATE SCHEMA soft AUTHORIZATION regress_parent;
 SET search_path = soft;
 SET client_min_messages = warning;
 CREATE TABLE parent (id integer PRIMARY KEY);
@@ -69,5 +69,5 @@ INSERT INTO plain VALUES (4, 1);
 
 RESET ROLE;
 DROP SCHEMA soft CASCADE;
-REVOKE CREATE ON DATABASE :"DBNAME" FROM soft_owner;
-DROP ROLE soft_owner;
+REVOKE CREATE ON DATABASE :"DBNAME" FROM regress_parent;
+DROP ROLE regress_parent;

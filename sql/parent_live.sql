@@ -1,11 +1,11 @@
--- Promise: a child of a deleted parent is refused with the error of a parent
+-- a child of a deleted parent is refused with the error of a parent
 -- that is gone, on every version: by the live filter up to 18, by the guards of
 -- reference.c from 19 on.  Fails without them.
-CREATE ROLE soft_owner;
-GRANT CREATE ON DATABASE :"DBNAME" TO soft_owner;
-SET ROLE soft_owner;
-CREATE SCHEMA soft AUTHORIZATION soft_owner;
-CREATE SCHEMA hard AUTHORIZATION soft_owner;
+CREATE ROLE regress_parent;
+GRANT CREATE ON DATABASE :"DBNAME" TO regress_parent;
+SET ROLE regress_parent;
+CREATE SCHEMA soft AUTHORIZATION regress_parent;
+CREATE SCHEMA hard AUTHORIZATION regress_parent;
 SET client_min_messages = warning;
 
 CREATE FUNCTION soft.make(schema name) RETURNS void LANGUAGE plpgsql AS $$
@@ -93,10 +93,10 @@ COPY soft.child (id, parent_id) FROM stdin;
 
 -- a role that may not read the child is not told the key
 RESET ROLE;
-CREATE ROLE soft_writer;
-GRANT USAGE ON SCHEMA hard, soft TO soft_writer;
-GRANT INSERT ON hard.younger, soft.younger TO soft_writer;
-SET ROLE soft_writer;
+CREATE ROLE regress_parent_writer;
+GRANT USAGE ON SCHEMA hard, soft TO regress_parent_writer;
+GRANT INSERT ON hard.younger, soft.younger TO regress_parent_writer;
+SET ROLE regress_parent_writer;
 SELECT soft.ask($$INSERT INTO younger VALUES (3, 1)$$);
 RESET ROLE;
 
@@ -107,7 +107,7 @@ RESET soft_delete.show_deleted;
 
 -- no guard is left behind, and none takes its foreign key along
 SELECT soft_delete.guard_reference(oid) FROM pg_constraint WHERE conname = 'younger_fk';
-SET ROLE soft_writer;
+SET ROLE regress_parent_writer;
 SELECT soft_delete.guard_reference(max(oid)) FROM pg_constraint WHERE conname = 'younger_fk';
 SELECT soft_delete.guard_reference(0);
 RESET ROLE;
@@ -117,5 +117,5 @@ SELECT count(*) FROM pg_trigger WHERE tgfoid = 'soft_delete.check_reference()'::
 SELECT conname FROM pg_constraint WHERE conrelid = 'soft.younger'::regclass AND contype = 'f';
 
 DROP SCHEMA hard, soft CASCADE;
-REVOKE CREATE ON DATABASE :"DBNAME" FROM soft_owner;
-DROP ROLE soft_owner, soft_writer;
+REVOKE CREATE ON DATABASE :"DBNAME" FROM regress_parent;
+DROP ROLE regress_parent, regress_parent_writer;

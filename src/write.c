@@ -10,15 +10,11 @@
  *   BEFORE triggers.  A BEFORE UPDATE trigger would do the same at the price of
  *   locking every row first (measured: 10 to 25 % of the rate of single-row
  *   updates); the check costs nothing that can be measured.
- *
- * Statements that foreign keys run are left alone: they never write the
- * tombstone column, and a tombstone must follow its parent's key.
  */
 #include "soft_delete.h"
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/planner.h"
 #include "parser/parsetree.h"
@@ -87,8 +83,7 @@ prepare_write(Query *query)
 	if ((query->commandType != CMD_INSERT &&
 		 query->commandType != CMD_UPDATE &&
 		 query->commandType != CMD_MERGE) ||
-		query->resultRelation == 0 ||
-		InNoForceRLSOperation())
+		query->resultRelation == 0)
 		return;
 
 	rte = rt_fetch(query->resultRelation, query->rtable);
