@@ -31,18 +31,17 @@
 /* A tombstone that the bin lists */
 typedef struct BinRow
 {
-	Relation	rel;			/* the table or partition that holds it */
-	AttrNumber	attnum;			/* the tombstone column of rel */
-	AttrNumber	view_attnum;	/* the tombstone column of the view */
+	Relation rel;			/* the table or partition that holds it */
+	AttrNumber attnum;		/* the tombstone column of rel */
+	AttrNumber view_attnum; /* the tombstone column of the view */
 	ItemPointerData tid;
-	Datum		stamp;
+	Datum stamp;
 } BinRow;
 
 PG_FUNCTION_INFO_V1(soft_delete_restore_row);
 PG_FUNCTION_INFO_V1(soft_delete_purge_row);
 
-static void open_bin_row(FunctionCallInfo fcinfo, const char *function,
-						 BinRow *row);
+static void open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row);
 static Datum view_column(TriggerData *trigdata, const char *name);
 static void check_restores(TriggerData *trigdata, BinRow *row);
 static bool lock_tombstone(BinRow *row, TupleTableSlot *slot);
@@ -64,8 +63,8 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TupleTableSlot *slot;
-	BinRow		row;
-	bool		found;
+	BinRow row;
+	bool found;
 
 	open_bin_row(fcinfo, "soft_delete.restore_row", &row);
 	check_restores(trigdata, &row);
@@ -92,8 +91,8 @@ soft_delete_purge_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TupleTableSlot *slot;
-	BinRow		row;
-	bool		found;
+	BinRow row;
+	bool found;
 
 	open_bin_row(fcinfo, "soft_delete.purge_row", &row);
 
@@ -103,7 +102,7 @@ soft_delete_purge_row(PG_FUNCTION_ARGS)
 	if (found)
 	{
 		TM_FailureData tmfd;
-		TM_Result	result;
+		TM_Result result;
 
 		result = destroy_tuple(row.rel, &row.tid, GetCurrentCommandId(true),
 							   GetActiveSnapshot(), &tmfd);
@@ -121,11 +120,10 @@ static void
 open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Oid			relid;
-	char	   *tombstone;
+	Oid relid;
+	char *tombstone;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_INSTEAD(trigdata->tg_event) ||
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_INSTEAD(trigdata->tg_event) ||
 		(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) !=
 		 (fcinfo->flinfo->fn_addr == soft_delete_restore_row)) ||
 		TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
@@ -148,9 +146,11 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 						RelationGetRelationName(row->rel)),
 				 errdetail("A bin lists a tagged table that belongs to the owner of the view.")));
 
-	tombstone = NameStr(TupleDescAttr(RelationGetDescr(row->rel), row->attnum - 1)->attname);
+	tombstone =
+		NameStr(TupleDescAttr(RelationGetDescr(row->rel), row->attnum - 1)->attname);
 	row->stamp = view_column(trigdata, tombstone);
-	row->view_attnum = SPI_fnumber(RelationGetDescr(trigdata->tg_relation), tombstone);
+	row->view_attnum =
+		SPI_fnumber(RelationGetDescr(trigdata->tg_relation), tombstone);
 }
 
 /*
@@ -159,9 +159,9 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 static Datum
 view_column(TriggerData *trigdata, const char *name)
 {
-	TupleDesc	tupdesc = RelationGetDescr(trigdata->tg_relation);
-	bool		isnull = true;
-	Datum		value = (Datum) 0;
+	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
+	bool isnull = true;
+	Datum value = (Datum) 0;
 
 	/* not SPI_fnumber(): a view's own column named like a system column */
 	for (int attno = 1; attno <= tupdesc->natts && isnull; attno++)
@@ -186,25 +186,23 @@ view_column(TriggerData *trigdata, const char *name)
 static void
 check_restores(TriggerData *trigdata, BinRow *row)
 {
-	TupleDesc	tupdesc = RelationGetDescr(trigdata->tg_relation);
+	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
-		bool		old_isnull,
-					new_isnull,
-					good;
-		Datum		old_value = heap_getattr(trigdata->tg_trigtuple, attno,
-											 tupdesc, &old_isnull);
-		Datum		new_value = heap_getattr(trigdata->tg_newtuple, attno,
-											 tupdesc, &new_isnull);
+		bool old_isnull, new_isnull, good;
+		Datum old_value =
+			heap_getattr(trigdata->tg_trigtuple, attno, tupdesc, &old_isnull);
+		Datum new_value =
+			heap_getattr(trigdata->tg_newtuple, attno, tupdesc, &new_isnull);
 
 		if (attno == row->view_attnum)
 			good = new_isnull;
 		else
 			good = old_isnull == new_isnull &&
-				(old_isnull || datum_image_eq(old_value, new_value,
-											  att->attbyval, att->attlen));
+				   (old_isnull || datum_image_eq(old_value, new_value,
+												 att->attbyval, att->attlen));
 		if (!good)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -213,9 +211,12 @@ check_restores(TriggerData *trigdata, BinRow *row)
 							RelationGetRelationName(trigdata->tg_relation)),
 					 errdetail("A bin can only be updated to restore rows."),
 					 errhint("UPDATE %s SET %s = NULL WHERE ...;",
-							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(trigdata->tg_relation)),
-														RelationGetRelationName(trigdata->tg_relation)),
-							 quote_identifier(NameStr(TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)))));
+							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(
+															trigdata->tg_relation)),
+														RelationGetRelationName(
+															trigdata->tg_relation)),
+							 quote_identifier(NameStr(
+								 TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)))));
 	}
 }
 
@@ -230,14 +231,16 @@ static bool
 lock_tombstone(BinRow *row, TupleTableSlot *slot)
 {
 	TM_FailureData tmfd;
-	TM_Result	result;
-	Datum		stamp;
-	bool		isnull;
+	TM_Result result;
+	Datum stamp;
+	bool isnull;
 
 	result = table_tuple_lock(row->rel, &row->tid, GetActiveSnapshot(), slot,
 							  GetCurrentCommandId(true), LockTupleExclusive,
 							  LockWaitBlock,
-							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+							  IsolationUsesXactSnapshot()
+								  ? 0
+								  : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 							  &tmfd);
 	switch (result)
 	{
@@ -247,7 +250,7 @@ lock_tombstone(BinRow *row, TupleTableSlot *slot)
 			return !isnull && DatumGetInt64(stamp) == DatumGetInt64(row->stamp);
 
 		case TM_SelfModified:
-			return false;		/* twice in one statement */
+			return false; /* twice in one statement */
 
 		case TM_Updated:
 		case TM_Deleted:
@@ -259,7 +262,7 @@ lock_tombstone(BinRow *row, TupleTableSlot *slot)
 
 		default:
 			elog(ERROR, "unexpected table_tuple_lock status: %u", result);
-			return false;		/* keep compiler quiet */
+			return false; /* keep compiler quiet */
 	}
 }
 
@@ -269,23 +272,24 @@ lock_tombstone(BinRow *row, TupleTableSlot *slot)
 static void
 restore_tombstone(BinRow *row, TupleTableSlot *old)
 {
-	VersionBuilder *builder = make_version_builder(row->rel, row->attnum,
-												   CurrentMemoryContext);
-	EState	   *estate = builder->estate;
+	VersionBuilder *builder =
+		make_version_builder(row->rel, row->attnum, CurrentMemoryContext);
+	EState *estate = builder->estate;
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 	ResultRelInfo *rootinfo = NULL;
-	Relation	root = NULL;
+	Relation root = NULL;
 	TupleTableSlot *slot;
 	TM_FailureData tmfd;
 	LockTupleMode lockmode;
 	TU_UpdateIndexes which;
-	List	   *recheck = NIL;
+	List *recheck = NIL;
 
 	/* statement triggers belong to the root of the partition tree */
 	if (row->rel->rd_rel->relispartition)
 	{
-		root = table_open(llast_oid(get_partition_ancestors(RelationGetRelid(row->rel))),
-						  RowExclusiveLock);
+		root =
+			table_open(llast_oid(get_partition_ancestors(RelationGetRelid(row->rel))),
+					   RowExclusiveLock);
 		rootinfo = makeNode(ResultRelInfo);
 		InitResultRelInfo(rootinfo, root, 0, NULL, 0);
 	}
@@ -318,8 +322,8 @@ static void
 fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
 					 TupleTableSlot *slot, List *recheck)
 {
-	ResultRelInfo *named = relinfo->ri_RootResultRelInfo ?
-		relinfo->ri_RootResultRelInfo : relinfo;
+	ResultRelInfo *named =
+		relinfo->ri_RootResultRelInfo ? relinfo->ri_RootResultRelInfo : relinfo;
 	TransitionCaptureState *transition =
 		MakeTransitionCaptureState(named->ri_TrigDesc,
 								   RelationGetRelid(named->ri_RelationDesc),

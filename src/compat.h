@@ -33,13 +33,15 @@ typedef bool TU_UpdateIndexes;
 	make_restrictinfo(root, clause, true, false, false, level, NULL, NULL, NULL)
 #else
 #define make_scan_restrictinfo(root, clause, level) \
-	make_restrictinfo(root, clause, true, false, false, false, level, NULL, NULL, NULL)
+	make_restrictinfo(root, clause, true, false, false, false, level, NULL, \
+					  NULL, NULL)
 #endif
 
 /* 16: ownership and privilege checks go through one function each */
 #if PG_VERSION_NUM < 160000
 #define relation_ownercheck(relid, roleid) pg_class_ownercheck(relid, roleid)
-#define function_aclcheck(funcid, roleid, mode) pg_proc_aclcheck(funcid, roleid, mode)
+#define function_aclcheck(funcid, roleid, mode) \
+	pg_proc_aclcheck(funcid, roleid, mode)
 #else
 #define relation_ownercheck(relid, roleid) \
 	object_ownercheck(RelationRelationId, relid, roleid)
@@ -61,12 +63,12 @@ typedef bool TU_UpdateIndexes;
 
 /* 18: ExecutorRun lost execute_once */
 #if PG_VERSION_NUM < 180000
-#define EXECUTOR_RUN_PARAMS QueryDesc *queryDesc, ScanDirection direction, \
-	uint64 count, bool execute_once
+#define EXECUTOR_RUN_PARAMS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
 #define EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
 #else
-#define EXECUTOR_RUN_PARAMS QueryDesc *queryDesc, ScanDirection direction, \
-	uint64 count
+#define EXECUTOR_RUN_PARAMS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count
 #define EXECUTOR_RUN_ARGS queryDesc, direction, count
 #endif
 
@@ -82,16 +84,17 @@ typedef bool TU_UpdateIndexes;
 
 /* 19: the planner is told of EXPLAIN, and a hook sees the finished rel */
 #if PG_VERSION_NUM < 190000
-#define PLANNER_PARAMS Query *parse, const char *query_string, \
-	int cursorOptions, ParamListInfo boundParams
+#define PLANNER_PARAMS \
+	Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams
 #define PLANNER_ARGS parse, query_string, cursorOptions, boundParams
 #define REL_HOOK get_relation_info_hook
-#define REL_HOOK_PARAMS PlannerInfo *root, Oid relationObjectId, \
-	bool inhparent, RelOptInfo *rel
+#define REL_HOOK_PARAMS \
+	PlannerInfo *root, Oid relationObjectId, bool inhparent, RelOptInfo *rel
 #define REL_HOOK_ARGS root, relationObjectId, inhparent, rel
 #else
-#define PLANNER_PARAMS Query *parse, const char *query_string, \
-	int cursorOptions, ParamListInfo boundParams, struct ExplainState *es
+#define PLANNER_PARAMS \
+	Query *parse, const char *query_string, int cursorOptions, \
+		ParamListInfo boundParams, struct ExplainState *es
 #define PLANNER_ARGS parse, query_string, cursorOptions, boundParams, es
 #define REL_HOOK build_simple_rel_hook
 #define REL_HOOK_PARAMS PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte
@@ -100,25 +103,31 @@ typedef bool TU_UpdateIndexes;
 
 /* 19: tuple_delete and tuple_update take a word of options */
 #if PG_VERSION_NUM < 190000
-#define TUPLE_DELETE_PARAMS Relation rel, ItemPointer tid, CommandId cid, \
-	Snapshot snapshot, Snapshot crosscheck, bool wait, TM_FailureData *tmfd, \
-	bool changingPart
-#define TUPLE_DELETE_ARGS rel, tid, cid, snapshot, crosscheck, wait, tmfd, changingPart
+#define TUPLE_DELETE_PARAMS \
+	Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, \
+		Snapshot crosscheck, bool wait, TM_FailureData *tmfd, bool changingPart
+#define TUPLE_DELETE_ARGS \
+	rel, tid, cid, snapshot, crosscheck, wait, tmfd, changingPart
 #define row_is_moving() (changingPart)
 #define destroy_tuple(rel, tid, cid, snapshot, tmfd) \
 	table_tuple_delete(rel, tid, cid, snapshot, InvalidSnapshot, true, tmfd, false)
-#define replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, mode, which) \
-	table_tuple_update(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, mode, which)
+#define replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, \
+					  mode, which) \
+	table_tuple_update(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, \
+					   mode, which)
 #else
-#define TUPLE_DELETE_PARAMS Relation rel, ItemPointer tid, CommandId cid, \
-	uint32 options, Snapshot snapshot, Snapshot crosscheck, bool wait, \
-	TM_FailureData *tmfd
-#define TUPLE_DELETE_ARGS rel, tid, cid, options, snapshot, crosscheck, wait, tmfd
+#define TUPLE_DELETE_PARAMS \
+	Relation rel, ItemPointer tid, CommandId cid, uint32 options, \
+		Snapshot snapshot, Snapshot crosscheck, bool wait, TM_FailureData *tmfd
+#define TUPLE_DELETE_ARGS \
+	rel, tid, cid, options, snapshot, crosscheck, wait, tmfd
 #define row_is_moving() ((options & TABLE_DELETE_CHANGING_PARTITION) != 0)
 #define destroy_tuple(rel, tid, cid, snapshot, tmfd) \
 	table_tuple_delete(rel, tid, cid, 0, snapshot, InvalidSnapshot, true, tmfd)
-#define replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, mode, which) \
-	table_tuple_update(rel, tid, slot, cid, 0, snapshot, crosscheck, wait, tmfd, mode, which)
+#define replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, \
+					  mode, which) \
+	table_tuple_update(rel, tid, slot, cid, 0, snapshot, crosscheck, wait, \
+					   tmfd, mode, which)
 #endif
 
 /* 19: foreign keys look for parents in their index, not by a planned query */
@@ -132,7 +141,8 @@ typedef bool TU_UpdateIndexes;
 #if PG_VERSION_NUM < 190000
 #define make_virtual_slot(tupdesc) MakeTupleTableSlot(tupdesc, &TTSOpsVirtual)
 #else
-#define make_virtual_slot(tupdesc) MakeTupleTableSlot(tupdesc, &TTSOpsVirtual, 0)
+#define make_virtual_slot(tupdesc) \
+	MakeTupleTableSlot(tupdesc, &TTSOpsVirtual, 0)
 #endif
 
 /* 16 and 19: ExecInsertIndexTuples grew an argument, then took flags */
@@ -147,4 +157,4 @@ typedef bool TU_UpdateIndexes;
 	ExecInsertIndexTuples(relinfo, estate, 0, slot, NIL, NULL)
 #endif
 
-#endif							/* COMPAT_H */
+#endif /* COMPAT_H */

@@ -28,9 +28,9 @@ static void guard_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)
 PlannedStmt *
 copy_live_rows(PlannedStmt *pstmt)
 {
-	CopyStmt   *stmt = castNode(CopyStmt, pstmt->utilityStmt);
-	Relation	rel;
-	AttrNumber	attnum;
+	CopyStmt *stmt = castNode(CopyStmt, pstmt->utilityStmt);
+	Relation rel;
+	AttrNumber attnum;
 
 	if (stmt->relation == NULL)
 		return pstmt;
@@ -39,15 +39,14 @@ copy_live_rows(PlannedStmt *pstmt)
 								stmt->is_from ? RowExclusiveLock : AccessShareLock,
 								true);
 	if (rel == NULL)
-		return pstmt;			/* COPY itself will complain */
+		return pstmt; /* COPY itself will complain */
 
 	attnum = tombstone_attribute(rel);
-	if (attnum != InvalidAttrNumber &&
-		!is_maintenance(RelationGetRelid(rel)) &&
+	if (attnum != InvalidAttrNumber && !is_maintenance(RelationGetRelid(rel)) &&
 		(stmt->is_from || !show_deleted))
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-		char	   *tombstone = NameStr(att->attname);
+		char *tombstone = NameStr(att->attname);
 
 		pstmt = copyObject(pstmt);
 		stmt = castNode(CopyStmt, pstmt->utilityStmt);
@@ -71,7 +70,7 @@ copy_live_rows(PlannedStmt *pstmt)
 static List *
 application_columns(Relation rel, AttrNumber tombstone)
 {
-	List	   *columns = NIL;
+	List *columns = NIL;
 
 	for (int attno = 1; attno <= RelationGetDescr(rel)->natts; attno++)
 	{
@@ -89,9 +88,9 @@ application_columns(Relation rel, AttrNumber tombstone)
 static bool
 names_column(List *columns, const char *name)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, columns)
+	foreach (lc, columns)
 	{
 		if (strcmp(strVal(lfirst(lc)), name) == 0)
 			return true;
@@ -107,12 +106,12 @@ static void
 select_live_rows(CopyStmt *stmt)
 {
 	SelectStmt *select = makeNode(SelectStmt);
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, stmt->attlist)
+	foreach (lc, stmt->attlist)
 	{
-		ColumnRef  *column = makeNode(ColumnRef);
-		ResTarget  *target = makeNode(ResTarget);
+		ColumnRef *column = makeNode(ColumnRef);
+		ResTarget *target = makeNode(ResTarget);
 
 		column->fields = list_make1(lfirst(lc));
 		column->location = -1;
@@ -135,11 +134,11 @@ select_live_rows(CopyStmt *stmt)
 static void
 guard_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)
 {
-	ColumnRef  *column = makeNode(ColumnRef);
-	NullTest   *is_live = makeNode(NullTest);
-	A_Const    *relid = makeNode(A_Const);
-	FuncCall   *admits;
-	Node	   *guard;
+	ColumnRef *column = makeNode(ColumnRef);
+	NullTest *is_live = makeNode(NullTest);
+	A_Const *relid = makeNode(A_Const);
+	FuncCall *admits;
+	Node *guard;
 
 	column->fields = list_make1(makeString(pstrdup(tombstone)));
 	column->location = -1;

@@ -36,12 +36,12 @@ typedef struct InterceptedRoutine
 /* The deletion that a trigger has announced and the callback has yet to see */
 static struct
 {
-	Relation	rel;			/* NULL if nothing is armed */
-	const TableAmRoutine *routine;	/* what rel pointed at */
+	Relation rel;				   /* NULL if nothing is armed */
+	const TableAmRoutine *routine; /* what rel pointed at */
 	ItemPointerData tid;
 	TupleTableSlot *old;
 	VersionBuilder *builder;
-}			armed;
+} armed;
 
 static List *intercepted_routines = NIL;
 
@@ -81,7 +81,7 @@ soft_delete_delete_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	VersionBuilder *builder;
-	bool		isnull;
+	bool isnull;
 
 	check_tag_trigger(fcinfo);
 	builder = prepare_deletion(fcinfo);
@@ -110,8 +110,7 @@ check_tag_trigger(FunctionCallInfo fcinfo)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ||
 		trigdata->tg_trigger->tgnargs < 1)
@@ -130,7 +129,7 @@ static VersionBuilder *
 prepare_deletion(FunctionCallInfo fcinfo)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Relation	rel = trigdata->tg_relation;
+	Relation rel = trigdata->tg_relation;
 	VersionBuilder *builder = fcinfo->flinfo->fn_extra;
 
 	if (builder == NULL || builder->relid != RelationGetRelid(rel))
@@ -151,7 +150,7 @@ static void
 check_fires_last(Relation rel, const Trigger *tag)
 {
 	TriggerDesc *trigdesc = rel->trigdesc;
-	bool		after = false;
+	bool after = false;
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
 	{
@@ -159,12 +158,11 @@ check_fires_last(Relation rel, const Trigger *tag)
 
 		if (trigger->tgoid == tag->tgoid)
 			after = true;
-		else if (after &&
-				 trigger->tgenabled != TRIGGER_DISABLED &&
+		else if (after && trigger->tgenabled != TRIGGER_DISABLED &&
 				 TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
 									  TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_DELETE))
 		{
-			char	   *name = pstrdup(trigger->tgname);	/* not the relcache's */
+			char *name = pstrdup(trigger->tgname); /* not the relcache's */
 
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -173,7 +171,8 @@ check_fires_last(Relation rel, const Trigger *tag)
 					 errdetail("Triggers fire in the order of their names, and the tag must be the last BEFORE DELETE row trigger."),
 					 errhint("ALTER TRIGGER %s ON %s RENAME TO ...;",
 							 quote_identifier(name),
-							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+							 quote_qualified_identifier(get_namespace_name(
+															RelationGetNamespace(rel)),
 														RelationGetRelationName(rel)))));
 		}
 	}
@@ -188,9 +187,9 @@ intercepted_routine(const TableAmRoutine *original)
 {
 	InterceptedRoutine *routine;
 	MemoryContext oldcontext;
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, intercepted_routines)
+	foreach (lc, intercepted_routines)
 	{
 		routine = lfirst(lc);
 		if (routine->original == original)
@@ -253,19 +252,18 @@ static TM_Result
 delete_softly(TUPLE_DELETE_PARAMS)
 {
 	VersionBuilder *builder = armed.builder;
-	bool		is_armed = armed.rel == rel && ItemPointerEquals(&armed.tid, tid);
+	bool is_armed = armed.rel == rel && ItemPointerEquals(&armed.tid, tid);
 	MemoryContext oldcontext;
 	TupleTableSlot *slot;
 	LockTupleMode lockmode;
 	TU_UpdateIndexes which;
-	TM_Result	result;
+	TM_Result result;
 
 	disarm();
 	if (!is_armed)
 		elog(ERROR, "deletion of tuple (%u,%u) of table \"%s\" was not announced",
 			 ItemPointerGetBlockNumberNoCheck(tid),
-			 ItemPointerGetOffsetNumberNoCheck(tid),
-			 RelationGetRelationName(rel));
+			 ItemPointerGetOffsetNumberNoCheck(tid), RelationGetRelationName(rel));
 	if (row_is_moving())
 		return rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
 

@@ -38,8 +38,8 @@ PG_FUNCTION_INFO_V1(soft_delete_rows);
 PG_FUNCTION_INFO_V1(soft_delete_wants_row);
 
 static void restrict_rel(REL_HOOK_PARAMS);
-static Expr *live_filter(PlannerInfo *root, RelOptInfo *rel,
-						 RangeTblEntry *rte, AttrNumber attnum);
+static Expr *live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+						 AttrNumber attnum);
 static Expr *sample_filter(PlannerInfo *root, RelOptInfo *rel,
 						   RangeTblEntry *rte, Expr *is_live);
 static void require_sampling_right(PlannerInfo *root, RelOptInfo *rel,
@@ -73,14 +73,14 @@ restrict_rel(REL_HOOK_PARAMS)
 		(scanned->relkind == RELKIND_RELATION ||
 		 scanned->relkind == RELKIND_PARTITIONED_TABLE))
 	{
-		Relation	relation = table_open(scanned->relid, NoLock);
-		AttrNumber	attnum = tombstone_attribute(relation);
+		Relation relation = table_open(scanned->relid, NoLock);
+		AttrNumber attnum = tombstone_attribute(relation);
 
 		table_close(relation, NoLock);
 
 		if (attnum != InvalidAttrNumber && !inherits_filter(root, rel))
 		{
-			Expr	   *filter = live_filter(root, rel, scanned, attnum);
+			Expr *filter = live_filter(root, rel, scanned, attnum);
 
 			if (filter != NULL)
 				attach_filter(root, rel, scanned, filter);
@@ -93,14 +93,13 @@ restrict_rel(REL_HOOK_PARAMS)
  * if it shows them all.
  */
 static Expr *
-live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
-			AttrNumber attnum)
+live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber attnum)
 {
-	NullTest   *is_live = makeNode(NullTest);
+	NullTest *is_live = makeNode(NullTest);
 
-	is_live->arg = (Expr *) makeVar(rel->relid, attnum,
-									get_atttype(rte->relid, attnum),
-									-1, InvalidOid, 0);
+	is_live->arg =
+		(Expr *) makeVar(rel->relid, attnum, get_atttype(rte->relid, attnum),
+						 -1, InvalidOid, 0);
 	is_live->nulltesttype = IS_NULL;
 	is_live->argisrow = false;
 	is_live->location = -1;
@@ -119,12 +118,11 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 
 	if (is_maintenance(rte->relid))
 	{
-		Const	   *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
-									  ObjectIdGetDatum(rte->relid), false, true);
-		FuncExpr   *exempt = makeFuncExpr(extension_function(SHOWS_TOMBSTONES),
-										  BOOLOID, list_make1(relid),
-										  InvalidOid, InvalidOid,
-										  COERCE_EXPLICIT_CALL);
+		Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+								 ObjectIdGetDatum(rte->relid), false, true);
+		FuncExpr *exempt = makeFuncExpr(extension_function(SHOWS_TOMBSTONES),
+										BOOLOID, list_make1(relid), InvalidOid,
+										InvalidOid, COERCE_EXPLICIT_CALL);
 
 		root->glob->dependsOnRole = true;
 		return makeBoolExpr(OR_EXPR, list_make2(is_live, exempt), -1);
@@ -137,17 +135,16 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
  * the condition that "which" stands for, or NULL for 'all'.
  */
 static Expr *
-sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
-			  Expr *is_live)
+sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_live)
 {
-	Expr	   *which = linitial(rte->tablesample->args);
+	Expr *which = linitial(rte->tablesample->args);
 
 	require_sampling_right(root, rel, rte);
 	rte->tablesample = NULL;
 
 	if (IsA(which, Const) && !((Const *) which)->constisnull)
 	{
-		char	   *word = TextDatumGetCString(((Const *) which)->constvalue);
+		char *word = TextDatumGetCString(((Const *) which)->constvalue);
 
 		if (strcmp(word, "all") == 0)
 			return NULL;
@@ -162,8 +159,8 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 
 	/* not known before execution, or wrong: the function finds out */
 	return (Expr *) makeFuncExpr(extension_function(WANTS_ROW), BOOLOID,
-								 list_make2(which, is_live),
-								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+								 list_make2(which, is_live), InvalidOid,
+								 InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
 /*
@@ -174,8 +171,8 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 static void
 require_sampling_right(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
-	Oid			method = rte->tablesample->tsmhandler;
-	Oid			roleid = OidIsValid(rel->userid) ? rel->userid : GetUserId();
+	Oid method = rte->tablesample->tsmhandler;
+	Oid roleid = OidIsValid(rel->userid) ? rel->userid : GetUserId();
 	PlanInvalItem *item = makeNode(PlanInvalItem);
 
 	if (!relation_ownercheck(rte->relid, roleid) &&
@@ -202,15 +199,16 @@ static bool
 inherits_filter(PlannerInfo *root, RelOptInfo *rel)
 {
 	RangeTblEntry *parent;
-	Relation	relation;
-	bool		tagged;
+	Relation relation;
+	bool tagged;
 
 	if (rel->reloptkind != RELOPT_OTHER_MEMBER_REL)
 		return false;
 
-	parent = root->simple_rte_array[root->append_rel_array[rel->relid]->parent_relid];
+	parent =
+		root->simple_rte_array[root->append_rel_array[rel->relid]->parent_relid];
 	if (parent->rtekind != RTE_RELATION)
-		return false;			/* a member of UNION ALL */
+		return false; /* a member of UNION ALL */
 
 	relation = table_open(parent->relid, NoLock);
 	tagged = tombstone_attribute(relation) != InvalidAttrNumber;
@@ -222,10 +220,9 @@ inherits_filter(PlannerInfo *root, RelOptInfo *rel)
  * Add the filter to what the scan of the relation checks.
  */
 static void
-attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
-			  Expr *filter)
+attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filter)
 {
-	Index		level = root->qual_security_level;
+	Index level = root->qual_security_level;
 
 	/*
 	 * The planner overwrites the restrictions of an appendrel member with its
@@ -255,8 +252,8 @@ attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 Datum
 soft_delete_wants_row(PG_FUNCTION_ARGS)
 {
-	bool		is_live = PG_GETARG_BOOL(1);
-	char	   *which = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool is_live = PG_GETARG_BOOL(1);
+	char *which = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	if (which != NULL && strcmp(which, "all") == 0)
 		PG_RETURN_BOOL(true);
@@ -265,13 +262,12 @@ soft_delete_wants_row(PG_FUNCTION_ARGS)
 	if (which != NULL && strcmp(which, "deleted") == 0)
 		PG_RETURN_BOOL(!is_live);
 
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TABLESAMPLE_ARGUMENT),
-			 errmsg("unrecognized argument of sampling method \"%s\": %s%s%s",
-					"soft_delete.rows",
-					which ? "\"" : "", which ? which : "null", which ? "\"" : ""),
-			 errhint("Use rows('all'), rows('deleted') or rows('live').")));
-	PG_RETURN_BOOL(false);		/* keep compiler quiet */
+	ereport(ERROR, (errcode(ERRCODE_INVALID_TABLESAMPLE_ARGUMENT),
+					errmsg("unrecognized argument of sampling method \"%s\": %s%s%s",
+						   "soft_delete.rows", which ? "\"" : "",
+						   which ? which : "null", which ? "\"" : ""),
+					errhint("Use rows('all'), rows('deleted') or rows('live').")));
+	PG_RETURN_BOOL(false); /* keep compiler quiet */
 }
 
 /*
@@ -307,15 +303,14 @@ begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 						"soft_delete"),
 				 errhint("Use rows('all'), or run the statement again.")));
 	if (node->tsm_state != NULL)
-		*(OffsetNumber *) node->tsm_state = InvalidOffsetNumber;	/* rescan */
+		*(OffsetNumber *) node->tsm_state = InvalidOffsetNumber; /* rescan */
 }
 
 /*
  * Return the next tuple of the block: all of them, one after the other.
  */
 static OffsetNumber
-next_sample_tuple(SampleScanState *node, BlockNumber blockno,
-				  OffsetNumber maxoffset)
+next_sample_tuple(SampleScanState *node, BlockNumber blockno, OffsetNumber maxoffset)
 {
 	OffsetNumber *last;
 

@@ -46,14 +46,14 @@
 /* A foreign key, and the query that looks for a live parent */
 typedef struct Reference
 {
-	Oid			constraint;		/* hash key */
-	bool		is_valid;		/* false once pg_constraint has changed */
-	Oid			parent;
-	int			nkeys;
-	AttrNumber	child_attnums[INDEX_MAX_KEYS];
-	AttrNumber	parent_attnums[INDEX_MAX_KEYS];
-	Oid			operators[INDEX_MAX_KEYS];	/* parent key = child key */
-	SPIPlanPtr	plan;
+	Oid constraint; /* hash key */
+	bool is_valid;	/* false once pg_constraint has changed */
+	Oid parent;
+	int nkeys;
+	AttrNumber child_attnums[INDEX_MAX_KEYS];
+	AttrNumber parent_attnums[INDEX_MAX_KEYS];
+	Oid operators[INDEX_MAX_KEYS]; /* parent key = child key */
+	SPIPlanPtr plan;
 } Reference;
 
 /* The foreign keys that this session has checked */
@@ -64,14 +64,13 @@ PG_FUNCTION_INFO_V1(soft_delete_check_reference);
 
 static bool needs_guard(Form_pg_constraint con);
 static void remove_stale_guard(Form_pg_constraint con);
-static Oid	find_guard(Form_pg_constraint con, bool *fits);
+static Oid find_guard(Form_pg_constraint con, bool *fits);
 static void create_guard(Form_pg_constraint con);
 static void forget_references(Datum arg, int cacheid, uint32 hashvalue);
 static Reference *open_reference(Oid constraint);
 static void load_reference(Reference *ref, HeapTuple tuple);
 static SPIPlanPtr prepare_parent_query(Reference *ref, Relation child);
-static bool needs_check(TriggerData *trigdata, Reference *ref,
-						TupleTableSlot *slot);
+static bool needs_check(TriggerData *trigdata, Reference *ref, TupleTableSlot *slot);
 static bool has_live_parent(Reference *ref, TupleTableSlot *slot);
 static void report_missing_parent(Reference *ref, Relation child,
 								  TupleTableSlot *slot);
@@ -89,8 +88,8 @@ static bool may_see_key(Reference *ref, Relation child);
 Datum
 soft_delete_guard_reference(PG_FUNCTION_ARGS)
 {
-	Oid			constraint = PG_GETARG_OID(0);
-	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	Oid constraint = PG_GETARG_OID(0);
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
 	Form_pg_constraint con;
 
 	if (!HeapTupleIsValid(tuple) ||
@@ -122,8 +121,8 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 static bool
 needs_guard(Form_pg_constraint con)
 {
-	Relation	parent;
-	bool		is_tagged;
+	Relation parent;
+	bool is_tagged;
 
 	if (!foreign_key_probes_index(con) ||
 		get_rel_relkind(con->conrelid) != RELKIND_RELATION ||
@@ -142,7 +141,7 @@ needs_guard(Form_pg_constraint con)
 static void
 remove_stale_guard(Form_pg_constraint con)
 {
-	bool		fits;
+	bool fits;
 	ObjectAddress guard;
 
 	ObjectAddressSet(guard, TriggerRelationId, find_guard(con, &fits));
@@ -160,12 +159,12 @@ remove_stale_guard(Form_pg_constraint con)
 static Oid
 find_guard(Form_pg_constraint con, bool *fits)
 {
-	Relation	pg_trigger = table_open(TriggerRelationId, AccessShareLock);
-	Oid			function = extension_function(REFERENCE_GUARD);
-	Oid			guard = InvalidOid;
+	Relation pg_trigger = table_open(TriggerRelationId, AccessShareLock);
+	Oid function = extension_function(REFERENCE_GUARD);
+	Oid guard = InvalidOid;
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(con->conrelid));
@@ -180,7 +179,7 @@ find_guard(Form_pg_constraint con, bool *fits)
 		guard = trigger->oid;
 		if (fits)
 			*fits = trigger->tgdeferrable == con->condeferrable &&
-				trigger->tginitdeferred == con->condeferred;
+					trigger->tginitdeferred == con->condeferred;
 	}
 	systable_endscan(scan);
 	table_close(pg_trigger, AccessShareLock);
@@ -194,8 +193,7 @@ static void
 create_guard(Form_pg_constraint con)
 {
 	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
-	ObjectAddress guard,
-				owner;
+	ObjectAddress guard, owner;
 
 	stmt->isconstraint = true;
 	/* in alphabetical order after the check proper, RI_ConstraintTrigger_c */
@@ -230,10 +228,9 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TupleTableSlot *slot;
-	Reference  *ref;
+	Reference *ref;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ||
 		!trigdata->tg_trigger->tgisinternal)
@@ -244,8 +241,8 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which guards what references it.")));
 
 	ref = open_reference(trigdata->tg_trigger->tgconstraint);
-	slot = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
-		trigdata->tg_newslot : trigdata->tg_trigslot;
+	slot = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newslot
+													   : trigdata->tg_trigslot;
 	if (needs_check(trigdata, ref, slot))
 	{
 		if (SPI_connect() != SPI_OK_CONNECT)
@@ -265,13 +262,13 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 static Reference *
 open_reference(Oid constraint)
 {
-	Reference  *ref;
-	HeapTuple	tuple;
-	bool		found;
+	Reference *ref;
+	HeapTuple tuple;
+	bool found;
 
 	if (references == NULL)
 	{
-		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(Reference)};
+		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(Reference)};
 
 		references = hash_create("soft_delete references", 16, &ctl,
 								 HASH_ELEM | HASH_BLOBS);
@@ -302,7 +299,7 @@ static void
 forget_references(Datum arg, int cacheid, uint32 hashvalue)
 {
 	HASH_SEQ_STATUS status;
-	Reference  *ref;
+	Reference *ref;
 
 	hash_seq_init(&status, references);
 	while ((ref = hash_seq_search(&status)) != NULL)
@@ -315,7 +312,7 @@ forget_references(Datum arg, int cacheid, uint32 hashvalue)
 static void
 load_reference(Reference *ref, HeapTuple tuple)
 {
-	SPIPlanPtr	plan = ref->plan;
+	SPIPlanPtr plan = ref->plan;
 
 	ref->plan = NULL;
 	if (plan != NULL)
@@ -324,8 +321,8 @@ load_reference(Reference *ref, HeapTuple tuple)
 	ref->is_valid = true;
 	ref->parent = ((Form_pg_constraint) GETSTRUCT(tuple))->confrelid;
 	DeconstructFkConstraintRow(tuple, &ref->nkeys, ref->child_attnums,
-							   ref->parent_attnums, ref->operators,
-							   NULL, NULL, NULL, NULL);
+							   ref->parent_attnums, ref->operators, NULL, NULL,
+							   NULL, NULL);
 }
 
 /*
@@ -335,27 +332,27 @@ load_reference(Reference *ref, HeapTuple tuple)
 static SPIPlanPtr
 prepare_parent_query(Reference *ref, Relation child)
 {
-	Oid			argtypes[INDEX_MAX_KEYS];
+	Oid argtypes[INDEX_MAX_KEYS];
 	StringInfoData query;
-	SPIPlanPtr	plan;
+	SPIPlanPtr plan;
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT 1 FROM ONLY %s x WHERE ",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(ref->parent)),
+					 quote_qualified_identifier(get_namespace_name(
+													get_rel_namespace(ref->parent)),
 												get_rel_name(ref->parent)));
 	for (int i = 0; i < ref->nkeys; i++)
 	{
-		const char *column = quote_identifier(get_attname(ref->parent,
-														  ref->parent_attnums[i],
-														  false));
+		const char *column = quote_identifier(
+			get_attname(ref->parent, ref->parent_attnums[i], false));
 
 		argtypes[i] = get_atttype(RelationGetRelid(child), ref->child_attnums[i]);
 		if (i > 0)
 			appendStringInfoString(&query, " AND ");
 		generate_operator_clause(&query, psprintf("x.%s", column),
 								 get_atttype(ref->parent, ref->parent_attnums[i]),
-								 ref->operators[i],
-								 psprintf("$%d", i + 1), argtypes[i]);
+								 ref->operators[i], psprintf("$%d", i + 1),
+								 argtypes[i]);
 	}
 	appendStringInfoString(&query, " FOR KEY SHARE OF x");
 
@@ -375,32 +372,31 @@ static bool
 needs_check(TriggerData *trigdata, Reference *ref, TupleTableSlot *slot)
 {
 	TupleTableSlot *old = trigdata->tg_trigslot;
-	bool		changed = false;
+	bool changed = false;
 
 	if (!table_tuple_satisfies_snapshot(trigdata->tg_relation, slot, SnapshotSelf))
 		return false;
 
 	for (int i = 0; i < ref->nkeys; i++)
 	{
-		AttrNumber	attnum = ref->child_attnums[i];
-		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1);
-		bool		isnull,
-					old_isnull;
-		Datum		value = slot_getattr(slot, attnum, &isnull);
-		Datum		old_value = slot_getattr(old, attnum, &old_isnull);
+		AttrNumber attnum = ref->child_attnums[i];
+		Form_pg_attribute att =
+			TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1);
+		bool isnull, old_isnull;
+		Datum value = slot_getattr(slot, attnum, &isnull);
+		Datum old_value = slot_getattr(old, attnum, &old_isnull);
 
 		if (isnull)
 			return false;
 		changed = changed || old_isnull ||
-			!datum_image_eq(value, old_value, att->attbyval, att->attlen);
+				  !datum_image_eq(value, old_value, att->attbyval, att->attlen);
 	}
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) && !changed)
 	{
 		/* the check of a row of this transaction may have been left to here */
-		bool		isnull;
-		Datum		xmin = slot_getsysattr(old, MinTransactionIdAttributeNumber,
-										   &isnull);
+		bool isnull;
+		Datum xmin = slot_getsysattr(old, MinTransactionIdAttributeNumber, &isnull);
 
 		return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
 	}
@@ -414,14 +410,14 @@ needs_check(TriggerData *trigdata, Reference *ref, TupleTableSlot *slot)
 static bool
 has_live_parent(Reference *ref, TupleTableSlot *slot)
 {
-	Datum		values[INDEX_MAX_KEYS];
-	Relation	parent;
-	Oid			save_userid;
-	int			save_sec_context;
+	Datum values[INDEX_MAX_KEYS];
+	Relation parent;
+	Oid save_userid;
+	int save_sec_context;
 
 	for (int i = 0; i < ref->nkeys; i++)
 	{
-		bool		isnull;
+		bool isnull;
 
 		values[i] = slot_getattr(slot, ref->child_attnums[i], &isnull);
 	}
@@ -430,7 +426,7 @@ has_live_parent(Reference *ref, TupleTableSlot *slot)
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(parent->rd_rel->relowner,
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
+							   SECURITY_NOFORCE_RLS);
 	if (SPI_execute_snapshot(ref->plan, values, NULL, InvalidSnapshot,
 							 InvalidSnapshot, false, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "SPI_execute_snapshot failed");
@@ -445,23 +441,21 @@ has_live_parent(Reference *ref, TupleTableSlot *slot)
 static void
 report_missing_parent(Reference *ref, Relation child, TupleTableSlot *slot)
 {
-	char	   *parent = get_rel_name(ref->parent);
-	char	   *name = get_constraint_name(ref->constraint);
-	StringInfoData names,
-				values;
+	char *parent = get_rel_name(ref->parent);
+	char *name = get_constraint_name(ref->constraint);
+	StringInfoData names, values;
 
 	initStringInfo(&names);
 	initStringInfo(&values);
 	for (int i = 0; i < ref->nkeys; i++)
 	{
-		AttrNumber	attnum = ref->child_attnums[i];
-		Oid			output;
-		bool		is_varlena,
-					isnull;
-		Datum		value = slot_getattr(slot, attnum, &isnull);
+		AttrNumber attnum = ref->child_attnums[i];
+		Oid output;
+		bool is_varlena, isnull;
+		Datum value = slot_getattr(slot, attnum, &isnull);
 
-		getTypeOutputInfo(get_atttype(RelationGetRelid(child), attnum),
-						  &output, &is_varlena);
+		getTypeOutputInfo(get_atttype(RelationGetRelid(child), attnum), &output,
+						  &is_varlena);
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
 						 get_attname(RelationGetRelid(child), attnum, false));
 		appendStringInfo(&values, "%s%s", i > 0 ? ", " : "",
@@ -472,10 +466,10 @@ report_missing_parent(Reference *ref, Relation child, TupleTableSlot *slot)
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
 					RelationGetRelationName(child), name),
-			 may_see_key(ref, child) ?
-			 errdetail("Key (%s)=(%s) is not present in table \"%s\".",
-					   names.data, values.data, parent) :
-			 errdetail("Key is not present in table \"%s\".", parent),
+			 may_see_key(ref, child)
+				 ? errdetail("Key (%s)=(%s) is not present in table \"%s\".",
+							 names.data, values.data, parent)
+				 : errdetail("Key is not present in table \"%s\".", parent),
 			 errtableconstraint(child, name)));
 }
 
@@ -486,7 +480,7 @@ report_missing_parent(Reference *ref, Relation child, TupleTableSlot *slot)
 static bool
 may_see_key(Reference *ref, Relation child)
 {
-	Oid			relid = RelationGetRelid(child);
+	Oid relid = RelationGetRelid(child);
 
 	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
 		return false;

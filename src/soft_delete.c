@@ -14,7 +14,7 @@ PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(soft_delete_load);
 
-void		_PG_init(void);
+void _PG_init(void);
 
 /*
  * Install the hooks and settings of every file.
@@ -40,9 +40,8 @@ Datum
 soft_delete_load(PG_FUNCTION_ARGS)
 {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called by an event trigger",
-						"soft_delete.load")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("function \"%s\" must be called by an event trigger",
+							   "soft_delete.load")));
 	PG_RETURN_NULL();
 }

@@ -23,19 +23,19 @@
 /* Functions of the extension that C code looks up by name. */
 typedef enum ExtensionFunction
 {
-	TAG_TRIGGER,				/* soft_delete.delete_row() */
-	SAMPLING_METHOD,			/* soft_delete.rows(internal) */
-	SHOWS_TOMBSTONES,			/* soft_delete.shows_tombstones(oid) */
-	ADMITS_TOMBSTONE,			/* soft_delete.admits_tombstone(oid) */
-	WANTS_ROW,					/* soft_delete.wants_row(text, boolean) */
-	REFERENCE_GUARD,			/* soft_delete.check_reference() */
+	TAG_TRIGGER,	  /* soft_delete.delete_row() */
+	SAMPLING_METHOD,  /* soft_delete.rows(internal) */
+	SHOWS_TOMBSTONES, /* soft_delete.shows_tombstones(oid) */
+	ADMITS_TOMBSTONE, /* soft_delete.admits_tombstone(oid) */
+	WANTS_ROW,		  /* soft_delete.wants_row(text, boolean) */
+	REFERENCE_GUARD,  /* soft_delete.check_reference() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
 extern bool show_deleted;
 
 extern void init_tag(void);
-extern Oid	extension_function(ExtensionFunction which);
+extern Oid extension_function(ExtensionFunction which);
 extern AttrNumber tombstone_attribute(Relation rel);
 extern bool is_maintenance(Oid relid);
 
@@ -65,25 +65,23 @@ extern TimestampTz deletion_stamp(void);
  */
 typedef struct VersionBuilder
 {
-	Oid			relid;			/* the relation it was made for */
-	AttrNumber	attnum;			/* its tombstone column */
-	EState	   *estate;			/* evaluates the expressions below */
-	TupleTableSlot *slot;		/* the version under construction */
-	List	   *generated;		/* GeneratedColumn that read the tombstone */
-	List	   *checks;			/* TombstoneCheck that read the tombstone */
-	int			nindexes;		/* indexes that hold tombstones */
-	Oid		   *indexes;
+	Oid relid;			  /* the relation it was made for */
+	AttrNumber attnum;	  /* its tombstone column */
+	EState *estate;		  /* evaluates the expressions below */
+	TupleTableSlot *slot; /* the version under construction */
+	List *generated;	  /* GeneratedColumn that read the tombstone */
+	List *checks;		  /* TombstoneCheck that read the tombstone */
+	int nindexes;		  /* indexes that hold tombstones */
+	Oid *indexes;
 	IndexInfo **index_infos;
 } VersionBuilder;
 
 extern VersionBuilder *make_version_builder(Relation rel, AttrNumber attnum,
 											MemoryContext context);
 extern TupleTableSlot *build_version(VersionBuilder *builder, Relation rel,
-									 TupleTableSlot *old, Datum stamp,
-									 bool isnull);
+									 TupleTableSlot *old, Datum stamp, bool isnull);
 extern void insert_tombstone_index_entries(VersionBuilder *builder,
-										   Relation rel,
-										   TU_UpdateIndexes which);
+										   Relation rel, TU_UpdateIndexes which);
 extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
 
 /*
@@ -91,4 +89,4 @@ extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
  */
 extern void init_delete(void);
 
-#endif							/* SOFT_DELETE_H */
+#endif /* SOFT_DELETE_H */

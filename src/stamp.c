@@ -24,7 +24,7 @@ static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
 /* How many executor runs and utility commands we are in. */
-static int	nesting = 0;
+static int nesting = 0;
 
 /* Whether the running client statement has its stamp yet, and for which transaction. */
 static bool stamp_is_current = false;
@@ -144,10 +144,9 @@ finish_executor(QueryDesc *queryDesc)
  * hand COPY to copy.c.
  */
 static void
-process_utility(PlannedStmt *pstmt, const char *queryString,
-				bool readOnlyTree, ProcessUtilityContext context,
-				ParamListInfo params, QueryEnvironment *queryEnv,
-				DestReceiver *dest, QueryCompletion *qc)
+process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	PlannedStmt *changed;
 

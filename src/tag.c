@@ -29,16 +29,15 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
-bool		show_deleted = false;
+bool show_deleted = false;
 
 /* How each ExtensionFunction is declared. */
 static const struct
 {
 	const char *name;
-	int			nargs;
-	Oid			argtypes[2];
-}			function_signatures[N_EXTENSION_FUNCTIONS] =
-{
+	int nargs;
+	Oid argtypes[2];
+} function_signatures[N_EXTENSION_FUNCTIONS] = {
 	[TAG_TRIGGER] = {"delete_row", 0, {0}},
 	[SAMPLING_METHOD] = {"rows", 1, {INTERNALOID}},
 	[SHOWS_TOMBSTONES] = {"shows_tombstones", 1, {OIDOID}},
@@ -48,7 +47,7 @@ static const struct
 };
 
 /* Their OIDs as far as they were asked for; forgotten when pg_proc changes. */
-static Oid	function_oids[N_EXTENSION_FUNCTIONS];
+static Oid function_oids[N_EXTENSION_FUNCTIONS];
 
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_bind_view);
@@ -68,11 +67,8 @@ init_tag(void)
 	DefineCustomBoolVariable("soft_delete.show_deleted",
 							 "Shows deleted rows of tagged tables along with live ones.",
 							 "What is written to, and what foreign keys see, is live rows whatever this says.",
-							 &show_deleted,
-							 false,
-							 PGC_SUSET,
-							 0,
-							 NULL, assign_show_deleted, NULL);
+							 &show_deleted, false, PGC_SUSET, 0, NULL,
+							 assign_show_deleted, NULL);
 
 	CacheRegisterSyscacheCallback(PROCOID, forget_functions, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_functions, (Datum) 0);
@@ -106,8 +102,8 @@ extension_function(ExtensionFunction which)
 {
 	if (!OidIsValid(function_oids[which]))
 	{
-		Oid			namespace = get_namespace_oid(EXTENSION_SCHEMA, true);
-		oidvector  *argtypes;
+		Oid namespace = get_namespace_oid(EXTENSION_SCHEMA, true);
+		oidvector *argtypes;
 
 		if (!OidIsValid(namespace))
 			return InvalidOid;
@@ -116,8 +112,7 @@ extension_function(ExtensionFunction which)
 		function_oids[which] =
 			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
 							CStringGetDatum(function_signatures[which].name),
-							PointerGetDatum(argtypes),
-							ObjectIdGetDatum(namespace));
+							PointerGetDatum(argtypes), ObjectIdGetDatum(namespace));
 	}
 	return function_oids[which];
 }
@@ -132,7 +127,7 @@ static const Trigger *
 tag_of(Relation rel)
 {
 	TriggerDesc *trigdesc = rel->trigdesc;
-	Oid			tag_function;
+	Oid tag_function;
 
 	if (trigdesc == NULL || !trigdesc->trig_delete_before_row)
 		return NULL;
@@ -146,8 +141,7 @@ tag_of(Relation rel)
 
 		if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
 								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_DELETE) &&
-			trigger->tgnargs > 0 &&
-			trigger->tgfoid == tag_function)
+			trigger->tgnargs > 0 && trigger->tgfoid == tag_function)
 			return trigger;
 	}
 	return NULL;
@@ -164,8 +158,8 @@ AttrNumber
 tombstone_attribute(Relation rel)
 {
 	const Trigger *tag = tag_of(rel);
-	TupleDesc	tupdesc = RelationGetDescr(rel);
-	char	   *name;
+	TupleDesc tupdesc = RelationGetDescr(rel);
+	char *name;
 
 	if (tag == NULL)
 		return InvalidAttrNumber;
@@ -174,8 +168,7 @@ tombstone_attribute(Relation rel)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
 
-		if (!att->attisdropped &&
-			strcmp(NameStr(att->attname), tag->tgargs[0]) == 0)
+		if (!att->attisdropped && strcmp(NameStr(att->attname), tag->tgargs[0]) == 0)
 			return attno;
 	}
 
@@ -186,10 +179,11 @@ tombstone_attribute(Relation rel)
 					name, RelationGetRelationName(rel)),
 			 errdetail("Without it live rows cannot be told from deleted ones."),
 			 errhint("If it was renamed, ALTER TABLE %s RENAME COLUMN ... TO %s;",
-					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+					 quote_qualified_identifier(get_namespace_name(
+													RelationGetNamespace(rel)),
 												RelationGetRelationName(rel)),
 					 quote_identifier(name))));
-	return InvalidAttrNumber;	/* keep compiler quiet */
+	return InvalidAttrNumber; /* keep compiler quiet */
 }
 
 /*
@@ -211,13 +205,13 @@ is_maintenance(Oid relid)
 Datum
 soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 {
-	Relation	rel = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation rel = relation_open(PG_GETARG_OID(0), AccessShareLock);
 	const Trigger *tag = tag_of(rel);
-	ArrayType  *arguments = NULL;
+	ArrayType *arguments = NULL;
 
 	if (tag != NULL)
 	{
-		Datum	   *elements = palloc(tag->tgnargs * sizeof(Datum));
+		Datum *elements = palloc(tag->tgnargs * sizeof(Datum));
 
 		for (int i = 0; i < tag->tgnargs; i++)
 			elements[i] = CStringGetTextDatum(tag->tgargs[i]);
@@ -246,7 +240,7 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < 2; i++)
 	{
-		Oid			relid = PG_GETARG_OID(i);
+		Oid relid = PG_GETARG_OID(i);
 
 		if (!relation_ownercheck(relid, GetUserId()))
 			aclcheck_error(ACLCHECK_NOT_OWNER,
@@ -279,23 +273,23 @@ soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
 Datum
 soft_delete_admits_tombstone(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	char	   *relname;
+	Oid relid = PG_GETARG_OID(0);
+	char *relname;
 
 	if (is_maintenance(relid))
 		PG_RETURN_BOOL(true);
 
 	relname = get_rel_name(relid);
 	if (relname == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot write a deleted row into table \"%s\"", relname),
 			 errdetail("The tombstone column of a tagged table is set by DELETE and cleared by restoring, never by hand."),
 			 errhint("Use DELETE FROM %s ..., or its bin to restore.",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+					 quote_qualified_identifier(get_namespace_name(
+													get_rel_namespace(relid)),
 												relname))));
-	PG_RETURN_BOOL(false);		/* keep compiler quiet */
+	PG_RETURN_BOOL(false); /* keep compiler quiet */
 }

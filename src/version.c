@@ -26,15 +26,15 @@
 /* A stored generated column that is computed from the tombstone column */
 typedef struct GeneratedColumn
 {
-	AttrNumber	attnum;
-	ExprState  *expr;
+	AttrNumber attnum;
+	ExprState *expr;
 } GeneratedColumn;
 
 /* A CHECK constraint that reads the tombstone column */
 typedef struct TombstoneCheck
 {
-	char	   *name;
-	ExprState  *expr;
+	char *name;
+	ExprState *expr;
 } TombstoneCheck;
 
 PG_FUNCTION_INFO_V1(soft_delete_index_hides);
@@ -56,7 +56,8 @@ make_version_builder(Relation rel, AttrNumber attnum, MemoryContext context)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	VersionBuilder *builder = palloc0(sizeof(VersionBuilder));
-	Bitmapset  *changed = bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber);
+	Bitmapset *changed =
+		bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber);
 
 	builder->relid = RelationGetRelid(rel);
 	builder->attnum = attnum;
@@ -64,7 +65,8 @@ make_version_builder(Relation rel, AttrNumber attnum, MemoryContext context)
 	MemoryContextSwitchTo(builder->estate->es_query_cxt);
 
 	/* a copy: a reference to the relcache's would have to be given back */
-	builder->slot = make_virtual_slot(CreateTupleDescCopyConstr(RelationGetDescr(rel)));
+	builder->slot =
+		make_virtual_slot(CreateTupleDescCopyConstr(RelationGetDescr(rel)));
 	GetPerTupleExprContext(builder->estate)->ecxt_scantuple = builder->slot;
 
 	if (RelationGetDescr(rel)->constr != NULL)
@@ -85,8 +87,8 @@ make_version_builder(Relation rel, AttrNumber attnum, MemoryContext context)
 static void
 find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
 {
-	TupleDesc	tupdesc = RelationGetDescr(rel);
-	ListCell   *lc;
+	TupleDesc tupdesc = RelationGetDescr(rel);
+	ListCell *lc;
 
 	if (!tupdesc->constr->has_generated_stored)
 		return;
@@ -94,7 +96,7 @@ find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
 		GeneratedColumn *column;
-		Node	   *expr;
+		Node *expr;
 
 		if (TupleDescAttr(tupdesc, attno - 1)->attgenerated != ATTRIBUTE_GENERATED_STORED)
 			continue;
@@ -109,12 +111,13 @@ find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
 	}
 
 	/* generated columns cannot read each other, so this may wait till here */
-	foreach(lc, builder->generated)
+	foreach (lc, builder->generated)
 	{
 		GeneratedColumn *column = lfirst(lc);
 
-		*changed = bms_add_member(*changed,
-								  column->attnum - FirstLowInvalidHeapAttributeNumber);
+		*changed =
+			bms_add_member(*changed,
+						   column->attnum - FirstLowInvalidHeapAttributeNumber);
 	}
 }
 
@@ -130,7 +133,7 @@ find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
 	{
 		ConstrCheck *check = &constr->check[i];
 		TombstoneCheck *entry;
-		Node	   *expr;
+		Node *expr;
 
 		if (!check_is_enforced(check))
 			continue;
@@ -152,23 +155,23 @@ find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
 static void
 find_tombstone_indexes(VersionBuilder *builder, Relation rel)
 {
-	List	   *indexes = RelationGetIndexList(rel);
-	ListCell   *lc;
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
 
 	builder->indexes = palloc(list_length(indexes) * sizeof(Oid));
 	builder->index_infos = palloc(list_length(indexes) * sizeof(IndexInfo *));
 
-	foreach(lc, indexes)
+	foreach (lc, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
-		IndexInfo  *info = BuildIndexInfo(index);
+		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		IndexInfo *info = BuildIndexInfo(index);
 
 		if (info->ii_ReadyForInserts &&
 			!index_hides_tombstones(index, builder->attnum))
 		{
 			if (info->ii_Predicate != NIL)
-				info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate,
-														  builder->estate);
+				info->ii_PredicateState =
+					ExecPrepareQual(info->ii_Predicate, builder->estate);
 			builder->indexes[builder->nindexes] = RelationGetRelid(index);
 			builder->index_infos[builder->nindexes] = info;
 			builder->nindexes++;
@@ -184,11 +187,11 @@ find_tombstone_indexes(VersionBuilder *builder, Relation rel)
 static bool
 reads_any(Node *expr, Bitmapset *attributes)
 {
-	Bitmapset  *read = NULL;
+	Bitmapset *read = NULL;
 
 	pull_varattnos(expr, 1, &read);
 	return bms_overlap(read, attributes) ||
-		bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, read);
+		   bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, read);
 }
 
 /*
@@ -197,11 +200,11 @@ reads_any(Node *expr, Bitmapset *attributes)
 bool
 index_hides_tombstones(Relation index, AttrNumber attnum)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, RelationGetIndexPredicate(index))
+	foreach (lc, RelationGetIndexPredicate(index))
 	{
-		NullTest   *test = (NullTest *) lfirst(lc);
+		NullTest *test = (NullTest *) lfirst(lc);
 
 		if (IsA(test, NullTest) && test->nulltesttype == IS_NULL &&
 			IsA(test->arg, Var) && ((Var *) test->arg)->varattno == attnum)
@@ -223,7 +226,7 @@ build_version(VersionBuilder *builder, Relation rel, TupleTableSlot *old,
 			  Datum stamp, bool isnull)
 {
 	TupleTableSlot *slot = builder->slot;
-	int			natts = slot->tts_tupleDescriptor->natts;
+	int natts = slot->tts_tupleDescriptor->natts;
 
 	ResetPerTupleExprContext(builder->estate);
 
@@ -250,12 +253,12 @@ static void
 compute_generated(VersionBuilder *builder)
 {
 	ExprContext *econtext = GetPerTupleExprContext(builder->estate);
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, builder->generated)
+	foreach (lc, builder->generated)
 	{
 		GeneratedColumn *column = lfirst(lc);
-		int			i = column->attnum - 1;
+		int i = column->attnum - 1;
 
 		builder->slot->tts_values[i] =
 			ExecEvalExprSwitchContext(column->expr, econtext,
@@ -270,9 +273,9 @@ static void
 enforce_checks(VersionBuilder *builder, Relation rel)
 {
 	ExprContext *econtext = GetPerTupleExprContext(builder->estate);
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, builder->checks)
+	foreach (lc, builder->checks)
 	{
 		TombstoneCheck *check = lfirst(lc);
 
@@ -296,15 +299,15 @@ void
 insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 							   TU_UpdateIndexes which)
 {
-	EState	   *estate = builder->estate;
+	EState *estate = builder->estate;
 	ExprContext *econtext = GetPerTupleExprContext(estate);
 
 	for (int i = 0; i < builder->nindexes; i++)
 	{
-		IndexInfo  *info = builder->index_infos[i];
-		Datum		values[INDEX_MAX_KEYS];
-		bool		isnull[INDEX_MAX_KEYS];
-		Relation	index;
+		IndexInfo *info = builder->index_infos[i];
+		Datum values[INDEX_MAX_KEYS];
+		bool isnull[INDEX_MAX_KEYS];
+		Relation index;
 
 		if (update_skips_index(which, info))
 			continue;
@@ -331,8 +334,8 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 Datum
 soft_delete_index_hides(PG_FUNCTION_ARGS)
 {
-	Relation	index = index_open(PG_GETARG_OID(0), AccessShareLock);
-	bool		hides = index_hides_tombstones(index, PG_GETARG_INT16(1));
+	Relation index = index_open(PG_GETARG_OID(0), AccessShareLock);
+	bool hides = index_hides_tombstones(index, PG_GETARG_INT16(1));
 
 	index_close(index, AccessShareLock);
 	PG_RETURN_BOOL(hides);

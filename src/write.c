@@ -58,10 +58,10 @@ plan_statement(PLANNER_PARAMS)
 
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
 	{
-		ListCell   *lc;
+		ListCell *lc;
 
 		prepare_write(parse);
-		foreach(lc, parse->cteList)
+		foreach (lc, parse->cteList)
 			prepare_write(castNode(Query, lfirst_node(CommonTableExpr, lc)->ctequery));
 	}
 
@@ -77,19 +77,17 @@ static void
 prepare_write(Query *query)
 {
 	RangeTblEntry *rte;
-	Relation	relation;
-	AttrNumber	attnum;
+	Relation relation;
+	AttrNumber attnum;
 
-	if ((query->commandType != CMD_INSERT &&
-		 query->commandType != CMD_UPDATE &&
+	if ((query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE &&
 		 query->commandType != CMD_MERGE) ||
 		query->resultRelation == 0)
 		return;
 
 	rte = rt_fetch(query->resultRelation, query->rtable);
-	if (rte->rtekind != RTE_RELATION ||
-		(rte->relkind != RELKIND_RELATION &&
-		 rte->relkind != RELKIND_PARTITIONED_TABLE))
+	if (rte->rtekind != RTE_RELATION || (rte->relkind != RELKIND_RELATION &&
+										 rte->relkind != RELKIND_PARTITIONED_TABLE))
 		return;
 
 	relation = table_open(rte->relid, NoLock);
@@ -98,11 +96,11 @@ prepare_write(Query *query)
 
 	if (attnum != InvalidAttrNumber)
 	{
-		NullTest   *is_live = makeNode(NullTest);
+		NullTest *is_live = makeNode(NullTest);
 
-		is_live->arg = (Expr *) makeVar(query->resultRelation, attnum,
-										get_atttype(rte->relid, attnum),
-										-1, InvalidOid, 0);
+		is_live->arg =
+			(Expr *) makeVar(query->resultRelation, attnum,
+							 get_atttype(rte->relid, attnum), -1, InvalidOid, 0);
 		is_live->nulltesttype = IS_NULL;
 		is_live->argisrow = false;
 		is_live->location = -1;
@@ -122,8 +120,8 @@ add_arbiter_predicate(Query *query, NullTest *is_live)
 	OnConflictExpr *conflict = query->onConflict;
 
 	if (conflict != NULL && conflict->arbiterElems != NIL)
-		conflict->arbiterWhere = make_and_qual(conflict->arbiterWhere,
-											   copyObject((Node *) is_live));
+		conflict->arbiterWhere =
+			make_and_qual(conflict->arbiterWhere, copyObject((Node *) is_live));
 }
 
 /*
@@ -133,13 +131,12 @@ static void
 add_guard(Query *query, RangeTblEntry *rte, NullTest *is_live)
 {
 	static const WCOKind kinds[] = {WCO_RLS_INSERT_CHECK, WCO_RLS_UPDATE_CHECK};
-	Const	   *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
-								  ObjectIdGetDatum(rte->relid), false, true);
-	FuncExpr   *admits = makeFuncExpr(extension_function(ADMITS_TOMBSTONE),
-									  BOOLOID, list_make1(relid),
-									  InvalidOid, InvalidOid,
-									  COERCE_EXPLICIT_CALL);
-	Expr	   *guard = makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
+	Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+							 ObjectIdGetDatum(rte->relid), false, true);
+	FuncExpr *admits = makeFuncExpr(extension_function(ADMITS_TOMBSTONE),
+									BOOLOID, list_make1(relid), InvalidOid,
+									InvalidOid, COERCE_EXPLICIT_CALL);
+	Expr *guard = makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
 
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
