@@ -211,10 +211,7 @@ check_restores(TriggerData *trigdata, BinRow *row)
 							RelationGetRelationName(trigdata->tg_relation)),
 					 errdetail("A bin can only be updated to restore rows."),
 					 errhint("UPDATE %s SET %s = NULL WHERE ...;",
-							 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(
-															trigdata->tg_relation)),
-														RelationGetRelationName(
-															trigdata->tg_relation)),
+							 qualified_name(RelationGetRelid(trigdata->tg_relation)),
 							 quote_identifier(NameStr(
 								 TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)))));
 	}

@@ -171,9 +171,7 @@ check_fires_last(Relation rel, const Trigger *tag)
 					 errdetail("Triggers fire in the order of their names, and the tag must be the last BEFORE DELETE row trigger."),
 					 errhint("ALTER TRIGGER %s ON %s RENAME TO ...;",
 							 quote_identifier(name),
-							 quote_qualified_identifier(get_namespace_name(
-															RelationGetNamespace(rel)),
-														RelationGetRelationName(rel)))));
+							 qualified_name(RelationGetRelid(rel)))));
 		}
 	}
 }

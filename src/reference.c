@@ -338,9 +338,7 @@ prepare_parent_query(Reference *ref, Relation child)
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT 1 FROM ONLY %s x WHERE ",
-					 quote_qualified_identifier(get_namespace_name(
-													get_rel_namespace(ref->parent)),
-												get_rel_name(ref->parent)));
+					 qualified_name(ref->parent));
 	for (int i = 0; i < ref->nkeys; i++)
 	{
 		const char *column = quote_identifier(

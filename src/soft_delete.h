@@ -37,6 +37,7 @@ extern bool show_deleted;
 extern void init_tag(void);
 extern Oid extension_function(ExtensionFunction which);
 extern AttrNumber tombstone_attribute(Relation rel);
+extern const char *qualified_name(Oid relid);
 extern bool is_maintenance(Oid relid);
 
 /*

@@ -179,11 +179,18 @@ tombstone_attribute(Relation rel)
 					name, RelationGetRelationName(rel)),
 			 errdetail("Without it live rows cannot be told from deleted ones."),
 			 errhint("If it was renamed, ALTER TABLE %s RENAME COLUMN ... TO %s;",
-					 quote_qualified_identifier(get_namespace_name(
-													RelationGetNamespace(rel)),
-												RelationGetRelationName(rel)),
-					 quote_identifier(name))));
+					 qualified_name(RelationGetRelid(rel)), quote_identifier(name))));
 	return InvalidAttrNumber; /* keep compiler quiet */
+}
+
+/*
+ * Return the name of a relation as it can be pasted into a statement.
+ */
+const char *
+qualified_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
 }
 
 /*
@@ -288,8 +295,6 @@ soft_delete_admits_tombstone(PG_FUNCTION_ARGS)
 			 errmsg("cannot write a deleted row into table \"%s\"", relname),
 			 errdetail("The tombstone column of a tagged table is set by DELETE and cleared by restoring, never by hand."),
 			 errhint("Use DELETE FROM %s ..., or its bin to restore.",
-					 quote_qualified_identifier(get_namespace_name(
-													get_rel_namespace(relid)),
-												relname))));
+					 qualified_name(relid))));
 	PG_RETURN_BOOL(false); /* keep compiler quiet */
 }
