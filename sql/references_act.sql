@@ -4,7 +4,7 @@ CREATE ROLE regress_references;
 CREATE SCHEMA hard AUTHORIZATION regress_references;
 CREATE SCHEMA soft AUTHORIZATION regress_references;
 SET ROLE regress_references;
-SET client_min_messages = warning;
+SET client_min_messages = error;
 
 CREATE FUNCTION soft.make(schema name) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -59,7 +59,7 @@ BEGIN
 	$f$;
 	FOREACH t IN ARRAY '{a,b,c,tree,egg,hen,nulled,defaulted,half,restricted,blocking,late,parts,pieces}'::text[] LOOP
 		IF schema = 'soft' THEN
-			PERFORM soft_delete.tag(t::regclass);
+			PERFORM soft_delete.tag(t::regclass, cascade => true);
 		END IF;
 		EXECUTE format('CREATE TRIGGER note AFTER DELETE OR UPDATE ON %I FOR EACH ROW EXECUTE FUNCTION note()', t);
 	END LOOP;

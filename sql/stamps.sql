@@ -19,7 +19,8 @@ CREATE FUNCTION befriend() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FRO
 CREATE FUNCTION belate() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM late WHERE id = OLD.id; DELETE FROM late WHERE id = OLD.id + 1; RETURN NULL; END';
 CREATE TRIGGER befriend AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION befriend();
 CREATE CONSTRAINT TRIGGER belate AFTER DELETE ON child INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION belate();
-SELECT soft_delete.tag(t::regclass) FROM unnest('{parent,child,friend,late}'::text[]) t;
+SELECT soft_delete.tag('parent', cascade => true);
+SELECT soft_delete.tag(t::regclass) FROM unnest('{friend,late}'::text[]) t;
 CREATE VIEW deletions AS
 	SELECT dense_rank() OVER (ORDER BY deleted_at) AS deletion, what, id FROM (
 		SELECT deleted_at, 'parent' AS what, id FROM parent TABLESAMPLE soft_delete.rows('deleted')

@@ -70,6 +70,11 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_guard_reference';
 COMMENT ON FUNCTION soft_delete.guard_reference(oid) IS
 'gives a foreign key its guard, or takes it away where it needs none';
 
+CREATE FUNCTION soft_delete.is_own_transaction(xid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
+COMMENT ON FUNCTION soft_delete.is_own_transaction(xid) IS
+'whether a transaction is the current one or one of its subtransactions';
+
 CREATE FUNCTION soft_delete.load() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
 COMMENT ON FUNCTION soft_delete.load() IS
@@ -695,6 +700,91 @@ COMMENT ON FUNCTION soft_delete.make_triggers(regclass, text[]) IS
  * References
  */
 
+CREATE FUNCTION soft_delete.root(relation regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE ancestors(member, depth) AS (
+		SELECT relation, 0
+		UNION ALL
+		SELECT inhparent::regclass, depth + 1 FROM pg_inherits JOIN ancestors ON inhrelid = member
+	)
+	SELECT member FROM ancestors ORDER BY depth DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION soft_delete.root(regclass) IS
+'the table that a partition or inheritance child is tagged with';
+
+CREATE FUNCTION soft_delete.references_of(relation regclass,
+	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT oid, soft_delete.root(conrelid), soft_delete.root(confrelid), confdeltype
+	FROM pg_constraint
+	WHERE contype = 'f' AND conparentid = 0
+	  AND (conrelid IN (SELECT soft_delete.family(relation)) OR confrelid IN (SELECT soft_delete.family(relation)))
+$$;
+COMMENT ON FUNCTION soft_delete.references_of(regclass) IS
+'the foreign keys from and to a table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete.cascade_family(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE connected(member) AS (
+		SELECT relation
+		UNION
+		SELECT CASE WHEN parent = member THEN child ELSE parent END
+		FROM connected, soft_delete.references_of(member) WHERE action = 'c'
+	)
+	SELECT member FROM connected
+$$;
+COMMENT ON FUNCTION soft_delete.cascade_family(regclass) IS
+'a table and all that ON DELETE CASCADE connects it with, in either direction';
+
+/*
+ * ON DELETE CASCADE between a tagged and an untagged table loses rows: those of
+ * an untagged child, or the parent that a deleted child needs to come back.
+ */
+CREATE FUNCTION soft_delete.check_references(relation regclass, only_new boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT conname, child, parent, action,
+			CASE WHEN soft_delete.tag_arguments(parent) IS NULL THEN parent ELSE child END AS untagged
+		FROM soft_delete.references_of(relation) JOIN pg_constraint con ON con.oid = "constraint"
+		WHERE action IN ('c', 'n', 'd')
+		  AND (soft_delete.tag_arguments(parent) IS NULL) <> (soft_delete.tag_arguments(child) IS NULL)
+		  AND (NOT only_new OR soft_delete.is_own_transaction(con.xmin))
+		ORDER BY con.oid
+	LOOP
+		IF item.action = 'c' THEN
+			RAISE EXCEPTION 'foreign key "%" cascades deletes from table "%" to table "%", and only one of them is tagged',
+				item.conname, item.parent, item.child
+				USING ERRCODE = 'feature_not_supported',
+					DETAIL = CASE WHEN item.untagged = item.child
+						THEN format('Deleting softly from %s would destroy rows of %s for good.', item.parent, item.child)
+						ELSE format('Deleting from %s would leave deleted rows of %s without the parent they need to be restored.', item.parent, item.child) END,
+					HINT = format(CASE WHEN only_new THEN 'SELECT soft_delete.tag(%2$L), then add the foreign key.'
+						ELSE 'SELECT soft_delete.tag(%1$L, cascade => true), or soft_delete.untag(%1$L, cascade => true).' END,
+						CASE WHEN item.untagged = item.child THEN item.parent ELSE item.child END, item.untagged);
+		ELSIF item.untagged = item.child THEN
+			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of untagged table "%" refer to',
+				item.conname, item.parent, item.child
+				USING ERRCODE = '01000',
+					DETAIL = 'Restoring the deleted row does not bring that back.';
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_references(regclass, boolean) IS
+'raises 0A000 if ON DELETE CASCADE connects a tagged and an untagged table, warns if SET NULL or SET DEFAULT would lose a reference; only_new: where this transaction made the foreign key';
+
 CREATE FUNCTION soft_delete.guard_references(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -713,36 +803,37 @@ CREATE FUNCTION soft_delete.follow_references() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	callers text;
 BEGIN
-	IF EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
+	-- tag() and untag() look when they are done
+	GET DIAGNOSTICS callers = PG_CONTEXT;
+	IF callers !~ 'soft_delete\.(un)?tag_table\('
+	   AND EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
 			   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
-		PERFORM soft_delete.guard_references(coalesce(tgrelid, objid))
+		PERFORM soft_delete.guard_references(coalesce(tgrelid, objid)),
+			-- what restores a dump makes tags and foreign keys in any order
+			CASE WHEN current_setting('row_security')::boolean AND classid = 'pg_class'::regclass
+				THEN soft_delete.check_references(soft_delete.root(objid), only_new => true) END
 		FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
 		WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.follow_references() IS
-'event trigger that guards new foreign keys to tagged tables';
+'event trigger that refuses unsafe foreign keys and guards others';
 
-/* Up to 18 foreign keys need no guard. */
-DO $$
-BEGIN
-	IF current_setting('server_version_num')::integer >= 190000 THEN
-		CREATE EVENT TRIGGER soft_delete_references ON ddl_command_end
-			WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE', 'CREATE TRIGGER')
-			EXECUTE FUNCTION soft_delete.follow_references();
-		COMMENT ON EVENT TRIGGER soft_delete_references IS 'guards foreign keys that reference tagged tables';
-	END IF;
-END
-$$;
+CREATE EVENT TRIGGER soft_delete_references ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE', 'CREATE TRIGGER')
+	EXECUTE FUNCTION soft_delete.follow_references();
+COMMENT ON EVENT TRIGGER soft_delete_references IS
+'refuses unsafe foreign keys to and from tagged tables, and guards others';
 
 /*
  * The interface
  */
 
-CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', views name DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete.tag_table(relation regclass, deleted_at name, indexes text, views name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -752,12 +843,6 @@ DECLARE
 	view_schema name;
 	bin regclass;
 BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
-		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
-			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, and indexes must be ''all'' or ''unique''.',
-				HINT = 'SELECT soft_delete.tag(''my_table'');';
-	END IF;
 	PERFORM soft_delete.check_relation(relation);
 	PERFORM soft_delete.check_owner(relation);
 	PERFORM soft_delete.check_library();
@@ -799,10 +884,43 @@ BEGIN
 	PERFORM soft_delete.guard_references(relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, name) IS
-'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; views: schema of the two views, by default the table''s';
+COMMENT ON FUNCTION soft_delete.tag_table(regclass, name, text, name) IS
+'puts the tag on one table, its partitions and its inheritance children';
 
-CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error') RETURNS void
+CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	members regclass[];
+BEGIN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table and the column must be given, cascade must be true or false, and indexes must be ''all'' or ''unique''.',
+				HINT = 'SELECT soft_delete.tag(''my_table'');';
+	END IF;
+
+	PERFORM soft_delete.tag_table(relation, deleted_at, indexes, views);
+	IF cascade THEN
+		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m WHERE soft_delete.tag_arguments(m) IS NULL);
+		FOREACH member IN ARRAY members LOOP
+			PERFORM soft_delete.tag_table(member, deleted_at, indexes, views);
+			RAISE NOTICE 'table "%" is tagged too', member;
+		END LOOP;
+	END IF;
+
+	FOREACH member IN ARRAY relation || members LOOP
+		PERFORM soft_delete.check_references(member);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name) IS
+'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of the two views, by default the table''s';
+
+CREATE FUNCTION soft_delete.untag_table(relation regclass, tombstones text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -813,12 +931,6 @@ DECLARE
 	item text;
 	has_tombstones boolean;
 BEGIN
-	IF relation IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
-		RAISE EXCEPTION 'invalid argument of soft_delete.untag()'
-			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table must be given, and tombstones must be ''error'', ''purge'' or ''keep''.',
-				HINT = 'SELECT soft_delete.untag(''my_table'', tombstones => ''error'');';
-	END IF;
 	arguments := soft_delete.tag_arguments(relation);
 	IF arguments IS NULL THEN
 		RAISE NOTICE 'table "%" is not tagged', relation;
@@ -866,5 +978,35 @@ BEGIN
 		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.untag(regclass, text) IS
-'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows';
+COMMENT ON FUNCTION soft_delete.untag_table(regclass, text) IS
+'takes the tag off one table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	members regclass[];
+BEGIN
+	IF relation IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.untag()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table must be given, cascade must be true or false, and tombstones must be ''error'', ''purge'' or ''keep''.',
+				HINT = 'SELECT soft_delete.untag(''my_table'', tombstones => ''error'');';
+	END IF;
+
+	IF cascade THEN
+		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m
+						 WHERE m <> relation AND soft_delete.tag_arguments(m) IS NOT NULL);
+	END IF;
+	FOREACH member IN ARRAY relation || members LOOP
+		PERFORM soft_delete.untag_table(member, tombstones);
+	END LOOP;
+	FOREACH member IN ARRAY relation || members LOOP
+		PERFORM soft_delete.check_references(member);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
+'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows; cascade: untags what ON DELETE CASCADE connects it with too';

@@ -10,6 +10,7 @@
 #include "soft_delete.h"
 
 #include "access/relation.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -51,6 +52,7 @@ static Oid function_oids[N_EXTENSION_FUNCTIONS];
 
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_bind_view);
+PG_FUNCTION_INFO_V1(soft_delete_is_own_transaction);
 PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
@@ -257,6 +259,18 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 	}
 	recordDependencyOn(&objects[0], &objects[1], DEPENDENCY_AUTO);
 	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete.is_own_transaction(xid) returns boolean
+ *
+ * Tells whether what a transaction wrote was written by the current one or one
+ * of its subtransactions.
+ */
+Datum
+soft_delete_is_own_transaction(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(TransactionIdIsCurrentTransactionId(PG_GETARG_TRANSACTIONID(0)));
 }
 
 /*
