@@ -127,7 +127,8 @@ SELECT soft.ask($$DELETE FROM egg WHERE id = 1$$);
 SELECT soft.ask($$DELETE FROM parts WHERE id BETWEEN 5 AND 12$$);
 SELECT soft.ask($$DELETE FROM pair WHERE y = 2$$);
 -- live children block, at once, at the end of the statement or later; deleted ones do not
-SELECT soft.ask($$DELETE FROM a WHERE id = 4$$);
+-- (18 has words of its own for RESTRICT)
+SELECT soft.ask($$DELETE FROM a WHERE id = 4$$) ~ '^(23503|23001) restricted_fk' AS restricted;
 SELECT soft.ask($$DELETE FROM a WHERE id = 5$$);
 SELECT soft.ask($$DELETE FROM a WHERE id = 6$$);
 SELECT soft.ask($$DELETE FROM restricted$$);
