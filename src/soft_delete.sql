@@ -1010,3 +1010,47 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
 'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows; cascade: untags what ON DELETE CASCADE connects it with too';
+
+CREATE FUNCTION soft_delete.undo(deleted_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	bin regclass;
+	tombstone name;
+	stamp text;
+	found boolean;
+	restores text[] := '{}';
+	restored bigint := 0;
+BEGIN
+	FOR bin, tombstone, stamp IN
+		SELECT soft_delete.bin_of(member), attname,
+			-- a timestamp column holds UTC
+			CASE atttypid WHEN 'timestamp'::regtype THEN quote_literal(deleted_at AT TIME ZONE 'UTC') || '::timestamp'
+				ELSE quote_literal(deleted_at) || '::timestamptz' END
+		FROM (SELECT DISTINCT soft_delete.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
+			  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
+				AND refobjid = 'soft_delete.delete_row()'::regprocedure) AS tagged
+			JOIN pg_attribute ON attrelid = member AND attname = (soft_delete.tag_arguments(member))[1] AND NOT attisdropped
+		ORDER BY member
+	LOOP
+		CONTINUE WHEN NOT coalesce(has_table_privilege(bin, 'SELECT'), false);
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s)', bin, tombstone, stamp) INTO found;
+		IF found THEN
+			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I = %4$s RETURNING 1)',
+										   cardinality(restores), bin, tombstone, stamp);
+		END IF;
+	END LOOP;
+
+	-- in one statement, at whose end foreign keys are checked: the order does not matter
+	IF restores <> '{}' THEN
+		EXECUTE format('WITH %s SELECT %s', array_to_string(restores, ', '),
+					   (SELECT string_agg(format('(SELECT count(*) FROM r%s)', n - 1), ' + ')
+						FROM generate_series(1, cardinality(restores)) AS n)) INTO restored;
+	END IF;
+	RETURN restored;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.undo(timestamptz) IS
+'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';

@@ -1,0 +1,85 @@
+-- undo() brings back what one deletion took, from all tables, or nothing
+CREATE ROLE regress_undo;
+CREATE ROLE regress_undo_helper;
+CREATE SCHEMA undo AUTHORIZATION regress_undo;
+GRANT USAGE ON SCHEMA undo TO regress_undo_helper;
+SET ROLE regress_undo;
+SET search_path = undo;
+SET client_min_messages = warning;
+\set SHOW_CONTEXT never
+
+CREATE TABLE parent (id integer PRIMARY KEY, name text UNIQUE);
+CREATE TABLE child (id integer PRIMARY KEY, parent_id integer NOT NULL REFERENCES parent ON DELETE CASCADE);
+CREATE TABLE grandchild (id integer PRIMARY KEY, child_id integer NOT NULL REFERENCES child ON DELETE CASCADE) PARTITION BY HASH (id);
+CREATE TABLE grandchild_1 PARTITION OF grandchild FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE grandchild_2 PARTITION OF grandchild FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE tree (id integer PRIMARY KEY, up integer REFERENCES tree ON DELETE CASCADE);
+-- a cycle of keys that are checked at once
+CREATE TABLE egg (id integer PRIMARY KEY, hen_id integer);
+CREATE TABLE hen (id integer PRIMARY KEY, egg_id integer REFERENCES egg ON DELETE CASCADE);
+ALTER TABLE egg ADD FOREIGN KEY (hen_id) REFERENCES hen ON DELETE CASCADE;
+-- a column that holds UTC, under another name
+CREATE TABLE other (id integer PRIMARY KEY, "Gone" timestamp);
+CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM other WHERE id = OLD.id; RETURN NULL; END';
+CREATE TRIGGER follow AFTER DELETE ON parent FOR EACH ROW EXECUTE FUNCTION follow();
+SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('tree'), soft_delete.tag('egg', cascade => true),
+	soft_delete.tag('other', deleted_at => 'Gone');
+
+INSERT INTO parent VALUES (1, 'one'), (2, 'two'), (3, 'three');
+INSERT INTO child SELECT g, g % 3 + 1 FROM generate_series(1, 6) g;
+INSERT INTO grandchild SELECT g, g % 6 + 1 FROM generate_series(1, 12) g;
+INSERT INTO other SELECT generate_series(1, 3);
+INSERT INTO tree SELECT g, nullif(g / 2, 0) FROM generate_series(1, 15) g;
+INSERT INTO egg VALUES (1, NULL);
+INSERT INTO hen VALUES (1, 1);
+UPDATE egg SET hen_id = 1;
+CREATE VIEW live AS
+	SELECT (SELECT count(*) FROM parent) AS parents, (SELECT count(*) FROM child) AS children,
+		(SELECT count(*) FROM grandchild) AS grandchildren, (SELECT count(*) FROM other) AS others,
+		(SELECT count(*) FROM tree) AS trees, (SELECT count(*) FROM egg) AS eggs, (SELECT count(*) FROM hen) AS hens;
+
+-- what was deleted before stays deleted
+DELETE FROM grandchild WHERE id = 1;
+SELECT * FROM live;
+DELETE FROM parent WHERE id IN (1, 2);
+SELECT * FROM live;
+SELECT soft_delete.undo(max(deleted_at)) FROM parent_deleted;
+SELECT * FROM live;
+SELECT soft_delete.undo(deleted_at) FROM grandchild_deleted;
+SELECT soft_delete.undo('2001-01-01');
+
+-- self-reference and cycle
+DELETE FROM tree WHERE id IN (2, 3);
+SELECT soft_delete.undo(max(deleted_at)) FROM tree_deleted;
+DELETE FROM hen;
+SELECT * FROM live;
+SELECT soft_delete.undo(max(deleted_at)) FROM egg_deleted;
+SELECT * FROM live;
+
+-- all or nothing: a key that is taken, a parent that is deleted
+DELETE FROM parent WHERE id = 3;
+INSERT INTO parent VALUES (4, 'three');
+SELECT soft_delete.undo(max(deleted_at)) FROM parent_deleted;
+SELECT * FROM live;
+DELETE FROM child WHERE id = 3;
+DELETE FROM parent WHERE id = 1;
+SELECT soft_delete.undo(deleted_at) FROM child_deleted WHERE id = 3;
+SELECT * FROM live;
+
+-- as another role: with the rights on the bins alone
+RESET ROLE;
+GRANT SELECT ON undo.tree_deleted TO regress_undo_helper;
+DELETE FROM undo.tree WHERE id = 4;
+SELECT deleted_at AS stamp FROM undo.tree_deleted LIMIT 1 \gset
+SET ROLE regress_undo_helper;
+SELECT soft_delete.undo(:'stamp');
+RESET ROLE;
+GRANT UPDATE (deleted_at) ON undo.tree_deleted TO regress_undo_helper;
+SET ROLE regress_undo_helper;
+SELECT soft_delete.undo(:'stamp');
+SELECT soft_delete.undo(NULL);
+
+RESET ROLE;
+SET client_min_messages = error;
+DROP SCHEMA undo CASCADE;
+DROP ROLE regress_undo, regress_undo_helper;
