@@ -1027,8 +1027,7 @@ BEGIN
 	FOR bin, tombstone, stamp IN
 		SELECT soft_delete.bin_of(member), attname,
 			-- a timestamp column holds UTC
-			CASE atttypid WHEN 'timestamp'::regtype THEN quote_literal(deleted_at AT TIME ZONE 'UTC') || '::timestamp'
-				ELSE quote_literal(deleted_at) || '::timestamptz' END
+			CASE atttypid WHEN 'timestamp'::regtype THEN '($1 AT TIME ZONE ''UTC'')' ELSE '$1' END
 		FROM (SELECT DISTINCT soft_delete.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
 			  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
 				AND refobjid = 'soft_delete.delete_row()'::regprocedure) AS tagged
@@ -1036,7 +1035,8 @@ BEGIN
 		ORDER BY member
 	LOOP
 		CONTINUE WHEN NOT coalesce(has_table_privilege(bin, 'SELECT'), false);
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s)', bin, tombstone, stamp) INTO found;
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s)', bin, tombstone, stamp)
+			INTO found USING deleted_at;
 		IF found THEN
 			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I = %4$s RETURNING 1)',
 										   cardinality(restores), bin, tombstone, stamp);
@@ -1047,7 +1047,8 @@ BEGIN
 	IF restores <> '{}' THEN
 		EXECUTE format('WITH %s SELECT %s', array_to_string(restores, ', '),
 					   (SELECT string_agg(format('(SELECT count(*) FROM r%s)', n - 1), ' + ')
-						FROM generate_series(1, cardinality(restores)) AS n)) INTO restored;
+						FROM generate_series(1, cardinality(restores)) AS n))
+			INTO restored USING deleted_at;
 	END IF;
 	RETURN restored;
 END
