@@ -52,6 +52,24 @@ INSERT INTO t VALUES (7, 'x', now());
 COPY t TO stdout;
 RESET row_security;
 
+-- deleted children of deleted parents can be loaded where the foreign key is there already, as pg_restore may find it
+SET ROLE regress_maintenance;
+CREATE TABLE child (id integer PRIMARY KEY, t_id integer REFERENCES t);
+GRANT ALL ON child TO regress_maintenance_app;
+SELECT soft_delete.tag('child');
+SET row_security = off;
+INSERT INTO child VALUES (1, 4, '2020-01-01 00:00:00+00');
+COPY child FROM stdin;
+2	4	2020-01-01 00:00:00+00
+\.
+SET ROLE regress_maintenance_app;
+INSERT INTO child (id, t_id) VALUES (3, 4);
+SET ROLE regress_maintenance;
+SET row_security = on;
+INSERT INTO child (id, t_id) VALUES (3, 4);
+SELECT id, t_id FROM child_deleted ORDER BY id;
+RESET row_security;
+
 RESET ROLE;
 SET row_security = off;
 SELECT count(*) FROM maintenance.t;

@@ -108,12 +108,18 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 		rte->tablesample->tsmhandler == extension_function(SAMPLING_METHOD))
 		return sample_filter(root, rel, rte, (Expr *) is_live);
 
-	/* referential integrity is about live rows, whatever the settings say */
+	/*
+	 * Referential integrity is about live rows, whatever show_deleted says.
+	 * But deleted children that a maintenance session loads have deleted
+	 * parents.
+	 */
 	if (InNoForceRLSOperation())
-		return (Expr *) is_live;
-
+	{
+		if (root->parse->commandType != CMD_SELECT)
+			return (Expr *) is_live;
+	}
 	/* it shows: what a statement writes to is not its business */
-	if (show_deleted && rel->relid != root->parse->resultRelation)
+	else if (show_deleted && rel->relid != root->parse->resultRelation)
 		return NULL;
 
 	if (is_maintenance(rte->relid))

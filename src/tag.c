@@ -198,11 +198,16 @@ qualified_name(Oid relid)
 /*
  * Is this a maintenance session for the relation: row_security off, which is
  * what pg_dump and pg_restore set, in a role that owns it or is superuser?
+ *
+ * The queries of foreign keys run as the owner of the relation, so there it is
+ * the role that the session has taken.
  */
 bool
 is_maintenance(Oid relid)
 {
-	return !row_security && relation_ownercheck(relid, GetUserId());
+	Oid roleid = InNoForceRLSOperation() ? GetOuterUserId() : GetUserId();
+
+	return !row_security && relation_ownercheck(relid, roleid);
 }
 
 /*
