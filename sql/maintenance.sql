@@ -70,6 +70,18 @@ INSERT INTO child (id, t_id) VALUES (3, 4);
 SELECT id, t_id FROM child_deleted ORDER BY id;
 RESET row_security;
 
+-- but the actions of foreign keys leave what is deleted alone
+CREATE TABLE linked (id integer PRIMARY KEY, t_id integer REFERENCES t ON DELETE SET NULL);
+SELECT soft_delete.tag('linked');
+INSERT INTO t (id, v) VALUES (8, 'parent');
+INSERT INTO linked VALUES (1, 8), (2, 8);
+DELETE FROM linked WHERE id = 1;
+SET row_security = off;
+DELETE FROM t WHERE id = 8;
+RESET row_security;
+SELECT id, t_id FROM linked;
+SELECT id, t_id FROM linked_deleted;
+
 RESET ROLE;
 SET row_security = off;
 SELECT count(*) FROM maintenance.t;

@@ -811,12 +811,13 @@ BEGIN
 	IF callers !~ 'soft_delete\.(un)?tag_table\('
 	   AND EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
 			   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
-		PERFORM soft_delete.guard_references(coalesce(tgrelid, objid)),
+		PERFORM soft_delete.guard_references(changed),
 			-- what restores a dump makes tags and foreign keys in any order
-			CASE WHEN current_setting('row_security')::boolean AND classid = 'pg_class'::regclass
-				THEN soft_delete.check_references(soft_delete.root(objid), only_new => true) END
-		FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
-		WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass);
+			CASE WHEN current_setting('row_security')::boolean AND NOT tagged
+				THEN soft_delete.check_references(soft_delete.root(changed), only_new => true) END
+		FROM (SELECT DISTINCT coalesce(tgrelid, objid) AS changed, tgrelid IS NOT NULL AS tagged
+			  FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
+			  WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)) AS commands;
 	END IF;
 END
 $$;
