@@ -4,7 +4,9 @@
  *
  * The bin's INSTEAD OF triggers find a row by the view's columns tableoid and
  * ctid, so identity needs no key.  They act for the owner of the view, whom
- * the rights on the view come from, and only on relations that he owns.
+ * the rights on the view come from, and only on relations that he owns.  They
+ * lock the rows and collect them; the bin's AFTER statement triggers then let
+ * the families of those rows join (family.c), and restore or purge them all.
  *
  * To the rest of the database a restore is the INSERT that makes up for the
  * DELETE: unique keys are checked, AFTER INSERT triggers fire, among them the
@@ -19,6 +21,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -26,26 +29,53 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /* A tombstone that the bin lists */
 typedef struct BinRow
 {
 	Relation rel;			/* the table or partition that holds it */
-	AttrNumber attnum;		/* the tombstone column of rel */
 	AttrNumber view_attnum; /* the tombstone column of the view */
 	ItemPointerData tid;
-	Datum stamp;
+	TimestampTz stamp;
 } BinRow;
+
+/*
+ * What a running query has collected from bins.  It lives in the executor's
+ * memory for the query, by which the triggers of one query find it, and which
+ * takes it away whatever happens.
+ */
+typedef struct BinQuery
+{
+	MemoryContext context;
+	Family *restored;
+	Family *purged;
+	struct BinQuery *next;
+} BinQuery;
+
+static BinQuery *bin_queries = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_restore_row);
 PG_FUNCTION_INFO_V1(soft_delete_purge_row);
+PG_FUNCTION_INFO_V1(soft_delete_finish_bin);
 
+static bool collect_row(FunctionCallInfo fcinfo, BinRow *row, Family *family);
+static BinQuery *open_bin_query(FunctionCallInfo fcinfo);
+static BinQuery *find_bin_query(MemoryContext context);
+static void forget_bin_query(void *arg);
+static void check_statement_trigger(TriggerData *trigdata);
 static void open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row);
 static Datum view_column(TriggerData *trigdata, const char *name);
 static void check_restores(TriggerData *trigdata, BinRow *row);
-static bool lock_tombstone(BinRow *row, TupleTableSlot *slot);
-static void restore_tombstone(BinRow *row, TupleTableSlot *old);
+static void restore_family(Family *family);
+static void restore_lot(Lot *lot);
+static void restore_member(ResultRelInfo *relinfo, VersionBuilder *builder,
+						   Member *member, TupleTableSlot *old);
+static void refuse_deleted_parents(Lot *lot);
+static void refuse_deleted_parent(Lot *lot, Relation rel, const ForeignKey *fk);
+static void report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk);
+static void purge_family(Family *family);
 static void fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
 								 TupleTableSlot *slot, List *recheck);
 
@@ -55,27 +85,19 @@ static void fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
  * INSTEAD OF UPDATE on the bin: SET tombstone = NULL brings the row back.
  *
  * Raises 0A000 for any other SET, 39P01 where it is not called by a bin,
- * 42501 where the bin's owner does not own the table, and what an INSERT of
- * the row raises: 23505, 23503, 23P01, 23514.
+ * 42501 where the bin's owner does not own the table.
  */
 Datum
 soft_delete_restore_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	TupleTableSlot *slot;
 	BinRow row;
-	bool found;
 
 	open_bin_row(fcinfo, "soft_delete.restore_row", &row);
 	check_restores(trigdata, &row);
-
-	slot = table_slot_create(row.rel, NULL);
-	found = lock_tombstone(&row, slot);
-	if (found)
-		restore_tombstone(&row, slot);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(row.rel, NoLock);
-	return PointerGetDatum(found ? trigdata->tg_newtuple : NULL);
+	if (!collect_row(fcinfo, &row, open_bin_query(fcinfo)->restored))
+		return PointerGetDatum(NULL);
+	return PointerGetDatum(trigdata->tg_newtuple);
 }
 
 /*
@@ -90,27 +112,159 @@ Datum
 soft_delete_purge_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	TupleTableSlot *slot;
 	BinRow row;
-	bool found;
 
 	open_bin_row(fcinfo, "soft_delete.purge_row", &row);
+	if (!collect_row(fcinfo, &row, open_bin_query(fcinfo)->purged))
+		return PointerGetDatum(NULL);
+	return PointerGetDatum(trigdata->tg_trigtuple);
+}
 
-	slot = table_slot_create(row.rel, NULL);
-	found = lock_tombstone(&row, slot);
-	ExecDropSingleTupleTableSlot(slot);
-	if (found)
+/*
+ * soft_delete.finish_bin() returns trigger
+ *
+ * AFTER UPDATE OR DELETE statement trigger of the bin: restores or purges what
+ * the row triggers of the query have collected, with their families.
+ *
+ * Raises what an INSERT of the rows raises: 23505, 23503, 23P01, 23514; 23503
+ * for a purge of a row that is referenced; 39P01 where it is not called by a
+ * bin.
+ */
+Datum
+soft_delete_finish_bin(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	BinQuery *query;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event) ||
+		trigdata->tg_relation->rd_rel->relkind != RELKIND_VIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by a bin",
+						"soft_delete.finish_bin"),
+				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+
+	/* a query may write to several bins: the first trigger acts for all */
+	query = find_bin_query(fcinfo->flinfo->fn_mcxt);
+	if (query != NULL)
 	{
-		TM_FailureData tmfd;
-		TM_Result result;
+		Family *restored = query->restored;
+		Family *purged = query->purged;
 
-		result = destroy_tuple(row.rel, &row.tid, GetCurrentCommandId(true),
-							   GetActiveSnapshot(), &tmfd);
-		if (result != TM_Ok)
-			elog(ERROR, "unexpected status of a locked tombstone: %u", result);
+		query->restored = query->purged = NULL;
+		if (restored != NULL)
+			restore_family(restored);
+		if (purged != NULL)
+			purge_family(purged);
 	}
-	table_close(row.rel, NoLock);
-	return PointerGetDatum(found ? trigdata->tg_trigtuple : NULL);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Collect the row of a bin.  Returns false if there is nothing to do: it is not
+ * a tombstone of that deletion any more, or has been collected already.
+ */
+static bool
+collect_row(FunctionCallInfo fcinfo, BinRow *row, Family *family)
+{
+	bool joins = join_family(family, row->rel, &row->tid, &row->stamp, InvalidOid);
+
+	table_close(row->rel, NoLock);
+	return joins;
+}
+
+/*
+ * Return what the running query has collected, with nothing in it if the row is
+ * the query's first.
+ */
+static BinQuery *
+open_bin_query(FunctionCallInfo fcinfo)
+{
+	MemoryContext context = fcinfo->flinfo->fn_mcxt;
+	BinQuery *query = find_bin_query(context);
+
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		check_statement_trigger((TriggerData *) fcinfo->context);
+		fcinfo->flinfo->fn_extra = fcinfo->flinfo; /* checked */
+	}
+	if (query == NULL)
+	{
+		MemoryContextCallback *callback =
+			MemoryContextAllocZero(context, sizeof(MemoryContextCallback));
+
+		query = MemoryContextAllocZero(context, sizeof(BinQuery));
+		query->context = context;
+		callback->func = forget_bin_query;
+		callback->arg = query;
+		MemoryContextRegisterResetCallback(context, callback);
+		query->next = bin_queries;
+		bin_queries = query;
+	}
+	if (query->restored == NULL)
+	{
+		query->restored = make_family(false, NULL, context);
+		query->purged = make_family(true, query->restored, context);
+	}
+	return query;
+}
+
+/*
+ * Return what the query that owns the memory context has collected, or NULL.
+ */
+static BinQuery *
+find_bin_query(MemoryContext context)
+{
+	BinQuery *query = bin_queries;
+
+	while (query != NULL && query->context != context)
+		query = query->next;
+	return query;
+}
+
+/*
+ * Forget what a query has collected, when its memory goes.
+ */
+static void
+forget_bin_query(void *arg)
+{
+	BinQuery **link = &bin_queries;
+
+	while (*link != arg)
+		link = &(*link)->next;
+	*link = (*link)->next;
+}
+
+/*
+ * Raise 55000 unless a statement trigger will act on what the row trigger
+ * collects.
+ */
+static void
+check_statement_trigger(TriggerData *trigdata)
+{
+	TriggerDesc *trigdesc = trigdata->tg_relation->trigdesc;
+	Oid function = extension_function(BIN_STATEMENT);
+
+	for (int i = 0; i < trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function &&
+			TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_STATEMENT,
+								 TRIGGER_TYPE_AFTER,
+								 TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event)
+									 ? TRIGGER_TYPE_UPDATE
+									 : TRIGGER_TYPE_DELETE))
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("trigger \"%s\" of bin \"%s\" is missing", "soft_delete_statement",
+					RelationGetRelationName(trigdata->tg_relation)),
+			 errdetail("It restores and purges the rows that other triggers of the bin collect."),
+			 errhint("CREATE OR REPLACE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin();",
+					 qualified_name(RelationGetRelid(trigdata->tg_relation)))));
 }
 
 /*
@@ -120,6 +274,7 @@ static void
 open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	AttrNumber attnum;
 	Oid relid;
 	char *tombstone;
 
@@ -136,8 +291,8 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 	row->tid = *(ItemPointer) DatumGetPointer(view_column(trigdata, "ctid"));
 
 	row->rel = table_open(relid, RowExclusiveLock);
-	row->attnum = tombstone_attribute(row->rel);
-	if (row->attnum == InvalidAttrNumber ||
+	attnum = tombstone_attribute(row->rel);
+	if (attnum == InvalidAttrNumber ||
 		!relation_ownercheck(relid, trigdata->tg_relation->rd_rel->relowner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -147,8 +302,8 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 				 errdetail("A bin lists a tagged table that belongs to the owner of the view.")));
 
 	tombstone =
-		NameStr(TupleDescAttr(RelationGetDescr(row->rel), row->attnum - 1)->attname);
-	row->stamp = view_column(trigdata, tombstone);
+		NameStr(TupleDescAttr(RelationGetDescr(row->rel), attnum - 1)->attname);
+	row->stamp = DatumGetTimestampTz(view_column(trigdata, tombstone));
 	row->view_attnum =
 		SPI_fnumber(RelationGetDescr(trigdata->tg_relation), tombstone);
 }
@@ -218,97 +373,93 @@ check_restores(TriggerData *trigdata, BinRow *row)
 }
 
 /*
- * Lock the newest version of a tombstone and fetch it into the slot.  Returns
- * false if it is not a tombstone of that deletion any more.
+ * Restore the members of a family.
  *
- * Raises 40001 in a transaction that keeps its snapshot, where a concurrent
- * transaction has changed the row.
+ * To the caller's statement and its triggers they come back all at once.
  */
-static bool
-lock_tombstone(BinRow *row, TupleTableSlot *slot)
+static void
+restore_family(Family *family)
 {
-	TM_FailureData tmfd;
-	TM_Result result;
-	Datum stamp;
-	bool isnull;
+	ListCell *lc;
 
-	result = table_tuple_lock(row->rel, &row->tid, GetActiveSnapshot(), slot,
-							  GetCurrentCommandId(true), LockTupleExclusive,
-							  LockWaitBlock,
-							  IsolationUsesXactSnapshot()
-								  ? 0
-								  : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
-							  &tmfd);
-	switch (result)
-	{
-		case TM_Ok:
-			row->tid = slot->tts_tid;
-			stamp = slot_getattr(slot, row->attnum, &isnull);
-			return !isnull && DatumGetInt64(stamp) == DatumGetInt64(row->stamp);
-
-		case TM_SelfModified:
-			return false; /* twice in one statement */
-
-		case TM_Updated:
-		case TM_Deleted:
-			if (IsolationUsesXactSnapshot())
-				ereport(ERROR,
-						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						 errmsg("could not serialize access due to concurrent update")));
-			return false;
-
-		default:
-			elog(ERROR, "unexpected table_tuple_lock status: %u", result);
-			return false; /* keep compiler quiet */
-	}
+	complete_family(family);
+	foreach (lc, family->lots)
+		restore_lot(lfirst(lc));
+	foreach (lc, family->lots)
+		refuse_deleted_parents(lfirst(lc));
 }
 
 /*
- * Bring a locked tombstone back to life.
+ * Bring the members of one relation back to life.
  */
 static void
-restore_tombstone(BinRow *row, TupleTableSlot *old)
+restore_lot(Lot *lot)
 {
+	Relation rel = table_open(lot->relid, RowExclusiveLock);
+	AttrNumber attnum = tombstone_attribute(rel);
 	VersionBuilder *builder =
-		make_version_builder(row->rel, row->attnum, CurrentMemoryContext);
-	EState *estate = builder->estate;
+		make_version_builder(rel, 1, &attnum, CurrentMemoryContext);
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 	ResultRelInfo *rootinfo = NULL;
+	TupleTableSlot *old = table_slot_create(rel, NULL);
 	Relation root = NULL;
+
+	/* statement triggers belong to the root of the partition tree */
+	if (rel->rd_rel->relispartition)
+	{
+		root = table_open(llast_oid(get_partition_ancestors(lot->relid)),
+						  RowExclusiveLock);
+		rootinfo = makeNode(ResultRelInfo);
+		InitResultRelInfo(rootinfo, root, 0, NULL, 0);
+	}
+	InitResultRelInfo(relinfo, rel, 0, rootinfo, 0);
+	ExecOpenIndices(relinfo, false);
+
+	for (int i = 0; i < lot->nmembers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		restore_member(relinfo, builder, &lot->members[i], old);
+	}
+
+	ExecCloseIndices(relinfo);
+	ExecDropSingleTupleTableSlot(old);
+	FreeExecutorState(builder->estate);
+	if (root != NULL)
+		table_close(root, NoLock);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Bring one member back to life.
+ */
+static void
+restore_member(ResultRelInfo *relinfo, VersionBuilder *builder, Member *member,
+			   TupleTableSlot *old)
+{
+	Relation rel = relinfo->ri_RelationDesc;
+	const Datum none = (Datum) 0;
+	const bool isnull = true;
+	MemoryContext oldcontext;
 	TupleTableSlot *slot;
 	TM_FailureData tmfd;
 	LockTupleMode lockmode;
 	TU_UpdateIndexes which;
 	List *recheck = NIL;
 
-	/* statement triggers belong to the root of the partition tree */
-	if (row->rel->rd_rel->relispartition)
-	{
-		root =
-			table_open(llast_oid(get_partition_ancestors(RelationGetRelid(row->rel))),
-					   RowExclusiveLock);
-		rootinfo = makeNode(ResultRelInfo);
-		InitResultRelInfo(rootinfo, root, 0, NULL, 0);
-	}
-	InitResultRelInfo(relinfo, row->rel, 0, rootinfo, 0);
-
-	slot = build_version(builder, row->rel, old, (Datum) 0, true);
-	if (replace_tuple(row->rel, &row->tid, slot, GetCurrentCommandId(true),
+	fetch_member(rel, member, old);
+	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
+	slot = build_version(builder, rel, old, &none, &isnull);
+	if (replace_tuple(rel, &member->tid, slot, GetCurrentCommandId(true),
 					  GetActiveSnapshot(), InvalidSnapshot, true, &tmfd,
 					  &lockmode, &which) != TM_Ok)
 		elog(ERROR, "unexpected change of a locked tombstone");
 
 	if (which != TU_None)
-	{
-		ExecOpenIndices(relinfo, false);
-		recheck = insert_index_tuples(relinfo, slot, estate);
-		ExecCloseIndices(relinfo);
-	}
-	fire_insert_triggers(estate, relinfo, slot, recheck);
-
-	if (root != NULL)
-		table_close(root, NoLock);
-	FreeExecutorState(estate);
+		recheck = insert_index_tuples(relinfo, slot, builder->estate);
+	fire_insert_triggers(builder->estate, relinfo, slot, recheck);
+	member->tid = slot->tts_tid;
+	ExecClearTuple(slot);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
@@ -330,4 +481,118 @@ fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
 
 	/* however often it is queued, a statement trigger fires once */
 	ExecASInsertTriggers(estate, named, transition);
+}
+
+/*
+ * Raise 23503, before the foreign key itself does, if a restored member
+ * references a deleted row: the hint then says how to restore that.
+ *
+ * Deferrable foreign keys are left to themselves: the parent may come back
+ * until they are checked.
+ */
+static void
+refuse_deleted_parents(Lot *lot)
+{
+	Relation rel = table_open(lot->relid, NoLock);
+	ListCell *lc;
+
+	foreach (lc, foreign_keys_from(rel))
+	{
+		const ForeignKey *fk = lfirst(lc);
+
+		if (!fk->is_deferrable && is_tagged(fk->parent))
+			refuse_deleted_parent(lot, rel, fk);
+	}
+	table_close(rel, NoLock);
+}
+
+/*
+ * The same for one foreign key.  Members that it brought in have come with
+ * their parents.
+ */
+static void
+refuse_deleted_parent(Lot *lot, Relation rel, const ForeignKey *fk)
+{
+	Tuplestorestate *members;
+	StringInfoData query;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	members = register_members(lot, rel, fk->nkeys, fk->child_attnums, 0, fk->top);
+	initStringInfo(&query);
+	appendStringInfoString(&query, "SELECT m.member FROM " FAMILY_MEMBERS " m JOIN ");
+	append_side(&query, fk->parent, "p", "deleted");
+	appendStringInfoString(&query, " ON ");
+	append_key_match(&query, fk, "p", fk->parent_attnums, "m", NULL);
+	appendStringInfoString(&query, " WHERE NOT EXISTS (SELECT FROM ");
+	append_side(&query, fk->parent, "q", "live");
+	appendStringInfoString(&query, " WHERE ");
+	append_key_match(&query, fk, "q", fk->parent_attnums, "m", NULL);
+	appendStringInfoString(&query, ") LIMIT 1");
+
+	if (tuplestore_tuple_count(members) > 0 &&
+		execute_as_owner(fk->parent, query.data, 0, NULL, NULL, SPI_OK_SELECT) > 0)
+	{
+		bool isnull;
+		Datum member = SPI_getbinval(SPI_tuptable->vals[0],
+									 SPI_tuptable->tupdesc, 1, &isnull);
+
+		report_deleted_parent(rel, &lot->members[DatumGetInt32(member)], fk);
+	}
+	tuplestore_end(members);
+	SPI_finish();
+}
+
+/*
+ * Raise 23503 in the words of a foreign key.
+ */
+static void
+report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	char *name = get_constraint_name(fk->constraint);
+
+	fetch_member(rel, member, slot);
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
+					RelationGetRelationName(rel), name),
+			 errdetail("Key %s is not present in table \"%s\".",
+					   key_description(fk->nkeys, slot, fk->child_attnums),
+					   get_rel_name(fk->parent)),
+			 errhint("Restore what it references first: UPDATE %s SET %s = NULL WHERE %s;",
+					 bin_name(fk->parent), quote_identifier(tombstone_name(fk->parent)),
+					 key_condition(fk->nkeys, fk->parent, fk->parent_attnums,
+								   slot, fk->child_attnums)),
+			 errtableconstraint(rel, name)));
+}
+
+/*
+ * Destroy the members of a family.
+ */
+static void
+purge_family(Family *family)
+{
+	ListCell *lc;
+
+	complete_family(family);
+	foreach (lc, family->lots)
+	{
+		Lot *lot = lfirst(lc);
+		Relation rel = table_open(lot->relid, RowExclusiveLock);
+
+		for (int i = 0; i < lot->nmembers; i++)
+		{
+			TM_FailureData tmfd;
+			TM_Result result;
+
+			CHECK_FOR_INTERRUPTS();
+			result = destroy_tuple(rel, &lot->members[i].tid,
+								   GetCurrentCommandId(true),
+								   GetActiveSnapshot(), &tmfd);
+			if (result != TM_Ok)
+				elog(ERROR, "unexpected status of a locked tombstone: %u", result);
+		}
+		table_close(rel, NoLock);
+	}
 }

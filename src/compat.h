@@ -82,6 +82,13 @@ typedef bool TU_UpdateIndexes;
 #define check_is_enforced(check) ((check)->ccenforced)
 #endif
 
+/* 18: foreign keys may be of periods, or not enforced */
+#if PG_VERSION_NUM < 180000
+#define foreign_key_ties_rows(con) true
+#else
+#define foreign_key_ties_rows(con) ((con)->conenforced && !(con)->conperiod)
+#endif
+
 /* 19: the planner is told of EXPLAIN, and a hook sees the finished rel */
 #if PG_VERSION_NUM < 190000
 #define PLANNER_PARAMS \
@@ -134,7 +141,7 @@ typedef bool TU_UpdateIndexes;
 #if PG_VERSION_NUM < 190000
 #define foreign_key_probes_index(con) false
 #else
-#define foreign_key_probes_index(con) ((con)->conenforced && !(con)->conperiod)
+#define foreign_key_probes_index(con) foreign_key_ties_rows(con)
 #endif
 
 /* 19: a slot is made with flags */

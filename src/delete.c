@@ -86,7 +86,7 @@ soft_delete_delete_row(PG_FUNCTION_ARGS)
 	check_tag_trigger(fcinfo);
 	builder = prepare_deletion(fcinfo);
 
-	(void) slot_getattr(trigdata->tg_trigslot, builder->attnum, &isnull);
+	(void) slot_getattr(trigdata->tg_trigslot, builder->attnums[0], &isnull);
 	if (!isnull)
 		return PointerGetDatum(NULL);
 
@@ -131,12 +131,14 @@ prepare_deletion(FunctionCallInfo fcinfo)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	Relation rel = trigdata->tg_relation;
 	VersionBuilder *builder = fcinfo->flinfo->fn_extra;
+	AttrNumber attnum;
 
 	if (builder == NULL || builder->relid != RelationGetRelid(rel))
 	{
 		check_fires_last(rel, trigdata->tg_trigger);
-		builder = make_version_builder(rel, tombstone_attribute(rel),
-									   fcinfo->flinfo->fn_mcxt);
+		attnum = tombstone_attribute(rel);
+		builder = make_version_builder(rel, 1, &attnum, fcinfo->flinfo->fn_mcxt);
+		find_tombstone_indexes(builder, rel, attnum);
 		fcinfo->flinfo->fn_extra = builder;
 	}
 	return builder;
@@ -251,11 +253,13 @@ delete_softly(TUPLE_DELETE_PARAMS)
 {
 	VersionBuilder *builder = armed.builder;
 	bool is_armed = armed.rel == rel && ItemPointerEquals(&armed.tid, tid);
+	const bool isnull = false;
 	MemoryContext oldcontext;
 	TupleTableSlot *slot;
 	LockTupleMode lockmode;
 	TU_UpdateIndexes which;
 	TM_Result result;
+	Datum stamp;
 
 	disarm();
 	if (!is_armed)
@@ -266,8 +270,8 @@ delete_softly(TUPLE_DELETE_PARAMS)
 		return rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
 
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
-	slot = build_version(builder, rel, armed.old,
-						 TimestampTzGetDatum(deletion_stamp()), false);
+	stamp = TimestampTzGetDatum(deletion_stamp());
+	slot = build_version(builder, rel, armed.old, &stamp, &isnull);
 	result = replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait,
 						   tmfd, &lockmode, &which);
 	if (result == TM_Ok && builder->nindexes > 0)

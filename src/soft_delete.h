@@ -9,8 +9,10 @@
 
 #include "access/tableam.h"
 #include "executor/tuptable.h"
+#include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "compat.h"
 
@@ -29,6 +31,7 @@ typedef enum ExtensionFunction
 	ADMITS_TOMBSTONE, /* soft_delete.admits_tombstone(oid) */
 	WANTS_ROW,		  /* soft_delete.wants_row(text, boolean) */
 	REFERENCE_GUARD,  /* soft_delete.check_reference() */
+	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -37,6 +40,8 @@ extern bool show_deleted;
 extern void init_tag(void);
 extern Oid extension_function(ExtensionFunction which);
 extern AttrNumber tombstone_attribute(Relation rel);
+extern bool is_tagged(Oid relid);
+extern const char *tombstone_name(Oid relid);
 extern const char *qualified_name(Oid relid);
 extern bool is_maintenance(Oid relid);
 
@@ -62,28 +67,118 @@ extern void init_stamp(void);
 extern TimestampTz deletion_stamp(void);
 
 /*
- * version.c: the next version of a row that dies or comes back
+ * ledger.c: one row per deletion, whose key makes stamps unique
+ */
+extern void init_ledger(void);
+extern bool enter_deletion(TimestampTz stamp);
+extern Oid extension_relation(const char *name);
+extern void append_row(Relation rel, Datum *values, bool *nulls);
+
+/*
+ * version.c: the next version of a row that dies, comes back or follows a key
  */
 typedef struct VersionBuilder
 {
-	Oid relid;			  /* the relation it was made for */
-	AttrNumber attnum;	  /* its tombstone column */
+	Oid relid;	/* the relation it was made for */
+	int nattrs; /* the columns that change */
+	AttrNumber *attnums;
 	EState *estate;		  /* evaluates the expressions below */
 	TupleTableSlot *slot; /* the version under construction */
-	List *generated;	  /* GeneratedColumn that read the tombstone */
-	List *checks;		  /* TombstoneCheck that read the tombstone */
+	List *generated;	  /* GeneratedColumn that read what changes */
+	List *checks;		  /* AffectedCheck that read what changes */
 	int nindexes;		  /* indexes that hold tombstones */
 	Oid *indexes;
 	IndexInfo **index_infos;
 } VersionBuilder;
 
-extern VersionBuilder *make_version_builder(Relation rel, AttrNumber attnum,
+extern VersionBuilder *make_version_builder(Relation rel, int nattrs,
+											const AttrNumber *attnums,
 											MemoryContext context);
 extern TupleTableSlot *build_version(VersionBuilder *builder, Relation rel,
-									 TupleTableSlot *old, Datum stamp, bool isnull);
+									 TupleTableSlot *old, const Datum *values,
+									 const bool *nulls);
+extern void find_tombstone_indexes(VersionBuilder *builder, Relation rel,
+								   AttrNumber tombstone);
 extern void insert_tombstone_index_entries(VersionBuilder *builder,
 										   Relation rel, TU_UpdateIndexes which);
 extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
+
+/*
+ * foreign_key.c: what foreign keys say, in SQL and in errors
+ */
+typedef struct ForeignKey
+{
+	Oid constraint;
+	Oid top; /* the one that was declared, of which a partition's is a copy */
+	Oid child;
+	Oid parent;
+	char on_delete; /* FKCONSTR_ACTION_... */
+	char on_update;
+	bool is_deferrable;
+	int nkeys;
+	AttrNumber child_attnums[INDEX_MAX_KEYS];
+	AttrNumber parent_attnums[INDEX_MAX_KEYS];
+	Oid operators[INDEX_MAX_KEYS];		 /* parent key = child key */
+	Oid child_operators[INDEX_MAX_KEYS]; /* child key = child key */
+} ForeignKey;
+
+extern ForeignKey *load_foreign_key(Oid constraint);
+extern List *foreign_keys_to(Relation parent);
+extern List *foreign_keys_from(Relation child);
+extern void append_side(StringInfo query, Oid relid, const char *alias,
+						const char *which);
+extern void append_key_match(StringInfo query, const ForeignKey *fk,
+							 const char *parent, const AttrNumber *parent_attnums,
+							 const char *child, const AttrNumber *child_attnums);
+extern uint64 execute_as_owner(Oid relid, const char *query, int nargs,
+							   Oid *argtypes, Datum *values, int expected);
+extern char *key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
+						   TupleTableSlot *row, const AttrNumber *row_attnums);
+extern char *key_description(int nkeys, TupleTableSlot *row,
+							 const AttrNumber *attnums);
+extern char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
+extern char *bin_name(Oid relid);
+
+/*
+ * family.c: tombstones that must come back, or go, together
+ */
+typedef struct Member
+{
+	ItemPointerData tid; /* of the newest version, which is locked */
+	TimestampTz stamp;
+	Oid via; /* the foreign key that brought it in, if one did */
+} Member;
+
+/* The members in one relation */
+typedef struct Lot
+{
+	Oid relid;
+	int nmembers;
+	int nallocated;
+	int ncomplete; /* the first so many have brought in their children */
+	Member *members;
+} Lot;
+
+typedef struct Family
+{
+	bool is_purge; /* else a restore */
+	MemoryContext context;
+	List *lots;
+	struct HTAB *known; /* rows of this family, and of its sibling */
+	List *blockers;		/* rows that reference members and have not joined */
+} Family;
+
+/* The name that queries know members by: columns k1, k2, ..., stamp, member */
+#define FAMILY_MEMBERS "soft_delete_members"
+
+extern Family *make_family(bool is_purge, Family *sibling, MemoryContext context);
+extern bool join_family(Family *family, Relation rel, ItemPointer tid,
+						const TimestampTz *stamp, Oid via);
+extern void complete_family(Family *family);
+extern Tuplestorestate *register_members(Lot *lot, Relation rel, int nkeys,
+										 const AttrNumber *attnums, int first,
+										 Oid except);
+extern void fetch_member(Relation rel, Member *member, TupleTableSlot *slot);
 
 /*
  * delete.c: the tag trigger and the table-AM callback it arms

@@ -24,6 +24,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge_row';
 COMMENT ON FUNCTION soft_delete.purge_row() IS
 'INSTEAD OF DELETE trigger of a bin: destroys the row for good';
 
+CREATE FUNCTION soft_delete.finish_bin() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_finish_bin';
+COMMENT ON FUNCTION soft_delete.finish_bin() IS
+'AFTER UPDATE OR DELETE statement trigger of a bin: restores or purges what its row triggers have collected, with what belongs to it';
+
 CREATE FUNCTION soft_delete.rows(internal) RETURNS tsm_handler
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_rows';
 COMMENT ON FUNCTION soft_delete.rows(internal) IS
@@ -90,6 +95,39 @@ BEGIN
 	END IF;
 END
 $$;
+
+/*
+ * The ledger
+ */
+
+CREATE TABLE soft_delete.ledger (
+	deleted_at timestamptz PRIMARY KEY,
+	xid xid8 NOT NULL,
+	deleted_by name NOT NULL,
+	session_role name NOT NULL,
+	application_name text,
+	actor text,
+	reason text
+) USING heap;
+COMMENT ON TABLE soft_delete.ledger IS
+'one row per deletion, written by the library; read the view soft_delete.deletions';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.ledger', '');
+
+CREATE VIEW soft_delete.deletions AS
+SELECT ledger.* FROM soft_delete.ledger
+WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+			  WHERE rolname OPERATOR(pg_catalog.=) deleted_by AND pg_catalog.pg_has_role(oid, 'USAGE'));
+COMMENT ON VIEW soft_delete.deletions IS
+'who deleted when and why: the deletions of roles whose rights the reader has';
+COMMENT ON COLUMN soft_delete.deletions.deleted_at IS 'the stamp that all rows of the deletion carry';
+COMMENT ON COLUMN soft_delete.deletions.xid IS 'the transaction, for soft_delete.undo_transaction()';
+COMMENT ON COLUMN soft_delete.deletions.deleted_by IS 'the role that deleted';
+COMMENT ON COLUMN soft_delete.deletions.session_role IS 'the role that logged in';
+COMMENT ON COLUMN soft_delete.deletions.application_name IS 'application_name of the session';
+COMMENT ON COLUMN soft_delete.deletions.actor IS 'soft_delete.actor: whom the application acted for';
+COMMENT ON COLUMN soft_delete.deletions.reason IS 'soft_delete.reason: why';
+GRANT SELECT ON soft_delete.deletions TO PUBLIC;
 
 /*
  * Small questions
@@ -652,6 +690,7 @@ BEGIN
 		format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at));
 	EXECUTE format('CREATE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row()', view);
 	EXECUTE format('CREATE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', view);
+	EXECUTE format('CREATE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', view);
 END
 $$;
 COMMENT ON FUNCTION soft_delete.make_bin(regclass, name, name) IS
@@ -1012,35 +1051,66 @@ $$;
 COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
 'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows; cascade: untags what ON DELETE CASCADE connects it with too';
 
-CREATE FUNCTION soft_delete.undo(deleted_at timestamptz) RETURNS bigint
+/*
+ * Whole deletions
+ */
+
+CREATE FUNCTION soft_delete.readable_bins(OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT member, bin, attname,
+		-- a timestamp column holds UTC
+		CASE atttypid WHEN 'timestamp'::regtype
+			THEN '(ARRAY(SELECT timezone(''UTC'', s) FROM unnest($1) AS s))' ELSE '($1)' END
+	FROM (SELECT DISTINCT soft_delete.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
+		  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
+			AND refobjid = 'soft_delete.delete_row()'::regprocedure) AS tagged
+		JOIN pg_attribute ON attrelid = member AND attname = (soft_delete.tag_arguments(member))[1] AND NOT attisdropped
+		CROSS JOIN LATERAL soft_delete.bin_of(member) AS bin
+	WHERE coalesce(has_table_privilege(bin, 'SELECT'), false)
+	ORDER BY member
+$$;
+COMMENT ON FUNCTION soft_delete.readable_bins() IS
+'the tagged tables whose bin the caller may read; stamps: the array $1 of timestamptz as their tombstone column compares with it';
+
+CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.readable_bins() LOOP
+		EXECUTE format('SELECT count(*) FROM %s WHERE %I = ANY %s', item.bin, item.tombstone, item.stamps)
+			INTO rows USING ARRAY[deleted_at];
+		relation := item.relation;
+		IF rows > 0 THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.deletion_rows(timestamptz) IS
+'how many rows a deletion still has in each table whose bin the caller may read';
+
+CREATE FUNCTION soft_delete.undo_all(deletions timestamptz[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_variable
 DECLARE
-	bin regclass;
-	tombstone name;
-	stamp text;
+	item record;
 	found boolean;
 	restores text[] := '{}';
 	restored bigint := 0;
 BEGIN
-	FOR bin, tombstone, stamp IN
-		SELECT soft_delete.bin_of(member), attname,
-			-- a timestamp column holds UTC
-			CASE atttypid WHEN 'timestamp'::regtype THEN '($1 AT TIME ZONE ''UTC'')' ELSE '$1' END
-		FROM (SELECT DISTINCT soft_delete.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
-			  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
-				AND refobjid = 'soft_delete.delete_row()'::regprocedure) AS tagged
-			JOIN pg_attribute ON attrelid = member AND attname = (soft_delete.tag_arguments(member))[1] AND NOT attisdropped
-		ORDER BY member
-	LOOP
-		CONTINUE WHEN NOT coalesce(has_table_privilege(bin, 'SELECT'), false);
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s)', bin, tombstone, stamp)
-			INTO found USING deleted_at;
+	FOR item IN SELECT * FROM soft_delete.readable_bins() LOOP
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps)
+			INTO found USING deletions;
 		IF found THEN
-			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I = %4$s RETURNING 1)',
-										   cardinality(restores), bin, tombstone, stamp);
+			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I = ANY %4$s RETURNING 1)',
+										   cardinality(restores), item.bin, item.tombstone, item.stamps);
 		END IF;
 	END LOOP;
 
@@ -1049,10 +1119,26 @@ BEGIN
 		EXECUTE format('WITH %s SELECT %s', array_to_string(restores, ', '),
 					   (SELECT string_agg(format('(SELECT count(*) FROM r%s)', n - 1), ' + ')
 						FROM generate_series(1, cardinality(restores)) AS n))
-			INTO restored USING deleted_at;
+			INTO restored USING deletions;
 	END IF;
 	RETURN restored;
 END
 $$;
+COMMENT ON FUNCTION soft_delete.undo_all(timestamptz[]) IS
+'restores all that some deletions deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
+
+CREATE FUNCTION soft_delete.undo(deleted_at timestamptz) RETURNS bigint
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT soft_delete.undo_all(ARRAY[deleted_at])';
 COMMENT ON FUNCTION soft_delete.undo(timestamptz) IS
 'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
+
+CREATE FUNCTION soft_delete.undo_transaction(xid xid8) RETURNS bigint
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT soft_delete.undo_all(ARRAY(SELECT deleted_at FROM soft_delete.deletions AS d WHERE d.xid = $1))
+$$;
+COMMENT ON FUNCTION soft_delete.undo_transaction(xid8) IS
+'restores all that the deletions of one transaction deleted, as undo() does';

@@ -8,10 +8,12 @@
  * outside of any other.  Deferred triggers at commit belong to the statement
  * that commits.
  *
- * Invariant: stamps of a session only ever grow.
+ * Invariants: stamps of a session only ever grow; each is in the ledger as long
+ * as a row carries it.
  */
 #include "soft_delete.h"
 
+#include "access/xact.h"
 #include "executor/executor.h"
 #include "tcop/pquery.h"
 #include "tcop/utility.h"
@@ -26,12 +28,18 @@ static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 /* How many executor runs and utility commands we are in. */
 static int nesting = 0;
 
-/* Whether the running client statement has its stamp yet, and for which transaction. */
+/*
+ * Whether the running client statement has its stamp yet, for which
+ * transaction, and which subtransaction has it in the ledger.
+ */
 static bool stamp_is_current = false;
 static LocalTransactionId stamp_lxid = InvalidLocalTransactionId;
+static SubTransactionId stamp_subid = InvalidSubTransactionId;
 static TimestampTz last_stamp = 0;
 
 static void begin_statement(void);
+static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
+							   SubTransactionId parentSubid, void *arg);
 static void start_executor(QueryDesc *queryDesc, int eflags);
 static void run_executor(EXECUTOR_RUN_PARAMS);
 static void finish_executor(QueryDesc *queryDesc);
@@ -54,11 +62,14 @@ init_stamp(void)
 	ExecutorFinish_hook = finish_executor;
 	prev_ProcessUtility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
+
+	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
 /*
  * Return the stamp of the running client statement, in microseconds since
- * 2000-01-01 UTC.  It is taken at the statement's first deletion.
+ * 2000-01-01 UTC.  It is taken, and entered into the ledger, at the statement's
+ * first deletion.
  */
 TimestampTz
 deletion_stamp(void)
@@ -67,10 +78,29 @@ deletion_stamp(void)
 	if (!stamp_is_current || stamp_lxid != my_local_xid())
 	{
 		last_stamp = Max(GetCurrentTimestamp(), last_stamp + 1);
+		while (!enter_deletion(last_stamp))
+			last_stamp++;
 		stamp_is_current = true;
 		stamp_lxid = my_local_xid();
+		stamp_subid = GetCurrentSubTransactionId();
 	}
 	return last_stamp;
+}
+
+/*
+ * Forget the stamp when the subtransaction aborts that has it in the ledger:
+ * every row that carries it is gone too.
+ */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
+				   SubTransactionId parentSubid, void *arg)
+{
+	if (mySubid != stamp_subid)
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		stamp_subid = parentSubid;
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		stamp_is_current = false;
 }
 
 /*

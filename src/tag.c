@@ -10,6 +10,7 @@
 #include "soft_delete.h"
 
 #include "access/relation.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -45,6 +46,7 @@ static const struct
 	[ADMITS_TOMBSTONE] = {"admits_tombstone", 1, {OIDOID}},
 	[WANTS_ROW] = {"wants_row", 2, {TEXTOID, BOOLOID}},
 	[REFERENCE_GUARD] = {"check_reference", 0, {0}},
+	[BIN_STATEMENT] = {"finish_bin", 0, {0}},
 };
 
 /* Their OIDs as far as they were asked for; forgotten when pg_proc changes. */
@@ -183,6 +185,33 @@ tombstone_attribute(Relation rel)
 			 errhint("If it was renamed, ALTER TABLE %s RENAME COLUMN ... TO %s;",
 					 qualified_name(RelationGetRelid(rel)), quote_identifier(name))));
 	return InvalidAttrNumber; /* keep compiler quiet */
+}
+
+/*
+ * Is the relation tagged?
+ */
+bool
+is_tagged(Oid relid)
+{
+	return tombstone_name(relid) != NULL;
+}
+
+/*
+ * Return the name of a relation's tombstone column, or NULL if the relation is
+ * not tagged.
+ */
+const char *
+tombstone_name(Oid relid)
+{
+	Relation rel = table_open(relid, AccessShareLock);
+	AttrNumber attnum = tombstone_attribute(rel);
+	const char *name = NULL;
+
+	if (attnum != InvalidAttrNumber)
+		name = pstrdup(
+			NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname));
+	table_close(rel, AccessShareLock);
+	return name;
 }
 
 /*

@@ -1,13 +1,13 @@
 /*
  * version.c
- *	  Builds the next version of a row that is deleted or restored, and enters
- *	  tombstones into the indexes that hold them.
+ *	  Builds the next version of a row that is deleted, restored or follows a
+ *	  key, and enters tombstones into the indexes that hold them.
  *
- * The next version differs from the old one in the tombstone column and in
- * what is computed from it, and in nothing else: out-of-line values are taken
- * over by reference.  CHECK constraints that do not read the tombstone column
- * are not evaluated again: the row may have entered before one was added NOT
- * VALID, and a DELETE does not ask.
+ * The next version differs from the old one in the given columns and in what
+ * is computed from them, and in nothing else: out-of-line values are taken over
+ * by reference.  CHECK constraints that do not read any of those are not
+ * evaluated again: the row may have entered before one was added NOT VALID,
+ * and a DELETE does not ask.
  */
 #include "soft_delete.h"
 
@@ -23,44 +23,50 @@
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
 
-/* A stored generated column that is computed from the tombstone column */
+/* A stored generated column that is computed from what changes */
 typedef struct GeneratedColumn
 {
 	AttrNumber attnum;
 	ExprState *expr;
 } GeneratedColumn;
 
-/* A CHECK constraint that reads the tombstone column */
-typedef struct TombstoneCheck
+/* A CHECK constraint that reads what changes */
+typedef struct AffectedCheck
 {
 	char *name;
 	ExprState *expr;
-} TombstoneCheck;
+} AffectedCheck;
 
 PG_FUNCTION_INFO_V1(soft_delete_index_hides);
 
 static void find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed);
 static void find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed);
-static void find_tombstone_indexes(VersionBuilder *builder, Relation rel);
 static bool reads_any(Node *expr, Bitmapset *attributes);
 static void compute_generated(VersionBuilder *builder);
 static void enforce_checks(VersionBuilder *builder, Relation rel);
 
 /*
- * Make a builder for versions of rows of the relation, living in the memory
- * context.  It holds memory and locks, but no reference to any relation: an
- * error leaves nothing to clean up.
+ * Make a builder for versions of rows of the relation that differ in the given
+ * columns, living in the memory context.  It holds memory and locks, but no
+ * reference to any relation: an error leaves nothing to clean up.
  */
 VersionBuilder *
-make_version_builder(Relation rel, AttrNumber attnum, MemoryContext context)
+make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
+					 MemoryContext context)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	VersionBuilder *builder = palloc0(sizeof(VersionBuilder));
-	Bitmapset *changed =
-		bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber);
+	Bitmapset *changed = NULL;
 
 	builder->relid = RelationGetRelid(rel);
-	builder->attnum = attnum;
+	builder->nattrs = nattrs;
+	builder->attnums = palloc(nattrs * sizeof(AttrNumber));
+	for (int i = 0; i < nattrs; i++)
+	{
+		builder->attnums[i] = attnums[i];
+		changed = bms_add_member(changed,
+								 attnums[i] - FirstLowInvalidHeapAttributeNumber);
+	}
 	builder->estate = CreateExecutorState();
 	MemoryContextSwitchTo(builder->estate->es_query_cxt);
 
@@ -74,15 +80,14 @@ make_version_builder(Relation rel, AttrNumber attnum, MemoryContext context)
 		find_generated(builder, rel, &changed);
 		find_checks(builder, rel, changed);
 	}
-	find_tombstone_indexes(builder, rel);
 
 	MemoryContextSwitchTo(oldcontext);
 	return builder;
 }
 
 /*
- * Find the stored generated columns that read the tombstone column, and add
- * them to the changed attributes.
+ * Find the stored generated columns that read the changed attributes, and add
+ * them to those.
  */
 static void
 find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
@@ -132,7 +137,7 @@ find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
 	for (int i = 0; i < constr->num_check; i++)
 	{
 		ConstrCheck *check = &constr->check[i];
-		TombstoneCheck *entry;
+		AffectedCheck *entry;
 		Node *expr;
 
 		if (!check_is_enforced(check))
@@ -141,7 +146,7 @@ find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
 		if (!reads_any(expr, changed))
 			continue;
 
-		entry = palloc(sizeof(TombstoneCheck));
+		entry = palloc(sizeof(AffectedCheck));
 		entry->name = pstrdup(check->ccname);
 		entry->expr = ExecPrepareExpr((Expr *) expr, builder->estate);
 		builder->checks = lappend(builder->checks, entry);
@@ -150,11 +155,12 @@ find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
 
 /*
  * Find the indexes that tombstones must be entered into: all that are not
- * partial on live rows.
+ * partial on live rows, whose tombstone column is given.
  */
-static void
-find_tombstone_indexes(VersionBuilder *builder, Relation rel)
+void
+find_tombstone_indexes(VersionBuilder *builder, Relation rel, AttrNumber tombstone)
 {
+	MemoryContext oldcontext = MemoryContextSwitchTo(builder->estate->es_query_cxt);
 	List *indexes = RelationGetIndexList(rel);
 	ListCell *lc;
 
@@ -166,8 +172,7 @@ find_tombstone_indexes(VersionBuilder *builder, Relation rel)
 		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
 		IndexInfo *info = BuildIndexInfo(index);
 
-		if (info->ii_ReadyForInserts &&
-			!index_hides_tombstones(index, builder->attnum))
+		if (info->ii_ReadyForInserts && !index_hides_tombstones(index, tombstone))
 		{
 			if (info->ii_Predicate != NIL)
 				info->ii_PredicateState =
@@ -179,6 +184,7 @@ find_tombstone_indexes(VersionBuilder *builder, Relation rel)
 		index_close(index, NoLock);
 	}
 	list_free(indexes);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
@@ -214,16 +220,16 @@ index_hides_tombstones(Relation index, AttrNumber attnum)
 }
 
 /*
- * Build the next version of a row: "old" with the stamp, or with a null
- * tombstone column.
+ * Build the next version of a row: "old" with other values in the builder's
+ * columns.
  *
  * The result lives until the next call; it points into "old", which must stay.
- * Raises 23514 for a CHECK constraint that reads the tombstone column and does
+ * Raises 23514 for a CHECK constraint that reads any of those columns and does
  * not hold.
  */
 TupleTableSlot *
 build_version(VersionBuilder *builder, Relation rel, TupleTableSlot *old,
-			  Datum stamp, bool isnull)
+			  const Datum *values, const bool *nulls)
 {
 	TupleTableSlot *slot = builder->slot;
 	int natts = slot->tts_tupleDescriptor->natts;
@@ -234,8 +240,11 @@ build_version(VersionBuilder *builder, Relation rel, TupleTableSlot *old,
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, old->tts_values, natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, old->tts_isnull, natts * sizeof(bool));
-	slot->tts_values[builder->attnum - 1] = stamp;
-	slot->tts_isnull[builder->attnum - 1] = isnull;
+	for (int i = 0; i < builder->nattrs; i++)
+	{
+		slot->tts_values[builder->attnums[i] - 1] = values[i];
+		slot->tts_isnull[builder->attnums[i] - 1] = nulls[i];
+	}
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(rel);
 
@@ -277,14 +286,14 @@ enforce_checks(VersionBuilder *builder, Relation rel)
 
 	foreach (lc, builder->checks)
 	{
-		TombstoneCheck *check = lfirst(lc);
+		AffectedCheck *check = lfirst(lc);
 
 		if (!ExecCheck(check->expr, econtext))
 			ereport(ERROR,
 					(errcode(ERRCODE_CHECK_VIOLATION),
 					 errmsg("new row for relation \"%s\" violates check constraint \"%s\"",
 							RelationGetRelationName(rel), check->name),
-					 errdetail("The constraint reads the tombstone column, which deleting sets and restoring clears."),
+					 errdetail("The constraint reads a column that deleting, restoring or the key of a parent changes."),
 					 errtableconstraint(rel, check->name)));
 	}
 }

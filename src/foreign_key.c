@@ -1,0 +1,280 @@
+/*
+ * foreign_key.c
+ *	  Reads foreign keys from the catalogs, and says in SQL and in errors what
+ *	  they say.
+ *
+ * Queries made here run with the rights of the owner of the table that they
+ * read, as the server's own do, so every name and operator in them is
+ * qualified.
+ */
+#include "soft_delete.h"
+
+#include "access/table.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static Oid top_constraint(Oid constraint);
+
+/*
+ * Return a foreign key from its catalog row, or NULL if it is none that ties
+ * live rows: not enforced, or one of periods.
+ */
+ForeignKey *
+load_foreign_key(Oid constraint)
+{
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	Form_pg_constraint con;
+	ForeignKey *fk = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	con = (Form_pg_constraint) GETSTRUCT(tuple);
+
+	if (con->contype == CONSTRAINT_FOREIGN && foreign_key_ties_rows(con))
+	{
+		fk = palloc0(sizeof(ForeignKey));
+		fk->constraint = constraint;
+		fk->top = top_constraint(constraint);
+		fk->child = con->conrelid;
+		fk->parent = con->confrelid;
+		fk->on_delete = con->confdeltype;
+		fk->on_update = con->confupdtype;
+		fk->is_deferrable = con->condeferrable;
+		DeconstructFkConstraintRow(tuple, &fk->nkeys, fk->child_attnums,
+								   fk->parent_attnums, fk->operators, NULL,
+								   fk->child_operators, NULL, NULL);
+	}
+	ReleaseSysCache(tuple);
+	return fk;
+}
+
+/*
+ * Return the constraint that was declared, of which a partition's is a copy.
+ */
+static Oid
+top_constraint(Oid constraint)
+{
+	for (;;)
+	{
+		HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+		Oid parent;
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for constraint %u", constraint);
+		parent = ((Form_pg_constraint) GETSTRUCT(tuple))->conparentid;
+		ReleaseSysCache(tuple);
+		if (!OidIsValid(parent))
+			return constraint;
+		constraint = parent;
+	}
+}
+
+/*
+ * Return the foreign keys that reference a table, by their triggers on it:
+ * pg_constraint has no index for that.
+ */
+List *
+foreign_keys_to(Relation parent)
+{
+	List *constraints = NIL;
+	List *keys = NIL;
+	ListCell *lc;
+
+	for (int i = 0; parent->trigdesc && i < parent->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &parent->trigdesc->triggers[i];
+
+		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK &&
+			TRIGGER_FOR_DELETE(trigger->tgtype))
+			constraints = lappend_oid(constraints, trigger->tgconstraint);
+	}
+	foreach (lc, constraints)
+	{
+		ForeignKey *fk = load_foreign_key(lfirst_oid(lc));
+
+		if (fk != NULL)
+			keys = lappend(keys, fk);
+	}
+	return keys;
+}
+
+/*
+ * Return the foreign keys of a table, by the triggers that check them.
+ */
+List *
+foreign_keys_from(Relation child)
+{
+	List *constraints = NIL;
+	List *keys = NIL;
+	ListCell *lc;
+
+	for (int i = 0; child->trigdesc && i < child->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &child->trigdesc->triggers[i];
+
+		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_FK &&
+			TRIGGER_FOR_INSERT(trigger->tgtype))
+			constraints = lappend_oid(constraints, trigger->tgconstraint);
+	}
+	foreach (lc, constraints)
+	{
+		ForeignKey *fk = load_foreign_key(lfirst_oid(lc));
+
+		if (fk != NULL)
+			keys = lappend(keys, fk);
+	}
+	return keys;
+}
+
+/*
+ * Append one side of a foreign key to a FROM clause: live rows, deleted ones,
+ * or all of them.  Foreign keys look at inheritance children in no direction.
+ */
+void
+append_side(StringInfo query, Oid relid, const char *alias, const char *which)
+{
+	appendStringInfo(query, "%s%s %s",
+					 get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+					 qualified_name(relid), alias);
+	if (is_tagged(relid))
+		appendStringInfo(query, " TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')", which);
+}
+
+/*
+ * Append "parent's key = child's key".  A side is the alias of its table with
+ * the names of its columns, or where its attnums are NULL, "alias.k1" and so on.
+ */
+void
+append_key_match(StringInfo query, const ForeignKey *fk, const char *parent,
+				 const AttrNumber *parent_attnums, const char *child,
+				 const AttrNumber *child_attnums)
+{
+	for (int i = 0; i < fk->nkeys; i++)
+	{
+		const char *left = psprintf("%s.k%d", parent, i + 1);
+		const char *right = psprintf("%s.k%d", child, i + 1);
+
+		if (parent_attnums)
+			left = psprintf("%s.%s", parent,
+							quote_identifier(
+								get_attname(fk->parent, parent_attnums[i], false)));
+		if (child_attnums)
+			right = psprintf("%s.%s", child,
+							 quote_identifier(
+								 get_attname(fk->child, child_attnums[i], false)));
+		if (i > 0)
+			appendStringInfoString(query, " AND ");
+		generate_operator_clause(query, left,
+								 get_atttype(fk->parent, fk->parent_attnums[i]),
+								 fk->operators[i], right,
+								 get_atttype(fk->child, fk->child_attnums[i]));
+	}
+}
+
+/*
+ * Run a query with the rights of the owner of a relation, as foreign keys do.
+ * SPI must be connected.  Returns the number of rows.
+ */
+uint64
+execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
+				 Datum *values, int expected)
+{
+	Relation rel = table_open(relid, AccessShareLock);
+	Oid save_userid;
+	int save_sec_context;
+	int result;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_NOFORCE_RLS);
+	result = SPI_execute_with_args(query, nargs, argtypes, values, NULL, false, 0);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	table_close(rel, NoLock);
+
+	if (result != expected)
+		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
+	return SPI_processed;
+}
+
+/*
+ * Return a key as a condition that can be pasted: "a = '1' AND b = '2'".  The
+ * names are those of "named", the values those of the row.
+ */
+char *
+key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
+			  TupleTableSlot *row, const AttrNumber *row_attnums)
+{
+	StringInfoData condition;
+
+	initStringInfo(&condition);
+	for (int i = 0; i < nkeys; i++)
+		appendStringInfo(&condition, "%s%s = %s", i > 0 ? " AND " : "",
+						 quote_identifier(get_attname(named, named_attnums[i], false)),
+						 quote_literal_cstr(attribute_text(row, row_attnums[i])));
+	return condition.data;
+}
+
+/*
+ * Return a key in the words of the server's errors: "(a, b)=(1, 2)".
+ */
+char *
+key_description(int nkeys, TupleTableSlot *row, const AttrNumber *attnums)
+{
+	StringInfoData names, values;
+
+	initStringInfo(&names);
+	initStringInfo(&values);
+	for (int i = 0; i < nkeys; i++)
+	{
+		Form_pg_attribute att =
+			TupleDescAttr(row->tts_tupleDescriptor, attnums[i] - 1);
+
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", NameStr(att->attname));
+		appendStringInfo(&values, "%s%s", i > 0 ? ", " : "",
+						 attribute_text(row, attnums[i]));
+	}
+	return psprintf("(%s)=(%s)", names.data, values.data);
+}
+
+/*
+ * Return the value of an attribute as text; "null" for null.
+ */
+char *
+attribute_text(TupleTableSlot *row, AttrNumber attnum)
+{
+	bool is_varlena, isnull;
+	Datum value = slot_getattr(row, attnum, &isnull);
+	Oid output;
+
+	if (isnull)
+		return pstrdup("null");
+	getTypeOutputInfo(TupleDescAttr(row->tts_tupleDescriptor, attnum - 1)->atttypid,
+					  &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+/*
+ * Return the name of the bin of a table, or of the table that a partition is
+ * tagged with, as it can be pasted.  SPI must be connected.
+ */
+char *
+bin_name(Oid relid)
+{
+	Oid argtypes[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(relid)};
+	char *name = NULL;
+
+	if (SPI_execute_with_args("SELECT " EXTENSION_SCHEMA
+							  ".bin_of(" EXTENSION_SCHEMA ".root($1))",
+							  1, argtypes, values, NULL, true, 1) == SPI_OK_SELECT &&
+		SPI_processed > 0)
+		name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return name ? name : pstrdup("the bin");
+}
