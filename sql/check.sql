@@ -1,0 +1,52 @@
+-- check() finds what would break the promise, and its remedies can be pasted
+--
+-- Fails without check(): each problem is made, found, and mended by its remedy.
+CREATE ROLE regress_check;
+CREATE SCHEMA "check" AUTHORIZATION regress_check;
+SET ROLE regress_check;
+SET search_path = "check";
+
+CREATE TABLE parent (id integer PRIMARY KEY, "No" integer, UNIQUE ("No", id));
+CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE CASCADE);
+CREATE TABLE pair (id integer PRIMARY KEY, parent_id bigint, "no" integer, FOREIGN KEY (parent_id, "no") REFERENCES parent (id, "No"));
+CREATE TABLE part (id integer PRIMARY KEY, parent_id integer REFERENCES parent) PARTITION BY HASH (id);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+SELECT soft_delete.tag('parent', cascade => true);
+SELECT soft_delete.tag('part');
+INSERT INTO parent SELECT g, g FROM generate_series(1, 9) g;
+INSERT INTO child SELECT g, g FROM generate_series(1, 5) g;
+INSERT INTO pair VALUES (1, 6, 6), (2, 7, NULL);
+INSERT INTO part SELECT g, g FROM generate_series(6, 9) g;
+DELETE FROM part WHERE id > 6;
+DELETE FROM parent WHERE id IN (1, 9);
+SELECT * FROM soft_delete.check();
+
+-- rows that reference nothing, made behind the server's back
+RESET ROLE;
+SET session_replication_role = replica;
+INSERT INTO child VALUES (11, 1), (12, 99);
+DELETE FROM parent WHERE id IN (2, 6, 8);
+RESET session_replication_role;
+SET ROLE regress_check;
+DELETE FROM child WHERE id = 2;
+SELECT severity, relation, problem FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+
+-- the tag is disabled, or is not the last trigger
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
+ALTER TABLE child DISABLE TRIGGER "~soft_delete";
+CREATE TRIGGER "~zzz" BEFORE DELETE ON part FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT * FROM soft_delete.check() ORDER BY relation;
+ALTER TABLE child ENABLE TRIGGER "~soft_delete";
+DROP TRIGGER "~zzz" ON part;
+
+-- a role is told of its own tables
+RESET ROLE;
+CREATE ROLE regress_check_other;
+SET ROLE regress_check_other;
+SELECT * FROM soft_delete.check();
+
+RESET ROLE;
+DROP SCHEMA "check" CASCADE;
+DROP ROLE regress_check, regress_check_other;
