@@ -66,6 +66,33 @@ DELETE FROM parent WHERE id = 1;
 SELECT soft_delete.undo(deleted_at) FROM child_deleted WHERE id = 3;
 SELECT * FROM live;
 
+-- all deletions of a transaction; those of an aborted part of it are none
+SELECT count(*) FROM tree;
+BEGIN;
+DELETE FROM tree WHERE id = 2;
+SAVEPOINT s;
+DELETE FROM hen;
+ROLLBACK TO s;
+DELETE FROM tree WHERE id = 3;
+SELECT pg_current_xact_id() AS xid \gset
+COMMIT;
+DELETE FROM hen;
+SELECT count(*) FROM tree;
+SELECT soft_delete.undo_transaction(:'xid');
+SELECT soft_delete.undo_transaction(:'xid');
+SELECT (SELECT count(*) FROM tree) AS trees, (SELECT count(*) FROM hen) AS hens;
+SELECT soft_delete.undo(max(deleted_at)) FROM egg_deleted;
+
+-- the application's triggers run as they do in its own statements
+CREATE TABLE counter (n integer);
+INSERT INTO counter VALUES (0);
+CREATE FUNCTION count_up() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE counter SET n = n + 1; RETURN NULL; END';
+CREATE TRIGGER count_up AFTER INSERT ON tree FOR EACH ROW EXECUTE FUNCTION count_up();
+DELETE FROM tree WHERE id = 4;
+SELECT soft_delete.undo(max(deleted_at)) FROM tree_deleted;
+TABLE counter;
+DROP TRIGGER count_up ON tree;
+
 -- as another role: with the rights on the bins alone
 RESET ROLE;
 GRANT SELECT ON undo.tree_deleted TO regress_undo_helper;

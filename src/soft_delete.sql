@@ -1063,7 +1063,7 @@ AS $$
 	SELECT member, bin, attname,
 		-- a timestamp column holds UTC
 		CASE atttypid WHEN 'timestamp'::regtype
-			THEN '(ARRAY(SELECT timezone(''UTC'', s) FROM unnest($1) AS s))' ELSE '($1)' END
+			THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
 	FROM (SELECT DISTINCT soft_delete.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
 		  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
 			AND refobjid = 'soft_delete.delete_row()'::regprocedure) AS tagged
@@ -1095,31 +1095,43 @@ $$;
 COMMENT ON FUNCTION soft_delete.deletion_rows(timestamptz) IS
 'how many rows a deletion still has in each table whose bin the caller may read';
 
-CREATE FUNCTION soft_delete.undo_all(deletions timestamptz[]) RETURNS bigint
-LANGUAGE plpgsql
+CREATE FUNCTION soft_delete.undo_query(deletions timestamptz[]) RETURNS text
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
 	found boolean;
 	restores text[] := '{}';
-	restored bigint := 0;
 BEGIN
 	FOR item IN SELECT * FROM soft_delete.readable_bins() LOOP
 		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps)
 			INTO found USING deletions;
 		IF found THEN
-			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I = ANY %4$s RETURNING 1)',
+			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY %4$s RETURNING 1)',
 										   cardinality(restores), item.bin, item.tombstone, item.stamps);
 		END IF;
 	END LOOP;
+	-- one statement, at whose end foreign keys are checked: the order does not matter
+	RETURN (SELECT format('WITH %s SELECT %s', array_to_string(restores, ', '),
+						  string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n - 1), ' OPERATOR(pg_catalog.+) '))
+			FROM generate_series(1, cardinality(restores)) AS n
+			HAVING count(*) > 0);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.undo_query(timestamptz[]) IS
+'the statement that restores what the deletions $1 deleted, from every table whose bin the caller may read; null if there is nothing';
 
-	-- in one statement, at whose end foreign keys are checked: the order does not matter
-	IF restores <> '{}' THEN
-		EXECUTE format('WITH %s SELECT %s', array_to_string(restores, ', '),
-					   (SELECT string_agg(format('(SELECT count(*) FROM r%s)', n - 1), ' + ')
-						FROM generate_series(1, cardinality(restores)) AS n))
-			INTO restored USING deletions;
+/* The application's triggers fire in these: they keep the caller's search_path. */
+CREATE FUNCTION soft_delete.undo_all(deletions timestamptz[]) RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	query text := soft_delete.undo_query(deletions);
+	restored bigint := 0;
+BEGIN
+	IF query IS NOT NULL THEN
+		EXECUTE query INTO restored USING deletions;
 	END IF;
 	RETURN restored;
 END
@@ -1129,16 +1141,14 @@ COMMENT ON FUNCTION soft_delete.undo_all(timestamptz[]) IS
 
 CREATE FUNCTION soft_delete.undo(deleted_at timestamptz) RETURNS bigint
 LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
 AS 'SELECT soft_delete.undo_all(ARRAY[deleted_at])';
 COMMENT ON FUNCTION soft_delete.undo(timestamptz) IS
 'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
 
 CREATE FUNCTION soft_delete.undo_transaction(xid xid8) RETURNS bigint
 LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT soft_delete.undo_all(ARRAY(SELECT deleted_at FROM soft_delete.deletions AS d WHERE d.xid = $1))
+	SELECT soft_delete.undo_all(ARRAY(SELECT deleted_at FROM soft_delete.deletions AS d WHERE d.xid OPERATOR(pg_catalog.=) $1))
 $$;
 COMMENT ON FUNCTION soft_delete.undo_transaction(xid8) IS
 'restores all that the deletions of one transaction deleted, as undo() does';
