@@ -2,7 +2,8 @@ EXTENSION = soft_delete
 MODULE_big = soft_delete
 OBJS = src/soft_delete.o src/tag.o src/filter.o src/write.o src/copy.o \
 	src/stamp.o src/ledger.o src/version.o src/delete.o src/bin.o \
-	src/family.o src/foreign_key.o src/reference.o
+	src/family.o src/foreign_key.o src/guard.o src/reference.o \
+	src/follow.o src/link.o
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
 DATA_built = soft_delete--$(EXTVERSION).sql
 DOCS = README.md
@@ -14,8 +15,8 @@ REGRESS = tag_makes tag_refuses tag_adopts untag_gives_back untag_refuses \
 	delete_counts delete_triggers delete_columns delete_partitions delete_errors \
 	delete_privileges select_hides rows_shows bin_restores bin_purges bin_refuses \
 	upsert_columns write_refuses copy_live maintenance truncate_refuses stamps ledger \
-	references_act references_refuse restore_family purge_family \
-	undo_restores check parent_live parent_deferred bystander
+	references_act references_refuse restore_family restore_relinks purge_family \
+	follow_key undo_restores check parent_live parent_deferred bystander
 REGRESS_OPTS = --load-extension=soft_delete
 ISOLATION = $(basename $(notdir $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=test --load-extension=soft_delete

@@ -387,6 +387,8 @@ restore_family(Family *family)
 		restore_lot(lfirst(lc));
 	foreach (lc, family->lots)
 		refuse_deleted_parents(lfirst(lc));
+	foreach (lc, family->lots)
+		relink_references(lfirst(lc));
 }
 
 /*
@@ -436,28 +438,17 @@ static void
 restore_member(ResultRelInfo *relinfo, VersionBuilder *builder, Member *member,
 			   TupleTableSlot *old)
 {
-	Relation rel = relinfo->ri_RelationDesc;
 	const Datum none = (Datum) 0;
 	const bool isnull = true;
 	MemoryContext oldcontext;
 	TupleTableSlot *slot;
-	TM_FailureData tmfd;
-	LockTupleMode lockmode;
-	TU_UpdateIndexes which;
-	List *recheck = NIL;
+	List *recheck;
 
-	fetch_member(rel, member, old);
+	fetch_member(relinfo->ri_RelationDesc, member, old);
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
-	slot = build_version(builder, rel, old, &none, &isnull);
-	if (replace_tuple(rel, &member->tid, slot, GetCurrentCommandId(true),
-					  GetActiveSnapshot(), InvalidSnapshot, true, &tmfd,
-					  &lockmode, &which) != TM_Ok)
-		elog(ERROR, "unexpected change of a locked tombstone");
-
-	if (which != TU_None)
-		recheck = insert_index_tuples(relinfo, slot, builder->estate);
+	slot = write_version(builder, relinfo, &member->tid, old, &none, &isnull,
+						 &recheck);
 	fire_insert_triggers(builder->estate, relinfo, slot, recheck);
-	member->tid = slot->tts_tid;
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(oldcontext);
 }

@@ -139,9 +139,9 @@ typedef bool TU_UpdateIndexes;
 
 /* 19: foreign keys look for parents in their index, not by a planned query */
 #if PG_VERSION_NUM < 190000
-#define foreign_key_probes_index(con) false
+#define foreign_keys_probe_index() false
 #else
-#define foreign_key_probes_index(con) foreign_key_ties_rows(con)
+#define foreign_keys_probe_index() true
 #endif
 
 /* 19: a slot is made with flags */

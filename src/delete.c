@@ -267,7 +267,10 @@ delete_softly(TUPLE_DELETE_PARAMS)
 			 ItemPointerGetBlockNumberNoCheck(tid),
 			 ItemPointerGetOffsetNumberNoCheck(tid), RelationGetRelationName(rel));
 	if (row_is_moving())
+	{
+		refuse_to_strand(rel, armed.old);
 		return rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
+	}
 
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
 	stamp = TimestampTzGetDatum(deletion_stamp());

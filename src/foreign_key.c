@@ -10,16 +10,21 @@
 #include "soft_delete.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-static Oid top_constraint(Oid constraint);
+static Oid top_constraint(Oid constraint, bool *is_parent_copy);
+static const char *key_column(Oid relid, const char *alias,
+							  const AttrNumber *attnums, int i);
 
 /*
  * Return a foreign key from its catalog row, or NULL if it is none that ties
@@ -40,38 +45,48 @@ load_foreign_key(Oid constraint)
 	{
 		fk = palloc0(sizeof(ForeignKey));
 		fk->constraint = constraint;
-		fk->top = top_constraint(constraint);
+		fk->top = top_constraint(constraint, &fk->is_parent_copy);
 		fk->child = con->conrelid;
 		fk->parent = con->confrelid;
 		fk->on_delete = con->confdeltype;
 		fk->on_update = con->confupdtype;
 		fk->is_deferrable = con->condeferrable;
+		fk->is_deferred = con->condeferred;
 		DeconstructFkConstraintRow(tuple, &fk->nkeys, fk->child_attnums,
-								   fk->parent_attnums, fk->operators, NULL,
-								   fk->child_operators, NULL, NULL);
+								   fk->parent_attnums, fk->operators,
+								   fk->parent_operators, fk->child_operators,
+								   NULL, NULL);
 	}
 	ReleaseSysCache(tuple);
 	return fk;
 }
 
 /*
- * Return the constraint that was declared, of which a partition's is a copy.
+ * Return the constraint that was declared, of which a partition's is a copy:
+ * one of the referenced table, if the referencing table of both is the same.
  */
 static Oid
-top_constraint(Oid constraint)
+top_constraint(Oid constraint, bool *is_parent_copy)
 {
+	Oid child = InvalidOid;
+
+	*is_parent_copy = false;
 	for (;;)
 	{
 		HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-		Oid parent;
+		Form_pg_constraint con;
+		Oid above;
 
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "cache lookup failed for constraint %u", constraint);
-		parent = ((Form_pg_constraint) GETSTRUCT(tuple))->conparentid;
+		con = (Form_pg_constraint) GETSTRUCT(tuple);
+		*is_parent_copy = *is_parent_copy || con->conrelid == child;
+		child = con->conrelid;
+		above = con->conparentid;
 		ReleaseSysCache(tuple);
-		if (!OidIsValid(parent))
+		if (!OidIsValid(above))
 			return constraint;
-		constraint = parent;
+		constraint = above;
 	}
 }
 
@@ -147,8 +162,21 @@ append_side(StringInfo query, Oid relid, const char *alias, const char *which)
 }
 
 /*
+ * Return one column of one side of append_key_match().
+ */
+static const char *
+key_column(Oid relid, const char *alias, const AttrNumber *attnums, int i)
+{
+	if (attnums != NULL)
+		return psprintf("%s.%s", alias,
+						quote_identifier(get_attname(relid, attnums[i], false)));
+	return alias ? psprintf("%s.k%d", alias, i + 1) : psprintf("$%d", i + 1);
+}
+
+/*
  * Append "parent's key = child's key".  A side is the alias of its table with
- * the names of its columns, or where its attnums are NULL, "alias.k1" and so on.
+ * the names of its columns, or where its attnums are NULL, "alias.k1" and so
+ * on, or where the alias is NULL too, "$1" and so on.
  */
 void
 append_key_match(StringInfo query, const ForeignKey *fk, const char *parent,
@@ -157,17 +185,9 @@ append_key_match(StringInfo query, const ForeignKey *fk, const char *parent,
 {
 	for (int i = 0; i < fk->nkeys; i++)
 	{
-		const char *left = psprintf("%s.k%d", parent, i + 1);
-		const char *right = psprintf("%s.k%d", child, i + 1);
+		const char *left = key_column(fk->parent, parent, parent_attnums, i);
+		const char *right = key_column(fk->child, child, child_attnums, i);
 
-		if (parent_attnums)
-			left = psprintf("%s.%s", parent,
-							quote_identifier(
-								get_attname(fk->parent, parent_attnums[i], false)));
-		if (child_attnums)
-			right = psprintf("%s.%s", child,
-							 quote_identifier(
-								 get_attname(fk->child, child_attnums[i], false)));
 		if (i > 0)
 			appendStringInfoString(query, " AND ");
 		generate_operator_clause(query, left,
@@ -179,28 +199,77 @@ append_key_match(StringInfo query, const ForeignKey *fk, const char *parent,
 
 /*
  * Run a query with the rights of the owner of a relation, as foreign keys do.
- * SPI must be connected.  Returns the number of rows.
+ * It sees what is committed now, in a transaction that keeps its snapshot too;
+ * the triggers that it queues fire with those of the statement that runs.  SPI
+ * must be connected.  Returns the number of rows.
  */
 uint64
 execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 				 Datum *values, int expected)
 {
-	Relation rel = table_open(relid, AccessShareLock);
+	SPIPlanPtr plan = SPI_prepare(query, nargs, argtypes);
+	Snapshot snapshot = InvalidSnapshot;
+	Relation rel;
 	Oid save_userid;
 	int save_sec_context;
 	int result;
 
+	if (plan == NULL)
+		elog(ERROR, "%s for %s", SPI_result_code_string(SPI_result), query);
+	if (IsolationUsesXactSnapshot())
+	{
+		CommandCounterIncrement();
+		snapshot = GetLatestSnapshot();
+	}
+
+	rel = table_open(relid, AccessShareLock);
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
 							   SECURITY_NOFORCE_RLS);
-	result = SPI_execute_with_args(query, nargs, argtypes, values, NULL, false, 0);
+	result = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
+								  false, false, 0);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	table_close(rel, NoLock);
 
 	if (result != expected)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
 	return SPI_processed;
+}
+
+/*
+ * Does the relation have a primary key?
+ */
+bool
+has_primary_key(Oid relid)
+{
+	Oid constraint;
+
+	(void) get_primary_key_attnos(relid, true, &constraint);
+	return OidIsValid(constraint);
+}
+
+/*
+ * Are some columns the same, to the bit, in two versions of a row?
+ */
+bool
+columns_equal(int n, const AttrNumber *attnums, TupleTableSlot *old,
+			  TupleTableSlot *new)
+{
+	for (int i = 0; i < n; i++)
+	{
+		Form_pg_attribute att =
+			TupleDescAttr(old->tts_tupleDescriptor, attnums[i] - 1);
+		bool old_isnull, new_isnull;
+		Datum old_value = slot_getattr(old, attnums[i], &old_isnull);
+		Datum new_value = slot_getattr(new, attnums[i], &new_isnull);
+
+		if (old_isnull != new_isnull ||
+			(!old_isnull &&
+			 !datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
 }
 
 /*

@@ -9,25 +9,16 @@
  * that references a tagged table gets a guard: a constraint trigger on the
  * referencing table that asks for the parent once more, by that query.
  *
- * A guard belongs to its foreign key as the server's own triggers do: it is
- * deferred with it, by SET CONSTRAINTS too, and goes with it.  It is not
- * dumped; the event trigger makes it anew with the foreign key or the tag.
- *
  * Invariant: a guard raises nothing but what the foreign key would raise if the
  * deleted parent were gone.
  */
 #include "soft_delete.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
-#include "catalog/indexing.h"
-#include "catalog/objectaddress.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -35,7 +26,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -59,13 +49,8 @@ typedef struct Reference
 /* The foreign keys that this session has checked */
 static HTAB *references = NULL;
 
-PG_FUNCTION_INFO_V1(soft_delete_guard_reference);
 PG_FUNCTION_INFO_V1(soft_delete_check_reference);
 
-static bool needs_guard(Form_pg_constraint con);
-static void remove_stale_guard(Form_pg_constraint con);
-static Oid find_guard(Form_pg_constraint con, bool *fits);
-static void create_guard(Form_pg_constraint con);
 static void forget_references(Datum arg, int cacheid, uint32 hashvalue);
 static Reference *open_reference(Oid constraint);
 static void load_reference(Reference *ref, HeapTuple tuple);
@@ -75,147 +60,6 @@ static bool has_live_parent(Reference *ref, TupleTableSlot *slot);
 static void report_missing_parent(Reference *ref, Relation child,
 								  TupleTableSlot *slot);
 static bool may_see_key(Reference *ref, Relation child);
-
-/*
- * soft_delete.guard_reference(constraint oid) returns void
- *
- * Gives the foreign key its guard, deferrable as it is itself, or takes the
- * guard away where none is needed.
- *
- * Raises 42501 unless the caller owns the referencing or the referenced table,
- * 42704 if there is no such foreign key.
- */
-Datum
-soft_delete_guard_reference(PG_FUNCTION_ARGS)
-{
-	Oid constraint = PG_GETARG_OID(0);
-	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	Form_pg_constraint con;
-
-	if (!HeapTupleIsValid(tuple) ||
-		((Form_pg_constraint) GETSTRUCT(tuple))->contype != CONSTRAINT_FOREIGN)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("foreign key with OID %u does not exist", constraint)));
-	con = (Form_pg_constraint) GETSTRUCT(tuple);
-	if (!relation_ownercheck(con->conrelid, GetUserId()) &&
-		!relation_ownercheck(con->confrelid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
-					   get_rel_name(con->confrelid));
-
-	remove_stale_guard(con);
-	if (needs_guard(con) && !OidIsValid(find_guard(con, NULL)))
-	{
-		create_guard(con);
-		CommandCounterIncrement();
-	}
-	ReleaseSysCache(tuple);
-	PG_RETURN_VOID();
-}
-
-/*
- * Does a foreign key need a guard?  Only if the server probes the index of a
- * tagged parent.  In a partitioned table it does not, and a partitioned child
- * leaves it to its partitions.
- */
-static bool
-needs_guard(Form_pg_constraint con)
-{
-	Relation parent;
-	bool is_tagged;
-
-	if (!foreign_key_probes_index(con) ||
-		get_rel_relkind(con->conrelid) != RELKIND_RELATION ||
-		get_rel_relkind(con->confrelid) != RELKIND_RELATION)
-		return false;
-
-	parent = table_open(con->confrelid, AccessShareLock);
-	is_tagged = tombstone_attribute(parent) != InvalidAttrNumber;
-	table_close(parent, NoLock);
-	return is_tagged;
-}
-
-/*
- * Remove a guard that is not needed any more, or not deferred as it should be.
- */
-static void
-remove_stale_guard(Form_pg_constraint con)
-{
-	bool fits;
-	ObjectAddress guard;
-
-	ObjectAddressSet(guard, TriggerRelationId, find_guard(con, &fits));
-	if (OidIsValid(guard.objectId) && !(fits && needs_guard(con)))
-	{
-		performDeletion(&guard, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-		CommandCounterIncrement();
-	}
-}
-
-/*
- * Return the OID of the foreign key's guard, or InvalidOid.  "fits" says
- * whether it is deferrable as the foreign key is.
- */
-static Oid
-find_guard(Form_pg_constraint con, bool *fits)
-{
-	Relation pg_trigger = table_open(TriggerRelationId, AccessShareLock);
-	Oid function = extension_function(REFERENCE_GUARD);
-	Oid guard = InvalidOid;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(con->conrelid));
-	scan = systable_beginscan(pg_trigger, TriggerRelidNameIndexId, true, NULL,
-							  1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		if (trigger->tgconstraint != con->oid || trigger->tgfoid != function)
-			continue;
-		guard = trigger->oid;
-		if (fits)
-			*fits = trigger->tgdeferrable == con->condeferrable &&
-					trigger->tginitdeferred == con->condeferred;
-	}
-	systable_endscan(scan);
-	table_close(pg_trigger, AccessShareLock);
-	return guard;
-}
-
-/*
- * Create the guard of a foreign key, as one of its own triggers.
- */
-static void
-create_guard(Form_pg_constraint con)
-{
-	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
-	ObjectAddress guard, owner;
-
-	stmt->isconstraint = true;
-	/* in alphabetical order after the check proper, RI_ConstraintTrigger_c */
-	stmt->trigname = "RI_SoftDelete";
-	stmt->funcname = NIL;
-	stmt->row = true;
-	stmt->timing = TRIGGER_TYPE_AFTER;
-	stmt->events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE;
-	stmt->deferrable = con->condeferrable;
-	stmt->initdeferred = con->condeferred;
-	guard = CreateTrigger(stmt, NULL, con->conrelid, InvalidOid, con->oid,
-						  InvalidOid, extension_function(REFERENCE_GUARD),
-						  InvalidOid, NULL, true, false);
-
-	/* it goes with the foreign key, but is not to take the foreign key along */
-	CommandCounterIncrement();
-	deleteDependencyRecordsForSpecific(TriggerRelationId, guard.objectId,
-									   DEPENDENCY_INTERNAL,
-									   ConstraintRelationId, con->oid);
-	ObjectAddressSet(owner, ConstraintRelationId, con->oid);
-	recordDependencyOn(&guard, &owner, DEPENDENCY_AUTO);
-}
 
 /*
  * soft_delete.check_reference() returns trigger

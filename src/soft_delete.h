@@ -31,6 +31,8 @@ typedef enum ExtensionFunction
 	ADMITS_TOMBSTONE, /* soft_delete.admits_tombstone(oid) */
 	WANTS_ROW,		  /* soft_delete.wants_row(text, boolean) */
 	REFERENCE_GUARD,  /* soft_delete.check_reference() */
+	KEY_FOLLOWER,	  /* soft_delete.follow_key() */
+	CUT_NOTE,		  /* soft_delete.note_cut() */
 	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
@@ -65,6 +67,7 @@ extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
  */
 extern void init_stamp(void);
 extern TimestampTz deletion_stamp(void);
+extern bool deletion_is_running(void);
 
 /*
  * ledger.c: one row per deletion, whose key makes stamps unique
@@ -97,6 +100,10 @@ extern VersionBuilder *make_version_builder(Relation rel, int nattrs,
 extern TupleTableSlot *build_version(VersionBuilder *builder, Relation rel,
 									 TupleTableSlot *old, const Datum *values,
 									 const bool *nulls);
+extern TupleTableSlot *write_version(VersionBuilder *builder,
+									 ResultRelInfo *relinfo, ItemPointer tid,
+									 TupleTableSlot *old, const Datum *values,
+									 const bool *nulls, List **recheck);
 extern void find_tombstone_indexes(VersionBuilder *builder, Relation rel,
 								   AttrNumber tombstone);
 extern void insert_tombstone_index_entries(VersionBuilder *builder,
@@ -110,16 +117,19 @@ typedef struct ForeignKey
 {
 	Oid constraint;
 	Oid top; /* the one that was declared, of which a partition's is a copy */
+	bool is_parent_copy; /* a copy for a partition of the referenced table */
 	Oid child;
 	Oid parent;
 	char on_delete; /* FKCONSTR_ACTION_... */
 	char on_update;
 	bool is_deferrable;
+	bool is_deferred; /* initially */
 	int nkeys;
 	AttrNumber child_attnums[INDEX_MAX_KEYS];
 	AttrNumber parent_attnums[INDEX_MAX_KEYS];
-	Oid operators[INDEX_MAX_KEYS];		 /* parent key = child key */
-	Oid child_operators[INDEX_MAX_KEYS]; /* child key = child key */
+	Oid operators[INDEX_MAX_KEYS];		  /* parent key = child key */
+	Oid parent_operators[INDEX_MAX_KEYS]; /* parent key = parent key */
+	Oid child_operators[INDEX_MAX_KEYS];  /* child key = child key */
 } ForeignKey;
 
 extern ForeignKey *load_foreign_key(Oid constraint);
@@ -132,6 +142,9 @@ extern void append_key_match(StringInfo query, const ForeignKey *fk,
 							 const char *child, const AttrNumber *child_attnums);
 extern uint64 execute_as_owner(Oid relid, const char *query, int nargs,
 							   Oid *argtypes, Datum *values, int expected);
+extern bool columns_equal(int n, const AttrNumber *attnums, TupleTableSlot *old,
+						  TupleTableSlot *new);
+extern bool has_primary_key(Oid relid);
 extern char *key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
 						   TupleTableSlot *row, const AttrNumber *row_attnums);
 extern char *key_description(int nkeys, TupleTableSlot *row,
@@ -179,6 +192,16 @@ extern Tuplestorestate *register_members(Lot *lot, Relation rel, int nkeys,
 										 const AttrNumber *attnums, int first,
 										 Oid except);
 extern void fetch_member(Relation rel, Member *member, TupleTableSlot *slot);
+
+/*
+ * follow.c: deleted children follow a change of the key that they reference
+ */
+extern void refuse_to_strand(Relation parent, TupleTableSlot *old);
+
+/*
+ * link.c: references that a deletion cuts and a restore mends
+ */
+extern void relink_references(Lot *lot);
 
 /*
  * delete.c: the tag trigger and the table-AM callback it arms

@@ -70,10 +70,20 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_check_reference';
 COMMENT ON FUNCTION soft_delete.check_reference() IS
 'guard of a foreign key that references a tagged table, from PostgreSQL 19 on: refuses a child of a deleted parent';
 
+CREATE FUNCTION soft_delete.follow_key() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_key';
+COMMENT ON FUNCTION soft_delete.follow_key() IS
+'guard of a foreign key from a tagged table: lets deleted rows follow a change of the key that they reference';
+
+CREATE FUNCTION soft_delete.note_cut() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_note_cut';
+COMMENT ON FUNCTION soft_delete.note_cut() IS
+'guard of a foreign key with ON DELETE SET NULL or SET DEFAULT between tagged tables: notes which references a deletion cuts';
+
 CREATE FUNCTION soft_delete.guard_reference("constraint" oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_guard_reference';
 COMMENT ON FUNCTION soft_delete.guard_reference(oid) IS
-'gives a foreign key its guard, or takes it away where it needs none';
+'gives a foreign key its guards, or takes away those that it does not need';
 
 CREATE FUNCTION soft_delete.is_own_transaction(xid) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
@@ -112,6 +122,20 @@ CREATE TABLE soft_delete.ledger (
 COMMENT ON TABLE soft_delete.ledger IS
 'one row per deletion, written by the library; read the view soft_delete.deletions';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete.ledger', '');
+
+CREATE TABLE soft_delete.cut_references (
+	deleted_at timestamptz NOT NULL,
+	relation regclass NOT NULL,
+	"constraint" name NOT NULL,
+	key_columns name[] NOT NULL,
+	key text[] NOT NULL,
+	referenced text[] NOT NULL,
+	left_with text[] NOT NULL
+) USING heap;
+CREATE INDEX ON soft_delete.cut_references (deleted_at);
+COMMENT ON TABLE soft_delete.cut_references IS
+'references that deletions overwrote by ON DELETE SET NULL or SET DEFAULT: what a restore gives back';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.cut_references', '');
 
 CREATE VIEW soft_delete.deletions AS
 SELECT ledger.* FROM soft_delete.ledger
@@ -795,10 +819,13 @@ DECLARE
 BEGIN
 	FOR item IN
 		SELECT conname, child, parent, action,
-			CASE WHEN soft_delete.tag_arguments(parent) IS NULL THEN parent ELSE child END AS untagged
+			CASE WHEN soft_delete.tag_arguments(parent) IS NULL THEN parent
+				WHEN soft_delete.tag_arguments(child) IS NULL THEN child END AS untagged
 		FROM soft_delete.references_of(relation) JOIN pg_constraint con ON con.oid = "constraint"
-		WHERE action IN ('c', 'n', 'd')
-		  AND (soft_delete.tag_arguments(parent) IS NULL) <> (soft_delete.tag_arguments(child) IS NULL)
+		WHERE CASE WHEN soft_delete.tag_arguments(parent) IS NULL AND soft_delete.tag_arguments(child) IS NULL THEN false
+				WHEN soft_delete.tag_arguments(parent) IS NOT NULL AND soft_delete.tag_arguments(child) IS NOT NULL
+					THEN action IN ('n', 'd') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = child AND indisprimary)
+				ELSE action IN ('c', 'n', 'd') END
 		  AND (NOT only_new OR soft_delete.is_own_transaction(con.xmin))
 		ORDER BY con.oid
 	LOOP
@@ -814,6 +841,11 @@ BEGIN
 						CASE WHEN item.untagged = item.child THEN item.parent ELSE item.child END, item.untagged);
 		ELSIF item.untagged = item.child THEN
 			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of untagged table "%" refer to',
+				item.conname, item.parent, item.child
+				USING ERRCODE = '01000',
+					DETAIL = 'Restoring the deleted row does not bring that back.';
+		ELSIF item.untagged IS NULL THEN
+			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of table "%" refer to, and those have no primary key',
 				item.conname, item.parent, item.child
 				USING ERRCODE = '01000',
 					DETAIL = 'Restoring the deleted row does not bring that back.';

@@ -74,8 +74,7 @@ init_stamp(void)
 TimestampTz
 deletion_stamp(void)
 {
-	/* a procedure may commit and go on: another transaction, another deletion */
-	if (!stamp_is_current || stamp_lxid != my_local_xid())
+	if (!deletion_is_running())
 	{
 		last_stamp = Max(GetCurrentTimestamp(), last_stamp + 1);
 		while (!enter_deletion(last_stamp))
@@ -85,6 +84,16 @@ deletion_stamp(void)
 		stamp_subid = GetCurrentSubTransactionId();
 	}
 	return last_stamp;
+}
+
+/*
+ * Has the running client statement deleted anything in this transaction?  A
+ * procedure may commit and go on: another transaction, another deletion.
+ */
+bool
+deletion_is_running(void)
+{
+	return stamp_is_current && stamp_lxid == my_local_xid();
 }
 
 /*

@@ -46,6 +46,8 @@ static const struct
 	[ADMITS_TOMBSTONE] = {"admits_tombstone", 1, {OIDOID}},
 	[WANTS_ROW] = {"wants_row", 2, {TEXTOID, BOOLOID}},
 	[REFERENCE_GUARD] = {"check_reference", 0, {0}},
+	[KEY_FOLLOWER] = {"follow_key", 0, {0}},
+	[CUT_NOTE] = {"note_cut", 0, {0}},
 	[BIN_STATEMENT] = {"finish_bin", 0, {0}},
 };
 

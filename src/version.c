@@ -14,6 +14,7 @@
 #include "access/genam.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
@@ -22,6 +23,7 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
 
 /* A stored generated column that is computed from what changes */
 typedef struct GeneratedColumn
@@ -296,6 +298,37 @@ enforce_checks(VersionBuilder *builder, Relation rel)
 					 errdetail("The constraint reads a column that deleting, restoring or the key of a parent changes."),
 					 errtableconstraint(rel, check->name)));
 	}
+}
+
+/*
+ * Replace a locked row by a version of it with other values in the builder's
+ * columns, and enter that into the relation's open indexes.  Returns the
+ * version, which lives until the next call.
+ *
+ * "tid" becomes that of the version.  "recheck" gets the indexes of deferrable
+ * constraints that must be looked at again.
+ *
+ * Raises 23505 and 23P01 for a key that is taken, 23514 as build_version().
+ */
+TupleTableSlot *
+write_version(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
+			  TupleTableSlot *old, const Datum *values, const bool *nulls,
+			  List **recheck)
+{
+	Relation rel = relinfo->ri_RelationDesc;
+	TupleTableSlot *slot = build_version(builder, rel, old, values, nulls);
+	TM_FailureData tmfd;
+	LockTupleMode lockmode;
+	TU_UpdateIndexes which;
+
+	if (replace_tuple(rel, tid, slot, GetCurrentCommandId(true), GetActiveSnapshot(),
+					  InvalidSnapshot, true, &tmfd, &lockmode, &which) != TM_Ok)
+		elog(ERROR, "unexpected change of a locked tombstone");
+	*recheck = NIL;
+	if (which != TU_None)
+		*recheck = insert_index_tuples(relinfo, slot, builder->estate);
+	*tid = slot->tts_tid;
+	return slot;
 }
 
 /*
