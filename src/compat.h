@@ -6,6 +6,7 @@
 #define COMPAT_H
 
 #include "access/tableam.h"
+#include "access/tupdesc.h"
 #include "access/genam.h"
 #include "executor/executor.h"
 #include "optimizer/restrictinfo.h"
@@ -142,6 +143,11 @@ typedef bool TU_UpdateIndexes;
 #define foreign_keys_probe_index() false
 #else
 #define foreign_keys_probe_index() true
+#endif
+
+/* 19: a descriptor that is built by hand must be finished */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(desc) ((void) 0)
 #endif
 
 /* 19: a slot is made with flags */

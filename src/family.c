@@ -509,6 +509,7 @@ members_desc(Relation rel, int nkeys, const AttrNumber *attnums)
 	}
 	TupleDescInitEntry(desc, nkeys + 1, "stamp", TIMESTAMPTZOID, -1, 0);
 	TupleDescInitEntry(desc, nkeys + 2, "member", INT4OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 

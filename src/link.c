@@ -409,6 +409,7 @@ cuts_desc(void)
 	TupleDescInitEntry(desc, FIELD_KEY + 1, "key", TEXTARRAYOID, -1, 1);
 	TupleDescInitEntry(desc, FIELD_REFERENCED + 1, "referenced", TEXTARRAYOID, -1, 1);
 	TupleDescInitEntry(desc, FIELD_LEFT_WITH + 1, "left_with", TEXTARRAYOID, -1, 1);
+	TupleDescFinalize(desc);
 	return desc;
 }
 
