@@ -1190,7 +1190,8 @@ COMMENT ON FUNCTION soft_delete.undo_transaction(xid8) IS
  */
 
 CREATE VIEW soft_delete.visible_cuts AS
-SELECT * FROM soft_delete.cut_references WHERE pg_catalog.has_table_privilege(relation, 'SELECT');
+SELECT * FROM soft_delete.cut_references
+WHERE pg_catalog.has_table_privilege(relation, 'SELECT') AND NOT pg_catalog.row_security_active(relation);
 COMMENT ON VIEW soft_delete.visible_cuts IS
 'the cut references of rows that the reader may see';
 GRANT SELECT ON soft_delete.visible_cuts TO PUBLIC;
