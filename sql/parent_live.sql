@@ -18,11 +18,19 @@ BEGIN
 	CREATE TABLE self (id integer PRIMARY KEY, up integer REFERENCES self);
 	CREATE TABLE pieces (id integer, parent_id integer REFERENCES parent) PARTITION BY LIST (id);
 	CREATE TABLE pieces_1 PARTITION OF pieces FOR VALUES IN (1);
+	CREATE TABLE regions (id integer PRIMARY KEY) PARTITION BY LIST (id);
+	CREATE TABLE regions_1 PARTITION OF regions FOR VALUES IN (1, 2);
+	CREATE TABLE regions_3 PARTITION OF regions FOR VALUES IN (3);
+	CREATE TABLE towns (region_id integer REFERENCES regions);
+	CREATE TABLE rivers (region_id integer REFERENCES regions) PARTITION BY LIST (region_id);
+	CREATE TABLE rivers_1 PARTITION OF rivers FOR VALUES IN (1, 2, 3);
+	CREATE TABLE hills (region_id integer REFERENCES regions_1);
+	INSERT INTO regions VALUES (1), (2), (3);
 	INSERT INTO parent VALUES (1, 'one', 1, 'x'), (2, 'two', 2, 'y');
 	INSERT INTO self VALUES (1, NULL), (2, 1);
 	INSERT INTO child (id) VALUES (9);
 	IF schema = 'soft' THEN
-		PERFORM soft_delete.tag(t) FROM unnest('{parent,child,self,pieces}'::regclass[]) t;
+		PERFORM soft_delete.tag(t) FROM unnest('{parent,child,self,pieces,regions}'::regclass[]) t;
 	END IF;
 	-- made after the tag
 	CREATE TABLE pieces_2 PARTITION OF pieces FOR VALUES IN (2);
@@ -82,6 +90,9 @@ SELECT soft.ask($$INSERT INTO pieces VALUES (2, 1)$$);
 SELECT soft.ask($$INSERT INTO pieces VALUES (3, 1)$$);
 SELECT soft.ask($$INSERT INTO pieces VALUES (1, 2), (2, 2), (3, 2)$$);
 SELECT soft.ask($$UPDATE pieces SET id = 2 WHERE id = 1$$);
+SELECT soft.ask($$DELETE FROM regions WHERE id = 2$$);
+SELECT soft.ask(format('INSERT INTO %s VALUES (%s)', child, parent))
+FROM unnest('{towns,rivers,hills}'::text[]) child, generate_series(1, 3) parent;
 SELECT soft.ask($$INSERT INTO younger VALUES (1, 1)$$);
 SELECT soft.ask($$INSERT INTO younger VALUES (2, 2)$$);
 SELECT soft.ask($$WITH gone AS (DELETE FROM child WHERE id IN (2, 4)) SELECT 1$$);
@@ -90,6 +101,91 @@ SELECT soft.ask($$MERGE INTO younger USING (VALUES (2, 1)) v(id, p) ON v.id = yo
 COPY soft.child (id, parent_id) FROM stdin;
 20	1
 \.
+
+-- keys of every kind: other types, cast or not, domains, collations, arrays,
+-- columns in another order than the index has them
+RESET ROLE;
+CREATE COLLATION soft.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TYPE soft.mood AS ENUM ('glad', 'sad');
+CREATE DOMAIN soft.word AS varchar CHECK (VALUE <> '');
+CREATE DOMAIN soft.amount AS smallint;
+SET ROLE regress_parent;
+CREATE FUNCTION soft.make_keys(schema name) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('search_path', schema || ', soft', true);
+	CREATE TABLE keyed (n numeric UNIQUE, i integer UNIQUE, t text UNIQUE, c text COLLATE caseless UNIQUE, p char(5) UNIQUE,
+		e mood UNIQUE, l integer[] UNIQUE, u uuid UNIQUE, x integer, y bigint, z text, note text, PRIMARY KEY (x, y, z));
+	CREATE TABLE keys (n integer REFERENCES keyed (n), i amount REFERENCES keyed (i), t word REFERENCES keyed (t),
+		c text COLLATE caseless REFERENCES keyed (c), p char(9) REFERENCES keyed (p), e mood REFERENCES keyed (e),
+		l integer[] REFERENCES keyed (l), u uuid REFERENCES keyed (u), x smallint, y integer, z varchar,
+		FOREIGN KEY (z, x, y) REFERENCES keyed (z, x, y) MATCH FULL);
+	INSERT INTO keyed SELECT g, g, 't' || g, 'c' || g, 'p' || g, CASE g WHEN 1 THEN 'glad' WHEN 2 THEN 'sad' END::mood, ARRAY[g],
+		md5(g::text)::uuid, g, g + 1, repeat('z', g * 40) FROM generate_series(1, 3) g;
+	CREATE TABLE orphan (n numeric);
+	INSERT INTO orphan VALUES (7.0), (8.0);
+	ALTER TABLE orphan ADD CONSTRAINT orphan_fk FOREIGN KEY (n) REFERENCES keyed (n) NOT VALID;
+	IF schema = 'soft' THEN
+		PERFORM soft_delete.tag('keyed');
+	END IF;
+END
+$$;
+SELECT soft.make_keys('hard');
+SELECT soft.make_keys('soft');
+SELECT soft.ask($$DELETE FROM keyed WHERE x = 1$$);
+SELECT soft.ask(format('INSERT INTO keys (%s) VALUES (%s)', columns, key))
+FROM (VALUES ('n', '1'), ('n', '2'), ('i', '1'), ('i', '2'), ('t', $$'t1'$$), ('t', $$'t2'$$),
+	('c', $$'C1'$$), ('c', $$'C2'$$), ('p', $$'p1'$$), ('p', $$'p2 '$$), ('e', $$'glad'$$), ('e', $$'sad'$$),
+	('l', $$'{1}'$$), ('l', $$'{2}'$$), ('u', $$md5('1')::uuid$$), ('u', $$md5('2')::uuid$$),
+	('x, y, z', $$1, 2, repeat('z', 40)$$), ('x, y, z', $$2, 3, repeat('z', 80)$$),
+	('x, y, z', $$2, 3, repeat('z', 40)$$), ('x, y', '1, 2')) k(columns, key);
+
+-- many children in one statement, of the same and of different parents
+SELECT soft.ask($$INSERT INTO keys (n) SELECT g % 2 + 2 FROM generate_series(1, 100) g$$);
+SELECT soft.ask($$INSERT INTO keys (n) SELECT g / 99 + 3 FROM generate_series(1, 100) g$$);
+SELECT soft.ask($$INSERT INTO keys (n) SELECT 3 - g / 50 FROM generate_series(1, 100) g$$);
+
+-- an equal key is not checked, even where there is no parent
+SELECT soft.ask($$UPDATE orphan SET n = 7.00 WHERE n = 7$$);
+SELECT soft.ask($$UPDATE orphan SET n = 1 WHERE n = 8$$);
+
+-- a parent deleted or born in the same statement or transaction, or in a
+-- subtransaction that was rolled back
+SELECT soft.ask($$WITH gone AS (DELETE FROM keyed WHERE x = 3 AND y = 0) INSERT INTO keys (i) VALUES (3)$$);
+SELECT soft.ask($$WITH born AS (INSERT INTO keyed (n, i, x, y, z) VALUES (4, 4, 4, 4, '') RETURNING n, i) INSERT INTO keys (n, i) SELECT n, i FROM born$$);
+SELECT soft.ask($$INSERT INTO keyed (n, i, x, y, z) SELECT g, g, g, g, '' FROM generate_series(5, 7) g$$);
+SELECT soft.ask($$WITH gone AS (DELETE FROM keyed WHERE x = 7) INSERT INTO keys (i) VALUES (7)$$);
+CREATE FUNCTION soft.refer(parent integer, restored boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		DELETE FROM keyed WHERE x = parent;
+		IF restored THEN
+			RAISE division_by_zero;
+		END IF;
+	EXCEPTION WHEN division_by_zero THEN NULL;
+	END;
+	INSERT INTO keys (i) VALUES (parent);
+END
+$$;
+SELECT soft.ask($$SELECT soft.refer(5, true)$$);
+SELECT soft.ask($$SELECT soft.refer(6, false)$$);
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT soft.ask($$SELECT soft.refer(6, true)$$);
+SELECT soft.ask($$DELETE FROM keys WHERE i = 6$$);
+SELECT soft.ask($$DELETE FROM keyed WHERE x = 6$$);
+SELECT soft.ask($$INSERT INTO keys (i) VALUES (6)$$);
+COMMIT;
+
+-- a parent of which there are several versions
+SELECT soft.ask($$UPDATE keyed SET note = 'two' WHERE x = 2$$);
+SELECT soft.ask($$UPDATE keyed SET note = NULL, y = y WHERE x = 2$$);
+SELECT soft.ask($$INSERT INTO keys (n, i, t) VALUES (2, 2, 't2')$$);
+
+-- row security of the parent hides it from queries, not from foreign keys
+ALTER TABLE hard.keyed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE soft.keyed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT soft.ask($$INSERT INTO keys (n) SELECT n FROM keyed$$);
+SELECT soft.ask($$INSERT INTO keys (n) VALUES (2)$$);
+SELECT soft.ask($$INSERT INTO keys (n) VALUES (1)$$);
 
 -- a role that may not read the child is not told the key
 RESET ROLE;
@@ -111,7 +207,7 @@ SET ROLE regress_parent_writer;
 SELECT soft_delete.guard_reference(max(oid)) FROM pg_constraint WHERE conname = 'younger_fk';
 SELECT soft_delete.guard_reference(0);
 RESET ROLE;
-SELECT soft_delete.untag('soft.parent', tombstones => 'purge');
+SELECT soft_delete.untag(t, tombstones => 'purge') FROM unnest('{soft.parent,soft.keyed,soft.regions}'::regclass[]) t;
 SELECT count(*) FROM pg_trigger WHERE tgfoid = 'soft_delete.check_reference()'::regprocedure AND tgconstraint NOT IN
 	(SELECT oid FROM pg_constraint WHERE confrelid = 'soft.self'::regclass);
 SELECT conname FROM pg_constraint WHERE conrelid = 'soft.younger'::regclass AND contype = 'f';

@@ -73,6 +73,18 @@ typedef bool TU_UpdateIndexes;
 #define EXECUTOR_RUN_ARGS queryDesc, direction, count
 #endif
 
+/* 18 and 19: an index scan is instrumented, then takes flags */
+#if PG_VERSION_NUM < 180000
+#define begin_index_scan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, nkeys, 0)
+#elif PG_VERSION_NUM < 190000
+#define begin_index_scan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
+#else
+#define begin_index_scan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, NULL, nkeys, 0, SO_NONE)
+#endif
+
 /* 18: generated columns may be virtual, CHECK constraints not enforced */
 #if PG_VERSION_NUM < 180000
 #define expand_virtual_columns(node, rel) (node)
