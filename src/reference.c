@@ -42,7 +42,6 @@
 #include "catalog/pg_constraint.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
@@ -516,32 +515,14 @@ report_missing_parent(Reference *ref, Relation child, TupleTableSlot *slot)
 {
 	char *parent = get_rel_name(ref->parent);
 	char *name = get_constraint_name(ref->constraint);
-	StringInfoData names, values;
-
-	initStringInfo(&names);
-	initStringInfo(&values);
-	for (int i = 0; i < ref->nkeys; i++)
-	{
-		AttrNumber attnum = ref->child_attnums[i];
-		Oid output;
-		bool is_varlena, isnull;
-		Datum value = slot_getattr(slot, attnum, &isnull);
-
-		getTypeOutputInfo(get_atttype(RelationGetRelid(child), attnum), &output,
-						  &is_varlena);
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
-						 get_attname(RelationGetRelid(child), attnum, false));
-		appendStringInfo(&values, "%s%s", i > 0 ? ", " : "",
-						 OidOutputFunctionCall(output, value));
-	}
 
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
 					RelationGetRelationName(child), name),
 			 may_see_key(ref, child)
-				 ? errdetail("Key (%s)=(%s) is not present in table \"%s\".",
-							 names.data, values.data, parent)
+				 ? errdetail("Key %s is not present in table \"%s\".",
+							 key_description(ref->nkeys, slot, ref->child_attnums), parent)
 				 : errdetail("Key is not present in table \"%s\".", parent),
 			 errtableconstraint(child, name)));
 }
