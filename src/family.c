@@ -322,7 +322,13 @@ children_query(Family *family, const ForeignKey *fk)
 	appendStringInfoString(&query, " ON ");
 	append_key_match(&query, fk, "m", NULL, "c", fk->child_attnums);
 
-	if (!family->is_purge)
+	if (family->is_purge)
+	{
+		/* wait to see whether what keeps a member from going goes itself */
+		if (fk->on_delete != FKCONSTR_ACTION_CASCADE)
+			appendStringInfoString(&query, " FOR KEY SHARE OF c");
+	}
+	else
 	{
 		/* a timestamp column holds UTC */
 		bool is_utc =
