@@ -479,14 +479,19 @@ fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
  * references a deleted row: the hint then says how to restore that.
  *
  * Deferrable foreign keys are left to themselves: the parent may come back
- * until they are checked.
+ * until they are checked.  In a transaction that keeps its snapshot all are:
+ * they tell a parent that was deleted since, which is 40001, from others.
  */
 static void
 refuse_deleted_parents(Lot *lot)
 {
-	Relation rel = table_open(lot->relid, NoLock);
+	Relation rel;
 	ListCell *lc;
 
+	if (IsolationUsesXactSnapshot())
+		return;
+
+	rel = table_open(lot->relid, NoLock);
 	foreach (lc, foreign_keys_from(rel))
 	{
 		const ForeignKey *fk = lfirst(lc);
