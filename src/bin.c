@@ -70,6 +70,7 @@ static Datum view_column(TriggerData *trigdata, const char *name);
 static void check_restores(TriggerData *trigdata, BinRow *row);
 static void restore_family(Family *family);
 static void restore_lot(Lot *lot);
+static void spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid via);
 static void restore_member(ResultRelInfo *relinfo, VersionBuilder *builder,
 						   Member *member, TupleTableSlot *old);
 static void refuse_deleted_parents(Lot *lot);
@@ -404,6 +405,8 @@ restore_lot(Lot *lot)
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 	ResultRelInfo *rootinfo = NULL;
 	TupleTableSlot *old = table_slot_create(rel, NULL);
+	List *foreign_keys = foreign_keys_from(rel);
+	Oid via = InvalidOid;
 	Relation root = NULL;
 
 	/* statement triggers belong to the root of the partition tree */
@@ -420,6 +423,11 @@ restore_lot(Lot *lot)
 	for (int i = 0; i < lot->nmembers; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (lot->members[i].via != via)
+		{
+			via = lot->members[i].via;
+			spare_check(relinfo, foreign_keys, via);
+		}
 		restore_member(relinfo, builder, &lot->members[i], old);
 	}
 
@@ -429,6 +437,32 @@ restore_lot(Lot *lot)
 	if (root != NULL)
 		table_close(root, NoLock);
 	table_close(rel, NoLock);
+}
+
+/*
+ * Spare members the check of the foreign key that brought them in: it would
+ * find their parents, which come back in the same statement.
+ */
+static void
+spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid via)
+{
+	const TriggerDesc *trigdesc = relinfo->ri_RelationDesc->trigdesc;
+	ListCell *lc;
+
+	foreach (lc, foreign_keys)
+	{
+		const ForeignKey *fk = lfirst(lc);
+
+		for (int i = 0; i < relinfo->ri_TrigDesc->numtriggers; i++)
+		{
+			Trigger *trigger = &relinfo->ri_TrigDesc->triggers[i]; /* a copy */
+
+			if (trigger->tgconstraint == fk->constraint)
+				trigger->tgenabled = fk->top == via
+										 ? TRIGGER_DISABLED
+										 : trigdesc->triggers[i].tgenabled;
+		}
+	}
 }
 
 /*

@@ -117,6 +117,9 @@ join_family(Family *family, Relation rel, ItemPointer tid,
 
 	if (joins)
 	{
+		/* what has changed since it was found may reference something else now */
+		if (!ItemPointerEquals(tid, &slot->tts_tid))
+			member.via = InvalidOid;
 		member.tid = slot->tts_tid;
 		joins = add_member(family, rel, &member);
 	}
