@@ -7,8 +7,8 @@
  * rights, and not for logical decoding: they say what happened here.
  *
  * Invariant: no two deletions share a stamp, committed, running or of a
- * session that took its own in the same microsecond.  Nobody waits for that:
- * who finds a stamp taken takes another.
+ * session that took its own in the same microsecond.  The key of the ledger sees
+ * to that.  Nobody waits for anybody: who finds a stamp taken takes another.
  */
 #include "soft_delete.h"
 
@@ -20,12 +20,9 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
 /* Columns of soft_delete.ledger */
@@ -41,15 +38,12 @@ enum LedgerColumn
 	N_LEDGER_COLUMNS
 };
 
-/* A class of advisory locks that the advisory lock functions do not use */
-#define STAMP_LOCK_CLASS 3
-
 static char *actor = NULL;
 static char *reason = NULL;
 
-static bool is_taken(Relation ledger, TimestampTz stamp);
-static void insert_ledger_row(Relation ledger, TimestampTz stamp);
 static void set_text(Datum *values, bool *nulls, int column, const char *text);
+static bool enter_into_index(Relation rel, HeapTuple tuple, Relation index,
+							 IndexInfo *info, Datum *values, bool *nulls);
 
 /*
  * Define the settings that the ledger records.
@@ -68,32 +62,27 @@ init_ledger(void)
 }
 
 /*
- * Enter a deletion into the ledger.  Returns false, and enters nothing, if
- * another deletion has that stamp.
- *
- * Two sessions could look for the same stamp at the same time and both find it
- * free, so a lock on the stamp covers the look and the entry, after which the
- * entry itself is there to be found.
+ * Enter the running statement's deletion into the ledger.  Returns false, and
+ * enters nothing, if another deletion has that stamp.
  */
 bool
 enter_deletion(TimestampTz stamp)
 {
-	Relation ledger;
-	LOCKTAG tag;
+	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
+	Datum values[N_LEDGER_COLUMNS];
+	bool nulls[N_LEDGER_COLUMNS] = {false};
 	bool is_free;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (stamp >> 32),
-						 (uint32) stamp, STAMP_LOCK_CLASS);
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		return false;
-
-	ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
-	is_free = !is_taken(ledger, stamp);
-	if (is_free)
-		insert_ledger_row(ledger, stamp);
+	values[LEDGER_DELETED_AT] = TimestampTzGetDatum(stamp);
+	values[LEDGER_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	set_text(values, nulls, LEDGER_DELETED_BY, GetUserNameFromId(GetUserId(), false));
+	set_text(values, nulls, LEDGER_SESSION_ROLE,
+			 GetUserNameFromId(GetSessionUserId(), false));
+	set_text(values, nulls, LEDGER_APPLICATION_NAME, application_name);
+	set_text(values, nulls, LEDGER_ACTOR, actor);
+	set_text(values, nulls, LEDGER_REASON, reason);
+	is_free = append_row(ledger, values, nulls);
 	table_close(ledger, NoLock);
-
-	LockRelease(&tag, ExclusiveLock, false);
 	return is_free;
 }
 
@@ -111,50 +100,6 @@ extension_relation(const char *name)
 }
 
 /*
- * Does a deletion have that stamp, one of a running transaction included?
- */
-static bool
-is_taken(Relation ledger, TimestampTz stamp)
-{
-	SnapshotData dirty;
-	ScanKeyData key;
-	SysScanDesc scan;
-	bool taken;
-
-	InitDirtySnapshot(dirty);
-	ScanKeyInit(&key, LEDGER_DELETED_AT + 1, BTEqualStrategyNumber,
-				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(stamp));
-	scan = systable_beginscan(ledger, linitial_oid(RelationGetIndexList(ledger)),
-							  true, &dirty, 1, &key);
-	taken = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	return taken;
-}
-
-/*
- * Write the row of the running statement's deletion.
- */
-static void
-insert_ledger_row(Relation ledger, TimestampTz stamp)
-{
-	Datum values[N_LEDGER_COLUMNS];
-	bool nulls[N_LEDGER_COLUMNS] = {false};
-	NameData deleted_by, session_role;
-
-	namestrcpy(&deleted_by, GetUserNameFromId(GetUserId(), false));
-	namestrcpy(&session_role, GetUserNameFromId(GetSessionUserId(), false));
-
-	values[LEDGER_DELETED_AT] = TimestampTzGetDatum(stamp);
-	values[LEDGER_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[LEDGER_DELETED_BY] = NameGetDatum(&deleted_by);
-	values[LEDGER_SESSION_ROLE] = NameGetDatum(&session_role);
-	set_text(values, nulls, LEDGER_APPLICATION_NAME, application_name);
-	set_text(values, nulls, LEDGER_ACTOR, actor);
-	set_text(values, nulls, LEDGER_REASON, reason);
-	append_row(ledger, values, nulls);
-}
-
-/*
  * Set a column to a text, or to null if that is empty.
  */
 static void
@@ -166,13 +111,18 @@ set_text(Datum *values, bool *nulls, int column, const char *text)
 
 /*
  * Append a row to one of the extension's own tables and enter it into their
- * indexes, which are on plain columns.
+ * indexes, which are on plain columns.  Returns false, and leaves no row, if a
+ * row has a unique key of its already, one of a running transaction included.
+ *
+ * The index looks and enters in one step, with its page locked, so of two
+ * sessions with the same key one is told of the other.
  */
-void
+bool
 append_row(Relation rel, Datum *values, bool *nulls)
 {
 	HeapTuple tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	List *indexes = RelationGetIndexList(rel);
+	bool is_unique = true;
 	ListCell *lc;
 
 	heap_insert(rel, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, NULL);
@@ -180,20 +130,40 @@ append_row(Relation rel, Datum *values, bool *nulls)
 	{
 		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
 		IndexInfo *info = BuildIndexInfo(index);
-		Datum keys[INDEX_MAX_KEYS];
-		bool key_nulls[INDEX_MAX_KEYS];
 
-		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
-		{
-			keys[i] = values[info->ii_IndexAttrNumbers[i] - 1];
-			key_nulls[i] = nulls[info->ii_IndexAttrNumbers[i] - 1];
-		}
-		index_insert(index, keys, key_nulls, &tuple->t_self, rel,
-					 info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-					 false, info);
-		index_insert_cleanup(index, info);
+		if (info->ii_ReadyForInserts)
+			is_unique &= enter_into_index(rel, tuple, index, info, values, nulls);
 		index_close(index, NoLock);
 	}
 	list_free(indexes);
+	if (!is_unique)
+	{
+		CommandCounterIncrement();
+		simple_heap_delete(rel, &tuple->t_self);
+	}
 	heap_freetuple(tuple);
+	return is_unique;
+}
+
+/*
+ * Enter a row into one index.  Returns false if that has its unique key already.
+ */
+static bool
+enter_into_index(Relation rel, HeapTuple tuple, Relation index, IndexInfo *info,
+				 Datum *values, bool *nulls)
+{
+	Datum keys[INDEX_MAX_KEYS];
+	bool key_nulls[INDEX_MAX_KEYS];
+	bool is_unique;
+
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+	{
+		keys[i] = values[info->ii_IndexAttrNumbers[i] - 1];
+		key_nulls[i] = nulls[info->ii_IndexAttrNumbers[i] - 1];
+	}
+	is_unique = index_insert(index, keys, key_nulls, &tuple->t_self, rel,
+							 info->ii_Unique ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_NO,
+							 false, info);
+	index_insert_cleanup(index, info);
+	return is_unique || !info->ii_Unique;
 }

@@ -181,7 +181,7 @@ write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 	values[CUT_KEY] = text_array(old, list_length(key_columns), key_attnums);
 	values[CUT_REFERENCED] = text_array(old, fk->nkeys, fk->child_attnums);
 	values[CUT_LEFT_WITH] = text_array(new, fk->nkeys, fk->child_attnums);
-	append_row(cuts, values, nulls);
+	(void) append_row(cuts, values, nulls);
 
 	AtEOXact_GUC(true, nestlevel);
 	table_close(cuts, NoLock);

@@ -75,7 +75,7 @@ extern bool deletion_is_running(void);
 extern void init_ledger(void);
 extern bool enter_deletion(TimestampTz stamp);
 extern Oid extension_relation(const char *name);
-extern void append_row(Relation rel, Datum *values, bool *nulls);
+extern bool append_row(Relation rel, Datum *values, bool *nulls);
 
 /*
  * version.c: the next version of a row that dies, comes back or follows a key

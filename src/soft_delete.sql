@@ -113,8 +113,9 @@ $$;
 CREATE TABLE soft_delete.ledger (
 	deleted_at timestamptz PRIMARY KEY,
 	xid xid8 NOT NULL,
-	deleted_by name NOT NULL,
-	session_role name NOT NULL,
+	-- not name, whose values take 64 bytes each
+	deleted_by text NOT NULL,
+	session_role text NOT NULL,
 	application_name text,
 	actor text,
 	reason text
@@ -138,10 +139,10 @@ COMMENT ON TABLE soft_delete.cut_references IS
 SELECT pg_catalog.pg_extension_config_dump('soft_delete.cut_references', '');
 
 CREATE VIEW soft_delete.deletions AS
-SELECT ledger.* FROM soft_delete.ledger
+SELECT deleted_at, xid, deleted_by::name, session_role::name, application_name, actor, reason FROM soft_delete.ledger
 WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles
-			  WHERE rolname OPERATOR(pg_catalog.=) deleted_by AND pg_catalog.pg_has_role(oid, 'USAGE'));
+			  WHERE rolname OPERATOR(pg_catalog.=) deleted_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
 COMMENT ON VIEW soft_delete.deletions IS
 'who deleted when and why: the deletions of roles whose rights the reader has';
 COMMENT ON COLUMN soft_delete.deletions.deleted_at IS 'the stamp that all rows of the deletion carry';
