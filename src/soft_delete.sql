@@ -1103,6 +1103,7 @@ AS $$
 		JOIN pg_attribute ON attrelid = member AND attname = (soft_delete.tag_arguments(member))[1] AND NOT attisdropped
 		CROSS JOIN LATERAL soft_delete.bin_of(member) AS bin
 	WHERE coalesce(has_table_privilege(bin, 'SELECT'), false)
+	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid = member AND pg_is_other_temp_schema(relnamespace))
 	ORDER BY member
 $$;
 COMMENT ON FUNCTION soft_delete.readable_bins() IS
@@ -1457,7 +1458,8 @@ BEGIN
 	SELECT found.* FROM pg_constraint AS con, soft_delete.check_dangling(con.oid) AS found
 	WHERE contype = 'f' AND conparentid = 0
 	  AND (soft_delete.tag_arguments(conrelid) IS NOT NULL OR soft_delete.tag_arguments(confrelid) IS NOT NULL)
-	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid) AND NOT pg_has_role(relowner, 'USAGE'))
+	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
+					  AND (NOT pg_has_role(relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
 	ORDER BY con.oid;
 END
 $$;
