@@ -119,6 +119,20 @@ UPDATE two_deleted SET deleted_at = NULL;
 COMMIT;
 SELECT string_agg(id::text, ',' ORDER BY id) FROM of_both;
 
+-- keys of two collations
+CREATE TABLE word (word text COLLATE "C" PRIMARY KEY);
+CREATE TABLE use (id integer PRIMARY KEY, word text COLLATE "POSIX" REFERENCES word ON DELETE CASCADE);
+SELECT soft_delete.tag('word', cascade => true);
+INSERT INTO word VALUES ('a'), ('b');
+INSERT INTO use VALUES (1, 'a'), (2, 'b');
+DELETE FROM use WHERE id = 2;
+DELETE FROM word;
+UPDATE word_deleted SET deleted_at = NULL WHERE word = 'a';
+UPDATE use_deleted SET deleted_at = NULL;
+DELETE FROM word_deleted;
+SELECT * FROM soft_delete.check() WHERE relation = 'use'::regclass;
+SELECT id, word FROM use;
+
 -- a row that references itself, a tree, and a cycle
 DELETE FROM tree WHERE id = 2;
 SELECT string_agg(id::text, ',' ORDER BY id) FROM tree;

@@ -11,6 +11,7 @@
 
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -25,6 +26,7 @@
 static Oid top_constraint(Oid constraint, bool *is_parent_copy);
 static const char *key_column(Oid relid, const char *alias,
 							  const AttrNumber *attnums, int i);
+static void append_collation(StringInfo query, const ForeignKey *fk, int i);
 
 /*
  * Return a foreign key from its catalog row, or NULL if it is none that ties
@@ -194,7 +196,36 @@ append_key_match(StringInfo query, const ForeignKey *fk, const char *parent,
 								 get_atttype(fk->parent, fk->parent_attnums[i]),
 								 fk->operators[i], right,
 								 get_atttype(fk->child, fk->child_attnums[i]));
+		append_collation(query, fk, i);
 	}
+}
+
+/*
+ * Append the collation of the parent's column, which decides, where the child's
+ * has another.
+ */
+static void
+append_collation(StringInfo query, const ForeignKey *fk, int i)
+{
+	Oid type, parent, child;
+	int32 typmod;
+	HeapTuple tuple;
+	Form_pg_collation collation;
+
+	get_atttypetypmodcoll(fk->parent, fk->parent_attnums[i], &type, &typmod, &parent);
+	get_atttypetypmodcoll(fk->child, fk->child_attnums[i], &type, &typmod, &child);
+	if (!OidIsValid(parent) || parent == child)
+		return;
+
+	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(parent));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", parent);
+	collation = (Form_pg_collation) GETSTRUCT(tuple);
+	appendStringInfo(query, " COLLATE %s",
+					 quote_qualified_identifier(get_namespace_name(
+													collation->collnamespace),
+												NameStr(collation->collname)));
+	ReleaseSysCache(tuple);
 }
 
 /*

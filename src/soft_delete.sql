@@ -1238,7 +1238,10 @@ CREATE FUNCTION soft_delete.key_match("constraint" oid) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(format('p.%I %s c.%I', pa.attname, soft_delete.qualified_operator(op), ca.attname), ' AND ' ORDER BY n)
+	SELECT string_agg(format('p.%I %s c.%I%s', pa.attname, soft_delete.qualified_operator(op), ca.attname,
+			-- the collation of the referenced column decides
+			CASE WHEN pa.attcollation <> ca.attcollation THEN ' COLLATE ' || pa.attcollation::regcollation END),
+		' AND ' ORDER BY n)
 	FROM pg_constraint, unnest(confkey, conkey, conpfeqop) WITH ORDINALITY AS k(p, c, op, n),
 		pg_attribute AS pa, pg_attribute AS ca
 	WHERE pg_constraint.oid = "constraint"
