@@ -109,6 +109,15 @@ INSERT INTO p VALUES (1, 1), (2, 2);
 DELETE FROM p;
 UPDATE p_deleted SET deleted_at = NULL;
 
+-- where only a summarizing index, which updates need not leave a page for, knows the tombstone
+CREATE TABLE brin (id integer PRIMARY KEY, deleted_at timestamptz);
+CREATE INDEX ON brin USING brin (deleted_at);
+SELECT soft_delete.tag('brin');
+INSERT INTO brin VALUES (1), (2);
+DELETE FROM brin;
+UPDATE brin_deleted SET deleted_at = NULL;
+SELECT id FROM brin ORDER BY id;
+
 -- in a subtransaction, rolled back
 BEGIN;
 DELETE FROM tree WHERE id = 3;

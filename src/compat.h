@@ -172,14 +172,17 @@ typedef bool TU_UpdateIndexes;
 
 /* 16 and 19: ExecInsertIndexTuples grew an argument, then took flags */
 #if PG_VERSION_NUM < 160000
-#define insert_index_tuples(relinfo, slot, estate) \
+#define insert_index_tuples(relinfo, slot, estate, which) \
 	ExecInsertIndexTuples(relinfo, slot, estate, false, false, NULL, NIL)
 #elif PG_VERSION_NUM < 190000
-#define insert_index_tuples(relinfo, slot, estate) \
-	ExecInsertIndexTuples(relinfo, slot, estate, false, false, NULL, NIL, false)
+#define insert_index_tuples(relinfo, slot, estate, which) \
+	ExecInsertIndexTuples(relinfo, slot, estate, false, false, NULL, NIL, \
+						  (which) == TU_Summarizing)
 #else
-#define insert_index_tuples(relinfo, slot, estate) \
-	ExecInsertIndexTuples(relinfo, estate, 0, slot, NIL, NULL)
+#define insert_index_tuples(relinfo, slot, estate, which) \
+	ExecInsertIndexTuples(relinfo, estate, \
+						  (which) == TU_Summarizing ? EIIT_ONLY_SUMMARIZING : 0, \
+						  slot, NIL, NULL)
 #endif
 
 #endif /* COMPAT_H */

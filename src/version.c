@@ -326,7 +326,7 @@ write_version(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
 		elog(ERROR, "unexpected change of a locked tombstone");
 	*recheck = NIL;
 	if (which != TU_None)
-		*recheck = insert_index_tuples(relinfo, slot, builder->estate);
+		*recheck = insert_index_tuples(relinfo, slot, builder->estate, which);
 	*tid = slot->tts_tid;
 	return slot;
 }
