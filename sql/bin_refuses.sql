@@ -25,6 +25,29 @@ SELECT id, v, length(doc) FROM t_deleted ORDER BY id;
 UPDATE t_deleted SET deleted_at = NULL, v = v, doc = doc || '', id = id + 0 WHERE id = 1;
 SELECT id, v, length(doc) FROM t;
 
+-- errors do not tell keys to who may not read them, in the table or in the bin
+RESET ROLE;
+CREATE ROLE regress_bin_support;
+SET ROLE regress_bin_refuses;
+CREATE TABLE parent (id integer PRIMARY KEY, secret text UNIQUE);
+CREATE TABLE child (id integer PRIMARY KEY, secret text REFERENCES parent (secret));
+SELECT soft_delete.tag('parent'), soft_delete.tag('child');
+INSERT INTO parent VALUES (1, 'x');
+INSERT INTO child VALUES (1, 'x');
+DELETE FROM child;
+DELETE FROM parent;
+GRANT USAGE ON SCHEMA bin_refuses TO regress_bin_support;
+GRANT SELECT (id), UPDATE (deleted_at), DELETE ON parent_deleted, child_deleted TO regress_bin_support;
+SET ROLE regress_bin_support;
+UPDATE child_deleted SET deleted_at = NULL WHERE id = 1;
+DELETE FROM parent_deleted WHERE id = 1;
+SET ROLE regress_bin_refuses;
+GRANT SELECT (secret) ON child_deleted TO regress_bin_support;
+GRANT SELECT (secret) ON parent TO regress_bin_support;
+SET ROLE regress_bin_support;
+UPDATE child_deleted SET deleted_at = NULL WHERE id = 1;
+DELETE FROM parent_deleted WHERE id = 1;
+
 RESET ROLE;
 DROP SCHEMA bin_refuses CASCADE;
-DROP ROLE regress_bin_refuses;
+DROP ROLE regress_bin_refuses, regress_bin_support;

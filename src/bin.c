@@ -581,19 +581,26 @@ report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	char *name = get_constraint_name(fk->constraint);
+	const char *condition = "...";
+	bool may_see =
+		may_read_tombstones(RelationGetRelid(rel), fk->nkeys, fk->child_attnums);
 
 	fetch_member(rel, member, slot);
+	if (may_see)
+		condition = key_condition(fk->nkeys, fk->parent, fk->parent_attnums,
+								  slot, fk->child_attnums);
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
 					RelationGetRelationName(rel), name),
-			 errdetail("Key %s is not present in table \"%s\".",
-					   key_description(fk->nkeys, slot, fk->child_attnums),
-					   get_rel_name(fk->parent)),
+			 may_see ? errdetail("Key %s is not present in table \"%s\".",
+								 key_description(fk->nkeys, slot, fk->child_attnums),
+								 get_rel_name(fk->parent))
+					 : errdetail("Key is not present in table \"%s\".",
+								 get_rel_name(fk->parent)),
 			 errhint("Restore what it references first: UPDATE %s SET %s = NULL WHERE %s;",
-					 bin_name(fk->parent), quote_identifier(tombstone_name(fk->parent)),
-					 key_condition(fk->nkeys, fk->parent, fk->parent_attnums,
-								   slot, fk->child_attnums)),
+					 bin_name(fk->parent),
+					 quote_identifier(tombstone_name(fk->parent)), condition),
 			 errtableconstraint(rel, name)));
 }
 

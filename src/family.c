@@ -560,21 +560,27 @@ report_blocker(Blocker *blocker)
 	Relation child = table_open(fk->child, NoLock);
 	TupleTableSlot *slot = table_slot_create(parent, NULL);
 	char *name = get_constraint_name(fk->constraint);
-	char *condition;
+	const char *condition = "...";
+	bool may_see;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	fetch_member(parent, &blocker->lot->members[blocker->member], slot);
-	condition = key_condition(fk->nkeys, fk->child, fk->child_attnums, slot,
-							  fk->parent_attnums);
+	may_see = may_read_tombstones(RelationGetRelid(parent), fk->nkeys,
+								  fk->parent_attnums);
+	if (may_see)
+		condition = key_condition(fk->nkeys, fk->child, fk->child_attnums, slot,
+								  fk->parent_attnums);
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 			 errmsg("update or delete on table \"%s\" violates foreign key constraint \"%s\" on table \"%s\"",
 					RelationGetRelationName(parent), name,
 					RelationGetRelationName(child)),
-			 errdetail("Key %s is still referenced from table \"%s\".",
-					   key_description(fk->nkeys, slot, fk->parent_attnums),
-					   RelationGetRelationName(child)),
+			 may_see ? errdetail("Key %s is still referenced from table \"%s\".",
+								 key_description(fk->nkeys, slot, fk->parent_attnums),
+								 RelationGetRelationName(child))
+					 : errdetail("Key is still referenced from table \"%s\".",
+								 RelationGetRelationName(child)),
 			 errhint("Delete what references it first: DELETE FROM %s WHERE %s;",
 					 blocker->is_tombstone ? bin_name(fk->child)
 										   : qualified_name(fk->child),

@@ -20,12 +20,14 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 static Oid top_constraint(Oid constraint, bool *is_parent_copy);
 static const char *key_column(Oid relid, const char *alias,
 							  const AttrNumber *attnums, int i);
+static Oid bin_of(Oid relid);
 static void append_collation(StringInfo query, const ForeignKey *fk, int i);
 
 /*
@@ -222,8 +224,7 @@ append_collation(StringInfo query, const ForeignKey *fk, int i)
 		elog(ERROR, "cache lookup failed for collation %u", parent);
 	collation = (Form_pg_collation) GETSTRUCT(tuple);
 	appendStringInfo(query, " COLLATE %s",
-					 quote_qualified_identifier(get_namespace_name(
-													collation->collnamespace),
+					 quote_qualified_identifier(get_namespace_name(collation->collnamespace),
 												NameStr(collation->collname)));
 	ReleaseSysCache(tuple);
 }
@@ -361,20 +362,74 @@ attribute_text(TupleTableSlot *row, AttrNumber attnum)
 }
 
 /*
- * Return the name of the bin of a table, or of the table that a partition is
- * tagged with, as it can be pasted.  SPI must be connected.
+ * Return the bin of a table, or of the table that a partition is tagged with;
+ * InvalidOid if there is none.  SPI must be connected.
+ */
+static Oid
+bin_of(Oid relid)
+{
+	Oid argtypes[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(relid)};
+	Datum bin = (Datum) 0;
+	bool isnull = true;
+
+	if (SPI_execute_with_args("SELECT " EXTENSION_SCHEMA ".bin_of(" EXTENSION_SCHEMA
+							  ".root($1))::pg_catalog.oid",
+							  1, argtypes, values, NULL, true, 1) == SPI_OK_SELECT &&
+		SPI_processed > 0)
+		bin = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return isnull ? InvalidOid : DatumGetObjectId(bin);
+}
+
+/*
+ * Return the name of that bin, as it can be pasted.  SPI must be connected.
  */
 char *
 bin_name(Oid relid)
 {
-	Oid argtypes[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(relid)};
-	char *name = NULL;
+	Oid bin = bin_of(relid);
 
-	if (SPI_execute_with_args("SELECT " EXTENSION_SCHEMA
-							  ".bin_of(" EXTENSION_SCHEMA ".root($1))",
-							  1, argtypes, values, NULL, true, 1) == SPI_OK_SELECT &&
-		SPI_processed > 0)
-		name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	return name ? name : pstrdup("the bin");
+	return OidIsValid(bin)
+			   ? DatumGetCString(
+					 DirectFunctionCall1(regclassout, ObjectIdGetDatum(bin)))
+			   : pstrdup("the bin");
+}
+
+/*
+ * May the current role read some columns of a relation?  Else errors do not
+ * tell it what is in them.  Not where row security is in force: which rows it
+ * may read is not known.
+ */
+bool
+may_read(Oid relid, int n, const AttrNumber *attnums)
+{
+	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		return false;
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < n; i++)
+	{
+		if (attnums[i] == InvalidAttrNumber ||
+			pg_attribute_aclcheck(relid, attnums[i], GetUserId(), ACL_SELECT) !=
+				ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The same for the tombstones of a relation, which may be read in its bin.  SPI
+ * must be connected.
+ */
+bool
+may_read_tombstones(Oid relid, int n, const AttrNumber *attnums)
+{
+	Oid bin = bin_of(relid);
+	AttrNumber bin_attnums[INDEX_MAX_KEYS];
+
+	if (may_read(relid, n, attnums))
+		return true;
+	for (int i = 0; i < n && OidIsValid(bin); i++)
+		bin_attnums[i] = get_attnum(bin, get_attname(relid, attnums[i], false));
+	return OidIsValid(bin) && may_read(bin, n, bin_attnums);
 }

@@ -49,7 +49,6 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -116,7 +115,6 @@ static bool probe_parent(Reference *ref, Relation parent, Relation index,
 						 ScanKey scankeys, Snapshot snapshot);
 static void report_missing_parent(Reference *ref, Relation child,
 								  TupleTableSlot *slot);
-static bool may_see_key(Reference *ref, Relation child);
 
 /*
  * soft_delete.check_reference() returns trigger
@@ -520,31 +518,9 @@ report_missing_parent(Reference *ref, Relation child, TupleTableSlot *slot)
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
 					RelationGetRelationName(child), name),
-			 may_see_key(ref, child)
+			 may_read(RelationGetRelid(child), ref->nkeys, ref->child_attnums)
 				 ? errdetail("Key %s is not present in table \"%s\".",
 							 key_description(ref->nkeys, slot, ref->child_attnums), parent)
 				 : errdetail("Key is not present in table \"%s\".", parent),
 			 errtableconstraint(child, name)));
-}
-
-/*
- * May the role that writes read the key of the row that it wrote?  Not where
- * row security is in force, or without SELECT on it.
- */
-static bool
-may_see_key(Reference *ref, Relation child)
-{
-	Oid relid = RelationGetRelid(child);
-
-	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
-		return false;
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
-		return true;
-	for (int i = 0; i < ref->nkeys; i++)
-	{
-		if (pg_attribute_aclcheck(relid, ref->child_attnums[i], GetUserId(),
-								  ACL_SELECT) != ACLCHECK_OK)
-			return false;
-	}
-	return true;
 }

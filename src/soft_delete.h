@@ -151,6 +151,8 @@ extern char *key_description(int nkeys, TupleTableSlot *row,
 							 const AttrNumber *attnums);
 extern char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
 extern char *bin_name(Oid relid);
+extern bool may_read(Oid relid, int n, const AttrNumber *attnums);
+extern bool may_read_tombstones(Oid relid, int n, const AttrNumber *attnums);
 
 /*
  * family.c: tombstones that must come back, or go, together
