@@ -120,6 +120,8 @@ CREATE TABLE soft_delete.ledger (
 	actor text,
 	reason text
 ) USING heap;
+-- what happened here is not replicated, neither as it is written nor as it goes
+ALTER TABLE soft_delete.ledger REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete.ledger IS
 'one row per deletion, written by the library; read the view soft_delete.deletions';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete.ledger', '');
@@ -134,6 +136,7 @@ CREATE TABLE soft_delete.cut_references (
 	left_with text[] NOT NULL
 ) USING heap;
 CREATE INDEX ON soft_delete.cut_references (deleted_at);
+ALTER TABLE soft_delete.cut_references REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete.cut_references IS
 'references that deletions overwrote by ON DELETE SET NULL or SET DEFAULT: what a restore gives back';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete.cut_references', '');
