@@ -244,8 +244,9 @@ forget_bin_query(void *arg)
 static void
 check_statement_trigger(TriggerData *trigdata)
 {
-	TriggerDesc *trigdesc = trigdata->tg_relation->trigdesc;
 	Oid function = extension_function(BIN_STATEMENT);
+	/* a look at a catalog may have rebuilt it */
+	TriggerDesc *trigdesc = trigdata->tg_relation->trigdesc;
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
 	{
