@@ -118,6 +118,16 @@ DELETE FROM brin;
 UPDATE brin_deleted SET deleted_at = NULL;
 SELECT id FROM brin ORDER BY id;
 
+-- a function that the statement calls has been there before
+CREATE FUNCTION restores(integer) RETURNS boolean LANGUAGE plpgsql AS
+	'BEGIN UPDATE bin_restores.brin_deleted SET deleted_at = NULL WHERE id = $1; RETURN found; END';
+DELETE FROM brin;
+UPDATE brin_deleted SET deleted_at = NULL WHERE restores(id);
+SELECT id FROM brin ORDER BY id;
+DELETE FROM brin;
+DELETE FROM brin_deleted WHERE restores(id);
+SELECT id FROM brin ORDER BY id;
+
 -- in a subtransaction, rolled back
 BEGIN;
 DELETE FROM tree WHERE id = 3;

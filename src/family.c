@@ -151,7 +151,8 @@ lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
 			return !isnull && (stamp == NULL || *found == *stamp);
 
 		case TM_SelfModified:
-			return false; /* an earlier statement of the same function */
+		case TM_Invisible:
+			return false; /* changed by a function that the statement calls */
 
 		case TM_Updated:
 		case TM_Deleted:
