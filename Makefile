@@ -12,11 +12,13 @@ PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
 
 REGRESS = tag_makes tag_refuses tag_adopts untag_gives_back untag_refuses \
-	delete_counts delete_triggers delete_columns delete_partitions delete_errors \
-	delete_privileges select_hides rows_shows bin_restores bin_purges bin_refuses \
-	upsert_columns write_refuses copy_live maintenance truncate_refuses stamps ledger \
-	references_act references_refuse restore_family restore_relinks purge_family \
-	follow_key undo_restores preview check parent_live parent_deferred bystander
+	delete_counts delete_triggers delete_columns delete_partitions \
+	delete_errors delete_privileges select_hides rows_shows bin_restores \
+	bin_purges bin_refuses upsert_columns write_refuses copy_live maintenance \
+	truncate_refuses stamps ledger references_act references_refuse \
+	restore_family restore_relinks purge_family on_update_set_default \
+	follow_key undo_restores preview check parent_live parent_deferred \
+	bystander
 REGRESS_OPTS = --load-extension=soft_delete
 ISOLATION = $(basename $(notdir $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=test --load-extension=soft_delete

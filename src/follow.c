@@ -40,10 +40,11 @@ static Family *deleted_children(const ForeignKey *fk, TupleTableSlot *old);
 static bool key_is_still_there(const ForeignKey *fk, TupleTableSlot *old);
 static uint64 execute_for_key(const ForeignKey *fk, Oid relid,
 							  const char *query, TupleTableSlot *row);
-static void compute_reference(const ForeignKey *fk, TupleTableSlot *new,
+static void compute_reference(const ForeignKey *fk, char action, TupleTableSlot *new,
 							  EState *estate, Datum *values, bool *nulls);
-static Expr *reference_expr(const ForeignKey *fk, int i, Relation child,
-							TupleTableSlot *new);
+static bool reference_dangles(const ForeignKey *fk, Datum *values, const bool *nulls);
+static Expr *reference_expr(const ForeignKey *fk, char action, int i,
+							Relation child, TupleTableSlot *new);
 static void rewrite_lot(const ForeignKey *fk, Lot *lot, const Datum *values,
 						const bool *nulls);
 
@@ -176,7 +177,10 @@ follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 		bool nulls[INDEX_MAX_KEYS];
 		ListCell *lc;
 
-		compute_reference(fk, new, estate, values, nulls);
+		compute_reference(fk, fk->on_update, new, estate, values, nulls);
+		if (fk->on_update == FKCONSTR_ACTION_SETDEFAULT &&
+			reference_dangles(fk, values, nulls))
+			compute_reference(fk, FKCONSTR_ACTION_CASCADE, new, estate, values, nulls);
 		foreach (lc, children->lots)
 			rewrite_lot(fk, lfirst(lc), values, nulls);
 		FreeExecutorState(estate);
@@ -270,18 +274,18 @@ execute_for_key(const ForeignKey *fk, Oid relid, const char *query,
 }
 
 /*
- * Compute what the children reference from now on.  Values live as long as the
- * executor state.
+ * Compute what the children reference after an action.  Values live as long as
+ * the executor state.
  */
 static void
-compute_reference(const ForeignKey *fk, TupleTableSlot *new, EState *estate,
-				  Datum *values, bool *nulls)
+compute_reference(const ForeignKey *fk, char action, TupleTableSlot *new,
+				  EState *estate, Datum *values, bool *nulls)
 {
 	Relation child = table_open(fk->child, NoLock);
 
 	for (int i = 0; i < fk->nkeys; i++)
 	{
-		Expr *expr = reference_expr(fk, i, child, new);
+		Expr *expr = reference_expr(fk, action, i, child, new);
 
 		nulls[i] = true;
 		values[i] = (Datum) 0;
@@ -294,10 +298,36 @@ compute_reference(const ForeignKey *fk, TupleTableSlot *new, EState *estate,
 }
 
 /*
- * Return what one column references from now on, or NULL if that is nothing.
+ * Is a reference to no row at all, live or deleted, in whatever partition?
+ */
+static bool
+reference_dangles(const ForeignKey *fk, Datum *values, const bool *nulls)
+{
+	const ForeignKey *declared = load_foreign_key(fk->top);
+	Oid argtypes[INDEX_MAX_KEYS];
+	StringInfoData query;
+
+	for (int i = 0; i < fk->nkeys; i++)
+	{
+		if (nulls[i])
+			return false;
+		argtypes[i] = get_atttype(declared->child, declared->child_attnums[i]);
+	}
+	initStringInfo(&query);
+	appendStringInfoString(&query, "SELECT FROM ");
+	append_side(&query, declared->parent, "p", "all");
+	appendStringInfoString(&query, " WHERE ");
+	append_key_match(&query, declared, "p", declared->parent_attnums, NULL, NULL);
+	return execute_as_owner(declared->parent, query.data, declared->nkeys,
+							argtypes, values, SPI_OK_SELECT) == 0;
+}
+
+/*
+ * Return what one column references after an action, or NULL if that is nothing.
  */
 static Expr *
-reference_expr(const ForeignKey *fk, int i, Relation child, TupleTableSlot *new)
+reference_expr(const ForeignKey *fk, char action, int i, Relation child,
+			   TupleTableSlot *new)
 {
 	Form_pg_attribute to =
 		TupleDescAttr(RelationGetDescr(child), fk->child_attnums[i] - 1);
@@ -307,7 +337,7 @@ reference_expr(const ForeignKey *fk, int i, Relation child, TupleTableSlot *new)
 	bool isnull;
 	Datum datum;
 
-	switch (fk->on_update)
+	switch (action)
 	{
 		case FKCONSTR_ACTION_SETNULL:
 			return NULL;
