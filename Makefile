@@ -17,10 +17,11 @@ REGRESS = tag_makes tag_refuses tag_adopts untag_gives_back untag_refuses \
 	bin_purges bin_refuses upsert_columns write_refuses copy_live maintenance \
 	truncate_refuses stamps ledger on_delete_cascade on_delete_set_null \
 	on_delete_set_default on_delete_restrict on_delete_no_action \
-	on_delete_deferred references_refuse restore_family restore_relinks \
-	purge_family on_update_cascade on_update_set_null on_update_set_default \
-	on_update_restrict on_update_no_action follow_key undo_restores preview \
-	check parent_live parent_deferred bystander
+	on_delete_deferred refuse_untagged_parent refuse_untagged_child \
+	tag_cascades warn_set_null warn_no_primary_key restore_family \
+	restore_relinks purge_family on_update_cascade on_update_set_null \
+	on_update_set_default on_update_restrict on_update_no_action follow_key \
+	undo_restores preview check parent_live parent_deferred bystander
 REGRESS_OPTS = --load-extension=soft_delete
 ISOLATION = $(basename $(notdir $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=test --load-extension=soft_delete
