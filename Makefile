@@ -12,16 +12,15 @@ PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
 
 REGRESS = tag_makes tag_refuses tag_adopts untag_gives_back untag_refuses \
-	delete_counts delete_triggers delete_columns delete_partitions \
-	delete_errors delete_privileges select_hides rows_shows bin_restores \
-	bin_purges bin_refuses upsert_columns write_refuses copy_live maintenance \
-	truncate_refuses stamps ledger on_delete_cascade on_delete_set_null \
-	on_delete_set_default on_delete_restrict on_delete_no_action \
-	on_delete_deferred refuse_untagged_parent refuse_untagged_child \
-	tag_cascades warn_set_null warn_no_primary_key restore_family \
-	restore_relinks purge_family on_update_cascade on_update_set_null \
+	delete_counts delete_triggers delete_columns delete_partitions delete_errors \
+	delete_privileges select_hides rows_shows bin_restores bin_purges bin_refuses \
+	upsert_columns write_refuses copy_live maintenance truncate_refuses stamps ledger \
+	on_delete_cascade on_delete_set_null on_delete_set_default on_delete_restrict \
+	on_delete_no_action on_delete_deferred on_update_cascade on_update_set_null \
 	on_update_set_default on_update_restrict on_update_no_action follow_key \
-	undo_restores preview check parent_live parent_deferred bystander
+	parent_live parent_deferred refuse_untagged_parent refuse_untagged_child \
+	tag_cascades warn_set_null warn_no_primary_key restore_family restore_relinks \
+	purge_family purge_refuses undo_restores preview check bystander
 REGRESS_OPTS = --load-extension=soft_delete
 ISOLATION = $(basename $(notdir $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=test --load-extension=soft_delete
