@@ -26,7 +26,7 @@ COPY t_active TO stdout;
 COPY no_such TO stdout;
 COPY t FROM stdin;
 4	d
-2	b
+3	taken
 \.
 COPY t FROM stdin;
 4	d

@@ -38,6 +38,7 @@ typedef struct BinRow
 	Relation rel;			/* the table or partition that holds it */
 	AttrNumber view_attnum; /* the tombstone column of the view */
 	ItemPointerData tid;
+	bool is_displaced; /* tid is in soft_delete.displaced */
 	TimestampTz stamp;
 } BinRow;
 
@@ -69,14 +70,17 @@ static void open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *
 static Datum view_column(TriggerData *trigdata, const char *name);
 static void check_restores(TriggerData *trigdata, BinRow *row);
 static void restore_family(Family *family);
-static void restore_lot(Lot *lot);
+static void restore_lot(Lot *lot, bool displaced);
 static void spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid via);
 static void restore_member(ResultRelInfo *relinfo, VersionBuilder *builder,
 						   Member *member, TupleTableSlot *old);
+static List *enter_displaced(ResultRelInfo *relinfo, EState *estate,
+							 Member *member, TupleTableSlot *slot);
 static void refuse_deleted_parents(Lot *lot);
 static void refuse_deleted_parent(Lot *lot, Relation rel, const ForeignKey *fk);
 static void report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk);
 static void purge_family(Family *family);
+static void purge_member(Relation rel, Member *member);
 static void fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
 								 TupleTableSlot *slot, List *recheck);
 
@@ -169,7 +173,9 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 static bool
 collect_row(FunctionCallInfo fcinfo, BinRow *row, Family *family)
 {
-	bool joins = join_family(family, row->rel, &row->tid, &row->stamp, InvalidOid);
+	bool joins = (row->is_displaced ? join_displaced
+									: join_family)(family, row->rel, &row->tid,
+												   &row->stamp, InvalidOid);
 
 	table_close(row->rel, NoLock);
 	return joins;
@@ -292,6 +298,9 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 	relid = DatumGetObjectId(view_column(trigdata, "tableoid"));
 	row->tid = *(ItemPointer) DatumGetPointer(view_column(trigdata, "ctid"));
 
+	row->is_displaced = relid == extension_relation("displaced");
+	if (row->is_displaced)
+		relid = displaced_from(&row->tid);
 	row->rel = table_open(relid, RowExclusiveLock);
 	attnum = tombstone_attribute(row->rel);
 	if (attnum == InvalidAttrNumber ||
@@ -386,7 +395,10 @@ restore_family(Family *family)
 
 	complete_family(family);
 	foreach (lc, family->lots)
-		restore_lot(lfirst(lc));
+		restore_lot(lfirst(lc), false);
+	/* a key that one of these holds now is taken for the others */
+	foreach (lc, family->lots)
+		restore_lot(lfirst(lc), true);
 	foreach (lc, family->lots)
 		refuse_deleted_parents(lfirst(lc));
 	foreach (lc, family->lots)
@@ -394,10 +406,11 @@ restore_family(Family *family)
 }
 
 /*
- * Bring the members of one relation back to life.
+ * Bring the members of one relation back to life: those that stepped aside, or
+ * the others.
  */
 static void
-restore_lot(Lot *lot)
+restore_lot(Lot *lot, bool displaced)
 {
 	Relation rel = table_open(lot->relid, RowExclusiveLock);
 	AttrNumber attnum = tombstone_attribute(rel);
@@ -424,6 +437,8 @@ restore_lot(Lot *lot)
 	for (int i = 0; i < lot->nmembers; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (lot->members[i].is_displaced != displaced)
+			continue;
 		if (lot->members[i].via != via)
 		{
 			via = lot->members[i].via;
@@ -481,11 +496,43 @@ restore_member(ResultRelInfo *relinfo, VersionBuilder *builder, Member *member,
 
 	fetch_member(relinfo->ri_RelationDesc, member, old);
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
-	slot = write_version(builder, relinfo, &member->tid, old, &none, &isnull,
-						 &recheck);
+	if (member->is_displaced)
+	{
+		slot = build_version(builder, relinfo->ri_RelationDesc, old, &none, &isnull);
+		recheck = enter_displaced(relinfo, builder->estate, member, slot);
+	}
+	else
+		slot = write_version(builder, relinfo, &member->tid, old, &none,
+							 &isnull, &recheck);
 	fire_insert_triggers(builder->estate, relinfo, slot, recheck);
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Enter a row that stepped aside into its table again.  Tombstones that hold its
+ * keys step aside for it.  Returns the indexes whose uniqueness is left to be
+ * checked.
+ *
+ * The table may have got other constraints meanwhile, so they are enforced.
+ */
+static List *
+enter_displaced(ResultRelInfo *relinfo, EState *estate, Member *member,
+				TupleTableSlot *slot)
+{
+	Relation rel = relinfo->ri_RelationDesc;
+
+	if (RelationGetDescr(rel)->constr != NULL)
+		ExecConstraints(relinfo, slot, estate);
+	if (rel->rd_rel->relispartition)
+		ExecPartitionCheck(relinfo, slot, estate, true);
+
+	free_keys(rel, slot);
+	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
+	destroy_displaced(&member->tid);
+	member->is_displaced = false;
+	member->tid = slot->tts_tid;
+	return insert_index_tuples(relinfo, slot, estate, TU_All);
 }
 
 /*
@@ -621,16 +668,29 @@ purge_family(Family *family)
 
 		for (int i = 0; i < lot->nmembers; i++)
 		{
-			TM_FailureData tmfd;
-			TM_Result result;
-
 			CHECK_FOR_INTERRUPTS();
-			result = destroy_tuple(rel, &lot->members[i].tid,
-								   GetCurrentCommandId(true),
-								   GetActiveSnapshot(), &tmfd);
-			if (result != TM_Ok)
-				elog(ERROR, "unexpected status of a locked tombstone: %u", result);
+			purge_member(rel, &lot->members[i]);
 		}
 		table_close(rel, NoLock);
 	}
+}
+
+/*
+ * Destroy one member.
+ */
+static void
+purge_member(Relation rel, Member *member)
+{
+	TM_FailureData tmfd;
+	TM_Result result;
+
+	if (member->is_displaced)
+	{
+		destroy_displaced(&member->tid);
+		return;
+	}
+	result = destroy_tuple(rel, &member->tid, GetCurrentCommandId(true),
+						   GetActiveSnapshot(), &tmfd);
+	if (result != TM_Ok)
+		elog(ERROR, "unexpected status of a locked tombstone: %u", result);
 }

@@ -22,6 +22,7 @@
 #if PG_VERSION_NUM < 160000
 typedef bool TU_UpdateIndexes;
 #define TU_None false
+#define TU_All true
 #define update_skips_index(which, info) (!(which))
 #else
 #define update_skips_index(which, info) \
@@ -87,9 +88,12 @@ typedef bool TU_UpdateIndexes;
 
 /* 18: generated columns may be virtual, CHECK constraints not enforced */
 #if PG_VERSION_NUM < 180000
+#define is_virtual_column(att) false
 #define expand_virtual_columns(node, rel) (node)
 #define check_is_enforced(check) true
 #else
+#define is_virtual_column(att) \
+	((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 #define expand_virtual_columns(node, rel) \
 	expand_generated_columns_in_expr(node, rel, 1)
 #define check_is_enforced(check) ((check)->ccenforced)
@@ -164,11 +168,11 @@ typedef bool TU_UpdateIndexes;
 
 /* 19: a slot is made with flags */
 #if PG_VERSION_NUM < 190000
-#define make_virtual_slot(tupdesc) MakeTupleTableSlot(tupdesc, &TTSOpsVirtual)
+#define make_slot(tupdesc, ops) MakeTupleTableSlot(tupdesc, ops)
 #else
-#define make_virtual_slot(tupdesc) \
-	MakeTupleTableSlot(tupdesc, &TTSOpsVirtual, 0)
+#define make_slot(tupdesc, ops) MakeTupleTableSlot(tupdesc, ops, 0)
 #endif
+#define make_virtual_slot(tupdesc) make_slot(tupdesc, &TTSOpsVirtual)
 
 /* 16 and 19: ExecInsertIndexTuples grew an argument, then took flags */
 #if PG_VERSION_NUM < 160000

@@ -65,11 +65,13 @@ static bool is_member(Family *family, const RowIdentity *row);
 static void bring_children(Family *family, Lot *lot);
 static void join_children(Family *family, Lot *lot, Relation rel, int first,
 						  const ForeignKey *fk);
-static char *children_query(Family *family, const ForeignKey *fk);
+static char *children_query(Family *family, const ForeignKey *fk, const char *which);
 static uint64 select_children(Family *family, Lot *lot, int first,
-							  const ForeignKey *fk);
+							  const ForeignKey *fk, const char *which);
 static Datum stamps_of(Lot *lot, int first);
 static void take_children(Family *family, Lot *lot, const ForeignKey *fk, uint64 n);
+static void join_child(Family *family, RowIdentity *row, Relation *rel,
+					   const TimestampTz *stamp, Oid via);
 static TupleDesc members_desc(Relation rel, int nkeys, const AttrNumber *attnums);
 static void check_blockers(Family *family);
 static void report_blocker(Blocker *blocker);
@@ -128,6 +130,23 @@ join_family(Family *family, Relation rel, ItemPointer tid,
 }
 
 /*
+ * The same for a tombstone that stepped aside from the relation.
+ *
+ * A purge takes it alone: the key that it had belongs to another row now, which
+ * is the parent of whatever references it.
+ */
+bool
+join_displaced(Family *family, Relation rel, ItemPointer tid,
+			   const TimestampTz *stamp, Oid via)
+{
+	Member member = {.via = via, .is_displaced = true, .is_childless = family->is_purge};
+
+	member.tid = *tid;
+	return lock_displaced(rel, &member.tid, stamp, &member.stamp) &&
+		   add_member(family, rel, &member);
+}
+
+/*
  * Lock the newest version of a tombstone, fetch it into the slot, and find its
  * stamp.  Returns false if it is none with that stamp any more.
  */
@@ -135,10 +154,25 @@ static bool
 lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
 			   TimestampTz *found, TupleTableSlot *slot)
 {
+	bool isnull;
+
+	if (!lock_newest(rel, tid, slot))
+		return false;
+	*found =
+		DatumGetTimestampTz(slot_getattr(slot, tombstone_attribute(rel), &isnull));
+	return !isnull && (stamp == NULL || *found == *stamp);
+}
+
+/*
+ * Lock the newest version of a row and fetch it into the slot.  Returns false
+ * if it is gone.
+ */
+bool
+lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+{
 	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
 	TM_FailureData tmfd;
 	TM_Result result;
-	bool isnull;
 
 	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
 							  GetCurrentCommandId(true), LockTupleExclusive,
@@ -146,9 +180,7 @@ lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
 	switch (result)
 	{
 		case TM_Ok:
-			*found = DatumGetTimestampTz(
-				slot_getattr(slot, tombstone_attribute(rel), &isnull));
-			return !isnull && (stamp == NULL || *found == *stamp);
+			return true;
 
 		case TM_SelfModified:
 		case TM_Invisible:
@@ -174,8 +206,10 @@ lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
 static bool
 add_member(Family *family, Relation rel, const Member *member)
 {
-	RowIdentity row = {.relid = RelationGetRelid(rel), .tid = member->tid};
-	Lot *lot = lot_of(family, row.relid);
+	Lot *lot = lot_of(family, RelationGetRelid(rel));
+	RowIdentity row = {.relid = member->is_displaced ? extension_relation("displaced")
+													 : lot->relid,
+					   .tid = member->tid};
 	KnownRow *known;
 	bool found;
 
@@ -300,7 +334,10 @@ join_children(Family *family, Lot *lot, Relation rel, int first, const ForeignKe
 		elog(ERROR, "SPI_connect failed");
 	members = register_members(lot, rel, fk->nkeys, fk->parent_attnums, first,
 							   InvalidOid);
-	take_children(family, lot, fk, select_children(family, lot, first, fk));
+	take_children(family, lot, fk, select_children(family, lot, first, fk, "all"));
+	if (!family->is_purge && has_displaced(fk->child))
+		take_children(family, lot, fk,
+					  select_children(family, lot, first, fk, "displaced"));
 	tuplestore_end(members);
 	SPI_finish();
 }
@@ -309,7 +346,7 @@ join_children(Family *family, Lot *lot, Relation rel, int first, const ForeignKe
  * Return the query for the rows that reference members.
  */
 static char *
-children_query(Family *family, const ForeignKey *fk)
+children_query(Family *family, const ForeignKey *fk, const char *which)
 {
 	StringInfoData query;
 	const char *name = tombstone_name(fk->child);
@@ -322,7 +359,7 @@ children_query(Family *family, const ForeignKey *fk)
 	else
 		appendStringInfoString(&query, "false");
 	appendStringInfoString(&query, ", m.member FROM " FAMILY_MEMBERS " m JOIN ");
-	append_side(&query, fk->child, "c", "all");
+	append_side(&query, fk->child, "c", which);
 	appendStringInfoString(&query, " ON ");
 	append_key_match(&query, fk, "m", NULL, "c", fk->child_attnums);
 
@@ -355,9 +392,10 @@ children_query(Family *family, const ForeignKey *fk)
  * SPI's table.
  */
 static uint64
-select_children(Family *family, Lot *lot, int first, const ForeignKey *fk)
+select_children(Family *family, Lot *lot, int first, const ForeignKey *fk,
+				const char *which)
 {
-	char *query = children_query(family, fk);
+	char *query = children_query(family, fk, which);
 	Oid argtypes[] = {TIMESTAMPTZARRAYOID};
 	Datum values[1];
 	int nestlevel;
@@ -427,17 +465,9 @@ take_children(Family *family, Lot *lot, const ForeignKey *fk, uint64 n)
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_tombstone && fk->on_delete == FKCONSTR_ACTION_CASCADE)
-		{
-			if (rel == NULL || RelationGetRelid(rel) != row.relid)
-			{
-				if (rel != NULL)
-					table_close(rel, NoLock);
-				rel = table_open(row.relid, RowExclusiveLock);
-			}
-			(void) join_family(family, rel, &row.tid,
-							   family->is_purge ? NULL : &lot->members[member].stamp,
-							   fk->top);
-		}
+			join_child(family, &row, &rel,
+					   family->is_purge ? NULL : &lot->members[member].stamp,
+					   fk->top);
 		else
 		{
 			MemoryContext oldcontext = MemoryContextSwitchTo(family->context);
@@ -454,6 +484,29 @@ take_children(Family *family, Lot *lot, const ForeignKey *fk, uint64 n)
 	}
 	if (rel != NULL)
 		table_close(rel, NoLock);
+}
+
+/*
+ * Let a child join.  "rel" is the relation of the child before, or NULL, and
+ * becomes this one's.
+ */
+static void
+join_child(Family *family, RowIdentity *row, Relation *rel,
+		   const TimestampTz *stamp, Oid via)
+{
+	bool is_displaced = row->relid == extension_relation("displaced");
+	Oid relid = is_displaced ? displaced_from(&row->tid) : row->relid;
+
+	if (*rel == NULL || RelationGetRelid(*rel) != relid)
+	{
+		if (*rel != NULL)
+			table_close(*rel, NoLock);
+		*rel = table_open(relid, RowExclusiveLock);
+	}
+	if (is_displaced)
+		(void) join_displaced(family, *rel, &row->tid, stamp, via);
+	else
+		(void) join_family(family, *rel, &row->tid, stamp, via);
 }
 
 /*
@@ -475,7 +528,7 @@ register_members(Lot *lot, Relation rel, int nkeys, const AttrNumber *attnums,
 	{
 		Member *member = &lot->members[i];
 
-		if (OidIsValid(except) && member->via == except)
+		if (member->is_childless || (OidIsValid(except) && member->via == except))
 			continue;
 		fetch_member(rel, member, row);
 		ExecClearTuple(key);
@@ -529,7 +582,9 @@ members_desc(Relation rel, int nkeys, const AttrNumber *attnums)
 void
 fetch_member(Relation rel, Member *member, TupleTableSlot *slot)
 {
-	if (!table_tuple_fetch_row_version(rel, &member->tid, SnapshotAny, slot))
+	if (member->is_displaced)
+		fetch_displaced(rel, &member->tid, slot);
+	else if (!table_tuple_fetch_row_version(rel, &member->tid, SnapshotAny, slot))
 		elog(ERROR, "failed to fetch a locked tombstone");
 }
 

@@ -34,6 +34,13 @@ static get_relation_info_hook_type prev_rel_hook = NULL;
 static build_simple_rel_hook_type prev_rel_hook = NULL;
 #endif
 
+/* Where a sample scan is that runs after all */
+typedef struct SampleState
+{
+	OffsetNumber last;
+	bool is_empty;
+} SampleState;
+
 PG_FUNCTION_INFO_V1(soft_delete_rows);
 PG_FUNCTION_INFO_V1(soft_delete_wants_row);
 
@@ -146,6 +153,8 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_l
 	Expr *which = linitial(rte->tablesample->args);
 
 	require_sampling_right(root, rel, rte);
+	if (samples_displaced(rte))
+		return NULL; /* displaced.c reads something else */
 	rte->tablesample = NULL;
 
 	if (IsA(which, Const) && !((Const *) which)->constisnull)
@@ -284,7 +293,8 @@ soft_delete_wants_row(PG_FUNCTION_ARGS)
  */
 
 /*
- * Estimate that the whole relation will be read.
+ * Estimate that the whole relation will be read, or the few rows that stepped
+ * aside.
  */
 static void
 estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
@@ -292,6 +302,11 @@ estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 {
 	*pages = baserel->pages;
 	*tuples = baserel->tuples;
+	if (samples_displaced(planner_rt_fetch(baserel->relid, root)))
+	{
+		*pages = 1;
+		*tuples = 100;
+	}
 }
 
 /*
@@ -301,31 +316,37 @@ estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 static void
 begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 {
-	if (strcmp(TextDatumGetCString(params[0]), "all") != 0)
+	SampleState *state = node->tsm_state;
+	char *which = TextDatumGetCString(params[0]);
+
+	if (strcmp(which, "all") != 0 && strcmp(which, "displaced") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged, or the statement was planned before library \"%s\" was loaded",
 						RelationGetRelationName(node->ss.ss_currentRelation),
 						"soft_delete"),
 				 errhint("Use rows('all'), or run the statement again.")));
-	if (node->tsm_state != NULL)
-		*(OffsetNumber *) node->tsm_state = InvalidOffsetNumber; /* rescan */
+
+	if (state == NULL)
+		node->tsm_state = state =
+			MemoryContextAlloc(node->ss.ps.state->es_query_cxt, sizeof(SampleState));
+	state->last = InvalidOffsetNumber;
+	state->is_empty = strcmp(which, "displaced") == 0;
 }
 
 /*
- * Return the next tuple of the block: all of them, one after the other.
+ * Return the next tuple of the block: all of them, one after the other.  What
+ * stepped aside is not in the table.
  */
 static OffsetNumber
 next_sample_tuple(SampleScanState *node, BlockNumber blockno, OffsetNumber maxoffset)
 {
-	OffsetNumber *last;
+	SampleState *state = node->tsm_state;
 
-	if (node->tsm_state == NULL)
-		node->tsm_state = MemoryContextAllocZero(node->ss.ps.state->es_query_cxt,
-												 sizeof(OffsetNumber));
-	last = node->tsm_state;
-	*last = (*last >= maxoffset) ? InvalidOffsetNumber : *last + 1;
-	return *last;
+	if (state->is_empty)
+		return InvalidOffsetNumber;
+	state->last = (state->last >= maxoffset) ? InvalidOffsetNumber : state->last + 1;
+	return state->last;
 }
 
 /*

@@ -27,6 +27,7 @@ _PG_init(void)
 	init_write();
 	init_stamp();
 	init_ledger();
+	init_displaced();
 	init_delete();
 	MarkGUCPrefixReserved("soft_delete");
 }

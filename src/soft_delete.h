@@ -34,6 +34,7 @@ typedef enum ExtensionFunction
 	KEY_FOLLOWER,	  /* soft_delete.follow_key() */
 	CUT_NOTE,		  /* soft_delete.note_cut() */
 	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
+	CLAIMS_KEY,		  /* soft_delete.claims_key(oid, record, internal) */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -56,6 +57,29 @@ extern void init_filter(void);
  * write.c: statements that write meet the partial indexes and the guard
  */
 extern void init_write(void);
+
+/*
+ * displaced.c: tombstones that stepped aside
+ */
+typedef struct DisplacedReader DisplacedReader;
+
+extern void init_displaced(void);
+extern void store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
+extern DisplacedReader *make_displaced_reader(Relation rel);
+extern void read_displaced(DisplacedReader *reader, HeapTuple tuple,
+						   TupleDesc tupdesc, TupleTableSlot *slot);
+extern bool samples_displaced(RangeTblEntry *rte);
+extern Oid displaced_from(ItemPointer tid);
+extern bool lock_displaced(Relation rel, ItemPointer tid,
+						   const TimestampTz *stamp, TimestampTz *found);
+extern void fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot);
+extern void destroy_displaced(ItemPointer tid);
+extern bool has_displaced(Oid relid);
+
+/*
+ * displace.c: tombstones step aside
+ */
+extern void free_keys(Relation rel, TupleTableSlot *slot);
 
 /*
  * copy.c: COPY of a tagged table
@@ -161,7 +185,9 @@ typedef struct Member
 {
 	ItemPointerData tid; /* of the newest version, which is locked */
 	TimestampTz stamp;
-	Oid via; /* the foreign key that brought it in, if one did */
+	Oid via;		   /* the foreign key that brought it in, if one did */
+	bool is_displaced; /* tid is in soft_delete.displaced */
+	bool is_childless; /* what has its key as parent has another parent */
 } Member;
 
 /* The members in one relation */
@@ -189,6 +215,9 @@ typedef struct Family
 extern Family *make_family(bool is_purge, Family *sibling, MemoryContext context);
 extern bool join_family(Family *family, Relation rel, ItemPointer tid,
 						const TimestampTz *stamp, Oid via);
+extern bool join_displaced(Family *family, Relation rel, ItemPointer tid,
+						   const TimestampTz *stamp, Oid via);
+extern bool lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 extern void complete_family(Family *family);
 extern Tuplestorestate *register_members(Lot *lot, Relation rel, int nkeys,
 										 const AttrNumber *attnums, int first,

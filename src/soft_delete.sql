@@ -65,6 +65,16 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
 COMMENT ON FUNCTION soft_delete.bind_view(regclass, regclass) IS
 'lets DROP TABLE take along a view that tag() made';
 
+CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
+COMMENT ON FUNCTION soft_delete.claim_key() IS
+'BEFORE INSERT trigger of a tagged table: tombstones step aside where a new row claims the key that they keep';
+
+CREATE FUNCTION soft_delete.claims_key(relation oid, new_row record, internal) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
+COMMENT ON FUNCTION soft_delete.claims_key(oid, record, internal) IS
+'the same, checking a row of an upsert or an update; returns true';
+
 CREATE FUNCTION soft_delete.check_reference() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_check_reference';
 COMMENT ON FUNCTION soft_delete.check_reference() IS
@@ -94,6 +104,35 @@ CREATE FUNCTION soft_delete.load() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
 COMMENT ON FUNCTION soft_delete.load() IS
 'loads the library into the session';
+
+/*
+ * Tombstones that stepped aside: their columns as text, by name
+ */
+
+CREATE TABLE soft_delete.displaced (
+	relation regclass NOT NULL,
+	deleted_at timestamptz NOT NULL,
+	"row" jsonb NOT NULL,
+	types jsonb NOT NULL
+);
+-- so that it can be written where all tables are published
+ALTER TABLE soft_delete.displaced REPLICA IDENTITY FULL;
+CREATE INDEX displaced_relation_deleted_at_idx ON soft_delete.displaced (relation, deleted_at);
+COMMENT ON TABLE soft_delete.displaced IS
+'tombstones whose key a live row has claimed; a bin lists those of its table';
+COMMENT ON COLUMN soft_delete.displaced.relation IS 'the table or partition that held it';
+COMMENT ON COLUMN soft_delete.displaced.deleted_at IS 'its stamp';
+COMMENT ON COLUMN soft_delete.displaced."row" IS 'its columns, as text by name';
+COMMENT ON COLUMN soft_delete.displaced.types IS 'their types by name; a column without type is one that could not follow ALTER TABLE';
+COMMENT ON INDEX soft_delete.displaced_relation_deleted_at_idx IS 'finds what a bin lists';
+SELECT pg_extension_config_dump('soft_delete.displaced', '');
+
+/* The owner of a table may do with them what he may do with its rows. */
+ALTER TABLE soft_delete.displaced ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_own_tables ON soft_delete.displaced USING
+	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND pg_catalog.pg_has_role(relowner, 'USAGE')));
+COMMENT ON POLICY of_own_tables ON soft_delete.displaced IS 'the owner of a table sees what stepped aside in it';
+GRANT SELECT, UPDATE, DELETE ON soft_delete.displaced TO PUBLIC;
 
 /* From 17 on a login event trigger loads the library into every session. */
 DO $$
@@ -710,7 +749,8 @@ DECLARE
 	view regclass;
 BEGIN
 	view := soft_delete.make_view(relation, view_schema, '_deleted',
-		(SELECT format('SELECT %s, tableoid, ctid FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL',
+		(SELECT format('SELECT %1$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
+					   'UNION ALL SELECT %1$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
 					   string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at)
 		 FROM pg_attribute
 		 WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped), '');
@@ -755,6 +795,7 @@ BEGIN
 	LOOP
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.refuse_truncate()', member);
 		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key()', member);
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row(%s)',
 			member, (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(arguments) WITH ORDINALITY AS u(a, n)));
 	END LOOP;
@@ -762,6 +803,151 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete.make_triggers(regclass, text[]) IS
 'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
+
+/*
+ * What stepped aside follows ALTER TABLE
+ */
+
+CREATE FUNCTION soft_delete.convert_text(value text, from_type text, to_type text) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
+AS $$
+DECLARE
+	converted text;
+BEGIN
+	EXECUTE format('SELECT $1::%s::%s::text', from_type, to_type) INTO converted USING value;
+	RETURN converted;
+EXCEPTION WHEN others THEN
+	BEGIN
+		EXECUTE format('SELECT $1::%s::text', to_type) INTO converted USING value;
+		RETURN converted;
+	EXCEPTION WHEN others THEN
+		RETURN NULL;
+	END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.convert_text(text, text, text) IS
+'text of a value after a change of its type; null if no cast does that';
+
+CREATE FUNCTION soft_delete.align_displaced(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
+AS $$
+#variable_conflict use_variable
+DECLARE
+	columns jsonb;
+	stored jsonb;
+	item record;
+BEGIN
+	SELECT jsonb_object_agg(attname, format_type(atttypid, atttypmod)) INTO columns
+	FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v';
+	SELECT jsonb_object_agg(key, value) INTO stored
+	FROM soft_delete.displaced d, jsonb_each(d.types) WHERE d.relation = relation;
+
+	-- a column that was dropped is forgotten already, so one that is unknown has a new name
+	FOR item IN
+		SELECT o.key AS old_name, n.key AS new_name FROM jsonb_each_text(stored) AS o, jsonb_each_text(columns) AS n
+		WHERE NOT columns ? o.key AND NOT stored ? n.key AND o.value = n.value
+	LOOP
+		UPDATE soft_delete.displaced d
+		SET "row" = d."row" - item.old_name || jsonb_build_object(item.new_name, d."row" -> item.old_name),
+			types = d.types - item.old_name || jsonb_build_object(item.new_name, d.types -> item.old_name)
+		WHERE d.relation = relation;
+		stored := stored - item.old_name || jsonb_build_object(item.new_name, stored -> item.old_name);
+	END LOOP;
+
+	-- a value that no cast converts is kept under another name
+	FOR item IN
+		SELECT key, o.value AS old_type, n.value AS new_type
+		FROM jsonb_each_text(stored) AS o JOIN jsonb_each_text(columns) AS n USING (key) WHERE o.value <> n.value
+	LOOP
+		UPDATE soft_delete.displaced d
+		SET "row" = d."row" || CASE
+				WHEN converted IS NULL AND d."row" ->> item.key IS NOT NULL
+					THEN jsonb_build_object(item.key, NULL, format('%s (%s)', item.key, item.old_type), d."row" -> item.key)
+				ELSE jsonb_build_object(item.key, converted) END,
+			types = d.types || jsonb_build_object(item.key, item.new_type)
+		FROM (SELECT ctid AS tid, soft_delete.convert_text("row" ->> item.key, item.old_type, item.new_type) AS converted
+			  FROM soft_delete.displaced WHERE displaced.relation = align_displaced.relation) AS new
+		WHERE d.ctid = tid;
+	END LOOP;
+
+	-- a new column has its default, as in the rows of the table
+	FOR item IN
+		SELECT attname, format_type(atttypid, atttypmod) AS type,
+			CASE WHEN attidentity <> '' THEN format('nextval(%L)', pg_get_serial_sequence(relation::text, attname))
+				ELSE coalesce(pg_get_expr(adbin, adrelid), 'NULL') END AS expression
+		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+		WHERE attrelid = relation AND columns ? attname AND NOT stored ? attname
+	LOOP
+		EXECUTE format('UPDATE soft_delete.displaced d SET "row" = d."row" || jsonb_build_object(%1$L, value), '
+					   'types = d.types || jsonb_build_object(%1$L, %2$L) '
+					   'FROM (SELECT ctid AS tid, (%3$s)::text AS value FROM ONLY %4$s TABLESAMPLE soft_delete.rows(''displaced'')) AS new '
+					   'WHERE d.ctid = tid', item.attname, item.type, item.expression, relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.align_displaced(regclass) IS
+'gives the tombstones that stepped aside the columns that their table now has';
+
+CREATE FUNCTION soft_delete.follow_columns() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM soft_delete.displaced) THEN
+		PERFORM soft_delete.align_displaced(member)
+		FROM (SELECT DISTINCT soft_delete.family(objid) AS member FROM pg_event_trigger_ddl_commands()
+			  WHERE classid = 'pg_class'::regclass) AS changed
+		WHERE EXISTS (SELECT FROM soft_delete.displaced WHERE relation = member);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_columns() IS
+'event trigger that keeps the tombstones that stepped aside in step with ALTER TABLE';
+
+CREATE EVENT TRIGGER soft_delete_columns ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE')
+	EXECUTE FUNCTION soft_delete.follow_columns();
+COMMENT ON EVENT TRIGGER soft_delete_columns IS
+'keeps the tombstones that stepped aside in step with ALTER TABLE';
+
+/* Security definer: who drops a table is not its owner any more. */
+CREATE FUNCTION soft_delete.forget_dropped() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	IF NOT EXISTS (SELECT FROM soft_delete.displaced) THEN
+		RETURN;
+	END IF;
+	FOR item IN
+		SELECT objid, objsubid, address_names[3] AS name FROM pg_event_trigger_dropped_objects()
+		WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
+	LOOP
+		IF item.objsubid = 0 THEN
+			DELETE FROM soft_delete.displaced WHERE relation = item.objid;
+		ELSE
+			UPDATE soft_delete.displaced SET "row" = "row" - item.name, types = types - item.name
+			WHERE relation IN (SELECT soft_delete.family(item.objid));
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.forget_dropped() IS
+'event trigger that drops from the tombstones that stepped aside what is dropped from their tables';
+
+CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
+	WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP OWNED', 'DROP EXTENSION')
+	EXECUTE FUNCTION soft_delete.forget_dropped();
+COMMENT ON EVENT TRIGGER soft_delete_drops IS
+'drops from the tombstones that stepped aside what is dropped from their tables';
 
 /*
  * References
@@ -1038,6 +1224,7 @@ BEGIN
 		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
 		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
 			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
+			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_key" ON %s', member);
 		END IF;
 	END LOOP;
 

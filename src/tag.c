@@ -38,7 +38,7 @@ static const struct
 {
 	const char *name;
 	int nargs;
-	Oid argtypes[2];
+	Oid argtypes[3];
 } function_signatures[N_EXTENSION_FUNCTIONS] = {
 	[TAG_TRIGGER] = {"delete_row", 0, {0}},
 	[SAMPLING_METHOD] = {"rows", 1, {INTERNALOID}},
@@ -49,6 +49,7 @@ static const struct
 	[KEY_FOLLOWER] = {"follow_key", 0, {0}},
 	[CUT_NOTE] = {"note_cut", 0, {0}},
 	[BIN_STATEMENT] = {"finish_bin", 0, {0}},
+	[CLAIMS_KEY] = {"claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
 };
 
 /* Their OIDs as far as they were asked for; forgotten when pg_proc changes. */

@@ -2,7 +2,7 @@
  * write.c
  *	  Prepares statements that write to tagged tables for the planner.
  *
- * Two things are added to an INSERT, UPDATE or MERGE:
+ * Three things are added to an INSERT, UPDATE or MERGE:
  * - ON CONFLICT (columns) learns the predicate of the partial unique indexes,
  *   so that they are inferred as the constraint was;
  * - a check on the new row that refuses to set the tombstone column by hand.
@@ -10,9 +10,13 @@
  *   BEFORE triggers.  A BEFORE UPDATE trigger would do the same at the price of
  *   locking every row first (measured: 10 to 25 % of the rate of single-row
  *   updates); the check costs nothing that can be measured.
+ * - a check of the same kind that has tombstones step aside (displace.c), where
+ *   the statement may change a key that they keep, or is an upsert, which looks
+ *   for conflicts before it inserts.
  */
 #include "soft_delete.h"
 
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -31,6 +35,11 @@ static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void prepare_write(Query *query);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
 static void add_guard(Query *query, RangeTblEntry *rte, NullTest *is_live);
+static void add_claim(Query *query, RangeTblEntry *rte, WCOKind kind);
+static void add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual);
+static bool may_change_kept_key(Query *query, RangeTblEntry *rte, AttrNumber attnum);
+static Bitmapset *set_attributes(Query *query);
+static bool index_reads_any(Relation index, Bitmapset *attributes);
 
 /*
  * Install the planner hook.
@@ -107,6 +116,10 @@ prepare_write(Query *query)
 
 		add_arbiter_predicate(query, is_live);
 		add_guard(query, rte, is_live);
+		if (query->onConflict != NULL)
+			add_claim(query, rte, WCO_RLS_INSERT_CHECK);
+		if (may_change_kept_key(query, rte, attnum))
+			add_claim(query, rte, WCO_RLS_UPDATE_CHECK);
 	}
 }
 
@@ -139,14 +152,123 @@ add_guard(Query *query, RangeTblEntry *rte, NullTest *is_live)
 	Expr *guard = makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
 
 	for (int i = 0; i < lengthof(kinds); i++)
-	{
-		WithCheckOption *check = makeNode(WithCheckOption);
+		add_check(query, rte, kinds[i], copyObject((Node *) guard));
+}
 
-		check->kind = kinds[i];
-		check->relname = get_rel_name(rte->relid);
-		check->polname = NULL;
-		check->qual = copyObject((Node *) guard);
-		check->cascaded = false;
-		query->withCheckOptions = lappend(query->withCheckOptions, check);
+/*
+ * Have the keys of each new row freed: "claims_key(tableoid, row)".
+ */
+static void
+add_claim(Query *query, RangeTblEntry *rte, WCOKind kind)
+{
+	Var *tableoid = makeVar(query->resultRelation, TableOidAttributeNumber,
+							OIDOID, -1, InvalidOid, 0);
+	Var *row = makeWholeRowVar(rte, query->resultRelation, 0, false);
+	Const *internal = makeConst(INTERNALOID, -1, InvalidOid, sizeof(Datum),
+								(Datum) 0, false, true);
+
+	add_check(query, rte, kind,
+			  (Node *) makeFuncExpr(extension_function(CLAIMS_KEY), BOOLOID,
+									list_make3(tableoid, row, internal),
+									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+}
+
+/*
+ * Add a check of new rows to the query.
+ */
+static void
+add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual)
+{
+	WithCheckOption *check = makeNode(WithCheckOption);
+
+	check->kind = kind;
+	check->relname = get_rel_name(rte->relid);
+	check->polname = NULL;
+	check->qual = qual;
+	check->cascaded = false;
+	query->withCheckOptions = lappend(query->withCheckOptions, check);
+}
+
+/*
+ * May the query change a key that a tombstone keeps, by what it sets or by what
+ * a BEFORE UPDATE trigger does?
+ */
+static bool
+may_change_kept_key(Query *query, RangeTblEntry *rte, AttrNumber attnum)
+{
+	Bitmapset *set = set_attributes(query);
+	Relation relation;
+	List *indexes;
+	ListCell *lc;
+	bool may_change = false;
+
+	if (bms_is_empty(set))
+		return false;
+
+	relation = table_open(rte->relid, NoLock);
+	indexes = RelationGetIndexList(relation);
+	foreach (lc, indexes)
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if ((index->rd_index->indisunique || index->rd_index->indisexclusion) &&
+			!index_hides_tombstones(index, attnum))
+			may_change = may_change || relation->trigdesc->trig_update_before_row ||
+						 index_reads_any(index, set);
+		index_close(index, AccessShareLock);
 	}
+	table_close(relation, NoLock);
+	list_free(indexes);
+	return may_change;
+}
+
+/*
+ * Return the attributes, offset, that a query sets in rows that exist.
+ */
+static Bitmapset *
+set_attributes(Query *query)
+{
+	List *targets = NIL;
+	Bitmapset *set = NULL;
+	ListCell *lc;
+
+	if (query->commandType == CMD_UPDATE)
+		targets = query->targetList;
+	else if (query->onConflict != NULL)
+		targets = query->onConflict->onConflictSet;
+
+	foreach (lc, query->mergeActionList)
+	{
+		MergeAction *action = lfirst_node(MergeAction, lc);
+
+		if (action->commandType == CMD_UPDATE)
+			targets = list_concat_copy(targets, action->targetList);
+	}
+	foreach (lc, targets)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, lc);
+
+		if (!target->resjunk)
+			set = bms_add_member(set, target->resno -
+										  FirstLowInvalidHeapAttributeNumber);
+	}
+	return set;
+}
+
+/*
+ * Does the index read any of the attributes?  An expression may, and so may a
+ * generated column.
+ */
+static bool
+index_reads_any(Relation index, Bitmapset *attributes)
+{
+	for (int i = 0; i < index->rd_index->indnatts; i++)
+	{
+		AttrNumber attno = index->rd_index->indkey.values[i];
+
+		if (attno == 0 || get_attgenerated(index->rd_index->indrelid, attno) != '\0' ||
+			bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, attributes))
+			return true;
+	}
+	return RelationGetIndexPredicate(index) != NIL;
 }

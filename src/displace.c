@@ -1,0 +1,669 @@
+/*
+ * displace.c
+ *	  Makes tombstones step aside where a live row claims the key that they keep.
+ *
+ * A primary key, a key that a foreign key references, a replica identity and a
+ * deferrable constraint cannot be partial: there a tombstone is entered along
+ * with the live rows.  Where a live row claims such a key, the tombstone moves
+ * to soft_delete.displaced (displaced.c), and the row meets what it would meet
+ * had the tombstone never been there.
+ *
+ * An ordinary INSERT pays nothing for that.  A BEFORE INSERT row trigger "arms"
+ * the unique indexes: it points them at a copy of the B-tree's routine in which
+ * only aminsert differs.  Ours lets the original insert, which waits for who
+ * else touches the key; only if that ends in a unique violation does it look
+ * for a tombstone, have it step aside, and insert once more.
+ *
+ * What is not decided there is probed for beforehand: the arbiter of an upsert,
+ * the keys that an UPDATE changes (by a check that write.c adds; a BEFORE UPDATE
+ * trigger would lock every row first), deferrable and exclusion constraints.
+ *
+ * Invariant: only a tombstone is ever moved, and only by who waited for all that
+ * might still become of it.
+ */
+#include "soft_delete.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tupconvert.h"
+#include "access/xact.h"
+#include "access/amapi.h"
+#include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+/* An index in which tombstones keep their keys from live rows */
+typedef struct KeptKey
+{
+	Oid index;
+	IndexInfo *info;
+	int nkeys;
+	Oid *procs;			/* equality, or what the exclusion constraint says */
+	IndexScanDesc scan; /* kept from row to row, at rest; or NULL */
+	SnapshotData dirty; /* what it sees */
+	ScanKeyData scankeys[INDEX_MAX_KEYS];
+} KeptKey;
+
+/* What a statement keeps for a relation that it writes live rows into */
+typedef struct KeyClaims
+{
+	Oid relid;
+	AttrNumber attnum; /* its tombstone column */
+	List *keys;		   /* KeptKey */
+	EState *estate;
+	TupleTableSlot *row;	  /* a row that is being claimed for, if copied */
+	TupleTableSlot *existing; /* what a probe finds */
+	List *generated;		  /* GeneratedKeyColumn */
+} KeyClaims;
+
+/* A stored generated column, which BEFORE triggers do not see yet */
+typedef struct GeneratedKeyColumn
+{
+	AttrNumber attnum;
+	ExprState *expr;
+} GeneratedKeyColumn;
+
+PG_FUNCTION_INFO_V1(soft_delete_claim_key);
+PG_FUNCTION_INFO_V1(soft_delete_claims_key);
+
+/* The B-tree's routine, with our aminsert, and its own aminsert */
+static IndexAmRoutine armed_routine;
+static aminsert_function insert_into_btree = NULL;
+
+static KeyClaims *make_claims(Relation rel, MemoryContext context);
+static void find_kept_keys(KeyClaims *claims, Relation rel, bool arms);
+static void arm_index(Relation index);
+static bool insert_or_displace(Relation index, Datum *values, bool *isnull,
+							   ItemPointer tid, Relation rel, IndexUniqueCheck check,
+							   bool unchanged, IndexInfo *info);
+static ErrorData *try_insert(Relation index, Datum *values, bool *isnull,
+							 ItemPointer tid, Relation rel, bool unchanged,
+							 IndexInfo *info);
+static bool displace_holder(Relation index, Datum *values, bool *isnull,
+							Relation rel);
+static KeptKey *make_kept_key(KeyClaims *claims, Relation index);
+static void find_generated_columns(KeyClaims *claims, Relation rel);
+static TupleTableSlot *with_generated_columns(KeyClaims *claims,
+											  TupleTableSlot *slot);
+static TupleTableSlot *slot_of_row(KeyClaims *claims, Relation rel,
+								   HeapTupleHeader row);
+static void claim_keys(KeyClaims *claims, Relation rel, TupleTableSlot *slot);
+static bool takes_key(KeyClaims *claims, KeptKey *key, TupleTableSlot *slot);
+static void set_key(KeptKey *key, Datum *values, bool *isnull);
+static bool free_key(KeyClaims *claims, KeptKey *key, Relation rel);
+static bool find_holder(KeyClaims *claims, KeptKey *key, Relation rel,
+						ItemPointer tid, TransactionId *busy);
+static void begin_probe(KeyClaims *claims, KeptKey *key, Relation rel);
+static void end_probe(KeptKey *key);
+static bool is_same_key(KeyClaims *claims, KeptKey *key);
+static void displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid);
+
+/*
+ * soft_delete.claim_key() returns trigger
+ *
+ * BEFORE INSERT row trigger of a tagged table: sees to it that tombstones step
+ * aside.
+ *
+ * Raises 39P01 where it is not called as that.
+ */
+Datum
+soft_delete_claim_key(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	KeyClaims *claims = fcinfo->flinfo->fn_extra;
+	Relation rel;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a trigger of a tagged table",
+						"soft_delete.claim_key"),
+				 errdetail("It must be a BEFORE INSERT row trigger."),
+				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
+
+	rel = trigdata->tg_relation;
+	if (claims == NULL || claims->relid != RelationGetRelid(rel))
+	{
+		claims = make_claims(rel, fcinfo->flinfo->fn_mcxt);
+		if (claims->existing != NULL)
+			find_kept_keys(claims, rel, true);
+		fcinfo->flinfo->fn_extra = claims;
+	}
+	if (claims->keys != NIL)
+		claim_keys(claims, rel, trigdata->tg_trigslot);
+	return PointerGetDatum(trigdata->tg_trigtuple);
+}
+
+/*
+ * soft_delete.claims_key(relation oid, new_row record, internal) returns boolean
+ *
+ * Stands in a check of new rows that write.c adds: frees their keys from
+ * tombstones, and returns true.  Nobody else can call it, because of "internal".
+ */
+Datum
+soft_delete_claims_key(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	KeyClaims *claims = fcinfo->flinfo->fn_extra;
+	Relation rel = table_open(relid, RowExclusiveLock);
+
+	if (claims == NULL || claims->relid != relid)
+	{
+		claims = make_claims(rel, fcinfo->flinfo->fn_mcxt);
+		if (claims->existing != NULL)
+			find_kept_keys(claims, rel, false);
+		fcinfo->flinfo->fn_extra = claims;
+	}
+	if (claims->keys != NIL)
+		claim_keys(claims, rel,
+				   slot_of_row(claims, rel, PG_GETARG_HEAPTUPLEHEADER(1)));
+	table_close(rel, NoLock);
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * Free the keys of a row that is to be entered without a statement of the
+ * application.
+ */
+void
+free_keys(Relation rel, TupleTableSlot *slot)
+{
+	KeyClaims *claims = make_claims(rel, CurrentMemoryContext);
+
+	if (claims->existing != NULL)
+		find_kept_keys(claims, rel, false);
+	if (claims->keys != NIL)
+		claim_keys(claims, rel, slot);
+	FreeExecutorState(claims->estate);
+}
+
+/*
+ * Make what is needed to claim keys in a relation, in the memory context.  It
+ * holds memory and locks, but no reference to any relation: an error leaves
+ * nothing to clean up.
+ */
+static KeyClaims *
+make_claims(Relation rel, MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	KeyClaims *claims = palloc0(sizeof(KeyClaims));
+
+	claims->relid = RelationGetRelid(rel);
+	claims->attnum = tombstone_attribute(rel);
+	claims->estate = CreateExecutorState();
+
+	/* a maintenance session enters what it finds in a dump, as it is */
+	if (claims->attnum != InvalidAttrNumber && !is_maintenance(claims->relid))
+	{
+		TupleDesc tupdesc;
+
+		MemoryContextSwitchTo(claims->estate->es_query_cxt);
+		/* a copy: a reference to the relcache's would have to be given back */
+		tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+		claims->row = make_slot(tupdesc, &TTSOpsVirtual);
+		claims->existing = make_slot(tupdesc, table_slot_callbacks(rel));
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return claims;
+}
+
+/*
+ * Find the indexes of the relation in which tombstones keep their keys, and arm
+ * those that can be, if so asked.
+ */
+static void
+find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(claims->estate->es_query_cxt);
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	foreach (lc, indexes)
+	{
+		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		Form_pg_index form = index->rd_index;
+
+		if ((form->indisunique || form->indisexclusion) && form->indisready &&
+			!index_hides_tombstones(index, claims->attnum))
+		{
+			if (arms && form->indisunique && form->indimmediate &&
+				index->rd_rel->relam == BTREE_AM_OID)
+				arm_index(index);
+			else
+				claims->keys = lappend(claims->keys, make_kept_key(claims, index));
+		}
+		index_close(index, NoLock);
+	}
+	list_free(indexes);
+	if (claims->keys != NIL)
+		find_generated_columns(claims, rel);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Have insertions into the index go through us.
+ *
+ * The executor keeps the index open while the statement writes to the table, so
+ * it stays armed at least as long; and it does no harm afterwards.
+ */
+static void
+arm_index(Relation index)
+{
+	if (index->rd_indam == &armed_routine)
+		return;
+	if (insert_into_btree == NULL)
+	{
+		armed_routine = *index->rd_indam;
+		armed_routine.aminsert = insert_or_displace;
+		insert_into_btree = index->rd_indam->aminsert;
+	}
+	index->rd_indam = &armed_routine;
+}
+
+/*
+ * aminsert of an armed index.
+ */
+static bool
+insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
+				   Relation rel, IndexUniqueCheck check, bool unchanged,
+				   IndexInfo *info)
+{
+	ErrorData *error;
+
+	if (check != UNIQUE_CHECK_YES)
+		return insert_into_btree(index, values, isnull, tid, rel, check,
+								 unchanged, info);
+
+	while ((error = try_insert(index, values, isnull, tid, rel, unchanged, info)) != NULL)
+	{
+		if (!displace_holder(index, values, isnull, rel))
+			ReThrowError(error);
+		FreeErrorData(error);
+	}
+	return true;
+}
+
+/*
+ * Insert an entry.  Returns the unique violation that there was, or NULL.
+ *
+ * That error is raised by the search for the place of the entry: nothing has
+ * been changed, and no page is held.  So it can be caught without a
+ * subtransaction.
+ */
+static ErrorData *
+try_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid,
+		   Relation rel, bool unchanged, IndexInfo *info)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ErrorData *volatile error = NULL;
+
+	PG_TRY();
+	{
+		(void) insert_into_btree(index, values, isnull, tid, rel,
+								 UNIQUE_CHECK_YES, unchanged, info);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/*
+ * Have the tombstone that holds the key of an entry step aside.  Returns false
+ * if there is none.
+ */
+static bool
+displace_holder(Relation index, Datum *values, bool *isnull, Relation rel)
+{
+	KeyClaims *claims = make_claims(rel, CurrentMemoryContext);
+	bool displaced = false;
+
+	if (claims->existing != NULL)
+	{
+		KeptKey *key = make_kept_key(claims, index);
+
+		set_key(key, values, isnull);
+		displaced = free_key(claims, key, rel);
+	}
+	FreeExecutorState(claims->estate);
+	return displaced;
+}
+
+/*
+ * Prepare to probe one index.
+ */
+static KeptKey *
+make_kept_key(KeyClaims *claims, Relation index)
+{
+	KeptKey *key = palloc0(sizeof(KeptKey));
+	IndexInfo *info = BuildIndexInfo(index);
+	uint16 *strategies = info->ii_ExclusionStrats;
+
+	key->index = RelationGetRelid(index);
+	key->info = info;
+	key->nkeys = IndexRelationGetNumberOfKeyAttributes(index);
+	key->procs = info->ii_ExclusionProcs;
+	if (info->ii_ExclusionOps == NULL)
+	{
+		BuildSpeculativeIndexInfo(index, info);
+		key->procs = info->ii_UniqueProcs;
+		strategies = info->ii_UniqueStrats;
+	}
+	if (info->ii_Predicate != NIL)
+		info->ii_PredicateState =
+			ExecPrepareQual(info->ii_Predicate, claims->estate);
+
+	for (int i = 0; i < key->nkeys; i++)
+		ScanKeyEntryInitialize(&key->scankeys[i], 0, i + 1, strategies[i],
+							   InvalidOid, index->rd_indcollation[i],
+							   key->procs[i], (Datum) 0);
+	return key;
+}
+
+/*
+ * Find the stored generated columns that the indexes read.
+ */
+static void
+find_generated_columns(KeyClaims *claims, Relation rel)
+{
+	TupleDesc tupdesc = RelationGetDescr(rel);
+	Bitmapset *read = NULL;
+	ListCell *lc;
+
+	if (tupdesc->constr == NULL || !tupdesc->constr->has_generated_stored)
+		return;
+
+	foreach (lc, claims->keys)
+	{
+		IndexInfo *info = ((KeptKey *) lfirst(lc))->info;
+
+		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+			read = bms_add_member(read, info->ii_IndexAttrNumbers[i] -
+											FirstLowInvalidHeapAttributeNumber);
+		pull_varattnos((Node *) info->ii_Expressions, 1, &read);
+		pull_varattnos((Node *) info->ii_Predicate, 1, &read);
+	}
+	for (int attno = 1; attno <= tupdesc->natts; attno++)
+	{
+		GeneratedKeyColumn *column;
+
+		if (TupleDescAttr(tupdesc, attno - 1)->attgenerated != ATTRIBUTE_GENERATED_STORED ||
+			!bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, read))
+			continue;
+		column = palloc(sizeof(GeneratedKeyColumn));
+		column->attnum = attno;
+		column->expr = ExecPrepareExpr((Expr *) build_column_default(rel, attno),
+									   claims->estate);
+		claims->generated = lappend(claims->generated, column);
+	}
+}
+
+/*
+ * Return the row with its generated columns, which are computed after BEFORE
+ * triggers have run.
+ */
+static TupleTableSlot *
+with_generated_columns(KeyClaims *claims, TupleTableSlot *slot)
+{
+	ExprContext *econtext = GetPerTupleExprContext(claims->estate);
+	ListCell *lc;
+
+	if (slot != claims->row)
+		ExecCopySlot(claims->row, slot);
+	econtext->ecxt_scantuple = claims->row;
+	foreach (lc, claims->generated)
+	{
+		GeneratedKeyColumn *column = lfirst(lc);
+		int i = column->attnum - 1;
+
+		claims->row->tts_values[i] =
+			ExecEvalExprSwitchContext(column->expr, econtext,
+									  &claims->row->tts_isnull[i]);
+	}
+	return claims->row;
+}
+
+/*
+ * Return a slot with a row of the relation, or of the table that it is a
+ * partition of.
+ */
+static TupleTableSlot *
+slot_of_row(KeyClaims *claims, Relation rel, HeapTupleHeader row)
+{
+	TupleDesc tupdesc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+											   HeapTupleHeaderGetTypMod(row));
+	TupleConversionMap *map =
+		convert_tuples_by_name(tupdesc, RelationGetDescr(rel));
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+
+	ExecForceStoreHeapTuple(map ? execute_attr_map_tuple(&tuple, map) : &tuple,
+							claims->row, false);
+	ReleaseTupleDesc(tupdesc);
+	return claims->row;
+}
+
+/*
+ * Free the keys of a row from tombstones.
+ */
+static void
+claim_keys(KeyClaims *claims, Relation rel, TupleTableSlot *slot)
+{
+	ListCell *lc;
+
+	ResetPerTupleExprContext(claims->estate);
+	if (claims->generated != NIL)
+		slot = with_generated_columns(claims, slot);
+
+	foreach (lc, claims->keys)
+	{
+		KeptKey *key = lfirst(lc);
+
+		if (takes_key(claims, key, slot))
+			free_key(claims, key, rel);
+	}
+}
+
+/*
+ * Would the row be entered into the index with a key that can conflict?
+ */
+static bool
+takes_key(KeyClaims *claims, KeptKey *key, TupleTableSlot *slot)
+{
+	ExprContext *econtext = GetPerTupleExprContext(claims->estate);
+	Datum values[INDEX_MAX_KEYS];
+	bool isnull[INDEX_MAX_KEYS];
+
+	econtext->ecxt_scantuple = slot;
+	if (key->info->ii_PredicateState != NULL &&
+		!ExecQual(key->info->ii_PredicateState, econtext))
+		return false;
+
+	FormIndexDatum(key->info, slot, claims->estate, values, isnull);
+	for (int i = 0; i < key->nkeys; i++)
+	{
+		if (isnull[i] && !key->info->ii_NullsNotDistinct)
+			return false;
+	}
+	set_key(key, values, isnull);
+	return true;
+}
+
+/*
+ * Set the key to probe for.
+ */
+static void
+set_key(KeptKey *key, Datum *values, bool *isnull)
+{
+	for (int i = 0; i < key->nkeys; i++)
+	{
+		key->scankeys[i].sk_flags = isnull[i] ? SK_ISNULL | SK_SEARCHNULL : 0;
+		key->scankeys[i].sk_argument = values[i];
+	}
+}
+
+/*
+ * Have every tombstone that holds the key step aside.  Returns whether there
+ * was any.
+ */
+static bool
+free_key(KeyClaims *claims, KeptKey *key, Relation rel)
+{
+	ItemPointerData tid;
+	TransactionId busy;
+	bool any = false;
+
+	for (; find_holder(claims, key, rel, &tid, &busy); any = true)
+	{
+		/* its outcome decides whether the key is free, as for any unique key */
+		if (TransactionIdIsValid(busy))
+			XactLockTableWait(busy, rel, &tid, XLTW_InsertIndex);
+		else
+			displace_tombstone(claims, rel, &tid);
+	}
+	return any;
+}
+
+/*
+ * Look for a tombstone with the key.  Returns false if there is none, else its
+ * place, and the transaction, if any, that must end before it is known whether
+ * it is one.
+ *
+ * A transaction that is deleting the live row counts, for it leaves a
+ * tombstone.  One that is inserting a live row does not: that is a conflict
+ * that the index itself knows how to meet.
+ */
+static bool
+find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
+			TransactionId *busy)
+{
+	TupleTableSlot *slot = claims->existing;
+	bool found = false;
+
+	if (key->scan == NULL)
+		begin_probe(claims, key, rel);
+	index_rescan(key->scan, key->scankeys, key->nkeys, NULL, 0);
+	while (!found && index_getnext_slot(key->scan, ForwardScanDirection, slot))
+	{
+		TransactionId xmin = key->dirty.xmin;
+		bool is_live;
+
+		if (key->scan->xs_recheck && !is_same_key(claims, key))
+			continue;
+		(void) slot_getattr(slot, claims->attnum, &is_live);
+		*tid = slot->tts_tid;
+		*busy = TransactionIdIsValid(xmin) ? xmin : key->dirty.xmax;
+		found = !is_live ||
+				(!TransactionIdIsValid(xmin) && TransactionIdIsValid(*busy));
+	}
+	ExecClearTuple(slot);
+	if (found)
+		end_probe(key);
+	return found;
+}
+
+/*
+ * Begin to probe an index.
+ *
+ * The executor keeps the index open while the statement writes to the table, so
+ * the scan need not; and one that has come to its end holds no buffer.  So it
+ * can stay as it is from row to row, and at the end, or after an error, its
+ * memory is all there is to it.
+ */
+static void
+begin_probe(KeyClaims *claims, KeptKey *key, Relation rel)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(claims->estate->es_query_cxt);
+	Relation index = index_open(key->index, NoLock);
+
+	InitDirtySnapshot(key->dirty);
+	key->scan = begin_index_scan(rel, index, &key->dirty, key->nkeys);
+	RelationDecrementReferenceCount(index);
+	index_close(index, NoLock);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * End a probe that has found something.
+ */
+static void
+end_probe(KeptKey *key)
+{
+	RelationIncrementReferenceCount(key->scan->indexRelation);
+	index_endscan(key->scan);
+	key->scan = NULL;
+}
+
+/*
+ * Does the row that the probe of a lossy index found have the key?
+ */
+static bool
+is_same_key(KeyClaims *claims, KeptKey *key)
+{
+	Datum values[INDEX_MAX_KEYS];
+	bool isnull[INDEX_MAX_KEYS];
+
+	GetPerTupleExprContext(claims->estate)->ecxt_scantuple = claims->existing;
+	FormIndexDatum(key->info, claims->existing, claims->estate, values, isnull);
+	for (int i = 0; i < key->nkeys; i++)
+	{
+		if (isnull[i] ||
+			!DatumGetBool(
+				OidFunctionCall2Coll(key->procs[i], key->scankeys[i].sk_collation,
+									 values[i], key->scankeys[i].sk_argument)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Move a tombstone to soft_delete.displaced, unless another transaction has
+ * changed it meanwhile.
+ */
+static void
+displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
+{
+	TupleTableSlot *slot = claims->existing;
+	TM_FailureData tmfd;
+	TM_Result result;
+
+	/* it may have been deleted by this very command */
+	CommandCounterIncrement();
+
+	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
+							  GetCurrentCommandId(true), LockTupleExclusive,
+							  LockWaitBlock, 0, &tmfd);
+	if (result == TM_Updated || result == TM_Deleted)
+		return;
+	if (result != TM_Ok)
+		elog(ERROR, "unexpected status of a tombstone to displace: %u", result);
+
+	store_displaced(rel, claims->attnum, slot);
+	result = destroy_tuple(rel, tid, GetCurrentCommandId(true),
+						   GetActiveSnapshot(), &tmfd);
+	if (result != TM_Ok)
+		elog(ERROR, "unexpected status of a locked tombstone: %u", result);
+	ExecClearTuple(slot);
+}

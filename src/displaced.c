@@ -1,0 +1,592 @@
+/*
+ * displaced.c
+ *	  Keeps the tombstones that stepped aside, and lists them.
+ *
+ * soft_delete.displaced holds one row per such tombstone: the table or partition
+ * that it was taken from, its stamp, and its columns, each as text under its
+ * name.  So a row outlives whatever happens to the table: columns that come and
+ * go or change their type (soft_delete.follow_columns() keeps the names and
+ * texts in step), and a dump.
+ *
+ * FROM t TABLESAMPLE soft_delete.rows('displaced') reads them as rows of t, by a
+ * custom scan that this file puts in the place of the sample scan.  Their
+ * tableoid and ctid are those of the row in soft_delete.displaced.
+ *
+ * Invariant: what is stored reads back as the same value, whatever the settings
+ * of the session that stored it and of the one that reads it.
+ */
+#include "soft_delete.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/extensible.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "storage/bufmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_locale.h"
+#include "utils/snapmgr.h"
+#include "utils/xml.h"
+
+/* The columns of soft_delete.displaced */
+enum
+{
+	DISPLACED_RELATION = 1,
+	DISPLACED_STAMP,
+	DISPLACED_ROW,
+	DISPLACED_TYPES,
+	N_DISPLACED_COLUMNS = DISPLACED_TYPES
+};
+
+/* How to turn the text of a column into its value */
+typedef struct ColumnInput
+{
+	const char *name;
+	FmgrInfo function;
+	Oid typioparam;
+} ColumnInput;
+
+struct DisplacedReader
+{
+	int natts;
+	ColumnInput *columns;  /* name is NULL where nothing is stored */
+	MemoryContext context; /* of the row that was read last */
+};
+
+/* State of the scan of a table's displaced tombstones */
+typedef struct DisplacedScanState
+{
+	CustomScanState css;
+	DisplacedReader *reader;
+	Relation displaced;
+	SysScanDesc scan; /* NULL before the first row */
+} DisplacedScanState;
+
+static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
+
+static int begin_text_form(void);
+static void set_unless(bool is_good, const char *name, const char *value);
+static void end_text_form(int nestlevel);
+static Datum text_object(Datum *names, Datum *texts, bool *nulls, int n);
+static void replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti,
+								RangeTblEntry *rte);
+static Plan *plan_displaced_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
+								 List *tlist, List *clauses, List *custom_plans);
+static Node *create_displaced_scan(CustomScan *plan);
+static void begin_displaced_scan(CustomScanState *node, EState *estate, int eflags);
+static TupleTableSlot *execute_displaced_scan(CustomScanState *node);
+static TupleTableSlot *next_displaced(ScanState *node);
+static bool recheck_displaced(ScanState *node, TupleTableSlot *slot);
+static void end_displaced_scan(CustomScanState *node);
+static void rescan_displaced(CustomScanState *node);
+
+static const CustomPathMethods path_methods = {
+	.CustomName = "soft_delete displaced rows",
+	.PlanCustomPath = plan_displaced_scan,
+};
+
+static const CustomScanMethods scan_methods = {
+	.CustomName = "soft_delete displaced rows",
+	.CreateCustomScanState = create_displaced_scan,
+};
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = "soft_delete displaced rows",
+	.BeginCustomScan = begin_displaced_scan,
+	.ExecCustomScan = execute_displaced_scan,
+	.EndCustomScan = end_displaced_scan,
+	.ReScanCustomScan = rescan_displaced,
+};
+
+/*
+ * Install the planner hook and register the scan.
+ */
+void
+init_displaced(void)
+{
+	prev_set_rel_pathlist_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = replace_sample_path;
+	RegisterCustomScanMethods(&scan_methods);
+}
+
+/*
+ * Have values turned into text, and back, in one form for all sessions.  To be
+ * closed with end_text_form().
+ */
+static int
+begin_text_form(void)
+{
+	int nestlevel = NewGUCNestLevel();
+
+	set_unless(strcmp(namespace_search_path, "pg_catalog") == 0, "search_path",
+			   "pg_catalog");
+	set_unless(DateStyle == USE_ISO_DATES, "datestyle", "ISO");
+	set_unless(IntervalStyle == INTSTYLE_POSTGRES, "intervalstyle", "postgres");
+	set_unless(extra_float_digits > 0, "extra_float_digits", "1");
+	set_unless(strcmp(locale_monetary, "C") == 0, "lc_monetary", "C");
+	set_unless(xmloption == XMLOPTION_CONTENT, "xmloption", "content");
+	return nestlevel;
+}
+
+/*
+ * Change a setting till the end of the text form, unless it is as wanted.
+ */
+static void
+set_unless(bool is_good, const char *name, const char *value)
+{
+	if (!is_good)
+		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Give the settings back.
+ */
+static void
+end_text_form(int nestlevel)
+{
+	AtEOXact_GUC(true, nestlevel);
+}
+
+/*
+ * Enter a tombstone of the relation into soft_delete.displaced.
+ */
+void
+store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
+{
+	TupleDesc tupdesc = slot->tts_tupleDescriptor;
+	Datum *names = palloc(tupdesc->natts * sizeof(Datum));
+	Datum *texts = palloc(tupdesc->natts * sizeof(Datum));
+	Datum *types = palloc(tupdesc->natts * sizeof(Datum));
+	bool *nulls = palloc(tupdesc->natts * sizeof(bool));
+	Datum values[N_DISPLACED_COLUMNS];
+	bool isnull[N_DISPLACED_COLUMNS] = {false};
+	Relation displaced;
+	int n = 0;
+	int nestlevel = begin_text_form();
+
+	for (int attno = 1; attno <= tupdesc->natts; attno++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
+		Datum value;
+		Oid output;
+		bool is_varlena;
+
+		if (att->attisdropped || is_virtual_column(att))
+			continue;
+		value = slot_getattr(slot, attno, &nulls[n]);
+		names[n] = CStringGetTextDatum(NameStr(att->attname));
+		types[n] = CStringGetTextDatum(
+			format_type_with_typemod(att->atttypid, att->atttypmod));
+		if (!nulls[n])
+		{
+			getTypeOutputInfo(att->atttypid, &output, &is_varlena);
+			texts[n] = CStringGetTextDatum(OidOutputFunctionCall(output, value));
+		}
+		n++;
+	}
+	end_text_form(nestlevel);
+
+	values[DISPLACED_RELATION - 1] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[DISPLACED_STAMP - 1] = slot_getattr(slot, attnum, &isnull[0]);
+	values[DISPLACED_ROW - 1] = text_object(names, texts, nulls, n);
+	values[DISPLACED_TYPES - 1] = text_object(names, types, NULL, n);
+
+	displaced = table_open(extension_relation("displaced"), RowExclusiveLock);
+	append_row(displaced, values, isnull);
+	table_close(displaced, NoLock);
+}
+
+/*
+ * Return a jsonb object of texts.
+ */
+static Datum
+text_object(Datum *names, Datum *texts, bool *nulls, int n)
+{
+	int lower = 1;
+	ArrayType *keys = construct_md_array(names, NULL, 1, &n, &lower, TEXTOID,
+										 -1, false, TYPALIGN_INT);
+	ArrayType *values = construct_md_array(texts, nulls, 1, &n, &lower, TEXTOID,
+										   -1, false, TYPALIGN_INT);
+
+	return DirectFunctionCall2(jsonb_object_two_arg, PointerGetDatum(keys),
+							   PointerGetDatum(values));
+}
+
+/*
+ * Prepare to read displaced tombstones as rows of the relation, in the current
+ * memory context.
+ */
+DisplacedReader *
+make_displaced_reader(Relation rel)
+{
+	TupleDesc tupdesc = RelationGetDescr(rel);
+	DisplacedReader *reader = palloc0(sizeof(DisplacedReader));
+
+	reader->natts = tupdesc->natts;
+	reader->columns = palloc0(tupdesc->natts * sizeof(ColumnInput));
+	reader->context =
+		AllocSetContextCreate(CurrentMemoryContext, "soft_delete displaced row",
+							  ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+		ColumnInput *column = &reader->columns[i];
+		Oid input;
+
+		if (att->attisdropped || is_virtual_column(att))
+			continue;
+		/* a domain may have got constraints that old rows need not satisfy */
+		getTypeInputInfo(getBaseType(att->atttypid), &input, &column->typioparam);
+		fmgr_info(input, &column->function);
+		column->name = pstrdup(NameStr(att->attname));
+	}
+	return reader;
+}
+
+/*
+ * Read a row of soft_delete.displaced into a virtual slot of the relation.  The
+ * values live until the next call.
+ */
+void
+read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
+			   TupleTableSlot *slot)
+{
+	MemoryContext oldcontext;
+	Jsonb *row;
+	bool isnull;
+	int nestlevel;
+
+	ExecClearTuple(slot);
+	MemoryContextReset(reader->context);
+	oldcontext = MemoryContextSwitchTo(reader->context);
+
+	row = DatumGetJsonbP(heap_getattr(tuple, DISPLACED_ROW, tupdesc, &isnull));
+	nestlevel = begin_text_form();
+	for (int i = 0; i < reader->natts; i++)
+	{
+		ColumnInput *column = &reader->columns[i];
+		JsonbValue text = {.type = jbvNull};
+
+		if (column->name != NULL)
+			(void) getKeyJsonValueFromContainer(&row->root, column->name,
+												strlen(column->name), &text);
+		slot->tts_isnull[i] = text.type != jbvString;
+		slot->tts_values[i] = (Datum) 0;
+		if (text.type == jbvString)
+			slot->tts_values[i] =
+				InputFunctionCall(&column->function,
+								  pnstrdup(text.val.string.val, text.val.string.len),
+								  column->typioparam, -1);
+	}
+	end_text_form(nestlevel);
+	MemoryContextSwitchTo(oldcontext);
+
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = tuple->t_tableOid;
+	slot->tts_tid = tuple->t_self;
+}
+
+/*
+ * Return the relation that a row of soft_delete.displaced was taken from, or
+ * InvalidOid if there is no such row.
+ */
+Oid
+displaced_from(ItemPointer tid)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(displaced, NULL);
+	Oid relid = InvalidOid;
+	bool isnull;
+
+	if (table_tuple_fetch_row_version(displaced, tid, SnapshotAny, slot))
+		relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull));
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(displaced, NoLock);
+	return relid;
+}
+
+/*
+ * Lock a displaced tombstone of the relation, and find its newest version and
+ * its stamp.  Returns false if it is none with that stamp, or with any where
+ * "stamp" is NULL, any more.
+ */
+bool
+lock_displaced(Relation rel, ItemPointer tid, const TimestampTz *stamp,
+			   TimestampTz *found)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(displaced, NULL);
+	bool is_locked = lock_newest(displaced, tid, slot);
+
+	if (is_locked)
+	{
+		bool isnull;
+
+		*tid = slot->tts_tid;
+		*found = DatumGetTimestampTz(slot_getattr(slot, DISPLACED_STAMP, &isnull));
+		is_locked =
+			(stamp == NULL || *found == *stamp) &&
+			DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull)) ==
+				RelationGetRelid(rel);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(displaced, NoLock);
+	return is_locked;
+}
+
+/*
+ * Fetch a locked displaced tombstone into a slot of its relation.
+ */
+void
+fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), AccessShareLock);
+	TupleTableSlot *stored = table_slot_create(displaced, NULL);
+	TupleTableSlot *row =
+		MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+	DisplacedReader *reader = make_displaced_reader(rel);
+
+	if (!table_tuple_fetch_row_version(displaced, tid, SnapshotAny, stored))
+		elog(ERROR, "failed to fetch a locked row that stepped aside");
+	read_displaced(reader, ExecFetchSlotHeapTuple(stored, false, NULL),
+				   RelationGetDescr(displaced), row);
+	ExecCopySlot(slot, row);
+	MemoryContextDelete(reader->context);
+	ExecDropSingleTupleTableSlot(row);
+	ExecDropSingleTupleTableSlot(stored);
+	table_close(displaced, NoLock);
+}
+
+/*
+ * Destroy a locked row of soft_delete.displaced.
+ */
+void
+destroy_displaced(ItemPointer tid)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), RowExclusiveLock);
+	TM_FailureData tmfd;
+	TM_Result result;
+
+	result = destroy_tuple(displaced, tid, GetCurrentCommandId(true),
+						   GetActiveSnapshot(), &tmfd);
+	if (result != TM_Ok)
+		elog(ERROR, "unexpected status of a locked row that stepped aside: %u",
+			 result);
+	table_close(displaced, NoLock);
+}
+
+/*
+ * May any tombstone of the relation, or of its partitions and children, have
+ * stepped aside?
+ */
+bool
+has_displaced(Oid relid)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), AccessShareLock);
+	Oid index = linitial_oid(RelationGetIndexList(displaced));
+	bool found = false;
+
+	if (RelationGetNumberOfBlocks(displaced) > 0)
+	{
+		ListCell *lc;
+
+		foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+		{
+			ScanKeyData key;
+			SysScanDesc scan;
+
+			ScanKeyInit(&key, DISPLACED_RELATION, BTEqualStrategyNumber,
+						F_OIDEQ, ObjectIdGetDatum(lfirst_oid(lc)));
+			scan = systable_beginscan(displaced, index, true,
+									  GetActiveSnapshot(), 1, &key);
+			found = found || HeapTupleIsValid(systable_getnext(scan));
+			systable_endscan(scan);
+		}
+	}
+	table_close(displaced, NoLock);
+	return found;
+}
+
+/*
+ * Does the reference to a tagged table ask for its displaced tombstones?
+ */
+bool
+samples_displaced(RangeTblEntry *rte)
+{
+	Node *which;
+
+	if (rte->tablesample == NULL ||
+		rte->tablesample->tsmhandler != extension_function(SAMPLING_METHOD))
+		return false;
+	which = linitial(rte->tablesample->args);
+	return IsA(which, Const) && !((Const *) which)->constisnull &&
+		   strcmp(TextDatumGetCString(((Const *) which)->constvalue),
+				  "displaced") == 0;
+}
+
+/*
+ * set_rel_pathlist hook: read displaced tombstones in place of a sample.
+ */
+static void
+replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	CustomPath *path;
+
+	if (prev_set_rel_pathlist_hook)
+		prev_set_rel_pathlist_hook(root, rel, rti, rte);
+	if (rte->rtekind != RTE_RELATION || rte->inh || IS_DUMMY_REL(rel) ||
+		!samples_displaced(rte))
+		return;
+
+	path = makeNode(CustomPath);
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = rel;
+	path->path.pathtarget = rel->reltarget;
+	path->path.param_info =
+		get_baserel_parampathinfo(root, rel, rel->lateral_relids);
+	path->path.rows = rel->rows;
+	path->path.total_cost = cpu_tuple_cost * rel->tuples;
+	path->methods = &path_methods;
+
+	rel->pathlist = NIL;
+	rel->partial_pathlist = NIL;
+	add_path(rel, &path->path);
+}
+
+/*
+ * Make the plan of the scan.
+ */
+static Plan *
+plan_displaced_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
+					List *tlist, List *clauses, List *custom_plans)
+{
+	CustomScan *plan = makeNode(CustomScan);
+
+	plan->scan.plan.targetlist = tlist;
+	plan->scan.plan.qual = extract_actual_clauses(clauses, false);
+	plan->scan.scanrelid = rel->relid;
+	plan->methods = &scan_methods;
+	return &plan->scan.plan;
+}
+
+/*
+ * Make the state of the scan.
+ */
+static Node *
+create_displaced_scan(CustomScan *plan)
+{
+	DisplacedScanState *state = palloc0(sizeof(DisplacedScanState));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &exec_methods;
+	return (Node *) state;
+}
+
+/*
+ * Begin the scan.
+ */
+static void
+begin_displaced_scan(CustomScanState *node, EState *estate, int eflags)
+{
+	DisplacedScanState *state = (DisplacedScanState *) node;
+
+	state->reader = make_displaced_reader(node->ss.ss_currentRelation);
+	state->displaced = table_open(extension_relation("displaced"), AccessShareLock);
+}
+
+/*
+ * Return the next row that passes the conditions.
+ */
+static TupleTableSlot *
+execute_displaced_scan(CustomScanState *node)
+{
+	return ExecScan(&node->ss, next_displaced, recheck_displaced);
+}
+
+/*
+ * Return the next displaced tombstone of the table.
+ */
+static TupleTableSlot *
+next_displaced(ScanState *node)
+{
+	DisplacedScanState *state = (DisplacedScanState *) node;
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	HeapTuple tuple;
+
+	if (state->scan == NULL)
+	{
+		ScanKeyData key;
+
+		ScanKeyInit(&key, DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(RelationGetRelid(node->ss_currentRelation)));
+		state->scan =
+			systable_beginscan(state->displaced,
+							   get_relname_relid("displaced_relation_deleted_at_idx",
+												 RelationGetNamespace(state->displaced)),
+							   true, node->ps.state->es_snapshot, 1, &key);
+	}
+	tuple = systable_getnext(state->scan);
+	if (HeapTupleIsValid(tuple))
+		read_displaced(state->reader, tuple, RelationGetDescr(state->displaced), slot);
+	else
+		ExecClearTuple(slot);
+	return slot;
+}
+
+/*
+ * A row of soft_delete.displaced never changes.
+ */
+static bool
+recheck_displaced(ScanState *node, TupleTableSlot *slot)
+{
+	return true;
+}
+
+/*
+ * End the scan.
+ */
+static void
+end_displaced_scan(CustomScanState *node)
+{
+	DisplacedScanState *state = (DisplacedScanState *) node;
+
+	if (state->scan != NULL)
+		systable_endscan(state->scan);
+	table_close(state->displaced, NoLock);
+}
+
+/*
+ * Start again from the first row.
+ */
+static void
+rescan_displaced(CustomScanState *node)
+{
+	DisplacedScanState *state = (DisplacedScanState *) node;
+
+	if (state->scan != NULL)
+		systable_endscan(state->scan);
+	state->scan = NULL;
+	ExecScanReScan(&node->ss);
+}
