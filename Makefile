@@ -3,7 +3,8 @@ MODULE_big = soft_delete
 OBJS = src/soft_delete.o src/tag.o src/filter.o src/write.o src/copy.o \
 	src/stamp.o src/ledger.o src/version.o src/delete.o src/bin.o \
 	src/family.o src/foreign_key.o src/guard.o src/reference.o \
-	src/follow.o src/link.o src/displace.o src/displaced.o
+	src/follow.o src/link.o \
+	src/displace.o src/displaced.o src/stand_in.o
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
 DATA_built = soft_delete--$(EXTVERSION).sql
 DOCS = README.md
@@ -14,7 +15,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 REGRESS = tag_makes tag_refuses tag_adopts untag_gives_back untag_refuses \
 	delete_counts delete_triggers delete_columns delete_partitions delete_errors \
 	delete_privileges select_hides rows_shows bin_restores bin_purges bin_refuses \
-	keys_step_aside keys_faithful keys_restore \
+	keys_step_aside keys_faithful keys_restore keys_named \
 	upsert_columns write_refuses copy_live maintenance truncate_refuses stamps ledger \
 	on_delete_cascade on_delete_set_null on_delete_set_default on_delete_restrict \
 	on_delete_no_action on_delete_deferred on_update_cascade on_update_set_null \

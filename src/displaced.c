@@ -40,7 +40,6 @@
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/snapmgr.h"
 #include "utils/xml.h"
 
@@ -139,7 +138,8 @@ begin_text_form(void)
 	set_unless(DateStyle == USE_ISO_DATES, "datestyle", "ISO");
 	set_unless(IntervalStyle == INTSTYLE_POSTGRES, "intervalstyle", "postgres");
 	set_unless(extra_float_digits > 0, "extra_float_digits", "1");
-	set_unless(strcmp(locale_monetary, "C") == 0, "lc_monetary", "C");
+	set_unless(strcmp(GetConfigOption("lc_monetary", false, false), "C") == 0,
+			   "lc_monetary", "C");
 	set_unless(xmloption == XMLOPTION_CONTENT, "xmloption", "content");
 	return nestlevel;
 }

@@ -28,6 +28,7 @@ _PG_init(void)
 	init_stamp();
 	init_ledger();
 	init_displaced();
+	init_stand_in();
 	init_delete();
 	MarkGUCPrefixReserved("soft_delete");
 }

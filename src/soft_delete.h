@@ -82,6 +82,12 @@ extern bool has_displaced(Oid relid);
 extern void free_keys(Relation rel, TupleTableSlot *slot);
 
 /*
+ * stand_in.c: constraints whose name a unique index has
+ */
+extern void init_stand_in(void);
+extern void infer_stand_in(Query *query, Relation relation, AttrNumber attnum);
+
+/*
  * copy.c: COPY of a tagged table
  */
 extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);

@@ -75,6 +75,11 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
 COMMENT ON FUNCTION soft_delete.claims_key(oid, record, internal) IS
 'the same, checking a row of an upsert or an update; returns true';
 
+CREATE FUNCTION soft_delete.bind_index(index regclass, "constraint" oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_index';
+COMMENT ON FUNCTION soft_delete.bind_index(regclass, oid) IS
+'lets DROP CONSTRAINT take along the index that the constraint stands in for';
+
 CREATE FUNCTION soft_delete.check_reference() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_check_reference';
 COMMENT ON FUNCTION soft_delete.check_reference() IS
@@ -493,6 +498,90 @@ $$;
 COMMENT ON FUNCTION soft_delete.partition_indexes(regclass) IS
 'the indexes of partitions that belong to an index of a partitioned table';
 
+/*
+ * A stand-in is a constraint CHECK (true) that has the name of an index on live
+ * rows, the name of the unique constraint before it.  ON CONFLICT ON CONSTRAINT
+ * and ALTER TABLE name it.
+ */
+CREATE FUNCTION soft_delete.stand_in(index regclass) RETURNS oid
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT con.oid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+		JOIN pg_constraint con ON conrelid = indrelid AND conname = relname
+	WHERE indexrelid = index AND indisunique AND indpred IS NOT NULL
+	  AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true'
+$$;
+COMMENT ON FUNCTION soft_delete.stand_in(regclass) IS
+'the constraint that stands in for the unique constraint which an index was';
+
+CREATE FUNCTION soft_delete.make_stand_in(index regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT indexrelid::regclass AS index, indrelid::regclass AS relation, i.relname, t.relkind
+		FROM soft_delete.family(index) AS member JOIN pg_index ON indexrelid = member
+			JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
+	LOOP
+		IF soft_delete.stand_in(item.index) IS NULL THEN
+			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true) %s %s', item.relation, item.relname,
+				-- of a partitioned table it must be inherited
+				CASE item.relkind WHEN 'p' THEN '' ELSE 'NO INHERIT' END,
+				-- no scan; and from 18 on it need not be looked at at all
+				CASE WHEN current_setting('server_version_num')::integer >= 180000 THEN 'NOT ENFORCED' ELSE 'NOT VALID' END);
+		END IF;
+		PERFORM soft_delete.bind_index(item.index, soft_delete.stand_in(item.index));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_stand_in(regclass) IS
+'gives an index on live rows, and those of its partitions, their stand-ins';
+
+/* A partition must have the columns and the CHECK constraints of its parent to be attached. */
+CREATE FUNCTION soft_delete.prepare_partition(parent regclass, partition regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete.tag_arguments(parent))[1];
+	stand_in name;
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = partition AND attname = deleted_at AND NOT attisdropped) THEN
+		EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
+			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at));
+	END IF;
+	FOR stand_in IN
+		SELECT conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete.stand_in(indexrelid)
+		WHERE indrelid = parent
+		  AND NOT EXISTS (SELECT FROM pg_constraint own WHERE own.conrelid = partition AND own.conname = con.conname)
+	LOOP
+		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true)', partition, stand_in);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.prepare_partition(regclass, regclass) IS
+'gives a table that is to be attached to a tagged one the tombstone column and the stand-ins of that';
+
+CREATE FUNCTION soft_delete.comments_on(index regclass) RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('COMMENT ON INDEX %I.%I IS %L', nspname, relname, obj_description(indexrelid, 'pg_class'))
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+	WHERE indexrelid = index AND obj_description(indexrelid, 'pg_class') IS NOT NULL
+	UNION ALL
+	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint'))
+	FROM pg_constraint
+	WHERE obj_description(oid, 'pg_constraint') IS NOT NULL
+	  AND (oid = soft_delete.stand_in(index) OR (conindid = index AND contype IN ('u', 'x')))
+$$;
+COMMENT ON FUNCTION soft_delete.comments_on(regclass) IS
+'commands that give an index and its constraint their comments';
+
 CREATE FUNCTION soft_delete.replace_index(index regclass, definition text, as_constraint boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -501,49 +590,57 @@ DECLARE
 	old record;
 	commands text[];
 	command text;
+	stand_ins text[];
 	partition_names jsonb;
 BEGIN
-	SELECT indrelid::regclass AS relation, relname, nspname, con.oid AS constraint,
-		coalesce(obj_description(con.oid, 'pg_constraint'), obj_description(indexrelid, 'pg_class')) AS comment
+	SELECT indrelid::regclass AS relation, relname, format('%I.%I', nspname, relname) AS name, contype,
+		soft_delete.stand_in(indexrelid) IS NOT NULL AS has_stand_in
 	INTO STRICT old
 	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_namespace ON pg_namespace.oid = relnamespace
 		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('u', 'x')
 	WHERE indexrelid = index;
 
-	SELECT array_agg(format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', old.nspname, old.relname, attnum, attstattarget))
-	INTO commands FROM pg_attribute WHERE attrelid = index AND attstattarget >= 0;
-	SELECT jsonb_object_agg(partition::oid, name) INTO partition_names FROM soft_delete.partition_indexes(index);
+	SELECT array_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', attrelid::regclass, attnum, attstattarget))
+	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete.family(index)) AND attstattarget >= 0;
+	commands := commands || ARRAY(SELECT soft_delete.comments_on(m) FROM soft_delete.family(index) AS m);
+	SELECT jsonb_object_agg(partition::oid, name), array_agg(format('ALTER TABLE ONLY %s DROP CONSTRAINT IF EXISTS %I', partition, name))
+		FILTER (WHERE soft_delete.stand_in(child) IS NOT NULL)
+	INTO partition_names, stand_ins FROM soft_delete.partition_indexes(index);
 
-	IF old.constraint IS NOT NULL THEN
+	IF old.contype IS NOT NULL OR old.has_stand_in THEN
 		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', old.relation, old.relname);
-	ELSE
-		EXECUTE format('DROP INDEX %s', index);
 	END IF;
+	IF to_regclass(old.name) IS NOT NULL THEN
+		EXECUTE format('DROP INDEX %s', old.name);
+	END IF;
+	FOREACH command IN ARRAY coalesce(stand_ins, '{}') LOOP
+		EXECUTE command;
+	END LOOP;
 
 	IF as_constraint THEN
 		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', old.relation, old.relname, definition);
-		IF old.comment IS NOT NULL THEN
-			EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', old.relname, old.relation, old.comment);
-		END IF;
 	ELSE
 		EXECUTE definition;
-		IF old.comment IS NOT NULL THEN
-			EXECUTE format('COMMENT ON INDEX %I.%I IS %L', old.nspname, old.relname, old.comment);
-		END IF;
 	END IF;
 
-	SELECT commands || array_agg(format('ALTER INDEX %s RENAME TO %I', child, partition_names ->> partition::oid::text))
-	INTO commands
-	FROM soft_delete.partition_indexes(format('%I.%I', old.nspname, old.relname)::regclass)
-	WHERE name <> partition_names ->> partition::oid::text;
+	FOR command IN
+		SELECT format('ALTER INDEX %s RENAME TO %I', child, partition_names ->> partition::oid::text)
+		FROM soft_delete.partition_indexes(old.name::regclass)
+		WHERE name <> partition_names ->> partition::oid::text
+	LOOP
+		EXECUTE command;
+	END LOOP;
+	IF NOT as_constraint AND old.contype = 'u' THEN
+		PERFORM soft_delete.make_stand_in(old.name::regclass);
+	END IF;
 	FOREACH command IN ARRAY coalesce(commands, '{}') LOOP
 		EXECUTE command;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean) IS
-'puts another index of the same name in the place of an index, with its comment, statistics targets and names in partitions';
+'puts another index of the same name in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
 
 /*
  * A key that a foreign key references, a replica identity, a deferrable
@@ -556,7 +653,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT indexrelid::regclass, relname, soft_delete.index_hides(indexrelid, attnum),
-		coalesce(contype = 'u', false), indisexclusion
+		coalesce(contype = 'u', false) OR soft_delete.stand_in(indexrelid) IS NOT NULL, indisexclusion
 	FROM soft_delete.family(relation) AS member
 		JOIN pg_index ON indrelid = member
 		JOIN pg_class ON pg_class.oid = indexrelid
@@ -592,21 +689,19 @@ BEGIN
 			remembered := remembered || format('partial:%s', item.name);
 			CONTINUE;
 		END IF;
-		IF item.was_constraint THEN
-			remembered := remembered || format('constraint:%s', item.name);
-		END IF;
 
 		SELECT * INTO definition, predicate FROM soft_delete.index_definition(item.index);
 		predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
 		PERFORM soft_delete.replace_index(item.index,
 			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate),
 			item.is_exclusion);
+		remembered := remembered || format('converted:%s', item.name);
 	END LOOP;
 	RETURN remembered;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.hide_tombstones(regclass, name, text) IS
-'makes indexes partial on live rows; returns what untag() must know of them';
+'makes indexes partial on live rows; returns which it has converted, and which were partial before';
 
 CREATE FUNCTION soft_delete.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
@@ -629,7 +724,7 @@ BEGIN
 			predicate := left(substr(predicate, 2), -char_length(' AND ' || own_predicate || ')'));
 		END IF;
 
-		IF 'constraint:' || item.name = ANY (remembered) THEN
+		IF item.was_constraint THEN
 			definition := substring(definition FROM ' USING btree (\(.*)$');
 			definition := 'UNIQUE ' ||
 				CASE WHEN definition ~ '\) NULLS NOT DISTINCT( |$)' THEN 'NULLS NOT DISTINCT ' ELSE '' END ||
@@ -639,7 +734,7 @@ BEGIN
 			definition := format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate);
 		END IF;
 		PERFORM soft_delete.replace_index(item.index, definition,
-			item.is_exclusion OR 'constraint:' || item.name = ANY (remembered));
+			item.is_exclusion OR item.was_constraint);
 	END LOOP;
 END
 $$;
@@ -803,6 +898,87 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete.make_triggers(regclass, text[]) IS
 'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
+
+/*
+ * Stand-ins follow their indexes, and indexes their stand-ins
+ */
+
+CREATE FUNCTION soft_delete.follow_stand_ins() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
+				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
+		RETURN;
+	END IF;
+
+	-- one of the two was renamed
+	FOR command IN
+		SELECT CASE WHEN c.classid = 'pg_constraint'::regclass
+			THEN format('ALTER INDEX %s RENAME TO %I', index.oid::regclass, conname)
+			ELSE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', conrelid::regclass, conname, relname) END
+		FROM pg_event_trigger_ddl_commands() AS c
+			JOIN pg_depend ON pg_depend.classid = 'pg_class'::regclass AND refclassid = 'pg_constraint'::regclass AND deptype = 'a'
+			JOIN pg_constraint con ON con.oid = refobjid AND contype = 'c'
+			JOIN pg_class index ON index.oid = pg_depend.objid AND index.relkind IN ('i', 'I')
+		WHERE conname <> relname
+		  AND ((c.classid = 'pg_constraint'::regclass AND c.objid = con.oid) OR (c.classid = 'pg_class'::regclass AND c.objid = index.oid))
+	LOOP
+		EXECUTE command;
+	END LOOP;
+
+	-- an index was made anew, by a change of type or from a dump
+	PERFORM soft_delete.bind_index(indexrelid, soft_delete.stand_in(indexrelid))
+	FROM (SELECT DISTINCT soft_delete.family(coalesce(tgrelid, objid)) AS member
+		  FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
+		  WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)) AS changed
+		JOIN pg_index ON indrelid = member
+	WHERE soft_delete.tag_arguments(member) IS NOT NULL AND soft_delete.stand_in(indexrelid) IS NOT NULL
+	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid
+					  AND refclassid = 'pg_constraint'::regclass AND deptype = 'a');
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_stand_ins() IS
+'event trigger that keeps stand-ins and their indexes together';
+
+CREATE EVENT TRIGGER soft_delete_stand_ins ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE', 'ALTER INDEX', 'CREATE TRIGGER')
+	EXECUTE FUNCTION soft_delete.follow_stand_ins();
+COMMENT ON EVENT TRIGGER soft_delete_stand_ins IS
+'keeps stand-ins and their indexes together';
+
+CREATE FUNCTION soft_delete.drop_stand_ins() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	FOR command IN
+		WITH orphans AS MATERIALIZED (
+			SELECT conrelid, conname, conbin FROM pg_event_trigger_dropped_objects()
+				JOIN pg_constraint ON conname = object_name AND contype = 'c' AND conrelid <> 0 AND coninhcount = 0
+				JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace AND nspname = schema_name
+			WHERE object_type = 'index' AND to_regclass(format('%I.%I', schema_name, object_name)) IS NULL
+		)
+		SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM orphans
+		WHERE pg_get_expr(conbin, conrelid) = 'true' AND soft_delete.tag_arguments(conrelid) IS NOT NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.drop_stand_ins() IS
+'event trigger that drops the stand-in of a dropped index';
+
+CREATE EVENT TRIGGER soft_delete_stand_in_drops ON sql_drop
+	WHEN TAG IN ('DROP INDEX', 'ALTER TABLE')
+	EXECUTE FUNCTION soft_delete.drop_stand_ins();
+COMMENT ON EVENT TRIGGER soft_delete_stand_in_drops IS
+'drops the stand-in of a dropped index';
 
 /*
  * What stepped aside follows ALTER TABLE
@@ -1102,6 +1278,7 @@ AS $$
 DECLARE
 	arguments text[];
 	added text[];
+	has_changed boolean;
 	view_schema name;
 	bin regclass;
 BEGIN
@@ -1125,13 +1302,14 @@ BEGIN
 	END IF;
 
 	-- what the tag remembers is about the state before it, so old memories stay
-	SELECT array_agg(memory ORDER BY n) INTO added
+	SELECT array_agg(memory ORDER BY n) FILTER (WHERE memory NOT LIKE 'converted:%' AND (arguments IS NULL OR memory NOT LIKE 'partial:%')),
+		bool_or(memory NOT LIKE 'partial:%')
+	INTO added, has_changed
 	FROM unnest(soft_delete.hide_tombstones(relation, deleted_at, indexes) ||
-				soft_delete.index_bin(relation, deleted_at)) WITH ORDINALITY AS u(memory, n)
-	WHERE arguments IS NULL OR memory NOT LIKE 'partial:%';
+				soft_delete.index_bin(relation, deleted_at)) WITH ORDINALITY AS u(memory, n);
 
 	bin := soft_delete.bin_of(relation);
-	IF arguments IS NOT NULL AND added IS NULL AND bin IS NOT NULL THEN
+	IF arguments IS NOT NULL AND has_changed IS NOT TRUE AND bin IS NOT NULL THEN
 		RAISE NOTICE 'table "%" is already tagged', relation;
 		RETURN;
 	END IF;

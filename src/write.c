@@ -3,8 +3,8 @@
  *	  Prepares statements that write to tagged tables for the planner.
  *
  * Three things are added to an INSERT, UPDATE or MERGE:
- * - ON CONFLICT (columns) learns the predicate of the partial unique indexes,
- *   so that they are inferred as the constraint was;
+ * - ON CONFLICT learns the predicate of the partial unique indexes, so that they
+ *   are inferred as the constraint was, by columns or by its name;
  * - a check on the new row that refuses to set the tombstone column by hand.
  *   It is a WithCheckOption of the kind that row security uses, evaluated after
  *   BEFORE triggers.  A BEFORE UPDATE trigger would do the same at the price of
@@ -16,6 +16,7 @@
  */
 #include "soft_delete.h"
 
+#include "access/genam.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
@@ -101,6 +102,9 @@ prepare_write(Query *query)
 
 	relation = table_open(rte->relid, NoLock);
 	attnum = tombstone_attribute(relation);
+	if (attnum != InvalidAttrNumber && query->onConflict != NULL &&
+		OidIsValid(query->onConflict->constraint))
+		infer_stand_in(query, relation, attnum);
 	table_close(relation, NoLock);
 
 	if (attnum != InvalidAttrNumber)
