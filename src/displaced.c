@@ -20,6 +20,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
@@ -76,6 +77,11 @@ typedef struct DisplacedScanState
 	Relation displaced;
 	SysScanDesc scan; /* NULL before the first row */
 } DisplacedScanState;
+
+PG_FUNCTION_INFO_V1(soft_delete_return_displaced);
+
+static void return_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot);
+static List *displaced_of(Oid relid);
 
 static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
 
@@ -397,36 +403,130 @@ destroy_displaced(ItemPointer tid)
 }
 
 /*
- * May any tombstone of the relation, or of its partitions and children, have
- * stepped aside?
+ * soft_delete.return_displaced(relation regclass) returns void
+ *
+ * Enters the tombstones that stepped aside into their table, which is not tagged
+ * any more.
+ *
+ * Raises 42501 unless the caller owns the table, 23505 or 23P01 where a key is
+ * taken.
+ */
+Datum
+soft_delete_return_displaced(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	Relation rel = table_open(relid, RowExclusiveLock);
+	List *tids;
+	ListCell *lc;
+
+	if (!relation_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+
+	tids = displaced_of(relid);
+	if (tids != NIL)
+	{
+		EState *estate = CreateExecutorState();
+		ResultRelInfo *relinfo = makeNode(ResultRelInfo);
+		TupleTableSlot *slot = table_slot_create(rel, NULL);
+
+		InitResultRelInfo(relinfo, rel, 0, NULL, 0);
+		ExecOpenIndices(relinfo, false);
+		foreach (lc, tids)
+		{
+			CHECK_FOR_INTERRUPTS();
+			ResetPerTupleExprContext(estate);
+			fetch_displaced(rel, lfirst(lc), slot);
+			return_row(relinfo, estate, slot);
+			destroy_displaced(lfirst(lc));
+		}
+		ExecCloseIndices(relinfo);
+		ExecDropSingleTupleTableSlot(slot);
+		FreeExecutorState(estate);
+	}
+	table_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Enter one row into its table.  A deferrable constraint is checked here and
+ * now.
+ */
+static void
+return_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot)
+{
+	Relation rel = relinfo->ri_RelationDesc;
+	List *recheck;
+
+	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
+	recheck = insert_index_tuples(relinfo, slot, estate, TU_All);
+	if (recheck != NIL)
+	{
+		Relation index = index_open(linitial_oid(recheck), NoLock);
+		char *name = RelationGetRelationName(index);
+		Datum values[INDEX_MAX_KEYS];
+		bool isnull[INDEX_MAX_KEYS];
+
+		FormIndexDatum(BuildIndexInfo(index), slot, estate, values, isnull);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("duplicate key value violates unique constraint \"%s\"", name),
+				 errdetail("Key %s already exists.",
+						   BuildIndexValueDescription(index, values, isnull)),
+				 errtableconstraint(rel, name)));
+	}
+}
+
+/*
+ * Return the places of the displaced tombstones of a relation.
+ */
+static List *
+displaced_of(Oid relid)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), RowExclusiveLock);
+	List *tids = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(displaced,
+							  linitial_oid(RelationGetIndexList(displaced)),
+							  true, GetActiveSnapshot(), 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		ItemPointer tid = palloc(sizeof(ItemPointerData));
+
+		*tid = tuple->t_self;
+		tids = lappend(tids, tid);
+	}
+	systable_endscan(scan);
+	table_close(displaced, NoLock);
+	return tids;
+}
+
+/*
+ * Has any tombstone of the relation, or of its partitions and children, stepped
+ * aside?
  */
 bool
 has_displaced(Oid relid)
 {
 	Relation displaced =
 		table_open(extension_relation("displaced"), AccessShareLock);
-	Oid index = linitial_oid(RelationGetIndexList(displaced));
-	bool found = false;
+	bool is_empty = RelationGetNumberOfBlocks(displaced) == 0;
+	ListCell *lc;
 
-	if (RelationGetNumberOfBlocks(displaced) > 0)
-	{
-		ListCell *lc;
-
-		foreach (lc, find_all_inheritors(relid, NoLock, NULL))
-		{
-			ScanKeyData key;
-			SysScanDesc scan;
-
-			ScanKeyInit(&key, DISPLACED_RELATION, BTEqualStrategyNumber,
-						F_OIDEQ, ObjectIdGetDatum(lfirst_oid(lc)));
-			scan = systable_beginscan(displaced, index, true,
-									  GetActiveSnapshot(), 1, &key);
-			found = found || HeapTupleIsValid(systable_getnext(scan));
-			systable_endscan(scan);
-		}
-	}
 	table_close(displaced, NoLock);
-	return found;
+	if (is_empty)
+		return false;
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (displaced_of(lfirst_oid(lc)) != NIL)
+			return true;
+	}
+	return false;
 }
 
 /*

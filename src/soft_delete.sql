@@ -70,6 +70,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
 COMMENT ON FUNCTION soft_delete.claim_key() IS
 'BEFORE INSERT trigger of a tagged table: tombstones step aside where a new row claims the key that they keep';
 
+CREATE FUNCTION soft_delete.return_displaced(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_return_displaced';
+COMMENT ON FUNCTION soft_delete.return_displaced(regclass) IS
+'enters the tombstones that stepped aside into their table, which is not tagged any more';
+
 CREATE FUNCTION soft_delete.claims_key(relation oid, new_row record, internal) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
 COMMENT ON FUNCTION soft_delete.claims_key(oid, record, internal) IS
@@ -604,7 +609,7 @@ BEGIN
 	SELECT array_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', attrelid::regclass, attnum, attstattarget))
 	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete.family(index)) AND attstattarget >= 0;
 	commands := commands || ARRAY(SELECT soft_delete.comments_on(m) FROM soft_delete.family(index) AS m);
-	SELECT jsonb_object_agg(partition::oid, name), array_agg(format('ALTER TABLE ONLY %s DROP CONSTRAINT IF EXISTS %I', partition, name))
+	SELECT jsonb_object_agg(partition::oid, name), array_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', partition, name))
 		FILTER (WHERE soft_delete.stand_in(child) IS NOT NULL)
 	INTO partition_names, stand_ins FROM soft_delete.partition_indexes(index);
 
@@ -663,7 +668,8 @@ AS $$
 	WHERE NOT indisprimary AND NOT indisreplident AND indimmediate AND indisvalid AND indisready
 	  AND NOT coalesce(condeferrable, false)
 	  AND (NOT indisunique OR amname = 'btree')
-	  AND (indisunique OR indisexclusion OR (indexes = 'all' AND NOT indisclustered))
+	  AND (indisunique OR indisexclusion OR indexes = 'all')
+	  AND NOT indisclustered			-- a partial index cannot be
 	  AND indkey[0] <> attnum			-- serves the bin, or was made for tombstones
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 	  AND NOT EXISTS (SELECT FROM pg_constraint fk WHERE fk.contype = 'f' AND fk.conindid = indexrelid)
@@ -673,6 +679,34 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete.convertible_indexes(regclass, name, text) IS
 'the indexes of a table that can be partial on live rows, and whether they are';
+
+CREATE FUNCTION soft_delete.report_others(relation regclass, deleted_at name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT indexrelid::regclass AS index, CASE
+				WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
+					THEN 'It belongs to an extension.'
+				WHEN NOT indisready THEN 'It is being built.'
+				WHEN NOT indisvalid THEN 'It is invalid.'
+			END AS reason
+		FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at
+		WHERE indrelid IN (SELECT soft_delete.family(relation)) AND NOT soft_delete.index_hides(indexrelid, attnum)
+		ORDER BY 1
+	LOOP
+		IF item.reason IS NOT NULL THEN
+			RAISE NOTICE 'index "%" stays as it is', item.index
+				USING DETAIL = item.reason, HINT = format('SELECT soft_delete.tag(%L) again when that has changed.', relation);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.report_others(regclass, name) IS
+'says which indexes are not made partial, and why, where that is not expected';
 
 CREATE FUNCTION soft_delete.hide_tombstones(relation regclass, deleted_at name, indexes text) RETURNS text[]
 LANGUAGE plpgsql
@@ -1308,6 +1342,8 @@ BEGIN
 	FROM unnest(soft_delete.hide_tombstones(relation, deleted_at, indexes) ||
 				soft_delete.index_bin(relation, deleted_at)) WITH ORDINALITY AS u(memory, n);
 
+	PERFORM soft_delete.report_others(relation, deleted_at);
+
 	bin := soft_delete.bin_of(relation);
 	IF arguments IS NOT NULL AND has_changed IS NOT TRUE AND bin IS NOT NULL THEN
 		RAISE NOTICE 'table "%" is already tagged', relation;
@@ -1360,6 +1396,26 @@ $$;
 COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name) IS
 'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of the two views, by default the table''s';
 
+CREATE FUNCTION soft_delete.make_rows_equal(relation regclass, deleted_at name, remembered text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key name;
+	native_detail text;
+BEGIN
+	PERFORM soft_delete.return_displaced(member) FROM soft_delete.family(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
+	PERFORM soft_delete.show_tombstones(relation, deleted_at, remembered);
+EXCEPTION WHEN unique_violation OR exclusion_violation THEN
+	GET STACKED DIAGNOSTICS key = CONSTRAINT_NAME, native_detail = PG_EXCEPTION_DETAIL;
+	RAISE EXCEPTION 'deleted rows of table "%" collide with other rows in key "%"', relation, key
+		USING ERRCODE = SQLSTATE, CONSTRAINT = key, DETAIL = native_detail,
+			HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge''), or change or purge one of each first.', relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_rows_equal(regclass, name, text[]) IS
+'gives indexes and constraints back to a table whose deleted rows are rows as others from now on; raises 23505 or 23P01 where their keys collide';
+
 CREATE FUNCTION soft_delete.untag_table(relation regclass, tombstones text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -1384,7 +1440,8 @@ BEGIN
 	IF tombstones = 'purge' THEN
 		EXECUTE format('DELETE FROM %s', bin);
 	ELSIF tombstones = 'error' THEN
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s TABLESAMPLE soft_delete.rows(''deleted''))', relation) INTO has_tombstones;
+		EXECUTE format('SELECT EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'')) OR '
+					   'EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''displaced''))', relation) INTO has_tombstones;
 		IF has_tombstones THEN
 			RAISE EXCEPTION 'table "%" has deleted rows', relation
 				USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -1413,7 +1470,7 @@ BEGIN
 				substr(item, 5));
 		END IF;
 	END LOOP;
-	PERFORM soft_delete.show_tombstones(relation, arguments[1], arguments[2:]);
+	PERFORM soft_delete.make_rows_equal(relation, arguments[1], arguments[2:]);
 	PERFORM soft_delete.guard_references(relation);
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
 		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
