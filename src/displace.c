@@ -8,15 +8,19 @@
  * to soft_delete.displaced (displaced.c), and the row meets what it would meet
  * had the tombstone never been there.
  *
- * An ordinary INSERT pays nothing for that.  A BEFORE INSERT row trigger "arms"
- * the unique indexes: it points them at a copy of the B-tree's routine in which
- * only aminsert differs.  Ours lets the original insert, which waits for who
- * else touches the key; only if that ends in a unique violation does it look
- * for a tombstone, have it step aside, and insert once more.
+ * An INSERT pays nothing for that.  A BEFORE INSERT row trigger "arms" the unique
+ * indexes: it points them at a copy of the B-tree's routine in which two members
+ * differ.
+ * - Our aminsert lets the original insert, which waits for who else touches the
+ *   key; only if that ends in a unique violation does it look for a tombstone,
+ *   have it step aside, and insert once more.
+ * - An upsert looks for conflicts by a scan that sees what is not committed yet.
+ *   Our amrescan has tombstones step aside before such a scan begins; it waits
+ *   for nobody, for the upsert will, and then scan again.
  *
- * What is not decided there is probed for beforehand: the arbiter of an upsert,
- * the keys that an UPDATE changes (by a check that write.c adds; a BEFORE UPDATE
- * trigger would lock every row first), deferrable and exclusion constraints.
+ * What an UPDATE changes is covered by a check that write.c adds, for a BEFORE
+ * UPDATE trigger would lock every row first.  Both probe beforehand where there
+ * is nothing to arm: deferrable and exclusion constraints.
  *
  * Invariant: only a tombstone is ever moved, and only by who waited for all that
  * might still become of it.
@@ -76,9 +80,13 @@ typedef struct GeneratedKeyColumn
 PG_FUNCTION_INFO_V1(soft_delete_claim_key);
 PG_FUNCTION_INFO_V1(soft_delete_claims_key);
 
-/* The B-tree's routine, with our aminsert, and its own aminsert */
+/* The B-tree's routine with our functions, and its own functions */
 static IndexAmRoutine armed_routine;
 static aminsert_function insert_into_btree = NULL;
+static amrescan_function rescan_btree = NULL;
+
+/* The scan of ours that is about to begin */
+static IndexScanDesc own_scan = NULL;
 
 static KeyClaims *make_claims(Relation rel, MemoryContext context);
 static void find_kept_keys(KeyClaims *claims, Relation rel, bool arms);
@@ -91,6 +99,9 @@ static ErrorData *try_insert(Relation index, Datum *values, bool *isnull,
 							 IndexInfo *info);
 static bool displace_holder(Relation index, Datum *values, bool *isnull,
 							Relation rel);
+static void displace_and_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
+								ScanKey orderbys, int norderbys);
+static void displace_for_scan(Relation index, Relation rel, ScanKey keys, int nkeys);
 static KeptKey *make_kept_key(KeyClaims *claims, Relation index);
 static void find_generated_columns(KeyClaims *claims, Relation rel);
 static TupleTableSlot *with_generated_columns(KeyClaims *claims,
@@ -149,8 +160,8 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 /*
  * soft_delete.claims_key(relation oid, new_row record, internal) returns boolean
  *
- * Stands in a check of new rows that write.c adds: frees their keys from
- * tombstones, and returns true.  Nobody else can call it, because of "internal".
+ * Stands in a check of changed rows that write.c adds: sees to it that tombstones
+ * step aside, and returns true.  Nobody else can call it, because of "internal".
  */
 Datum
 soft_delete_claims_key(PG_FUNCTION_ARGS)
@@ -163,7 +174,7 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 	{
 		claims = make_claims(rel, fcinfo->flinfo->fn_mcxt);
 		if (claims->existing != NULL)
-			find_kept_keys(claims, rel, false);
+			find_kept_keys(claims, rel, true);
 		fcinfo->flinfo->fn_extra = claims;
 	}
 	if (claims->keys != NIL)
@@ -253,7 +264,7 @@ find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 }
 
 /*
- * Have insertions into the index go through us.
+ * Have insertions into the index, and scans of it, go through us.
  *
  * The executor keeps the index open while the statement writes to the table, so
  * it stays armed at least as long; and it does no harm afterwards.
@@ -267,7 +278,9 @@ arm_index(Relation index)
 	{
 		armed_routine = *index->rd_indam;
 		armed_routine.aminsert = insert_or_displace;
+		armed_routine.amrescan = displace_and_rescan;
 		insert_into_btree = index->rd_indam->aminsert;
+		rescan_btree = index->rd_indam->amrescan;
 	}
 	index->rd_indam = &armed_routine;
 }
@@ -345,6 +358,47 @@ displace_holder(Relation index, Datum *values, bool *isnull, Relation rel)
 	}
 	FreeExecutorState(claims->estate);
 	return displaced;
+}
+
+/*
+ * amrescan of an armed index.
+ *
+ * Only who is about to enter a key scans for what is not committed yet.
+ */
+static void
+displace_and_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
+					ScanKey orderbys, int norderbys)
+{
+	if (scan != own_scan && scan->xs_snapshot != NULL &&
+		scan->xs_snapshot->snapshot_type == SNAPSHOT_DIRTY &&
+		scan->heapRelation != NULL &&
+		nkeys == IndexRelationGetNumberOfKeyAttributes(scan->indexRelation))
+		displace_for_scan(scan->indexRelation, scan->heapRelation, keys, nkeys);
+	rescan_btree(scan, keys, nkeys, orderbys, norderbys);
+}
+
+/*
+ * Have the tombstone step aside that a scan for a key would find.
+ */
+static void
+displace_for_scan(Relation index, Relation rel, ScanKey keys, int nkeys)
+{
+	KeyClaims claims = {.relid = RelationGetRelid(rel),
+						.attnum = tombstone_attribute(rel)};
+	KeptKey key = {.index = RelationGetRelid(index), .nkeys = nkeys};
+	ItemPointerData tid;
+	TransactionId busy;
+
+	if (claims.attnum == InvalidAttrNumber || is_maintenance(claims.relid))
+		return;
+
+	memcpy(key.scankeys, keys, nkeys * sizeof(ScanKeyData));
+	claims.existing = table_slot_create(rel, NULL);
+	while (find_holder(&claims, &key, rel, &tid, &busy) && !TransactionIdIsValid(busy))
+		displace_tombstone(&claims, rel, &tid);
+	if (key.scan != NULL)
+		end_probe(&key);
+	ExecDropSingleTupleTableSlot(claims.existing);
 }
 
 /*
@@ -564,7 +618,9 @@ find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 
 	if (key->scan == NULL)
 		begin_probe(claims, key, rel);
+	own_scan = key->scan;
 	index_rescan(key->scan, key->scankeys, key->nkeys, NULL, 0);
+	own_scan = NULL;
 	while (!found && index_getnext_slot(key->scan, ForwardScanDirection, slot))
 	{
 		TransactionId xmin = key->dirty.xmin;
@@ -595,9 +651,11 @@ find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 static void
 begin_probe(KeyClaims *claims, KeptKey *key, Relation rel)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(claims->estate->es_query_cxt);
+	MemoryContext oldcontext = CurrentMemoryContext;
 	Relation index = index_open(key->index, NoLock);
 
+	if (claims->estate != NULL)
+		MemoryContextSwitchTo(claims->estate->es_query_cxt);
 	InitDirtySnapshot(key->dirty);
 	key->scan = begin_index_scan(rel, index, &key->dirty, key->nkeys);
 	RelationDecrementReferenceCount(index);
@@ -606,7 +664,7 @@ begin_probe(KeyClaims *claims, KeptKey *key, Relation rel)
 }
 
 /*
- * End a probe that has found something.
+ * End a probe, in the middle or at its end.
  */
 static void
 end_probe(KeptKey *key)

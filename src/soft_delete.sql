@@ -78,7 +78,7 @@ COMMENT ON FUNCTION soft_delete.return_displaced(regclass) IS
 CREATE FUNCTION soft_delete.claims_key(relation oid, new_row record, internal) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
 COMMENT ON FUNCTION soft_delete.claims_key(oid, record, internal) IS
-'the same, checking a row of an upsert or an update; returns true';
+'the same, checking a changed row; returns true';
 
 CREATE FUNCTION soft_delete.bind_index(index regclass, "constraint" oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_index';

@@ -11,8 +11,7 @@
  *   locking every row first (measured: 10 to 25 % of the rate of single-row
  *   updates); the check costs nothing that can be measured.
  * - a check of the same kind that has tombstones step aside (displace.c), where
- *   the statement may change a key that they keep, or is an upsert, which looks
- *   for conflicts before it inserts.
+ *   the statement may change a key that they keep.
  */
 #include "soft_delete.h"
 
@@ -36,7 +35,7 @@ static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void prepare_write(Query *query);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
 static void add_guard(Query *query, RangeTblEntry *rte, NullTest *is_live);
-static void add_claim(Query *query, RangeTblEntry *rte, WCOKind kind);
+static void add_claim(Query *query, RangeTblEntry *rte);
 static void add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual);
 static bool may_change_kept_key(Query *query, RangeTblEntry *rte, AttrNumber attnum);
 static Bitmapset *set_attributes(Query *query);
@@ -120,10 +119,8 @@ prepare_write(Query *query)
 
 		add_arbiter_predicate(query, is_live);
 		add_guard(query, rte, is_live);
-		if (query->onConflict != NULL)
-			add_claim(query, rte, WCO_RLS_INSERT_CHECK);
 		if (may_change_kept_key(query, rte, attnum))
-			add_claim(query, rte, WCO_RLS_UPDATE_CHECK);
+			add_claim(query, rte);
 	}
 }
 
@@ -160,10 +157,10 @@ add_guard(Query *query, RangeTblEntry *rte, NullTest *is_live)
 }
 
 /*
- * Have the keys of each new row freed: "claims_key(tableoid, row)".
+ * Have the keys of each changed row freed: "claims_key(tableoid, row)".
  */
 static void
-add_claim(Query *query, RangeTblEntry *rte, WCOKind kind)
+add_claim(Query *query, RangeTblEntry *rte)
 {
 	Var *tableoid = makeVar(query->resultRelation, TableOidAttributeNumber,
 							OIDOID, -1, InvalidOid, 0);
@@ -171,7 +168,7 @@ add_claim(Query *query, RangeTblEntry *rte, WCOKind kind)
 	Const *internal = makeConst(INTERNALOID, -1, InvalidOid, sizeof(Datum),
 								(Datum) 0, false, true);
 
-	add_check(query, rte, kind,
+	add_check(query, rte, WCO_RLS_UPDATE_CHECK,
 			  (Node *) makeFuncExpr(extension_function(CLAIMS_KEY), BOOLOID,
 									list_make3(tableoid, row, internal),
 									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
