@@ -174,6 +174,13 @@ typedef bool TU_UpdateIndexes;
 #endif
 #define make_virtual_slot(tupdesc) make_slot(tupdesc, &TTSOpsVirtual)
 
+/* 19: fetching what an index entry leads to takes flags */
+#if PG_VERSION_NUM < 190000
+#define begin_index_fetch(heap) table_index_fetch_begin(heap)
+#else
+#define begin_index_fetch(heap) table_index_fetch_begin(heap, 0)
+#endif
+
 /* 16 and 19: ExecInsertIndexTuples grew an argument, then took flags */
 #if PG_VERSION_NUM < 160000
 #define insert_index_tuples(relinfo, slot, estate, which) \

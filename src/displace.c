@@ -15,8 +15,8 @@
  *   key; only if that ends in a unique violation does it look for a tombstone,
  *   have it step aside, and insert once more.
  * - An upsert looks for conflicts by a scan that sees what is not committed yet.
- *   Our amrescan has tombstones step aside before such a scan begins; it waits
- *   for nobody, for the upsert will, and then scan again.
+ *   Our amgettuple has each tombstone that such a scan finds step aside, and goes
+ *   on to the next; it waits for nobody, for the upsert will, and then scan again.
  *
  * What an UPDATE changes is covered by a check that write.c adds, for a BEFORE
  * UPDATE trigger would lock every row first.  Both probe beforehand where there
@@ -83,12 +83,14 @@ PG_FUNCTION_INFO_V1(soft_delete_claims_key);
 /* The B-tree's routine with our functions, and its own functions */
 static IndexAmRoutine armed_routine;
 static aminsert_function insert_into_btree = NULL;
-static amrescan_function rescan_btree = NULL;
+static amgettuple_function next_in_btree = NULL;
 
-/* The scan of ours that is about to begin */
+/* The scan of ours that is running */
 static IndexScanDesc own_scan = NULL;
 
-static KeyClaims *make_claims(Relation rel, MemoryContext context);
+static KeyClaims *make_claims(Relation rel, bool arms, MemoryContext context);
+static void make_probe_state(KeyClaims *claims, Relation rel);
+static void free_claims(KeyClaims *claims);
 static void find_kept_keys(KeyClaims *claims, Relation rel, bool arms);
 static void arm_index(Relation index);
 static bool insert_or_displace(Relation index, Datum *values, bool *isnull,
@@ -99,10 +101,9 @@ static ErrorData *try_insert(Relation index, Datum *values, bool *isnull,
 							 IndexInfo *info);
 static bool displace_holder(Relation index, Datum *values, bool *isnull,
 							Relation rel);
-static void displace_and_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
-								ScanKey orderbys, int norderbys);
-static void displace_for_scan(Relation index, Relation rel, ScanKey keys, int nkeys);
-static KeptKey *make_kept_key(KeyClaims *claims, Relation index);
+static bool displace_and_go_on(IndexScanDesc scan, ScanDirection direction);
+static bool displace_found(Relation rel, ItemPointer tid);
+static KeptKey *make_kept_key(KeyClaims *claims, Relation rel, Relation index);
 static void find_generated_columns(KeyClaims *claims, Relation rel);
 static TupleTableSlot *with_generated_columns(KeyClaims *claims,
 											  TupleTableSlot *slot);
@@ -147,9 +148,7 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 	rel = trigdata->tg_relation;
 	if (claims == NULL || claims->relid != RelationGetRelid(rel))
 	{
-		claims = make_claims(rel, fcinfo->flinfo->fn_mcxt);
-		if (claims->existing != NULL)
-			find_kept_keys(claims, rel, true);
+		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = claims;
 	}
 	if (claims->keys != NIL)
@@ -172,9 +171,7 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 
 	if (claims == NULL || claims->relid != relid)
 	{
-		claims = make_claims(rel, fcinfo->flinfo->fn_mcxt);
-		if (claims->existing != NULL)
-			find_kept_keys(claims, rel, true);
+		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = claims;
 	}
 	if (claims->keys != NIL)
@@ -191,43 +188,61 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 void
 free_keys(Relation rel, TupleTableSlot *slot)
 {
-	KeyClaims *claims = make_claims(rel, CurrentMemoryContext);
+	KeyClaims *claims = make_claims(rel, false, CurrentMemoryContext);
 
-	if (claims->existing != NULL)
-		find_kept_keys(claims, rel, false);
 	if (claims->keys != NIL)
 		claim_keys(claims, rel, slot);
-	FreeExecutorState(claims->estate);
+	free_claims(claims);
 }
 
 /*
- * Make what is needed to claim keys in a relation, in the memory context.  It
- * holds memory and locks, but no reference to any relation: an error leaves
- * nothing to clean up.
+ * Make what is needed to claim keys in a relation, in the memory context, and
+ * arm its indexes, if so asked.  It holds memory and locks, but no reference to
+ * any relation: an error leaves nothing to clean up.
  */
 static KeyClaims *
-make_claims(Relation rel, MemoryContext context)
+make_claims(Relation rel, bool arms, MemoryContext context)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	KeyClaims *claims = palloc0(sizeof(KeyClaims));
 
 	claims->relid = RelationGetRelid(rel);
 	claims->attnum = tombstone_attribute(rel);
-	claims->estate = CreateExecutorState();
 
 	/* a maintenance session enters what it finds in a dump, as it is */
 	if (claims->attnum != InvalidAttrNumber && !is_maintenance(claims->relid))
-	{
-		TupleDesc tupdesc;
-
-		MemoryContextSwitchTo(claims->estate->es_query_cxt);
-		/* a copy: a reference to the relcache's would have to be given back */
-		tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
-		claims->row = make_slot(tupdesc, &TTSOpsVirtual);
-		claims->existing = make_slot(tupdesc, table_slot_callbacks(rel));
-	}
+		find_kept_keys(claims, rel, arms);
 	MemoryContextSwitchTo(oldcontext);
 	return claims;
+}
+
+/*
+ * Make what probing takes.
+ */
+static void
+make_probe_state(KeyClaims *claims, Relation rel)
+{
+	MemoryContext oldcontext;
+	TupleDesc tupdesc;
+
+	claims->estate = CreateExecutorState();
+	oldcontext = MemoryContextSwitchTo(claims->estate->es_query_cxt);
+	/* a copy: a reference to the relcache's would have to be given back */
+	tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	claims->row = make_slot(tupdesc, &TTSOpsVirtual);
+	claims->existing = make_slot(tupdesc, table_slot_callbacks(rel));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Free it all.
+ */
+static void
+free_claims(KeyClaims *claims)
+{
+	if (claims->estate != NULL)
+		FreeExecutorState(claims->estate);
+	pfree(claims);
 }
 
 /*
@@ -237,7 +252,6 @@ make_claims(Relation rel, MemoryContext context)
 static void
 find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(claims->estate->es_query_cxt);
 	List *indexes = RelationGetIndexList(rel);
 	ListCell *lc;
 
@@ -246,21 +260,20 @@ find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
 		Form_pg_index form = index->rd_index;
 
-		if ((form->indisunique || form->indisexclusion) && form->indisready &&
-			!index_hides_tombstones(index, claims->attnum))
-		{
-			if (arms && form->indisunique && form->indimmediate &&
-				index->rd_rel->relam == BTREE_AM_OID)
-				arm_index(index);
-			else
-				claims->keys = lappend(claims->keys, make_kept_key(claims, index));
-		}
+		if ((arms && index->rd_indam == &armed_routine) ||
+			!(form->indisunique || form->indisexclusion) || !form->indisready ||
+			index_hides_tombstones(index, claims->attnum))
+			; /* nothing to do */
+		else if (arms && form->indisunique && form->indimmediate &&
+				 index->rd_rel->relam == BTREE_AM_OID)
+			arm_index(index);
+		else
+			claims->keys = lappend(claims->keys, make_kept_key(claims, rel, index));
 		index_close(index, NoLock);
 	}
 	list_free(indexes);
 	if (claims->keys != NIL)
 		find_generated_columns(claims, rel);
-	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
@@ -278,9 +291,9 @@ arm_index(Relation index)
 	{
 		armed_routine = *index->rd_indam;
 		armed_routine.aminsert = insert_or_displace;
-		armed_routine.amrescan = displace_and_rescan;
+		armed_routine.amgettuple = displace_and_go_on;
 		insert_into_btree = index->rd_indam->aminsert;
-		rescan_btree = index->rd_indam->amrescan;
+		next_in_btree = index->rd_indam->amgettuple;
 	}
 	index->rd_indam = &armed_routine;
 }
@@ -346,70 +359,84 @@ try_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 static bool
 displace_holder(Relation index, Datum *values, bool *isnull, Relation rel)
 {
-	KeyClaims *claims = make_claims(rel, CurrentMemoryContext);
-	bool displaced = false;
+	KeyClaims claims = {.attnum = tombstone_attribute(rel)};
+	KeptKey *key;
+	bool displaced;
 
-	if (claims->existing != NULL)
-	{
-		KeptKey *key = make_kept_key(claims, index);
+	if (claims.attnum == InvalidAttrNumber || is_maintenance(RelationGetRelid(rel)))
+		return false;
 
-		set_key(key, values, isnull);
-		displaced = free_key(claims, key, rel);
-	}
-	FreeExecutorState(claims->estate);
+	key = make_kept_key(&claims, rel, index);
+	set_key(key, values, isnull);
+	displaced = free_key(&claims, key, rel);
+	FreeExecutorState(claims.estate);
 	return displaced;
 }
 
 /*
- * amrescan of an armed index.
+ * amgettuple of an armed index.
  *
  * Only who is about to enter a key scans for what is not committed yet.
  */
-static void
-displace_and_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
-					ScanKey orderbys, int norderbys)
+static bool
+displace_and_go_on(IndexScanDesc scan, ScanDirection direction)
 {
-	if (scan != own_scan && scan->xs_snapshot != NULL &&
-		scan->xs_snapshot->snapshot_type == SNAPSHOT_DIRTY &&
-		scan->heapRelation != NULL &&
-		nkeys == IndexRelationGetNumberOfKeyAttributes(scan->indexRelation))
-		displace_for_scan(scan->indexRelation, scan->heapRelation, keys, nkeys);
-	rescan_btree(scan, keys, nkeys, orderbys, norderbys);
+	while (next_in_btree(scan, direction))
+	{
+		if (scan->xs_snapshot == NULL || scan->heapRelation == NULL ||
+			scan->xs_snapshot->snapshot_type != SNAPSHOT_DIRTY || scan == own_scan ||
+			!displace_found(scan->heapRelation, &scan->xs_heaptid))
+			return true;
+		scan->kill_prior_tuple = false; /* for others it is still alive */
+	}
+	return false;
 }
 
 /*
- * Have the tombstone step aside that a scan for a key would find.
+ * If an index entry leads to a tombstone, have it step aside.  Returns false if
+ * it does not, or if that is not decided yet.
  */
-static void
-displace_for_scan(Relation index, Relation rel, ScanKey keys, int nkeys)
+static bool
+displace_found(Relation rel, ItemPointer tid)
 {
-	KeyClaims claims = {.relid = RelationGetRelid(rel),
-						.attnum = tombstone_attribute(rel)};
-	KeptKey key = {.index = RelationGetRelid(index), .nkeys = nkeys};
-	ItemPointerData tid;
-	TransactionId busy;
+	KeyClaims claims = {.attnum = tombstone_attribute(rel)};
+	ItemPointerData version = *tid;
+	IndexFetchTableData *fetch;
+	SnapshotData dirty;
+	bool call_again = false, is_live = true;
 
-	if (claims.attnum == InvalidAttrNumber || is_maintenance(claims.relid))
-		return;
+	if (claims.attnum == InvalidAttrNumber || is_maintenance(RelationGetRelid(rel)))
+		return false;
 
-	memcpy(key.scankeys, keys, nkeys * sizeof(ScanKeyData));
+	InitDirtySnapshot(dirty);
 	claims.existing = table_slot_create(rel, NULL);
-	while (find_holder(&claims, &key, rel, &tid, &busy) && !TransactionIdIsValid(busy))
-		displace_tombstone(&claims, rel, &tid);
-	if (key.scan != NULL)
-		end_probe(&key);
+	fetch = begin_index_fetch(rel);
+	if (table_index_fetch_tuple(fetch, &version, &dirty, claims.existing,
+								&call_again, NULL) &&
+		!TransactionIdIsValid(dirty.xmin) && !TransactionIdIsValid(dirty.xmax))
+		(void) slot_getattr(claims.existing, claims.attnum, &is_live);
+	version = claims.existing->tts_tid;
+	table_index_fetch_end(fetch);
+	ExecClearTuple(claims.existing);
+
+	if (!is_live)
+		displace_tombstone(&claims, rel, &version);
 	ExecDropSingleTupleTableSlot(claims.existing);
+	return !is_live;
 }
 
 /*
  * Prepare to probe one index.
  */
 static KeptKey *
-make_kept_key(KeyClaims *claims, Relation index)
+make_kept_key(KeyClaims *claims, Relation rel, Relation index)
 {
 	KeptKey *key = palloc0(sizeof(KeptKey));
 	IndexInfo *info = BuildIndexInfo(index);
 	uint16 *strategies = info->ii_ExclusionStrats;
+
+	if (claims->estate == NULL)
+		make_probe_state(claims, rel);
 
 	key->index = RelationGetRelid(index);
 	key->info = info;
@@ -618,9 +645,8 @@ find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 
 	if (key->scan == NULL)
 		begin_probe(claims, key, rel);
-	own_scan = key->scan;
 	index_rescan(key->scan, key->scankeys, key->nkeys, NULL, 0);
-	own_scan = NULL;
+	own_scan = key->scan;
 	while (!found && index_getnext_slot(key->scan, ForwardScanDirection, slot))
 	{
 		TransactionId xmin = key->dirty.xmin;
@@ -634,6 +660,7 @@ find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 		found = !is_live ||
 				(!TransactionIdIsValid(xmin) && TransactionIdIsValid(*busy));
 	}
+	own_scan = NULL;
 	ExecClearTuple(slot);
 	if (found)
 		end_probe(key);
@@ -651,11 +678,9 @@ find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 static void
 begin_probe(KeyClaims *claims, KeptKey *key, Relation rel)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
+	MemoryContext oldcontext = MemoryContextSwitchTo(claims->estate->es_query_cxt);
 	Relation index = index_open(key->index, NoLock);
 
-	if (claims->estate != NULL)
-		MemoryContextSwitchTo(claims->estate->es_query_cxt);
 	InitDirtySnapshot(key->dirty);
 	key->scan = begin_index_scan(rel, index, &key->dirty, key->nkeys);
 	RelationDecrementReferenceCount(index);
@@ -664,7 +689,7 @@ begin_probe(KeyClaims *claims, KeptKey *key, Relation rel)
 }
 
 /*
- * End a probe, in the middle or at its end.
+ * End a probe that has found something.
  */
 static void
 end_probe(KeptKey *key)
