@@ -52,9 +52,7 @@ typedef struct KeptKey
 	Oid index;
 	IndexInfo *info;
 	int nkeys;
-	Oid *procs;			/* equality, or what the exclusion constraint says */
-	IndexScanDesc scan; /* kept from row to row, at rest; or NULL */
-	SnapshotData dirty; /* what it sees */
+	Oid *procs; /* equality, or what the exclusion constraint says */
 	ScanKeyData scankeys[INDEX_MAX_KEYS];
 } KeptKey;
 
@@ -115,8 +113,6 @@ static void set_key(KeptKey *key, Datum *values, bool *isnull);
 static bool free_key(KeyClaims *claims, KeptKey *key, Relation rel);
 static bool find_holder(KeyClaims *claims, KeptKey *key, Relation rel,
 						ItemPointer tid, TransactionId *busy);
-static void begin_probe(KeyClaims *claims, KeptKey *key, Relation rel);
-static void end_probe(KeptKey *key);
 static bool is_same_key(KeyClaims *claims, KeptKey *key);
 static void displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid);
 
@@ -640,63 +636,31 @@ static bool
 find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 			TransactionId *busy)
 {
+	Relation index = index_open(key->index, NoLock);
 	TupleTableSlot *slot = claims->existing;
+	SnapshotData dirty;
 	bool found = false;
 
-	if (key->scan == NULL)
-		begin_probe(claims, key, rel);
-	index_rescan(key->scan, key->scankeys, key->nkeys, NULL, 0);
-	own_scan = key->scan;
-	while (!found && index_getnext_slot(key->scan, ForwardScanDirection, slot))
+	InitDirtySnapshot(dirty);
+	own_scan = begin_index_scan(rel, index, &dirty, key->nkeys);
+	index_rescan(own_scan, key->scankeys, key->nkeys, NULL, 0);
+	while (!found && index_getnext_slot(own_scan, ForwardScanDirection, slot))
 	{
-		TransactionId xmin = key->dirty.xmin;
 		bool is_live;
 
-		if (key->scan->xs_recheck && !is_same_key(claims, key))
+		if (own_scan->xs_recheck && !is_same_key(claims, key))
 			continue;
 		(void) slot_getattr(slot, claims->attnum, &is_live);
 		*tid = slot->tts_tid;
-		*busy = TransactionIdIsValid(xmin) ? xmin : key->dirty.xmax;
+		*busy = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
 		found = !is_live ||
-				(!TransactionIdIsValid(xmin) && TransactionIdIsValid(*busy));
+				(!TransactionIdIsValid(dirty.xmin) && TransactionIdIsValid(*busy));
 	}
-	own_scan = NULL;
 	ExecClearTuple(slot);
-	if (found)
-		end_probe(key);
-	return found;
-}
-
-/*
- * Begin to probe an index.
- *
- * The executor keeps the index open while the statement writes to the table, so
- * the scan need not; and one that has come to its end holds no buffer.  So it
- * can stay as it is from row to row, and at the end, or after an error, its
- * memory is all there is to it.
- */
-static void
-begin_probe(KeyClaims *claims, KeptKey *key, Relation rel)
-{
-	MemoryContext oldcontext = MemoryContextSwitchTo(claims->estate->es_query_cxt);
-	Relation index = index_open(key->index, NoLock);
-
-	InitDirtySnapshot(key->dirty);
-	key->scan = begin_index_scan(rel, index, &key->dirty, key->nkeys);
-	RelationDecrementReferenceCount(index);
+	index_endscan(own_scan);
+	own_scan = NULL;
 	index_close(index, NoLock);
-	MemoryContextSwitchTo(oldcontext);
-}
-
-/*
- * End a probe that has found something.
- */
-static void
-end_probe(KeptKey *key)
-{
-	RelationIncrementReferenceCount(key->scan->indexRelation);
-	index_endscan(key->scan);
-	key->scan = NULL;
+	return found;
 }
 
 /*

@@ -587,7 +587,57 @@ $$;
 COMMENT ON FUNCTION soft_delete.comments_on(regclass) IS
 'commands that give an index and its constraint their comments';
 
-CREATE FUNCTION soft_delete.replace_index(index regclass, definition text, as_constraint boolean) RETURNS void
+/*
+ * An index that soft_delete.plan() had prepared to take another's place is known
+ * by its name, and ready if it differs in nothing but that and the predicate.
+ */
+CREATE FUNCTION soft_delete.prepared_name(index regclass) RETURNS name
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('soft_delete_%s', index::oid)::name $$;
+COMMENT ON FUNCTION soft_delete.prepared_name(regclass) IS
+'name of the index that plan() prepares to take an index''s place';
+
+CREATE FUNCTION soft_delete.prepared_index(index regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT new.oid FROM pg_class old JOIN pg_index o ON o.indexrelid = old.oid
+		JOIN pg_class new ON new.relnamespace = old.relnamespace AND new.relname = soft_delete.prepared_name(index)
+		JOIN pg_index n ON n.indexrelid = new.oid AND n.indrelid = o.indrelid
+	WHERE old.oid = index
+$$;
+COMMENT ON FUNCTION soft_delete.prepared_index(regclass) IS
+'the index that plan() has prepared to take an index''s place';
+
+CREATE FUNCTION soft_delete.index_body(index regclass) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT substr(definition, char_length(format('CREATE %sINDEX %I ', CASE WHEN indisunique THEN 'UNIQUE ' END, relname)) + 1)
+	FROM pg_index JOIN pg_class ON oid = indexrelid, soft_delete.index_definition(index)
+	WHERE indexrelid = index
+$$;
+COMMENT ON FUNCTION soft_delete.index_body(regclass) IS
+'definition of an index but for its name and its predicate';
+
+CREATE FUNCTION soft_delete.is_prepared(index regclass, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT n.indisvalid AND n.indisunique = o.indisunique AND n.indnullsnotdistinct = o.indnullsnotdistinct
+			AND soft_delete.index_body(n.indexrelid) = soft_delete.index_body(index)
+			AND CASE WHEN o.indpred IS NULL THEN pg_get_expr(n.indpred, n.indrelid) = own
+				-- theirs in parentheses or not, as it is an AND or another condition
+				ELSE pg_get_expr(o.indpred, o.indrelid) IN (theirs, format('(%s)', theirs)) END
+		FROM pg_index n, pg_index o, format('(%I IS NULL)', deleted_at) AS own,
+			left(substr(pg_get_expr(n.indpred, n.indrelid), 2), -char_length(own) - 6) AS theirs
+		WHERE n.indexrelid = soft_delete.prepared_index(index) AND o.indexrelid = index), false)
+$$;
+COMMENT ON FUNCTION soft_delete.is_prepared(regclass, name) IS
+'whether the index that is to take an index''s place is ready';
+
+CREATE FUNCTION soft_delete.replace_index(index regclass, definition text, as_constraint boolean, prepared regclass DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -623,7 +673,9 @@ BEGIN
 		EXECUTE command;
 	END LOOP;
 
-	IF as_constraint THEN
+	IF prepared IS NOT NULL THEN
+		EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, old.relname);
+	ELSIF as_constraint THEN
 		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', old.relation, old.relname, definition);
 	ELSE
 		EXECUTE definition;
@@ -644,8 +696,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean) IS
-'puts another index of the same name in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
+COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean, regclass) IS
+'puts another index of the same name, a prepared one or a new one, in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
 
 /*
  * A key that a foreign key references, a replica identity, a deferrable
@@ -657,21 +709,23 @@ RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT indexrelid::regclass, relname, soft_delete.index_hides(indexrelid, attnum),
+	SELECT indexrelid::regclass, relname, coalesce(soft_delete.index_hides(indexrelid, attnum), false),
 		coalesce(contype = 'u', false) OR soft_delete.stand_in(indexrelid) IS NOT NULL, indisexclusion
 	FROM soft_delete.family(relation) AS member
 		JOIN pg_index ON indrelid = member
 		JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_am ON pg_am.oid = relam
-		JOIN pg_attribute ON attrelid = member AND attname = deleted_at
+		LEFT JOIN pg_attribute ON attrelid = member AND attname = deleted_at AND NOT attisdropped
 		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u', 'x')
 	WHERE NOT indisprimary AND NOT indisreplident AND indimmediate AND indisvalid AND indisready
 	  AND NOT coalesce(condeferrable, false)
 	  AND (NOT indisunique OR amname = 'btree')
 	  AND (indisunique OR indisexclusion OR indexes = 'all')
 	  AND NOT indisclustered			-- a partial index cannot be
-	  AND indkey[0] <> attnum			-- serves the bin, or was made for tombstones
+	  AND indkey[0] IS DISTINCT FROM attnum	-- serves the bin, or was made for tombstones
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
+	  AND NOT EXISTS (SELECT FROM pg_index replaced
+					  WHERE replaced.indrelid = member AND relname = soft_delete.prepared_name(replaced.indexrelid))
 	  AND NOT EXISTS (SELECT FROM pg_constraint fk WHERE fk.contype = 'f' AND fk.conindid = indexrelid)
 	  AND NOT EXISTS (SELECT FROM pg_depend
 					  WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
@@ -728,7 +782,8 @@ BEGIN
 		predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
 		PERFORM soft_delete.replace_index(item.index,
 			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate),
-			item.is_exclusion);
+			item.is_exclusion,
+			CASE WHEN soft_delete.is_prepared(item.index, deleted_at) THEN soft_delete.prepared_index(item.index) END);
 		remembered := remembered || format('converted:%s', item.name);
 	END LOOP;
 	RETURN remembered;
@@ -775,24 +830,43 @@ $$;
 COMMENT ON FUNCTION soft_delete.show_tombstones(regclass, name, text[]) IS
 'gives indexes and constraints back as they were before hide_tombstones()';
 
+CREATE FUNCTION soft_delete.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid
+					 AND NOT soft_delete.index_hides(indexrelid, attnum))
+$$;
+COMMENT ON FUNCTION soft_delete.has_bin_index(regclass, name) IS
+'whether an index finds tombstones by their stamp';
+
 CREATE FUNCTION soft_delete.index_bin(relation regclass, deleted_at name) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	member regclass;
+	prepared regclass;
+	name name;
 	made text[] := '{}';
 BEGIN
-	FOR member IN
-		SELECT m FROM soft_delete.family(relation) AS m JOIN pg_class ON pg_class.oid = m
+	FOR member, prepared, name IN
+		SELECT m, to_regclass(format('%I.%I', nspname, soft_delete.prepared_name(m))), soft_delete.view_name(m, '_deleted_at_idx')
+		FROM soft_delete.family(relation) AS m JOIN pg_class ON pg_class.oid = m JOIN pg_namespace ON pg_namespace.oid = relnamespace
 		WHERE NOT relispartition
-		  AND NOT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-						  WHERE indrelid = m AND attname = deleted_at
-							AND NOT soft_delete.index_hides(indexrelid, attnum))
 	LOOP
-		EXECUTE format('CREATE INDEX ON %s (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
-		made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-						 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
+		-- plan() has made one
+		IF prepared IS NOT NULL AND soft_delete.has_bin_index(member, deleted_at) THEN
+			IF to_regclass(format('%I.%I', (SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = member), name)) IS NULL THEN
+				EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);
+			END IF;
+			made := made || (SELECT format('bin:%s', relname) FROM pg_class WHERE oid = prepared);
+		ELSIF NOT soft_delete.has_bin_index(member, deleted_at) THEN
+			EXECUTE format('CREATE INDEX ON %s (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
+			made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+							 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
+		END IF;
 	END LOOP;
 	RETURN made;
 END
@@ -1415,6 +1489,89 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete.make_rows_equal(regclass, name, text[]) IS
 'gives indexes and constraints back to a table whose deleted rows are rows as others from now on; raises 23505 or 23P01 where their keys collide';
+
+/* Statements for psql's \gexec, which runs each in a transaction of its own. */
+CREATE FUNCTION soft_delete.plan_index(index regclass, deleted_at name) RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	prepared regclass;
+BEGIN
+	-- an index of a partitioned table is made on each partition, and put together
+	FOR item IN
+		SELECT member, inhparent::regclass AS parent, relkind = 'I' AS is_partitioned, nspname, indisunique, indrelid,
+			soft_delete.index_body(member) AS body, pg_get_expr(indpred, indrelid) AS predicate
+		FROM soft_delete.family(index) AS member JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
+			JOIN pg_namespace ON pg_namespace.oid = relnamespace LEFT JOIN pg_inherits ON inhrelid = member AND member <> index
+	LOOP
+		prepared := soft_delete.prepared_index(item.member);
+		IF prepared IS NOT NULL AND NOT item.is_partitioned AND NOT soft_delete.is_prepared(item.member, deleted_at) THEN
+			RETURN NEXT format('DROP INDEX CONCURRENTLY %s', prepared);
+			prepared := NULL;
+		END IF;
+		IF prepared IS NULL THEN
+			RETURN NEXT format('CREATE %sINDEX %s%s %s WHERE %s', CASE WHEN item.indisunique THEN 'UNIQUE ' END,
+				CASE WHEN item.is_partitioned THEN '' ELSE 'CONCURRENTLY ' END, soft_delete.prepared_name(item.member),
+				CASE WHEN item.is_partitioned THEN regexp_replace(item.body, '^ON ', 'ON ONLY ') ELSE item.body END,
+				concat_ws(' AND ', item.predicate, format('(%I IS NULL)', deleted_at)));
+		END IF;
+		IF item.parent IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = prepared) THEN
+			RETURN NEXT format('ALTER INDEX %I.%I ATTACH PARTITION %I.%I',
+				(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = item.parent),
+				soft_delete.prepared_name(item.parent), item.nspname, soft_delete.prepared_name(item.member));
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.plan_index(regclass, name) IS
+'statements that prepare, without a long lock, the index that is to take an index''s place';
+
+CREATE FUNCTION soft_delete.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table and the column must be given, and indexes must be ''all'' or ''unique''.',
+				HINT = 'SELECT soft_delete.plan(''my_table'');';
+	END IF;
+	PERFORM soft_delete.check_relation(relation);
+	PERFORM soft_delete.check_owner(relation);
+	PERFORM soft_delete.check_library();
+	PERFORM soft_delete.check_column(relation, deleted_at);
+	PERFORM soft_delete.check_triggers(relation);
+
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
+		RETURN NEXT format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
+	END IF;
+	FOR item IN
+		SELECT c.index FROM soft_delete.convertible_indexes(relation, deleted_at, indexes) AS c
+		WHERE NOT hides AND NOT is_exclusion AND NOT soft_delete.is_prepared(c.index, deleted_at)
+	LOOP
+		RETURN QUERY SELECT soft_delete.plan_index(item.index, deleted_at);
+	END LOOP;
+	RETURN QUERY
+		SELECT command
+		FROM soft_delete.family(relation) AS member JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
+			format('%I.%I', nspname, soft_delete.prepared_name(member)) AS prepared,
+			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
+					 UNION ALL
+					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s (%I) WHERE %3$I IS NOT NULL', soft_delete.prepared_name(member), member, deleted_at)
+					) AS commands(command)
+		WHERE relkind = 'r' AND NOT soft_delete.has_bin_index(member, deleted_at);
+	RETURN NEXT format('SELECT soft_delete.tag(%L%s%s)', relation,
+		CASE WHEN deleted_at <> 'deleted_at' THEN format(', deleted_at => %L', deleted_at) END,
+		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.plan(regclass, name, text) IS
+'statements, in order, that tag a big table without a long lock, for psql''s \gexec; what is done already is left out';
 
 CREATE FUNCTION soft_delete.untag_table(relation regclass, tombstones text) RETURNS void
 LANGUAGE plpgsql
