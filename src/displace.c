@@ -20,7 +20,9 @@
  *
  * What an UPDATE changes is covered by a check that write.c adds, for a BEFORE
  * UPDATE trigger would lock every row first.  Both probe beforehand where there
- * is nothing to arm: deferrable and exclusion constraints.
+ * is nothing to arm: deferrable and exclusion constraints.  And they always do
+ * where changes are decoded for replication: there the tombstone has to leave
+ * before the row enters.
  *
  * Invariant: only a tombstone is ever moved, and only by who waited for all that
  * might still become of it.
@@ -34,6 +36,7 @@
 #include "access/xact.h"
 #include "access/amapi.h"
 #include "catalog/index.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_am.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -256,15 +259,21 @@ find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
 		Form_pg_index form = index->rd_index;
 
-		if ((arms && index->rd_indam == &armed_routine) ||
-			!(form->indisunique || form->indisexclusion) || !form->indisready ||
-			index_hides_tombstones(index, claims->attnum))
-			; /* nothing to do */
-		else if (arms && form->indisunique && form->indimmediate &&
-				 index->rd_rel->relam == BTREE_AM_OID)
-			arm_index(index);
-		else
-			claims->keys = lappend(claims->keys, make_kept_key(claims, rel, index));
+		bool is_armed = arms && index->rd_indam == &armed_routine;
+
+		if ((form->indisunique || form->indisexclusion) && form->indisready &&
+			(is_armed || !index_hides_tombstones(index, claims->attnum)))
+		{
+			if (arms && form->indisunique && form->indimmediate &&
+				index->rd_rel->relam == BTREE_AM_OID)
+			{
+				arm_index(index);
+				is_armed = true;
+			}
+			if (!is_armed || RelationIsLogicallyLogged(rel))
+				claims->keys =
+					lappend(claims->keys, make_kept_key(claims, rel, index));
+		}
 		index_close(index, NoLock);
 	}
 	list_free(indexes);
@@ -304,7 +313,8 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 {
 	ErrorData *error;
 
-	if (check != UNIQUE_CHECK_YES)
+	/* the row has entered: too late where the order counts */
+	if (check != UNIQUE_CHECK_YES || RelationIsLogicallyLogged(rel))
 		return insert_into_btree(index, values, isnull, tid, rel, check,
 								 unchanged, info);
 

@@ -79,6 +79,7 @@ typedef struct DisplacedScanState
 } DisplacedScanState;
 
 PG_FUNCTION_INFO_V1(soft_delete_return_displaced);
+PG_FUNCTION_INFO_V1(soft_delete_rewrite_displaced);
 
 static void return_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot);
 static List *displaced_of(Oid relid);
@@ -400,6 +401,47 @@ destroy_displaced(ItemPointer tid)
 		elog(ERROR, "unexpected status of a locked row that stepped aside: %u",
 			 result);
 	table_close(displaced, NoLock);
+}
+
+/*
+ * soft_delete.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) returns void
+ *
+ * Replaces the columns of a row of soft_delete.displaced, or destroys it, where
+ * they are null.  Not an UPDATE: nothing that happens in that table concerns
+ * replication.
+ *
+ * Raises 42501 unless the caller owns the table that it was taken from.
+ */
+Datum
+soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
+{
+	ItemPointer tid = (ItemPointer) PG_GETARG_POINTER(0);
+	Relation displaced =
+		table_open(extension_relation("displaced"), RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(displaced, NULL);
+	Datum values[N_DISPLACED_COLUMNS];
+	bool isnull[N_DISPLACED_COLUMNS] = {false};
+	Oid relid;
+
+	if (!lock_newest(displaced, tid, slot))
+		elog(ERROR, "a row that stepped aside has been changed meanwhile");
+	relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull[0]));
+	if (!relation_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+
+	if (!PG_ARGISNULL(1))
+	{
+		values[DISPLACED_RELATION - 1] = ObjectIdGetDatum(relid);
+		values[DISPLACED_STAMP - 1] =
+			slot_getattr(slot, DISPLACED_STAMP, &isnull[0]);
+		values[DISPLACED_ROW - 1] = PG_GETARG_DATUM(1);
+		values[DISPLACED_TYPES - 1] = PG_GETARG_DATUM(2);
+		append_row(displaced, values, isnull);
+	}
+	destroy_displaced(&slot->tts_tid);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(displaced, NoLock);
+	PG_RETURN_VOID();
 }
 
 /*

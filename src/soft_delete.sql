@@ -70,6 +70,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
 COMMENT ON FUNCTION soft_delete.claim_key() IS
 'BEFORE INSERT trigger of a tagged table: tombstones step aside where a new row claims the key that they keep';
 
+CREATE FUNCTION soft_delete.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_rewrite_displaced';
+COMMENT ON FUNCTION soft_delete.rewrite_displaced(tid, jsonb, jsonb) IS
+'replaces the columns of a tombstone that stepped aside, or destroys it, where they are null';
+
 CREATE FUNCTION soft_delete.return_displaced(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_return_displaced';
 COMMENT ON FUNCTION soft_delete.return_displaced(regclass) IS
@@ -125,8 +130,8 @@ CREATE TABLE soft_delete.displaced (
 	"row" jsonb NOT NULL,
 	types jsonb NOT NULL
 );
--- so that it can be written where all tables are published
-ALTER TABLE soft_delete.displaced REPLICA IDENTITY FULL;
+-- what happens here concerns no subscriber, even where all tables are published
+ALTER TABLE soft_delete.displaced REPLICA IDENTITY NOTHING;
 CREATE INDEX displaced_relation_deleted_at_idx ON soft_delete.displaced (relation, deleted_at);
 COMMENT ON TABLE soft_delete.displaced IS
 'tombstones whose key a live row has claimed; a bin lists those of its table';
@@ -137,12 +142,12 @@ COMMENT ON COLUMN soft_delete.displaced.types IS 'their types by name; a column 
 COMMENT ON INDEX soft_delete.displaced_relation_deleted_at_idx IS 'finds what a bin lists';
 SELECT pg_extension_config_dump('soft_delete.displaced', '');
 
-/* The owner of a table may do with them what he may do with its rows. */
+/* The owner of a table may see them. */
 ALTER TABLE soft_delete.displaced ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_own_tables ON soft_delete.displaced USING
 	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND pg_catalog.pg_has_role(relowner, 'USAGE')));
 COMMENT ON POLICY of_own_tables ON soft_delete.displaced IS 'the owner of a table sees what stepped aside in it';
-GRANT SELECT, UPDATE, DELETE ON soft_delete.displaced TO PUBLIC;
+GRANT SELECT ON soft_delete.displaced TO PUBLIC;
 
 /* From 17 on a login event trigger loads the library into every session. */
 DO $$
@@ -1136,10 +1141,10 @@ BEGIN
 		SELECT o.key AS old_name, n.key AS new_name FROM jsonb_each_text(stored) AS o, jsonb_each_text(columns) AS n
 		WHERE NOT columns ? o.key AND NOT stored ? n.key AND o.value = n.value
 	LOOP
-		UPDATE soft_delete.displaced d
-		SET "row" = d."row" - item.old_name || jsonb_build_object(item.new_name, d."row" -> item.old_name),
-			types = d.types - item.old_name || jsonb_build_object(item.new_name, d.types -> item.old_name)
-		WHERE d.relation = relation;
+		PERFORM soft_delete.rewrite_displaced(d.ctid,
+			d."row" - item.old_name || jsonb_build_object(item.new_name, d."row" -> item.old_name),
+			d.types - item.old_name || jsonb_build_object(item.new_name, d.types -> item.old_name))
+		FROM soft_delete.displaced d WHERE d.relation = relation;
 		stored := stored - item.old_name || jsonb_build_object(item.new_name, stored -> item.old_name);
 	END LOOP;
 
@@ -1148,15 +1153,14 @@ BEGIN
 		SELECT key, o.value AS old_type, n.value AS new_type
 		FROM jsonb_each_text(stored) AS o JOIN jsonb_each_text(columns) AS n USING (key) WHERE o.value <> n.value
 	LOOP
-		UPDATE soft_delete.displaced d
-		SET "row" = d."row" || CASE
+		PERFORM soft_delete.rewrite_displaced(d.ctid,
+			d."row" || CASE
 				WHEN converted IS NULL AND d."row" ->> item.key IS NOT NULL
 					THEN jsonb_build_object(item.key, NULL, format('%s (%s)', item.key, item.old_type), d."row" -> item.key)
 				ELSE jsonb_build_object(item.key, converted) END,
-			types = d.types || jsonb_build_object(item.key, item.new_type)
-		FROM (SELECT ctid AS tid, soft_delete.convert_text("row" ->> item.key, item.old_type, item.new_type) AS converted
-			  FROM soft_delete.displaced WHERE displaced.relation = align_displaced.relation) AS new
-		WHERE d.ctid = tid;
+			d.types || jsonb_build_object(item.key, item.new_type))
+		FROM soft_delete.displaced d, soft_delete.convert_text(d."row" ->> item.key, item.old_type, item.new_type) AS converted
+		WHERE d.relation = relation;
 	END LOOP;
 
 	-- a new column has its default, as in the rows of the table
@@ -1167,10 +1171,10 @@ BEGIN
 		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 		WHERE attrelid = relation AND columns ? attname AND NOT stored ? attname
 	LOOP
-		EXECUTE format('UPDATE soft_delete.displaced d SET "row" = d."row" || jsonb_build_object(%1$L, value), '
-					   'types = d.types || jsonb_build_object(%1$L, %2$L) '
-					   'FROM (SELECT ctid AS tid, (%3$s)::text AS value FROM ONLY %4$s TABLESAMPLE soft_delete.rows(''displaced'')) AS new '
-					   'WHERE d.ctid = tid', item.attname, item.type, item.expression, relation);
+		EXECUTE format('SELECT soft_delete.rewrite_displaced(d.ctid, d."row" || jsonb_build_object(%1$L, value), d.types || jsonb_build_object(%1$L, %2$L)) '
+					   'FROM soft_delete.displaced d JOIN '
+					   '(SELECT ctid AS tid, (%3$s)::text AS value FROM ONLY %4$s TABLESAMPLE soft_delete.rows(''displaced'')) AS new ON d.ctid = tid',
+					   item.attname, item.type, item.expression, relation);
 	END LOOP;
 END
 $$;
@@ -1216,9 +1220,9 @@ BEGIN
 		WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
 	LOOP
 		IF item.objsubid = 0 THEN
-			DELETE FROM soft_delete.displaced WHERE relation = item.objid;
+			PERFORM soft_delete.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete.displaced WHERE relation = item.objid;
 		ELSE
-			UPDATE soft_delete.displaced SET "row" = "row" - item.name, types = types - item.name
+			PERFORM soft_delete.rewrite_displaced(ctid, "row" - item.name, types - item.name) FROM soft_delete.displaced
 			WHERE relation IN (SELECT soft_delete.family(item.objid));
 		END IF;
 	END LOOP;
