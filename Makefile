@@ -15,7 +15,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 REGRESS = tag_makes tag_refuses tag_adopts untag_gives_back untag_refuses \
 	delete_counts delete_triggers delete_columns delete_partitions delete_errors \
 	delete_privileges select_hides rows_shows bin_restores bin_purges bin_refuses \
-	keys_step_aside keys_faithful keys_restore keys_named keys_shapes tag_prepared \
+	keys_step_aside keys_faithful keys_restore keys_named keys_shapes keys_follow tag_prepared \
 	upsert_columns write_refuses copy_live maintenance truncate_refuses stamps ledger \
 	on_delete_cascade on_delete_set_null on_delete_set_default on_delete_restrict \
 	on_delete_no_action on_delete_deferred on_update_cascade on_update_set_null \

@@ -102,10 +102,12 @@ SELECT * FROM membership_active ORDER BY team;
 SELECT * FROM badge_active ORDER BY id;
 SELECT account_id, team, since, tableoid::regclass FROM membership_deleted;
 
--- a whole deletion
+-- a whole deletion, with a dry run before
 DELETE FROM account;
 INSERT INTO account VALUES (1, 'newest');
+SELECT relation, "row", outcome, "constraint" FROM soft_delete.preview((SELECT deleted_at FROM account_deleted WHERE name = 'old')) ORDER BY relation::text, "row";
 DELETE FROM account;
+SELECT relation, "row", outcome, "constraint" FROM soft_delete.preview((SELECT deleted_at FROM account_deleted WHERE name = 'old')) ORDER BY relation::text, "row";
 SELECT * FROM soft_delete.deletion_rows((SELECT deleted_at FROM account_deleted WHERE name = 'old')) ORDER BY relation::text;
 SELECT soft_delete.undo((SELECT deleted_at FROM account_deleted WHERE name = 'old'));
 SELECT name FROM account;

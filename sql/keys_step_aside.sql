@@ -109,6 +109,17 @@ SELECT a, b, n, code, ident FROM k ORDER BY a;
 SELECT tableoid::regclass, count(*) FROM k_deleted GROUP BY 1;
 INSERT INTO k (a, b, n, code, ident) VALUES (20, 'x', 14, 'd5', 20);
 
+-- deferred: a row that is deleted after another has taken its key, while both are there
+BEGIN;
+INSERT INTO k (a, b, n, code, ident) VALUES (21, 'x', 14, 'd6', 21);
+DELETE FROM k WHERE a = 1;
+SET CONSTRAINTS ALL IMMEDIATE;
+COMMIT;
+SELECT a, n FROM k ORDER BY a;
+BEGIN;
+INSERT INTO k (a, b, n, code, ident) VALUES (22, 'x', 14, 'd7', 22);
+COMMIT;
+
 -- one row can make several tombstones step aside
 DELETE FROM k;
 INSERT INTO k (a, b, n, code, ident) VALUES (11, 'x', 14, 'c1', 2);

@@ -13,7 +13,8 @@
  * differ.
  * - Our aminsert lets the original insert, which waits for who else touches the
  *   key; only if that ends in a unique violation does it look for a tombstone,
- *   have it step aside, and insert once more.
+ *   have it step aside, and insert once more.  The check of a deferrable
+ *   constraint, when it comes, goes the same way.
  * - An upsert looks for conflicts by a scan that sees what is not committed yet.
  *   Our amgettuple has each tombstone that such a scan finds step aside, and goes
  *   on to the next; it waits for nobody, for the upsert will, and then scan again.
@@ -98,8 +99,8 @@ static bool insert_or_displace(Relation index, Datum *values, bool *isnull,
 							   ItemPointer tid, Relation rel, IndexUniqueCheck check,
 							   bool unchanged, IndexInfo *info);
 static ErrorData *try_insert(Relation index, Datum *values, bool *isnull,
-							 ItemPointer tid, Relation rel, bool unchanged,
-							 IndexInfo *info);
+							 ItemPointer tid, Relation rel, IndexUniqueCheck check,
+							 bool unchanged, IndexInfo *info);
 static bool displace_holder(Relation index, Datum *values, bool *isnull,
 							Relation rel);
 static bool displace_and_go_on(IndexScanDesc scan, ScanDirection direction);
@@ -195,6 +196,16 @@ free_keys(Relation rel, TupleTableSlot *slot)
 }
 
 /*
+ * Have tombstones step aside for what is entered into the relation from now on
+ * without a statement of the application.
+ */
+void
+arm_keys(Relation rel)
+{
+	free_claims(make_claims(rel, true, CurrentMemoryContext));
+}
+
+/*
  * Make what is needed to claim keys in a relation, in the memory context, and
  * arm its indexes, if so asked.  It holds memory and locks, but no reference to
  * any relation: an error leaves nothing to clean up.
@@ -264,13 +275,12 @@ find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 		if ((form->indisunique || form->indisexclusion) && form->indisready &&
 			(is_armed || !index_hides_tombstones(index, claims->attnum)))
 		{
-			if (arms && form->indisunique && form->indimmediate &&
-				index->rd_rel->relam == BTREE_AM_OID)
+			if (arms && form->indisunique && index->rd_rel->relam == BTREE_AM_OID)
 			{
 				arm_index(index);
 				is_armed = true;
 			}
-			if (!is_armed || RelationIsLogicallyLogged(rel))
+			if (!is_armed || !form->indimmediate || RelationIsLogicallyLogged(rel))
 				claims->keys =
 					lappend(claims->keys, make_kept_key(claims, rel, index));
 		}
@@ -313,12 +323,14 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 {
 	ErrorData *error;
 
-	/* the row has entered: too late where the order counts */
-	if (check != UNIQUE_CHECK_YES || RelationIsLogicallyLogged(rel))
+	/* once the row has entered it is too late where the order counts */
+	if (check != UNIQUE_CHECK_EXISTING &&
+		(check != UNIQUE_CHECK_YES || RelationIsLogicallyLogged(rel)))
 		return insert_into_btree(index, values, isnull, tid, rel, check,
 								 unchanged, info);
 
-	while ((error = try_insert(index, values, isnull, tid, rel, unchanged, info)) != NULL)
+	while ((error = try_insert(index, values, isnull, tid, rel, check,
+							   unchanged, info)) != NULL)
 	{
 		if (!displace_holder(index, values, isnull, rel))
 			ReThrowError(error);
@@ -328,7 +340,7 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 }
 
 /*
- * Insert an entry.  Returns the unique violation that there was, or NULL.
+ * Insert an entry, or check one that is there.  Returns the unique violation that there was, or NULL.
  *
  * That error is raised by the search for the place of the entry: nothing has
  * been changed, and no page is held.  So it can be caught without a
@@ -336,15 +348,15 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
  */
 static ErrorData *
 try_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid,
-		   Relation rel, bool unchanged, IndexInfo *info)
+		   Relation rel, IndexUniqueCheck check, bool unchanged, IndexInfo *info)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ErrorData *volatile error = NULL;
 
 	PG_TRY();
 	{
-		(void) insert_into_btree(index, values, isnull, tid, rel,
-								 UNIQUE_CHECK_YES, unchanged, info);
+		(void) insert_into_btree(index, values, isnull, tid, rel, check,
+								 unchanged, info);
 	}
 	PG_CATCH();
 	{

@@ -377,6 +377,7 @@ rewrite_lot(const ForeignKey *fk, Lot *lot, const Datum *values, const bool *nul
 	builder = make_version_builder(rel, fk->nkeys, attnums, CurrentMemoryContext);
 	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
 	ExecOpenIndices(relinfo, false);
+	arm_keys(rel);
 
 	for (int i = 0; i < lot->nmembers; i++)
 	{

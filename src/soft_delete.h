@@ -80,6 +80,7 @@ extern bool has_displaced(Oid relid);
  * displace.c: tombstones step aside
  */
 extern void free_keys(Relation rel, TupleTableSlot *slot);
+extern void arm_keys(Relation rel);
 
 /*
  * stand_in.c: constraints whose name a unique index has
