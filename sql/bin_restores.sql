@@ -117,6 +117,16 @@ INSERT INTO brin VALUES (1), (2);
 DELETE FROM brin;
 UPDATE brin_deleted SET deleted_at = NULL;
 SELECT id FROM brin ORDER BY id;
+-- nor leads the primary key to the rows that take their place
+UPDATE brin SET id = id + 100;
+VACUUM (INDEX_CLEANUP off) brin;
+INSERT INTO brin SELECT generate_series(3, 10);
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SELECT id FROM brin WHERE id < 3;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+DELETE FROM brin WHERE id > 4;
 
 -- a function that the statement calls has been there before
 CREATE FUNCTION restores(integer) RETURNS boolean LANGUAGE plpgsql AS
