@@ -231,6 +231,24 @@ find_bin_query(MemoryContext context)
 }
 
 /*
+ * Raise 0A000 if a query that is finished has left what it collected in the
+ * air: whoever ran it has stopped after some rows, and then its statement
+ * triggers do not fire.
+ */
+void
+check_bin_query(MemoryContext context)
+{
+	BinQuery *query = find_bin_query(context);
+
+	if (query != NULL && query->restored != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot restore or purge by a statement that is stopped before its end"),
+				 errdetail("A bin acts when the statement is done."),
+				 errhint("Run the statement without a limit on the rows that it returns.")));
+}
+
+/*
  * Forget what a query has collected, when its memory goes.
  */
 static void

@@ -232,6 +232,11 @@ extern Tuplestorestate *register_members(Lot *lot, Relation rel, int nkeys,
 extern void fetch_member(Relation rel, Member *member, TupleTableSlot *slot);
 
 /*
+ * bin.c: the view of tombstones
+ */
+extern void check_bin_query(MemoryContext context);
+
+/*
  * follow.c: deleted children follow a change of the key that they reference
  */
 extern void refuse_to_strand(Relation parent, TupleTableSlot *old);

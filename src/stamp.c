@@ -158,7 +158,8 @@ run_executor(EXECUTOR_RUN_PARAMS)
 }
 
 /*
- * ExecutorFinish hook: count the nesting; AFTER triggers run here.
+ * ExecutorFinish hook: count the nesting; AFTER triggers run here.  Those of
+ * bins must have.
  */
 static void
 finish_executor(QueryDesc *queryDesc)
@@ -176,6 +177,7 @@ finish_executor(QueryDesc *queryDesc)
 		nesting--;
 	}
 	PG_END_TRY();
+	check_bin_query(queryDesc->estate->es_query_cxt);
 }
 
 /*
