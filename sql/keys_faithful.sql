@@ -78,6 +78,19 @@ SELECT "row" ->> 'k (text)' AS k, types ? 'k (text)' AS attached FROM soft_delet
 ALTER DOMAIN positive ADD CHECK (value > 10) NOT VALID;
 SELECT d FROM y TABLESAMPLE soft_delete.rows('displaced');
 
+-- values of an enum get other names
+CREATE TABLE e (id integer PRIMARY KEY, mood mood, again mood, moods mood[]);
+SELECT soft_delete.tag('e');
+INSERT INTO e VALUES (1, 'sad', 'glad ''or'' not', '{sad,NULL,sad}'), (2, NULL, 'sad', NULL), (3, 'sad', 'sad', '{}');
+DELETE FROM e;
+INSERT INTO e VALUES (1), (2), (3);
+ALTER TYPE mood ADD VALUE 'new';
+BEGIN;
+ALTER TYPE mood RENAME VALUE 'sad' TO 'so, sad';
+ALTER TYPE mood RENAME VALUE 'glad ''or'' not' TO 'glad';
+COMMIT;
+SELECT id, mood, again, moods FROM e TABLESAMPLE soft_delete.rows('displaced') ORDER BY id;
+
 -- partitions follow their root
 CREATE TABLE p (id integer PRIMARY KEY, v text) PARTITION BY LIST (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
@@ -94,7 +107,7 @@ SELECT relation, "row" - 'deleted_at' AS "row" FROM soft_delete.displaced WHERE 
 SELECT relation FROM soft_delete.displaced ORDER BY relation::text COLLATE "C";
 
 -- dropping a table drops what stepped aside in it
-DROP TABLE p, y;
+DROP TABLE p, y, e;
 SELECT relation FROM soft_delete.displaced ORDER BY relation::text COLLATE "C";
 
 RESET ROLE;

@@ -74,6 +74,24 @@ SELECT conname, contype FROM pg_constraint WHERE conrelid = 't'::regclass AND co
 ALTER TABLE t DROP CONSTRAINT IF EXISTS email, DROP CONSTRAINT IF EXISTS pair;
 SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = 't'::regclass ORDER BY 1;
 
+-- names: reserved words, capitals, quotes, 63 bytes, columns named like ours
+CREATE TABLE "Select ""x""" (
+	id integer PRIMARY KEY, "group" text CONSTRAINT "Ü""_90123456789012345678901234567890123456789012345678901234567" UNIQUE,
+	"row" integer CONSTRAINT "user" UNIQUE, types text, relation text, value text, tid text, ctid_ text, k1 text, member text, stamp text
+);
+SELECT soft_delete.tag('"Select ""x"""', deleted_at => 'From');
+INSERT INTO "Select ""x""" VALUES (1, 'a', 1, 't', 'r', 'v', 'i', 'c', 'k', 'm', 's');
+INSERT INTO "Select ""x""" VALUES (2, 'a', 2) ON CONFLICT ON CONSTRAINT "Ü""_90123456789012345678901234567890123456789012345678901234567" DO UPDATE SET "row" = 3 RETURNING id, "row";
+INSERT INTO "Select ""x""" VALUES (2, 'b', 3) ON CONFLICT ON CONSTRAINT "user" DO NOTHING RETURNING id;
+DELETE FROM "Select ""x""";
+INSERT INTO "Select ""x""" VALUES (1, 'a', 3) ON CONFLICT ON CONSTRAINT "user" DO NOTHING RETURNING id;
+ALTER TABLE "Select ""x""" RENAME CONSTRAINT "user" TO "An even ""longer"" name 012345678901234567890123456789012345678";
+INSERT INTO "Select ""x""" VALUES (2, 'b', 3) ON CONFLICT ON CONSTRAINT "An even ""longer"" name 012345678901234567890123456789012345678" DO NOTHING RETURNING id;
+DELETE FROM "Select ""x""";
+UPDATE "Select ""x""_deleted" SET "From" = NULL WHERE value = 'v' RETURNING id, "group", "row", types, relation, value, tid, ctid_, k1, member, stamp;
+ALTER TABLE "Select ""x""" DROP CONSTRAINT "An even ""longer"" name 012345678901234567890123456789012345678", DROP CONSTRAINT "Ü""_90123456789012345678901234567890123456789012345678901234567";
+SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = '"Select ""x"""'::regclass ORDER BY relname COLLATE "C";
+
 -- CHECK constraints of the application are its own
 CREATE TABLE c (id integer CONSTRAINT ok CHECK (true), v text UNIQUE, w text CONSTRAINT c_w_key UNIQUE);
 SELECT soft_delete.tag('c');

@@ -1204,6 +1204,45 @@ CREATE EVENT TRIGGER soft_delete_columns ON ddl_command_end
 COMMENT ON EVENT TRIGGER soft_delete_columns IS
 'keeps the tombstones that stepped aside in step with ALTER TABLE';
 
+/* Security definer: who owns a type need not own the tables that use it. */
+CREATE FUNCTION soft_delete.follow_labels() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	enum regtype;
+	labels text[];
+	new_label text;
+BEGIN
+	IF NOT EXISTS (SELECT FROM soft_delete.displaced) THEN
+		RETURN;
+	END IF;
+	FOR enum IN SELECT objid FROM pg_event_trigger_ddl_commands() JOIN pg_type ON oid = objid WHERE typtype = 'e' LOOP
+		-- what is no label any more must have the one name that is new
+		SELECT array_agg(enumlabel::text) INTO labels FROM pg_enum WHERE enumtypid = enum;
+		SELECT enumlabel INTO new_label FROM pg_enum
+		WHERE enumtypid = enum AND soft_delete.is_own_transaction(xmin) ORDER BY cmin::text::bigint DESC LIMIT 1;
+
+		PERFORM soft_delete.rewrite_displaced(d.ctid, d."row" || jsonb_object_agg(attname, relabeled) FILTER (WHERE relabeled <> d."row" ->> attname), d.types)
+		FROM soft_delete.displaced d JOIN pg_attribute ON attrelid = relation AND NOT attisdropped AND d."row" ->> attname IS NOT NULL
+			JOIN pg_type ON pg_type.oid = atttypid AND (pg_type.oid = enum OR (typelem = enum AND typcategory = 'A')),
+			LATERAL (SELECT array_agg(CASE WHEN label = ANY (labels) OR label IS NULL THEN label ELSE new_label END ORDER BY n)
+					 FROM unnest(CASE typcategory WHEN 'A' THEN (d."row" ->> attname)::text[] ELSE ARRAY[d."row" ->> attname] END)
+						WITH ORDINALITY AS u(label, n)) AS a(relabeled_labels),
+			LATERAL (SELECT CASE typcategory WHEN 'A' THEN relabeled_labels::text ELSE relabeled_labels[1] END) AS r(relabeled)
+		GROUP BY d.ctid, d."row", d.types HAVING bool_or(relabeled <> d."row" ->> attname);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_labels() IS
+'event trigger that keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
+
+CREATE EVENT TRIGGER soft_delete_labels ON ddl_command_end
+	WHEN TAG IN ('ALTER TYPE')
+	EXECUTE FUNCTION soft_delete.follow_labels();
+COMMENT ON EVENT TRIGGER soft_delete_labels IS
+'keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
+
 /* Security definer: who drops a table is not its owner any more. */
 CREATE FUNCTION soft_delete.forget_dropped() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER
