@@ -87,8 +87,8 @@ static IndexAmRoutine armed_routine;
 static aminsert_function insert_into_btree = NULL;
 static amgettuple_function next_in_btree = NULL;
 
-/* The scan of ours that is running */
-static IndexScanDesc own_scan = NULL;
+/* What our own scans see, and are known by */
+static SnapshotData own_snapshot;
 
 static KeyClaims *make_claims(Relation rel, bool arms, MemoryContext context);
 static void make_probe_state(KeyClaims *claims, Relation rel);
@@ -402,7 +402,8 @@ displace_and_go_on(IndexScanDesc scan, ScanDirection direction)
 	while (next_in_btree(scan, direction))
 	{
 		if (scan->xs_snapshot == NULL || scan->heapRelation == NULL ||
-			scan->xs_snapshot->snapshot_type != SNAPSHOT_DIRTY || scan == own_scan ||
+			scan->xs_snapshot->snapshot_type != SNAPSHOT_DIRTY ||
+			scan->xs_snapshot == &own_snapshot ||
 			!displace_found(scan->heapRelation, &scan->xs_heaptid))
 			return true;
 		scan->kill_prior_tuple = false; /* for others it is still alive */
@@ -660,27 +661,28 @@ find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 {
 	Relation index = index_open(key->index, NoLock);
 	TupleTableSlot *slot = claims->existing;
-	SnapshotData dirty;
+	IndexScanDesc scan;
 	bool found = false;
 
-	InitDirtySnapshot(dirty);
-	own_scan = begin_index_scan(rel, index, &dirty, key->nkeys);
-	index_rescan(own_scan, key->scankeys, key->nkeys, NULL, 0);
-	while (!found && index_getnext_slot(own_scan, ForwardScanDirection, slot))
+	InitDirtySnapshot(own_snapshot);
+	scan = begin_index_scan(rel, index, &own_snapshot, key->nkeys);
+	index_rescan(scan, key->scankeys, key->nkeys, NULL, 0);
+	while (!found && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
+		TransactionId inserter = own_snapshot.xmin;
+		TransactionId deleter = own_snapshot.xmax;
 		bool is_live;
 
-		if (own_scan->xs_recheck && !is_same_key(claims, key))
+		if (scan->xs_recheck && !is_same_key(claims, key))
 			continue;
 		(void) slot_getattr(slot, claims->attnum, &is_live);
 		*tid = slot->tts_tid;
-		*busy = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+		*busy = TransactionIdIsValid(inserter) ? inserter : deleter;
 		found = !is_live ||
-				(!TransactionIdIsValid(dirty.xmin) && TransactionIdIsValid(*busy));
+				(!TransactionIdIsValid(inserter) && TransactionIdIsValid(deleter));
 	}
 	ExecClearTuple(slot);
-	index_endscan(own_scan);
-	own_scan = NULL;
+	index_endscan(scan);
 	index_close(index, NoLock);
 	return found;
 }
