@@ -144,7 +144,6 @@ add_arbiter_predicate(Query *query, NullTest *is_live)
 static void
 add_guard(Query *query, RangeTblEntry *rte, NullTest *is_live)
 {
-	static const WCOKind kinds[] = {WCO_RLS_INSERT_CHECK, WCO_RLS_UPDATE_CHECK};
 	Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
 							 ObjectIdGetDatum(rte->relid), false, true);
 	FuncExpr *admits = makeFuncExpr(extension_function(ADMITS_TOMBSTONE),
@@ -152,8 +151,10 @@ add_guard(Query *query, RangeTblEntry *rte, NullTest *is_live)
 									InvalidOid, COERCE_EXPLICIT_CALL);
 	Expr *guard = makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
 
-	for (int i = 0; i < lengthof(kinds); i++)
-		add_check(query, rte, kinds[i], copyObject((Node *) guard));
+	if (query->commandType != CMD_UPDATE)
+		add_check(query, rte, WCO_RLS_INSERT_CHECK, copyObject((Node *) guard));
+	if (query->commandType != CMD_INSERT || query->onConflict != NULL)
+		add_check(query, rte, WCO_RLS_UPDATE_CHECK, copyObject((Node *) guard));
 }
 
 /*
