@@ -51,6 +51,23 @@ COPY t FROM stdin;
 \.
 SET ROLE regress_copy;
 
+-- where row security is in force, generated columns come too, as from the plain table
+CREATE TABLE plain (id integer, twice integer GENERATED ALWAYS AS (id * 2) STORED);
+ALTER TABLE plain ENABLE ROW LEVEL SECURITY;
+ALTER TABLE plain FORCE ROW LEVEL SECURITY;
+CREATE POLICY some_rows ON plain USING (id > 1) WITH CHECK (true);
+CREATE TABLE secured (LIKE plain INCLUDING ALL);
+ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+ALTER TABLE secured FORCE ROW LEVEL SECURITY;
+CREATE POLICY some_rows ON secured USING (id > 1) WITH CHECK (true);
+SELECT soft_delete.tag('secured');
+INSERT INTO plain VALUES (1), (2);
+INSERT INTO secured VALUES (1), (2), (3);
+DELETE FROM secured WHERE id = 3;
+COPY plain TO stdout;
+COPY secured TO stdout;
+COPY secured (id) TO stdout;
+
 -- an inheritance parent is copied without its children, as ever
 CREATE TABLE parent (id integer);
 CREATE TABLE child () INHERITS (parent);

@@ -15,8 +15,9 @@
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
+#include "utils/rls.h"
 
-static List *application_columns(Relation rel, AttrNumber tombstone);
+static List *application_columns(Relation rel, AttrNumber tombstone, bool is_from);
 static bool names_column(List *columns, const char *name);
 static void select_live_rows(CopyStmt *stmt);
 static void guard_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone);
@@ -55,7 +56,7 @@ copy_live_rows(PlannedStmt *pstmt)
 			(att->atthasdef || names_column(stmt->attlist, tombstone)))
 			guard_tombstone(stmt, rel, tombstone);
 		if (stmt->attlist == NIL)
-			stmt->attlist = application_columns(rel, attnum);
+			stmt->attlist = application_columns(rel, attnum, stmt->is_from);
 		if (!stmt->is_from)
 			select_live_rows(stmt);
 	}
@@ -66,17 +67,24 @@ copy_live_rows(PlannedStmt *pstmt)
 /*
  * Return the names of the columns that COPY takes by default, without the
  * tombstone column.
+ *
+ * Where row security is in force, COPY TO is SELECT *, which has generated
+ * columns too.
  */
 static List *
-application_columns(Relation rel, AttrNumber tombstone)
+application_columns(Relation rel, AttrNumber tombstone, bool is_from)
 {
 	List *columns = NIL;
+	bool takes_generated =
+		!is_from &&
+		check_enable_rls(RelationGetRelid(rel), InvalidOid, true) == RLS_ENABLED;
 
 	for (int attno = 1; attno <= RelationGetDescr(rel)->natts; attno++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
 
-		if (!att->attisdropped && !att->attgenerated && attno != tombstone)
+		if (!att->attisdropped && (takes_generated || !att->attgenerated) &&
+			attno != tombstone)
 			columns = lappend(columns, makeString(pstrdup(NameStr(att->attname))));
 	}
 	return columns;
