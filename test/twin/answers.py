@@ -1,0 +1,417 @@
+"""Runs a script against one twin, and compares the answers of both.
+
+A twin is a database.  The plain one does not even load the library.  Both have
+the same names in them, so that errors read the same.
+"""
+import io
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
+
+import psycopg2
+from psycopg2 import extensions
+
+from limits import limited
+from schema import GUEST, OWNER
+
+IN_ERROR = extensions.TRANSACTION_STATUS_INERROR
+IDLE = extensions.TRANSACTION_STATUS_IDLE
+ENDS = re.compile(r"(COMMIT|ROLLBACK)")
+CRASHED = "server crashed"
+TOMBSTONE = "deleted_at"
+OWN_NAME = re.compile(r"t\d+_")         # of a constraint of the schema
+
+# everything that is not needed as a number stays text: faster, and nothing is lost
+extensions.register_type(extensions.new_type((16, 20, 21, 23, 700, 701, 1082, 1114, 1184, 1700, 3904, 3802, 1007), "TEXT", lambda value, cursor: value))
+
+# without triggers, and each row as it is
+TURN_TABLES = """
+SET session_replication_role = replica;
+DO $turn$
+DECLARE t regclass; place tid;
+BEGIN
+	FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relname ~ '^t[0-9]' AND relnamespace = 'public'::regnamespace LOOP
+		FOR place IN EXECUTE format('SELECT ctid FROM %s ORDER BY ctid DESC', t) LOOP
+			EXECUTE format('UPDATE %s SET n = n WHERE ctid = %L', t, place);
+		END LOOP;
+	END LOOP;
+END
+$turn$;
+RESET session_replication_role
+"""
+
+
+class Answer:
+    """What one statement answered."""
+
+    __slots__ = ("tag", "columns", "rows", "notices", "error", "text", "waited")
+
+    def __init__(self):
+        self.tag = self.columns = self.rows = self.error = self.text = None
+        self.notices = ()
+        self.waited = None              # index of the statement that let it go on
+
+    def said(self):
+        """In a few words."""
+        if self.error:
+            return "ERROR %s: %s" % (self.error["code"], self.error["message"])
+        said = self.tag or ""
+        if self.rows is not None:
+            said += " %d rows: %s" % (len(self.rows), "; ".join(sorted("(%s)" % ", ".join(shorten(v) for v in row) for row in self.rows)[:20]))
+        if self.text is not None:
+            said += " " + self.text
+        if self.notices:
+            said += " notices: " + " ".join(n.strip() for n in self.notices)
+        if self.waited is not None:
+            said += " after waiting"
+        return said
+
+
+def shorten(value):
+    text = "null" if value is None else str(value)
+    return text if len(text) < 40 else text[:12] + "..." + text[-3:]
+
+
+def error_fields(e, connection):
+    d = e.diag
+    return {"code": e.pgcode or (CRASHED if connection.closed else "client"), "constraint": d.constraint_name, "table": d.table_name,
+            "column": d.column_name, "message": (d.message_primary or str(e)).strip(), "detail": d.message_detail}
+
+
+def signature(plain, tagged):
+    """What kind of difference this is; shrinking must not slip into another."""
+    def kind(a):
+        if a is None:
+            return "missing"
+        if a.error:
+            return a.error["code"]
+        # of a probe: whether it comes back changed, or not, and why
+        return " ".join([(a.tag or "").split(" ")[0], (a.text or "").split(" was ")[0]]).strip()
+    return kind(plain), kind(tagged)
+
+
+def connect(database, options=""):
+    """Connect as superuser; patiently, for the server may be recovering from a crash."""
+    for patience in range(100, -1, -1):
+        try:
+            connection = psycopg2.connect(dbname=database, user="postgres", options=options)
+            connection.autocommit = True
+            return connection
+        except psycopg2.OperationalError:
+            if patience == 0:
+                raise
+            time.sleep(0.1)
+
+
+class Twin:
+    """One of the two databases and the application's sessions in it."""
+
+    def __init__(self, database, is_tagged):
+        self.database = database
+        self.is_tagged = is_tagged
+        self.sessions = {}
+        self.cursors = {}
+        self.monitor = None
+        self.dba = None
+        self.pool = {}
+        self.adjust = []                # what --break does to it
+        self.session_settings = []      # what each session begins with
+
+    def connect(self):
+        options = "-c synchronous_commit=off -c deadlock_timeout=20ms -c client_min_messages=notice -c jit=off -c statement_timeout=60s"
+        if not self.is_tagged:
+            options += " -c session_preload_libraries="
+        return connect(self.database, options)
+
+    def reset(self, ddl):
+        """Begin anew: an empty schema public, the DDL in it, two sessions.  Returns the errors of the DDL."""
+        self.close()
+        self.dba = self.connect()
+        cursor = self.dba.cursor()
+        cursor.execute("SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION %s" % OWNER)
+        cursor.execute("SET SESSION AUTHORIZATION %s" % OWNER)
+        errors = []
+        try:
+            cursor.execute("; ".join(ddl))
+        except psycopg2.Error:          # one of them failed, and took the others with it
+            for command in ddl:
+                try:
+                    cursor.execute(command)
+                except psycopg2.Error as e:
+                    errors.append((command, e.pgerror))
+        cursor.execute("RESET SESSION AUTHORIZATION")
+        for name in "ab":
+            connection = self.connect()
+            c = connection.cursor()
+            for setting in self.session_settings:
+                c.execute(setting)
+            c.execute("SET SESSION AUTHORIZATION %s" % OWNER)
+            self.sessions[name] = connection
+            self.cursors[name] = c
+        del self.sessions["a"].notices[:]
+        return errors
+
+    def close(self):
+        for connection in list(self.sessions.values()) + [self.dba, self.monitor]:
+            if connection is not None:
+                try:
+                    connection.close()
+                except psycopg2.Error:
+                    pass
+        for pool in self.pool.values():
+            pool.shutdown(wait=True)
+        self.sessions, self.cursors, self.pool, self.monitor, self.dba = {}, {}, {}, None, None
+
+    # -- one statement --------------------------------------------------------
+
+    def ask(self, statement):
+        """Run a statement in its session."""
+        return self.run(statement.session, statement.sql, statement.data)
+
+    def run(self, session, sql, data=None):
+        connection, cursor = self.sessions[session], self.cursors[session]
+        answer = Answer()
+        try:
+            if data is not None:
+                cursor.copy_expert(sql, io.StringIO(data))
+            elif sql.startswith("COPY"):
+                out = io.StringIO()
+                cursor.copy_expert(sql, out)
+                answer.rows = [(line,) for line in out.getvalue().splitlines()]
+            else:
+                cursor.execute(sql)
+                if cursor.description is not None:
+                    answer.columns = [d[0] for d in cursor.description]
+                    answer.rows = cursor.fetchall()
+                    if TOMBSTONE in answer.columns:
+                        at = answer.columns.index(TOMBSTONE)
+                        del answer.columns[at]
+                        answer.rows = [row[:at] + row[at + 1:] for row in answer.rows]
+            answer.tag = cursor.statusmessage
+        except psycopg2.Error as e:
+            answer.error = error_fields(e, connection)
+        if sql.startswith("COPY"):
+            self.fetch_notices(cursor)
+        if connection.notices:
+            answer.notices = tuple(connection.notices)
+            del connection.notices[:]
+        return answer
+
+    def fetch_notices(self, cursor):
+        """psycopg2 hands out the notices of a COPY with the next statement."""
+        try:
+            cursor.execute(";")
+        except psycopg2.ProgrammingError:
+            pass
+
+    # -- a script -------------------------------------------------------------
+
+    def play(self, statements, turn_before=None):
+        """Run the statements; returns their answers, None for what was left out.
+
+        A session whose transaction has failed only ends it.  While a session
+        waits for the other, the other one only ends its transaction.
+        """
+        answers = [None] * len(statements)
+        waiting = {}                                        # session: index
+        self.futures = {}
+        in_two = False
+        for i, statement in enumerate(statements):
+            if in_two and statement.form != "two_sessions":
+                self.end_both(answers, waiting)
+            in_two = statement.form == "two_sessions"
+            if i == turn_before:
+                self.turn_tables()
+            if statement.role == "dba":
+                if self.is_tagged:
+                    answers[i] = self.administer(statement)
+                    if self.dba.closed:
+                        return answers
+                continue
+            session = statement.session
+            ends = ENDS.match(statement.sql) is not None
+            if session in waiting or (waiting and not ends):
+                continue
+            if self.sessions[session].get_transaction_status() == IN_ERROR and not ends:
+                continue
+            if statement.role == "probe":
+                answers[i] = self.undo(statement) if self.sessions[session].get_transaction_status() == IDLE else None
+            elif in_two:
+                self.start(i, statement, answers, waiting)
+                self.settle(i, answers, waiting)
+            else:
+                answers[i] = self.ask(statement)
+            if self.sessions[session].closed:
+                return answers
+        self.end_both(answers, waiting)
+        return answers
+
+    def end_both(self, answers, waiting):
+        """Leave no transaction of two sessions open: the one that waits goes last."""
+        for session in sorted("ab", key=lambda name: name in waiting):
+            if session in waiting:
+                answers[waiting[session]] = self.futures[session].result()
+                del waiting[session]
+            if self.sessions[session].get_transaction_status() != IDLE:
+                self.run(session, "ROLLBACK")
+
+    def start(self, i, statement, answers, waiting):
+        session = statement.session
+        if session not in self.pool:
+            self.pool[session] = ThreadPoolExecutor(1)
+        future = self.pool[session].submit(self.ask, statement)
+        self.futures[session] = future
+        if not self.finishes(session, future):
+            waiting[session] = i
+        else:
+            answers[i] = future.result()
+
+    def settle(self, i, answers, waiting):
+        """Collect what a statement has released."""
+        for session in list(waiting):
+            if waiting[session] != i and self.finishes(session, self.futures[session]):
+                answers[waiting[session]] = self.futures[session].result()
+                answers[waiting[session]].waited = i
+                del waiting[session]
+
+    def finishes(self, session, future):
+        """Wait until a statement is done (true) or waits for the other session (false)."""
+        pause = 0.003
+        while True:
+            try:
+                future.result(timeout=pause)
+                return True
+            except TimeoutError:
+                pass
+            if self.monitor is None:
+                self.monitor = self.connect()
+            c = self.monitor.cursor()
+            c.execute("SELECT cardinality(pg_blocking_pids(%d))" % self.sessions[session].info.backend_pid)
+            if c.fetchone()[0] != "0" and not future.done():
+                return False
+            pause = min(0.02, pause * 2)
+
+    def turn_tables(self):
+        """Let the rows lie in the opposite order, if no session is at work."""
+        if any(c.get_transaction_status() != IDLE for c in self.sessions.values()):
+            return
+        cursor = self.dba.cursor()
+        cursor.execute(TURN_TABLES)
+
+    # -- the DBA --------------------------------------------------------------
+
+    def administer(self, statement):
+        """Run what the DBA does in the tagged twin.  Purging may be refused; a tag() that fails is a difference."""
+        cursor = self.dba.cursor()
+        answer = None
+        try:
+            cursor.execute("SET SESSION AUTHORIZATION %s" % OWNER)
+            cursor.execute(statement.sql)
+        except psycopg2.Error as e:
+            if statement.form == "tag" or self.dba.closed:
+                answer = Answer()
+                answer.error = error_fields(e, self.dba)
+        if not self.dba.closed:
+            cursor.execute("RESET SESSION AUTHORIZATION")
+            for command in self.adjust:
+                cursor.execute(command)
+        return answer
+
+    # -- restoring ------------------------------------------------------------
+
+    def undo(self, statement):
+        """Delete, and in the tagged twin bring back what went; then forget it all."""
+        self.run(statement.session, "BEGIN")
+        before = self.contents(statement)
+        answer = self.ask(statement)
+        if answer.error is None:
+            answer.error = self.run(statement.session, "SET CONSTRAINTS ALL IMMEDIATE").error
+        if answer.error is None:
+            after = self.contents(statement)
+            answer.text = "comes back unchanged"
+            if after is None:
+                answer.text = "cannot be read"
+            elif self.is_tagged and after != before:
+                answer.text = self.bring_back(statement, before, after)
+        self.run(statement.session, "ROLLBACK")
+        return answer
+
+    def contents(self, statement):
+        """The tables that must be as before, and how many rows of them are live."""
+        out = {}
+        for table, columns in statement.tables:
+            answer = self.run(statement.session, "SELECT %s FROM %s" % (columns, table))
+            if answer.error:
+                return None
+            out[table] = sorted(answer.rows, key=repr)
+        return out
+
+    def bring_back(self, statement, before, after):
+        session = statement.session
+        bins = ["SELECT max(%s) AS stamp FROM %s_deleted" % (TOMBSTONE, table) for table, _ in statement.tables if table != "counters"]
+        undone = self.run(session, "SELECT soft_delete.undo((SELECT max(stamp) FROM (%s) s))" % " UNION ALL ".join(bins))
+        if undone.error is None:
+            undone.error = self.run(session, "SET CONSTRAINTS ALL IMMEDIATE").error
+        if undone.error and undone.error["code"] == CRASHED:
+            return CRASHED
+        if undone.error:
+            return "does not come back: %s %s" % (undone.error["code"], undone.error["message"])
+        back = self.contents(statement)
+        for table, _ in statement.tables:
+            if back[table] != before[table]:
+                return "comes back changed: %s was %s, is %s" % (table, before[table], back[table])
+        return "comes back unchanged"
+
+
+# -- comparing ----------------------------------------------------------------
+
+class Comparison:
+    """Compares answers; counts those where either of two is right."""
+
+    def __init__(self):
+        self.either = 0
+
+    def same(self, plain, tagged):
+        if plain is None or tagged is None:
+            return plain is tagged
+        if plain.error or tagged.error:
+            return bool(plain.error and tagged.error) and self.same_error(plain.error, tagged.error) and plain.waited == tagged.waited
+        return (plain.tag == tagged.tag and plain.columns == tagged.columns and plain.text == tagged.text and plain.waited == tagged.waited
+                and same_bag(plain.rows, tagged.rows) and same_bag(told(plain.notices), told(tagged.notices)))
+
+    def same_error(self, plain, tagged):
+        if plain == tagged:
+            return True
+        if plain["code"] == tagged["code"] == "40001" and limited("serialization_words"):
+            return True
+        if all(plain[k] == tagged[k] for k in ("code", "constraint", "table", "column", "message")):
+            return application_detail(plain["detail"]) == application_detail(tagged["detail"])
+        # where one row violates several unique constraints, the order of the indexes decides
+        if limited("first_constraint") and {plain["code"], tagged["code"]} <= {"23505", "23P01"} and plain["table"] == tagged["table"] and all(
+                OWN_NAME.match(error["constraint"]) for error in (plain, tagged)):
+            self.either += 1
+            return True
+        return False
+
+
+def application_detail(detail):
+    """The detail of an error, without the tombstone column where it lists a whole row."""
+    if limited("tombstone_column") and detail and detail.startswith("Failing row contains"):
+        return None
+    return detail
+
+
+def told(notices):
+    """The notices that do not depend on which row an error met first."""
+    if any("caught" in notice for notice in notices):
+        return [n for n in notices if "caught" in n or "deleted" in n]
+    return notices
+
+
+def same_bag(plain, tagged):
+    """The same rows, in whatever order."""
+    if plain == tagged:
+        return True
+    if plain is None or tagged is None or len(plain) != len(tagged):
+        return False
+    return sorted(plain, key=repr) == sorted(tagged, key=repr)

@@ -1,0 +1,654 @@
+"""Random sessions: statements of an application that uses a random schema.
+
+Statements do not depend on answers, so a session can be run anywhere and any
+part of it can be left out.  What they must not contain is in limits.py.
+"""
+from dataclasses import dataclass, field
+
+from limits import limited
+from schema import GUEST, KEY_POOL, KINDS, literal
+
+
+@dataclass
+class Statement:
+    sql: str
+    session: str = "a"          # a or b: two sessions of the application
+    data: str = None            # what COPY ... FROM STDIN reads
+    role: str = "application"   # "dba": to the tagged twin alone; "probe": see answers.py
+    form: str = ""              # for the count of what was covered
+    tables: list = field(default_factory=list)      # of a probe: what must come back
+
+    def script(self):
+        """As a line of psql's."""
+        line = self.sql + ";"
+        if self.data is not None:
+            line += "\n" + self.data + "\\."
+        if self.session == "b":
+            line = "/* second session */ " + line
+        return line
+
+
+class Session:
+    """Generates statements for a schema."""
+
+    def __init__(self, rng, schema):
+        self.rng = rng
+        self.schema = schema
+        self.version = schema.version
+        self.counter = 0            # of fresh values
+        self.names = 0              # of cursors
+        self.prepared = []
+
+    def chance(self, p):
+        return self.rng.random() < p
+
+    def one_of(self, *forms):
+        """Call one of (weight, function) and return what it does."""
+        weights = [w for w, _ in forms]
+        return self.rng.choices([f for _, f in forms], weights)[0]()
+
+    def table(self):
+        return self.rng.choice(self.schema.tables)
+
+    # -- values ---------------------------------------------------------------
+
+    def raw(self, column):
+        """A value for a column, unquoted, or None."""
+        rng = self.rng
+        if column.fresh:
+            self.counter += 1
+            n = self.counter
+            return {"int": str(n), "text": "k%d" % n, "uuid": "00000000-0000-0000-0001-%012d" % n,
+                    "date": "20%02d-%02d-%02d" % (21 + n // 336, n // 28 % 12 + 1, n % 28 + 1), "range": "[%d,%d)" % (n * 10, n * 10 + 5)}[column.kind]
+        if column.nullable and self.chance(0.12):
+            return None
+        if column.refers:
+            parent = column.refers[0].key.columns[column.refers[1]]
+            if parent.source or parent.fresh:
+                return None if column.nullable and self.chance(0.3) else self.seen(parent)
+            return rng.choice(self.pool(parent))
+        return rng.choice(self.pool(column))
+
+    def pool(self, column):
+        if column.refers:
+            return self.pool(column.refers[0].key.columns[column.refers[1]])
+        return KEY_POOL.get(column.kind, KINDS[column.kind][1]) if column.in_key else KINDS[column.kind][1]
+
+    def seen(self, column):
+        """A value that a column with fresh or generated values may have had."""
+        n = max(1, self.counter - self.rng.randint(0, 12)) if column.fresh else self.rng.randint(1, 12)
+        return {"int": str(n), "text": "k%d" % n, "uuid": "00000000-0000-0000-0001-%012d" % n}.get(column.kind) or self.rng.choice(KINDS[column.kind][1])
+
+    def value(self, column):
+        """A value for a column, as SQL."""
+        if column.fresh:
+            return literal(column.kind, self.raw(column))
+        if column.refers and column.refers[1] == 0 and self.chance(0.75):
+            return self.parent_value(column, self.rng.randint(0, 3))
+        if column.default and self.chance(0.08):
+            return "DEFAULT"
+        return literal(column.kind, self.raw(column))
+
+    def parent_value(self, column, offset):
+        reference, position = column.refers
+        order = ", ".join(c.name for c in reference.key.columns)
+        return "(SELECT p.%s FROM %s p WHERE p.%s IS NOT NULL ORDER BY %s LIMIT 1 OFFSET %d)" % (
+            reference.key.columns[position].name, reference.parent.name, reference.key.columns[0].name, order, offset)
+
+    def row(self, columns):
+        """Values for the columns, as SQL; those of a composite reference belong together."""
+        values = {}
+        for c in columns:
+            if c.refers and c.refers[1] == 0 and len(c.refers[0].columns) > 1 and self.chance(0.8):
+                offset = self.rng.randint(0, 3)
+                for d in c.refers[0].columns:
+                    if not d.fresh:
+                        values[d.name] = self.parent_value(d, offset)
+        return [values.get(c.name) or self.value(c) for c in columns]
+
+    def known(self, column):
+        """A value to look for."""
+        if column.source or column.fresh:
+            return literal(column.kind, self.seen(column))
+        if column.refers:
+            parent = column.refers[0].key.columns[column.refers[1]]
+            if parent.source or parent.fresh:
+                return literal(column.kind, self.seen(parent))
+        return literal(column.kind, self.rng.choice(self.pool(column)))
+
+    # -- conditions -----------------------------------------------------------
+
+    def one_row(self, table, alias=None):
+        """A condition that holds for one row at most."""
+        prefix = (alias + "." if alias else "")
+        key = table.key()
+        if not key:
+            return "(%stableoid, %sctid) = (SELECT i.tableoid, i.ctid FROM %s i ORDER BY %s LIMIT 1 OFFSET %d)" % (
+                prefix, prefix, table.name, table.names(alias="i"), self.rng.randint(0, 4))
+        if self.chance(0.5):
+            order = table.names(key, "i")
+            return "(%s) = (SELECT %s FROM %s i ORDER BY %s LIMIT 1 OFFSET %d)" % (
+                table.names(key, alias), order, table.name, order, self.rng.randint(0, 4))
+        return " AND ".join("%s%s = %s" % (prefix, c.name, self.known(c)) for c in key)
+
+    def condition(self, table, alias=None):
+        """Any condition."""
+        prefix = (alias + "." if alias else "")
+        outer = alias or table.name
+        column = self.rng.choice([c for c in table.columns if c.kind not in ("wide",)])
+        return self.one_of(
+            (30, lambda: self.one_row(table, alias)),
+            (14, lambda: "%sn = %d" % (prefix, self.rng.randint(0, 5))),
+            (8, lambda: "%sn %s %d" % (prefix, self.rng.choice("<>"), self.rng.randint(0, 5))),
+            (8, lambda: "%ss IN ('a', '%s')" % (prefix, self.rng.choice("bcde"))),
+            (10, lambda: "%s%s = %s" % (prefix, column.name, self.known(column))),
+            (4, lambda: "%s%s IS %sNULL" % (prefix, column.name, self.rng.choice(["", "NOT "]))),
+            (10, lambda: self.by_relative(table, outer)),
+            (5, lambda: "%sn IS DISTINCT FROM 2 AND coalesce(%ss, 'a') <> 'b'" % (prefix, prefix)),
+            (4, lambda: "cnt_%s(%d) > %d" % (self.table().name, self.rng.randint(0, 5), self.rng.randint(0, 2))),
+            (3, lambda: "true"))
+
+    def by_relative(self, table, outer):
+        """A condition on a parent or child, or one on another table."""
+        word = self.rng.choice(["EXISTS", "NOT EXISTS"])
+        near = [r for r in self.schema.references if table in (r.child, r.parent)]
+        if not near:
+            other = self.table()
+            return "%s.n IN (SELECT o.n FROM %s o WHERE %s)" % (outer, other.name, "o.s <> 'c'")
+        r = self.rng.choice(near)
+        mine, theirs, other = (r.columns, r.key.columns, r.parent) if r.child is table else (r.key.columns, r.columns, r.child)
+        return "%s (SELECT FROM %s o WHERE %s)" % (word, other.name, " AND ".join("o.%s = %s.%s" % (t.name, outer, m.name) for m, t in zip(mine, theirs)))
+
+    def where(self, table, alias=None):
+        return " WHERE " + self.condition(table, alias)
+
+    def returning(self, table, alias=None):
+        if self.chance(0.5):
+            return ""
+        if alias is None and self.chance(0.3):
+            return " RETURNING *"
+        if self.version >= 18 and self.chance(0.2):
+            return " RETURNING old.n, new.n, old.s, new.s"
+        columns = self.rng.sample(table.columns, min(len(table.columns), 3))
+        return " RETURNING " + table.names(columns, alias or table.name)
+
+    def order(self, table, alias=None):
+        """An order that leaves nothing open (json and arrays have one too)."""
+        return " ORDER BY " + table.names(table.key() or None, alias)
+
+    # -- DELETE ---------------------------------------------------------------
+
+    def delete(self):
+        t = self.table()
+        return self.one_of((36, lambda: self.delete_plain(t)), (10, lambda: self.delete_using(t)), (10, lambda: self.delete_view(t)),
+                           (14, lambda: self.delete_cte(t)), (10, lambda: self.delete_function(t)), (10, lambda: self.merge_delete(t)),
+                           (6, lambda: self.delete_partition(t)), (6, lambda: self.delete_loop(t)))
+
+    def delete_plain(self, t):
+        return "DELETE FROM %s%s%s" % (t.name, self.where(t), self.returning(t))
+
+    def delete_using(self, t):
+        r = self.rng.choice([r for r in self.schema.references if r.child is t] or [None])
+        if r is None:
+            other = self.table()
+            return "DELETE FROM %s d USING (SELECT DISTINCT n FROM %s WHERE n > %d) u WHERE d.n = u.n%s" % (
+                t.name, other.name, self.rng.randint(0, 4), self.returning(t, "d"))
+        join = " AND ".join("d.%s = u.%s" % (c.name, k.name) for c, k in zip(r.columns, r.key.columns))
+        return "DELETE FROM %s d USING %s u WHERE %s AND %s%s" % (t.name, r.parent.name, join, self.condition(r.parent, "u"), self.returning(t, "d"))
+
+    def delete_view(self, t):
+        views = [v for v in t.views if v[0] in "vjr"]
+        if not views:
+            return self.delete_plain(t)
+        if views[-1][0] == "r":
+            return "DELETE FROM %s WHERE n = %d" % (views[-1], self.rng.randint(0, 5))
+        return "DELETE FROM %s WHERE n = %d RETURNING n, s" % (self.rng.choice(views), self.rng.randint(0, 5))
+
+    def delete_cte(self, t):
+        gone = "WITH gone AS (DELETE FROM %s%s RETURNING %s)" % (t.name, self.where(t), t.names(alias=t.name))
+        other = self.table()
+        return self.one_of(
+            (3, lambda: gone + " SELECT %s FROM gone" % t.names()),
+            (2, lambda: gone + " SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM %s)" % t.name),
+            (2, lambda: gone + " INSERT INTO audit SELECT 'gone', n::text, s, NULL FROM gone"),
+            (2, lambda: gone + ", also AS (DELETE FROM %s%s RETURNING n) SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM also)" % (other.name, self.where(other)) if other is not t else gone + " SELECT count(*) FROM gone"),
+            (2, lambda: gone + " UPDATE %s SET %s = %s WHERE %s AND EXISTS (SELECT FROM gone)%s" % ((other.name,) + self.assignment(other) + (self.one_row(other), self.returning(other))) if other is not t and other.plain() else gone + " SELECT n FROM gone"))
+
+    def assignment(self, t):
+        c = self.rng.choice(t.plain())
+        return c.name, literal(c.kind, self.raw(c))
+
+    def delete_function(self, t):
+        return self.rng.choice(["SELECT del_%s(%d)", "SELECT pop_%s(%d)"]) % (t.name, self.rng.randint(0, 5))
+
+    def delete_partition(self, t):
+        if t.children and self.chance(0.7):
+            return "DELETE FROM %s%s" % (t.children[0], self.where(t, t.children[0]))
+        if not t.partitions:
+            return "DELETE FROM ONLY %s%s" % (t.name, self.where(t))
+        return "DELETE FROM %s WHERE n < %d RETURNING *" % (self.rng.choice(t.partitions)[0], self.rng.randint(0, 5))
+
+    def delete_loop(self, t):
+        alias = self.rng.choice(["OTHERS", "foreign_key_violation"])
+        return ("DO $$ DECLARE r record; c integer; t integer := 0; BEGIN FOR r IN SELECT %s FROM %s WHERE n > %d%s LOOP BEGIN DELETE FROM %s WHERE %s; "
+                "GET DIAGNOSTICS c = ROW_COUNT; t := t + c; EXCEPTION WHEN %s THEN RAISE NOTICE 'caught %%', SQLSTATE; END; END LOOP; RAISE NOTICE 'deleted %%', t; END $$") % (
+            t.names(), t.name, self.rng.randint(0, 4), self.order(t), t.name,
+            " AND ".join("%s = r.%s" % (c.name, c.name) for c in t.key()) or "n = r.n AND s = r.s", alias)
+
+    # -- INSERT ---------------------------------------------------------------
+
+    def insert_columns(self, t):
+        """Columns to give values for; generated keys mostly come by themselves."""
+        columns = [c for c in t.writable() if not c.source or (c.source != "always" or self.chance(0.3)) and self.chance(0.1) and not limited("kept_keys")]
+        if self.chance(0.25):
+            columns = [c for c in columns if not (c.nullable or c.default) or self.chance(0.6) or c.fresh]
+        return columns
+
+    def insert(self):
+        t = self.table()
+        return self.one_of((40, lambda: self.insert_values(t, 1)), (20, lambda: self.insert_values(t, self.rng.randint(2, 4))),
+                           (10, lambda: self.insert_select(t)), (3, lambda: "INSERT INTO %s DEFAULT VALUES RETURNING n, s" % t.name),
+                           (32, lambda: self.upsert(t)), (6, lambda: self.insert_view(t)), (3, lambda: self.insert_cte(t)))
+
+    def insert_values(self, t, rows, tail=None):
+        if t.children and tail is None and self.chance(0.3):
+            columns = self.insert_columns(t)
+            return "INSERT INTO %s (%s) VALUES (%s)" % (t.children[0], t.names(columns), ", ".join(self.row(columns))) if columns else "SELECT 1"
+        columns = self.insert_columns(t)
+        if not columns:
+            return "INSERT INTO %s DEFAULT VALUES" % t.name
+        values = ", ".join("(%s)" % ", ".join(self.row(columns)) for _ in range(rows))
+        return "INSERT INTO %s%s (%s) VALUES %s%s" % (t.name, " AS target" if tail and "target." in tail else "", t.names(columns), values, self.returning(t) if tail is None else tail)
+
+    def insert_select(self, t):
+        """From another table, by columns of the same kind."""
+        source = self.table()
+        columns = [c for c in self.insert_columns(t)]
+        picks = []
+        for c in columns:
+            same = [d for d in source.columns if d.kind == c.kind and not d.generated]
+            picks.append("i." + self.rng.choice(same).name if same and not c.fresh and self.chance(0.7) else self.value(c).replace("DEFAULT", "NULL"))
+        if not columns or any(c.fresh for c in columns):
+            return self.insert_values(t, 2)
+        return "INSERT INTO %s (%s) SELECT %s FROM %s i%s ORDER BY %s LIMIT %d%s" % (
+            t.name, t.names(columns), ", ".join(picks), source.name, self.where(source, "i"), source.names(alias="i"), self.rng.randint(1, 3), self.returning(t))
+
+    def insert_view(self, t):
+        if "v_" + t.name not in t.views:
+            return self.insert_values(t, 1)
+        columns = self.insert_columns(t)
+        return "INSERT INTO v_%s (%s) VALUES (%s) RETURNING n, s" % (t.name, t.names(columns), ", ".join(self.row(columns))) if columns else self.insert_values(t, 1)
+
+    def insert_cte(self, t):
+        return "WITH new AS (%s) SELECT count(*) FROM new" % (self.insert_values(t, 2, " RETURNING n"))
+
+    def upsert(self, t):
+        # without a target the first index decides, and a deferrable one refuses
+        targets = [] if limited("first_constraint") and any(k.deferrable for k in t.keys) else [""]
+        for k in t.keys:
+            if k.shape == "exclusion" or k.deferrable:
+                continue
+            elements = ", ".join(k.elements)
+            targets += ["(%s)%s" % (elements, " WHERE " + k.predicate if k.predicate else "")] * 3
+            if k.shape != "index" and (not t.tagged or not limited("on_constraint")):
+                targets += ["ON CONSTRAINT " + k.name] * 2
+        for k in t.keys:
+            if k.shape == "exclusion" and not k.deferrable and (not t.tagged or not limited("on_constraint")):
+                targets.append("ON CONSTRAINT " + k.name)
+        if not targets:
+            return self.insert_values(t, 1)
+        target = self.rng.choice(targets)
+        exclusion = any(k.shape == "exclusion" and target.endswith(k.name) for k in t.keys)
+        plain = t.plain()
+        if not target or not plain or exclusion or self.chance(0.4):
+            return self.insert_values(t, self.rng.choice([1, 1, 2]), " ON CONFLICT %s DO NOTHING%s" % (target, self.returning(t)))
+        c = self.rng.choice(plain)
+        action = self.rng.choice(["%s = excluded.%s" % (c.name, c.name), "%s = %s" % (c.name, literal(c.kind, self.raw(c))), "%s = target.%s" % (c.name, c.name)])
+        condition = " WHERE target.n IS DISTINCT FROM %d" % self.rng.randint(0, 5) if self.chance(0.25) else ""
+        return self.insert_values(t, self.rng.choice([1, 1, 1, 2]), " ON CONFLICT %s DO UPDATE SET %s%s RETURNING target.n, target.s" % (target, action, condition))
+
+    # -- UPDATE ---------------------------------------------------------------
+
+    def update(self):
+        t = self.table()
+        return self.one_of((40, lambda: self.update_plain(t)), (34, lambda: self.update_key(t)), (10, lambda: self.update_from(t)),
+                           (8, lambda: self.update_view(t)), (8, lambda: self.update_cte(t)))
+
+    def update_plain(self, t):
+        free = [c for c in t.writable() if c not in t.unique_columns() and not c.source]
+        if not free:
+            return self.update_key(t)
+        chosen = self.rng.sample(free, min(len(free), self.rng.choice([1, 1, 2])))
+        changes = ", ".join("%s = %s" % (c.name, "n + 1" if c.name == "n" and self.chance(0.2) else self.value(c)) for c in chosen)
+        return "UPDATE %s SET %s%s%s" % (t.name, changes, self.where(t), self.returning(t))
+
+    def update_key(self, t, narrow=False):
+        """Any columns, in one row."""
+        free = [c for c in t.writable() if c.source != "always" and not (c.source and limited("kept_keys"))]
+        if narrow:
+            free = [c for c in free if c not in t.unique_columns()] if limited("key_locks") else free
+        if t.tagged and any(r.parent is t for r in self.schema.references) and limited("partition_moves"):
+            free = [c for c in free if c is not t.partition_by]
+        if not free:
+            return self.delete_plain(t)
+        chosen = self.rng.sample(free, min(len(free), self.rng.choice([1, 1, 2])))
+        values = ["nullif(%s + 1, 9)" % c.name if c.kind == "int" and not c.fresh and c.nullable and self.chance(0.1) else self.value(c) for c in chosen]
+        if len(chosen) > 1 and self.chance(0.2) and "DEFAULT" not in values:
+            changes = "(%s) = (SELECT %s)" % (t.names(chosen), ", ".join("%s::%s" % (v, KINDS[c.kind][0]) for c, v in zip(chosen, values)))
+        else:
+            changes = ", ".join("%s = %s" % (c.name, v) for c, v in zip(chosen, values))
+        return "UPDATE %s SET %s WHERE %s%s" % (t.name, changes, self.one_row(t), self.returning(t))
+
+    def update_from(self, t):
+        r = self.rng.choice([r for r in self.schema.references if r.child is t and r.parent is not t] or [None])
+        free = [c for c in t.plain()]
+        if r is None or not free:
+            return self.update_plain(t)
+        c = self.rng.choice(free)
+        same = [d for d in r.parent.columns if d.kind == c.kind]
+        return "UPDATE %s d SET %s = %s FROM %s u WHERE %s%s" % (
+            t.name, c.name, "u." + self.rng.choice(same).name if same else self.value(c), r.parent.name,
+            " AND ".join("d.%s = u.%s" % (a.name, b.name) for a, b in zip(r.columns, r.key.columns)), self.returning(t, "d"))
+
+    def update_view(self, t):
+        if "v_" + t.name not in t.views or not t.plain():
+            return self.update_plain(t)
+        c = self.rng.choice(t.plain())
+        return "UPDATE v_%s SET %s = %s WHERE n = %d RETURNING n, s" % (t.name, c.name, self.value(c), self.rng.randint(0, 5))
+
+    def update_cte(self, t):
+        if not t.plain():
+            return self.update_plain(t)
+        other = self.table()
+        return "WITH changed AS (UPDATE %s SET %s = %s WHERE %s RETURNING n) SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM %s)" % (
+            (t.name,) + self.assignment(t) + (self.condition(t), other.name))
+
+    # -- MERGE ----------------------------------------------------------------
+
+    def merge_delete(self, t):
+        key = t.key()
+        if len(key) != 1 or key[0].fresh or key[0].source:
+            return "MERGE INTO %s t USING (SELECT %d AS k) s ON t.n = s.k WHEN MATCHED %sTHEN DELETE" % (
+                t.name, self.rng.randint(0, 5), self.rng.choice(["", "AND t.s <> 'b' "]))
+        return self.merge(t, "DELETE") if t.plain() else self.delete_plain(t)
+
+    def merge(self, t=None, first=None):
+        t = t or self.table()
+        key, plain = t.key(), t.plain()
+        if len(key) != 1 or not plain:
+            return self.merge_delete(t)
+        k, c = key[0], self.rng.choice(plain)
+        generated = bool(k.source)
+        rows = 1 if generated or k.fresh else self.rng.randint(1, 4)
+        pool = [self.seen(k)] if generated or k.fresh else self.rng.sample(self.pool(k), rows)
+        cast = "%s::" + KINDS[k.kind][0]
+        source = ", ".join("(%s, %s::%s)" % (cast % literal(k.kind, v) if not KINDS[k.kind][2] else literal(k.kind, v) + "::" + KINDS[k.kind][0], literal(c.kind, self.raw(c)), KINDS[c.kind][0]) for v in pool)
+        actions = {"DELETE": "DELETE", "UPDATE": "UPDATE SET %s = s.v" % c.name, "NOTHING": "DO NOTHING"}
+        clauses = []
+        order = self.rng.sample(sorted(actions), 3)
+        if first:
+            order = [first] + [a for a in order if a != first]
+        for action in order[:self.rng.randint(1, 2)]:
+            clauses.append("WHEN MATCHED %sTHEN %s" % (self.rng.choice(["", "AND t.n > 1 ", "AND s.v IS NOT NULL "]), actions[action]))
+        if self.chance(0.7):
+            columns = [d for d in t.writable() if d is not c and not d.source and d is not k and (not d.nullable or d.refers or self.chance(0.3))]
+            values = [("s.k" if not k.fresh else self.value(k), k)] if not generated else []
+            values += [("s.v", c)] + [(v, d) for v, d in zip(self.row(columns), columns)]
+            clauses.append("WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)" % (", ".join(d.name for _, d in values), ", ".join(v for v, _ in values)))
+        if self.version >= 17 and self.chance(0.25):
+            clauses.append("WHEN NOT MATCHED BY SOURCE AND t.n = %d THEN %s" % (self.rng.randint(0, 5), self.rng.choice(["DELETE", "DO NOTHING"])))
+        tail = " RETURNING merge_action(), t.n, t.s" if self.version >= 17 and self.chance(0.5) else ""
+        return "MERGE INTO %s t USING (VALUES %s) s (k, v) ON t.%s = s.k %s%s" % (t.name, source, k.name, " ".join(clauses), tail)
+
+    # -- SELECT ---------------------------------------------------------------
+
+    def select(self):
+        t = self.table()
+        return self.one_of(
+            (14, lambda: "SELECT %s FROM %s%s" % (t.names(), t.name, self.where(t))),
+            (5, lambda: "SELECT * FROM %s%s" % (t.name, self.where(t))),
+            (6, lambda: "SELECT %s FROM %s i%s ORDER BY %s LIMIT %d" % (t.names(alias="i"), t.name, self.where(t, "i"), t.names(alias="i"), self.rng.randint(1, 3))),
+            (8, lambda: "SELECT count(*), count(n), sum(n), min(s), max(s) FROM %s%s" % (t.name, self.where(t))),
+            (5, lambda: "SELECT n, count(*), string_agg(s, ',' ORDER BY s) FROM %s GROUP BY ROLLUP (n) HAVING count(*) > %d" % (t.name, self.rng.randint(0, 2))),
+            (10, lambda: self.select_join(t)),
+            (6, lambda: self.select_view(t)),
+            (4, lambda: "SELECT s FROM %s UNION%s SELECT s FROM %s EXCEPT SELECT 'b'" % (t.name, self.rng.choice(["", " ALL"]), self.table().name)),
+            (4, lambda: "SELECT %s, row_number() OVER (ORDER BY %s), sum(n) OVER (PARTITION BY s) FROM %s" % (t.names(), t.names(), t.name)),
+            (5, lambda: "SELECT %s FROM %s i%s FOR %s" % (t.names(alias="i"), t.name, self.where(t, "i"), self.rng.choice(["UPDATE", "SHARE", "KEY SHARE", "NO KEY UPDATE"]))),
+            (4, lambda: "SELECT cnt_%s(%d), has_%s(%d)" % (t.name, self.rng.randint(0, 5), self.table().name, self.rng.randint(0, 5))),
+            (3, lambda: "SELECT DISTINCT ON (n) n, s FROM %s ORDER BY n, s" % t.name),
+            (3, lambda: "SELECT i.n, (SELECT count(*) FROM %s o WHERE o.n = i.n), ARRAY(SELECT o.s FROM %s o WHERE o.n = i.n ORDER BY o.s) FROM %s i" % (self.table().name, self.table().name, t.name)),
+            (3, lambda: "SELECT count(*) FROM %s TABLESAMPLE bernoulli (100) WHERE n > 0" % t.name),
+            (3, lambda: self.select_tree(t)),
+            (3, lambda: "SELECT %s, count(*) FROM %s GROUP BY %s" % (t.names(), t.name, t.names(t.key())) if t.key() and not any(k.deferrable for k in t.keys if k.shape == "primary") else "SELECT max(n) FROM %s" % t.name),
+            (2, lambda: "SELECT %s FROM ONLY %s" % (t.names(), t.name)),
+            (2, lambda: "SELECT sum(c) FROM (SELECT count(*) AS c FROM %s UNION ALL SELECT count(*) FROM %s WHERE n > 2) u" % (t.name, self.table().name)),
+            (2, lambda: "SELECT name, n FROM counters"))
+
+    def select_join(self, t):
+        r = self.rng.choice([r for r in self.schema.references if t in (r.child, r.parent)] or [None])
+        if r is None:
+            other = self.table()
+            return "SELECT l.n, l.s, r.s FROM %s l %s JOIN %s r ON l.n = r.n" % (t.name, self.rng.choice(["", "LEFT", "FULL"]), other.name)
+        join = " AND ".join("c.%s = p.%s" % (a.name, b.name) for a, b in zip(r.columns, r.key.columns))
+        how = self.rng.choice(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
+        tail = self.rng.choice(["", " WHERE p.%s IS NULL" % r.key.columns[0].name, " WHERE c.n > 1"])
+        if self.chance(0.2):
+            return "SELECT p.n, p.s, l.c FROM %s p, LATERAL (SELECT count(*) AS c FROM %s c WHERE %s) l" % (r.parent.name, r.child.name, join)
+        return "SELECT %s, %s FROM %s c %s %s p ON %s%s" % (r.child.names(r.child.columns[:4], "c"), r.parent.names(r.parent.columns[:4], "p"), r.child.name, how, r.parent.name, join, tail)
+
+    def select_view(self, t):
+        if not t.views:
+            return "SELECT %s FROM %s" % (t.names(), t.name)
+        v = self.rng.choice(sorted(t.views))
+        if v[0] == "m" and self.chance(0.6):
+            return "REFRESH MATERIALIZED VIEW " + v
+        return "SELECT * FROM %s%s" % (v, self.rng.choice(["", " WHERE n > 1"]))
+
+    def select_tree(self, t):
+        r = next((r for r in t.references if r.parent is t and len(r.columns) == 1), None)
+        if r is None:
+            return "SELECT count(DISTINCT n) FROM " + t.name
+        return "WITH RECURSIVE tree AS (SELECT i.%s AS k, 0 AS depth FROM %s i WHERE i.%s IS NULL UNION SELECT i.%s, depth + 1 FROM %s i JOIN tree ON i.%s = k WHERE depth < 5) SELECT k, depth FROM tree" % (
+            r.key.columns[0].name, t.name, r.columns[0].name, r.key.columns[0].name, t.name, r.columns[0].name)
+
+    # -- COPY -----------------------------------------------------------------
+
+    def copy_to(self):
+        t = self.table()
+        if t.partitions or self.chance(0.4):
+            return "COPY (SELECT %s FROM %s%s) TO STDOUT" % (t.names(), t.name, self.where(t))
+        return "COPY %s%s TO STDOUT%s" % (t.name, self.rng.choice(["", " (n, s)"]), self.rng.choice(["", " (FORMAT csv)"]))
+
+    def copy_from(self):
+        t = self.table()
+        columns = [c for c in t.writable() if not c.source]
+        lines = []
+        for _ in range(self.rng.randint(1, 3)):
+            values = [self.raw(c) for c in columns]
+            lines.append("\t".join("\\N" if v is None else v * 600 if c.kind == "wide" else v for c, v in zip(columns, values)) + "\n")
+        every = len(columns) == len(t.writable()) and self.chance(0.5)
+        return Statement("COPY %s%s FROM STDIN%s" % (t.name, "" if every else " (%s)" % t.names(columns), self.rng.choice(["", "", " WHERE n > 1"])), data="".join(lines))
+
+    # -- prepared statements --------------------------------------------------
+
+    def prepare(self):
+        """PREPARE some statements for a table."""
+        t = self.table()
+        n = len(self.prepared)
+        body = self.one_of(
+            (3, lambda: "DELETE FROM %s WHERE n = $1 RETURNING n, s" % t.name),
+            (2, lambda: "SELECT %s FROM %s WHERE n >= $1" % (t.names(), t.name)),
+            (1, lambda: "SELECT count(*) FROM %s i LEFT JOIN %s o ON i.n = o.n WHERE o.n = $1" % (t.name, self.table().name)),
+            (1, lambda: "UPDATE %s SET s = s WHERE n = $1 RETURNING n" % t.name),
+            (1, lambda: "SELECT del_%s($1)" % t.name),
+            (1, lambda: "WITH d AS (DELETE FROM %s WHERE n = $1 RETURNING s) SELECT count(*) FROM d" % t.name),
+            (1, lambda: "SELECT 1 FROM %s WHERE n = $1 FOR UPDATE" % t.name))
+        self.prepared.append("p%d" % n)
+        return "PREPARE p%d (integer) AS %s" % (n, body)
+
+    def execute(self):
+        if not self.prepared:
+            return self.select()
+        return "EXECUTE %s (%d)" % (self.rng.choice(self.prepared), self.rng.randint(0, 5))
+
+    # -- other commands -------------------------------------------------------
+
+    def maintain(self):
+        """What keeps the plans and the heap of the twins apart; outside of transactions."""
+        t = self.table()
+        return [self.one_of((3, lambda: "ANALYZE " + t.name), (2, lambda: "VACUUM " + t.name), (2, lambda: "CALL clear_%s(%d)" % (t.name, self.rng.randint(0, 5))),
+                            (2, lambda: self.plan_setting()))]
+
+    def plan_setting(self):
+        parallel = "debug_parallel_query" if self.version >= 16 else "force_parallel_mode"
+        return "SET %s = %s" % self.rng.choice([(parallel, "off"), (parallel, "off"), (parallel, "on"), ("enable_seqscan", "off"), ("enable_seqscan", "on"), ("enable_indexscan", "off"),
+                                                ("enable_indexscan", "on"), ("enable_hashjoin", "off"), ("enable_nestloop", "off"), ("enable_bitmapscan", "off")])
+
+    def dba(self):
+        """What the DBA may do meanwhile, and the application must not notice."""
+        tagged = [t.name for t in self.schema.tables if t.tagged]
+        first = self.rng.choice(tagged)
+        return [Statement(sql, role="dba", form="dba") for sql in self.one_of(
+            (2, lambda: ["DELETE FROM %s_deleted" % name for name in tagged]),
+            (1, lambda: ["REINDEX TABLE %s" % first]),
+            (1, lambda: ["SELECT soft_delete.untag('%s', tombstones => 'purge', cascade => true)" % first] + self.schema.tags()))]
+
+    def temporary(self):
+        """A copy in a transaction of its own."""
+        t = self.table()
+        return ["BEGIN", "CREATE TEMP TABLE copied ON COMMIT DROP AS SELECT %s FROM %s%s" % (t.names(), t.name, self.where(t)),
+                self.delete_plain(t), "SELECT %s FROM copied" % t.names(),
+                "DELETE FROM %s d USING copied u WHERE d.n = u.n" % t.name, "COMMIT"]
+
+    # -- several statements ---------------------------------------------------
+
+    def any_statement(self):
+        return self.one_of((30, self.delete), (31, self.insert), (18, self.update), (5, self.merge), (25, self.select),
+                           (3, self.copy_to), (4, self.copy_from), (8, self.execute))
+
+    def transaction(self):
+        """A transaction with savepoints."""
+        rng = self.rng
+        begin = "BEGIN" + rng.choice(["", "", "", " ISOLATION LEVEL REPEATABLE READ", " ISOLATION LEVEL SERIALIZABLE"])
+        out = [begin]
+        depth = 0
+        if self.chance(0.25):
+            out.append("SET CONSTRAINTS ALL " + rng.choice(["DEFERRED", "DEFERRED", "IMMEDIATE"]))
+        for _ in range(rng.randint(1, 6)):
+            if self.chance(0.35):
+                depth += 1
+                out.append("SAVEPOINT s%d" % depth)
+            out.append(self.any_statement())
+            if depth and self.chance(0.35):
+                out.append(rng.choice(["ROLLBACK TO s%d", "RELEASE s%d"]) % depth)
+                if out[-1].startswith("RELEASE"):
+                    depth -= 1
+            if self.chance(0.06):
+                out.append("SET CONSTRAINTS ALL " + rng.choice(["DEFERRED", "IMMEDIATE"]))
+        out.append(rng.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]))
+        return out
+
+    def cursor(self):
+        """A cursor, and what WHERE CURRENT OF does at it."""
+        t = self.table()
+        self.names += 1
+        c = "c%d" % self.names
+        scroll = not self.chance(0.6)
+        out = ["BEGIN", "DECLARE %s %sCURSOR FOR SELECT %s FROM %s i%s ORDER BY %s%s" % (
+            c, "SCROLL " if scroll else "", t.names(alias="i"), t.name, self.where(t, "i"), t.names(alias="i"), "" if scroll else " FOR UPDATE")]
+        for _ in range(self.rng.randint(1, 3)):
+            out.append("FETCH %s FROM %s" % (self.rng.choice(["NEXT", "1", "2"]) if not scroll else self.rng.choice(["NEXT", "ALL", "FIRST", "PRIOR", "LAST"]), c))
+            if not scroll and self.chance(0.8):
+                out.append("SAVEPOINT s")
+                free = t.plain()
+                if free and self.chance(0.3):
+                    column = self.rng.choice(free)
+                    out.append("UPDATE %s SET %s = %s WHERE CURRENT OF %s" % (t.name, column.name, self.value(column), c))
+                else:
+                    out.append("DELETE FROM %s WHERE CURRENT OF %s%s" % (t.name, c, self.returning(t)))
+                if self.chance(0.4):
+                    out.append("ROLLBACK TO s")
+            elif self.chance(0.3):
+                out += ["SAVEPOINT s", self.delete()]
+        return out + ["CLOSE %s" % c, self.rng.choice(["COMMIT", "COMMIT", "ROLLBACK"])]
+
+    def as_guest(self):
+        """Statements of a role that owns nothing and is subject to row security."""
+        if not self.schema.guarded:
+            return [self.any_statement()]
+        return ["SET ROLE " + GUEST] + [self.any_statement() for _ in range(self.rng.randint(1, 4))] + ["RESET ROLE"]
+
+    def two_sessions(self):
+        """Two transactions that interleave, one row at a time."""
+        parts = {}
+        tables = [self.table(), self.table()]
+        isolation = self.rng.choice(["", "", " ISOLATION LEVEL REPEATABLE READ"])
+        for session in "ab":
+            part = ["BEGIN" + isolation]
+            for _ in range(self.rng.randint(1, 2)):
+                t = self.rng.choice(tables)
+                part.append(self.one_of(
+                    (5, lambda: "DELETE FROM %s WHERE %s%s" % (t.name, self.one_row(t), self.returning(t))),
+                    (1, lambda: "DELETE FROM %s d USING counters u WHERE %s AND u.name = '%s'%s" % (t.name, self.one_row(t, "d"), t.name, self.returning(t, "d"))),
+                    (1, lambda: "WITH gone AS (DELETE FROM %s WHERE %s RETURNING n) SELECT count(*) FROM gone" % (t.name, self.one_row(t))),
+                    (1, lambda: "MERGE INTO %s t USING (SELECT 2 AS v) s ON %s WHEN MATCHED AND t.n > s.v THEN DELETE WHEN MATCHED THEN DO NOTHING" % (t.name, self.one_row(t, "t"))),
+                    (3, lambda: self.insert_values(t, 1)), (2, lambda: self.upsert_one(t)), (3, lambda: self.update_key(t, narrow=True)),
+                    (1, lambda: "SELECT %s FROM %s WHERE %s FOR UPDATE%s" % (t.names(), t.name, self.one_row(t), self.rng.choice(["", " NOWAIT", " SKIP LOCKED"]))),
+                    (1, lambda: "SELECT %s FROM %s" % (t.names(), t.name))))
+            part.append(self.rng.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]))
+            parts[session] = part
+        out = []
+        while parts["a"] or parts["b"]:
+            session = self.rng.choice([s for s in "ab" if parts[s]])
+            out.append(Statement(parts[session].pop(0), session=session, form="two_sessions"))
+        return out
+
+    def upsert_one(self, t):
+        while True:
+            sql = self.upsert(t)
+            if sql.count("), (") == 0:
+                return sql
+
+    def probe(self):
+        """A deletion to be undone; nothing of it stays."""
+        if self.schema.orphans:         # what has no parent cannot come back
+            return [self.any_statement()]
+        t = self.rng.choice([t for t in self.schema.tables if t.tagged])
+        form = self.rng.choice([self.delete_plain, self.delete_plain, self.delete_using, self.delete_view, self.delete_function, self.merge_delete])
+        return [Statement(form(t), role="probe", tables=self.come_back())]
+
+    def come_back(self):
+        """The tagged tables, and columns of them, that undo() must bring back as they were."""
+        out = [("counters", "name, n")]
+        for t in self.schema.tables:
+            if t.tagged:
+                # a row that a trigger changes when it loses its reference stays changed
+                changed = t.changes_updates and any(r.on_delete.startswith("SET") for r in t.references)
+                out.append((t.name, "count(*)" if changed else t.names()))
+        return out
+
+    def contents(self):
+        return ["SELECT * FROM " + name for name in [t.name for t in self.schema.tables] + ["audit", "counters"]]
+
+    def unit(self):
+        """Some statements that belong together, outside of any transaction."""
+        return self.one_of((48, lambda: [self.any_statement()]), (10, self.transaction), (3, self.cursor), (4, self.as_guest),
+                           (4, self.two_sessions), (2, self.probe), (0.5, self.dba), (1, self.contents), (1, lambda: [self.prepare()]),
+                           (1.5, self.maintain), (0.7, self.temporary))
+
+    def script(self, length):
+        """The session: a list of statements, the DBA's tags among them."""
+        out = []
+        settings = ["SET plan_cache_mode = force_generic_plan"] if self.chance(0.5) else []
+        first = settings + [self.prepare() for _ in range(2)]
+        for t in self.schema.tables * 3:
+            first.append(self.insert_values(t, 1))
+        tags = [Statement(sql, role="dba", form="tag") for sql in self.schema.tags()]
+        # a table is tagged before it has rows, or later
+        out += first + tags if self.chance(0.3) else tags + first
+        while len(out) < length:
+            unit = self.unit()
+            out += unit
+        out += self.contents()
+        return [s if isinstance(s, Statement) else Statement(s) for s in out]
