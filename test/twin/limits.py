@@ -21,6 +21,9 @@ LIMITS = {
     # two sessions do not change columns of a converted unique key
     "key_locks":
         "An `UPDATE` of its columns does not make new references to the row's other keys wait.",
+    # generated keys are copied one at a time
+    "copy_batches":
+        "`COPY … FROM` goes row by row: where it fails it may have taken fewer values of a sequence.",
     # where one row violates several constraints, either name is right
     "first_constraint":
         "Where a row violates several unique constraints, the error may name another of them.",

@@ -3,8 +3,6 @@
 The same DDL makes both twins.  Names tell what they are: t0 is a table, t0_u1 a
 unique key, t2_f1 a reference, and so on; errors name them.
 """
-from limits import limited
-
 OWNER = "twin_owner"
 GUEST = "twin_guest"
 
@@ -44,7 +42,6 @@ class Column:
         self.source = source            # serial, always, by default
         self.refers = None              # (reference, position) for a referencing column
         self.in_key = False
-        self.fresh = False              # values must never come again, see kept_keys
 
     def definition(self):
         if self.source == "serial":
@@ -72,10 +69,6 @@ class Key:
         self.predicate = predicate
         self.deferrable = deferrable
         self.distinct = distinct
-        self.referenced = False
-
-    def kept(self):
-        return self.shape == "primary" or self.referenced or bool(self.deferrable)
 
     def definition(self, table):
         elements = ", ".join(self.elements)
@@ -169,7 +162,6 @@ class Schema:
         for table in self.tables:
             self.add_index(table)
         self.choose_tagged()
-        self.mark_fresh()
         self.orphans = False            # a trigger may leave children without parents
         for table in self.tables:
             self.add_checks(table)
@@ -311,7 +303,6 @@ class Schema:
         for n, column in enumerate(columns):
             column.refers = (reference, n)
         child.columns += columns
-        key.referenced = True
         actions = ["NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"]
         reference.on_delete = rng.choices(actions, [15, 15, 40, 18, 12])[0]
         reference.on_update = rng.choices(actions, [25, 10, 40, 15, 10])[0]
@@ -341,16 +332,6 @@ class Schema:
             for t in self.tables:
                 t.tagged = True
 
-    def mark_fresh(self):
-        """Find the columns whose values must not come again (see kept_keys)."""
-        for table in self.tables:
-            for key in table.keys:
-                if limited("kept_keys") and table.tagged and key.kept() and not any(c.source or c.fresh for c in key.columns):
-                    usable = [c for c in key.columns if c.kind in ("int", "text", "uuid", "date", "range")]
-                    usable[0].fresh = True
-                    usable[0].default = None
-                    key.distinct = True
-
     # -- checks, triggers, functions, views -----------------------------------
 
     def add_checks(self, table):
@@ -378,7 +359,7 @@ class Schema:
             self.orphans = self.orphans or any(r.cascades() for r in table.references)
             self.add_trigger(table, "veto", "BEFORE DELETE",
                              "BEGIN IF OLD.n = 3 THEN RAISE NOTICE 'no delete from %', TG_TABLE_NAME; RETURN NULL; END IF; RETURN OLD; END")
-        if self.chance(0.12) and not any(c.fresh and c.name == "n" for c in table.columns):
+        if self.chance(0.12):
             table.changes_updates = True
             self.add_trigger(table, "change", "BEFORE INSERT OR UPDATE", "BEGIN NEW.n := coalesce(NEW.n, 1); RETURN NEW; END")
         if self.chance(0.2) and not table.partitions and not table.children:

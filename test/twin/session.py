@@ -35,7 +35,6 @@ class Session:
         self.rng = rng
         self.schema = schema
         self.version = schema.version
-        self.counter = 0            # of fresh values
         self.names = 0              # of cursors
         self.prepared = []
 
@@ -55,16 +54,11 @@ class Session:
     def raw(self, column):
         """A value for a column, unquoted, or None."""
         rng = self.rng
-        if column.fresh:
-            self.counter += 1
-            n = self.counter
-            return {"int": str(n), "text": "k%d" % n, "uuid": "00000000-0000-0000-0001-%012d" % n,
-                    "date": "20%02d-%02d-%02d" % (21 + n // 336, n // 28 % 12 + 1, n % 28 + 1), "range": "[%d,%d)" % (n * 10, n * 10 + 5)}[column.kind]
         if column.nullable and self.chance(0.12):
             return None
         if column.refers:
             parent = column.refers[0].key.columns[column.refers[1]]
-            if parent.source or parent.fresh:
+            if parent.source:
                 return None if column.nullable and self.chance(0.3) else self.seen(parent)
             return rng.choice(self.pool(parent))
         return rng.choice(self.pool(column))
@@ -75,14 +69,11 @@ class Session:
         return KEY_POOL.get(column.kind, KINDS[column.kind][1]) if column.in_key else KINDS[column.kind][1]
 
     def seen(self, column):
-        """A value that a column with fresh or generated values may have had."""
-        n = max(1, self.counter - self.rng.randint(0, 12)) if column.fresh else self.rng.randint(1, 12)
-        return {"int": str(n), "text": "k%d" % n, "uuid": "00000000-0000-0000-0001-%012d" % n}.get(column.kind) or self.rng.choice(KINDS[column.kind][1])
+        """A value that a generated key may have had."""
+        return str(self.rng.randint(1, 12))
 
     def value(self, column):
         """A value for a column, as SQL."""
-        if column.fresh:
-            return literal(column.kind, self.raw(column))
         if column.refers and column.refers[1] == 0 and self.chance(0.75):
             return self.parent_value(column, self.rng.randint(0, 3))
         if column.default and self.chance(0.08):
@@ -102,17 +93,16 @@ class Session:
             if c.refers and c.refers[1] == 0 and len(c.refers[0].columns) > 1 and self.chance(0.8):
                 offset = self.rng.randint(0, 3)
                 for d in c.refers[0].columns:
-                    if not d.fresh:
-                        values[d.name] = self.parent_value(d, offset)
+                    values[d.name] = self.parent_value(d, offset)
         return [values.get(c.name) or self.value(c) for c in columns]
 
     def known(self, column):
         """A value to look for."""
-        if column.source or column.fresh:
+        if column.source:
             return literal(column.kind, self.seen(column))
         if column.refers:
             parent = column.refers[0].key.columns[column.refers[1]]
-            if parent.source or parent.fresh:
+            if parent.source:
                 return literal(column.kind, self.seen(parent))
         return literal(column.kind, self.rng.choice(self.pool(column)))
 
@@ -239,9 +229,9 @@ class Session:
 
     def insert_columns(self, t):
         """Columns to give values for; generated keys mostly come by themselves."""
-        columns = [c for c in t.writable() if not c.source or (c.source != "always" or self.chance(0.3)) and self.chance(0.1) and not limited("kept_keys")]
+        columns = [c for c in t.writable() if not c.source or (c.source != "always" or self.chance(0.3)) and self.chance(0.1)]
         if self.chance(0.25):
-            columns = [c for c in columns if not (c.nullable or c.default) or self.chance(0.6) or c.fresh]
+            columns = [c for c in columns if not (c.nullable or c.default) or self.chance(0.6)]
         return columns
 
     def insert(self):
@@ -267,8 +257,8 @@ class Session:
         picks = []
         for c in columns:
             same = [d for d in source.columns if d.kind == c.kind and not d.generated]
-            picks.append("i." + self.rng.choice(same).name if same and not c.fresh and self.chance(0.7) else self.value(c).replace("DEFAULT", "NULL"))
-        if not columns or any(c.fresh for c in columns):
+            picks.append("i." + self.rng.choice(same).name if same and self.chance(0.7) else self.value(c).replace("DEFAULT", "NULL"))
+        if not columns:
             return self.insert_values(t, 2)
         return "INSERT INTO %s (%s) SELECT %s FROM %s i%s ORDER BY %s LIMIT %d%s" % (
             t.name, t.names(columns), ", ".join(picks), source.name, self.where(source, "i"), source.names(alias="i"), self.rng.randint(1, 3), self.returning(t))
@@ -324,7 +314,7 @@ class Session:
 
     def update_key(self, t, narrow=False):
         """Any columns, in one row."""
-        free = [c for c in t.writable() if c.source != "always" and not (c.source and limited("kept_keys"))]
+        free = [c for c in t.writable() if c.source != "always"]
         if narrow:
             free = [c for c in free if c not in t.unique_columns()] if limited("key_locks") else free
         if t.tagged and any(r.parent is t for r in self.schema.references) and limited("partition_moves"):
@@ -332,7 +322,7 @@ class Session:
         if not free:
             return self.delete_plain(t)
         chosen = self.rng.sample(free, min(len(free), self.rng.choice([1, 1, 2])))
-        values = ["nullif(%s + 1, 9)" % c.name if c.kind == "int" and not c.fresh and c.nullable and self.chance(0.1) else self.value(c) for c in chosen]
+        values = ["nullif(%s + 1, 9)" % c.name if c.kind == "int" and c.nullable and self.chance(0.1) else self.value(c) for c in chosen]
         if len(chosen) > 1 and self.chance(0.2) and "DEFAULT" not in values:
             changes = "(%s) = (SELECT %s)" % (t.names(chosen), ", ".join("%s::%s" % (v, KINDS[c.kind][0]) for c, v in zip(chosen, values)))
         else:
@@ -367,10 +357,13 @@ class Session:
 
     def merge_delete(self, t):
         key = t.key()
-        if len(key) != 1 or key[0].fresh or key[0].source:
-            return "MERGE INTO %s t USING (SELECT %d AS k) s ON t.n = s.k WHEN MATCHED %sTHEN DELETE" % (
-                t.name, self.rng.randint(0, 5), self.rng.choice(["", "AND t.s <> 'b' "]))
+        if len(key) != 1 or key[0].source:
+            return self.merge_only_delete(t)
         return self.merge(t, "DELETE") if t.plain() else self.delete_plain(t)
+
+    def merge_only_delete(self, t):
+        return "MERGE INTO %s t USING (SELECT %d AS k) s ON t.n = s.k WHEN MATCHED %sTHEN DELETE" % (
+            t.name, self.rng.randint(0, 5), self.rng.choice(["", "AND t.s <> 'b' "]))
 
     def merge(self, t=None, first=None):
         t = t or self.table()
@@ -379,8 +372,8 @@ class Session:
             return self.merge_delete(t)
         k, c = key[0], self.rng.choice(plain)
         generated = bool(k.source)
-        rows = 1 if generated or k.fresh else self.rng.randint(1, 4)
-        pool = [self.seen(k)] if generated or k.fresh else self.rng.sample(self.pool(k), rows)
+        rows = 1 if generated else self.rng.randint(1, 4)
+        pool = [self.seen(k)] if generated else self.rng.sample(self.pool(k), rows)
         cast = "%s::" + KINDS[k.kind][0]
         source = ", ".join("(%s, %s::%s)" % (cast % literal(k.kind, v) if not KINDS[k.kind][2] else literal(k.kind, v) + "::" + KINDS[k.kind][0], literal(c.kind, self.raw(c)), KINDS[c.kind][0]) for v in pool)
         actions = {"DELETE": "DELETE", "UPDATE": "UPDATE SET %s = s.v" % c.name, "NOTHING": "DO NOTHING"}
@@ -392,7 +385,7 @@ class Session:
             clauses.append("WHEN MATCHED %sTHEN %s" % (self.rng.choice(["", "AND t.n > 1 ", "AND s.v IS NOT NULL "]), actions[action]))
         if self.chance(0.7):
             columns = [d for d in t.writable() if d is not c and not d.source and d is not k and (not d.nullable or d.refers or self.chance(0.3))]
-            values = [("s.k" if not k.fresh else self.value(k), k)] if not generated else []
+            values = [("s.k", k)] if not generated else []
             values += [("s.v", c)] + [(v, d) for v, d in zip(self.row(columns), columns)]
             clauses.append("WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)" % (", ".join(d.name for _, d in values), ", ".join(v for v, _ in values)))
         if self.version >= 17 and self.chance(0.25):
@@ -464,7 +457,8 @@ class Session:
         t = self.table()
         columns = [c for c in t.writable() if not c.source]
         lines = []
-        for _ in range(self.rng.randint(1, 3)):
+        rows = 1 if limited("copy_batches") and any(c.source for c in t.columns) else self.rng.randint(1, 3)
+        for _ in range(rows):
             values = [self.raw(c) for c in columns]
             lines.append("\t".join("\\N" if v is None else v * 600 if c.kind == "wide" else v for c, v in zip(columns, values)) + "\n")
         every = len(columns) == len(t.writable()) and self.chance(0.5)
@@ -615,7 +609,7 @@ class Session:
         if self.schema.orphans:         # what has no parent cannot come back
             return [self.any_statement()]
         t = self.rng.choice([t for t in self.schema.tables if t.tagged])
-        form = self.rng.choice([self.delete_plain, self.delete_plain, self.delete_using, self.delete_view, self.delete_function, self.merge_delete])
+        form = self.rng.choice([self.delete_plain, self.delete_plain, self.delete_using, self.delete_view, self.delete_function, self.merge_only_delete])
         return [Statement(form(t), role="probe", tables=self.come_back())]
 
     def come_back(self):
