@@ -62,15 +62,7 @@ soft_delete_follow_key(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	ForeignKey *fk;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
-		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
-		!trigdata->tg_trigger->tgisinternal)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as the guard of a foreign key",
-						"soft_delete.follow_key"),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which guards its foreign keys.")));
+	check_called_as_guard(fcinfo, KEY_FOLLOWER, "soft_delete.follow_key");
 
 	fk = load_foreign_key(trigdata->tg_trigger->tgconstraint);
 	if (fk != NULL && is_tagged(fk->child) &&

@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 
 static Oid top_constraint(Oid constraint, bool *is_parent_copy);
+static List *foreign_keys_by_trigger(Relation rel, int kind, int16 event);
 static const char *key_column(Oid relid, const char *alias,
 							  const AttrNumber *attnums, int i);
 static Oid bin_of(Oid relid);
@@ -95,50 +96,41 @@ top_constraint(Oid constraint, bool *is_parent_copy)
 }
 
 /*
- * Return the foreign keys that reference a table, by their triggers on it:
- * pg_constraint has no index for that.
+ * Return the foreign keys that reference a table.
  */
 List *
 foreign_keys_to(Relation parent)
 {
-	List *constraints = NIL;
-	List *keys = NIL;
-	ListCell *lc;
-
-	for (int i = 0; parent->trigdesc && i < parent->trigdesc->numtriggers; i++)
-	{
-		const Trigger *trigger = &parent->trigdesc->triggers[i];
-
-		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK &&
-			TRIGGER_FOR_DELETE(trigger->tgtype))
-			constraints = lappend_oid(constraints, trigger->tgconstraint);
-	}
-	foreach (lc, constraints)
-	{
-		ForeignKey *fk = load_foreign_key(lfirst_oid(lc));
-
-		if (fk != NULL)
-			keys = lappend(keys, fk);
-	}
-	return keys;
+	return foreign_keys_by_trigger(parent, RI_TRIGGER_PK, TRIGGER_TYPE_DELETE);
 }
 
 /*
- * Return the foreign keys of a table, by the triggers that check them.
+ * Return the foreign keys of a table.
  */
 List *
 foreign_keys_from(Relation child)
+{
+	return foreign_keys_by_trigger(child, RI_TRIGGER_FK, TRIGGER_TYPE_INSERT);
+}
+
+/*
+ * Return the foreign keys of which a table has the triggers of that kind, as
+ * RI_FKey_trigger_type() has it, and event.  pg_constraint has no index for
+ * those that reference a table.
+ */
+static List *
+foreign_keys_by_trigger(Relation rel, int kind, int16 event)
 {
 	List *constraints = NIL;
 	List *keys = NIL;
 	ListCell *lc;
 
-	for (int i = 0; child->trigdesc && i < child->trigdesc->numtriggers; i++)
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
 	{
-		const Trigger *trigger = &child->trigdesc->triggers[i];
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
 
-		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_FK &&
-			TRIGGER_FOR_INSERT(trigger->tgtype))
+		if (RI_FKey_trigger_type(trigger->tgfoid) == kind &&
+			(trigger->tgtype & event) != 0)
 			constraints = lappend_oid(constraints, trigger->tgconstraint);
 	}
 	foreach (lc, constraints)

@@ -106,6 +106,32 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Raise 39P01 unless a guard's function is called as the trigger that it is
+ * made for.
+ */
+void
+check_called_as_guard(FunctionCallInfo fcinfo, ExtensionFunction function,
+					  const char *name)
+{
+	const GuardKind *kind = guard_kinds;
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	while (kind->function != function)
+		kind++;
+	if (!CALLED_AS_TRIGGER(fcinfo) || !trigdata->tg_trigger->tgisinternal ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
+		TRIGGER_FIRED_BEFORE(trigdata->tg_event) != kind->is_before ||
+		TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ||
+		(TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
+		 (kind->events & TRIGGER_TYPE_INSERT) == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as the guard of a foreign key",
+						name),
+				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which guards its foreign keys.")));
+}
+
+/*
  * Must children have their parent checked by us?  Only if the server probes
  * the index of a tagged parent.  In a partitioned table it does not, and a
  * partitioned child leaves it to its partitions.

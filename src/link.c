@@ -102,15 +102,7 @@ soft_delete_note_cut(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
-		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
-		!trigdata->tg_trigger->tgisinternal)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as the guard of a foreign key",
-						"soft_delete.note_cut"),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which guards its foreign keys.")));
+	check_called_as_guard(fcinfo, CUT_NOTE, "soft_delete.note_cut");
 
 	/* an action of a foreign key, in a statement that has deleted something */
 	if (InNoForceRLSOperation() && deletion_is_running())

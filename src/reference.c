@@ -129,15 +129,7 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	Reference *ref;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
-		TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ||
-		!trigdata->tg_trigger->tgisinternal)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as the guard of a foreign key",
-						"soft_delete.check_reference"),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which guards what references it.")));
+	check_called_as_guard(fcinfo, REFERENCE_GUARD, "soft_delete.check_reference");
 
 	ref = open_reference(trigdata->tg_trigger->tgconstraint);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newslot

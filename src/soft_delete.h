@@ -9,6 +9,7 @@
 
 #include "access/tableam.h"
 #include "executor/tuptable.h"
+#include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
@@ -184,6 +185,12 @@ extern char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
 extern char *bin_name(Oid relid);
 extern bool may_read(Oid relid, int n, const AttrNumber *attnums);
 extern bool may_read_tombstones(Oid relid, int n, const AttrNumber *attnums);
+
+/*
+ * guard.c: the triggers that foreign keys need
+ */
+extern void check_called_as_guard(FunctionCallInfo fcinfo,
+								  ExtensionFunction function, const char *name);
 
 /*
  * family.c: tombstones that must come back, or go, together
