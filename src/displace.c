@@ -46,6 +46,8 @@
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
@@ -87,9 +89,25 @@ static IndexAmRoutine armed_routine;
 static aminsert_function insert_into_btree = NULL;
 static amgettuple_function next_in_btree = NULL;
 
+/*
+ * Tables whose keys are all armed, and when that was: it holds until the
+ * relation cache changes.
+ */
+typedef struct ArmedTable
+{
+	Oid relid; /* hash key */
+	uint64 changes;
+} ArmedTable;
+
+static HTAB *armed_tables = NULL;
+static uint64 relcache_changes = 0;
+
 /* What our own scans see, and are known by */
 static SnapshotData own_snapshot;
 
+static bool table_is_armed(Relation rel);
+static void note_armed(Oid relid, uint64 changes);
+static void note_change(Datum arg, Oid relid);
 static KeyClaims *make_claims(Relation rel, bool arms, MemoryContext context);
 static void make_probe_state(KeyClaims *claims, Relation rel);
 static void free_claims(KeyClaims *claims);
@@ -146,6 +164,8 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
 
 	rel = trigdata->tg_relation;
+	if (claims == NULL && table_is_armed(rel))
+		return PointerGetDatum(trigdata->tg_trigtuple);
 	if (claims == NULL || claims->relid != RelationGetRelid(rel))
 	{
 		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);
@@ -154,6 +174,53 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 	if (claims->keys != NIL)
 		claim_keys(claims, rel, trigdata->tg_trigslot);
 	return PointerGetDatum(trigdata->tg_trigtuple);
+}
+
+/*
+ * Have statements before this one armed all keys of the table?  That is not
+ * enough where changes are decoded.
+ */
+static bool
+table_is_armed(Relation rel)
+{
+	Oid relid = RelationGetRelid(rel);
+	ArmedTable *table = NULL;
+
+	if (armed_tables != NULL && !RelationIsLogicallyLogged(rel))
+		table = hash_search(armed_tables, &relid, HASH_FIND, NULL);
+	return table != NULL && table->changes == relcache_changes;
+}
+
+/*
+ * Note that all keys of the table are armed, if the relation cache has not
+ * changed since "changes".
+ */
+static void
+note_armed(Oid relid, uint64 changes)
+{
+	ArmedTable *table;
+
+	if (armed_tables == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(ArmedTable)};
+
+		armed_tables = hash_create("soft_delete armed tables", 16, &ctl,
+								   HASH_ELEM | HASH_BLOBS);
+		CacheRegisterRelcacheCallback(note_change, (Datum) 0);
+		return; /* what changed before that is not known */
+	}
+	table = hash_search(armed_tables, &relid, HASH_ENTER, NULL);
+	table->changes = changes;
+}
+
+/*
+ * Note that the relation cache has changed: an index may be armed no more
+ * (relcache callback).
+ */
+static void
+note_change(Datum arg, Oid relid)
+{
+	relcache_changes++;
 }
 
 /*
@@ -215,13 +282,18 @@ make_claims(Relation rel, bool arms, MemoryContext context)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	KeyClaims *claims = palloc0(sizeof(KeyClaims));
+	uint64 changes = relcache_changes;
 
 	claims->relid = RelationGetRelid(rel);
 	claims->attnum = tombstone_attribute(rel);
 
 	/* a maintenance session enters what it finds in a dump, as it is */
 	if (claims->attnum != InvalidAttrNumber && !is_maintenance(claims->relid))
+	{
 		find_kept_keys(claims, rel, arms);
+		if (arms && claims->keys == NIL)
+			note_armed(claims->relid, changes);
+	}
 	MemoryContextSwitchTo(oldcontext);
 	return claims;
 }
@@ -269,7 +341,6 @@ find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 	{
 		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
 		Form_pg_index form = index->rd_index;
-
 		bool is_armed = arms && index->rd_indam == &armed_routine;
 
 		if ((form->indisunique || form->indisexclusion) && form->indisready &&
