@@ -16,6 +16,8 @@ CREATE TABLE t (
 	CONSTRAINT several UNIQUE NULLS NOT DISTINCT ("Order", b, a) INCLUDE (n, id) WITH (fillfactor = 70, deduplicate_items = off) USING INDEX TABLESPACE regress_shapes,
 	CONSTRAINT late UNIQUE (n) DEFERRABLE INITIALLY DEFERRED,
 	CONSTRAINT rooms EXCLUDE USING gist (room range_ops WITH &&, (int4range(n, n, '[]')) WITH &&) WITH (fillfactor = 80) USING INDEX TABLESPACE regress_shapes WHERE (n > 0 AND a IS NOT NULL),
+	CONSTRAINT rooms_late EXCLUDE USING gist (room WITH -|-) WITH (fillfactor = 80) USING INDEX TABLESPACE regress_shapes DEFERRABLE INITIALLY DEFERRED,
+	CONSTRAINT rooms_some EXCLUDE USING btree (n WITH =) WHERE (n > 90) DEFERRABLE,
 	CONSTRAINT clustered UNIQUE (id, n)
 );
 ALTER TABLE t CLUSTER ON clustered;

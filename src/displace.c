@@ -3,7 +3,7 @@
  *	  Makes tombstones step aside where a live row claims the key that they keep.
  *
  * A primary key, a key that a foreign key references, a replica identity and a
- * deferrable constraint cannot be partial: there a tombstone is entered along
+ * deferrable unique constraint cannot be partial: there a tombstone is entered along
  * with the live rows.  Where a live row claims such a key, the tombstone moves
  * to soft_delete.displaced (displaced.c), and the row meets what it would meet
  * had the tombstone never been there.

@@ -461,7 +461,7 @@ COMMENT ON FUNCTION soft_delete.check_triggers(regclass) IS
  * Indexes
  */
 
-CREATE FUNCTION soft_delete.index_definition(index regclass, OUT definition text, OUT predicate text)
+CREATE FUNCTION soft_delete.index_definition(index regclass, OUT definition text, OUT predicate text, OUT deferral text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -477,6 +477,9 @@ BEGIN
 	FROM pg_index LEFT JOIN pg_constraint con ON conindid = indexrelid AND contype = 'x'
 	WHERE indexrelid = index;
 
+	-- an exclusion constraint ends with it
+	deferral := CASE WHEN is_exclusion THEN substring(definition FROM '(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$') ELSE '' END;
+	definition := left(definition, char_length(definition) - char_length(deferral));
 	IF predicate IS NOT NULL THEN
 		tail := format(CASE WHEN is_exclusion THEN ' WHERE (%s)' ELSE ' WHERE %s' END, predicate);
 		IF NOT starts_with(reverse(definition), reverse(tail)) THEN
@@ -493,7 +496,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete.index_definition(regclass) IS
-'definition of an index, or of the exclusion constraint that it belongs to, split before WHERE';
+'definition of an index, or of the exclusion constraint that it belongs to, split before and after WHERE';
 
 /* A violation names the partition's index, so that keeps its name too. */
 CREATE FUNCTION soft_delete.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
@@ -705,7 +708,7 @@ COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean, regclass)
 'puts another index of the same name, a prepared one or a new one, in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
 
 /*
- * A key that a foreign key references, a replica identity, a deferrable
+ * A key that a foreign key references, a replica identity, a deferrable unique
  * constraint and the primary key cannot be partial.
  */
 CREATE FUNCTION soft_delete.convertible_indexes(relation regclass, deleted_at name, indexes text,
@@ -722,8 +725,8 @@ AS $$
 		JOIN pg_am ON pg_am.oid = relam
 		LEFT JOIN pg_attribute ON attrelid = member AND attname = deleted_at AND NOT attisdropped
 		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u', 'x')
-	WHERE NOT indisprimary AND NOT indisreplident AND indimmediate AND indisvalid AND indisready
-	  AND NOT coalesce(condeferrable, false)
+	WHERE NOT indisprimary AND NOT indisreplident AND indisvalid AND indisready
+	  AND (indisexclusion OR (indimmediate AND NOT coalesce(condeferrable, false)))
 	  AND (NOT indisunique OR amname = 'btree')
 	  AND (indisunique OR indisexclusion OR indexes = 'all')
 	  AND NOT indisclustered			-- a partial index cannot be
@@ -775,6 +778,7 @@ DECLARE
 	item record;
 	definition text;
 	predicate text;
+	deferral text;
 	remembered text[] := '{}';
 BEGIN
 	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, indexes) LOOP
@@ -783,10 +787,10 @@ BEGIN
 			CONTINUE;
 		END IF;
 
-		SELECT * INTO definition, predicate FROM soft_delete.index_definition(item.index);
+		SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(item.index);
 		predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
 		PERFORM soft_delete.replace_index(item.index,
-			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate),
+			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)%s' ELSE '%s WHERE %s' END, definition, predicate, deferral),
 			item.is_exclusion,
 			CASE WHEN soft_delete.is_prepared(item.index, deleted_at) THEN soft_delete.prepared_index(item.index) END);
 		remembered := remembered || format('converted:%s', item.name);
@@ -805,12 +809,13 @@ DECLARE
 	item record;
 	definition text;
 	predicate text;
+	deferral text;
 	own_predicate text := format('(%I IS NULL)', deleted_at);
 BEGIN
 	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, 'all') LOOP
 		CONTINUE WHEN NOT item.hides OR 'partial:' || item.name = ANY (remembered);
 
-		SELECT * INTO definition, predicate FROM soft_delete.index_definition(item.index);
+		SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(item.index);
 		IF predicate = own_predicate THEN
 			predicate := NULL;
 		ELSE
@@ -827,7 +832,7 @@ BEGIN
 		ELSIF predicate IS NOT NULL THEN
 			definition := format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate);
 		END IF;
-		PERFORM soft_delete.replace_index(item.index, definition,
+		PERFORM soft_delete.replace_index(item.index, definition || deferral,
 			item.is_exclusion OR item.was_constraint);
 	END LOOP;
 END

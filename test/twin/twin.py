@@ -139,9 +139,12 @@ def shrink_seed(pair, seed, length, difference, tables=None, carefully=True):
             return True
         return False
 
-    statements = statements[:difference[0] + 1]
-    if not fails(ddl, statements):
-        return ddl, statements, None
+    # what lets a waiting statement go on comes after it
+    if not fails(ddl, statements[:difference[0] + 1]):
+        if not fails(ddl, statements):
+            return ddl, statements, None
+    else:
+        statements = statements[:difference[0] + 1]
     statements = shrink(statements, lambda part: fails(ddl, part))
     ddl = shrink(ddl, lambda part: fails(part, statements))
     statements = shrink(statements, lambda part: fails(ddl, part))
@@ -287,7 +290,9 @@ def main():
     for result in failures if pair else []:
         ddl, statements, difference = shrink_seed(pair, result["seed"], options.length, result["difference"])
         if difference is None:
-            print("# seed %d did not differ again" % result["seed"])
+            print("# seed %d did not differ again; it did in" % result["seed"])
+            print_script(result["seed"], [], [generate(result["seed"], options.length, pair.version)[1][result["difference"][0]]],
+                         (0, *result["difference"][1:]))
         else:
             print_script(result["seed"], ddl, statements, difference)
     failed = len(failures)
