@@ -21,9 +21,9 @@
  *
  * What an UPDATE changes is covered by a check that write.c adds, for a BEFORE
  * UPDATE trigger would lock every row first.  Both probe beforehand where there
- * is nothing to arm: deferrable and exclusion constraints.  And they always do
- * where changes are decoded for replication: there the tombstone has to leave
- * before the row enters.
+ * is nothing to arm, as for an exclusion constraint that was added after tag().
+ * And they always do where changes are decoded for replication: there the
+ * tombstone has to leave before the row enters.
  *
  * Invariant: only a tombstone is ever moved, and only by who waited for all that
  * might still become of it.
@@ -351,7 +351,7 @@ find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 				arm_index(index);
 				is_armed = true;
 			}
-			if (!is_armed || !form->indimmediate || RelationIsLogicallyLogged(rel))
+			if (!is_armed || RelationIsLogicallyLogged(rel))
 				claims->keys =
 					lappend(claims->keys, make_kept_key(claims, rel, index));
 		}
