@@ -383,7 +383,8 @@ class Session:
             order = [first] + [a for a in order if a != first]
         for action in order[:self.rng.randint(1, 2)]:
             clauses.append("WHEN MATCHED %sTHEN %s" % (self.rng.choice(["", "AND t.n > 1 ", "AND s.v IS NOT NULL "]), actions[action]))
-        if self.chance(0.7):
+        # see limits.SERVER
+        if self.chance(0.7) and not (self.version >= 19 and t.partitions):
             columns = [d for d in t.writable() if d is not c and not d.source and d is not k and (not d.nullable or d.refers or self.chance(0.3))]
             values = [("s.k", k)] if not generated else []
             values += [("s.v", c)] + [(v, d) for v, d in zip(self.row(columns), columns)]
