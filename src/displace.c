@@ -21,9 +21,10 @@
  *
  * What an UPDATE changes is covered by a check that write.c adds, for a BEFORE
  * UPDATE trigger would lock every row first.  Both probe beforehand where there
- * is nothing to arm, as for an exclusion constraint that was added after tag().
- * And they always do where changes are decoded for replication: there the
- * tombstone has to leave before the row enters.
+ * is nothing to arm, as for an exclusion constraint that was added after tag(),
+ * and for deferrable keys, whose index may be armed no more when their check
+ * comes.  And they always do where changes are decoded for replication: there
+ * the tombstone has to leave before the row enters.
  *
  * Invariant: only a tombstone is ever moved, and only by who waited for all that
  * might still become of it.
@@ -56,6 +57,7 @@
 typedef struct KeptKey
 {
 	Oid index;
+	bool is_deferrable;
 	IndexInfo *info;
 	int nkeys;
 	Oid *procs; /* equality, or what the exclusion constraint says */
@@ -351,7 +353,7 @@ find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 				arm_index(index);
 				is_armed = true;
 			}
-			if (!is_armed || RelationIsLogicallyLogged(rel))
+			if (!is_armed || !form->indimmediate || RelationIsLogicallyLogged(rel))
 				claims->keys =
 					lappend(claims->keys, make_kept_key(claims, rel, index));
 		}
@@ -456,6 +458,7 @@ displace_holder(Relation index, Datum *values, bool *isnull, Relation rel)
 		return false;
 
 	key = make_kept_key(&claims, rel, index);
+	key->is_deferrable = false; /* this is the check */
 	set_key(key, values, isnull);
 	displaced = free_key(&claims, key, rel);
 	FreeExecutorState(claims.estate);
@@ -529,6 +532,7 @@ make_kept_key(KeyClaims *claims, Relation rel, Relation index)
 		make_probe_state(claims, rel);
 
 	key->index = RelationGetRelid(index);
+	key->is_deferrable = !index->rd_index->indimmediate;
 	key->info = info;
 	key->nkeys = IndexRelationGetNumberOfKeyAttributes(index);
 	key->procs = info->ii_ExclusionProcs;
@@ -709,10 +713,12 @@ free_key(KeyClaims *claims, KeptKey *key, Relation rel)
 	for (; find_holder(claims, key, rel, &tid, &busy); any = true)
 	{
 		/* its outcome decides whether the key is free, as for any unique key */
-		if (TransactionIdIsValid(busy))
-			XactLockTableWait(busy, rel, &tid, XLTW_InsertIndex);
-		else
+		if (!TransactionIdIsValid(busy))
 			displace_tombstone(claims, rel, &tid);
+		else if (key->is_deferrable)
+			break; /* the check, when it comes, waits */
+		else
+			XactLockTableWait(busy, rel, &tid, XLTW_InsertIndex);
 	}
 	return any;
 }
