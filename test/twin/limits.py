@@ -42,6 +42,7 @@ ORDER = [
     "UPDATE of a unique column, of a partition key or of a reference to the own table in more than one row",
     "UPDATE ... FROM and MERGE where more than one source row matches",
     "INSERT ... SELECT into generated keys without ORDER BY; MERGE that inserts several of them",
+    "GROUP BY the primary key of a table with inheritance children, which may repeat it",
     "array_agg and the like without ORDER BY; triggers that number their rows",
     "transactions of two sessions that write to several rows in one statement, and go on",
     # not left out, but counted and reported: see Comparison and is_matter_of_order()

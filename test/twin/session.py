@@ -414,7 +414,7 @@ class Session:
             (3, lambda: "SELECT i.n, (SELECT count(*) FROM %s o WHERE o.n = i.n), ARRAY(SELECT o.s FROM %s o WHERE o.n = i.n ORDER BY o.s) FROM %s i" % (self.table().name, self.table().name, t.name)),
             (3, lambda: "SELECT count(*) FROM %s TABLESAMPLE bernoulli (100) WHERE n > 0" % t.name),
             (3, lambda: self.select_tree(t)),
-            (3, lambda: "SELECT %s, count(*) FROM %s GROUP BY %s" % (t.names(), t.name, t.names(t.key())) if t.key() and not any(k.deferrable for k in t.keys if k.shape == "primary") else "SELECT max(n) FROM %s" % t.name),
+            (3, lambda: "SELECT %s, count(*) FROM %s GROUP BY %s" % (t.names(), t.name, t.names(t.key())) if t.key() and not t.children and not any(k.deferrable for k in t.keys if k.shape == "primary") else "SELECT max(n) FROM %s" % t.name),
             (2, lambda: "SELECT %s FROM ONLY %s" % (t.names(), t.name)),
             (2, lambda: "SELECT sum(c) FROM (SELECT count(*) AS c FROM %s UNION ALL SELECT count(*) FROM %s WHERE n > 2) u" % (t.name, self.table().name)),
             (2, lambda: "SELECT name, n FROM counters"))
