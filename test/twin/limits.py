@@ -32,6 +32,9 @@ LIMITS = {
         "Where a row violates several unique constraints, the error may name another of them.",
     "partition_moves":
         "Where the key changes the parent's partition and deleted rows reference it, it is refused (0A000) if the parent is tagged",
+    # an answer that came after waiting is compared with one that did not wait
+    "waits":
+        "A statement that claims a key of a deleted row waits for a session that is claiming another key of that row",
     # nothing of the sort is generated once tables are tagged
     "utility_commands":
         "Utility commands that scan the heap",
