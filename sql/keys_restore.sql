@@ -133,6 +133,15 @@ UPDATE p_deleted SET deleted_at = NULL WHERE v IN ('a', 'b');
 SELECT * FROM p_active ORDER BY k;
 SELECT v, tableoid::regclass FROM p_deleted ORDER BY v;
 
+-- a place that somebody made up
+SELECT soft_delete.rewrite_displaced(NULL, NULL, NULL);
+DO $$
+BEGIN
+	PERFORM soft_delete.rewrite_displaced('(0,999)', '{}', '{}');
+EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'refused';		-- how depends on whether there is such a page
+END
+$$;
+
 RESET ROLE;
 DROP SCHEMA keys_restore CASCADE;
 DROP ROLE regress_keys_restore, regress_keys_support;

@@ -410,12 +410,13 @@ destroy_displaced(ItemPointer tid)
  * they are null.  Not an UPDATE: nothing that happens in that table concerns
  * replication.
  *
- * Raises 42501 unless the caller owns the table that it was taken from.
+ * Raises 42501 unless the caller owns the table that it was taken from, 42704
+ * if there is no such row.
  */
 Datum
 soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 {
-	ItemPointer tid = (ItemPointer) PG_GETARG_POINTER(0);
+	ItemPointer tid = PG_ARGISNULL(0) ? NULL : (ItemPointer) PG_GETARG_POINTER(0);
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
 	TupleTableSlot *slot = table_slot_create(displaced, NULL);
@@ -423,8 +424,9 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 	bool isnull[N_DISPLACED_COLUMNS] = {false};
 	Oid relid;
 
-	if (!lock_newest(displaced, tid, slot))
-		elog(ERROR, "a row that stepped aside has been changed meanwhile");
+	if (tid == NULL || !lock_newest(displaced, tid, slot))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("no deleted row stepped aside to there")));
 	relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull[0]));
 	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));

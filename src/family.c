@@ -174,6 +174,9 @@ lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 	TM_FailureData tmfd;
 	TM_Result result;
 
+	/* a lock believes in its tid, which may be anybody's word */
+	if (!table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot))
+		return false;
 	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
 							  GetCurrentCommandId(true), LockTupleExclusive,
 							  LockWaitBlock, flags, &tmfd);
