@@ -5,6 +5,9 @@ OBJS = src/soft_delete.o src/tag.o src/filter.o src/write.o src/copy.o \
 	src/family.o src/foreign_key.o src/guard.o src/reference.o \
 	src/follow.o src/link.o \
 	src/displace.o src/displaced.o src/stand_in.o
+SQL = src/sql/functions.sql src/sql/tables.sql src/sql/catalog.sql src/sql/indexes.sql \
+	src/sql/stand_ins.sql src/sql/views.sql src/sql/displaced.sql src/sql/references.sql \
+	src/sql/tag.sql src/sql/plan.sql src/sql/undo.sql src/sql/check.sql
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
 DATA_built = soft_delete--$(EXTVERSION).sql
 DOCS = README.md
@@ -33,8 +36,8 @@ include $(PGXS)
 
 $(OBJS): src/soft_delete.h src/compat.h
 
-soft_delete--$(EXTVERSION).sql: src/soft_delete.sql
-	cp $< $@
+soft_delete--$(EXTVERSION).sql: $(SQL)
+	cat $^ >$@
 
 # for ./check, which runs them on a cluster of its own
 list-regress:

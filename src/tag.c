@@ -5,7 +5,7 @@
  * The trigger is the tag: a relation is tagged exactly when it carries a
  * trigger that calls soft_delete.delete_row(), enabled or not, and the
  * trigger's first argument names the tombstone column.  Nothing else decides
- * it.  Putting the tag on and taking it off is done in SQL (soft_delete.sql).
+ * it.  Putting the tag on and taking it off is done in SQL (sql/tag.sql).
  */
 #include "soft_delete.h"
 

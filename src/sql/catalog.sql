@@ -1,0 +1,75 @@
+/*
+ * Small questions to the catalogs
+ */
+
+CREATE FUNCTION soft_delete.lists_library(setting text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(bool_or(regexp_replace(btrim(entry, E' \t\n"'), '^\$libdir/|\.so$', '', 'g') = 'soft_delete'), false)
+	FROM regexp_split_to_table(setting, ',') AS entry
+$$;
+COMMENT ON FUNCTION soft_delete.lists_library(text) IS
+'whether a list of libraries names soft_delete';
+
+/* Security definer: ordinary roles may not read these settings. */
+CREATE FUNCTION soft_delete.new_sessions_load() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT soft_delete.lists_library(current_setting('shared_preload_libraries'))
+		OR coalesce(
+			-- the database's own setting comes before the server's
+			(SELECT soft_delete.lists_library(substring(entry FROM '^session_preload_libraries=(.*)$'))
+			 FROM pg_db_role_setting, unnest(setconfig) AS entry
+			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+			   AND setrole = 0 AND entry LIKE 'session\_preload\_libraries=%'),
+			(SELECT source NOT IN ('user', 'database user') AND soft_delete.lists_library(reset_val)
+			 FROM pg_settings WHERE name = 'session_preload_libraries'))
+		OR EXISTS
+			(SELECT FROM pg_event_trigger
+			 WHERE evtfoid = 'soft_delete.load()'::regprocedure
+			   AND evtevent = 'login' AND evtenabled IN ('O', 'A'))
+$$;
+COMMENT ON FUNCTION soft_delete.new_sessions_load() IS
+'whether new sessions of this database will load the library';
+
+CREATE FUNCTION soft_delete.family(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE family(member) AS (
+		SELECT relation
+		UNION
+		SELECT inhrelid::regclass FROM pg_inherits JOIN family ON inhparent = member
+	)
+	SELECT member FROM family
+$$;
+COMMENT ON FUNCTION soft_delete.family(regclass) IS
+'a table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete.view_name(relation regclass, suffix text) RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- as many characters of the table's name as leave room for the suffix
+	SELECT (left(relname, max(length) FILTER (WHERE octet_length(left(relname, length)) + octet_length(suffix) <= 63)) || suffix)::name
+	FROM pg_class, generate_series(1, 63) AS length
+	WHERE oid = relation AND length <= char_length(relname)
+	GROUP BY relname
+$$;
+COMMENT ON FUNCTION soft_delete.view_name(regclass, text) IS
+'name of a view that tag() makes for a table';
+
+CREATE FUNCTION soft_delete.bin_of(relation regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT tgrelid::regclass
+	FROM pg_trigger JOIN pg_rewrite ON ev_class = tgrelid
+		JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+	WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure
+	  AND refclassid = 'pg_class'::regclass AND refobjid = relation
+$$;
+COMMENT ON FUNCTION soft_delete.bin_of(regclass) IS
+'the bin of a tagged table';

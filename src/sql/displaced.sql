@@ -1,0 +1,182 @@
+/*
+ * What stepped aside follows ALTER TABLE
+ */
+
+CREATE FUNCTION soft_delete.convert_text(value text, from_type text, to_type text) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
+AS $$
+DECLARE
+	converted text;
+BEGIN
+	EXECUTE format('SELECT $1::%s::%s::text', from_type, to_type) INTO converted USING value;
+	RETURN converted;
+EXCEPTION WHEN others THEN
+	BEGIN
+		EXECUTE format('SELECT $1::%s::text', to_type) INTO converted USING value;
+		RETURN converted;
+	EXCEPTION WHEN others THEN
+		RETURN NULL;
+	END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.convert_text(text, text, text) IS
+'text of a value after a change of its type; null if no cast does that';
+
+CREATE FUNCTION soft_delete.align_displaced(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
+AS $$
+#variable_conflict use_variable
+DECLARE
+	columns jsonb;
+	stored jsonb;
+	item record;
+BEGIN
+	SELECT jsonb_object_agg(attname, format_type(atttypid, atttypmod)) INTO columns
+	FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v';
+	SELECT jsonb_object_agg(key, value) INTO stored
+	FROM soft_delete.displaced d, jsonb_each(d.types) WHERE d.relation = relation;
+
+	-- a column that was dropped is forgotten already, so one that is unknown has a new name
+	FOR item IN
+		SELECT o.key AS old_name, n.key AS new_name FROM jsonb_each_text(stored) AS o, jsonb_each_text(columns) AS n
+		WHERE NOT columns ? o.key AND NOT stored ? n.key AND o.value = n.value
+	LOOP
+		PERFORM soft_delete.rewrite_displaced(d.ctid,
+			d."row" - item.old_name || jsonb_build_object(item.new_name, d."row" -> item.old_name),
+			d.types - item.old_name || jsonb_build_object(item.new_name, d.types -> item.old_name))
+		FROM soft_delete.displaced d WHERE d.relation = relation;
+		stored := stored - item.old_name || jsonb_build_object(item.new_name, stored -> item.old_name);
+	END LOOP;
+
+	-- a value that no cast converts is kept under another name
+	FOR item IN
+		SELECT key, o.value AS old_type, n.value AS new_type
+		FROM jsonb_each_text(stored) AS o JOIN jsonb_each_text(columns) AS n USING (key) WHERE o.value <> n.value
+	LOOP
+		PERFORM soft_delete.rewrite_displaced(d.ctid,
+			d."row" || CASE
+				WHEN converted IS NULL AND d."row" ->> item.key IS NOT NULL
+					THEN jsonb_build_object(item.key, NULL, format('%s (%s)', item.key, item.old_type), d."row" -> item.key)
+				ELSE jsonb_build_object(item.key, converted) END,
+			d.types || jsonb_build_object(item.key, item.new_type))
+		FROM soft_delete.displaced d, soft_delete.convert_text(d."row" ->> item.key, item.old_type, item.new_type) AS converted
+		WHERE d.relation = relation;
+	END LOOP;
+
+	-- a new column has its default, as in the rows of the table
+	FOR item IN
+		SELECT attname, format_type(atttypid, atttypmod) AS type,
+			CASE WHEN attidentity <> '' THEN format('nextval(%L)', pg_get_serial_sequence(relation::text, attname))
+				ELSE coalesce(pg_get_expr(adbin, adrelid), 'NULL') END AS expression
+		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+		WHERE attrelid = relation AND columns ? attname AND NOT stored ? attname
+	LOOP
+		EXECUTE format('SELECT soft_delete.rewrite_displaced(d.ctid, d."row" || jsonb_build_object(%1$L, value), d.types || jsonb_build_object(%1$L, %2$L)) '
+					   'FROM soft_delete.displaced d JOIN '
+					   '(SELECT ctid AS tid, (%3$s)::text AS value FROM ONLY %4$s TABLESAMPLE soft_delete.rows(''displaced'')) AS new ON d.ctid = tid',
+					   item.attname, item.type, item.expression, relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.align_displaced(regclass) IS
+'gives the tombstones that stepped aside the columns that their table now has';
+
+CREATE FUNCTION soft_delete.follow_columns() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM soft_delete.displaced) THEN
+		PERFORM soft_delete.align_displaced(member)
+		FROM (SELECT DISTINCT soft_delete.family(objid) AS member FROM pg_event_trigger_ddl_commands()
+			  WHERE classid = 'pg_class'::regclass) AS changed
+		WHERE EXISTS (SELECT FROM soft_delete.displaced WHERE relation = member);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_columns() IS
+'event trigger that keeps the tombstones that stepped aside in step with ALTER TABLE';
+
+CREATE EVENT TRIGGER soft_delete_columns ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE')
+	EXECUTE FUNCTION soft_delete.follow_columns();
+COMMENT ON EVENT TRIGGER soft_delete_columns IS
+'keeps the tombstones that stepped aside in step with ALTER TABLE';
+
+/* Security definer: who owns a type need not own the tables that use it. */
+CREATE FUNCTION soft_delete.follow_labels() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	enum regtype;
+	labels text[];
+	new_label text;
+BEGIN
+	IF NOT EXISTS (SELECT FROM soft_delete.displaced) THEN
+		RETURN;
+	END IF;
+	FOR enum IN SELECT objid FROM pg_event_trigger_ddl_commands() JOIN pg_type ON oid = objid WHERE typtype = 'e' LOOP
+		-- what is no label any more must have the one name that is new
+		SELECT array_agg(enumlabel::text) INTO labels FROM pg_enum WHERE enumtypid = enum;
+		SELECT enumlabel INTO new_label FROM pg_enum
+		WHERE enumtypid = enum AND soft_delete.is_own_transaction(xmin) ORDER BY cmin::text::bigint DESC LIMIT 1;
+
+		PERFORM soft_delete.rewrite_displaced(d.ctid, d."row" || jsonb_object_agg(attname, relabeled) FILTER (WHERE relabeled <> d."row" ->> attname), d.types)
+		FROM soft_delete.displaced d JOIN pg_attribute ON attrelid = relation AND NOT attisdropped AND d."row" ->> attname IS NOT NULL
+			JOIN pg_type ON pg_type.oid = atttypid AND (pg_type.oid = enum OR (typelem = enum AND typcategory = 'A')),
+			LATERAL (SELECT array_agg(CASE WHEN label = ANY (labels) OR label IS NULL THEN label ELSE new_label END ORDER BY n)
+					 FROM unnest(CASE typcategory WHEN 'A' THEN (d."row" ->> attname)::text[] ELSE ARRAY[d."row" ->> attname] END)
+						WITH ORDINALITY AS u(label, n)) AS a(relabeled_labels),
+			LATERAL (SELECT CASE typcategory WHEN 'A' THEN relabeled_labels::text ELSE relabeled_labels[1] END) AS r(relabeled)
+		GROUP BY d.ctid, d."row", d.types HAVING bool_or(relabeled <> d."row" ->> attname);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_labels() IS
+'event trigger that keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
+
+CREATE EVENT TRIGGER soft_delete_labels ON ddl_command_end
+	WHEN TAG IN ('ALTER TYPE')
+	EXECUTE FUNCTION soft_delete.follow_labels();
+COMMENT ON EVENT TRIGGER soft_delete_labels IS
+'keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
+
+/* Security definer: who drops a table is not its owner any more. */
+CREATE FUNCTION soft_delete.forget_dropped() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	IF NOT EXISTS (SELECT FROM soft_delete.displaced) THEN
+		RETURN;
+	END IF;
+	FOR item IN
+		SELECT objid, objsubid, address_names[3] AS name FROM pg_event_trigger_dropped_objects()
+		WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
+	LOOP
+		IF item.objsubid = 0 THEN
+			PERFORM soft_delete.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete.displaced WHERE relation = item.objid;
+		ELSE
+			PERFORM soft_delete.rewrite_displaced(ctid, "row" - item.name, types - item.name) FROM soft_delete.displaced
+			WHERE relation IN (SELECT soft_delete.family(item.objid));
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.forget_dropped() IS
+'event trigger that drops from the tombstones that stepped aside what is dropped from their tables';
+
+CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
+	WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP OWNED', 'DROP EXTENSION')
+	EXECUTE FUNCTION soft_delete.forget_dropped();
+COMMENT ON EVENT TRIGGER soft_delete_drops IS
+'drops from the tombstones that stepped aside what is dropped from their tables';

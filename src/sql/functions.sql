@@ -1,0 +1,136 @@
+/*
+ * Installs the SQL side of soft_delete: what DDL does.  What runs per row or per
+ * plan is in C.  The Makefile puts these files together in the order that they
+ * need.
+ */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION soft_delete" to load this file. \quit
+
+GRANT USAGE ON SCHEMA soft_delete TO PUBLIC;
+
+/*
+ * Functions in C
+ */
+
+CREATE FUNCTION soft_delete.delete_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_delete_row';
+COMMENT ON FUNCTION soft_delete.delete_row() IS
+'the tag: a table is tagged exactly when it carries this BEFORE DELETE trigger; made by soft_delete.tag()';
+
+CREATE FUNCTION soft_delete.restore_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_restore_row';
+COMMENT ON FUNCTION soft_delete.restore_row() IS
+'INSTEAD OF UPDATE trigger of a bin: SET deleted_at = NULL restores';
+
+CREATE FUNCTION soft_delete.purge_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge_row';
+COMMENT ON FUNCTION soft_delete.purge_row() IS
+'INSTEAD OF DELETE trigger of a bin: destroys the row for good';
+
+CREATE FUNCTION soft_delete.finish_bin() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_finish_bin';
+COMMENT ON FUNCTION soft_delete.finish_bin() IS
+'AFTER UPDATE OR DELETE statement trigger of a bin: restores or purges what its row triggers have collected, with what belongs to it';
+
+CREATE FUNCTION soft_delete.rows(internal) RETURNS tsm_handler
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_rows';
+COMMENT ON FUNCTION soft_delete.rows(internal) IS
+'sampling method: FROM t TABLESAMPLE soft_delete.rows(''all'' | ''deleted'' | ''live'')';
+REVOKE EXECUTE ON FUNCTION soft_delete.rows(internal) FROM PUBLIC;
+
+CREATE FUNCTION soft_delete.wants_row(which text, is_live boolean) RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_wants_row';
+COMMENT ON FUNCTION soft_delete.wants_row(text, boolean) IS
+'whether soft_delete.rows(which) includes a row';
+
+CREATE FUNCTION soft_delete.shows_tombstones(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_shows_tombstones';
+COMMENT ON FUNCTION soft_delete.shows_tombstones(oid) IS
+'whether this is a maintenance session for the relation: row_security off, and its owner or superuser';
+
+CREATE FUNCTION soft_delete.admits_tombstone(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_admits_tombstone';
+COMMENT ON FUNCTION soft_delete.admits_tombstone(oid) IS
+'guard of the tombstone column: true in a maintenance session, else an error';
+
+CREATE FUNCTION soft_delete.index_hides(index regclass, attnum smallint) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_hides';
+COMMENT ON FUNCTION soft_delete.index_hides(regclass, smallint) IS
+'whether an index is partial on rows whose column is null';
+
+CREATE FUNCTION soft_delete.tag_arguments(relation regclass) RETURNS text[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
+COMMENT ON FUNCTION soft_delete.tag_arguments(regclass) IS
+'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
+
+CREATE FUNCTION soft_delete.bind_view(view regclass, relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
+COMMENT ON FUNCTION soft_delete.bind_view(regclass, regclass) IS
+'lets DROP TABLE take along a view that tag() made';
+
+CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
+COMMENT ON FUNCTION soft_delete.claim_key() IS
+'BEFORE INSERT trigger of a tagged table: tombstones step aside where a new row claims the key that they keep';
+
+CREATE FUNCTION soft_delete.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_rewrite_displaced';
+COMMENT ON FUNCTION soft_delete.rewrite_displaced(tid, jsonb, jsonb) IS
+'replaces the columns of a tombstone that stepped aside, or destroys it, where they are null';
+
+CREATE FUNCTION soft_delete.return_displaced(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_return_displaced';
+COMMENT ON FUNCTION soft_delete.return_displaced(regclass) IS
+'enters the tombstones that stepped aside into their table, which is not tagged any more';
+
+CREATE FUNCTION soft_delete.claims_key(relation oid, new_row record, internal) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
+COMMENT ON FUNCTION soft_delete.claims_key(oid, record, internal) IS
+'the same, checking a changed row; returns true';
+
+CREATE FUNCTION soft_delete.bind_index(index regclass, "constraint" oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_index';
+COMMENT ON FUNCTION soft_delete.bind_index(regclass, oid) IS
+'lets DROP CONSTRAINT take along the index that the constraint stands in for';
+
+CREATE FUNCTION soft_delete.check_reference() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_check_reference';
+COMMENT ON FUNCTION soft_delete.check_reference() IS
+'guard of a foreign key that references a tagged table, from PostgreSQL 19 on: refuses a child of a deleted parent';
+
+CREATE FUNCTION soft_delete.follow_key() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_key';
+COMMENT ON FUNCTION soft_delete.follow_key() IS
+'guard of a foreign key from a tagged table: lets deleted rows follow a change of the key that they reference';
+
+CREATE FUNCTION soft_delete.note_cut() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_note_cut';
+COMMENT ON FUNCTION soft_delete.note_cut() IS
+'guard of a foreign key with ON DELETE SET NULL or SET DEFAULT between tagged tables: notes which references a deletion cuts';
+
+CREATE FUNCTION soft_delete.guard_reference("constraint" oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_guard_reference';
+COMMENT ON FUNCTION soft_delete.guard_reference(oid) IS
+'gives a foreign key its guards, or takes away those that it does not need';
+
+CREATE FUNCTION soft_delete.is_own_transaction(xid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
+COMMENT ON FUNCTION soft_delete.is_own_transaction(xid) IS
+'whether a transaction is the current one or one of its subtransactions';
+
+CREATE FUNCTION soft_delete.load() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
+COMMENT ON FUNCTION soft_delete.load() IS
+'loads the library into the session';
+
+/* From 17 on a login event trigger loads the library into every session. */
+DO $$
+BEGIN
+	IF current_setting('server_version_num')::integer >= 170000 THEN
+		CREATE EVENT TRIGGER soft_delete_login ON login EXECUTE FUNCTION soft_delete.load();
+		ALTER EVENT TRIGGER soft_delete_login ENABLE ALWAYS;
+		COMMENT ON EVENT TRIGGER soft_delete_login IS 'loads soft_delete into every session';
+	END IF;
+END
+$$;

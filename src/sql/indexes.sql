@@ -1,0 +1,426 @@
+/*
+ * Indexes that hide tombstones, and the one that finds them
+ */
+
+CREATE FUNCTION soft_delete.index_definition(index regclass, OUT definition text, OUT predicate text, OUT deferral text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_exclusion boolean;
+	tail text;
+BEGIN
+	SELECT pg_get_expr(indpred, indrelid), indisexclusion,
+		CASE WHEN indisexclusion THEN pg_get_constraintdef(con.oid)
+			-- of a partitioned table it is given as ON ONLY, but its partitions are meant
+			ELSE regexp_replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') END
+	INTO STRICT predicate, is_exclusion, definition
+	FROM pg_index LEFT JOIN pg_constraint con ON conindid = indexrelid AND contype = 'x'
+	WHERE indexrelid = index;
+
+	-- an exclusion constraint ends with it
+	deferral := CASE WHEN is_exclusion THEN substring(definition FROM '(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$') ELSE '' END;
+	definition := left(definition, char_length(definition) - char_length(deferral));
+	IF predicate IS NOT NULL THEN
+		tail := format(CASE WHEN is_exclusion THEN ' WHERE (%s)' ELSE ' WHERE %s' END, predicate);
+		IF NOT starts_with(reverse(definition), reverse(tail)) THEN
+			RAISE EXCEPTION 'cannot split the definition of index %: %', index, definition
+				USING ERRCODE = 'internal_error';
+		END IF;
+		definition := left(definition, -char_length(tail));
+	END IF;
+
+	definition := definition || coalesce(
+		(SELECT format(CASE WHEN is_exclusion THEN ' USING INDEX TABLESPACE %I' ELSE ' TABLESPACE %I' END, spcname)
+		 FROM pg_class JOIN pg_tablespace ON pg_tablespace.oid = reltablespace
+		 WHERE pg_class.oid = index), '');
+END
+$$;
+COMMENT ON FUNCTION soft_delete.index_definition(regclass) IS
+'definition of an index, or of the exclusion constraint that it belongs to, split before and after WHERE';
+
+/* A violation names the partition's index, so that keeps its name too. */
+CREATE FUNCTION soft_delete.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT indrelid::regclass, indexrelid::regclass, relname
+	FROM soft_delete.family(index) AS member JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
+	WHERE member <> index
+$$;
+COMMENT ON FUNCTION soft_delete.partition_indexes(regclass) IS
+'the indexes of partitions that belong to an index of a partitioned table';
+
+/*
+ * A stand-in is a constraint CHECK (true) that has the name of an index on live
+ * rows, the name of the unique constraint before it.  ON CONFLICT ON CONSTRAINT
+ * and ALTER TABLE name it.
+ */
+CREATE FUNCTION soft_delete.stand_in(index regclass) RETURNS oid
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT con.oid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+		JOIN pg_constraint con ON conrelid = indrelid AND conname = relname
+	WHERE indexrelid = index AND indisunique AND indpred IS NOT NULL
+	  AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true'
+$$;
+COMMENT ON FUNCTION soft_delete.stand_in(regclass) IS
+'the constraint that stands in for the unique constraint which an index was';
+
+CREATE FUNCTION soft_delete.make_stand_in(index regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT indexrelid::regclass AS index, indrelid::regclass AS relation, i.relname, t.relkind
+		FROM soft_delete.family(index) AS member JOIN pg_index ON indexrelid = member
+			JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
+	LOOP
+		IF soft_delete.stand_in(item.index) IS NULL THEN
+			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true) %s %s', item.relation, item.relname,
+				-- of a partitioned table it must be inherited
+				CASE item.relkind WHEN 'p' THEN '' ELSE 'NO INHERIT' END,
+				-- no scan; and from 18 on it need not be looked at at all
+				CASE WHEN current_setting('server_version_num')::integer >= 180000 THEN 'NOT ENFORCED' ELSE 'NOT VALID' END);
+		END IF;
+		PERFORM soft_delete.bind_index(item.index, soft_delete.stand_in(item.index));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_stand_in(regclass) IS
+'gives an index on live rows, and those of its partitions, their stand-ins';
+
+/* A partition must have the columns and the CHECK constraints of its parent to be attached. */
+CREATE FUNCTION soft_delete.prepare_partition(parent regclass, partition regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete.tag_arguments(parent))[1];
+	stand_in name;
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = partition AND attname = deleted_at AND NOT attisdropped) THEN
+		EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
+			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at));
+	END IF;
+	FOR stand_in IN
+		SELECT conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete.stand_in(indexrelid)
+		WHERE indrelid = parent
+		  AND NOT EXISTS (SELECT FROM pg_constraint own WHERE own.conrelid = partition AND own.conname = con.conname)
+	LOOP
+		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true)', partition, stand_in);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.prepare_partition(regclass, regclass) IS
+'gives a table that is to be attached to a tagged one the tombstone column and the stand-ins of that';
+
+CREATE FUNCTION soft_delete.comments_on(index regclass) RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('COMMENT ON INDEX %I.%I IS %L', nspname, relname, obj_description(indexrelid, 'pg_class'))
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+	WHERE indexrelid = index AND obj_description(indexrelid, 'pg_class') IS NOT NULL
+	UNION ALL
+	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint'))
+	FROM pg_constraint
+	WHERE obj_description(oid, 'pg_constraint') IS NOT NULL
+	  AND (oid = soft_delete.stand_in(index) OR (conindid = index AND contype IN ('u', 'x')))
+$$;
+COMMENT ON FUNCTION soft_delete.comments_on(regclass) IS
+'commands that give an index and its constraint their comments';
+
+/*
+ * An index that soft_delete.plan() had prepared to take another's place is known
+ * by its name, and ready if it differs in nothing but that and the predicate.
+ */
+CREATE FUNCTION soft_delete.prepared_name(index regclass) RETURNS name
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('soft_delete_%s', index::oid)::name $$;
+COMMENT ON FUNCTION soft_delete.prepared_name(regclass) IS
+'name of the index that plan() prepares to take an index''s place';
+
+CREATE FUNCTION soft_delete.prepared_index(index regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT new.oid FROM pg_class old JOIN pg_index o ON o.indexrelid = old.oid
+		JOIN pg_class new ON new.relnamespace = old.relnamespace AND new.relname = soft_delete.prepared_name(index)
+		JOIN pg_index n ON n.indexrelid = new.oid AND n.indrelid = o.indrelid
+	WHERE old.oid = index
+$$;
+COMMENT ON FUNCTION soft_delete.prepared_index(regclass) IS
+'the index that plan() has prepared to take an index''s place';
+
+CREATE FUNCTION soft_delete.index_body(index regclass) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT substr(definition, char_length(format('CREATE %sINDEX %I ', CASE WHEN indisunique THEN 'UNIQUE ' END, relname)) + 1)
+	FROM pg_index JOIN pg_class ON oid = indexrelid, soft_delete.index_definition(index)
+	WHERE indexrelid = index
+$$;
+COMMENT ON FUNCTION soft_delete.index_body(regclass) IS
+'definition of an index but for its name and its predicate';
+
+CREATE FUNCTION soft_delete.is_prepared(index regclass, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT n.indisvalid AND n.indisunique = o.indisunique AND n.indnullsnotdistinct = o.indnullsnotdistinct
+			AND soft_delete.index_body(n.indexrelid) = soft_delete.index_body(index)
+			AND CASE WHEN o.indpred IS NULL THEN pg_get_expr(n.indpred, n.indrelid) = own
+				-- theirs in parentheses or not, as it is an AND or another condition
+				ELSE pg_get_expr(o.indpred, o.indrelid) IN (theirs, format('(%s)', theirs)) END
+		FROM pg_index n, pg_index o, format('(%I IS NULL)', deleted_at) AS own,
+			left(substr(pg_get_expr(n.indpred, n.indrelid), 2), -char_length(own) - 6) AS theirs
+		WHERE n.indexrelid = soft_delete.prepared_index(index) AND o.indexrelid = index), false)
+$$;
+COMMENT ON FUNCTION soft_delete.is_prepared(regclass, name) IS
+'whether the index that is to take an index''s place is ready';
+
+CREATE FUNCTION soft_delete.replace_index(index regclass, definition text, as_constraint boolean, prepared regclass DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	old record;
+	commands text[];
+	command text;
+	stand_ins text[];
+	partition_names jsonb;
+BEGIN
+	SELECT indrelid::regclass AS relation, relname, format('%I.%I', nspname, relname) AS name, contype,
+		soft_delete.stand_in(indexrelid) IS NOT NULL AS has_stand_in
+	INTO STRICT old
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+		JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('u', 'x')
+	WHERE indexrelid = index;
+
+	SELECT array_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', attrelid::regclass, attnum, attstattarget))
+	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete.family(index)) AND attstattarget >= 0;
+	commands := commands || ARRAY(SELECT soft_delete.comments_on(m) FROM soft_delete.family(index) AS m);
+	SELECT jsonb_object_agg(partition::oid, name), array_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', partition, name))
+		FILTER (WHERE soft_delete.stand_in(child) IS NOT NULL)
+	INTO partition_names, stand_ins FROM soft_delete.partition_indexes(index);
+
+	IF old.contype IS NOT NULL OR old.has_stand_in THEN
+		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', old.relation, old.relname);
+	END IF;
+	IF to_regclass(old.name) IS NOT NULL THEN
+		EXECUTE format('DROP INDEX %s', old.name);
+	END IF;
+	FOREACH command IN ARRAY coalesce(stand_ins, '{}') LOOP
+		EXECUTE command;
+	END LOOP;
+
+	IF prepared IS NOT NULL THEN
+		EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, old.relname);
+	ELSIF as_constraint THEN
+		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', old.relation, old.relname, definition);
+	ELSE
+		EXECUTE definition;
+	END IF;
+
+	FOR command IN
+		SELECT format('ALTER INDEX %s RENAME TO %I', child, partition_names ->> partition::oid::text)
+		FROM soft_delete.partition_indexes(old.name::regclass)
+		WHERE name <> partition_names ->> partition::oid::text
+	LOOP
+		EXECUTE command;
+	END LOOP;
+	IF NOT as_constraint AND old.contype = 'u' THEN
+		PERFORM soft_delete.make_stand_in(old.name::regclass);
+	END IF;
+	FOREACH command IN ARRAY coalesce(commands, '{}') LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean, regclass) IS
+'puts another index of the same name, a prepared one or a new one, in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
+
+/*
+ * A key that a foreign key references, a replica identity, a deferrable unique
+ * constraint and the primary key cannot be partial.
+ */
+CREATE FUNCTION soft_delete.convertible_indexes(relation regclass, deleted_at name, indexes text,
+	OUT index regclass, OUT name name, OUT hides boolean, OUT was_constraint boolean, OUT is_exclusion boolean)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT indexrelid::regclass, relname, coalesce(soft_delete.index_hides(indexrelid, attnum), false),
+		coalesce(contype = 'u', false) OR soft_delete.stand_in(indexrelid) IS NOT NULL, indisexclusion
+	FROM soft_delete.family(relation) AS member
+		JOIN pg_index ON indrelid = member
+		JOIN pg_class ON pg_class.oid = indexrelid
+		JOIN pg_am ON pg_am.oid = relam
+		LEFT JOIN pg_attribute ON attrelid = member AND attname = deleted_at AND NOT attisdropped
+		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u', 'x')
+	WHERE NOT indisprimary AND NOT indisreplident AND indisvalid AND indisready
+	  AND (indisexclusion OR (indimmediate AND NOT coalesce(condeferrable, false)))
+	  AND (NOT indisunique OR amname = 'btree')
+	  AND (indisunique OR indisexclusion OR indexes = 'all')
+	  AND NOT indisclustered			-- a partial index cannot be
+	  AND indkey[0] IS DISTINCT FROM attnum	-- serves the bin, or was made for tombstones
+	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
+	  AND NOT EXISTS (SELECT FROM pg_index replaced
+					  WHERE replaced.indrelid = member AND relname = soft_delete.prepared_name(replaced.indexrelid))
+	  AND NOT EXISTS (SELECT FROM pg_constraint fk WHERE fk.contype = 'f' AND fk.conindid = indexrelid)
+	  AND NOT EXISTS (SELECT FROM pg_depend
+					  WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
+	ORDER BY indexrelid
+$$;
+COMMENT ON FUNCTION soft_delete.convertible_indexes(regclass, name, text) IS
+'the indexes of a table that can be partial on live rows, and whether they are';
+
+CREATE FUNCTION soft_delete.report_others(relation regclass, deleted_at name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT indexrelid::regclass AS index, CASE
+				WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
+					THEN 'It belongs to an extension.'
+				WHEN NOT indisready THEN 'It is being built.'
+				WHEN NOT indisvalid THEN 'It is invalid.'
+			END AS reason
+		FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at
+		WHERE indrelid IN (SELECT soft_delete.family(relation)) AND NOT soft_delete.index_hides(indexrelid, attnum)
+		ORDER BY 1
+	LOOP
+		IF item.reason IS NOT NULL THEN
+			RAISE NOTICE 'index "%" stays as it is', item.index
+				USING DETAIL = item.reason, HINT = format('SELECT soft_delete.tag(%L) again when that has changed.', relation);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.report_others(regclass, name) IS
+'says which indexes are not made partial, and why, where that is not expected';
+
+CREATE FUNCTION soft_delete.hide_tombstones(relation regclass, deleted_at name, indexes text) RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	definition text;
+	predicate text;
+	deferral text;
+	remembered text[] := '{}';
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, indexes) LOOP
+		IF item.hides THEN
+			remembered := remembered || format('partial:%s', item.name);
+			CONTINUE;
+		END IF;
+
+		SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(item.index);
+		predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
+		PERFORM soft_delete.replace_index(item.index,
+			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)%s' ELSE '%s WHERE %s' END, definition, predicate, deferral),
+			item.is_exclusion,
+			CASE WHEN soft_delete.is_prepared(item.index, deleted_at) THEN soft_delete.prepared_index(item.index) END);
+		remembered := remembered || format('converted:%s', item.name);
+	END LOOP;
+	RETURN remembered;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.hide_tombstones(regclass, name, text) IS
+'makes indexes partial on live rows; returns which it has converted, and which were partial before';
+
+CREATE FUNCTION soft_delete.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	definition text;
+	predicate text;
+	deferral text;
+	own_predicate text := format('(%I IS NULL)', deleted_at);
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, 'all') LOOP
+		CONTINUE WHEN NOT item.hides OR 'partial:' || item.name = ANY (remembered);
+
+		SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(item.index);
+		IF predicate = own_predicate THEN
+			predicate := NULL;
+		ELSE
+			-- the server shows it as ((theirs) AND (deleted_at IS NULL))
+			predicate := left(substr(predicate, 2), -char_length(' AND ' || own_predicate || ')'));
+		END IF;
+
+		IF item.was_constraint THEN
+			definition := substring(definition FROM ' USING btree (\(.*)$');
+			definition := 'UNIQUE ' ||
+				CASE WHEN definition ~ '\) NULLS NOT DISTINCT( |$)' THEN 'NULLS NOT DISTINCT ' ELSE '' END ||
+				regexp_replace(regexp_replace(definition, '\) NULLS NOT DISTINCT', ')'),
+							   ' TABLESPACE (\S+)$', ' USING INDEX TABLESPACE \1');
+		ELSIF predicate IS NOT NULL THEN
+			definition := format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate);
+		END IF;
+		PERFORM soft_delete.replace_index(item.index, definition || deferral,
+			item.is_exclusion OR item.was_constraint);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.show_tombstones(regclass, name, text[]) IS
+'gives indexes and constraints back as they were before hide_tombstones()';
+
+CREATE FUNCTION soft_delete.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid
+					 AND NOT soft_delete.index_hides(indexrelid, attnum))
+$$;
+COMMENT ON FUNCTION soft_delete.has_bin_index(regclass, name) IS
+'whether an index finds tombstones by their stamp';
+
+CREATE FUNCTION soft_delete.index_bin(relation regclass, deleted_at name) RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	prepared regclass;
+	name name;
+	made text[] := '{}';
+BEGIN
+	FOR member, prepared, name IN
+		SELECT m, to_regclass(format('%I.%I', nspname, soft_delete.prepared_name(m))), soft_delete.view_name(m, '_deleted_at_idx')
+		FROM soft_delete.family(relation) AS m JOIN pg_class ON pg_class.oid = m JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		WHERE NOT relispartition
+	LOOP
+		-- plan() has made one
+		IF prepared IS NOT NULL AND soft_delete.has_bin_index(member, deleted_at) THEN
+			IF to_regclass(format('%I.%I', (SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = member), name)) IS NULL THEN
+				EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);
+			END IF;
+			made := made || (SELECT format('bin:%s', relname) FROM pg_class WHERE oid = prepared);
+		ELSIF NOT soft_delete.has_bin_index(member, deleted_at) THEN
+			EXECUTE format('CREATE INDEX ON %s (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
+			made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+							 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
+		END IF;
+	END LOOP;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.index_bin(regclass, name) IS
+'indexes tombstones by their stamp where no index does; returns what untag() must know of it';

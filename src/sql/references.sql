@@ -1,0 +1,141 @@
+/*
+ * References between tables: which are refused, which are guarded
+ */
+
+CREATE FUNCTION soft_delete.root(relation regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE ancestors(member, depth) AS (
+		SELECT relation, 0
+		UNION ALL
+		SELECT inhparent::regclass, depth + 1 FROM pg_inherits JOIN ancestors ON inhrelid = member
+	)
+	SELECT member FROM ancestors ORDER BY depth DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION soft_delete.root(regclass) IS
+'the table that a partition or inheritance child is tagged with';
+
+CREATE FUNCTION soft_delete.references_of(relation regclass,
+	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT oid, soft_delete.root(conrelid), soft_delete.root(confrelid), confdeltype
+	FROM pg_constraint
+	WHERE contype = 'f' AND conparentid = 0
+	  AND (conrelid IN (SELECT soft_delete.family(relation)) OR confrelid IN (SELECT soft_delete.family(relation)))
+$$;
+COMMENT ON FUNCTION soft_delete.references_of(regclass) IS
+'the foreign keys from and to a table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete.cascade_family(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE connected(member) AS (
+		SELECT relation
+		UNION
+		SELECT CASE WHEN parent = member THEN child ELSE parent END
+		FROM connected, soft_delete.references_of(member) WHERE action = 'c'
+	)
+	SELECT member FROM connected
+$$;
+COMMENT ON FUNCTION soft_delete.cascade_family(regclass) IS
+'a table and all that ON DELETE CASCADE connects it with, in either direction';
+
+/*
+ * ON DELETE CASCADE between a tagged and an untagged table loses rows: those of
+ * an untagged child, or the parent that a deleted child needs to come back.
+ */
+CREATE FUNCTION soft_delete.check_references(relation regclass, only_new boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT conname, child, parent, action,
+			CASE WHEN soft_delete.tag_arguments(parent) IS NULL THEN parent
+				WHEN soft_delete.tag_arguments(child) IS NULL THEN child END AS untagged
+		FROM soft_delete.references_of(relation) JOIN pg_constraint con ON con.oid = "constraint"
+		WHERE CASE WHEN soft_delete.tag_arguments(parent) IS NULL AND soft_delete.tag_arguments(child) IS NULL THEN false
+				WHEN soft_delete.tag_arguments(parent) IS NOT NULL AND soft_delete.tag_arguments(child) IS NOT NULL
+					THEN action IN ('n', 'd') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = child AND indisprimary)
+				ELSE action IN ('c', 'n', 'd') END
+		  AND (NOT only_new OR soft_delete.is_own_transaction(con.xmin))
+		ORDER BY con.oid
+	LOOP
+		IF item.action = 'c' THEN
+			RAISE EXCEPTION 'foreign key "%" cascades deletes from table "%" to table "%", and only one of them is tagged',
+				item.conname, item.parent, item.child
+				USING ERRCODE = 'feature_not_supported',
+					DETAIL = CASE WHEN item.untagged = item.child
+						THEN format('Deleting softly from %s would destroy rows of %s for good.', item.parent, item.child)
+						ELSE format('Deleting from %s would leave deleted rows of %s without the parent they need to be restored.', item.parent, item.child) END,
+					HINT = format(CASE WHEN only_new THEN 'SELECT soft_delete.tag(%2$L), then add the foreign key.'
+						ELSE 'SELECT soft_delete.tag(%1$L, cascade => true), or soft_delete.untag(%1$L, cascade => true).' END,
+						CASE WHEN item.untagged = item.child THEN item.parent ELSE item.child END, item.untagged);
+		ELSIF item.untagged = item.child THEN
+			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of untagged table "%" refer to',
+				item.conname, item.parent, item.child
+				USING ERRCODE = '01000',
+					DETAIL = 'Restoring the deleted row does not bring that back.';
+		ELSIF item.untagged IS NULL THEN
+			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of table "%" refer to, and those have no primary key',
+				item.conname, item.parent, item.child
+				USING ERRCODE = '01000',
+					DETAIL = 'Restoring the deleted row does not bring that back.';
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_references(regclass, boolean) IS
+'raises 0A000 if ON DELETE CASCADE connects a tagged and an untagged table, warns if SET NULL or SET DEFAULT would lose a reference; only_new: where this transaction made the foreign key';
+
+CREATE FUNCTION soft_delete.guard_references(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete.guard_reference(oid) FROM pg_constraint
+	WHERE contype = 'f' AND (conrelid IN (SELECT soft_delete.family(relation))
+							 OR confrelid IN (SELECT soft_delete.family(relation)))
+	ORDER BY oid;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.guard_references(regclass) IS
+'gives the foreign keys from and to a table their guards, or takes them away';
+
+CREATE FUNCTION soft_delete.follow_references() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	callers text;
+BEGIN
+	-- tag() and untag() look when they are done
+	GET DIAGNOSTICS callers = PG_CONTEXT;
+	IF callers !~ 'soft_delete\.(un)?tag_table\('
+	   AND EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
+			   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
+		PERFORM soft_delete.guard_references(changed),
+			-- what restores a dump makes tags and foreign keys in any order
+			CASE WHEN current_setting('row_security')::boolean AND NOT tagged
+				THEN soft_delete.check_references(soft_delete.root(changed), only_new => true) END
+		FROM (SELECT DISTINCT coalesce(tgrelid, objid) AS changed, tgrelid IS NOT NULL AS tagged
+			  FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
+			  WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)) AS commands;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_references() IS
+'event trigger that refuses unsafe foreign keys and guards others';
+
+CREATE EVENT TRIGGER soft_delete_references ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE', 'CREATE TRIGGER')
+	EXECUTE FUNCTION soft_delete.follow_references();
+COMMENT ON EVENT TRIGGER soft_delete_references IS
+'refuses unsafe foreign keys to and from tagged tables, and guards others';

@@ -1,0 +1,80 @@
+/*
+ * Stand-ins follow their indexes, and indexes their stand-ins
+ */
+
+CREATE FUNCTION soft_delete.follow_stand_ins() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
+				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
+		RETURN;
+	END IF;
+
+	-- one of the two was renamed
+	FOR command IN
+		SELECT CASE WHEN c.classid = 'pg_constraint'::regclass
+			THEN format('ALTER INDEX %s RENAME TO %I', index.oid::regclass, conname)
+			ELSE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', conrelid::regclass, conname, relname) END
+		FROM pg_event_trigger_ddl_commands() AS c
+			JOIN pg_depend ON pg_depend.classid = 'pg_class'::regclass AND refclassid = 'pg_constraint'::regclass AND deptype = 'a'
+			JOIN pg_constraint con ON con.oid = refobjid AND contype = 'c'
+			JOIN pg_class index ON index.oid = pg_depend.objid AND index.relkind IN ('i', 'I')
+		WHERE conname <> relname
+		  AND ((c.classid = 'pg_constraint'::regclass AND c.objid = con.oid) OR (c.classid = 'pg_class'::regclass AND c.objid = index.oid))
+	LOOP
+		EXECUTE command;
+	END LOOP;
+
+	-- an index was made anew, by a change of type or from a dump
+	PERFORM soft_delete.bind_index(indexrelid, soft_delete.stand_in(indexrelid))
+	FROM (SELECT DISTINCT soft_delete.family(coalesce(tgrelid, objid)) AS member
+		  FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
+		  WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)) AS changed
+		JOIN pg_index ON indrelid = member
+	WHERE soft_delete.tag_arguments(member) IS NOT NULL AND soft_delete.stand_in(indexrelid) IS NOT NULL
+	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid
+					  AND refclassid = 'pg_constraint'::regclass AND deptype = 'a');
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_stand_ins() IS
+'event trigger that keeps stand-ins and their indexes together';
+
+CREATE EVENT TRIGGER soft_delete_stand_ins ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE', 'ALTER INDEX', 'CREATE TRIGGER')
+	EXECUTE FUNCTION soft_delete.follow_stand_ins();
+COMMENT ON EVENT TRIGGER soft_delete_stand_ins IS
+'keeps stand-ins and their indexes together';
+
+CREATE FUNCTION soft_delete.drop_stand_ins() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	FOR command IN
+		WITH orphans AS MATERIALIZED (
+			SELECT conrelid, conname, conbin FROM pg_event_trigger_dropped_objects()
+				JOIN pg_constraint ON conname = object_name AND contype = 'c' AND conrelid <> 0 AND coninhcount = 0
+				JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace AND nspname = schema_name
+			WHERE object_type = 'index' AND to_regclass(format('%I.%I', schema_name, object_name)) IS NULL
+		)
+		SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM orphans
+		WHERE pg_get_expr(conbin, conrelid) = 'true' AND soft_delete.tag_arguments(conrelid) IS NOT NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.drop_stand_ins() IS
+'event trigger that drops the stand-in of a dropped index';
+
+CREATE EVENT TRIGGER soft_delete_stand_in_drops ON sql_drop
+	WHEN TAG IN ('DROP INDEX', 'ALTER TABLE')
+	EXECUTE FUNCTION soft_delete.drop_stand_ins();
+COMMENT ON EVENT TRIGGER soft_delete_stand_in_drops IS
+'drops the stand-in of a dropped index';

@@ -1,0 +1,421 @@
+/*
+ * Putting the tag on and taking it off
+ */
+
+/*
+ * Refusals
+ */
+
+CREATE FUNCTION soft_delete.check_library() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT soft_delete.new_sessions_load() THEN
+		RAISE EXCEPTION 'new sessions of database "%" will not load library "soft_delete"', current_database()
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A session without the library would see deleted rows.',
+				HINT = format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database());
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_library() IS
+'raises 55000 unless new sessions of this database will load the library';
+
+CREATE FUNCTION soft_delete.check_owner(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN
+		RAISE EXCEPTION 'must be owner of table %', relation
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_owner(regclass) IS
+'raises 42501 unless the current role owns the table';
+
+CREATE FUNCTION soft_delete.check_relation(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class pg_class;
+	rule name;
+	parent regclass;
+BEGIN
+	SELECT * INTO class FROM pg_class WHERE oid = relation;
+	IF class.oid IS NULL THEN
+		RAISE EXCEPTION 'relation "%" does not exist', relation
+			USING ERRCODE = 'undefined_table';
+	END IF;
+	IF class.relkind NOT IN ('r', 'p') THEN
+		RAISE EXCEPTION 'cannot tag "%"', class.relname
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'Only ordinary and partitioned tables can be tagged.',
+				HINT = 'Tag the tables that it reads from, or copy it into a table.';
+	END IF;
+	IF class.oid < 16384 OR class.relnamespace = 'soft_delete'::regnamespace THEN
+		RAISE EXCEPTION 'cannot tag system table "%"', class.relname
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'The server and the extension rely on deletions from their own tables.',
+				HINT = 'Tag a table of the application.';
+	END IF;
+
+	SELECT inhparent INTO parent FROM pg_inherits
+	WHERE inhrelid = relation AND soft_delete.tag_arguments(inhparent) IS NULL LIMIT 1;
+	IF parent IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, parent
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
+				HINT = format('SELECT soft_delete.tag(%L);', parent);
+	END IF;
+
+	SELECT rulename INTO rule FROM pg_rewrite
+	WHERE ev_class IN (SELECT soft_delete.family(relation)) AND ev_type = '4' LIMIT 1;
+	IF rule IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" because it has an ON DELETE rule', class.relname
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = format('Rule %I replaces or accompanies DELETE before a trigger could see it.', rule),
+				HINT = format('DROP RULE %I ON %s;', rule, relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_relation(regclass) IS
+'raises 42809 or 0A000 for a relation that cannot be tagged';
+
+CREATE FUNCTION soft_delete.check_column(relation regclass, deleted_at name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	col pg_attribute;
+	problem text;
+	remedy text;
+BEGIN
+	SELECT * INTO col FROM pg_attribute
+	WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped;
+	IF col.attname IS NULL THEN
+		RETURN;
+	END IF;
+
+	IF col.attnum < 0 THEN
+		RAISE EXCEPTION 'column name "%" conflicts with a system column name', deleted_at
+			USING ERRCODE = 'duplicate_column',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => ''deleted_at'');', relation);
+	END IF;
+	IF col.atttypid = 'boolean'::regtype THEN
+		RAISE EXCEPTION 'column "%" of table "%" is a flag, not a time', deleted_at, relation
+			USING ERRCODE = 'datatype_mismatch',
+				DETAIL = 'The tombstone column must be timestamptz or timestamp: its value tells deletions apart.',
+				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I DROP NOT NULL, ALTER COLUMN %2$I TYPE timestamptz USING CASE WHEN %2$I THEN now() END;', relation, deleted_at);
+	END IF;
+	IF col.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype) OR col.atttypmod <> -1 THEN
+		RAISE EXCEPTION 'column "%" of table "%" has type %', deleted_at, relation, format_type(col.atttypid, col.atttypmod)
+			USING ERRCODE = 'datatype_mismatch',
+				DETAIL = 'The tombstone column must be timestamptz or timestamp, in full precision.',
+				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE timestamptz, or SELECT soft_delete.tag(%1$L, deleted_at => ''another_name'');', relation, deleted_at);
+	END IF;
+
+	IF col.attnotnull THEN
+		problem := 'is NOT NULL';
+		remedy := 'DROP NOT NULL';
+	ELSIF col.attgenerated <> '' THEN
+		problem := 'is generated';
+		remedy := 'DROP EXPRESSION';
+	ELSIF col.atthasdef THEN
+		problem := 'has a default';
+		remedy := 'DROP DEFAULT';
+	END IF;
+	IF problem IS NOT NULL THEN
+		RAISE EXCEPTION 'column "%" of table "%" %', deleted_at, relation, problem
+			USING ERRCODE = 'invalid_table_definition',
+				DETAIL = 'The tombstone column must be null in every live row.',
+				HINT = format('ALTER TABLE %s ALTER COLUMN %I %s;', relation, deleted_at, remedy);
+	END IF;
+
+	IF EXISTS (SELECT FROM pg_partitioned_table
+			   WHERE partrelid IN (SELECT soft_delete.family(relation))
+				 AND (col.attname IN (SELECT attname FROM pg_attribute
+									  WHERE attrelid = partrelid AND attnum = ANY (partattrs))
+					  OR pg_get_expr(partexprs, partrelid) ~ ('\m' || deleted_at || '\M'))) THEN
+		RAISE EXCEPTION 'column "%" is part of the partition key of table "%"', deleted_at, relation
+			USING ERRCODE = 'invalid_object_definition',
+				DETAIL = 'A deletion would have to move the row to another partition.',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => ''another_name'');', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_column(regclass, name) IS
+'raises 42804, 42P16, 42P17 or 42701 for an existing column that cannot be the tombstone column';
+
+CREATE FUNCTION soft_delete.check_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	later record;
+BEGIN
+	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
+	WHERE tgrelid IN (SELECT soft_delete.family(relation))
+	  AND tgtype & 11 = 11				-- FOR EACH ROW BEFORE DELETE
+	  AND tgname COLLATE "C" > '~soft_delete' LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'trigger "%" of table "%" would fire after the tag', later.tgname, later.tgtable
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'Triggers fire in the order of their names, and the tag "~soft_delete" must be the last BEFORE DELETE row trigger.',
+				HINT = format('ALTER TRIGGER %I ON %s RENAME TO ...;', later.tgname, later.tgtable);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_triggers(regclass) IS
+'raises 55000 if a BEFORE DELETE row trigger sorts after the tag';
+
+/*
+ * Triggers
+ */
+
+CREATE FUNCTION soft_delete.refuse_truncate() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'cannot truncate tagged table "%"', TG_TABLE_NAME
+		USING ERRCODE = 'feature_not_supported',
+			DETAIL = 'TRUNCATE would destroy live and deleted rows alike.',
+			HINT = format('DELETE FROM %I.%I;', TG_TABLE_SCHEMA, TG_TABLE_NAME);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.refuse_truncate() IS
+'BEFORE TRUNCATE trigger of tagged tables';
+
+CREATE FUNCTION soft_delete.make_triggers(relation regclass, arguments text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	is_clone boolean;
+BEGIN
+	FOR member, is_clone IN
+		SELECT m, relispartition FROM soft_delete.family(relation) AS m JOIN pg_class ON oid = m
+	LOOP
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.refuse_truncate()', member);
+		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key()', member);
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row(%s)',
+			member, (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(arguments) WITH ORDINALITY AS u(a, n)));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_triggers(regclass, text[]) IS
+'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
+
+/*
+ * The interface
+ */
+
+CREATE FUNCTION soft_delete.tag_table(relation regclass, deleted_at name, indexes text, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[];
+	added text[];
+	has_changed boolean;
+	view_schema name;
+	bin regclass;
+BEGIN
+	PERFORM soft_delete.check_relation(relation);
+	PERFORM soft_delete.check_owner(relation);
+	PERFORM soft_delete.check_library();
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+
+	arguments := soft_delete.tag_arguments(relation);
+	IF arguments[1] <> deleted_at THEN
+		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, arguments[1]
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A table has one tombstone column.',
+				HINT = format('SELECT soft_delete.untag(%L);', relation);
+	END IF;
+	PERFORM soft_delete.check_column(relation, deleted_at);
+	PERFORM soft_delete.check_triggers(relation);
+
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
+		EXECUTE format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
+	END IF;
+
+	-- what the tag remembers is about the state before it, so old memories stay
+	SELECT array_agg(memory ORDER BY n) FILTER (WHERE memory NOT LIKE 'converted:%' AND (arguments IS NULL OR memory NOT LIKE 'partial:%')),
+		bool_or(memory NOT LIKE 'partial:%')
+	INTO added, has_changed
+	FROM unnest(soft_delete.hide_tombstones(relation, deleted_at, indexes) ||
+				soft_delete.index_bin(relation, deleted_at)) WITH ORDINALITY AS u(memory, n);
+
+	PERFORM soft_delete.report_others(relation, deleted_at);
+
+	bin := soft_delete.bin_of(relation);
+	IF arguments IS NOT NULL AND has_changed IS NOT TRUE AND bin IS NOT NULL THEN
+		RAISE NOTICE 'table "%" is already tagged', relation;
+		RETURN;
+	END IF;
+	PERFORM soft_delete.make_triggers(relation, coalesce(arguments, ARRAY[deleted_at::text]) || added);
+
+	IF bin IS NULL THEN
+		SELECT coalesce(views, nspname) INTO view_schema
+		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
+		PERFORM soft_delete.make_active_view(relation, deleted_at, view_schema);
+		PERFORM soft_delete.make_bin(relation, deleted_at, view_schema);
+	END IF;
+	PERFORM soft_delete.guard_references(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.tag_table(regclass, name, text, name) IS
+'puts the tag on one table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	members regclass[];
+BEGIN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table and the column must be given, cascade must be true or false, and indexes must be ''all'' or ''unique''.',
+				HINT = 'SELECT soft_delete.tag(''my_table'');';
+	END IF;
+
+	PERFORM soft_delete.tag_table(relation, deleted_at, indexes, views);
+	IF cascade THEN
+		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m WHERE soft_delete.tag_arguments(m) IS NULL);
+		FOREACH member IN ARRAY members LOOP
+			PERFORM soft_delete.tag_table(member, deleted_at, indexes, views);
+			RAISE NOTICE 'table "%" is tagged too', member;
+		END LOOP;
+	END IF;
+
+	FOREACH member IN ARRAY relation || members LOOP
+		PERFORM soft_delete.check_references(member);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name) IS
+'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of the two views, by default the table''s';
+
+CREATE FUNCTION soft_delete.make_rows_equal(relation regclass, deleted_at name, remembered text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key name;
+	native_detail text;
+BEGIN
+	PERFORM soft_delete.return_displaced(member) FROM soft_delete.family(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
+	PERFORM soft_delete.show_tombstones(relation, deleted_at, remembered);
+EXCEPTION WHEN unique_violation OR exclusion_violation THEN
+	GET STACKED DIAGNOSTICS key = CONSTRAINT_NAME, native_detail = PG_EXCEPTION_DETAIL;
+	RAISE EXCEPTION 'deleted rows of table "%" collide with other rows in key "%"', relation, key
+		USING ERRCODE = SQLSTATE, CONSTRAINT = key, DETAIL = native_detail,
+			HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge''), or change or purge one of each first.', relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_rows_equal(regclass, name, text[]) IS
+'gives indexes and constraints back to a table whose deleted rows are rows as others from now on; raises 23505 or 23P01 where their keys collide';
+
+CREATE FUNCTION soft_delete.untag_table(relation regclass, tombstones text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[];
+	bin regclass;
+	member regclass;
+	item text;
+	has_tombstones boolean;
+BEGIN
+	arguments := soft_delete.tag_arguments(relation);
+	IF arguments IS NULL THEN
+		RAISE NOTICE 'table "%" is not tagged', relation;
+		RETURN;
+	END IF;
+	PERFORM soft_delete.check_owner(relation);
+	PERFORM soft_delete.check_relation(relation);
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	bin := soft_delete.bin_of(relation);
+
+	IF tombstones = 'purge' THEN
+		EXECUTE format('DELETE FROM %s', bin);
+	ELSIF tombstones = 'error' THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'')) OR '
+					   'EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''displaced''))', relation) INTO has_tombstones;
+		IF has_tombstones THEN
+			RAISE EXCEPTION 'table "%" has deleted rows', relation
+				USING ERRCODE = 'object_not_in_prerequisite_state',
+					DETAIL = 'Without the tag they would be live rows again, which tombstones => ''keep'' lets them be.',
+					HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge'');', relation);
+		END IF;
+	END IF;
+
+	IF bin IS NOT NULL THEN
+		EXECUTE format('DROP VIEW %s, %I.%I', bin,
+			(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = bin),
+			soft_delete.view_name(relation, '_active'));
+	END IF;
+	FOR member IN SELECT soft_delete.family(relation) LOOP
+		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
+		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
+			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
+			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_key" ON %s', member);
+		END IF;
+	END LOOP;
+
+	FOREACH item IN ARRAY arguments[2:] LOOP
+		IF item LIKE 'bin:%' THEN
+			EXECUTE format('DROP INDEX IF EXISTS %I.%I',
+				(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation),
+				substr(item, 5));
+		END IF;
+	END LOOP;
+	PERFORM soft_delete.make_rows_equal(relation, arguments[1], arguments[2:]);
+	PERFORM soft_delete.guard_references(relation);
+	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
+		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.untag_table(regclass, text) IS
+'takes the tag off one table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	members regclass[];
+BEGIN
+	IF relation IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.untag()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table must be given, cascade must be true or false, and tombstones must be ''error'', ''purge'' or ''keep''.',
+				HINT = 'SELECT soft_delete.untag(''my_table'', tombstones => ''error'');';
+	END IF;
+
+	IF cascade THEN
+		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m
+						 WHERE m <> relation AND soft_delete.tag_arguments(m) IS NOT NULL);
+	END IF;
+	FOREACH member IN ARRAY relation || members LOOP
+		PERFORM soft_delete.untag_table(member, tombstones);
+	END LOOP;
+	FOREACH member IN ARRAY relation || members LOOP
+		PERFORM soft_delete.check_references(member);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
+'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows; cascade: untags what ON DELETE CASCADE connects it with too';

@@ -1,0 +1,307 @@
+/*
+ * Whole deletions
+ */
+
+CREATE FUNCTION soft_delete.readable_bins(OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT member, bin, attname,
+		-- a timestamp column holds UTC
+		CASE atttypid WHEN 'timestamp'::regtype
+			THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
+	FROM (SELECT DISTINCT soft_delete.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
+		  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
+			AND refobjid = 'soft_delete.delete_row()'::regprocedure) AS tagged
+		JOIN pg_attribute ON attrelid = member AND attname = (soft_delete.tag_arguments(member))[1] AND NOT attisdropped
+		CROSS JOIN LATERAL soft_delete.bin_of(member) AS bin
+	WHERE coalesce(has_table_privilege(bin, 'SELECT'), false)
+	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid = member AND pg_is_other_temp_schema(relnamespace))
+	ORDER BY member
+$$;
+COMMENT ON FUNCTION soft_delete.readable_bins() IS
+'the tagged tables whose bin the caller may read; stamps: the array $1 of timestamptz as their tombstone column compares with it';
+
+CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.readable_bins() LOOP
+		EXECUTE format('SELECT count(*) FROM %s WHERE %I = ANY %s', item.bin, item.tombstone, item.stamps)
+			INTO rows USING ARRAY[deleted_at];
+		relation := item.relation;
+		IF rows > 0 THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.deletion_rows(timestamptz) IS
+'how many rows a deletion still has in each table whose bin the caller may read';
+
+CREATE FUNCTION soft_delete.undo_query(deletions timestamptz[]) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	found boolean;
+	restores text[] := '{}';
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.readable_bins() LOOP
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps)
+			INTO found USING deletions;
+		IF found THEN
+			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY %4$s RETURNING 1)',
+										   cardinality(restores), item.bin, item.tombstone, item.stamps);
+		END IF;
+	END LOOP;
+	-- one statement, at whose end foreign keys are checked: the order does not matter
+	RETURN (SELECT format('WITH %s SELECT %s', array_to_string(restores, ', '),
+						  string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n - 1), ' OPERATOR(pg_catalog.+) '))
+			FROM generate_series(1, cardinality(restores)) AS n
+			HAVING count(*) > 0);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.undo_query(timestamptz[]) IS
+'the statement that restores what the deletions $1 deleted, from every table whose bin the caller may read; null if there is nothing';
+
+/* The application's triggers fire in these: they keep the caller's search_path. */
+CREATE FUNCTION soft_delete.undo_all(deletions timestamptz[]) RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	query text := soft_delete.undo_query(deletions);
+	restored bigint := 0;
+BEGIN
+	IF query IS NOT NULL THEN
+		EXECUTE query INTO restored USING deletions;
+	END IF;
+	RETURN restored;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.undo_all(timestamptz[]) IS
+'restores all that some deletions deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
+
+CREATE FUNCTION soft_delete.undo(deleted_at timestamptz) RETURNS bigint
+LANGUAGE sql
+AS 'SELECT soft_delete.undo_all(ARRAY[deleted_at])';
+COMMENT ON FUNCTION soft_delete.undo(timestamptz) IS
+'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
+
+CREATE FUNCTION soft_delete.undo_transaction(xid xid8) RETURNS bigint
+LANGUAGE sql
+AS $$
+	SELECT soft_delete.undo_all(ARRAY(SELECT deleted_at FROM soft_delete.deletions AS d WHERE d.xid OPERATOR(pg_catalog.=) $1))
+$$;
+COMMENT ON FUNCTION soft_delete.undo_transaction(xid8) IS
+'restores all that the deletions of one transaction deleted, as undo() does';
+
+/*
+ * The dry run.  Its queries read r: what would come back, as it would be then.
+ */
+
+CREATE VIEW soft_delete.visible_cuts AS
+SELECT * FROM soft_delete.cut_references
+WHERE pg_catalog.has_table_privilege(relation, 'SELECT') AND NOT pg_catalog.row_security_active(relation);
+COMMENT ON VIEW soft_delete.visible_cuts IS
+'the cut references of rows that the reader may see';
+GRANT SELECT ON soft_delete.visible_cuts TO PUBLIC;
+
+CREATE FUNCTION soft_delete.qualified_operator(operator oid) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('OPERATOR(%I.%s)', nspname, oprname)
+	FROM pg_operator JOIN pg_namespace ON pg_namespace.oid = oprnamespace WHERE pg_operator.oid = operator
+$$;
+COMMENT ON FUNCTION soft_delete.qualified_operator(oid) IS
+'an operator as it is written under any search_path';
+
+CREATE FUNCTION soft_delete.describe_columns(relation regclass, columns smallint[], alias text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('concat(%L, concat_ws('', '', %s), '')'')',
+				  format('(%s)=(', string_agg(attname, ', ' ORDER BY n)),
+				  string_agg(format('coalesce(%s.%I::text, ''null'')', alias, attname), ', ' ORDER BY n))
+	FROM unnest(columns) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
+	WHERE attrelid = relation
+$$;
+COMMENT ON FUNCTION soft_delete.describe_columns(regclass, smallint[], text) IS
+'expression for the values of some columns in the words of the server''s errors: (a, b)=(1, 2)';
+
+CREATE FUNCTION soft_delete.rows_of(relation regclass, alias text, which text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- foreign keys do not look at inheritance children
+	SELECT format('%s%s %s%s', CASE relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, relation, alias,
+		CASE WHEN soft_delete.tag_arguments(relation) IS NOT NULL THEN format(' TABLESAMPLE soft_delete.rows(%L)', which) END)
+	FROM pg_class WHERE oid = relation
+$$;
+COMMENT ON FUNCTION soft_delete.rows_of(regclass, text, text) IS
+'an item of a FROM clause: one side of a foreign key with its live rows, its deleted ones, or all';
+
+/* Aliases: c is the referencing table, p the referenced one. */
+CREATE FUNCTION soft_delete.key_match("constraint" oid) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(format('p.%I %s c.%I%s', pa.attname, soft_delete.qualified_operator(op), ca.attname,
+			-- the collation of the referenced column decides
+			CASE WHEN pa.attcollation <> ca.attcollation THEN ' COLLATE ' || pa.attcollation::regcollation END),
+		' AND ' ORDER BY n)
+	FROM pg_constraint, unnest(confkey, conkey, conpfeqop) WITH ORDINALITY AS k(p, c, op, n),
+		pg_attribute AS pa, pg_attribute AS ca
+	WHERE pg_constraint.oid = "constraint"
+	  AND pa.attrelid = confrelid AND pa.attnum = p AND ca.attrelid = conrelid AND ca.attnum = c
+$$;
+COMMENT ON FUNCTION soft_delete.key_match(oid) IS
+'a foreign key as the condition of a join';
+
+CREATE FUNCTION soft_delete.key_conflicts(relation regclass) RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH keys AS (
+		SELECT indexrelid, relname, pg_get_expr(indpred, indrelid) AS predicate,
+			string_agg(format('(%s) AS k%s', pg_get_indexdef(indexrelid, n, false), n), ', ' ORDER BY n) AS expressions,
+			string_agg(format(CASE WHEN indnullsnotdistinct THEN '(a.k%1$s %2$s b.k%1$s OR (a.k%1$s IS NULL AND b.k%1$s IS NULL))'
+							  ELSE 'a.k%1$s %2$s b.k%1$s' END,
+							  n, soft_delete.qualified_operator(coalesce(conexclop[n], amopopr))), ' AND ' ORDER BY n) AS match,
+			string_agg(pg_get_indexdef(indexrelid, n, false), ', ' ORDER BY n) AS names,
+			string_agg(format('a.k%s', n), ', ' ORDER BY n) AS columns
+		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+			LEFT JOIN pg_constraint ON conindid = indexrelid AND contype = 'x'
+			CROSS JOIN LATERAL generate_series(1, indnkeyatts) AS n
+			JOIN pg_opclass ON pg_opclass.oid = indclass[n - 1]
+			LEFT JOIN pg_amop ON amopfamily = opcfamily AND amoplefttype = opcintype AND amoprighttype = opcintype AND amopstrategy = 3
+		WHERE indrelid = relation AND indisvalid AND (indisunique OR indisexclusion)
+		GROUP BY indexrelid, relname, indpred, indrelid
+	)
+	SELECT format('SELECT a.tableoid, a.ctid, ''key is taken'', %1$L::name, concat(%2$L, concat_ws('', '', %3$s), '') already exists.'') '
+				  'FROM (SELECT tableoid, ctid, %4$s FROM r%5$s) AS a '
+				  'WHERE EXISTS (SELECT FROM (SELECT tableoid, ctid, %4$s FROM %6$s%5$s UNION ALL SELECT tableoid, ctid, %4$s FROM r%5$s) AS b '
+				  'WHERE %7$s AND (a.tableoid, a.ctid) <> (b.tableoid, b.ctid))',
+				  relname, format('Key (%s)=(', names), columns, expressions, ' WHERE ' || predicate, relation, match)
+	FROM keys ORDER BY indexrelid
+$$;
+COMMENT ON FUNCTION soft_delete.key_conflicts(regclass) IS
+'queries for the rows of r whose key a live row, or another row of r, has';
+
+CREATE FUNCTION soft_delete.parent_conflicts(relation regclass) RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT c.tableoid, c.ctid, CASE WHEN EXISTS (SELECT FROM %1$s WHERE %2$s) THEN ''parent is deleted'' ELSE ''parent is gone'' END, %3$L::name, '
+				  'concat(''Key '', %4$s, %5$L) FROM r AS c WHERE %6$s AND NOT EXISTS (SELECT FROM %1$s WHERE %2$s%7$s)%8$s',
+				  soft_delete.rows_of(confrelid, 'p', 'all'), soft_delete.key_match(con.oid), conname,
+				  soft_delete.describe_columns(conrelid, conkey, 'c'), format(' is not present in table "%s".', relname),
+				  (SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
+				  (SELECT format(' AND (p.%I IS NULL OR p.%1$I = ANY %s)', tombstone, stamps)
+				   FROM soft_delete.readable_bins() AS bins WHERE bins.relation = soft_delete.root(confrelid)),
+				  -- a parent that has stepped aside comes back, too
+				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY %s)', soft_delete.rows_of(confrelid, 'p', 'displaced'),
+								 soft_delete.key_match(con.oid), tombstone, stamps)
+				   FROM soft_delete.readable_bins() AS bins WHERE bins.relation = soft_delete.root(confrelid)))
+	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid
+	WHERE contype = 'f' AND conrelid = relation AND conparentid = 0
+	ORDER BY con.oid
+$$;
+COMMENT ON FUNCTION soft_delete.parent_conflicts(regclass) IS
+'queries for the rows of r whose parent is not live and would not come back with them';
+
+CREATE FUNCTION soft_delete.check_conflicts(relation regclass, deleted_at name) RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT tableoid, ctid, ''relation is altered'', %L::name, ''The row would violate the constraint.'' FROM r WHERE NOT (%s)',
+				  conname, pg_get_expr(conbin, conrelid))
+	FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attname = deleted_at
+	WHERE contype = 'c' AND conrelid = relation AND attnum = ANY (conkey)
+	ORDER BY pg_constraint.oid
+$$;
+COMMENT ON FUNCTION soft_delete.check_conflicts(regclass, name) IS
+'queries for the rows of r that would violate a CHECK constraint on their tombstone column';
+
+CREATE FUNCTION soft_delete.preview_rows(relation regclass, bin regclass, tombstone name, stamps text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('WITH r AS (SELECT %s, tableoid, ctid FROM %s WHERE %I = ANY %s), c (tableoid, ctid, outcome, "constraint", detail) AS (%s) '
+				  'SELECT %L::regclass, %s, coalesce(outcome, ''comes back''), "constraint", detail FROM r LEFT JOIN c USING (tableoid, ctid)',
+				  (SELECT string_agg(CASE WHEN attname = tombstone THEN format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname)
+									 ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
+				   FROM pg_attribute
+				   WHERE attrelid = bin AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('tableoid', 'ctid')),
+				  bin, tombstone, stamps,
+				  (SELECT string_agg(query, ' UNION ALL ')
+				   FROM (SELECT 'SELECT tableoid, ctid, NULL, NULL::name, NULL FROM r WHERE false'
+						 UNION ALL SELECT soft_delete.key_conflicts(relation)
+						 UNION ALL SELECT soft_delete.parent_conflicts(relation)
+						 UNION ALL SELECT soft_delete.check_conflicts(relation, tombstone)) AS conflicts(query)),
+				  relation,
+				  coalesce((SELECT soft_delete.describe_columns(relation, conkey, 'r') FROM pg_constraint WHERE conrelid = relation AND contype = 'p'),
+						   'format(''(ctid)=(%s)'', ctid)'))
+$$;
+COMMENT ON FUNCTION soft_delete.preview_rows(regclass, regclass, name, text) IS
+'the query of preview() for the rows of one table';
+
+CREATE FUNCTION soft_delete.preview_links("constraint" oid) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT %1$L::regclass, format(''(%%s)=(%%s)'', array_to_string(key_columns, '', ''), array_to_string(key, '', '')), '
+				  'CASE WHEN EXISTS (SELECT FROM %2$s WHERE %3$s) THEN ''is linked again'' ELSE ''stays unlinked'' END, conname, '
+				  'format(''It referenced (%%s).'', array_to_string(referenced, '', '')) '
+				  'FROM (SELECT *, "constraint" AS conname FROM soft_delete.visible_cuts) AS x '
+				  'WHERE relation = %1$L::regclass AND conname = %4$L AND deleted_at = ANY ($1) AND key_columns = %5$L::name[]',
+				  conrelid::regclass, soft_delete.rows_of(conrelid, 'c', 'live'),
+				  concat_ws(' AND ',
+					(SELECT string_agg(format('c.%I = CAST(x.key[%s] AS %s)', attname, n, format_type(atttypid, atttypmod)), ' AND ')
+					 FROM unnest(key_columns) WITH ORDINALITY AS u(attname, n) JOIN pg_attribute USING (attname) WHERE attrelid = conrelid),
+					(SELECT string_agg(format('c.%I IS NOT DISTINCT FROM CAST(x.left_with[%s] AS %s)', attname, n, format_type(atttypid, atttypmod)), ' AND ')
+					 FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = conrelid)),
+				  conname, key_columns)
+	FROM pg_constraint AS con
+		CROSS JOIN LATERAL (SELECT array_agg(attname ORDER BY attnum) AS key_columns
+							FROM pg_constraint AS pk JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+							WHERE pk.conrelid = con.conrelid AND contype = 'p') AS pk
+	WHERE con.oid = "constraint"
+$$;
+COMMENT ON FUNCTION soft_delete.preview_links(oid) IS
+'the query of preview() for the references that one foreign key would give back';
+
+CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamptz[])
+RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	item record;
+	found boolean;
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.readable_bins() LOOP
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps) INTO found USING deletions;
+		IF found THEN
+			RETURN QUERY EXECUTE soft_delete.preview_rows(item.relation, item.bin, item.tombstone, item.stamps) USING deletions;
+		END IF;
+	END LOOP;
+	FOR item IN
+		SELECT con.oid FROM pg_constraint AS con
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
+		  AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete.visible_cuts AS cut WHERE deleted_at = ANY (deletions))
+		ORDER BY con.oid
+	LOOP
+		RETURN QUERY EXECUTE soft_delete.preview_links(item.oid) USING deletions;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.preview(timestamptz[]) IS
+'dry run of undo(): what would come back, be linked again, or stand in the way, one row each; touches nothing';
