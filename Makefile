@@ -1,6 +1,6 @@
 EXTENSION = soft_delete
 MODULE_big = soft_delete
-OBJS = src/soft_delete.o src/tag.o src/filter.o src/write.o src/copy.o \
+OBJS = src/soft_delete.o src/tag.o src/filter.o src/write.o src/utility.o src/copy.o \
 	src/stamp.o src/ledger.o src/version.o src/delete.o src/bin.o \
 	src/family.o src/foreign_key.o src/guard.o src/reference.o \
 	src/follow.o src/link.o \

@@ -26,6 +26,7 @@ _PG_init(void)
 	init_filter();
 	init_write();
 	init_stamp();
+	init_utility();
 	init_ledger();
 	init_displaced();
 	init_stand_in();

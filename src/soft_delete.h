@@ -90,6 +90,11 @@ extern void init_stand_in(void);
 extern void infer_stand_in(Query *query, Relation relation, AttrNumber attnum);
 
 /*
+ * utility.c: utility commands that mean something else on a tagged table
+ */
+extern void init_utility(void);
+
+/*
  * copy.c: COPY of a tagged table
  */
 extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
@@ -98,6 +103,9 @@ extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
  * stamp.c: one stamp per client statement
  */
 extern void init_stamp(void);
+extern void begin_statement(void);
+extern void enter_statement(void);
+extern void leave_statement(void);
 extern TimestampTz deletion_stamp(void);
 extern bool deletion_is_running(void);
 

@@ -4,8 +4,8 @@
  *
  * Everything that one statement of the client soft-deletes, by itself, through
  * foreign keys, triggers and functions, is one deletion and carries one stamp.
- * A client statement begins where the executor or a utility command starts
- * outside of any other.  Deferred triggers at commit belong to the statement
+ * A client statement begins where the executor or a utility command (utility.c)
+ * starts outside of any other.  Deferred triggers at commit belong to the statement
  * that commits.
  *
  * Invariants: stamps of a session only ever grow; each is in the ledger as long
@@ -16,14 +16,12 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "tcop/pquery.h"
-#include "tcop/utility.h"
 #include "utils/portal.h"
 #include "utils/timestamp.h"
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
-static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
 /* How many executor runs and utility commands we are in. */
 static int nesting = 0;
@@ -37,16 +35,11 @@ static LocalTransactionId stamp_lxid = InvalidLocalTransactionId;
 static SubTransactionId stamp_subid = InvalidSubTransactionId;
 static TimestampTz last_stamp = 0;
 
-static void begin_statement(void);
 static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 							   SubTransactionId parentSubid, void *arg);
 static void start_executor(QueryDesc *queryDesc, int eflags);
 static void run_executor(EXECUTOR_RUN_PARAMS);
 static void finish_executor(QueryDesc *queryDesc);
-static void process_utility(PlannedStmt *pstmt, const char *queryString,
-							bool readOnlyTree, ProcessUtilityContext context,
-							ParamListInfo params, QueryEnvironment *queryEnv,
-							DestReceiver *dest, QueryCompletion *qc);
 
 /*
  * Install the hooks that see client statements begin.
@@ -60,8 +53,6 @@ init_stamp(void)
 	ExecutorRun_hook = run_executor;
 	prev_ExecutorFinish = ExecutorFinish_hook;
 	ExecutorFinish_hook = finish_executor;
-	prev_ProcessUtility = ProcessUtility_hook;
-	ProcessUtility_hook = process_utility;
 
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
@@ -116,11 +107,30 @@ end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
  * Note that a client statement begins, if it is one: not nested in another, and
  * run by a portal, as deferred triggers at commit are not.
  */
-static void
+void
 begin_statement(void)
 {
 	if (nesting == 0 && ActivePortal != NULL)
 		stamp_is_current = false;
+}
+
+/*
+ * Enter an executor run or a utility command: what begins in it is nested.  To
+ * be left in any case.
+ */
+void
+enter_statement(void)
+{
+	nesting++;
+}
+
+/*
+ * Leave it.
+ */
+void
+leave_statement(void)
+{
+	nesting--;
 }
 
 /*
@@ -142,7 +152,7 @@ start_executor(QueryDesc *queryDesc, int eflags)
 static void
 run_executor(EXECUTOR_RUN_PARAMS)
 {
-	nesting++;
+	enter_statement();
 	PG_TRY();
 	{
 		if (prev_ExecutorRun)
@@ -152,7 +162,7 @@ run_executor(EXECUTOR_RUN_PARAMS)
 	}
 	PG_FINALLY();
 	{
-		nesting--;
+		leave_statement();
 	}
 	PG_END_TRY();
 }
@@ -164,7 +174,7 @@ run_executor(EXECUTOR_RUN_PARAMS)
 static void
 finish_executor(QueryDesc *queryDesc)
 {
-	nesting++;
+	enter_statement();
 	PG_TRY();
 	{
 		if (prev_ExecutorFinish)
@@ -174,39 +184,8 @@ finish_executor(QueryDesc *queryDesc)
 	}
 	PG_FINALLY();
 	{
-		nesting--;
+		leave_statement();
 	}
 	PG_END_TRY();
 	check_bin_query(queryDesc->estate->es_query_cxt);
-}
-
-/*
- * ProcessUtility hook: see a client statement begin, count the nesting, and
- * hand COPY to copy.c.
- */
-static void
-process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-				ProcessUtilityContext context, ParamListInfo params,
-				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
-{
-	PlannedStmt *changed;
-
-	begin_statement();
-	changed = IsA(pstmt->utilityStmt, CopyStmt) ? copy_live_rows(pstmt) : pstmt;
-
-	nesting++;
-	PG_TRY();
-	{
-		if (prev_ProcessUtility)
-			prev_ProcessUtility(changed, queryString, readOnlyTree, context,
-								params, queryEnv, dest, qc);
-		else
-			standard_ProcessUtility(changed, queryString, readOnlyTree, context,
-									params, queryEnv, dest, qc);
-	}
-	PG_FINALLY();
-	{
-		nesting--;
-	}
-	PG_END_TRY();
 }

@@ -1,0 +1,74 @@
+/*
+ * utility.c
+ *	  Sees utility commands before the server does, and hands those that mean
+ *	  something else on a tagged table to the file that knows what.
+ *
+ * One hook for all of them: a command is one statement of the client to
+ * stamp.c, whatever it does, and what its own file makes of it runs inside of
+ * that.  Whoever else hooks utility commands sees each of them too.
+ */
+#include "soft_delete.h"
+
+#include "tcop/utility.h"
+
+static ProcessUtility_hook_type prev_ProcessUtility = NULL;
+
+static PlannedStmt *prepare_utility(PlannedStmt *pstmt);
+static void process_utility(PlannedStmt *pstmt, const char *queryString,
+							bool readOnlyTree, ProcessUtilityContext context,
+							ParamListInfo params, QueryEnvironment *queryEnv,
+							DestReceiver *dest, QueryCompletion *qc);
+
+/*
+ * Install the hook.
+ */
+void
+init_utility(void)
+{
+	prev_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
+
+/*
+ * Return what the server is to run in place of a utility command: itself, or a
+ * changed copy.
+ */
+static PlannedStmt *
+prepare_utility(PlannedStmt *pstmt)
+{
+	switch (nodeTag(pstmt->utilityStmt))
+	{
+		case T_CopyStmt:
+			return copy_live_rows(pstmt);
+		default:
+			return pstmt;
+	}
+}
+
+/*
+ * ProcessUtility hook.
+ */
+static void
+process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	begin_statement();
+	enter_statement();
+	PG_TRY();
+	{
+		PlannedStmt *prepared = prepare_utility(pstmt);
+
+		if (prev_ProcessUtility)
+			prev_ProcessUtility(prepared, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+		else
+			standard_ProcessUtility(prepared, queryString, readOnlyTree, context,
+									params, queryEnv, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		leave_statement();
+	}
+	PG_END_TRY();
+}
