@@ -9,7 +9,8 @@
  */
 #include "soft_delete.h"
 
-#include "access/relation.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
@@ -24,6 +25,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -62,6 +64,7 @@ PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
+static ArrayType *trigger_arguments(Relation triggers, HeapTuple tuple);
 static void forget_functions(Datum arg, int cacheid, uint32 hashvalue);
 static void assign_show_deleted(bool newval, void *extra);
 
@@ -246,29 +249,61 @@ is_maintenance(Oid relid)
  * soft_delete.tag_arguments(relation regclass) returns text[]
  *
  * Returns the arguments of the relation's tag, the tombstone column first, or
- * NULL if it is not tagged.
+ * NULL if it is not tagged, or does not exist.
+ *
+ * It is asked about relations that only happen to be connected with the one
+ * that a command is about: it locks nothing, and waits for nobody.
  */
 Datum
 soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 {
-	Relation rel = relation_open(PG_GETARG_OID(0), AccessShareLock);
-	const Trigger *tag = tag_of(rel);
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
 	ArrayType *arguments = NULL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
 
-	if (tag != NULL)
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(PG_GETARG_OID(0)));
+	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	while (arguments == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Datum *elements = palloc(tag->tgnargs * sizeof(Datum));
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		for (int i = 0; i < tag->tgnargs; i++)
-			elements[i] = CStringGetTextDatum(tag->tgargs[i]);
-		arguments = construct_array(elements, tag->tgnargs, TEXTOID, -1, false,
-									TYPALIGN_INT);
+		if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
+								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_DELETE) &&
+			trigger->tgnargs > 0 &&
+			trigger->tgfoid == extension_function(TAG_TRIGGER))
+			arguments = trigger_arguments(triggers, tuple);
 	}
-	relation_close(rel, AccessShareLock);
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
 
 	if (arguments == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_ARRAYTYPE_P(arguments);
+}
+
+/*
+ * Return the arguments of a trigger, from its row in pg_trigger: a string each,
+ * one after the other.
+ */
+static ArrayType *
+trigger_arguments(Relation triggers, HeapTuple tuple)
+{
+	int nargs = ((Form_pg_trigger) GETSTRUCT(tuple))->tgnargs;
+	Datum *elements = palloc(nargs * sizeof(Datum));
+	bool isnull;
+	bytea *value = DatumGetByteaPP(heap_getattr(
+		tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull));
+	char *argument = VARDATA_ANY(value);
+
+	for (int i = 0; i < nargs; i++)
+	{
+		elements[i] = CStringGetTextDatum(argument);
+		argument += strlen(argument) + 1;
+	}
+	return construct_array(elements, nargs, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
 /*

@@ -86,7 +86,7 @@ $$;
 COMMENT ON FUNCTION soft_delete.align_displaced(regclass) IS
 'gives the tombstones that stepped aside the columns that their table now has';
 
-CREATE FUNCTION soft_delete.follow_columns() RETURNS event_trigger
+CREATE FUNCTION soft_delete.follow_displaced(changed regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
@@ -94,23 +94,16 @@ AS $$
 BEGIN
 	IF EXISTS (SELECT FROM soft_delete.displaced) THEN
 		PERFORM soft_delete.align_displaced(member)
-		FROM (SELECT DISTINCT soft_delete.family(objid) AS member FROM pg_event_trigger_ddl_commands()
-			  WHERE classid = 'pg_class'::regclass) AS changed
+		FROM (SELECT DISTINCT soft_delete.family(c) AS member FROM unnest(changed) AS c) AS members
 		WHERE EXISTS (SELECT FROM soft_delete.displaced WHERE relation = member);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_columns() IS
-'event trigger that keeps the tombstones that stepped aside in step with ALTER TABLE';
-
-CREATE EVENT TRIGGER soft_delete_columns ON ddl_command_end
-	WHEN TAG IN ('ALTER TABLE')
-	EXECUTE FUNCTION soft_delete.follow_columns();
-COMMENT ON EVENT TRIGGER soft_delete_columns IS
-'keeps the tombstones that stepped aside in step with ALTER TABLE';
+COMMENT ON FUNCTION soft_delete.follow_displaced(regclass[]) IS
+'keeps the tombstones that stepped aside in step with the columns of their tables';
 
 /* Security definer: who owns a type need not own the tables that use it. */
-CREATE FUNCTION soft_delete.follow_labels() RETURNS event_trigger
+CREATE FUNCTION soft_delete.follow_labels() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -140,16 +133,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete.follow_labels() IS
-'event trigger that keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
-
-CREATE EVENT TRIGGER soft_delete_labels ON ddl_command_end
-	WHEN TAG IN ('ALTER TYPE')
-	EXECUTE FUNCTION soft_delete.follow_labels();
-COMMENT ON EVENT TRIGGER soft_delete_labels IS
-'keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
+'for event triggers: keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
 
 /* Security definer: who drops a table is not its owner any more. */
-CREATE FUNCTION soft_delete.forget_dropped() RETURNS event_trigger
+CREATE FUNCTION soft_delete.forget_dropped() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -173,10 +160,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete.forget_dropped() IS
-'event trigger that drops from the tombstones that stepped aside what is dropped from their tables';
-
-CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
-	WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP OWNED', 'DROP EXTENSION')
-	EXECUTE FUNCTION soft_delete.forget_dropped();
-COMMENT ON EVENT TRIGGER soft_delete_drops IS
-'drops from the tombstones that stepped aside what is dropped from their tables';
+'for event triggers: drops from the tombstones that stepped aside what is dropped from their tables';

@@ -16,6 +16,20 @@ $$;
 COMMENT ON FUNCTION soft_delete.root(regclass) IS
 'the table that a partition or inheritance child is tagged with';
 
+CREATE FUNCTION soft_delete.foreign_keys_of(relation regclass) RETURNS SETOF oid
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT oid FROM pg_constraint
+	WHERE contype = 'f' AND conrelid IN (SELECT soft_delete.family(relation))
+	UNION
+	-- no index finds them by the referenced table, but their triggers are found by it
+	SELECT pg_constraint.oid FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint
+	WHERE contype = 'f' AND tgrelid IN (SELECT soft_delete.family(relation))
+$$;
+COMMENT ON FUNCTION soft_delete.foreign_keys_of(regclass) IS
+'the foreign keys from and to a table, its partitions and its inheritance children, copies for partitions included';
+
 CREATE FUNCTION soft_delete.references_of(relation regclass,
 	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
 RETURNS SETOF record
@@ -24,8 +38,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT oid, soft_delete.root(conrelid), soft_delete.root(confrelid), confdeltype
 	FROM pg_constraint
-	WHERE contype = 'f' AND conparentid = 0
-	  AND (conrelid IN (SELECT soft_delete.family(relation)) OR confrelid IN (SELECT soft_delete.family(relation)))
+	WHERE oid IN (SELECT soft_delete.foreign_keys_of(relation)) AND conparentid = 0
 $$;
 COMMENT ON FUNCTION soft_delete.references_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children';
@@ -100,42 +113,21 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete.guard_reference(oid) FROM pg_constraint
-	WHERE contype = 'f' AND (conrelid IN (SELECT soft_delete.family(relation))
-							 OR confrelid IN (SELECT soft_delete.family(relation)))
-	ORDER BY oid;
+	PERFORM soft_delete.guard_reference(fk) FROM soft_delete.foreign_keys_of(relation) AS fk ORDER BY fk;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.guard_references(regclass) IS
 'gives the foreign keys from and to a table their guards, or takes them away';
 
-CREATE FUNCTION soft_delete.follow_references() RETURNS event_trigger
+CREATE FUNCTION soft_delete.follow_references(changed regclass[], check_new boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	callers text;
 BEGIN
-	-- tag() and untag() look when they are done
-	GET DIAGNOSTICS callers = PG_CONTEXT;
-	IF callers !~ 'soft_delete\.(un)?tag_table\('
-	   AND EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
-			   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
-		PERFORM soft_delete.guard_references(changed),
-			-- what restores a dump makes tags and foreign keys in any order
-			CASE WHEN current_setting('row_security')::boolean AND NOT tagged
-				THEN soft_delete.check_references(soft_delete.root(changed), only_new => true) END
-		FROM (SELECT DISTINCT coalesce(tgrelid, objid) AS changed, tgrelid IS NOT NULL AS tagged
-			  FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
-			  WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)) AS commands;
-	END IF;
+	PERFORM soft_delete.guard_references(relation),
+		CASE WHEN check_new THEN soft_delete.check_references(soft_delete.root(relation), only_new => true) END
+	FROM unnest(changed) AS relation;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_references() IS
-'event trigger that refuses unsafe foreign keys and guards others';
-
-CREATE EVENT TRIGGER soft_delete_references ON ddl_command_end
-	WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE', 'CREATE TRIGGER')
-	EXECUTE FUNCTION soft_delete.follow_references();
-COMMENT ON EVENT TRIGGER soft_delete_references IS
-'refuses unsafe foreign keys to and from tagged tables, and guards others';
+COMMENT ON FUNCTION soft_delete.follow_references(regclass[], boolean) IS
+'guards the foreign keys from and to tables; check_new: refuses unsafe ones that this transaction has made';

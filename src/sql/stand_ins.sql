@@ -2,19 +2,13 @@
  * Stand-ins follow their indexes, and indexes their stand-ins
  */
 
-CREATE FUNCTION soft_delete.follow_stand_ins() RETURNS event_trigger
+CREATE FUNCTION soft_delete.rename_stand_ins() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	command text;
 BEGIN
-	IF NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
-				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
-		RETURN;
-	END IF;
-
-	-- one of the two was renamed
 	FOR command IN
 		SELECT CASE WHEN c.classid = 'pg_constraint'::regclass
 			THEN format('ALTER INDEX %s RENAME TO %I', index.oid::regclass, conname)
@@ -28,28 +22,28 @@ BEGIN
 	LOOP
 		EXECUTE command;
 	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.rename_stand_ins() IS
+'for event triggers: gives a stand-in the new name of its index, or the index that of its stand-in';
 
+CREATE FUNCTION soft_delete.bind_stand_ins(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
 	-- an index was made anew, by a change of type or from a dump
 	PERFORM soft_delete.bind_index(indexrelid, soft_delete.stand_in(indexrelid))
-	FROM (SELECT DISTINCT soft_delete.family(coalesce(tgrelid, objid)) AS member
-		  FROM pg_event_trigger_ddl_commands() LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND oid = objid
-		  WHERE classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)) AS changed
-		JOIN pg_index ON indrelid = member
-	WHERE soft_delete.tag_arguments(member) IS NOT NULL AND soft_delete.stand_in(indexrelid) IS NOT NULL
+	FROM pg_index
+	WHERE indrelid = relation AND soft_delete.stand_in(indexrelid) IS NOT NULL
 	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid
 					  AND refclassid = 'pg_constraint'::regclass AND deptype = 'a');
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_stand_ins() IS
-'event trigger that keeps stand-ins and their indexes together';
+COMMENT ON FUNCTION soft_delete.bind_stand_ins(regclass) IS
+'ties the indexes of a tagged table to their stand-ins, where that is not done';
 
-CREATE EVENT TRIGGER soft_delete_stand_ins ON ddl_command_end
-	WHEN TAG IN ('ALTER TABLE', 'ALTER INDEX', 'CREATE TRIGGER')
-	EXECUTE FUNCTION soft_delete.follow_stand_ins();
-COMMENT ON EVENT TRIGGER soft_delete_stand_ins IS
-'keeps stand-ins and their indexes together';
-
-CREATE FUNCTION soft_delete.drop_stand_ins() RETURNS event_trigger
+CREATE FUNCTION soft_delete.drop_stand_ins() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -71,10 +65,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete.drop_stand_ins() IS
-'event trigger that drops the stand-in of a dropped index';
-
-CREATE EVENT TRIGGER soft_delete_stand_in_drops ON sql_drop
-	WHEN TAG IN ('DROP INDEX', 'ALTER TABLE')
-	EXECUTE FUNCTION soft_delete.drop_stand_ins();
-COMMENT ON EVENT TRIGGER soft_delete_stand_in_drops IS
-'drops the stand-in of a dropped index';
+'for event triggers: drops the stand-ins of dropped indexes';
