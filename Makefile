@@ -3,9 +3,9 @@ MODULE_big = soft_delete
 OBJS = src/soft_delete.o src/tag.o src/filter.o src/write.o src/utility.o src/copy.o \
 	src/stamp.o src/ledger.o src/version.o src/delete.o src/bin.o \
 	src/family.o src/foreign_key.o src/guard.o src/reference.o \
-	src/follow.o src/link.o \
+	src/follow.o src/link.o src/hold.o \
 	src/displace.o src/displaced.o src/stand_in.o
-SQL = src/sql/functions.sql src/sql/tables.sql src/sql/catalog.sql src/sql/indexes.sql \
+SQL = src/sql/functions.sql src/sql/tables.sql src/sql/hold.sql src/sql/catalog.sql src/sql/indexes.sql \
 	src/sql/stand_ins.sql src/sql/views.sql src/sql/displaced.sql src/sql/references.sql \
 	src/sql/tag.sql src/sql/plan.sql src/sql/undo.sql src/sql/check.sql src/sql/ddl.sql
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)

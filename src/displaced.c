@@ -86,9 +86,7 @@ static List *displaced_of(Oid relid);
 
 static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
 
-static int begin_text_form(void);
 static void set_unless(bool is_good, const char *name, const char *value);
-static void end_text_form(int nestlevel);
 static Datum text_object(Datum *names, Datum *texts, bool *nulls, int n);
 static void replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti,
 								RangeTblEntry *rte);
@@ -135,7 +133,7 @@ init_displaced(void)
  * Have values turned into text, and back, in one form for all sessions.  To be
  * closed with end_text_form().
  */
-static int
+int
 begin_text_form(void)
 {
 	int nestlevel = NewGUCNestLevel();
@@ -165,7 +163,7 @@ set_unless(bool is_good, const char *name, const char *value)
 /*
  * Give the settings back.
  */
-static void
+void
 end_text_form(int nestlevel)
 {
 	AtEOXact_GUC(true, nestlevel);

@@ -77,6 +77,7 @@ static void write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 					  TupleTableSlot *new);
 static List *primary_key_columns(Oid relid);
 static Datum text_array(TupleTableSlot *row, int n, const AttrNumber *attnums);
+static Datum key_text(Relation rel, List *columns, TupleTableSlot *row);
 static Datum name_array(List *names);
 static void relink_reference(Lot *lot, Relation parent, const ForeignKey *fk);
 static void collect_cuts(Cuts *cuts, Lot *lot);
@@ -142,40 +143,27 @@ write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 		  TupleTableSlot *new)
 {
 	const ForeignKey *top = load_foreign_key(fk->top);
-	List *key_columns = primary_key_columns(top->child);
 	Relation cuts =
 		table_open(extension_relation("cut_references"), RowExclusiveLock);
-	AttrNumber key_attnums[INDEX_MAX_KEYS];
 	Datum values[N_CUT_COLUMNS];
 	bool nulls[N_CUT_COLUMNS] = {false};
 	NameData name;
+	List *key_columns = primary_key_columns(top->child);
 	int nestlevel;
-	ListCell *lc;
 
-	foreach (lc, key_columns)
-		key_attnums[foreach_current_index(lc)] =
-			get_attnum(RelationGetRelid(child), strVal(lfirst(lc)));
 	namestrcpy(&name, get_constraint_name(fk->top));
 
-	/* text that reads back the same under any settings, as dumps have it */
-	nestlevel = NewGUCNestLevel();
-	(void) set_config_option("datestyle", "ISO", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("intervalstyle", "postgres", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("extra_float_digits", "3", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-
+	nestlevel = begin_text_form();
 	values[CUT_DELETED_AT] = TimestampTzGetDatum(deletion_stamp());
 	values[CUT_RELATION] = ObjectIdGetDatum(top->child);
 	values[CUT_CONSTRAINT] = NameGetDatum(&name);
 	values[CUT_KEY_COLUMNS] = name_array(key_columns);
-	values[CUT_KEY] = text_array(old, list_length(key_columns), key_attnums);
+	values[CUT_KEY] = key_text(child, key_columns, old);
 	values[CUT_REFERENCED] = text_array(old, fk->nkeys, fk->child_attnums);
 	values[CUT_LEFT_WITH] = text_array(new, fk->nkeys, fk->child_attnums);
 	(void) append_row(cuts, values, nulls);
 
-	AtEOXact_GUC(true, nestlevel);
+	end_text_form(nestlevel);
 	table_close(cuts, NoLock);
 }
 
@@ -214,6 +202,36 @@ text_array(TupleTableSlot *row, int n, const AttrNumber *attnums)
 	}
 	return PointerGetDatum(construct_md_array(texts, nulls, 1, &n, &lower,
 											  TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * Return the columns of a row that have those names as an array of texts.
+ */
+static Datum
+key_text(Relation rel, List *columns, TupleTableSlot *row)
+{
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	ListCell *lc;
+
+	foreach (lc, columns)
+		attnums[foreach_current_index(lc)] =
+			get_attnum(RelationGetRelid(rel), strVal(lfirst(lc)));
+	return text_array(row, list_length(columns), attnums);
+}
+
+/*
+ * Return the primary key of a row as an array of texts that are the same under
+ * all settings, in the order of the columns.
+ */
+Datum
+primary_key_text(Relation rel, TupleTableSlot *row)
+{
+	List *columns = primary_key_columns(RelationGetRelid(rel));
+	int nestlevel = begin_text_form();
+	Datum key = key_text(rel, columns, row);
+
+	end_text_form(nestlevel);
+	return key;
 }
 
 /*

@@ -65,6 +65,8 @@ extern void init_write(void);
 typedef struct DisplacedReader DisplacedReader;
 
 extern void init_displaced(void);
+extern int begin_text_form(void);
+extern void end_text_form(int nestlevel);
 extern void store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
 extern DisplacedReader *make_displaced_reader(Relation rel);
 extern void read_displaced(DisplacedReader *reader, HeapTuple tuple,
@@ -247,6 +249,12 @@ extern Tuplestorestate *register_members(Lot *lot, Relation rel, int nkeys,
 extern void fetch_member(Relation rel, Member *member, TupleTableSlot *slot);
 
 /*
+ * hold.c: what must not be destroyed
+ */
+extern bool has_holds(void);
+extern const char *hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row);
+
+/*
  * bin.c: the view of tombstones
  */
 extern void check_bin_query(MemoryContext context);
@@ -260,6 +268,7 @@ extern void refuse_to_strand(Relation parent, TupleTableSlot *old);
  * link.c: references that a deletion cuts and a restore mends
  */
 extern void relink_references(Lot *lot);
+extern Datum primary_key_text(Relation rel, TupleTableSlot *row);
 
 /*
  * delete.c: the tag trigger and the table-AM callback it arms
