@@ -275,4 +275,9 @@ extern Datum primary_key_text(Relation rel, TupleTableSlot *row);
  */
 extern void init_delete(void);
 
+/*
+ * extension.c: the extension stays where tables are tagged
+ */
+extern void init_extension(void);
+
 #endif /* SOFT_DELETE_H */

@@ -329,6 +329,9 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 						   get_rel_name(relid));
 		ObjectAddressSet(objects[i], RelationRelationId, relid);
 	}
+	deleteDependencyRecordsForSpecific(RelationRelationId, objects[0].objectId,
+									   DEPENDENCY_AUTO, RelationRelationId,
+									   objects[1].objectId);
 	recordDependencyOn(&objects[0], &objects[1], DEPENDENCY_AUTO);
 	PG_RETURN_VOID();
 }

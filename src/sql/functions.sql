@@ -124,13 +124,7 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
 COMMENT ON FUNCTION soft_delete.load() IS
 'loads the library into the session';
 
-/* From 17 on a login event trigger loads the library into every session. */
-DO $$
-BEGIN
-	IF current_setting('server_version_num')::integer >= 170000 THEN
-		CREATE EVENT TRIGGER soft_delete_login ON login EXECUTE FUNCTION soft_delete.load();
-		ALTER EVENT TRIGGER soft_delete_login ENABLE ALWAYS;
-		COMMENT ON EVENT TRIGGER soft_delete_login IS 'loads soft_delete into every session';
-	END IF;
-END
-$$;
+CREATE FUNCTION soft_delete.keep_extension() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_keep_extension';
+COMMENT ON FUNCTION soft_delete.keep_extension() IS
+'event trigger that refuses to drop the extension while tables are tagged';

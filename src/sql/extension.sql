@@ -1,0 +1,88 @@
+/*
+ * The extension itself: how it is loaded, renewed and kept
+ */
+
+/* From 17 on a login event trigger loads the library into every session. */
+CREATE FUNCTION soft_delete.make_login_trigger() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF current_setting('server_version_num')::integer < 170000
+	   OR EXISTS (SELECT FROM pg_event_trigger WHERE evtfoid = 'soft_delete.load()'::regprocedure AND evtevent = 'login') THEN
+		RETURN;
+	END IF;
+	CREATE EVENT TRIGGER soft_delete_login ON login EXECUTE FUNCTION soft_delete.load();
+	ALTER EVENT TRIGGER soft_delete_login ENABLE ALWAYS;
+	COMMENT ON EVENT TRIGGER soft_delete_login IS 'loads soft_delete into every session';
+	-- CREATE EXTENSION adds it by itself
+	IF NOT EXISTS (SELECT FROM pg_depend JOIN pg_event_trigger e ON e.oid = objid
+				   WHERE classid = 'pg_event_trigger'::regclass AND deptype = 'e' AND evtname = 'soft_delete_login') THEN
+		ALTER EXTENSION soft_delete ADD EVENT TRIGGER soft_delete_login;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_login_trigger() IS
+'creates the event trigger that loads the library at login, on PostgreSQL 17 and later';
+REVOKE EXECUTE ON FUNCTION soft_delete.make_login_trigger() FROM PUBLIC;
+SELECT soft_delete.make_login_trigger();
+
+CREATE FUNCTION soft_delete.renew(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bin regclass := soft_delete.bin_of(relation);
+	active regclass;
+BEGIN
+	SELECT to_regclass(format('%I.%I', nspname, soft_delete.view_name(relation, '_active'))) INTO active
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = bin;
+
+	PERFORM soft_delete.bind_view(view, relation) FROM unnest(ARRAY[bin, active]) AS view;
+	PERFORM soft_delete.bind_index(indexrelid, soft_delete.stand_in(indexrelid))
+	FROM pg_index WHERE indrelid IN (SELECT soft_delete.family(relation)) AND soft_delete.stand_in(indexrelid) IS NOT NULL;
+	PERFORM soft_delete.guard_references(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.renew(regclass) IS
+'makes anew what no dump carries: the guards of a tagged table''s foreign keys, and what ties its views and indexes to it';
+
+/*
+ * pg_upgrade creates the members of the extension one by one, event triggers
+ * last, and after each says ALTER EXTENSION ... ADD.  Tables that were tagged
+ * without their help have views that are not bound.  The name makes this event
+ * trigger the last one.
+ */
+CREATE FUNCTION soft_delete.follow_extension() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_event_trigger_ddl_commands() JOIN pg_extension ON oid = objid
+				   WHERE classid = 'pg_extension'::regclass AND extname = 'soft_delete') THEN
+		RETURN;
+	END IF;
+
+	PERFORM soft_delete.renew(tgrelid)
+	FROM pg_trigger WHERE tgfoid = 'soft_delete.delete_row()'::regprocedure
+	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = tgrelid)
+	  AND NOT EXISTS (SELECT FROM pg_depend
+					  WHERE classid = 'pg_class'::regclass AND objid = soft_delete.bin_of(tgrelid)
+						AND refclassid = 'pg_class'::regclass AND refobjid = tgrelid AND deptype = 'a');
+	PERFORM soft_delete.make_login_trigger();
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_extension() IS
+'event trigger that makes anew, at the end of pg_upgrade, what no dump carries';
+
+CREATE EVENT TRIGGER soft_delete_renew ON ddl_command_end
+	WHEN TAG IN ('ALTER EXTENSION')
+	EXECUTE FUNCTION soft_delete.follow_extension();
+COMMENT ON EVENT TRIGGER soft_delete_renew IS
+'makes anew, at the end of pg_upgrade, what no dump carries';
+
+CREATE EVENT TRIGGER soft_delete_keep ON ddl_command_start
+	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
+	EXECUTE FUNCTION soft_delete.keep_extension();
+COMMENT ON EVENT TRIGGER soft_delete_keep IS
+'refuses to drop the extension while tables are tagged';
