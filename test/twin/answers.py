@@ -286,8 +286,9 @@ class Twin:
             if self.monitor is None:
                 self.monitor = self.connect()
             c = self.monitor.cursor()
-            c.execute("SELECT cardinality(pg_blocking_pids(%d))" % self.sessions[session].info.backend_pid)
-            if c.fetchone()[0] != "0" and not future.done():
+            other = self.sessions["b" if session == "a" else "a"]
+            c.execute("SELECT %d = ANY (pg_blocking_pids(%d))" % (other.info.backend_pid, self.sessions[session].info.backend_pid))
+            if c.fetchone()[0] == "t" and not future.done():
                 return False
             pause = min(0.02, pause * 2)
 
@@ -371,12 +372,23 @@ class Comparison:
     def __init__(self):
         self.either = 0
 
+    def first_difference(self, statements, plain, tagged):
+        """The first statement that is answered differently, as (index, plain, tagged), or None."""
+        last = {}                       # session: its last answers
+        for i, (p, t) in enumerate(zip(plain, tagged)):
+            session = statements[i].session
+            if not self.same(p, t) and not fails_late(p, t, *last.get(session, (None, None))):
+                return i, p, t
+            if p is not None and t is not None:
+                last[session] = p, t
+        return None
+
     def same(self, plain, tagged):
         if plain is None or tagged is None:
             return plain is tagged
         if plain.error and tagged.error and plain.error["code"] == tagged.error["code"] == "40P01":
             return True                 # when that is found out is a matter of time
-        if plain.waited != tagged.waited and not (plain.waited is None and limited("waits")):
+        if plain.waited != tagged.waited and not (plain.waited is None and limited("waits") or both_duplicate(plain, tagged) and limited("first_constraint")):
             return False
         if plain.error or tagged.error:
             return bool(plain.error and tagged.error) and self.same_error(plain.error, tagged.error)
@@ -396,6 +408,16 @@ class Comparison:
             self.either += 1
             return True
         return False
+
+
+def both_duplicate(plain, tagged):
+    return all(answer is not None and answer.error and answer.error["code"] in ("23505", "23P01") for answer in (plain, tagged))
+
+
+def fails_late(plain, tagged, last_plain, last_tagged):
+    """Does one end a transaction that has failed, while the other still waits, and then fails, too?"""
+    return ((plain is None) != (tagged is None) and (plain or tagged).tag == "ROLLBACK"
+            and both_duplicate(last_plain, last_tagged) and limited("first_constraint"))
 
 
 def application_detail(error):

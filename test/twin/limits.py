@@ -29,7 +29,7 @@ LIMITS = {
         "`COPY … FROM` goes row by row: where it fails it may have taken fewer values of a sequence.",
     # where one row violates several constraints, either name is right
     "first_constraint":
-        "Where a row violates several unique constraints, the error may name another of them.",
+        "Where a row violates several unique constraints, the error may name another of them, and come after waiting for the session that writes that one's key.",
     "partition_moves":
         "Where the key changes the parent's partition and deleted rows reference it, it is refused (0A000) if the parent is tagged",
     # an answer that came after waiting is compared with one that did not wait
@@ -44,6 +44,7 @@ ORDER = [
     "LIMIT, OFFSET, DISTINCT ON, cursors and window functions without ORDER BY all columns",
     "UPDATE of a unique column, of a partition key or of a reference to the own table in more than one row",
     "UPDATE ... FROM and MERGE where more than one source row matches",
+    "MERGE that deletes rows and inserts references to rows of the same table: which comes first",
     "INSERT ... SELECT into generated keys without ORDER BY; MERGE that inserts several of them",
     "GROUP BY the primary key of a table with inheritance children, which may repeat it",
     "array_agg and the like without ORDER BY; triggers that number their rows",
@@ -57,7 +58,7 @@ ORDER = [
 # answer to agree on.
 SERVER = [
     # looked at in session.py
-    "PostgreSQL 19, release candidate 1: MERGE that inserts and updates a partitioned table puts old rows into NEW TABLE",
+    "PostgreSQL 18 and 19: MERGE that inserts into and updates a partitioned table may put inserted rows for updated ones into NEW TABLE",
 ]
 
 # For trying out a limit that is about to fall: twin.py --lift NAME

@@ -383,14 +383,17 @@ class Session:
             order = [first] + [a for a in order if a != first]
         for action in order[:self.rng.randint(1, 2)]:
             clauses.append("WHEN MATCHED %sTHEN %s" % (self.rng.choice(["", "AND t.n > 1 ", "AND s.v IS NOT NULL "]), actions[action]))
-        # see limits.SERVER
-        if self.chance(0.7) and not (self.version >= 19 and t.partitions):
-            columns = [d for d in t.writable() if d is not c and not d.source and d is not k and (not d.nullable or d.refers or self.chance(0.3))]
-            values = [("s.k", k)] if not generated else []
-            values += [("s.v", c)] + [(v, d) for v, d in zip(self.row(columns), columns)]
-            clauses.append("WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)" % (", ".join(d.name for _, d in values), ", ".join(v for v, _ in values)))
         if self.version >= 17 and self.chance(0.25):
             clauses.append("WHEN NOT MATCHED BY SOURCE AND t.n = %d THEN %s" % (self.rng.randint(0, 5), self.rng.choice(["DELETE", "DO NOTHING"])))
+        # see limits.SERVER and limits.ORDER
+        mixes = self.version >= 18 and t.partitions and any("NEW TABLE" in command for command in t.triggers)
+        own = [d for r in t.references if r.parent is t and r.on_delete not in ("NO ACTION", "RESTRICT") for d in r.columns
+               ] if any(clause.endswith("DELETE") for clause in clauses) else []
+        if self.chance(0.7) and not mixes and all(d.nullable for d in own):
+            columns = [d for d in t.writable() if d is not c and not d.source and d is not k and (not d.nullable or d.refers or self.chance(0.3))]
+            values = [("s.k", k)] if not generated else []
+            values += [("s.v", c)] + [("NULL" if d in own else v, d) for v, d in zip(self.row(columns), columns)]
+            clauses.insert(self.rng.randint(0, len(clauses)), "WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)" % (", ".join(d.name for _, d in values), ", ".join(v for v, _ in values)))
         tail = " RETURNING merge_action(), t.n, t.s" if self.version >= 17 and self.chance(0.5) else ""
         return "MERGE INTO %s t USING (VALUES %s) s (k, v) ON t.%s = s.k %s%s" % (t.name, source, k.name, " ".join(clauses), tail)
 
