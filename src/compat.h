@@ -154,6 +154,30 @@ typedef bool TU_UpdateIndexes;
 					   tmfd, mode, which)
 #endif
 
+/* 16: TRUNCATE may run as the owner of each table */
+#if PG_VERSION_NUM < 160000
+#define truncate_tables(rels, relids, logged, behavior, restarts) \
+	ExecuteTruncateGuts(rels, relids, logged, behavior, restarts)
+#else
+#define truncate_tables(rels, relids, logged, behavior, restarts) \
+	ExecuteTruncateGuts(rels, relids, logged, behavior, restarts, false)
+#endif
+
+/* 19: COPY TO takes partitioned tables */
+#if PG_VERSION_NUM < 190000
+#define can_be_copied(rel) ((rel)->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+#else
+#define can_be_copied(rel) true
+#endif
+
+/* 19: a table scan takes flags */
+#if PG_VERSION_NUM < 190000
+#define begin_table_scan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
+#else
+#define begin_table_scan(rel, snapshot) \
+	table_beginscan(rel, snapshot, 0, NULL, SO_NONE)
+#endif
+
 /* 19: foreign keys look for parents in their index, not by a planned query */
 #if PG_VERSION_NUM < 190000
 #define foreign_keys_probe_index() false

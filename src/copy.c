@@ -5,7 +5,10 @@
  * COPY reads a table without planning, and counts the columns itself.  So COPY
  * TO becomes COPY of a query over the live rows, and in both directions the
  * tombstone column is left out where no column list names it.  Maintenance
- * sessions, and show_deleted for COPY TO, get the plain table.
+ * sessions, and for COPY TO those that see deleted rows, get the plain table.
+ *
+ * FREEZE may be said where the transaction has truncated the table.  If it has,
+ * softly, the deleted rows are still there, and what comes is not frozen.
  */
 #include "soft_delete.h"
 
@@ -19,7 +22,8 @@
 
 static List *application_columns(Relation rel, AttrNumber tombstone, bool is_from);
 static bool names_column(List *columns, const char *name);
-static void select_live_rows(CopyStmt *stmt);
+static void select_live_rows(CopyStmt *stmt, Relation rel);
+static void drop_freeze(CopyStmt *stmt);
 static void guard_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone);
 
 /*
@@ -43,8 +47,15 @@ copy_live_rows(PlannedStmt *pstmt)
 		return pstmt; /* COPY itself will complain */
 
 	attnum = tombstone_attribute(rel);
+	if (attnum != InvalidAttrNumber && stmt->is_from &&
+		was_truncated(RelationGetRelid(rel)))
+	{
+		pstmt = copyObject(pstmt);
+		stmt = castNode(CopyStmt, pstmt->utilityStmt);
+		drop_freeze(stmt);
+	}
 	if (attnum != InvalidAttrNumber && !is_maintenance(RelationGetRelid(rel)) &&
-		(stmt->is_from || !show_deleted))
+		(stmt->is_from || (!shows_deleted() && can_be_copied(rel))))
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 		char *tombstone = NameStr(att->attname);
@@ -58,7 +69,7 @@ copy_live_rows(PlannedStmt *pstmt)
 		if (stmt->attlist == NIL)
 			stmt->attlist = application_columns(rel, attnum, stmt->is_from);
 		if (!stmt->is_from)
-			select_live_rows(stmt);
+			select_live_rows(stmt, rel);
 	}
 	table_close(rel, NoLock);
 	return pstmt;
@@ -107,11 +118,28 @@ names_column(List *columns, const char *name)
 }
 
 /*
+ * Leave out the option FREEZE.
+ */
+static void
+drop_freeze(CopyStmt *stmt)
+{
+	List *options = NIL;
+	ListCell *lc;
+
+	foreach (lc, stmt->options)
+	{
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "freeze") != 0)
+			options = lappend(options, lfirst(lc));
+	}
+	stmt->options = options;
+}
+
+/*
  * Make COPY table TO a COPY (SELECT columns FROM ONLY table) TO: planned, so
  * filtered.
  */
 static void
-select_live_rows(CopyStmt *stmt)
+select_live_rows(CopyStmt *stmt, Relation rel)
 {
 	SelectStmt *select = makeNode(SelectStmt);
 	ListCell *lc;
@@ -128,8 +156,8 @@ select_live_rows(CopyStmt *stmt)
 		select->targetList = lappend(select->targetList, target);
 	}
 
-	/* COPY reads a table without its inheritance children */
-	stmt->relation->inh = false;
+	/* COPY reads a table with its partitions, but without its children */
+	stmt->relation->inh = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	select->fromClause = list_make1(stmt->relation);
 	stmt->relation = NULL;
 	stmt->attlist = NIL;

@@ -253,13 +253,6 @@ delete_softly(TUPLE_DELETE_PARAMS)
 {
 	VersionBuilder *builder = armed.builder;
 	bool is_armed = armed.rel == rel && ItemPointerEquals(&armed.tid, tid);
-	const bool isnull = false;
-	MemoryContext oldcontext;
-	TupleTableSlot *slot;
-	LockTupleMode lockmode;
-	TU_UpdateIndexes which;
-	TM_Result result;
-	Datum stamp;
 
 	disarm();
 	if (!is_armed)
@@ -272,14 +265,6 @@ delete_softly(TUPLE_DELETE_PARAMS)
 		return rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
 	}
 
-	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
-	stamp = TimestampTzGetDatum(deletion_stamp());
-	slot = build_version(builder, rel, armed.old, &stamp, &isnull);
-	result = replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait,
-						   tmfd, &lockmode, &which);
-	if (result == TM_Ok && builder->nindexes > 0)
-		insert_tombstone_index_entries(builder, rel, which);
-	ExecClearTuple(slot);
-	MemoryContextSwitchTo(oldcontext);
-	return result;
+	return write_tombstone(builder, rel, tid, armed.old, cid, snapshot,
+						   crosscheck, wait, tmfd);
 }

@@ -572,6 +572,20 @@ has_displaced(Oid relid)
 }
 
 /*
+ * Destroy the displaced tombstones of a relation, which is locked.
+ */
+void
+destroy_all_displaced(Oid relid)
+{
+	ListCell *lc;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	foreach (lc, displaced_of(relid))
+		destroy_displaced(lfirst(lc));
+	PopActiveSnapshot();
+}
+
+/*
  * Does the reference to a tagged table ask for its displaced tombstones?
  */
 bool

@@ -126,7 +126,7 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 			return (Expr *) is_live;
 	}
 	/* it shows: what a statement writes to is not its business */
-	else if (show_deleted && rel->relid != root->parse->resultRelation)
+	else if (shows_deleted() && rel->relid != root->parse->resultRelation)
 		return NULL;
 
 	if (is_maintenance(rte->relid))

@@ -27,6 +27,7 @@ _PG_init(void)
 	init_ledger();
 	init_displaced();
 	init_stand_in();
+	init_truncate();
 	init_delete();
 	init_extension();
 	MarkGUCPrefixReserved("soft_delete");

@@ -36,12 +36,12 @@ typedef enum ExtensionFunction
 	CUT_NOTE,		  /* soft_delete.note_cut() */
 	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
 	CLAIMS_KEY,		  /* soft_delete.claims_key(oid, record, internal) */
+	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
-extern bool show_deleted;
-
 extern void init_tag(void);
+extern bool shows_deleted(void);
 extern Oid extension_function(ExtensionFunction which);
 extern AttrNumber tombstone_attribute(Relation rel);
 extern bool is_tagged(Oid relid);
@@ -78,6 +78,7 @@ extern bool lock_displaced(Relation rel, ItemPointer tid,
 extern void fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 extern void destroy_displaced(ItemPointer tid);
 extern bool has_displaced(Oid relid);
+extern void destroy_all_displaced(Oid relid);
 
 /*
  * displace.c: tombstones step aside
@@ -100,6 +101,13 @@ extern void init_utility(void);
  * copy.c: COPY of a tagged table
  */
 extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
+
+/*
+ * truncate.c: TRUNCATE of a tagged table
+ */
+extern void init_truncate(void);
+extern PlannedStmt *truncate_softly(PlannedStmt *pstmt);
+extern bool was_truncated(Oid relid);
 
 /*
  * stamp.c: one stamp per client statement
@@ -148,8 +156,11 @@ extern TupleTableSlot *write_version(VersionBuilder *builder,
 									 const bool *nulls, List **recheck);
 extern void find_tombstone_indexes(VersionBuilder *builder, Relation rel,
 								   AttrNumber tombstone);
-extern void insert_tombstone_index_entries(VersionBuilder *builder,
-										   Relation rel, TU_UpdateIndexes which);
+extern TM_Result write_tombstone(VersionBuilder *builder, Relation rel,
+								 ItemPointer tid, TupleTableSlot *old,
+								 CommandId cid, Snapshot snapshot,
+								 Snapshot crosscheck, bool wait,
+								 TM_FailureData *tmfd);
 extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
 
 /*

@@ -23,6 +23,7 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "replication/walsender.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -33,7 +34,7 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
-bool show_deleted = false;
+static bool show_deleted = false;
 
 /* How each ExtensionFunction is declared. */
 static const struct
@@ -52,6 +53,7 @@ static const struct
 	[CUT_NOTE] = {"note_cut", 0, {0}},
 	[BIN_STATEMENT] = {"finish_bin", 0, {0}},
 	[CLAIMS_KEY] = {"claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
+	[TRUNCATE_GUARD] = {"guard_truncate", 0, {0}},
 };
 
 /* Their OIDs as far as they were asked for; forgotten when pg_proc changes. */
@@ -92,6 +94,18 @@ assign_show_deleted(bool newval, void *extra)
 {
 	if (newval != show_deleted)
 		ResetPlanCache();
+}
+
+/*
+ * Do reads of this session show deleted rows?
+ *
+ * Those of a walsender do: the subscriber whose tables it fills is told of what
+ * becomes of all rows, and whoever decodes changes sees deleted rows anyway.
+ */
+bool
+shows_deleted(void)
+{
+	return show_deleted || am_walsender;
 }
 
 /*

@@ -40,6 +40,8 @@ prepare_utility(PlannedStmt *pstmt)
 	{
 		case T_CopyStmt:
 			return copy_live_rows(pstmt);
+		case T_TruncateStmt:
+			return truncate_softly(pstmt);
 		default:
 			return pstmt;
 	}
@@ -63,8 +65,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			prev_ProcessUtility(prepared, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);
 		else
-			standard_ProcessUtility(prepared, queryString, readOnlyTree, context,
-									params, queryEnv, dest, qc);
+			standard_ProcessUtility(prepared, queryString, readOnlyTree,
+									context, params, queryEnv, dest, qc);
 	}
 	PG_FINALLY();
 	{

@@ -46,6 +46,8 @@ static void find_checks(VersionBuilder *builder, Relation rel, Bitmapset *change
 static bool reads_any(Node *expr, Bitmapset *attributes);
 static void compute_generated(VersionBuilder *builder);
 static void enforce_checks(VersionBuilder *builder, Relation rel);
+static void insert_tombstone_index_entries(VersionBuilder *builder,
+										   Relation rel, TU_UpdateIndexes which);
 
 /*
  * Make a builder for versions of rows of the relation that differ in the given
@@ -332,12 +334,42 @@ write_version(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
 }
 
 /*
+ * Replace a live row by its tombstone: a version with the stamp of the running
+ * deletion, which the builder is for.  It enters the indexes that hold
+ * tombstones; those must have been found.
+ *
+ * "cid" and what follows are as for a table access method's tuple_update, and
+ * so is the result.  Raises 23514 as build_version().
+ */
+TM_Result
+write_tombstone(VersionBuilder *builder, Relation rel, ItemPointer tid,
+				TupleTableSlot *old, CommandId cid, Snapshot snapshot,
+				Snapshot crosscheck, bool wait, TM_FailureData *tmfd)
+{
+	MemoryContext oldcontext =
+		MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
+	Datum stamp = TimestampTzGetDatum(deletion_stamp());
+	const bool isnull = false;
+	TupleTableSlot *slot = build_version(builder, rel, old, &stamp, &isnull);
+	LockTupleMode lockmode;
+	TU_UpdateIndexes which;
+	TM_Result result = replace_tuple(rel, tid, slot, cid, snapshot, crosscheck,
+									 wait, tmfd, &lockmode, &which);
+
+	if (result == TM_Ok && builder->nindexes > 0)
+		insert_tombstone_index_entries(builder, rel, which);
+	ExecClearTuple(slot);
+	MemoryContextSwitchTo(oldcontext);
+	return result;
+}
+
+/*
  * Enter the built version, a tombstone, into the indexes that hold tombstones.
  *
  * Uniqueness is not checked: the row keeps the keys that it had as a live row,
  * so whatever conflict there is was found when it got them.
  */
-void
+static void
 insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 							   TU_UpdateIndexes which)
 {

@@ -18,6 +18,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_delete_row';
 COMMENT ON FUNCTION soft_delete.delete_row() IS
 'the tag: a table is tagged exactly when it carries this BEFORE DELETE trigger; made by soft_delete.tag()';
 
+CREATE FUNCTION soft_delete.guard_truncate() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_guard_truncate';
+COMMENT ON FUNCTION soft_delete.guard_truncate() IS
+'BEFORE TRUNCATE trigger of a tagged table: refuses what the library does not carry out softly, unless soft_delete.truncate is hard';
+
 CREATE FUNCTION soft_delete.restore_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_restore_row';
 COMMENT ON FUNCTION soft_delete.restore_row() IS

@@ -176,20 +176,6 @@ COMMENT ON FUNCTION soft_delete.check_triggers(regclass) IS
  * Triggers
  */
 
-CREATE FUNCTION soft_delete.refuse_truncate() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RAISE EXCEPTION 'cannot truncate tagged table "%"', TG_TABLE_NAME
-		USING ERRCODE = 'feature_not_supported',
-			DETAIL = 'TRUNCATE would destroy live and deleted rows alike.',
-			HINT = format('DELETE FROM %I.%I;', TG_TABLE_SCHEMA, TG_TABLE_NAME);
-END
-$$;
-COMMENT ON FUNCTION soft_delete.refuse_truncate() IS
-'BEFORE TRUNCATE trigger of tagged tables';
-
 CREATE FUNCTION soft_delete.make_triggers(relation regclass, arguments text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -201,7 +187,7 @@ BEGIN
 	FOR member, is_clone IN
 		SELECT m, relispartition FROM soft_delete.family(relation) AS m JOIN pg_class ON oid = m
 	LOOP
-		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.refuse_truncate()', member);
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_truncate()', member);
 		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key()', member);
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row(%s)',

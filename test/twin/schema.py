@@ -386,6 +386,9 @@ class Schema:
         if self.chance(0.1):
             self.add_trigger(table, "only_some", "AFTER DELETE", "BEGIN RAISE NOTICE 'gone: %', OLD.n; RETURN NULL; END",
                              "FOR EACH ROW WHEN (OLD.n > 1)")
+        if self.chance(0.2) and all(t.tagged for t in self.tables):      # see "truncate_order"
+            self.add_trigger(table, "wipe", rng.choice(["BEFORE", "AFTER"]) + " TRUNCATE",
+                             "BEGIN RAISE NOTICE '% % % %', TG_TABLE_NAME, TG_WHEN, TG_OP, (SELECT count(*) FROM {0}); RETURN NULL; END".format(table.name), "FOR EACH STATEMENT")
         if self.chance(0.08) and not any(r.cascades() for r in table.references):
             self.add_trigger(table, "touch", "BEFORE DELETE", "BEGIN UPDATE %s SET s = 'e' WHERE n = OLD.n AND n = 2; RETURN OLD; END" % table.name)
 

@@ -468,6 +468,19 @@ class Session:
         every = len(columns) == len(t.writable()) and self.chance(0.5)
         return Statement("COPY %s%s FROM STDIN%s" % (t.name, "" if every else " (%s)" % t.names(columns), self.rng.choice(["", "", " WHERE n > 1"])), data="".join(lines))
 
+    # -- TRUNCATE -------------------------------------------------------------
+
+    def truncate(self):
+        """Mostly one that does not last, for there is little to do with empty tables."""
+        rng = self.rng
+        tables = rng.sample(self.schema.tables, rng.choice([1, 1, 2, min(3, len(self.schema.tables))]) if len(self.schema.tables) > 1 else 1)
+        names = [rng.choice(["", "", "ONLY "]) + t.name if not t.partitions else rng.choice([t.name, t.partitions[0][0]]) for t in tables]
+        sql = "TRUNCATE %s%s%s" % (", ".join(names), rng.choice(["", " RESTART IDENTITY"]), rng.choice(["", " CASCADE", " CASCADE"]))
+        if self.chance(0.2):
+            return [sql]
+        return ["BEGIN" + rng.choice(["", "", " ISOLATION LEVEL SERIALIZABLE"]), self.any_statement(), "SAVEPOINT s", sql, self.any_statement(), self.any_statement()] + \
+            rng.choice([[], ["ROLLBACK TO s", self.any_statement()]]) + [rng.choice(["ROLLBACK", "ROLLBACK", "COMMIT"])]
+
     # -- prepared statements --------------------------------------------------
 
     def prepare(self):
@@ -634,7 +647,7 @@ class Session:
         """Some statements that belong together, outside of any transaction."""
         return self.one_of((48, lambda: [self.any_statement()]), (10, self.transaction), (3, self.cursor), (4, self.as_guest),
                            (4, self.two_sessions), (2, self.probe), (0.5, self.dba), (1, self.contents), (1, lambda: [self.prepare()]),
-                           (1.5, self.maintain), (0.7, self.temporary))
+                           (1.5, self.maintain), (0.7, self.temporary), (1.2, self.truncate))
 
     def script(self, length):
         """The session: a list of statements, the DBA's tags among them."""
