@@ -49,6 +49,17 @@ ALTER FOREIGN TABLE truncate_refuses.f OWNER TO regress_truncate;
 SET ROLE regress_truncate;
 TRUNCATE p, f;
 
+-- subscribers have to be able to find the rows, as for an UPDATE
+RESET ROLE;
+SET client_min_messages = error;
+CREATE PUBLICATION regress_truncate FOR TABLE truncate_refuses.p WITH (publish = 'insert, update, truncate');
+RESET client_min_messages;
+SET ROLE regress_truncate;
+TRUNCATE p;
+DELETE FROM p;
+RESET ROLE;
+DROP PUBLICATION regress_truncate;
+
 -- a statement that the library has not seen: the first of a session that had not loaded it
 RESET ROLE;
 SELECT format('options=''%s -c session_preload_libraries=''',

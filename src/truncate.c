@@ -337,10 +337,12 @@ check_tables(TruncateStmt *stmt, TruncatedTables *tables)
 
 	foreach (lc, rels)
 	{
-		if (tombstone_attribute(lfirst(lc)) != InvalidAttrNumber &&
-			(truncate_mode == TRUNCATE_ERROR || tables->any_foreign))
+		if (tombstone_attribute(lfirst(lc)) == InvalidAttrNumber)
+			continue;
+		if (truncate_mode == TRUNCATE_ERROR || tables->any_foreign)
 			refuse_truncate(lfirst(lc),
 							"A foreign table is to be truncated by the same statement.");
+		CheckCmdReplicaIdentity(lfirst(lc), CMD_UPDATE); /* as subscribers see it */
 	}
 }
 
@@ -483,7 +485,7 @@ write_tombstones(Relation rel)
 		CHECK_FOR_INTERRUPTS();
 		if (slot_attisnull(slot, attnum) &&
 			write_tombstone(builder, rel, &slot->tts_tid, slot,
-							GetCurrentCommandId(true), InvalidSnapshot,
+							GetCurrentCommandId(true), GetActiveSnapshot(),
 							InvalidSnapshot, true, &tmfd) != TM_Ok)
 			elog(ERROR, "unexpected change of a row of table \"%s\", which is locked",
 				 RelationGetRelationName(rel));
