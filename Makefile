@@ -13,6 +13,8 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	displaced \
 	references \
 	tag \
+	partitions \
+	schema \
 	plan \
 	undo \
 	check \

@@ -53,16 +53,6 @@ UPDATE p2 SET deleted_at = now();
 EXPLAIN (COSTS OFF) SELECT v FROM p WHERE k = 2;
 EXPLAIN (COSTS OFF) SELECT v FROM p TABLESAMPLE soft_delete.rows('all') WHERE k = 2;
 
--- a tagged table attached to an untagged one stays soft
-CREATE TABLE u (id integer, k integer, v text, deleted_at timestamptz) PARTITION BY LIST (k);
-CREATE TABLE u1 (id integer, k integer, v text, deleted_at timestamptz);
-SELECT soft_delete.tag('u1');
-ALTER TABLE u ATTACH PARTITION u1 FOR VALUES IN (1);
-INSERT INTO u VALUES (1, 1, 'a'), (2, 1, 'b');
-DELETE FROM u WHERE id = 1;
-SELECT id FROM u;
-SELECT id FROM u1_deleted;
-
 -- inheritance
 CREATE TABLE parent (id integer, v text);
 CREATE TABLE child (extra integer) INHERITS (parent);

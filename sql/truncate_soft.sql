@@ -110,17 +110,6 @@ SELECT id FROM parent;
 TRUNCATE parent;
 SELECT id, tableoid::regclass FROM parent_deleted ORDER BY id;
 
--- a tagged child of a parent that is not
-CREATE TABLE above (id integer);
-INSERT INTO above VALUES (1);
-CREATE TABLE below (id integer);
-SELECT soft_delete.tag('below');
-ALTER TABLE above ADD COLUMN deleted_at timestamptz;
-ALTER TABLE below INHERIT above;
-INSERT INTO below VALUES (2);
-TRUNCATE above;
-SELECT (SELECT count(*) FROM above) AS above, (SELECT count(*) FROM below_deleted) AS below;
-
 -- a temporary table
 CREATE TEMP TABLE temporary (id integer);
 SELECT soft_delete.tag('temporary');

@@ -42,11 +42,14 @@ typedef bool TU_UpdateIndexes;
 /* 16: ownership and privilege checks go through one function each */
 #if PG_VERSION_NUM < 160000
 #define relation_ownercheck(relid, roleid) pg_class_ownercheck(relid, roleid)
+#define schema_ownercheck(nspid, roleid) pg_namespace_ownercheck(nspid, roleid)
 #define function_aclcheck(funcid, roleid, mode) \
 	pg_proc_aclcheck(funcid, roleid, mode)
 #else
 #define relation_ownercheck(relid, roleid) \
 	object_ownercheck(RelationRelationId, relid, roleid)
+#define schema_ownercheck(nspid, roleid) \
+	object_ownercheck(NamespaceRelationId, nspid, roleid)
 #define function_aclcheck(funcid, roleid, mode) \
 	object_aclcheck(ProcedureRelationId, funcid, roleid, mode)
 #endif

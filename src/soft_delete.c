@@ -26,7 +26,6 @@ _PG_init(void)
 	init_utility();
 	init_ledger();
 	init_displaced();
-	init_stand_in();
 	init_truncate();
 	init_delete();
 	init_extension();

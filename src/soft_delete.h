@@ -89,13 +89,17 @@ extern void arm_keys(Relation rel);
 /*
  * stand_in.c: constraints whose name a unique index has
  */
-extern void init_stand_in(void);
 extern void infer_stand_in(Query *query, Relation relation, AttrNumber attnum);
 
 /*
  * utility.c: utility commands that mean something else on a tagged table
  */
 extern void init_utility(void);
+
+/*
+ * schema.c: tags of whole schemas, and of partitions that come
+ */
+extern void prepare_partitions(AlterTableStmt *stmt);
 
 /*
  * copy.c: COPY of a tagged table

@@ -24,35 +24,14 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "nodes/parsenodes.h"
 #include "rewrite/rewriteManip.h"
-#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-static ProcessUtility_hook_type prev_ProcessUtility = NULL;
-
 PG_FUNCTION_INFO_V1(soft_delete_bind_index);
-
-static void process_attach(PlannedStmt *pstmt, const char *queryString,
-						   bool readOnlyTree, ProcessUtilityContext context,
-						   ParamListInfo params, QueryEnvironment *queryEnv,
-						   DestReceiver *dest, QueryCompletion *qc);
-static void prepare_partition(Oid parent, RangeVar *partition);
-
-/*
- * Install the hook that sees partitions being attached.
- */
-void
-init_stand_in(void)
-{
-	prev_ProcessUtility = ProcessUtility_hook;
-	ProcessUtility_hook = process_attach;
-}
 
 /*
  * Turn ON CONFLICT ON CONSTRAINT, where that is the stand-in of a unique index
@@ -100,62 +79,6 @@ infer_stand_in(Query *query, Relation relation, AttrNumber attnum)
 		conflict->constraint = InvalidOid;
 	}
 	index_close(index, AccessShareLock);
-}
-
-/*
- * ProcessUtility hook: a table that becomes a partition must have the columns
- * and the CHECK constraints of its parent, and nobody knows of the tombstone
- * column and the stand-ins among them.
- */
-static void
-process_attach(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			   ProcessUtilityContext context, ParamListInfo params,
-			   QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
-{
-	AlterTableStmt *stmt = (AlterTableStmt *) pstmt->utilityStmt;
-
-	if (IsA(stmt, AlterTableStmt))
-	{
-		ListCell *lc;
-
-		foreach (lc, stmt->cmds)
-		{
-			AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
-			Oid parent = InvalidOid;
-
-			if (cmd->subtype == AT_AttachPartition && stmt->objtype == OBJECT_TABLE)
-				parent = RangeVarGetRelid(stmt->relation, AccessShareLock, true);
-			if (OidIsValid(parent) && is_tagged(parent))
-				prepare_partition(parent, castNode(PartitionCmd, cmd->def)->name);
-		}
-	}
-
-	if (prev_ProcessUtility)
-		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context, params,
-							queryEnv, dest, qc);
-	else
-		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
-								params, queryEnv, dest, qc);
-}
-
-/*
- * Give a table that is to become a partition what its parent's tag has added.
- */
-static void
-prepare_partition(Oid parent, RangeVar *partition)
-{
-	Oid relid = RangeVarGetRelid(partition, AccessShareLock, true);
-
-	if (!OidIsValid(relid))
-		return; /* ALTER TABLE will complain */
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	SPI_execute_with_args("SELECT soft_delete.prepare_partition($1, $2)", 2,
-						  (Oid[]){OIDOID, OIDOID},
-						  (Datum[]){ObjectIdGetDatum(parent), ObjectIdGetDatum(relid)},
-						  NULL, false, 0);
-	SPI_finish();
 }
 
 /*

@@ -42,6 +42,9 @@ prepare_utility(PlannedStmt *pstmt)
 			return copy_live_rows(pstmt);
 		case T_TruncateStmt:
 			return truncate_softly(pstmt);
+		case T_AlterTableStmt:
+			prepare_partitions((AlterTableStmt *) pstmt->utilityStmt);
+			return pstmt;
 		default:
 			return pstmt;
 	}

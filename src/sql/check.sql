@@ -65,7 +65,11 @@ BEGIN
 	FROM pg_trigger AS tag JOIN pg_trigger AS later USING (tgrelid) JOIN pg_class ON pg_class.oid = tgrelid
 	WHERE pg_has_role(relowner, 'USAGE') AND tag.tgfoid = 'soft_delete.delete_row()'::regprocedure AND later.tgenabled <> 'D'
 	  AND later.tgtype & 11 = 11		-- FOR EACH ROW BEFORE DELETE
-	  AND later.tgname COLLATE "C" > tag.tgname COLLATE "C";
+	  AND later.tgname COLLATE "C" > tag.tgname COLLATE "C"
+	UNION ALL
+	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', nspname), format('SELECT soft_delete.tag(%L);', untagged)
+	FROM soft_delete.untagged_tables() AS untagged JOIN pg_class ON pg_class.oid = untagged JOIN pg_namespace n ON n.oid = relnamespace
+	WHERE pg_has_role(relowner, 'USAGE');
 
 	RETURN QUERY
 	SELECT found.* FROM pg_constraint AS con, soft_delete.check_dangling(con.oid) AS found

@@ -32,12 +32,13 @@ DECLARE
 	callers text;
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
-				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure) THEN
+				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure)
+	   AND NOT soft_delete.has_tagged_schemas() THEN
 		RETURN;
 	END IF;
 	-- tag() and untag() know what they do
 	GET DIAGNOSTICS callers = PG_CONTEXT;
-	IF callers ~ 'soft_delete\.(un)?tag_table\(' THEN
+	IF callers ~ 'soft_delete\.((un)?tag_table|(prepare|join|leave)_partition)\(' THEN
 		RETURN;
 	END IF;
 
@@ -45,6 +46,8 @@ BEGIN
 		PERFORM soft_delete.follow_labels();
 		RETURN;
 	END IF;
+	PERFORM soft_delete.follow_partitions();
+	PERFORM soft_delete.follow_schemas();
 	changed := soft_delete.changed_relations();
 	PERFORM soft_delete.follow_references(changed,
 		-- what restores a dump makes tags and foreign keys in any order
@@ -63,7 +66,8 @@ COMMENT ON FUNCTION soft_delete.follow_ddl() IS
 'event trigger that lets foreign keys, indexes and deleted rows follow a command';
 
 CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
-	WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE', 'ALTER INDEX', 'CREATE TRIGGER', 'ALTER TYPE')
+	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
+				 'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SCHEMA', 'CREATE TRIGGER', 'ALTER TYPE')
 	EXECUTE FUNCTION soft_delete.follow_ddl();
 COMMENT ON EVENT TRIGGER soft_delete_ddl IS
 'follows what a command does to tagged tables';
@@ -74,6 +78,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM soft_delete.forget_dropped();
+	IF TG_TAG IN ('DROP SCHEMA', 'DROP OWNED') THEN
+		PERFORM soft_delete.forget_schemas();
+	END IF;
 	IF TG_TAG IN ('DROP INDEX', 'ALTER TABLE') THEN
 		PERFORM soft_delete.drop_stand_ins();
 	END IF;

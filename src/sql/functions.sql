@@ -124,6 +124,26 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
 COMMENT ON FUNCTION soft_delete.is_own_transaction(xid) IS
 'whether a transaction is the current one or one of its subtransactions';
 
+CREATE FUNCTION soft_delete.named_by(command pg_ddl_command, action text) RETURNS name[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_named_by';
+COMMENT ON FUNCTION soft_delete.named_by(pg_ddl_command, text) IS
+'for event triggers: the names of the tables that ALTER TABLE ... ATTACH PARTITION, DETACH PARTITION, INHERIT or NO INHERIT names, without their schemas';
+
+CREATE FUNCTION soft_delete.changes_schema(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_changes_schema';
+COMMENT ON FUNCTION soft_delete.changes_schema(pg_ddl_command) IS
+'for event triggers: whether a command is ALTER ... SET SCHEMA';
+
+CREATE FUNCTION soft_delete.renamed_from(command pg_ddl_command) RETURNS name
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_renamed_from';
+COMMENT ON FUNCTION soft_delete.renamed_from(pg_ddl_command) IS
+'for event triggers: what a schema, relation, column or constraint was named before ALTER ... RENAME; null for other commands';
+
+CREATE FUNCTION soft_delete.lock_schema(schema name) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_schema';
+COMMENT ON FUNCTION soft_delete.lock_schema(name) IS
+'waits for those who have created something in a schema, and lets nobody else do so until the transaction ends';
+
 CREATE FUNCTION soft_delete.load() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
 COMMENT ON FUNCTION soft_delete.load() IS

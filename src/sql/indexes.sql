@@ -95,31 +95,6 @@ $$;
 COMMENT ON FUNCTION soft_delete.make_stand_in(regclass) IS
 'gives an index on live rows, and those of its partitions, their stand-ins';
 
-/* A partition must have the columns and the CHECK constraints of its parent to be attached. */
-CREATE FUNCTION soft_delete.prepare_partition(parent regclass, partition regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	deleted_at name := (soft_delete.tag_arguments(parent))[1];
-	stand_in name;
-BEGIN
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = partition AND attname = deleted_at AND NOT attisdropped) THEN
-		EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
-			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at));
-	END IF;
-	FOR stand_in IN
-		SELECT conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete.stand_in(indexrelid)
-		WHERE indrelid = parent
-		  AND NOT EXISTS (SELECT FROM pg_constraint own WHERE own.conrelid = partition AND own.conname = con.conname)
-	LOOP
-		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true)', partition, stand_in);
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete.prepare_partition(regclass, regclass) IS
-'gives a table that is to be attached to a tagged one the tombstone column and the stand-ins of that';
-
 CREATE FUNCTION soft_delete.comments_on(index regclass) RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -324,7 +299,9 @@ DECLARE
 BEGIN
 	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, indexes) LOOP
 		IF item.hides THEN
-			remembered := remembered || format('partial:%s', item.name);
+			IF NOT item.was_constraint THEN
+				remembered := remembered || format('partial:%s', item.name);
+			END IF;
 			CONTINUE;
 		END IF;
 

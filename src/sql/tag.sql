@@ -43,7 +43,7 @@ AS $$
 DECLARE
 	class pg_class;
 	rule name;
-	parent regclass;
+	other regclass;
 BEGIN
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
 	IF class.oid IS NULL THEN
@@ -63,13 +63,22 @@ BEGIN
 				HINT = 'Tag a table of the application.';
 	END IF;
 
-	SELECT inhparent INTO parent FROM pg_inherits
-	WHERE inhrelid = relation AND soft_delete.tag_arguments(inhparent) IS NULL LIMIT 1;
-	IF parent IS NOT NULL THEN
-		RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, parent
+	SELECT inhparent INTO other FROM pg_inherits
+	WHERE inhrelid IN (SELECT soft_delete.family(relation)) AND inhparent NOT IN (SELECT soft_delete.family(relation))
+	  AND soft_delete.tag_arguments(inhparent) IS NULL LIMIT 1;
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, other
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
-				HINT = format('SELECT soft_delete.tag(%L);', parent);
+				HINT = format('SELECT soft_delete.tag(%L);', other);
+	END IF;
+
+	SELECT m INTO other FROM soft_delete.family(relation) AS m JOIN pg_class ON oid = m WHERE relkind = 'f' LIMIT 1;
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" because it has a foreign table, "%"', class.relname, other
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Rows of another server cannot be deleted softly.',
+				HINT = format('Take foreign table %s out of it.', other);
 	END IF;
 
 	SELECT rulename INTO rule FROM pg_rewrite
@@ -198,6 +207,25 @@ $$;
 COMMENT ON FUNCTION soft_delete.make_triggers(regclass, text[]) IS
 'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
 
+CREATE FUNCTION soft_delete.drop_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+BEGIN
+	FOR member IN SELECT soft_delete.family(relation) LOOP
+		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
+		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
+			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
+			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_key" ON %s', member);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.drop_triggers(regclass) IS
+'takes what make_triggers() makes';
+
 /*
  * The interface
  */
@@ -287,6 +315,7 @@ BEGIN
 
 	FOREACH member IN ARRAY relation || members LOOP
 		PERFORM soft_delete.check_references(member);
+		PERFORM soft_delete.set_exempt(member, false);
 	END LOOP;
 END
 $$;
@@ -319,8 +348,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	arguments text[];
+	remembered text[];
 	bin regclass;
-	member regclass;
 	item text;
 	has_tombstones boolean;
 BEGIN
@@ -347,27 +376,18 @@ BEGIN
 		END IF;
 	END IF;
 
-	IF bin IS NOT NULL THEN
-		EXECUTE format('DROP VIEW %s, %I.%I', bin,
-			(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = bin),
-			soft_delete.view_name(relation, '_active'));
-	END IF;
-	FOR member IN SELECT soft_delete.family(relation) LOOP
-		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
-		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
-			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
-			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_key" ON %s', member);
-		END IF;
+	SELECT array_agg(DISTINCT memory) INTO remembered
+	FROM soft_delete.family(relation) AS m, unnest((soft_delete.tag_arguments(m))[2:]) AS memory;
+	PERFORM soft_delete.drop_views(relation);
+	PERFORM soft_delete.drop_triggers(relation);
+	FOR item IN
+		SELECT format('%I.%I', nspname, relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+			JOIN pg_namespace n ON n.oid = relnamespace
+		WHERE indrelid IN (SELECT soft_delete.family(relation)) AND 'bin:' || relname = ANY (remembered)
+	LOOP
+		EXECUTE format('DROP INDEX %s', item);
 	END LOOP;
-
-	FOREACH item IN ARRAY arguments[2:] LOOP
-		IF item LIKE 'bin:%' THEN
-			EXECUTE format('DROP INDEX IF EXISTS %I.%I',
-				(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation),
-				substr(item, 5));
-		END IF;
-	END LOOP;
-	PERFORM soft_delete.make_rows_equal(relation, arguments[1], arguments[2:]);
+	PERFORM soft_delete.make_rows_equal(relation, arguments[1], coalesce(remembered, '{}'));
 	PERFORM soft_delete.guard_references(relation);
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
 		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
@@ -400,6 +420,7 @@ BEGIN
 	END LOOP;
 	FOREACH member IN ARRAY relation || members LOOP
 		PERFORM soft_delete.check_references(member);
+		PERFORM soft_delete.set_exempt(member, true);
 	END LOOP;
 END
 $$;

@@ -90,3 +90,20 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete.make_bin(regclass, name, name) IS
 'creates the view of tombstones, at first readable by the owner alone';
+
+CREATE FUNCTION soft_delete.drop_views(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bin regclass := soft_delete.bin_of(relation);
+BEGIN
+	IF bin IS NOT NULL THEN
+		EXECUTE format('DROP VIEW %s, %I.%I', bin,
+			(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = bin),
+			soft_delete.view_name(relation, '_active'));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.drop_views(regclass) IS
+'drops the two views of a table';

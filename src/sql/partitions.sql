@@ -1,0 +1,240 @@
+/*
+ * Partitions and inheritance children come and go
+ *
+ * One that comes is tagged with its root, one that goes is tagged by itself from
+ * then on, in the same command: no deleted row is seen again for want of a tag.
+ */
+
+/*
+ * What is to be attached must have the columns, the indexes and the CHECK
+ * constraints of its parent, and not a tag of its own.
+ */
+CREATE FUNCTION soft_delete.prepare_partition(parent regclass, partition regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete.tag_arguments(parent))[1];
+	own_tag text[] := soft_delete.tag_arguments(partition);
+	is_partitioned boolean := relkind = 'p' FROM pg_class WHERE oid = parent;
+	stand_in name;
+BEGIN
+	PERFORM soft_delete.check_owner(partition);
+	IF own_tag[1] <> deleted_at THEN
+		RAISE EXCEPTION 'table "%" is already tagged with column "%"', partition, own_tag[1]
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = format('Table %s is tagged with column %I.', parent, deleted_at),
+				HINT = format('ALTER TABLE %s RENAME COLUMN %I TO %I;', partition, own_tag[1], deleted_at);
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = partition AND attname = deleted_at AND NOT attisdropped) THEN
+		EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
+			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at));
+	END IF;
+	PERFORM soft_delete.check_column(partition, deleted_at);
+	IF own_tag IS NOT NULL THEN
+		PERFORM soft_delete.drop_views(partition);
+		IF is_partitioned THEN
+			PERFORM soft_delete.drop_triggers(partition);
+		END IF;
+	END IF;
+
+	IF is_partitioned THEN
+		PERFORM soft_delete.hide_tombstones(partition, deleted_at, soft_delete.index_choice(parent, deleted_at));
+		FOR stand_in IN
+			SELECT conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete.stand_in(indexrelid)
+			WHERE indrelid = parent
+			  AND NOT EXISTS (SELECT FROM pg_constraint own WHERE own.conrelid = partition AND own.conname = con.conname)
+		LOOP
+			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true)', partition, stand_in);
+		END LOOP;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.prepare_partition(regclass, regclass) IS
+'gives a table that is to be attached to a tagged one what that has from its tag';
+
+CREATE FUNCTION soft_delete.index_choice(relation regclass, deleted_at name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN bool_and(hides) THEN 'all' ELSE 'unique' END
+	FROM soft_delete.convertible_indexes(relation, deleted_at, 'all') AS c JOIN pg_index ON indexrelid = c.index
+	WHERE indrelid = relation
+$$;
+COMMENT ON FUNCTION soft_delete.index_choice(regclass, name) IS
+'which indexes of a tagged table have become partial: ''all'' or ''unique''';
+
+/*
+ * The names are those that the unique constraint would have had there.
+ */
+CREATE FUNCTION soft_delete.name_partition_keys(partition regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT indexrelid::regclass AS index, regexp_replace(relname, '_idx(\d*)$', '_key\1') AS name
+		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace n ON n.oid = relnamespace
+			JOIN pg_inherits ON inhrelid = indexrelid
+		WHERE indrelid IN (SELECT soft_delete.family(partition)) AND relname ~ '_idx\d*$'
+		  AND soft_delete.stand_in(soft_delete.root(indexrelid)) IS NOT NULL AND soft_delete.stand_in(indexrelid) IS NULL
+		  AND to_regclass(format('%I.%I', nspname, regexp_replace(relname, '_idx(\d*)$', '_key\1'))) IS NULL
+	LOOP
+		EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
+	END LOOP;
+
+	PERFORM soft_delete.make_stand_in(indexrelid) FROM pg_index JOIN pg_inherits ON inhrelid = indexrelid
+	WHERE indrelid = partition AND soft_delete.stand_in(inhparent) IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.name_partition_keys(regclass) IS
+'gives the indexes of a new partition the names of unique constraints, and stand-ins';
+
+CREATE FUNCTION soft_delete.join_partition(partition regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	own_tag text[] := soft_delete.tag_arguments(partition);
+	arguments text[];
+	added text[];
+	other name;
+BEGIN
+	SELECT soft_delete.tag_arguments(inhparent) INTO arguments FROM pg_inherits
+	WHERE inhrelid = partition ORDER BY soft_delete.tag_arguments(inhparent) IS NULL, inhseqno LIMIT 1;
+	IF arguments IS NULL AND NOT EXISTS (SELECT FROM soft_delete.family(partition) AS m WHERE soft_delete.tag_arguments(m) IS NOT NULL) THEN
+		RETURN;
+	END IF;
+	PERFORM soft_delete.check_relation(m) FROM soft_delete.family(partition) AS m;
+	SELECT tag[1] INTO other
+	FROM pg_inherits, soft_delete.tag_arguments(inhparent) AS tag
+	WHERE inhrelid IN (SELECT soft_delete.family(partition)) AND tag[1] <> arguments[1] LIMIT 1;
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" with two columns', partition
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = format('Its parents are tagged with columns %I and %I.', arguments[1], other),
+				HINT = 'Untag one of the parents, or rename its column.';
+	END IF;
+	PERFORM soft_delete.check_column(partition, arguments[1]);
+	PERFORM soft_delete.check_triggers(partition);
+
+	SELECT array_agg(memory) FILTER (WHERE memory NOT LIKE 'converted:%' AND (own_tag IS NULL OR memory NOT LIKE 'partial:%')) INTO added
+	FROM unnest(soft_delete.hide_tombstones(partition, arguments[1], soft_delete.index_choice(soft_delete.root(partition), arguments[1])) ||
+				soft_delete.index_bin(partition, arguments[1])) AS memory;
+	PERFORM soft_delete.make_triggers(partition, arguments[1] || (coalesce(own_tag, arguments))[2:] || added);
+	PERFORM soft_delete.name_partition_keys(partition);
+	PERFORM soft_delete.guard_references(partition);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.join_partition(regclass) IS
+'tags a partition or inheritance child that has come, with its partitions, as its root is; raises 0A000 where one would be tagged without the other';
+
+CREATE FUNCTION soft_delete.memories_of(partition regclass, root regclass, root_tag text[]) RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(memory), '{}') FROM (
+	SELECT 'partial:' || c.name FROM soft_delete.convertible_indexes(partition, root_tag[1], 'all') AS c
+	WHERE hides AND EXISTS
+		(SELECT FROM pg_index JOIN pg_class ON oid = indexrelid
+		 WHERE indrelid = root AND 'partial:' || relname = ANY (root_tag[2:])
+		   AND substring(soft_delete.index_body(indexrelid) FROM ' USING .*') = substring(soft_delete.index_body(c.index) FROM ' USING .*'))
+	UNION ALL
+	SELECT 'bin:' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+		JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+	WHERE indrelid = partition AND attname = root_tag[1] AND NOT soft_delete.index_hides(indexrelid, attnum)
+	  AND EXISTS (SELECT FROM unnest(root_tag[2:]) AS memory WHERE memory LIKE 'bin:%')
+	) AS memories(memory)
+$$;
+COMMENT ON FUNCTION soft_delete.memories_of(regclass, regclass, text[]) IS
+'what untag() must know of the indexes of a partition that has left its root';
+
+CREATE FUNCTION soft_delete.leave_partition(partition regclass, parent regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	own_tag text[] := soft_delete.tag_arguments(partition);
+	root regclass := soft_delete.root(parent);
+	root_tag text[] := soft_delete.tag_arguments(root);
+	arguments text[];
+	stand_in name;
+	view_schema name;
+BEGIN
+	PERFORM soft_delete.check_owner(partition);
+
+	-- those of the root's keys stand for nothing here
+	FOR stand_in IN
+		SELECT own.conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete.stand_in(indexrelid)
+			JOIN pg_constraint own ON own.conrelid = partition AND own.conname = con.conname AND own.contype = 'c'
+		WHERE indrelid = parent AND pg_get_expr(own.conbin, own.conrelid) = 'true'
+		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = partition AND soft_delete.stand_in(indexrelid) = own.oid)
+	LOOP
+		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', partition, stand_in);
+	END LOOP;
+
+	arguments := coalesce(own_tag, root_tag[1] || soft_delete.memories_of(partition, root, root_tag));
+	PERFORM soft_delete.make_triggers(partition, arguments || soft_delete.index_bin(partition, arguments[1]));
+
+	SELECT nspname INTO view_schema
+	FROM pg_class r, pg_class b, pg_class p JOIN pg_namespace n ON true
+	WHERE r.oid = root AND b.oid = soft_delete.bin_of(root) AND p.oid = partition
+	  AND n.oid = CASE WHEN b.relnamespace = r.relnamespace THEN p.relnamespace ELSE b.relnamespace END;
+	PERFORM soft_delete.make_active_view(partition, arguments[1], view_schema);
+	PERFORM soft_delete.make_bin(partition, arguments[1], view_schema);
+	PERFORM soft_delete.guard_references(partition);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.leave_partition(regclass, regclass) IS
+'tags a partition or inheritance child that has left its tagged parent by itself, so that its deleted rows stay deleted';
+
+CREATE FUNCTION soft_delete.left_tables(relation regclass, detached name[], former_parents name[],
+	OUT left_table regclass, OUT parent regclass)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- a partition lost its tag in this transaction, and has the column still
+	SELECT pg_class.oid::regclass, relation FROM pg_class
+		JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped AND attname = (soft_delete.tag_arguments(relation))[1]
+	WHERE relname = ANY (detached) AND relkind IN ('r', 'p') AND soft_delete.is_own_transaction(pg_class.xmin)
+	  AND soft_delete.tag_arguments(pg_class.oid) IS NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
+	UNION ALL
+	SELECT relation, pg_class.oid::regclass FROM pg_class
+	WHERE relname = ANY (former_parents) AND soft_delete.tag_arguments(relation) IS NOT NULL
+	  AND soft_delete.tag_arguments(pg_class.oid) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation)
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION soft_delete.left_tables(regclass, name[], name[]) IS
+'the tables that ALTER TABLE ... DETACH PARTITION or NO INHERIT has taken out of a tagged one, and that one; by names without schemas, so there may be several parents, of which it gives one';
+
+CREATE FUNCTION soft_delete.follow_partitions() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	came regclass[] := '{}';
+BEGIN
+	FOR item IN
+		SELECT objid AS relation, command, command_tag FROM pg_event_trigger_ddl_commands()
+		WHERE classid = 'pg_class'::regclass AND command_tag IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
+	LOOP
+		PERFORM soft_delete.leave_partition(left_table, parent)
+		FROM soft_delete.left_tables(item.relation, soft_delete.named_by(item.command, 'DETACH PARTITION'),
+									 soft_delete.named_by(item.command, 'NO INHERIT'));
+		came := came || ARRAY(SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhrelid
+							  WHERE inhparent = item.relation AND relname = ANY (soft_delete.named_by(item.command, 'ATTACH PARTITION')));
+		IF item.command_tag LIKE 'CREATE%' OR soft_delete.named_by(item.command, 'INHERIT') <> '{}' THEN
+			came := came || item.relation::regclass;
+		END IF;
+	END LOOP;
+
+	PERFORM soft_delete.join_partition(partition) FROM unnest(came) AS partition
+	WHERE EXISTS (SELECT FROM pg_inherits WHERE inhrelid = partition);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_partitions() IS
+'for event triggers: tags the partitions and inheritance children that a command has made, attached or detached';

@@ -1,0 +1,435 @@
+/*
+ * Schemas that are tagged as a whole: their tables now, and those that come
+ */
+
+CREATE TABLE soft_delete.tagged_schemas (
+	-- by name, for no other reference to a schema survives pg_upgrade
+	schema name PRIMARY KEY,
+	exempt name[] NOT NULL,
+	deleted_at name NOT NULL CHECK (deleted_at <> ''),
+	indexes text NOT NULL CHECK (indexes IN ('all', 'unique')),
+	views name
+);
+COMMENT ON TABLE soft_delete.tagged_schemas IS
+'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
+COMMENT ON COLUMN soft_delete.tagged_schemas.schema IS 'the schema';
+COMMENT ON COLUMN soft_delete.tagged_schemas.exempt IS 'names of tables that are not tagged, whether they exist or not';
+COMMENT ON COLUMN soft_delete.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
+COMMENT ON COLUMN soft_delete.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
+COMMENT ON COLUMN soft_delete.tagged_schemas.views IS 'the schema of their views; null: their own';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.tagged_schemas', '');
+
+ALTER TABLE soft_delete.tagged_schemas ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON soft_delete.tagged_schemas FOR SELECT USING (true);
+COMMENT ON POLICY readable ON soft_delete.tagged_schemas IS 'who creates a table finds out whether it is to be tagged';
+CREATE POLICY of_own_schemas ON soft_delete.tagged_schemas USING
+	(EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = schema AND pg_catalog.pg_has_role(nspowner, 'USAGE')));
+COMMENT ON POLICY of_own_schemas ON soft_delete.tagged_schemas IS 'the owner of a schema decides about it';
+GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete.tagged_schemas TO PUBLIC;
+
+/* Security definer: where row security is off, it would be an error to look. */
+CREATE FUNCTION soft_delete.has_tagged_schemas() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT EXISTS (SELECT FROM soft_delete.tagged_schemas) $$;
+COMMENT ON FUNCTION soft_delete.has_tagged_schemas() IS
+'whether any schema is tagged';
+
+/*
+ * Refusals
+ */
+
+CREATE FUNCTION soft_delete.check_schema(schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	owner oid;
+BEGIN
+	SELECT nspowner INTO owner FROM pg_namespace WHERE nspname = schema;
+	IF owner IS NULL THEN
+		RAISE EXCEPTION 'schema "%" does not exist', schema
+			USING ERRCODE = 'invalid_schema_name';
+	END IF;
+	IF schema ~ '^pg_' OR schema IN ('information_schema', 'soft_delete') THEN
+		RAISE EXCEPTION 'cannot tag schema "%"', schema
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'The server and the extension rely on deletions from their own tables.',
+				HINT = 'Tag a schema of the application.';
+	END IF;
+	IF NOT pg_has_role(owner, 'USAGE') THEN
+		RAISE EXCEPTION 'must be owner of schema %', schema
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_schema(name) IS
+'raises 3F000 if there is no such schema, 42809 if it cannot be tagged, 42501 unless the current role owns it';
+
+/* Views are made by whoever creates a table, with more rights perhaps than the owner of the schema has. */
+CREATE FUNCTION soft_delete.check_views(schema name, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	owner oid := (SELECT nspowner FROM pg_namespace WHERE nspname = schema);
+BEGIN
+	IF NOT has_schema_privilege(owner, views::text, 'CREATE') THEN
+		RAISE EXCEPTION 'permission denied for schema %', views
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = format('The owner of schema %I cannot make views there.', schema),
+				HINT = format('GRANT CREATE ON SCHEMA %I TO %s;', views, owner::regrole);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_views(name, name) IS
+'raises 42501 unless the owner of a tagged schema may create the views of its tables in another one, 3F000 if there is none';
+
+/*
+ * Tables
+ */
+
+CREATE FUNCTION soft_delete.tables_of(schema name) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_class.oid::regclass FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+	WHERE nspname = tables_of.schema AND relkind IN ('r', 'p', 'f')
+	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
+	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
+	ORDER BY pg_class.oid
+$$;
+COMMENT ON FUNCTION soft_delete.tables_of(name) IS
+'the tables of a schema that can have a tag: not partitions and inheritance children, nor what belongs to an extension';
+
+CREATE FUNCTION soft_delete.untagged_tables() RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+	SELECT t FROM soft_delete.tagged_schemas, soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
+	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete.tag_arguments(t) IS NULL
+$$;
+COMMENT ON FUNCTION soft_delete.untagged_tables() IS
+'tables of tagged schemas that are not tagged and not exempt: they were refused';
+
+CREATE FUNCTION soft_delete.try_to_tag(relations regclass[], tagged soft_delete.tagged_schemas) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	message text;
+	native_detail text;
+	native_hint text;
+BEGIN
+	PERFORM soft_delete.check_views(tagged.schema, tagged.views);
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete.adopt_stand_ins(relation);
+		PERFORM soft_delete.tag_table(relation, tagged.deleted_at, tagged.indexes, tagged.views);
+	END LOOP;
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete.check_references(relation);
+	END LOOP;
+EXCEPTION WHEN OTHERS THEN
+	-- conflicts with other sessions and lack of resources are no refusals
+	IF left(SQLSTATE, 2) IN ('40', '53', '57', '58') OR SQLSTATE = '55P03' THEN
+		RAISE;
+	END IF;
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
+	FOREACH relation IN ARRAY relations LOOP
+		RAISE WARNING 'table "%" is not tagged: %', relation, message
+			USING ERRCODE = '01000', DETAIL = coalesce(nullif(native_detail, ''), 'Deletes from it are hard.'),
+				HINT = coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L);', relation));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.try_to_tag(regclass[], soft_delete.tagged_schemas) IS
+'tags tables that ON DELETE CASCADE connects, all of them or none; a refusal is a warning';
+
+CREATE FUNCTION soft_delete.set_exempt(relation regclass, is_exempt boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+DECLARE
+	table_name name;
+	schema_name name;
+BEGIN
+	SELECT relname, nspname INTO table_name, schema_name
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
+	UPDATE soft_delete.tagged_schemas
+	SET exempt = array_remove(exempt, table_name) || CASE WHEN is_exempt THEN ARRAY[table_name] ELSE '{}' END
+	WHERE schema = schema_name AND (table_name = ANY (exempt)) <> is_exempt;
+	IF FOUND AND is_exempt THEN
+		RAISE NOTICE 'table "%" is exempt from the tag of schema "%"', relation, schema_name
+			USING HINT = format('SELECT soft_delete.tag(%L) ends that.', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.set_exempt(regclass, boolean) IS
+'has a tagged schema remember that a table is exempt, or is not any more, if the current role owns the schema';
+
+/*
+ * The interface
+ */
+
+CREATE FUNCTION soft_delete.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
+	indexes text DEFAULT NULL, views name DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+DECLARE
+	tagged soft_delete.tagged_schemas;
+	relation regclass;
+	candidates regclass[];
+	members regclass[];
+BEGIN
+	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.tag_schema()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The schema must be given, exempt must name tables, and indexes must be ''all'' or ''unique''.',
+				HINT = 'SELECT soft_delete.tag_schema(''my_schema'', exempt => ''{my_table}'');';
+	END IF;
+	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+		RAISE EXCEPTION 'cannot tag a schema in a transaction of isolation level %', current_setting('transaction_isolation')
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'It would not see the tables that others have created meanwhile.',
+				HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
+	END IF;
+	PERFORM soft_delete.check_schema(schema);
+	PERFORM soft_delete.check_views(schema, views);
+	PERFORM soft_delete.check_library();
+	PERFORM soft_delete.lock_schema(schema);
+
+	INSERT INTO soft_delete.tagged_schemas AS s
+	VALUES (schema, coalesce(exempt, '{}'), coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views)
+	ON CONFLICT ON CONSTRAINT tagged_schemas_pkey DO UPDATE
+	SET exempt = coalesce(tag_schema.exempt, s.exempt), deleted_at = coalesce(tag_schema.deleted_at, s.deleted_at),
+		indexes = coalesce(tag_schema.indexes, s.indexes), views = coalesce(tag_schema.views, s.views)
+	RETURNING * INTO tagged;
+
+	FOR relation IN
+		SELECT t FROM soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
+		WHERE relname = ANY (tagged.exempt) AND soft_delete.tag_arguments(t) IS NOT NULL
+	LOOP
+		RAISE WARNING 'table "%" is exempt, but tagged', relation
+			USING ERRCODE = '01000', HINT = format('SELECT soft_delete.untag(%L);', relation);
+	END LOOP;
+
+	candidates := ARRAY(SELECT t FROM soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
+						WHERE relname <> ALL (tagged.exempt) AND soft_delete.tag_arguments(t) IS NULL);
+	WHILE candidates <> '{}' LOOP
+		members := ARRAY(SELECT m FROM soft_delete.cascade_family(candidates[1]) AS m WHERE m = ANY (candidates));
+		PERFORM soft_delete.try_to_tag(members, tagged);
+		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name) IS
+'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views: as for tag(); null: as it was told before, at first none, ''deleted_at'', ''all'' and the schema itself';
+
+/* One round after the other, for the deleted rows of one table may be referenced by those of another. */
+CREATE FUNCTION soft_delete.purge_bins(relations regclass[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	remaining regclass[];
+	is_last boolean := false;
+BEGIN
+	WHILE relations <> '{}' LOOP
+		remaining := '{}';
+		FOREACH relation IN ARRAY relations LOOP
+			BEGIN
+				EXECUTE format('DELETE FROM %s', soft_delete.bin_of(relation));
+			EXCEPTION WHEN foreign_key_violation THEN
+				IF is_last THEN
+					RAISE;
+				END IF;
+				remaining := remaining || relation;
+			END;
+		END LOOP;
+		is_last := remaining = relations;
+		relations := remaining;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.purge_bins(regclass[]) IS
+'purges all deleted rows of some tables; raises 23503 if other rows reference them';
+
+CREATE FUNCTION soft_delete.untag_schema(schema name, tombstones text DEFAULT 'error') RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+DECLARE
+	relation regclass;
+	members regclass[];
+BEGIN
+	IF schema IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.untag_schema()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The schema must be given, and tombstones must be ''error'', ''purge'' or ''keep''.',
+				HINT = 'SELECT soft_delete.untag_schema(''my_schema'', tombstones => ''error'');';
+	END IF;
+	PERFORM soft_delete.check_schema(schema);
+	PERFORM soft_delete.lock_schema(schema);
+
+	DELETE FROM soft_delete.tagged_schemas AS s WHERE s.schema = untag_schema.schema;
+	IF NOT FOUND THEN
+		RAISE NOTICE 'schema "%" is not tagged', schema;
+		RETURN;
+	END IF;
+	members := ARRAY(SELECT t FROM soft_delete.tables_of(schema) AS t WHERE soft_delete.tag_arguments(t) IS NOT NULL);
+	IF tombstones = 'purge' THEN
+		PERFORM soft_delete.purge_bins(members);
+	END IF;
+	FOREACH relation IN ARRAY members LOOP
+		PERFORM soft_delete.untag_table(relation, tombstones);
+	END LOOP;
+	FOREACH relation IN ARRAY members LOOP
+		PERFORM soft_delete.check_references(relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.untag_schema(name, text) IS
+'makes deletes from the tables of a schema hard again, all or nothing, and those from tables that come stay hard; tombstones: as for untag()';
+
+/*
+ * What the event triggers do
+ */
+
+/* Security definer: who renames or drops a table or a schema need not own the schema, any more. */
+CREATE FUNCTION soft_delete.follow_schema_names() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT soft_delete.renamed_from(command) AS old_name, nspname FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON oid = objid
+		WHERE classid = 'pg_namespace'::regclass AND soft_delete.renamed_from(command) IS NOT NULL
+	LOOP
+		UPDATE soft_delete.tagged_schemas SET schema = item.nspname WHERE schema = item.old_name;
+		UPDATE soft_delete.tagged_schemas SET views = item.nspname WHERE views = item.old_name;
+	END LOOP;
+
+	UPDATE soft_delete.tagged_schemas SET exempt = array_replace(exempt, soft_delete.renamed_from(command), relname)
+	FROM pg_event_trigger_ddl_commands() JOIN pg_class ON pg_class.oid = objid JOIN pg_namespace n ON n.oid = relnamespace
+	WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND relkind IN ('r', 'p', 'f')
+	  AND soft_delete.renamed_from(command) = ANY (exempt) AND schema = nspname
+	  AND soft_delete.tag_arguments(pg_class.oid) IS NULL;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_schema_names() IS
+'for event triggers: has tagged schemas and their exempt tables follow ALTER ... RENAME';
+
+CREATE FUNCTION soft_delete.forget_schemas() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM soft_delete.tagged_schemas
+	WHERE schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE object_type = 'schema');
+END
+$$;
+COMMENT ON FUNCTION soft_delete.forget_schemas() IS
+'for event triggers: forgets tagged schemas that are dropped';
+
+/*
+ * LIKE copies a stand-in under its old name, and its index under another than
+ * the unique constraint would have had.
+ */
+CREATE FUNCTION soft_delete.adopt_stand_ins(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT con.oid, con.conname, own.indexrelid::regclass AS index, regexp_replace(own.relname, '_idx(\d*)$', '_key\1') AS name
+		FROM pg_constraint con JOIN pg_constraint origin ON origin.conname = con.conname AND origin.contype = 'c'
+			JOIN pg_index ON pg_index.indrelid = origin.conrelid AND soft_delete.stand_in(indexrelid) = origin.oid
+			LEFT JOIN (SELECT indexrelid, relname, indrelid FROM pg_index JOIN pg_class ON oid = indexrelid
+					   WHERE indisunique AND indpred IS NOT NULL AND soft_delete.stand_in(indexrelid) IS NULL) AS own
+				ON own.indrelid = con.conrelid
+				AND substring(soft_delete.index_body(own.indexrelid) FROM ' USING .*') = substring(soft_delete.index_body(pg_index.indexrelid) FROM ' USING .*')
+		WHERE con.conrelid = relation AND con.contype = 'c' AND origin.conrelid <> relation AND pg_get_expr(con.conbin, relation) = 'true'
+		  AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = origin.conrelid AND tgfoid = 'soft_delete.delete_row()'::regprocedure)
+		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = relation AND soft_delete.stand_in(indexrelid) = con.oid)
+	LOOP
+		IF item.index IS NULL THEN
+			EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', relation, item.conname);
+		ELSE
+			EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
+			EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', relation, item.conname, item.name);
+			PERFORM soft_delete.bind_index(item.index, item.oid);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.adopt_stand_ins(regclass) IS
+'gives the unique indexes that CREATE TABLE ... LIKE a tagged table has made the names of unique constraints, and their stand-ins';
+
+CREATE FUNCTION soft_delete.tag_newcomer(relation regclass, is_query boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	tagged soft_delete.tagged_schemas;
+	hides_rows boolean;
+BEGIN
+	SELECT s.* INTO tagged
+	FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace JOIN soft_delete.tagged_schemas s ON schema = nspname
+	WHERE pg_class.oid = relation AND relname <> ALL (exempt) AND relation IN (SELECT soft_delete.tables_of(nspname));
+	IF NOT FOUND OR soft_delete.tag_arguments(relation) IS NOT NULL THEN
+		RETURN;
+	END IF;
+
+	-- CREATE TABLE AS of deleted rows is meant to show them
+	IF is_query AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = tagged.deleted_at AND NOT attisdropped) THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tagged.deleted_at) INTO hides_rows;
+		IF hides_rows THEN
+			RAISE WARNING 'table "%" is not tagged: it has deleted rows', relation
+				USING ERRCODE = '01000',
+					DETAIL = format('Its column %I is not null in some.', tagged.deleted_at),
+					HINT = format('SELECT soft_delete.tag(%L) hides them.', relation);
+			RETURN;
+		END IF;
+	END IF;
+	PERFORM soft_delete.try_to_tag(ARRAY[relation], tagged);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.tag_newcomer(regclass, boolean) IS
+'tags a table that has come into a tagged schema, or warns that it cannot; is_query: by CREATE TABLE AS';
+
+CREATE FUNCTION soft_delete.follow_schemas() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	-- what restores a dump knows which tables are tagged
+	IF NOT current_setting('row_security')::boolean OR NOT soft_delete.has_tagged_schemas() THEN
+		RETURN;
+	END IF;
+	PERFORM soft_delete.follow_schema_names();
+	FOR item IN
+		SELECT DISTINCT objid::regclass AS relation, command_tag IN ('CREATE TABLE AS', 'SELECT INTO') AS is_query
+		FROM pg_event_trigger_ddl_commands()
+		WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND NOT in_extension
+		  AND (command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE') OR soft_delete.changes_schema(command))
+		ORDER BY 1
+	LOOP
+		PERFORM soft_delete.tag_newcomer(item.relation, item.is_query);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_schemas() IS
+'for event triggers: tags what has come into a tagged schema';
