@@ -51,8 +51,9 @@ make_server() {
 	cp -r "$("$pg_config" --bindir)/." "$bindir"
 	cp -rs "$("$pg_config" --pkglibdir)/." "$libdir"
 	cp -rs "$("$pg_config" --sharedir)/." "$sharedir"
-	make -s -C "$tmp/build" PG_CONFIG="$pg_config" PG_CFLAGS_EXTRA="${PG_CFLAGS_EXTRA:-}" >"$tmp/make.log" 2>&1 &&
-		make -s -C "$tmp/build" PG_CONFIG="$pg_config" DESTDIR="$tmp/root" install >>"$tmp/make.log" 2>&1 ||
+	# no bitcode: that of an extension is for inlining by JIT
+	make -s -j2 -C "$tmp/build" PG_CONFIG="$pg_config" with_llvm=no >"$tmp/make.log" 2>&1 &&
+		make -s -C "$tmp/build" PG_CONFIG="$pg_config" with_llvm=no DESTDIR="$tmp/root" install >>"$tmp/make.log" 2>&1 ||
 		{ cat "$tmp/make.log" >&2; die "make"; }
 	cat "$tmp/make.log"
 	export PATH=$bindir:$PATH
