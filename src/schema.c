@@ -42,6 +42,7 @@ PG_FUNCTION_INFO_V1(soft_delete_named_by);
 PG_FUNCTION_INFO_V1(soft_delete_changes_schema);
 PG_FUNCTION_INFO_V1(soft_delete_renamed_from);
 PG_FUNCTION_INFO_V1(soft_delete_lock_schema);
+PG_FUNCTION_INFO_V1(soft_delete_current_tagged_schemas);
 
 static void prepare_partition(RangeVar *parent, RangeVar *partition);
 static bool is_action(AlterTableType type, const char *name);
@@ -208,4 +209,33 @@ soft_delete_lock_schema(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA),
 						errmsg("schema \"%s\" was renamed concurrently", name)));
 	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete.current_tagged_schemas() returns soft_delete.tagged_schemas[]
+ *
+ * Returns which schemas are tagged as of now, or NULL if none is: a transaction
+ * that keeps its snapshot creates tables, too, and row security may be off.
+ */
+Datum
+soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
+{
+	Datum schemas;
+	bool isnull;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	execute_as_owner(extension_relation("tagged_schemas"),
+					 "SELECT pg_catalog.array_agg(s) FROM " EXTENSION_SCHEMA
+					 ".tagged_schemas s",
+					 0, NULL, NULL, SPI_OK_SELECT);
+	schemas =
+		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (!isnull)
+		schemas = SPI_datumTransfer(schemas, false, -1);
+	SPI_finish();
+
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(schemas);
 }

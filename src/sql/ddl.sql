@@ -33,7 +33,7 @@ DECLARE
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
 				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure)
-	   AND NOT soft_delete.has_tagged_schemas() THEN
+	   AND soft_delete.current_tagged_schemas() IS NULL THEN
 		RETURN;
 	END IF;
 	-- tag() and untag() know what they do

@@ -162,6 +162,7 @@ DECLARE
 	arguments text[];
 	stand_in name;
 	view_schema name;
+	taken name;
 BEGIN
 	PERFORM soft_delete.check_owner(partition);
 
@@ -182,6 +183,14 @@ BEGIN
 	FROM pg_class r, pg_class b, pg_class p JOIN pg_namespace n ON true
 	WHERE r.oid = root AND b.oid = soft_delete.bin_of(root) AND p.oid = partition
 	  AND n.oid = CASE WHEN b.relnamespace = r.relnamespace THEN p.relnamespace ELSE b.relnamespace END;
+	SELECT relname INTO taken FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+	WHERE nspname = view_schema AND relname IN (soft_delete.view_name(partition, '_active'), soft_delete.view_name(partition, '_deleted')) LIMIT 1;
+	IF taken IS NOT NULL THEN
+		RAISE EXCEPTION 'relation "%" already exists', taken
+			USING ERRCODE = 'duplicate_table',
+				DETAIL = format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', partition, parent),
+				HINT = format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, taken);
+	END IF;
 	PERFORM soft_delete.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete.make_bin(partition, arguments[1], view_schema);
 	PERFORM soft_delete.guard_references(partition);

@@ -27,13 +27,10 @@ CREATE POLICY of_own_schemas ON soft_delete.tagged_schemas USING
 COMMENT ON POLICY of_own_schemas ON soft_delete.tagged_schemas IS 'the owner of a schema decides about it';
 GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete.tagged_schemas TO PUBLIC;
 
-/* Security definer: where row security is off, it would be an error to look. */
-CREATE FUNCTION soft_delete.has_tagged_schemas() RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT EXISTS (SELECT FROM soft_delete.tagged_schemas) $$;
-COMMENT ON FUNCTION soft_delete.has_tagged_schemas() IS
-'whether any schema is tagged';
+CREATE FUNCTION soft_delete.current_tagged_schemas() RETURNS soft_delete.tagged_schemas[]
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_current_tagged_schemas';
+COMMENT ON FUNCTION soft_delete.current_tagged_schemas() IS
+'which schemas are tagged as of now, whatever the snapshot and row security; null if none is';
 
 /*
  * Refusals
@@ -105,9 +102,8 @@ COMMENT ON FUNCTION soft_delete.tables_of(name) IS
 CREATE FUNCTION soft_delete.untagged_tables() RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
-	SELECT t FROM soft_delete.tagged_schemas, soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
+	SELECT t FROM unnest(soft_delete.current_tagged_schemas()), soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
 	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete.tag_arguments(t) IS NULL
 $$;
 COMMENT ON FUNCTION soft_delete.untagged_tables() IS
@@ -385,7 +381,7 @@ DECLARE
 	hides_rows boolean;
 BEGIN
 	SELECT s.* INTO tagged
-	FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace JOIN soft_delete.tagged_schemas s ON schema = nspname
+	FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace JOIN unnest(soft_delete.current_tagged_schemas()) AS s ON schema = nspname
 	WHERE pg_class.oid = relation AND relname <> ALL (exempt) AND relation IN (SELECT soft_delete.tables_of(nspname));
 	IF NOT FOUND OR soft_delete.tag_arguments(relation) IS NOT NULL THEN
 		RETURN;
@@ -416,7 +412,7 @@ DECLARE
 	item record;
 BEGIN
 	-- what restores a dump knows which tables are tagged
-	IF NOT current_setting('row_security')::boolean OR NOT soft_delete.has_tagged_schemas() THEN
+	IF NOT current_setting('row_security')::boolean OR soft_delete.current_tagged_schemas() IS NULL THEN
 		RETURN;
 	END IF;
 	PERFORM soft_delete.follow_schema_names();
