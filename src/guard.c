@@ -79,14 +79,20 @@ Datum
 soft_delete_guard_reference(PG_FUNCTION_ARGS)
 {
 	Oid constraint = PG_GETARG_OID(0);
-	ForeignKey *fk = NULL;
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	ForeignKey *fk;
 
-	if (SearchSysCacheExists1(CONSTROID, ObjectIdGetDatum(constraint)))
-		fk = load_foreign_key(constraint);
-	if (fk == NULL)
+	if (!HeapTupleIsValid(tuple) ||
+		((Form_pg_constraint) GETSTRUCT(tuple))->contype != CONSTRAINT_FOREIGN)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("foreign key with OID %u does not exist", constraint)));
+	ReleaseSysCache(tuple);
+
+	/* one that ties no rows needs no guards; those that it had do nothing */
+	fk = load_foreign_key(constraint);
+	if (fk == NULL)
+		PG_RETURN_VOID();
 	if (!relation_ownercheck(fk->child, GetUserId()) &&
 		!relation_ownercheck(fk->parent, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(fk->parent));
