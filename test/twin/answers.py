@@ -322,20 +322,40 @@ class Twin:
 
     def undo(self, statement):
         """Delete, and in the tagged twin bring back what went; then forget it all."""
-        self.run(statement.session, "BEGIN")
+        session = statement.session
+        self.run(session, "BEGIN")
+        for sql in statement.first:
+            self.run(session, sql)
         before = self.contents(statement)
+        stamps, said = [(self.last_stamp(statement), False)], []
         answer = self.ask(statement)
         if answer.error is None:
-            answer.error = self.run(statement.session, "SET CONSTRAINTS ALL IMMEDIATE").error
+            answer.error = self.run(session, "SET CONSTRAINTS ALL IMMEDIATE").error
         if answer.error is None:
-            after = self.contents(statement)
+            stamps.append((self.last_stamp(statement), True))
+            for sql, is_undone in statement.then:
+                self.run(session, "SAVEPOINT probe")
+                more = self.run(session, sql)
+                if more.error:
+                    self.run(session, "ROLLBACK TO probe")
+                said.append(more.error["code"] if more.error else more.tag)
+                stamps.append((self.last_stamp(statement), is_undone))
             answer.text = "comes back unchanged"
-            if after is None:
+            if before is None:
                 answer.text = "cannot be read"
-            elif self.is_tagged and after != before:
-                answer.text = self.bring_back(statement, before, after)
-        self.run(statement.session, "ROLLBACK")
+            elif self.is_tagged:
+                answer.text = self.bring_back(statement, before, stamps)
+            answer.text = " ".join([answer.text] + said)
+        self.run(session, "ROLLBACK")
         return answer
+
+    def last_stamp(self, statement):
+        """The stamp of the last deletion."""
+        if not self.is_tagged:
+            return None
+        bins = ["SELECT max(%s) AS stamp FROM %s_deleted" % (TOMBSTONE, table) for table, _ in statement.tables if table != "counters"]
+        answer = self.run(statement.session, "SELECT max(stamp) FROM (%s) s" % " UNION ALL ".join(bins))
+        return answer.rows[0][0] if answer.rows else None
 
     def contents(self, statement):
         """The tables that must be as before, and how many rows of them are live."""
@@ -347,20 +367,22 @@ class Twin:
             out[table] = sorted(answer.rows, key=repr)
         return out
 
-    def bring_back(self, statement, before, after):
+    def bring_back(self, statement, before, stamps):
+        """Undo the deletions, the last one first, or all that the transaction deleted."""
         session = statement.session
-        bins = ["SELECT max(%s) AS stamp FROM %s_deleted" % (TOMBSTONE, table) for table, _ in statement.tables if table != "counters"]
-        undone = self.run(session, "SELECT soft_delete.undo((SELECT max(stamp) FROM (%s) s))" % " UNION ALL ".join(bins))
-        if undone.error is None:
-            undone.error = self.run(session, "SET CONSTRAINTS ALL IMMEDIATE").error
-        if undone.error and undone.error["code"] == CRASHED:
-            return CRASHED
-        if undone.error:
-            return "does not come back: %s %s" % (undone.error["code"], undone.error["message"])
+        undo = ["SELECT soft_delete.undo('%s')" % stamp for (last, _), (stamp, is_undone) in zip(stamps, stamps[1:]) if is_undone and stamp != last][::-1]
+        if len(undo) > 1 and len(undo) % 2 == 0 and all(is_undone for _, is_undone in statement.then):
+            undo = ["SELECT soft_delete.undo_transaction(pg_current_xact_id())"]
+        for sql in undo + ["SET CONSTRAINTS ALL IMMEDIATE"]:
+            undone = self.run(session, sql)
+            if undone.error and undone.error["code"] == CRASHED:
+                return CRASHED
+            if undone.error:
+                return "does not come back: %s %s" % (undone.error["code"], undone.error["message"])
         back = self.contents(statement)
         for table, _ in statement.tables:
-            if back[table] != before[table]:
-                return "comes back changed: %s was %s, is %s" % (table, before[table], back[table])
+            if back is None or back[table] != before[table]:
+                return "comes back changed: %s was %s, is %s" % (table, before[table], back and back[table])
         return "comes back unchanged"
 
 

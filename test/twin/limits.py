@@ -45,7 +45,7 @@ ORDER = [
     "LIMIT, OFFSET, DISTINCT ON, cursors and window functions without ORDER BY all columns",
     "UPDATE of a unique column, of a partition key or of a reference to the own table in more than one row",
     "UPDATE ... FROM and MERGE where more than one source row matches",
-    "MERGE that deletes rows and inserts references to rows of the same table: which comes first",
+    "MERGE that deletes rows, and inserts references to rows of the same table or other unique keys: which comes first",
     "INSERT ... SELECT into generated keys without ORDER BY; MERGE that inserts several of them",
     "GROUP BY the primary key of a table with inheritance children, which may repeat it",
     "array_agg and the like without ORDER BY; triggers that number their rows",

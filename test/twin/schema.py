@@ -70,6 +70,10 @@ class Key:
         self.deferrable = deferrable
         self.distinct = distinct
 
+    def is_plain_index(self):
+        """A unique index that foreign keys can reference, too."""
+        return self.shape == "index" and self.predicate is None and self.elements == [c.name for c in self.columns]
+
     def definition(self, table):
         elements = ", ".join(self.elements)
         where = " WHERE (%s)" % self.predicate if self.predicate else ""
@@ -244,7 +248,7 @@ class Schema:
         name = "%s_u%d" % (table.name, len(table.keys))
         candidates = [c for c in table.columns if c.kind in ("int", "text", "date", "uuid") and not c.generated and not c.in_key]
         ranges = [c for c in table.columns if c.kind == "range" and not c.in_key]
-        shape = rng.choices(["constraint", "partial", "expression", "exclusion"], [50, 18, 14, 18])[0]
+        shape = rng.choices(["constraint", "partial", "expression", "exclusion", "plain"], [50, 18, 14, 18, 12])[0]
         if table.partitions:
             if not candidates:
                 return
@@ -265,7 +269,9 @@ class Schema:
             return
         columns = rng.sample(candidates, 2 if len(candidates) > 1 and self.chance(0.4) else 1)
         distinct = self.chance(0.75)
-        if shape == "constraint":
+        if shape == "plain":
+            self.add_key(table, Key(name, "index", columns, distinct=distinct))
+        elif shape == "constraint":
             self.add_key(table, Key(name, "constraint", columns, distinct=distinct,
                                     deferrable=rng.choice(["", "", "", "", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"])))
         elif shape == "partial":
@@ -288,7 +294,7 @@ class Schema:
     def add_reference(self, child):
         rng = self.rng
         parent = child if self.chance(0.2) else rng.choice(self.tables)
-        keys = [k for k in parent.keys if k.shape in ("primary", "constraint") and not k.deferrable]
+        keys = [k for k in parent.keys if (k.shape in ("primary", "constraint") or k.is_plain_index()) and not k.deferrable]
         if not keys:
             return
         key = keys[0] if self.chance(0.75) else rng.choice(keys)
@@ -383,6 +389,14 @@ class Schema:
             self.add_trigger(table, "late", "AFTER INSERT OR DELETE",
                              "BEGIN RAISE NOTICE 'late % %', TG_OP, (SELECT count(*) FROM {0}); IF (SELECT count(*) FROM {0}) > 9 THEN RAISE EXCEPTION 'too many' USING ERRCODE = '23514', CONSTRAINT = '{0}_late'; END IF; RETURN NULL; END".format(table.name),
                              "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW")
+        keys = [c for c in table.key() if len(table.key()) == 1 and not c.source]
+        if self.chance(0.08) and keys and not table.children:
+            self.add_trigger(table, "replace", "BEFORE INSERT", "BEGIN DELETE FROM %s WHERE %s = NEW.%s AND n < 3; RETURN NEW; END" % (table.name, keys[0].name, keys[0].name))
+        if self.chance(0.06):
+            self.orphans = True
+            columns = [c.name for c in table.writable()]
+            self.add_trigger(table, "rebirth", "AFTER DELETE", "BEGIN IF pg_trigger_depth() = 1 THEN INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE VALUES (%s); END IF; RETURN NULL; END" % (
+                table.name, ", ".join(columns), ", ".join("OLD." + c for c in columns)), "FOR EACH ROW WHEN (OLD.n = 2)")
         if self.chance(0.1):
             self.add_trigger(table, "only_some", "AFTER DELETE", "BEGIN RAISE NOTICE 'gone: %', OLD.n; RETURN NULL; END",
                              "FOR EACH ROW WHEN (OLD.n > 1)")

@@ -17,10 +17,12 @@ class Statement:
     role: str = "application"   # "dba": to the tagged twin alone; "probe": see answers.py
     form: str = ""              # for the count of what was covered
     tables: list = field(default_factory=list)      # of a probe: what must come back
+    first: list = field(default_factory=list)       # of a probe: what is noted before
+    then: list = field(default_factory=list)        # of a probe: (what goes on, whether that is undone too)
 
     def script(self):
         """As a line of psql's."""
-        line = self.sql + ";"
+        line = "; ".join(self.first + [self.sql] + [sql for sql, _ in self.then]) + ";"
         if self.data is not None:
             line += "\n" + self.data + "\\."
         if self.session == "b":
@@ -201,6 +203,7 @@ class Session:
             (3, lambda: gone + " SELECT %s FROM gone" % t.names()),
             (2, lambda: gone + " SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM %s)" % t.name),
             (2, lambda: gone + " INSERT INTO audit SELECT 'gone', n::text, s, NULL FROM gone"),
+            (3, lambda: gone + " INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM gone ORDER BY %s%s" % (t.name, t.names(t.writable()), t.names(t.writable()), t.names(), self.returning(t))),
             (2, lambda: gone + ", also AS (DELETE FROM %s%s RETURNING n) SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM also)" % (other.name, self.where(other)) if other is not t else gone + " SELECT count(*) FROM gone"),
             (2, lambda: gone + " UPDATE %s SET %s = %s WHERE %s AND EXISTS (SELECT FROM gone)%s" % ((other.name,) + self.assignment(other) + (self.one_row(other), self.returning(other))) if other is not t and other.plain() else gone + " SELECT n FROM gone"))
 
@@ -248,7 +251,8 @@ class Session:
         if not columns:
             return "INSERT INTO %s DEFAULT VALUES" % t.name
         values = ", ".join("(%s)" % ", ".join(self.row(columns)) for _ in range(rows))
-        return "INSERT INTO %s%s (%s) VALUES %s%s" % (t.name, " AS target" if tail and "target." in tail else "", t.names(columns), values, self.returning(t) if tail is None else tail)
+        overriding = " OVERRIDING SYSTEM VALUE" if any(c.source == "always" for c in columns) and self.chance(0.7) else ""
+        return "INSERT INTO %s%s (%s)%s VALUES %s%s" % (t.name, " AS target" if tail and "target." in tail else "", t.names(columns), overriding, values, self.returning(t) if tail is None else tail)
 
     def insert_select(self, t):
         """From another table, by columns of the same kind."""
@@ -293,7 +297,11 @@ class Session:
         if not target or not plain or exclusion or self.chance(0.4):
             return self.insert_values(t, self.rng.choice([1, 1, 2]), " ON CONFLICT %s DO NOTHING%s" % (target, self.returning(t)))
         c = self.rng.choice(plain)
+        if self.chance(0.2):
+            c = self.rng.choice([d for d in t.writable() if d is not t.partition_by and not d.source] or plain)
         action = self.rng.choice(["%s = excluded.%s" % (c.name, c.name), "%s = %s" % (c.name, literal(c.kind, self.raw(c))), "%s = target.%s" % (c.name, c.name)])
+        if c not in plain:
+            return self.insert_values(t, 1, " ON CONFLICT %s DO UPDATE SET %s RETURNING target.n, target.s" % (target, action))
         condition = " WHERE target.n IS DISTINCT FROM %d" % self.rng.randint(0, 5) if self.chance(0.25) else ""
         return self.insert_values(t, self.rng.choice([1, 1, 1, 2]), " ON CONFLICT %s DO UPDATE SET %s%s RETURNING target.n, target.s" % (target, action, condition))
 
@@ -365,6 +373,13 @@ class Session:
         return "MERGE INTO %s t USING (SELECT %d AS k) s ON t.n = s.k WHEN MATCHED %sTHEN DELETE" % (
             t.name, self.rng.randint(0, 5), self.rng.choice(["", "AND t.s <> 'b' "]))
 
+    def merge_cte(self):
+        t = self.table()
+        merge = self.merge(t)
+        if self.version < 17 or "RETURNING" not in merge or not merge.startswith("MERGE"):
+            return merge
+        return "WITH merged (a, n, s) AS (%s) SELECT a, n, s, (SELECT count(*) FROM %s) FROM merged" % (merge, t.name)
+
     def merge(self, t=None, first=None):
         t = t or self.table()
         key, plain = t.key(), t.plain()
@@ -387,9 +402,9 @@ class Session:
             clauses.append("WHEN NOT MATCHED BY SOURCE AND t.n = %d THEN %s" % (self.rng.randint(0, 5), self.rng.choice(["DELETE", "DO NOTHING"])))
         # see limits.SERVER and limits.ORDER
         mixes = self.version >= 18 and t.partitions and any("NEW TABLE" in command for command in t.triggers)
-        own = [d for r in t.references if r.parent is t and r.on_delete not in ("NO ACTION", "RESTRICT") for d in r.columns
-               ] if any(clause.endswith("DELETE") for clause in clauses) else []
-        if self.chance(0.7) and not mixes and all(d.nullable for d in own):
+        deletes = any(clause.endswith("DELETE") for clause in clauses)
+        own = [d for r in t.references if r.parent is t and r.on_delete not in ("NO ACTION", "RESTRICT") for d in r.columns] if deletes else []
+        if self.chance(0.7) and not mixes and all(d.nullable for d in own) and not (deletes and len(t.keys) > 1):
             columns = [d for d in t.writable() if d is not c and not d.source and d is not k and (not d.nullable or d.refers or self.chance(0.3))]
             values = [("s.k", k)] if not generated else []
             values += [("s.v", c)] + [("NULL" if d in own else v, d) for v, d in zip(self.row(columns), columns)]
@@ -508,8 +523,28 @@ class Session:
     def maintain(self):
         """What keeps the plans and the heap of the twins apart; outside of transactions."""
         t = self.table()
-        return [self.one_of((3, lambda: "ANALYZE " + t.name), (2, lambda: "VACUUM " + t.name), (2, lambda: "CALL clear_%s(%d)" % (t.name, self.rng.randint(0, 5))),
-                            (2, lambda: self.plan_setting()))]
+        return self.one_of((3, lambda: ["ANALYZE " + t.name]), (2, lambda: ["VACUUM " + t.name]), (2, lambda: ["CALL clear_%s(%d)" % (t.name, self.rng.randint(0, 5))]),
+                           (2, lambda: [self.plan_setting()]), (0.3, lambda: ["VACUUM (FULL) " + t.name]), (1, lambda: self.migrate(t)))
+
+    def migrate(self, t):
+        """A migration of the application's, and what comes after it."""
+        self.names += 1
+        named = [k for k in t.keys if k.shape != "index"]
+        indexes = [k for k in t.keys if k.shape == "index"]
+        forms = [(3, lambda: ["ALTER TABLE %s ADD COLUMN z%d integer DEFAULT %d" % (t.name, self.names, self.rng.randint(0, 5)), self.insert_values(t, 1), "UPDATE %s SET z%d = z%d + 1%s" % (t.name, self.names, self.names, self.where(t))]),
+                 (1, lambda: ["CREATE INDEX %s_j%d ON %s (n, s)" % (t.name, self.names, t.name)]),
+                 (1, lambda: ["ALTER TABLE %s ALTER COLUMN s SET DEFAULT 'e'" % t.name]),
+                 (1, lambda: ["ALTER TABLE %s ADD COLUMN y%d text" % (t.name, self.names), "ALTER TABLE %s DROP COLUMN y%d" % (t.name, self.names), self.delete_plain(t)])]
+        if named:
+            forms.append((2, lambda: self.renamed("ALTER TABLE %s RENAME CONSTRAINT" % t.name, "", self.rng.choice(named), t)))
+        if indexes:
+            forms.append((1, lambda: self.renamed("ALTER INDEX", "RENAME ", self.rng.choice(indexes), t)))
+        return self.one_of(*forms)
+
+    def renamed(self, command, word, key, t):
+        """A constraint or index with another name for a while."""
+        return ["%s %s %sTO %s_else" % (command, key.name, word, key.name), self.insert_values(t, 2), self.insert_values(t, 1),
+                "%s %s_else %sTO %s" % (command, key.name, word, key.name)]
 
     def plan_setting(self):
         parallel = "debug_parallel_query" if self.version >= 16 else "force_parallel_mode"
@@ -535,7 +570,7 @@ class Session:
     # -- several statements ---------------------------------------------------
 
     def any_statement(self):
-        return self.one_of((30, self.delete), (31, self.insert), (18, self.update), (5, self.merge), (25, self.select),
+        return self.one_of((30, self.delete), (31, self.insert), (18, self.update), (5, self.merge_cte), (25, self.select),
                            (3, self.copy_to), (4, self.copy_from), (8, self.execute))
 
     def transaction(self):
@@ -567,7 +602,7 @@ class Session:
         c = "c%d" % self.names
         scroll = not self.chance(0.6)
         out = ["BEGIN", "DECLARE %s %sCURSOR FOR SELECT %s FROM %s i%s ORDER BY %s%s" % (
-            c, "SCROLL " if scroll else "", t.names(alias="i"), t.name, self.where(t, "i"), t.names(alias="i"), "" if scroll else " FOR UPDATE")]
+            c, "SCROLL " if scroll else "", t.names(alias="i"), t.name, self.where(t, "i") if self.chance(0.5) else "", t.names(alias="i"), "" if scroll else " FOR UPDATE")]
         for _ in range(self.rng.randint(1, 3)):
             out.append("FETCH %s FROM %s" % (self.rng.choice(["NEXT", "1", "2"]) if not scroll else self.rng.choice(["NEXT", "ALL", "FIRST", "PRIOR", "LAST"]), c))
             if not scroll and self.chance(0.8):
@@ -625,9 +660,37 @@ class Session:
         """A deletion to be undone; nothing of it stays."""
         if self.schema.orphans:         # what has no parent cannot come back
             return [self.any_statement()]
-        t = self.rng.choice([t for t in self.schema.tables if t.tagged])
+        t = self.tagged_table()
+        first, then = self.reuse(t) if self.chance(0.3) else ([], [])
+        if self.chance(0.4):
+            then += [(self.gone(self.tagged_table()), True) for _ in range(self.rng.randint(1, 3))]
+        return [Statement(self.gone(t), role="probe", form="probe", tables=self.come_back(), first=first, then=then)]
+
+    def tagged_table(self):
+        return self.rng.choice([t for t in self.schema.tables if t.tagged])
+
+    def gone(self, t):
         form = self.rng.choice([self.delete_plain, self.delete_plain, self.delete_using, self.delete_view, self.delete_function, self.merge_only_delete])
-        return [Statement(form(t), role="probe", tables=self.come_back())]
+        return form(t)
+
+    def reuse(self, t):
+        """Insert rows with the keys that were freed, and delete them; only what was there before comes back."""
+        if not t.key() or any("DELETE FROM" in command for other in self.schema.tables for command in other.triggers if isinstance(command, str)):
+            return [], []
+        key, columns = t.names(t.key()), t.names(t.writable())
+        return ["CREATE TEMP TABLE before ON COMMIT DROP AS SELECT %s FROM %s" % (columns, t.name)], [
+            ("CREATE TEMP TABLE gone ON COMMIT DROP AS SELECT * FROM before WHERE (%s) NOT IN (SELECT %s FROM %s)" % (key, key, t.name), False),
+            ("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM gone ORDER BY %s" % (t.name, columns, columns, columns), False),
+            ("DELETE FROM %s WHERE (%s) IN (SELECT %s FROM gone)" % (t.name, key, key), False)]
+
+    def last_probe(self):
+        """All that there is goes, table by table, and comes back."""
+        if self.schema.orphans:
+            return []
+        tagged = [t for t in self.schema.tables if t.tagged]
+        self.rng.shuffle(tagged)
+        deletes = [("DELETE FROM " + t.name, True) for t in tagged]
+        return [Statement("SELECT count(*) FROM " + tagged[0].name, role="probe", form="last probe", tables=self.come_back(), then=deletes + deletes)]
 
     def come_back(self):
         """The tagged tables, and columns of them, that undo() must bring back as they were."""
@@ -646,7 +709,7 @@ class Session:
     def unit(self):
         """Some statements that belong together, outside of any transaction."""
         return self.one_of((48, lambda: [self.any_statement()]), (10, self.transaction), (3, self.cursor), (4, self.as_guest),
-                           (4, self.two_sessions), (2, self.probe), (0.5, self.dba), (1, self.contents), (1, lambda: [self.prepare()]),
+                           (4, self.two_sessions), (3, self.probe), (0.5, self.dba), (1, self.contents), (1, lambda: [self.prepare()]),
                            (1.5, self.maintain), (0.7, self.temporary), (1.2, self.truncate))
 
     def script(self, length):
@@ -662,5 +725,5 @@ class Session:
         while len(out) < length:
             unit = self.unit()
             out += unit
-        out += self.contents()
+        out += self.contents() + self.last_probe()
         return [s if isinstance(s, Statement) else Statement(s) for s in out]
