@@ -20,6 +20,7 @@ BREAKS = {
     # deletes are hard: only restoring can tell
     "tag taken off": ([EACH_TAGGED % "EXECUTE format('ALTER TABLE %s DISABLE TRIGGER \"~soft_delete\"', t);"], []),
     "deleted rows shown": ([], ["SET soft_delete.show_deleted = on"]),
+    "TRUNCATE refused": ([], ["SET soft_delete.truncate = error"]),
     # what people write by hand
     "count lost": ([EACH_TAGGED % """
 		EXECUTE format('CREATE OR REPLACE FUNCTION public.%s_by_hand() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN DELETE FROM %s WHERE ctid = OLD.ctid; RETURN NULL; END $f$', n, t);

@@ -9,6 +9,8 @@ deleted row still takes its place in the heap and other rows go elsewhere.
 
 # name: the sentence in README.md
 LIMITS = {
+    "truncate_snapshots":
+        "`TRUNCATE`: a snapshot that is older goes on seeing the rows.",
     # triggers of TRUNCATE are made where all tables are tagged
     "truncate_order":
         "Triggers of untagged tables fire when the tagged ones are empty already",
