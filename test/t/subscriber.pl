@@ -1,0 +1,120 @@
+# Logical replication: to a subscriber a deletion is an UPDATE of the tombstone
+# column and a purge is a DELETE, whether its table is tagged or not.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $publisher = PostgreSQL::Test::Cluster->new('publisher');
+$publisher->init(allows_streaming => 'logical');
+$publisher->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'\nlogical_decoding_work_mem = 64kB");
+$publisher->start;
+my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
+$subscriber->init(allows_streaming => 'logical');
+$subscriber->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'");
+$subscriber->start;
+$subscriber->safe_psql('postgres', 'CREATE DATABASE plain');
+
+my $tables = q{
+	CREATE TABLE parent (id integer PRIMARY KEY, code text UNIQUE);
+	CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE CASCADE, note text);
+};
+my $tag = q{CREATE EXTENSION soft_delete; SELECT soft_delete.tag('parent', cascade => true)};
+$publisher->safe_psql('postgres', "$tables; $tag");
+$subscriber->safe_psql('postgres', "$tables; $tag");
+# without the extension, a table has the tombstone column as any other
+$subscriber->safe_psql('plain', "$tables; ALTER TABLE parent ADD deleted_at timestamptz; ALTER TABLE child ADD deleted_at timestamptz; ALTER TABLE parent DROP CONSTRAINT parent_code_key");
+
+$publisher->safe_psql('postgres', q{
+	INSERT INTO parent SELECT g, 'code ' || g FROM generate_series(1, 9) g;
+	INSERT INTO child SELECT g, g FROM generate_series(1, 9) g;
+	DELETE FROM parent WHERE id < 3;
+	CREATE PUBLICATION tables FOR TABLE parent, child;
+});
+
+my $version = $subscriber->safe_psql('postgres', 'SHOW server_version_num');
+my $streaming = $version >= 160000 ? 'parallel' : 'on';
+foreach my $database ('plain', 'postgres')
+{
+	my $connection = $publisher->connstr('postgres');
+	$subscriber->safe_psql($database, "CREATE SUBSCRIPTION $database CONNECTION \$\$$connection\$\$ PUBLICATION tables WITH (streaming = $streaming)");
+}
+
+# catch_up: waits until both subscriptions have applied everything
+sub catch_up
+{
+	$publisher->wait_for_catchup($_) foreach ('plain', 'postgres');
+}
+
+# rows_are NAME: compares every row of both subscribers with the publisher's
+sub rows_are
+{
+	my ($name) = @_;
+	my $all = q{
+		SELECT 'parent', id, code, deleted_at FROM parent %1$s ORDER BY id, deleted_at;
+		SELECT 'child', id, parent_id, note, deleted_at FROM child %1$s ORDER BY id, deleted_at};
+	my $tagged = $all =~ s/%1\$s/TABLESAMPLE soft_delete.rows('all')/gr;
+	my $plain = $all =~ s/%1\$s//gr;
+
+	catch_up();
+	my $rows = $publisher->safe_psql('postgres', $tagged);
+	is($subscriber->safe_psql('plain', $plain), $rows, "$name, to a plain table");
+	is($subscriber->safe_psql('postgres', $tagged), $rows, "$name, to a tagged table");
+}
+
+$subscriber->wait_for_subscription_sync($publisher, $_, $_) foreach ('plain', 'postgres');
+rows_are('deleted rows are copied at first');
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM parent; SELECT count(*) FROM parent_deleted; SELECT count(*) FROM child_deleted'),
+	"7\n2\n2", 'the tagged subscriber hides them, and its bin lists them');
+
+$publisher->safe_psql('postgres', 'DELETE FROM parent WHERE id = 3');
+rows_are('a deletion and its cascade arrive as updates');
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM parent; SELECT count(*) FROM parent_deleted; SELECT count(*) FROM child_deleted'),
+	"6\n3\n3", 'the tagged subscriber has deleted them');
+
+$publisher->safe_psql('postgres', 'UPDATE parent_deleted SET deleted_at = NULL WHERE id = 3');
+rows_are('a restore arrives');
+$publisher->safe_psql('postgres', q{
+	BEGIN; DELETE FROM parent WHERE id = 4; SAVEPOINT s; DELETE FROM parent WHERE id = 5; ROLLBACK TO s; COMMIT;
+	BEGIN; DELETE FROM parent; ROLLBACK});
+rows_are('what is rolled back does not arrive');
+$publisher->safe_psql('postgres', 'DELETE FROM parent_deleted WHERE id = 4');
+rows_are('a purge arrives as deletes');
+is($subscriber->safe_psql('plain', 'SELECT count(*) FROM child WHERE id = 4'), 0, 'the purged rows are gone');
+
+$publisher->safe_psql('postgres', q{
+	INSERT INTO parent VALUES (1, 'code 1');
+	INSERT INTO parent VALUES (2, 'new') ON CONFLICT (id) DO UPDATE SET code = 'conflict';
+	UPDATE child SET id = 2 WHERE id = 9});
+rows_are('new rows take the keys of deleted ones');
+
+$publisher->safe_psql('postgres', q{
+	INSERT INTO parent SELECT g, 'bulk ' || g FROM generate_series(1001, 4000) g;
+	INSERT INTO child SELECT g, g, repeat('x', 100) FROM generate_series(1001, 4000) g});
+catch_up();
+my $streamed = q{SELECT stream_txns FROM pg_stat_replication_slots WHERE slot_name = 'postgres'};
+my $before = $publisher->safe_psql('postgres', $streamed);
+$publisher->safe_psql('postgres', 'DELETE FROM parent WHERE id > 1000');
+rows_are('a bulk deletion arrives');
+ok($publisher->poll_query_until('postgres', "$streamed AND stream_txns > $before", $before + 1), 'it was streamed while it ran');
+$publisher->safe_psql('postgres', 'DELETE FROM parent_deleted WHERE id > 1000');
+rows_are('a bulk purge arrives');
+
+# the tagged subscriber is an ordinary tagged database
+is($subscriber->safe_psql('postgres', 'SELECT * FROM soft_delete.check()'), '', 'check() finds nothing');
+$subscriber->safe_psql('postgres', 'DELETE FROM parent WHERE id = 8');
+is($subscriber->safe_psql('postgres', 'SELECT id FROM child_deleted WHERE id = 8'), 8, 'deletes of its own are soft');
+is($subscriber->safe_psql('postgres', 'SELECT soft_delete.undo(max(deleted_at)) FROM parent_deleted'), 2, 'and undone');
+rows_are('the subscriber is as the publisher');
+
+# rows are published whole
+$subscriber->safe_psql('postgres', 'DELETE FROM parent WHERE id = 8');
+$publisher->safe_psql('postgres', q{UPDATE parent SET code = 'news' WHERE id = 8});
+catch_up();
+is($subscriber->safe_psql('postgres', 'SELECT code FROM parent WHERE id = 8; SELECT id FROM child_deleted WHERE id = 8'), "news\n8",
+	'what the publisher updates is live again');
+$subscriber->safe_psql('postgres', 'UPDATE child_deleted SET deleted_at = NULL WHERE id = 8');
+rows_are('the subscriber is as the publisher again');
+
+done_testing();
