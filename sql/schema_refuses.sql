@@ -52,9 +52,17 @@ CREATE TABLE taken (id integer);
 CREATE VIEW taken_deleted AS SELECT 1 AS one;
 CREATE FOREIGN TABLE far (id integer) SERVER regress_nowhere;
 CREATE TABLE good (id integer PRIMARY KEY);
+CREATE TABLE of_extension (id integer);
+RESET ROLE;
+ALTER EXTENSION plpgsql ADD TABLE of_extension;
+SET ROLE regress_schema;
 SELECT soft_delete.tag_schema('app', exempt => '{kept}');
 SELECT * FROM pg_temp.untagged ORDER BY 1;
 SELECT relation, problem, remedy FROM soft_delete.check() ORDER BY relation::text;
+
+RESET ROLE;
+ALTER EXTENSION plpgsql DROP TABLE of_extension;
+SET ROLE regress_schema;
 
 -- new tables
 CREATE TABLE new_flags (id integer PRIMARY KEY, deleted_at boolean);

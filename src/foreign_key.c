@@ -231,15 +231,13 @@ uint64
 execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 				 Datum *values, int expected)
 {
-	SPIPlanPtr plan = SPI_prepare(query, nargs, argtypes);
 	Snapshot snapshot = InvalidSnapshot;
+	SPIPlanPtr plan;
 	Relation rel;
 	Oid save_userid;
 	int save_sec_context;
 	int result;
 
-	if (plan == NULL)
-		elog(ERROR, "%s for %s", SPI_result_code_string(SPI_result), query);
 	if (IsolationUsesXactSnapshot())
 	{
 		CommandCounterIncrement();
@@ -251,6 +249,9 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
 							   SECURITY_NOFORCE_RLS);
+	plan = SPI_prepare(query, nargs, argtypes);
+	if (plan == NULL)
+		elog(ERROR, "%s for %s", SPI_result_code_string(SPI_result), query);
 	result = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
 								  false, false, 0);
 	SetUserIdAndSecContext(save_userid, save_sec_context);

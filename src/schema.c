@@ -72,7 +72,7 @@ prepare_partitions(AlterTableStmt *stmt)
 
 /*
  * Give a table that is to become a partition or inheritance child what its
- * parent's tag has added.
+ * parent's tag has added, or take away its own.
  */
 static void
 prepare_partition(RangeVar *parent, RangeVar *partition)
@@ -80,11 +80,11 @@ prepare_partition(RangeVar *parent, RangeVar *partition)
 	Oid parentid = RangeVarGetRelid(parent, ShareUpdateExclusiveLock, true);
 	Oid relid;
 
-	if (!OidIsValid(parentid) || !is_tagged(parentid))
-		return;
-	relid = RangeVarGetRelid(partition, AccessShareLock, true);
-	if (!OidIsValid(relid))
+	if (!OidIsValid(parentid))
 		return; /* ALTER TABLE will complain */
+	relid = RangeVarGetRelid(partition, AccessShareLock, true);
+	if (!OidIsValid(relid) || (!is_tagged(parentid) && !is_tagged(relid)))
+		return;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

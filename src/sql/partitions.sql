@@ -9,6 +9,37 @@
  * What is to be attached must have the columns, the indexes and the CHECK
  * constraints of its parent, and not a tag of its own.
  */
+CREATE FUNCTION soft_delete.release_partition(parent regclass, partition regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete.tag_arguments(partition))[1];
+	schema_name name;
+BEGIN
+	SELECT nspname INTO schema_name FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = partition;
+	IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = partition) THEN
+		RETURN;
+	END IF;
+	BEGIN
+		IF NOT EXISTS (SELECT FROM unnest(soft_delete.current_tagged_schemas()) AS tagged WHERE schema = schema_name) THEN
+			RAISE object_not_in_prerequisite_state;
+		END IF;
+		PERFORM soft_delete.untag_table(partition, 'error');
+	EXCEPTION WHEN object_not_in_prerequisite_state THEN
+		RAISE EXCEPTION 'cannot attach tagged table "%" to untagged table "%"', partition, parent
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
+				HINT = format('SELECT soft_delete.tag(%L), or soft_delete.untag(%L).', parent, partition);
+	END;
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at AND NOT attisdropped) THEN
+		EXECUTE format('ALTER TABLE %s DROP COLUMN %I', partition, deleted_at);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.release_partition(regclass, regclass) IS
+'untags a table that a tagged schema has tagged, and that is to be attached to an untagged one; raises 0A000 if it was tagged by hand or has deleted rows';
+
 CREATE FUNCTION soft_delete.prepare_partition(parent regclass, partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -20,6 +51,10 @@ DECLARE
 	stand_in name;
 BEGIN
 	PERFORM soft_delete.check_owner(partition);
+	IF deleted_at IS NULL THEN
+		PERFORM soft_delete.release_partition(parent, partition);
+		RETURN;
+	END IF;
 	IF own_tag[1] <> deleted_at THEN
 		RAISE EXCEPTION 'table "%" is already tagged with column "%"', partition, own_tag[1]
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -51,7 +86,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete.prepare_partition(regclass, regclass) IS
-'gives a table that is to be attached to a tagged one what that has from its tag';
+'makes a table that is to be attached to a tagged one, or to an untagged one, like that';
 
 CREATE FUNCTION soft_delete.index_choice(relation regclass, deleted_at name) RETURNS text
 LANGUAGE sql STABLE

@@ -94,7 +94,6 @@ AS $$
 	WHERE nspname = tables_of.schema AND relkind IN ('r', 'p', 'f')
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
 	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
-	ORDER BY pg_class.oid
 $$;
 COMMENT ON FUNCTION soft_delete.tables_of(name) IS
 'the tables of a schema that can have a tag: not partitions and inheritance children, nor what belongs to an extension';
@@ -209,15 +208,17 @@ BEGIN
 	FOR relation IN
 		SELECT t FROM soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
 		WHERE relname = ANY (tagged.exempt) AND soft_delete.tag_arguments(t) IS NOT NULL
+		ORDER BY t
 	LOOP
 		RAISE WARNING 'table "%" is exempt, but tagged', relation
 			USING ERRCODE = '01000', HINT = format('SELECT soft_delete.untag(%L);', relation);
 	END LOOP;
 
 	candidates := ARRAY(SELECT t FROM soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
-						WHERE relname <> ALL (tagged.exempt) AND soft_delete.tag_arguments(t) IS NULL);
+						WHERE relname <> ALL (tagged.exempt) AND soft_delete.tag_arguments(t) IS NULL
+						ORDER BY t);
 	WHILE candidates <> '{}' LOOP
-		members := ARRAY(SELECT m FROM soft_delete.cascade_family(candidates[1]) AS m WHERE m = ANY (candidates));
+		members := ARRAY(SELECT m FROM soft_delete.cascade_family(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
 		PERFORM soft_delete.try_to_tag(members, tagged);
 		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);
 	END LOOP;
@@ -279,7 +280,7 @@ BEGIN
 		RAISE NOTICE 'schema "%" is not tagged', schema;
 		RETURN;
 	END IF;
-	members := ARRAY(SELECT t FROM soft_delete.tables_of(schema) AS t WHERE soft_delete.tag_arguments(t) IS NOT NULL);
+	members := ARRAY(SELECT t FROM soft_delete.tables_of(schema) AS t WHERE soft_delete.tag_arguments(t) IS NOT NULL ORDER BY t);
 	IF tombstones = 'purge' THEN
 		PERFORM soft_delete.purge_bins(members);
 	END IF;
