@@ -60,7 +60,7 @@ COMMENT ON CONSTRAINT email ON t IS 'another comment';
 SELECT name, can_be_named, "comment", index_comment FROM named;
 INSERT INTO t VALUES (10, 'x', 10, 10) ON CONFLICT ON CONSTRAINT email DO UPDATE SET n = -1 RETURNING id, n;
 INSERT INTO t VALUES (10, 'x', 10, 10) ON CONFLICT ON CONSTRAINT "One email" DO UPDATE SET n = -1 RETURNING id, n;
-DROP VIEW t_active, t_deleted, named;
+DROP VIEW named;
 ALTER TABLE t ALTER email TYPE varchar(100), ALTER b TYPE bigint;
 INSERT INTO t VALUES (10, 'x', 10, 10) ON CONFLICT ON CONSTRAINT email DO UPDATE SET n = -2 RETURNING id, n;
 ALTER TABLE t DROP CONSTRAINT email;

@@ -156,11 +156,15 @@ SELECT * FROM live;
 -- the statement trigger does the work: nothing is collected for nobody
 DELETE FROM parent WHERE id = 1;
 BEGIN;
+SET LOCAL row_security = off;
 DROP TRIGGER soft_delete_statement ON parent_deleted;
+SET LOCAL row_security = on;
 UPDATE parent_deleted SET deleted_at = NULL;
 ROLLBACK;
 BEGIN;
+SET LOCAL row_security = off;
 DROP TRIGGER soft_delete_statement ON parent_deleted;
+SET LOCAL row_security = on;
 DELETE FROM parent_deleted;
 ROLLBACK;
 UPDATE parent_deleted SET deleted_at = NULL;

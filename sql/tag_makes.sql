@@ -54,7 +54,7 @@ SELECT soft_delete.tag('users');
 SELECT oids = (SELECT array_agg(oid ORDER BY oid) FROM pg_class WHERE relnamespace = 'tag_makes'::regnamespace) AS unchanged FROM before;
 DROP TABLE before;
 
--- a unique constraint that came later is converted by tagging again
+-- a unique constraint that comes later is converted with the command that adds it
 ALTER TABLE users ADD UNIQUE (id, email);
 SELECT soft_delete.tag('users');
 SELECT pg_get_indexdef('users_id_email_key'::regclass);

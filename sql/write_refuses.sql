@@ -38,7 +38,11 @@ UPDATE t SET deleted_at = NULL WHERE id = 3;
 INSERT INTO t VALUES (12, 'x', NULL);
 
 -- neither by a default nor by a trigger
+RESET ROLE;
+SET session_replication_role = replica;
 ALTER TABLE t ALTER COLUMN deleted_at SET DEFAULT now();
+RESET session_replication_role;
+SET ROLE regress_write;
 INSERT INTO t VALUES (13, 'x');
 COPY t FROM stdin;
 13	x

@@ -54,6 +54,14 @@ typedef bool TU_UpdateIndexes;
 	object_aclcheck(ProcedureRelationId, funcid, roleid, mode)
 #endif
 
+/* 17: what changes the type or the value of a column */
+#if PG_VERSION_NUM < 170000
+#define changes_column(subtype) ((subtype) == AT_AlterColumnType)
+#else
+#define changes_column(subtype) \
+	((subtype) == AT_AlterColumnType || (subtype) == AT_SetExpression)
+#endif
+
 /* 17: an index AM may keep state between insertions */
 #if PG_VERSION_NUM < 170000
 #define index_insert_cleanup(index, info) ((void) 0)
@@ -94,12 +102,21 @@ typedef bool TU_UpdateIndexes;
 #define is_virtual_column(att) false
 #define expand_virtual_columns(node, rel) (node)
 #define check_is_enforced(check) true
+#define set_not_enforced(constraint) ((void) 0)
 #else
 #define is_virtual_column(att) \
 	((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 #define expand_virtual_columns(node, rel) \
 	expand_generated_columns_in_expr(node, rel, 1)
 #define check_is_enforced(check) ((check)->ccenforced)
+#define set_not_enforced(constraint) ((constraint)->is_enforced = false)
+#endif
+
+/* 18: unique constraints may be WITHOUT OVERLAPS */
+#if PG_VERSION_NUM < 180000
+#define unique_over_periods(constraint) false
+#else
+#define unique_over_periods(constraint) ((constraint)->without_overlaps)
 #endif
 
 /* 18: foreign keys may be of periods, or not enforced */

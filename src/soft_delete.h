@@ -44,6 +44,7 @@ extern void init_tag(void);
 extern bool shows_deleted(void);
 extern Oid extension_function(ExtensionFunction which);
 extern AttrNumber tombstone_attribute(Relation rel);
+extern List *tag_arguments(Oid relid);
 extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);
 extern const char *qualified_name(Oid relid);
@@ -112,6 +113,19 @@ extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
 extern void init_truncate(void);
 extern PlannedStmt *truncate_softly(PlannedStmt *pstmt);
 extern bool was_truncated(Oid relid);
+
+/*
+ * ddl.c: commands that change tagged tables
+ */
+typedef struct AlteredTable
+{
+	Oid relid; /* or InvalidOid */
+	Oid namespace;
+	char *name;
+} AlteredTable;
+
+extern PlannedStmt *prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered);
+extern void finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered);
 
 /*
  * stamp.c: one stamp per client statement

@@ -13,10 +13,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -60,13 +57,12 @@ static const struct
 static Oid function_oids[N_EXTENSION_FUNCTIONS];
 
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
-PG_FUNCTION_INFO_V1(soft_delete_bind_view);
 PG_FUNCTION_INFO_V1(soft_delete_is_own_transaction);
 PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
-static ArrayType *trigger_arguments(Relation triggers, HeapTuple tuple);
+static List *trigger_arguments(Relation triggers, HeapTuple tuple);
 static void forget_functions(Datum arg, int cacheid, uint32 hashvalue);
 static void assign_show_deleted(bool newval, void *extra);
 
@@ -260,27 +256,25 @@ is_maintenance(Oid relid)
 }
 
 /*
- * soft_delete.tag_arguments(relation regclass) returns text[]
- *
- * Returns the arguments of the relation's tag, the tombstone column first, or
- * NULL if it is not tagged, or does not exist.
+ * Return the arguments of the relation's tag as strings, the tombstone column
+ * first, or NIL if the relation is not tagged, or does not exist.
  *
  * It is asked about relations that only happen to be connected with the one
  * that a command is about: it locks nothing, and waits for nobody.
  */
-Datum
-soft_delete_tag_arguments(PG_FUNCTION_ARGS)
+List *
+tag_arguments(Oid relid)
 {
 	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-	ArrayType *arguments = NULL;
+	List *arguments = NIL;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple tuple;
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(PG_GETARG_OID(0)));
+				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
-	while (arguments == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (arguments == NIL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
@@ -292,62 +286,48 @@ soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 	}
 	systable_endscan(scan);
 	table_close(triggers, AccessShareLock);
-
-	if (arguments == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_ARRAYTYPE_P(arguments);
+	return arguments;
 }
 
 /*
- * Return the arguments of a trigger, from its row in pg_trigger: a string each,
- * one after the other.
+ * Return the arguments of a trigger, from its row in pg_trigger: strings, one
+ * after the other.
  */
-static ArrayType *
+static List *
 trigger_arguments(Relation triggers, HeapTuple tuple)
 {
-	int nargs = ((Form_pg_trigger) GETSTRUCT(tuple))->tgnargs;
-	Datum *elements = palloc(nargs * sizeof(Datum));
+	List *arguments = NIL;
 	bool isnull;
-	bytea *value = DatumGetByteaPP(heap_getattr(
-		tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull));
-	char *argument = VARDATA_ANY(value);
+	Datum value = heap_getattr(tuple, Anum_pg_trigger_tgargs,
+							   RelationGetDescr(triggers), &isnull);
+	char *argument = VARDATA_ANY(DatumGetByteaPP(value));
 
-	for (int i = 0; i < nargs; i++)
+	for (int i = 0; i < ((Form_pg_trigger) GETSTRUCT(tuple))->tgnargs; i++)
 	{
-		elements[i] = CStringGetTextDatum(argument);
+		arguments = lappend(arguments, pstrdup(argument));
 		argument += strlen(argument) + 1;
 	}
-	return construct_array(elements, nargs, TEXTOID, -1, false, TYPALIGN_INT);
+	return arguments;
 }
 
 /*
- * soft_delete.bind_view(view regclass, relation regclass) returns void
+ * soft_delete.tag_arguments(relation regclass) returns text[]
  *
- * Makes the view go with the relation: DROP TABLE is not to fail because of a
- * view that its tag made.
- *
- * Raises 42501 unless the caller owns both.
+ * The same for SQL; NULL if the relation is not tagged.
  */
 Datum
-soft_delete_bind_view(PG_FUNCTION_ARGS)
+soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 {
-	ObjectAddress objects[2];
+	List *arguments = tag_arguments(PG_GETARG_OID(0));
+	Datum *elements = palloc(list_length(arguments) * sizeof(Datum));
+	ListCell *lc;
 
-	for (int i = 0; i < 2; i++)
-	{
-		Oid relid = PG_GETARG_OID(i);
-
-		if (!relation_ownercheck(relid, GetUserId()))
-			aclcheck_error(ACLCHECK_NOT_OWNER,
-						   get_relkind_objtype(get_rel_relkind(relid)),
-						   get_rel_name(relid));
-		ObjectAddressSet(objects[i], RelationRelationId, relid);
-	}
-	deleteDependencyRecordsForSpecific(RelationRelationId, objects[0].objectId,
-									   DEPENDENCY_AUTO, RelationRelationId,
-									   objects[1].objectId);
-	recordDependencyOn(&objects[0], &objects[1], DEPENDENCY_AUTO);
-	PG_RETURN_VOID();
+	if (arguments == NIL)
+		PG_RETURN_NULL();
+	foreach (lc, arguments)
+		elements[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, list_length(arguments),
+										  TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*

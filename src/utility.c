@@ -13,7 +13,7 @@
 
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
-static PlannedStmt *prepare_utility(PlannedStmt *pstmt);
+static PlannedStmt *prepare_utility(PlannedStmt *pstmt, AlteredTable *altered);
 static void process_utility(PlannedStmt *pstmt, const char *queryString,
 							bool readOnlyTree, ProcessUtilityContext context,
 							ParamListInfo params, QueryEnvironment *queryEnv,
@@ -31,10 +31,10 @@ init_utility(void)
 
 /*
  * Return what the server is to run in place of a utility command: itself, or a
- * changed copy.
+ * changed copy.  Sets what finish_ddl() has to know.
  */
 static PlannedStmt *
-prepare_utility(PlannedStmt *pstmt)
+prepare_utility(PlannedStmt *pstmt, AlteredTable *altered)
 {
 	switch (nodeTag(pstmt->utilityStmt))
 	{
@@ -44,9 +44,9 @@ prepare_utility(PlannedStmt *pstmt)
 			return truncate_softly(pstmt);
 		case T_AlterTableStmt:
 			prepare_partitions((AlterTableStmt *) pstmt->utilityStmt);
-			return pstmt;
+			return prepare_ddl(pstmt, altered);
 		default:
-			return pstmt;
+			return prepare_ddl(pstmt, altered);
 	}
 }
 
@@ -58,11 +58,13 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
+	AlteredTable altered = {InvalidOid};
+
 	begin_statement();
 	enter_statement();
 	PG_TRY();
 	{
-		PlannedStmt *prepared = prepare_utility(pstmt);
+		PlannedStmt *prepared = prepare_utility(pstmt, &altered);
 
 		if (prev_ProcessUtility)
 			prev_ProcessUtility(prepared, queryString, readOnlyTree, context,
@@ -70,6 +72,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		else
 			standard_ProcessUtility(prepared, queryString, readOnlyTree,
 									context, params, queryEnv, dest, qc);
+		finish_ddl(prepared, &altered);
 	}
 	PG_FINALLY();
 	{

@@ -48,16 +48,22 @@ $$;
 COMMENT ON FUNCTION soft_delete.family(regclass) IS
 'a table, its partitions and its inheritance children';
 
+CREATE FUNCTION soft_delete.add_suffix(name name, suffix text) RETURNS name
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- as many characters of the name as leave room for the suffix
+	SELECT (left(name, max(length) FILTER (WHERE octet_length(left(name, length)) + octet_length(suffix) <= 63)) || suffix)::name
+	FROM generate_series(1, 63) AS length
+	WHERE length <= char_length(name)
+$$;
+COMMENT ON FUNCTION soft_delete.add_suffix(name, text) IS
+'a name and a suffix, in the length that names may have';
+
 CREATE FUNCTION soft_delete.view_name(relation regclass, suffix text) RETURNS name
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-AS $$
-	-- as many characters of the table's name as leave room for the suffix
-	SELECT (left(relname, max(length) FILTER (WHERE octet_length(left(relname, length)) + octet_length(suffix) <= 63)) || suffix)::name
-	FROM pg_class, generate_series(1, 63) AS length
-	WHERE oid = relation AND length <= char_length(relname)
-	GROUP BY relname
-$$;
+AS $$ SELECT soft_delete.add_suffix(relname, suffix) FROM pg_class WHERE oid = relation $$;
 COMMENT ON FUNCTION soft_delete.view_name(regclass, text) IS
 'name of a view that tag() makes for a table';
 
@@ -73,3 +79,25 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete.bin_of(regclass) IS
 'the bin of a tagged table';
+
+CREATE FUNCTION soft_delete.active_of(relation regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_class.oid::regclass FROM pg_depend JOIN pg_class ON pg_class.oid = objid
+	WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a' AND relkind = 'v'
+	  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
+	  AND objid IS DISTINCT FROM soft_delete.bin_of(relation)
+$$;
+COMMENT ON FUNCTION soft_delete.active_of(regclass) IS
+'the view of live rows of a tagged table';
+
+CREATE FUNCTION soft_delete.is_own_command(context text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- the first line is that of the function that asks
+	SELECT regexp_replace(context, '^[^\n]*', '') ~ 'soft_delete\.((un)?tag_table|(prepare|join|leave)_partition|follow_\w+)\('
+$$;
+COMMENT ON FUNCTION soft_delete.is_own_command(text) IS
+'whether PG_CONTEXT says that the extension itself runs a command, which knows what follows from it';

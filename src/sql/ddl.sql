@@ -23,51 +23,81 @@ $$;
 COMMENT ON FUNCTION soft_delete.changed_relations() IS
 'for event triggers: the relations that a command has made or changed, by their triggers, constraints and indexes too';
 
+CREATE FUNCTION soft_delete.follow_tagged(member regclass, tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete.bind_stand_ins(member);
+	IF tag IN ('CREATE TRIGGER', 'ALTER TRIGGER') THEN
+		PERFORM soft_delete.bind_views(member);
+		PERFORM soft_delete.check_triggers(member);
+		PERFORM soft_delete.check_trigger_names(member);
+	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
+		PERFORM soft_delete.follow_constraints(member);
+		PERFORM soft_delete.follow_owner(member);
+		PERFORM soft_delete.update_views(member);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_tagged(regclass, text) IS
+'lets what belongs to a tagged table follow a command';
+
 CREATE FUNCTION soft_delete.follow_ddl() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	changed regclass[];
 	callers text;
+	changed regclass[];
+	tagged regclass[];
+	-- what restores a dump makes tags and foreign keys in any order, and disables triggers on purpose
+	restores boolean := NOT current_setting('row_security')::boolean;
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
 				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure)
 	   AND soft_delete.current_tagged_schemas() IS NULL THEN
 		RETURN;
 	END IF;
-	-- tag() and untag() know what they do
 	GET DIAGNOSTICS callers = PG_CONTEXT;
-	IF callers ~ 'soft_delete\.((un)?tag_table|(prepare|join|leave)_partition)\(' THEN
+	IF soft_delete.is_own_command(callers) THEN
 		RETURN;
 	END IF;
 
-	IF TG_TAG = 'ALTER TYPE' THEN
-		PERFORM soft_delete.follow_labels();
-		RETURN;
-	END IF;
 	PERFORM soft_delete.follow_partitions();
 	PERFORM soft_delete.follow_schemas();
 	changed := soft_delete.changed_relations();
-	PERFORM soft_delete.follow_references(changed,
-		-- what restores a dump makes tags and foreign keys in any order
-		check_new => TG_TAG <> 'CREATE TRIGGER' AND current_setting('row_security')::boolean);
-	PERFORM soft_delete.follow_displaced(changed);
+	IF TG_TAG = 'ALTER TYPE' THEN
+		PERFORM soft_delete.follow_labels();
+		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
+	END IF;
+	IF TG_TAG = 'CREATE TRIGGER' THEN
+		changed := changed || ARRAY(SELECT soft_delete.tables_of_bins(changed));
+	END IF;
+	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete.family(c) AS member
+					WHERE soft_delete.tag_arguments(member) IS NOT NULL ORDER BY member);
 
-	changed := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete.family(c) AS member
-					 WHERE soft_delete.tag_arguments(member) IS NOT NULL);
-	IF changed <> '{}' THEN
+	-- first the name of the tombstone column, for who reads the table must know it
+	IF TG_TAG IN ('ALTER TABLE', 'ALTER TYPE') THEN
+		PERFORM soft_delete.follow_tombstone(member) FROM unnest(tagged) AS member;
+	END IF;
+	PERFORM soft_delete.follow_references(changed, check_new => TG_TAG <> 'CREATE TRIGGER' AND NOT restores);
+	PERFORM soft_delete.follow_displaced(changed);
+	IF tagged <> '{}' THEN
 		PERFORM soft_delete.rename_stand_ins();
-		PERFORM soft_delete.bind_stand_ins(member) FROM unnest(changed) AS member;
+		PERFORM soft_delete.follow_tagged(member, TG_TAG) FROM unnest(tagged) AS member;
+		IF TG_TAG = 'ALTER TABLE' AND NOT restores THEN
+			PERFORM soft_delete.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
+		END IF;
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.follow_ddl() IS
-'event trigger that lets foreign keys, indexes and deleted rows follow a command';
+'event trigger that lets views, foreign keys, indexes and deleted rows follow a command';
 
 CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
-				 'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SCHEMA', 'CREATE TRIGGER', 'ALTER TYPE')
+				 'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SCHEMA', 'CREATE TRIGGER', 'ALTER TRIGGER', 'ALTER TYPE')
 	EXECUTE FUNCTION soft_delete.follow_ddl();
 COMMENT ON EVENT TRIGGER soft_delete_ddl IS
 'follows what a command does to tagged tables';
@@ -76,7 +106,18 @@ CREATE FUNCTION soft_delete.follow_drops() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	callers text;
 BEGIN
+	GET DIAGNOSTICS callers = PG_CONTEXT;
+	-- what restores a dump may drop one by one what was there before
+	IF TG_TAG IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean
+	   AND NOT soft_delete.is_own_command(callers) THEN
+		PERFORM soft_delete.check_drops();
+	END IF;
+	IF TG_TAG NOT IN ('ALTER TABLE', 'ALTER TYPE') THEN
+		PERFORM soft_delete.follow_dropped_columns();
+	END IF;
 	PERFORM soft_delete.forget_dropped();
 	IF TG_TAG IN ('DROP SCHEMA', 'DROP OWNED') THEN
 		PERFORM soft_delete.forget_schemas();
@@ -87,10 +128,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete.follow_drops() IS
-'event trigger that follows what is dropped from tagged tables, or with them';
+'event trigger that follows what is dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
 
 CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
-	WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP INDEX', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP OWNED', 'DROP EXTENSION')
+	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP OWNED', 'DROP EXTENSION')
 	EXECUTE FUNCTION soft_delete.follow_drops();
 COMMENT ON EVENT TRIGGER soft_delete_drops IS
 'follows what is dropped from tagged tables, or with them';

@@ -31,14 +31,8 @@ CREATE FUNCTION soft_delete.renew(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	bin regclass := soft_delete.bin_of(relation);
-	active regclass;
 BEGIN
-	SELECT to_regclass(format('%I.%I', nspname, soft_delete.view_name(relation, '_active'))) INTO active
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = bin;
-
-	PERFORM soft_delete.bind_view(view, relation) FROM unnest(ARRAY[bin, active]) AS view;
+	PERFORM soft_delete.bind_views(relation);
 	PERFORM soft_delete.bind_index(indexrelid, soft_delete.stand_in(indexrelid))
 	FROM pg_index WHERE indrelid IN (SELECT soft_delete.family(relation)) AND soft_delete.stand_in(indexrelid) IS NOT NULL;
 	PERFORM soft_delete.guard_references(relation);

@@ -72,7 +72,17 @@ COMMENT ON FUNCTION soft_delete.tag_arguments(regclass) IS
 CREATE FUNCTION soft_delete.bind_view(view regclass, relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
 COMMENT ON FUNCTION soft_delete.bind_view(regclass, regclass) IS
-'lets DROP TABLE take along a view that tag() made';
+'lets DROP TABLE take along a view that tag() made, and DROP COLUMN the view''s column';
+
+CREATE FUNCTION soft_delete.release_columns(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_release_columns';
+COMMENT ON FUNCTION soft_delete.release_columns(regclass) IS
+'unties the columns of a table''s views from its own, whose types are going to change';
+
+CREATE FUNCTION soft_delete.update_views(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
+COMMENT ON FUNCTION soft_delete.update_views(regclass) IS
+'runs soft_delete.follow_views() as the owner of the table';
 
 CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';

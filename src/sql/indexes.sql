@@ -233,7 +233,9 @@ RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT indexrelid::regclass, relname, coalesce(soft_delete.index_hides(indexrelid, attnum), false),
+	SELECT indexrelid::regclass, relname,
+		-- a unique constraint that does is one that has just been added, and must not stay one
+		contype IS DISTINCT FROM 'u' AND coalesce(soft_delete.index_hides(indexrelid, attnum), false),
 		coalesce(contype = 'u', false) OR soft_delete.stand_in(indexrelid) IS NOT NULL, indisexclusion
 	FROM soft_delete.family(relation) AS member
 		JOIN pg_index ON indrelid = member
@@ -306,7 +308,10 @@ BEGIN
 		END IF;
 
 		SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(item.index);
-		predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
+		IF NOT (SELECT soft_delete.index_hides(item.index, attnum) FROM pg_attribute
+				WHERE attrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = item.index) AND attname = deleted_at) THEN
+			predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
+		END IF;
 		PERFORM soft_delete.replace_index(item.index,
 			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)%s' ELSE '%s WHERE %s' END, definition, predicate, deferral),
 			item.is_exclusion,
@@ -318,6 +323,20 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete.hide_tombstones(regclass, name, text) IS
 'makes indexes partial on live rows; returns which it has converted, and which were partial before';
+
+CREATE FUNCTION soft_delete.follow_constraints(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'u' AND NOT condeferrable AND conparentid = 0
+			   AND soft_delete.is_own_transaction(xmin)) THEN
+		PERFORM soft_delete.hide_tombstones(relation, (soft_delete.tag_arguments(relation))[1], 'unique');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_constraints(regclass) IS
+'makes unique constraints that this transaction has added to a tagged table indexes on live rows';
 
 CREATE FUNCTION soft_delete.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql

@@ -55,7 +55,7 @@ BEGIN
 			SELECT conrelid, conname, conbin FROM pg_event_trigger_dropped_objects()
 				JOIN pg_constraint ON conname = object_name AND contype = 'c' AND conrelid <> 0 AND coninhcount = 0
 				JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace AND nspname = schema_name
-			WHERE object_type = 'index' AND to_regclass(format('%I.%I', schema_name, object_name)) IS NULL
+			WHERE object_type = 'index' AND to_regclass(quote_ident(schema_name) || '.' || quote_ident(object_name)) IS NULL
 		)
 		SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM orphans
 		WHERE pg_get_expr(conbin, conrelid) = 'true' AND soft_delete.tag_arguments(conrelid) IS NOT NULL

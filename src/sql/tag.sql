@@ -182,6 +182,114 @@ COMMENT ON FUNCTION soft_delete.check_triggers(regclass) IS
 'raises 55000 if a BEFORE DELETE row trigger sorts after the tag';
 
 /*
+ * The tombstone column and the tag follow DDL, or refuse it
+ */
+
+CREATE FUNCTION soft_delete.follow_tombstone(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete.tag_arguments(relation);
+	bin regclass := soft_delete.bin_of(relation);
+	new_name name;
+BEGIN
+	-- the bin's column is still called as the tombstone column was
+	SELECT t.attname INTO new_name
+	FROM pg_depend JOIN pg_attribute v ON v.attrelid = objid AND v.attnum = objsubid
+		JOIN pg_attribute t ON t.attrelid = refobjid AND t.attnum = refobjsubid
+	WHERE classid = 'pg_class'::regclass AND objid = bin AND refclassid = 'pg_class'::regclass AND refobjid = relation
+	  AND v.attname = arguments[1] AND t.attname <> v.attname AND NOT t.attisdropped;
+	IF FOUND THEN
+		IF obj_description(bin, 'pg_class') = soft_delete.bin_comment(relation::text, arguments[1]) THEN
+			EXECUTE format('COMMENT ON VIEW %s IS %L', bin, soft_delete.bin_comment(relation::text, new_name));
+		END IF;
+		arguments[1] := new_name;
+		PERFORM soft_delete.make_triggers(relation, arguments);
+	END IF;
+
+	IF NOT EXISTS (SELECT FROM pg_attribute
+				   WHERE attrelid = relation AND attname = arguments[1] AND NOT attisdropped
+					 AND atttypid = coalesce((SELECT atttypid FROM pg_attribute WHERE attrelid = bin AND attname IN (arguments[1], new_name) AND attnum > 0), atttypid)
+					 AND NOT attnotnull AND NOT atthasdef AND attgenerated = '' AND atttypmod = -1) THEN
+		RAISE EXCEPTION 'cannot alter tombstone column "%" of tagged table "%"', arguments[1], relation
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'It must keep its type, and be null in every live row: it takes no NOT NULL, no default and no expression.',
+				HINT = format('SELECT soft_delete.untag(%L);', soft_delete.root(relation));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_tombstone(regclass) IS
+'lets the tag follow the name of the tombstone column; raises 0A000 for any other change of it';
+
+CREATE FUNCTION soft_delete.warn_of_disabled_tag(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.delete_row()'::regprocedure
+			   AND tgenabled NOT IN ('O', 'A') AND soft_delete.is_own_transaction(xmin)) THEN
+		RAISE WARNING 'deletes from table "%" are hard now', relation
+			USING ERRCODE = '01000',
+				DETAIL = 'The tag is a trigger, and it is disabled.',
+				HINT = format('ALTER TABLE %s ENABLE TRIGGER "~soft_delete";', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.warn_of_disabled_tag(regclass) IS
+'warns if this transaction has disabled the tag of a table';
+
+CREATE FUNCTION soft_delete.check_drops() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT object_type AS type, name, coalesce(refobjid::regclass, owner) AS relation
+		FROM pg_event_trigger_dropped_objects(), substr(address_names[3], 1) AS name,
+			to_regclass(quote_ident(address_names[1]) || '.' || quote_ident(address_names[2])) AS owner
+			LEFT JOIN pg_depend ON pg_depend.classid = 'pg_class'::regclass AND pg_depend.objid = owner AND pg_depend.objsubid = 0
+				AND refclassid = 'pg_class'::regclass AND refobjsubid = 0 AND deptype = 'a'
+		WHERE owner IS NOT NULL
+		  AND (object_type = 'trigger' AND original AND name IN ('~soft_delete', '~soft_delete_key', '~soft_delete_truncate')
+				AND (soft_delete.tag_arguments(owner) IS NOT NULL OR soft_delete.bin_of(soft_delete.root(owner)) IS NOT NULL)
+			   OR object_type = 'trigger' AND original AND name ~ '^soft_delete_(restore|purge|statement)$' AND soft_delete.tag_arguments(refobjid) IS NOT NULL
+				AND (SELECT relkind FROM pg_class WHERE oid = owner) = 'v'
+			   OR object_type = 'table column' AND name = (soft_delete.tag_arguments(owner))[1])
+	LOOP
+		RAISE EXCEPTION 'cannot drop % "%" of tagged table "%"',
+			CASE item.type WHEN 'trigger' THEN 'trigger' ELSE 'tombstone column' END, item.name, item.relation
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = 'Without it deletes are not soft, or deleted rows are not to be told from live ones.',
+				HINT = format('SELECT soft_delete.untag(%L);', item.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_drops() IS
+'for event triggers: raises 2BP01 where a trigger of ours or a tombstone column is dropped, but not its table';
+
+CREATE FUNCTION soft_delete.check_trigger_names(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	renamed name;
+BEGIN
+	SELECT tgname INTO renamed FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+	WHERE tgrelid = relation AND pronamespace = 'soft_delete'::regnamespace AND NOT tgisinternal AND tgname !~ '^~soft_delete';
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot name a trigger of tagged table "%" "%"', relation, renamed
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Triggers fire in the order of their names, and those of the tag must fire last.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_trigger_names(regclass) IS
+'raises 0A000 if a trigger that tag() made was renamed';
+
+/*
  * Triggers
  */
 
@@ -274,7 +382,8 @@ BEGIN
 		RAISE NOTICE 'table "%" is already tagged', relation;
 		RETURN;
 	END IF;
-	PERFORM soft_delete.make_triggers(relation, coalesce(arguments, ARRAY[deleted_at::text]) || added);
+	PERFORM soft_delete.make_triggers(relation,
+		coalesce(arguments, array_remove(ARRAY[deleted_at, CASE indexes WHEN 'unique' THEN 'indexes:unique' END]::text[], NULL)) || added);
 
 	IF bin IS NULL THEN
 		SELECT coalesce(views, nspname) INTO view_schema

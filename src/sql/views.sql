@@ -2,6 +2,52 @@
  * The two views of a tagged table
  */
 
+CREATE FUNCTION soft_delete.active_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT %s FROM %s WHERE %I IS NULL',
+				  string_agg(quote_ident(attname), ', ' ORDER BY array_position(columns, attname), attnum), relation, deleted_at)
+	FROM pg_attribute
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> deleted_at
+$$;
+COMMENT ON FUNCTION soft_delete.active_query(regclass, name, name[]) IS
+'the query of the view of live rows; columns: those that come first';
+
+CREATE FUNCTION soft_delete.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH own AS (
+		SELECT format('SELECT %1$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
+					  'UNION ALL SELECT %1$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
+					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at) AS query,
+			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
+		FROM pg_attribute
+		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+	)
+	SELECT CASE WHEN columns = '{}' THEN query
+		ELSE format('SELECT %s FROM (%s) AS bin',
+			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END
+	FROM own
+$$;
+COMMENT ON FUNCTION soft_delete.bin_query(regclass, name, name[]) IS
+'the query of the bin; columns: those that come first, in an order of their own';
+
+CREATE FUNCTION soft_delete.active_comment(relation text) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('live rows of %s', relation) $$;
+COMMENT ON FUNCTION soft_delete.active_comment(text) IS
+'the comment of the view of live rows of a table';
+
+CREATE FUNCTION soft_delete.bin_comment(relation text, deleted_at name) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at) $$;
+COMMENT ON FUNCTION soft_delete.bin_comment(text, name) IS
+'the comment of the bin of a table';
+
 CREATE FUNCTION soft_delete.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -22,8 +68,8 @@ BEGIN
 
 	EXECUTE format('CREATE %sVIEW %s %s AS %s', persistence,
 				   CASE WHEN persistence <> '' THEN quote_ident(view_name) ELSE view END, options, query);
-	PERFORM soft_delete.bind_view(view::regclass, relation);
 	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, (SELECT relowner::regrole::text::name FROM pg_class WHERE oid = relation));
+	PERFORM soft_delete.bind_view(view::regclass, relation);
 	RETURN view::regclass;
 END
 $$;
@@ -36,33 +82,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	view regclass;
-	item record;
 BEGIN
-	view := soft_delete.make_view(relation, view_schema, '_active',
-		(SELECT format('SELECT %s FROM %s WHERE %I IS NULL',
-					   string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at)
-		 FROM pg_attribute
-		 WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> deleted_at),
+	view := soft_delete.make_view(relation, view_schema, '_active', soft_delete.active_query(relation, deleted_at),
 		-- rights on the table, and its row security, are those of who asks
 		'WITH (security_invoker = true)');
-	EXECUTE format('COMMENT ON VIEW %s IS %L', view, format('live rows of %s', relation));
-
-	FOR item IN
-		SELECT privilege_type, is_grantable, '' AS columns,
-			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
-		FROM pg_class, aclexplode(relacl)
-		WHERE oid = relation AND grantee <> relowner
-		  AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-		UNION ALL
-		SELECT privilege_type, is_grantable, format('(%I)', attname),
-			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
-		FROM pg_attribute, aclexplode(attacl)
-		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> deleted_at
-		  AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE')
-	LOOP
-		EXECUTE format('GRANT %s %s ON %s TO %s%s', item.privilege_type, item.columns, view, item.grantee,
-					   CASE WHEN item.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
-	END LOOP;
+	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete.active_comment(relation::text));
+	PERFORM soft_delete.follow_grants(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete.make_active_view(regclass, name, name) IS
@@ -75,14 +100,8 @@ AS $$
 DECLARE
 	view regclass;
 BEGIN
-	view := soft_delete.make_view(relation, view_schema, '_deleted',
-		(SELECT format('SELECT %1$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
-					   'UNION ALL SELECT %1$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
-					   string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at)
-		 FROM pg_attribute
-		 WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped), '');
-	EXECUTE format('COMMENT ON VIEW %s IS %L', view,
-		format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at));
+	view := soft_delete.make_view(relation, view_schema, '_deleted', soft_delete.bin_query(relation, deleted_at), '');
+	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete.bin_comment(relation::text, deleted_at));
 	EXECUTE format('CREATE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row()', view);
 	EXECUTE format('CREATE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', view);
 	EXECUTE format('CREATE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', view);
@@ -96,14 +115,398 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	bin regclass := soft_delete.bin_of(relation);
+	view regclass;
 BEGIN
-	IF bin IS NOT NULL THEN
-		EXECUTE format('DROP VIEW %s, %I.%I', bin,
-			(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = bin),
-			soft_delete.view_name(relation, '_active'));
-	END IF;
+	FOREACH view IN ARRAY array_remove(ARRAY[soft_delete.bin_of(relation), soft_delete.active_of(relation)], NULL) LOOP
+		EXECUTE format('DROP VIEW %s', view);
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.drop_views(regclass) IS
 'drops the two views of a table';
+
+/*
+ * They follow their table.  A column that is new is appended to them, after ours.
+ * Where one is gone, or has another type, they are made anew, and with them the
+ * views that users have made upon them.
+ */
+
+CREATE FUNCTION soft_delete.set_grants(view regclass, "column" name, wanted aclitem[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	FOR command IN
+		WITH present AS (
+			SELECT grantee, privilege_type, bool_or(is_grantable) AS is_grantable
+			FROM pg_class LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attname = "column", aclexplode(CASE WHEN "column" IS NULL THEN relacl ELSE attacl END)
+			WHERE pg_class.oid = view AND grantee <> relowner GROUP BY 1, 2
+		), future AS (
+			SELECT grantee, privilege_type, bool_or(is_grantable) AS is_grantable
+			FROM aclexplode(wanted), pg_class
+			WHERE pg_class.oid = view AND grantee <> relowner GROUP BY 1, 2
+		)
+		SELECT format(CASE WHEN f.grantee IS NULL THEN 'REVOKE %1$s %2$s ON %3$s FROM %4$s CASCADE'
+						WHEN p.is_grantable AND NOT f.is_grantable THEN 'REVOKE GRANT OPTION FOR %1$s %2$s ON %3$s FROM %4$s CASCADE'
+						WHEN f.is_grantable THEN 'GRANT %1$s %2$s ON %3$s TO %4$s WITH GRANT OPTION'
+						ELSE 'GRANT %1$s %2$s ON %3$s TO %4$s' END,
+			privilege_type, '(' || quote_ident("column") || ')', view,
+			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+		FROM present p FULL JOIN future f USING (grantee, privilege_type)
+		WHERE p.is_grantable IS DISTINCT FROM f.is_grantable
+		ORDER BY f.grantee IS NOT NULL, privilege_type, grantee
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.set_grants(regclass, name, aclitem[]) IS
+'gives others than the owner these rights on a view, or one of its columns, and no more';
+
+CREATE FUNCTION soft_delete.follow_grants(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view regclass := soft_delete.active_of(relation);
+BEGIN
+	PERFORM soft_delete.set_grants(view, NULL, relacl) FROM pg_class WHERE oid = relation AND view IS NOT NULL;
+	PERFORM soft_delete.set_grants(view, t.attname, t.attacl)
+	FROM pg_attribute t JOIN pg_attribute v ON v.attrelid = view AND v.attname = t.attname AND v.attnum > 0
+	WHERE t.attrelid = relation AND t.attnum > 0 AND t.attacl IS DISTINCT FROM v.attacl;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_grants(regclass) IS
+'gives the view of live rows the grants of its table';
+
+CREATE FUNCTION soft_delete.dependent_views(view regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE dependents(member, depth) AS (
+		SELECT view, 0
+		UNION
+		SELECT ev_class::regclass, depth + 1
+		FROM dependents JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = member AND classid = 'pg_rewrite'::regclass
+			JOIN pg_rewrite ON pg_rewrite.oid = objid JOIN pg_class ON pg_class.oid = ev_class
+		WHERE ev_class <> member AND relkind = 'v'
+	)
+	SELECT member FROM dependents WHERE member <> view GROUP BY member ORDER BY max(depth), member
+$$;
+COMMENT ON FUNCTION soft_delete.dependent_views(regclass) IS
+'the views upon a view, in an order in which they can be made';
+
+CREATE FUNCTION soft_delete.view_commands(view regclass, query text) RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text;
+BEGIN
+	SELECT format('%I.%I', nspname, relname) INTO name
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
+
+	RETURN QUERY
+	SELECT format('CREATE %sVIEW %s%s AS %s', CASE relpersistence WHEN 't' THEN 'TEMPORARY ' END,
+		CASE relpersistence WHEN 't' THEN quote_ident(relname) ELSE name END,
+		' WITH (' || array_to_string(reloptions, ', ') || ')', query)
+	FROM pg_class WHERE oid = view
+	UNION ALL
+	SELECT format('SELECT soft_delete.set_grants(%L, NULL, %L)', name, relacl) FROM pg_class WHERE oid = view
+	UNION ALL
+	SELECT format('SELECT soft_delete.set_grants(%L, %L, %L)', name, attname, attacl)
+	FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND attacl IS NOT NULL
+	UNION ALL
+	SELECT format('COMMENT ON VIEW %s IS %L', name, obj_description(view, 'pg_class'))
+	WHERE obj_description(view, 'pg_class') IS NOT NULL
+	UNION ALL
+	SELECT format('COMMENT ON COLUMN %s.%I IS %L', name, attname, col_description(view, attnum))
+	FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND col_description(view, attnum) IS NOT NULL
+	UNION ALL
+	SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', name, attname, pg_get_expr(adbin, adrelid))
+	FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = view AND NOT attisdropped
+	UNION ALL
+	SELECT command FROM pg_rewrite, unnest(ARRAY[pg_get_ruledef(pg_rewrite.oid),
+		format('COMMENT ON RULE %I ON %s IS %L', rulename, name, obj_description(pg_rewrite.oid, 'pg_rewrite'))]) AS command
+	WHERE ev_class = view AND rulename <> '_RETURN'
+	UNION ALL
+	SELECT command FROM pg_trigger, unnest(ARRAY[pg_get_triggerdef(pg_trigger.oid),
+		format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, name, obj_description(pg_trigger.oid, 'pg_trigger'))]) AS command
+	WHERE tgrelid = view AND NOT tgisinternal;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.view_commands(regclass, text) IS
+'commands that make a view anew with another query, and with its options, grants, comments, defaults, rules and triggers';
+
+/* What depends on a view of ours, and cannot be made anew with it, is in the way as it would be in that of DROP VIEW. */
+CREATE FUNCTION soft_delete.check_dependents(view regclass, relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	-- as the server says it of the table
+	SELECT ev_class::regclass AS dependent, rulename, v.attname AS column INTO item
+	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attname = v.attname
+		JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = view AND refobjsubid = v.attnum AND classid = 'pg_rewrite'::regclass
+		JOIN pg_rewrite ON pg_rewrite.oid = objid
+	WHERE v.attrelid = view AND ev_class <> view AND t.attnum > 0
+	  AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM (t.atttypid, t.atttypmod, t.attcollation)
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot alter type of a column used by a view or rule'
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = format('rule %I on view %s depends on column "%s"', item.rulename, item.dependent, item.column);
+	END IF;
+
+	SELECT identity.type, identity.identity, pg_describe_object(classid, objid, 0) AS description INTO item
+	FROM (SELECT CASE WHEN ev_class IS NULL THEN classid ELSE 'pg_class'::regclass END AS classid, coalesce(ev_class, objid) AS objid
+		  FROM unnest(view || ARRAY(SELECT soft_delete.dependent_views(view))) AS member
+			JOIN pg_type ON typrelid = member
+			JOIN pg_depend ON (refclassid = 'pg_class'::regclass AND refobjid = member)
+				OR (refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray))
+			LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid
+		  WHERE deptype IN ('n', 'a') AND NOT (classid = 'pg_class'::regclass AND objid = member)) AS dependents
+		LEFT JOIN pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid,
+		pg_identify_object(classid, objid, 0) AS identity
+	WHERE classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
+	  AND (relkind = 'v' AND relowner = (SELECT relowner FROM pg_class WHERE oid = relation)
+		   AND relpersistence = (SELECT CASE relpersistence WHEN 't' THEN 't' ELSE 'p' END::"char" FROM pg_class WHERE oid = relation)) IS NOT TRUE
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot change view % of table % because other objects depend on it', view, relation
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = format('%s depends on it, which cannot be made anew along with it: that can be done for views of the same owner only.', item.description),
+				HINT = format('DROP %s %s;', upper(item.type), item.identity);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_dependents(regclass, regclass) IS
+'raises 0A000 if a view uses a column whose type has changed, and 2BP01 if what depends on a view of a tagged table is no view of the same owner';
+
+CREATE FUNCTION soft_delete.follow_view(view regclass, relation regclass, query text) RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text;
+	dependents regclass[] := ARRAY(SELECT soft_delete.dependent_views(view));
+	commands text[];
+	command text;
+BEGIN
+	PERFORM soft_delete.check_dependents(view, relation);
+	SELECT format('%I.%I', nspname, relname) INTO name
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
+	commands := ARRAY(SELECT soft_delete.view_commands(view, query)) ||
+		ARRAY(SELECT soft_delete.view_commands(member, pg_get_viewdef(member))
+			  FROM unnest(dependents) WITH ORDINALITY AS u(member, n) ORDER BY n);
+	EXECUTE format('DROP VIEW %s', array_to_string(view || dependents, ', '));
+	FOREACH command IN ARRAY commands LOOP
+		EXECUTE command;
+	END LOOP;
+	RETURN name::regclass;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_view(regclass, regclass, text) IS
+'makes a view of a tagged table anew with another query, and the views upon it';
+
+CREATE FUNCTION soft_delete.follow_columns(view regclass, relation regclass, deleted_at name, is_bin boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	columns name[];
+	is_stale boolean;
+	is_bound boolean;
+	options text;
+	query text;
+BEGIN
+	FOR item IN
+		SELECT v.attname AS old_name, t.attname AS new_name
+		FROM pg_depend JOIN pg_attribute v ON v.attrelid = objid AND v.attnum = objsubid
+			JOIN pg_attribute t ON t.attrelid = refobjid AND t.attnum = refobjsubid
+		WHERE classid = 'pg_class'::regclass AND objid = view AND refclassid = 'pg_class'::regclass AND refobjid = relation
+		  AND deptype = 'a' AND v.attname <> t.attname AND NOT v.attisdropped AND NOT t.attisdropped
+	LOOP
+		EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', view, item.old_name, item.new_name);
+	END LOOP;
+
+	SELECT array_agg(v.attname ORDER BY v.attnum),
+		bool_or(v.attisdropped OR (t.attname IS NOT NULL AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM
+								   (t.atttypid, t.atttypmod, t.attcollation))),
+		bool_and(t.attname IS NULL OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = view AND objsubid = v.attnum
+											  AND refclassid = 'pg_class'::regclass AND refobjid = relation))
+	INTO columns, is_stale, is_bound
+	FROM pg_attribute v LEFT JOIN pg_attribute t ON t.attrelid = relation AND t.attname = v.attname AND t.attnum > 0 AND NOT t.attisdropped
+	WHERE v.attrelid = view AND v.attnum > 0;
+
+	IF is_stale THEN
+		query := CASE WHEN is_bin THEN soft_delete.bin_query(relation, deleted_at) ELSE soft_delete.active_query(relation, deleted_at) END;
+		view := soft_delete.follow_view(view, relation, query);
+	ELSIF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+				  AND attname <> ALL (columns) AND (is_bin OR attname <> deleted_at)) THEN
+		query := CASE WHEN is_bin THEN soft_delete.bin_query(relation, deleted_at, columns) ELSE soft_delete.active_query(relation, deleted_at, columns) END;
+		SELECT ' WITH (' || array_to_string(reloptions, ', ') || ')' INTO options FROM pg_class WHERE oid = view;
+		EXECUTE format('CREATE OR REPLACE VIEW %s%s AS %s', view, options, query);
+	ELSIF is_bound THEN
+		RETURN;
+	END IF;
+	PERFORM soft_delete.bind_view(view, relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_columns(regclass, regclass, name, boolean) IS
+'gives a view of a tagged table the columns that the table has now';
+
+CREATE FUNCTION soft_delete.follow_views(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete.tag_arguments(relation))[1];
+	active regclass := soft_delete.active_of(relation);
+	bin regclass := soft_delete.bin_of(relation);
+BEGIN
+	IF active IS NOT NULL THEN
+		PERFORM soft_delete.follow_columns(active, relation, deleted_at, false);
+	END IF;
+	IF bin IS NOT NULL THEN
+		PERFORM soft_delete.follow_columns(bin, relation, deleted_at, true);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_views(regclass) IS
+'lets the views of a tagged table follow its columns; run it by update_views()';
+
+/* Security definer: who drops a type need not own the tables whose columns go with it. */
+CREATE FUNCTION soft_delete.follow_dropped_columns() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete.update_views(relation)
+	FROM (SELECT DISTINCT objid AS relation FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table column') AS changed
+	WHERE soft_delete.tag_arguments(relation) IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_dropped_columns() IS
+'for event triggers: lets the views of tagged tables follow where columns have gone with something else';
+
+/* What a dump does not carry.  The view of live rows is known by its name then. */
+CREATE FUNCTION soft_delete.bind_views(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete.bind_view(view.oid, relation)
+	FROM pg_class bin JOIN pg_class view ON view.relnamespace = bin.relnamespace AND view.relkind = 'v'
+		AND (view.oid = bin.oid OR view.relname = soft_delete.view_name(relation, '_active'))
+	WHERE bin.oid = soft_delete.bin_of(relation)
+	  AND EXISTS (SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+				  WHERE ev_class = view.oid AND refclassid = 'pg_class'::regclass AND refobjid = relation)
+	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = view.oid AND objsubid = 0
+					  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a');
+END
+$$;
+COMMENT ON FUNCTION soft_delete.bind_views(regclass) IS
+'binds the views of a tagged table to it, where that is not done';
+
+CREATE FUNCTION soft_delete.tables_of_bins(views regclass[]) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT refobjid::regclass
+	FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
+	WHERE ev_class = ANY (views) AND soft_delete.bin_of(refobjid) = ev_class
+$$;
+COMMENT ON FUNCTION soft_delete.tables_of_bins(regclass[]) IS
+'the tables whose bins are among some relations';
+
+CREATE FUNCTION soft_delete.follow_owner(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	FOR command IN
+		SELECT format('ALTER VIEW %s OWNER TO %s', view.oid::regclass, t.relowner::regrole)
+		FROM pg_class t JOIN pg_class view ON view.oid IN (soft_delete.active_of(t.oid), soft_delete.bin_of(t.oid))
+		WHERE t.oid = relation AND view.relowner <> t.relowner
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_owner(regclass) IS
+'gives the views of a tagged table to its owner';
+
+CREATE FUNCTION soft_delete.follow_name(relation regclass, old_name name, old_schema oid) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete.tag_arguments(relation))[1];
+	old_table text := (SELECT format('%I.%I', nspname, old_name) FROM pg_namespace WHERE oid = old_schema);
+	item record;
+	view text;
+BEGIN
+	FOR item IN
+		SELECT v.oid, v.relname AS name, n.nspname AS schema, vn.nspname AS view_schema,
+			CASE v.relname WHEN soft_delete.add_suffix(old_name, suffix) THEN soft_delete.add_suffix(t.relname, suffix) ELSE v.relname END AS new_name,
+			CASE v.relnamespace WHEN old_schema THEN n.nspname ELSE vn.nspname END AS new_schema,
+			CASE WHEN obj_description(v.oid, 'pg_class') = old_comment THEN new_comment END AS comment
+		FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace,
+			(VALUES (soft_delete.active_of(relation), '_active', soft_delete.active_comment(old_table), soft_delete.active_comment(relation::text)),
+					(soft_delete.bin_of(relation), '_deleted', soft_delete.bin_comment(old_table, deleted_at), soft_delete.bin_comment(relation::text, deleted_at)))
+				AS made(oid, suffix, old_comment, new_comment)
+			JOIN pg_class v ON v.oid = made.oid JOIN pg_namespace vn ON vn.oid = v.relnamespace
+		WHERE t.oid = relation
+	LOOP
+		view := item.oid::regclass;
+		IF item.comment IS NOT NULL THEN
+			EXECUTE format('COMMENT ON VIEW %s IS %L', view, item.comment);
+		END IF;
+		IF (item.new_name, item.new_schema) <> (item.name, item.view_schema) AND to_regclass(format('%I.%I', item.new_schema, item.new_name)) IS NOT NULL THEN
+			RAISE WARNING 'view % keeps its name', view
+				USING ERRCODE = '01000',
+					DETAIL = format('Relation %I.%I already exists.', item.new_schema, item.new_name);
+			CONTINUE;
+		END IF;
+		IF item.new_name <> item.name THEN
+			EXECUTE format('ALTER VIEW %s RENAME TO %I', view, item.new_name);
+		END IF;
+		IF item.new_schema <> item.view_schema THEN
+			EXECUTE format('ALTER VIEW %I.%I SET SCHEMA %I', item.view_schema, item.new_name, item.new_schema);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_name(regclass, name, oid) IS
+'lets the views of a tagged table follow its name and its schema, where they have the names that tag() gave them';
+
+CREATE FUNCTION soft_delete.check_view_drop(view regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	callers text;
+	relation regclass;
+BEGIN
+	GET DIAGNOSTICS callers = PG_CONTEXT;
+	SELECT refobjid INTO relation FROM pg_depend
+	WHERE classid = 'pg_class'::regclass AND objid = view AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND deptype = 'a'
+	  AND soft_delete.tag_arguments(refobjid) IS NOT NULL;
+	IF FOUND AND current_setting('row_security')::boolean AND NOT soft_delete.is_own_command(callers) THEN
+		RAISE EXCEPTION 'cannot drop view "%" of tagged table "%"', view, relation
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = 'It goes with the tag, or with the table.',
+				HINT = format('SELECT soft_delete.untag(%L);', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_view_drop(regclass) IS
+'raises 2BP01 for a view of a tagged table';

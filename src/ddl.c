@@ -1,0 +1,660 @@
+/*
+ * ddl.c
+ *	  Sees the DDL that event triggers see too late, or are not told enough of.
+ *
+ * What follows from DDL on tagged tables is done by event triggers
+ * (sql/ddl.sql), which know what a command has changed.  Here is the rest:
+ * - an index or constraint that is added hides tombstones from the start, so
+ *   that it is neither built twice nor stopped by their keys;
+ * - the views let go of a column whose type is going to change;
+ * - GRANT, RENAME and SET SCHEMA, of which event triggers do not learn what was
+ *   before or which tables are meant;
+ * - DROP VIEW of one of the views.
+ *
+ * A view is bound to its table and each of its columns to the column that it
+ * shows.  So DROP TABLE takes it along and DROP COLUMN the column, and both
+ * take or spare what users have made upon them as if that were made upon the
+ * table.  In return the view's rule, which the server would protect, depends on
+ * the table as a whole.
+ */
+#include "soft_delete.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
+#include "rewrite/rewriteSupport.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(soft_delete_bind_view);
+PG_FUNCTION_INFO_V1(soft_delete_release_columns);
+PG_FUNCTION_INFO_V1(soft_delete_update_views);
+
+static PlannedStmt *prepare_index(PlannedStmt *pstmt);
+static PlannedStmt *prepare_alter_table(PlannedStmt *pstmt);
+static void release_typed_tables(AlterTableStmt *stmt, Oid relid);
+static void prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone);
+static void prepare_constraint(List *constraints, ListCell *lc, Oid relid,
+							   const char *tombstone);
+static bool is_plain_unique(Relation index);
+static void adopt_index(Constraint *constraint, Oid relid, const char *tombstone);
+static bool hides_tombstones(Node *condition, void *tombstone);
+static Node *add_live_condition(Node *condition, const char *tombstone);
+static void note_altered(RangeVar *relation, AlteredTable *altered);
+static void check_view_drops(DropStmt *stmt);
+static Oid bound_table(Oid view);
+static void follow_grants(GrantStmt *stmt);
+static void release_columns(Oid relid);
+static void bind_columns(Oid view, Oid relid);
+static List *tables_with_triggers(Oid namespace);
+static void run_as_owner(const char *query, Oid relid);
+static void run(const char *query, int nargs, Oid *argtypes, Datum *values);
+static void check_owns(Oid relid);
+
+/*
+ * See DDL before the server does: return the statement to run in place of it,
+ * itself or a changed copy, and note what finish_ddl() has to know.
+ */
+PlannedStmt *
+prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered)
+{
+	Node *stmt = pstmt->utilityStmt;
+
+	altered->relid = InvalidOid;
+	switch (nodeTag(stmt))
+	{
+		case T_IndexStmt:
+			return prepare_index(pstmt);
+		case T_AlterTableStmt:
+			return prepare_alter_table(pstmt);
+		case T_DropStmt:
+			if (((DropStmt *) stmt)->removeType == OBJECT_VIEW)
+				check_view_drops((DropStmt *) stmt);
+			break;
+		case T_RenameStmt:
+			if (((RenameStmt *) stmt)->renameType == OBJECT_TABLE)
+				note_altered(((RenameStmt *) stmt)->relation, altered);
+			break;
+		case T_AlterObjectSchemaStmt:
+			if (((AlterObjectSchemaStmt *) stmt)->objectType == OBJECT_TABLE)
+				note_altered(((AlterObjectSchemaStmt *) stmt)->relation, altered);
+			break;
+		default:
+			break;
+	}
+	return pstmt;
+}
+
+/*
+ * See DDL when the server is done with it.
+ */
+void
+finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered)
+{
+	if (OidIsValid(altered->relid))
+		run("SELECT soft_delete.follow_name($1, $2, $3)", 3,
+			(Oid[]){OIDOID, NAMEOID, OIDOID},
+			(Datum[]){ObjectIdGetDatum(altered->relid), CStringGetDatum(altered->name),
+					  ObjectIdGetDatum(altered->namespace)});
+	else if (IsA(pstmt->utilityStmt, GrantStmt))
+		follow_grants((GrantStmt *) pstmt->utilityStmt);
+}
+
+/*
+ * CREATE INDEX on a tagged table: hide tombstones, where the index is unique or
+ * the tag is for all of them, and it is not about tombstones itself.
+ */
+static PlannedStmt *
+prepare_index(PlannedStmt *pstmt)
+{
+	IndexStmt *stmt = castNode(IndexStmt, pstmt->utilityStmt);
+	List *arguments = tag_arguments(RangeVarGetRelid(stmt->relation, NoLock, true));
+	IndexElem *first = linitial_node(IndexElem, stmt->indexParams);
+	char *tombstone;
+	ListCell *lc;
+
+	if (arguments == NIL || stmt->isconstraint)
+		return pstmt;
+	tombstone = linitial(arguments);
+	if ((first->name != NULL && strcmp(first->name, tombstone) == 0) ||
+		hides_tombstones(stmt->whereClause, tombstone))
+		return pstmt;
+	foreach (lc, arguments)
+	{
+		if (!stmt->unique && strcmp(lfirst(lc), "indexes:unique") == 0)
+			return pstmt;
+	}
+
+	pstmt = copyObject(pstmt);
+	stmt = castNode(IndexStmt, pstmt->utilityStmt);
+	stmt->whereClause = add_live_condition(stmt->whereClause, tombstone);
+	return pstmt;
+}
+
+/*
+ * ALTER TABLE of a tagged table.
+ */
+static PlannedStmt *
+prepare_alter_table(PlannedStmt *pstmt)
+{
+	AlterTableStmt *stmt = castNode(AlterTableStmt, pstmt->utilityStmt);
+	Oid relid;
+	List *arguments;
+	ListCell *lc;
+
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	if (stmt->objtype == OBJECT_TYPE && OidIsValid(extension_function(TAG_TRIGGER)))
+		release_typed_tables(stmt, relid);
+	arguments = tag_arguments(relid);
+	if (arguments == NIL)
+		return pstmt;
+
+	pstmt = copyObject(pstmt);
+	stmt = castNode(AlterTableStmt, pstmt->utilityStmt);
+	foreach (lc, stmt->cmds)
+		prepare_command(lfirst_node(AlterTableCmd, lc), relid, linitial(arguments));
+	return pstmt;
+}
+
+/*
+ * ALTER TYPE of a composite type may change the columns of tables of that type.
+ */
+static void
+release_typed_tables(AlterTableStmt *stmt, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, stmt->cmds)
+	{
+		if (changes_column(lfirst_node(AlterTableCmd, lc)->subtype))
+		{
+			run("SELECT soft_delete.release_columns(oid) FROM pg_catalog.pg_class "
+				"WHERE reloftype OPERATOR(pg_catalog.=) $1 "
+				"AND soft_delete.tag_arguments(oid) IS NOT NULL",
+				1, (Oid[]){OIDOID},
+				(Datum[]){ObjectIdGetDatum(get_rel_type_id(relid))});
+			return;
+		}
+	}
+}
+
+/*
+ * One command of it.  A unique constraint that is made partial here becomes an
+ * index with a stand-in when the command is done.
+ */
+static void
+prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone)
+{
+	List *constraints = NIL;
+	ListCell *lc;
+
+	if (cmd->subtype == AT_AddConstraint)
+		constraints = list_make1(cmd->def);
+	else if (cmd->subtype == AT_AddColumn)
+		constraints = castNode(ColumnDef, cmd->def)->constraints;
+	else if (changes_column(cmd->subtype))
+		release_columns(relid);
+
+	foreach (lc, constraints)
+		prepare_constraint(constraints, lc, relid, tombstone);
+}
+
+/*
+ * Let a unique or exclusion constraint hide tombstones, unless it is deferrable,
+ * which an index cannot be.
+ */
+static void
+prepare_constraint(List *constraints, ListCell *lc, Oid relid, const char *tombstone)
+{
+	Constraint *constraint = lfirst_node(Constraint, lc);
+	bool is_deferrable = constraint->deferrable;
+
+	/* of a column constraint, this follows in constraints of its own */
+	for_each_cell(lc, constraints, lnext(constraints, lc))
+	{
+		ConstrType type = lfirst_node(Constraint, lc)->contype;
+
+		if (type == CONSTR_ATTR_DEFERRABLE || type == CONSTR_ATTR_DEFERRED)
+			is_deferrable = true;
+		else if (type != CONSTR_ATTR_NOT_DEFERRABLE && type != CONSTR_ATTR_IMMEDIATE)
+			break;
+	}
+
+	if (constraint->contype == CONSTR_UNIQUE &&
+		(is_deferrable || unique_over_periods(constraint)))
+		return;
+	if (constraint->contype == CONSTR_UNIQUE && constraint->indexname != NULL)
+		adopt_index(constraint, relid, tombstone);
+	else if ((constraint->contype == CONSTR_UNIQUE ||
+			  constraint->contype == CONSTR_EXCLUSION) &&
+			 !hides_tombstones(constraint->where_clause, (void *) tombstone))
+		constraint->where_clause =
+			add_live_condition(constraint->where_clause, tombstone);
+}
+
+/*
+ * UNIQUE USING INDEX: where that index hides tombstones, and so cannot become a
+ * constraint, give it the name, and a stand-in for the constraint.
+ */
+static void
+adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
+{
+	Oid indexoid =
+		get_relname_relid(constraint->indexname, get_rel_namespace(relid));
+	A_Const *always = makeNode(A_Const);
+	Relation index;
+	bool fits;
+
+	if (!OidIsValid(indexoid) || IndexGetRelation(indexoid, true) != relid ||
+		!relation_ownercheck(indexoid, GetUserId()))
+		return; /* ALTER TABLE will complain */
+	index = index_open(indexoid, AccessShareLock);
+	fits = index->rd_index->indisvalid && is_plain_unique(index) &&
+		   list_length(RelationGetIndexPredicate(index)) == 1 &&
+		   index_hides_tombstones(index, get_attnum(relid, tombstone));
+	index_close(index, AccessShareLock);
+	if (!fits)
+		return; /* the same */
+
+	if (constraint->conname == NULL)
+		constraint->conname = constraint->indexname;
+	if (strcmp(constraint->conname, constraint->indexname) != 0)
+		RenameRelationInternal(indexoid, constraint->conname, false, true);
+
+	always->val.boolval.type = T_Boolean;
+	always->val.boolval.boolval = true;
+	always->location = -1;
+	constraint->contype = CONSTR_CHECK;
+	constraint->indexname = NULL;
+	constraint->raw_expr = (Node *) always;
+	constraint->is_no_inherit = true;
+	constraint->skip_validation = true;
+	constraint->initially_valid = false;
+	set_not_enforced(constraint);
+}
+
+/*
+ * Is the index, but for its predicate, one that a constraint would make?
+ */
+static bool
+is_plain_unique(Relation index)
+{
+	bool isnull;
+	oidvector *opclasses = (oidvector *) DatumGetPointer(
+		SysCacheGetAttr(INDEXRELID, index->rd_indextuple,
+						Anum_pg_index_indclass, &isnull));
+
+	if (!index->rd_index->indisunique || RelationGetIndexExpressions(index) != NIL)
+		return false;
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		Oid type = get_atttype(index->rd_index->indrelid,
+							   index->rd_index->indkey.values[i]);
+
+		if (index->rd_indoption[i] != 0 ||
+			opclasses->values[i] != GetDefaultOpClass(type, index->rd_rel->relam))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Does a condition, as it is written, speak of the tombstone column?
+ */
+static bool
+hides_tombstones(Node *condition, void *tombstone)
+{
+	if (condition == NULL)
+		return false;
+	if (IsA(condition, ColumnRef))
+	{
+		Node *name = llast(((ColumnRef *) condition)->fields);
+
+		return IsA(name, String) && strcmp(strVal(name), tombstone) == 0;
+	}
+	return raw_expression_tree_walker(condition, hides_tombstones, tombstone);
+}
+
+/*
+ * Return the condition with "AND tombstone IS NULL".
+ */
+static Node *
+add_live_condition(Node *condition, const char *tombstone)
+{
+	ColumnRef *column = makeNode(ColumnRef);
+	NullTest *is_live = makeNode(NullTest);
+
+	column->fields = list_make1(makeString(pstrdup(tombstone)));
+	column->location = -1;
+	is_live->arg = (Expr *) column;
+	is_live->nulltesttype = IS_NULL;
+	is_live->location = -1;
+	if (condition == NULL)
+		return (Node *) is_live;
+	return (Node *) makeBoolExpr(AND_EXPR, list_make2(condition, is_live), -1);
+}
+
+/*
+ * Note what a table is called, and where, before that changes, if it is tagged.
+ */
+static void
+note_altered(RangeVar *relation, AlteredTable *altered)
+{
+	Oid relid = RangeVarGetRelid(relation, NoLock, true);
+
+	if (tag_arguments(relid) == NIL)
+		return;
+	altered->relid = relid;
+	altered->namespace = get_rel_namespace(relid);
+	altered->name = get_rel_name(relid);
+}
+
+/*
+ * Have each view that is going to be dropped checked for being one of ours.
+ */
+static void
+check_view_drops(DropStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach (lc, stmt->objects)
+	{
+		Oid relid =
+			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
+
+		if (tag_arguments(bound_table(relid)) != NIL)
+			run("SELECT soft_delete.check_view_drop($1)", 1, (Oid[]){OIDOID},
+				(Datum[]){ObjectIdGetDatum(relid)});
+	}
+}
+
+/*
+ * Return the table that a view is bound to, or InvalidOid.
+ */
+static Oid
+bound_table(Oid view)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	Oid table = InvalidOid;
+	ScanKeyData key[3];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(view));
+	ScanKeyInit(&key[2], Anum_pg_depend_objsubid, BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(0));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 3, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->refclassid == RelationRelationId && form->deptype == DEPENDENCY_AUTO)
+			table = form->refobjid;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return table;
+}
+
+/*
+ * GRANT and REVOKE on tagged tables, by name or on all tables of schemas.
+ */
+static void
+follow_grants(GrantStmt *stmt)
+{
+	ListCell *lc;
+
+	if (stmt->objtype != OBJECT_TABLE || stmt->targtype == ACL_TARGET_DEFAULTS ||
+		!OidIsValid(extension_function(TAG_TRIGGER)))
+		return;
+	foreach (lc, stmt->objects)
+	{
+		List *relids;
+		ListCell *lc2;
+
+		if (stmt->targtype == ACL_TARGET_ALL_IN_SCHEMA)
+			relids =
+				tables_with_triggers(get_namespace_oid(strVal(lfirst(lc)), false));
+		else
+			relids = list_make1_oid(
+				RangeVarGetRelid(lfirst_node(RangeVar, lc), NoLock, true));
+		foreach (lc2, relids)
+		{
+			if (tag_arguments(lfirst_oid(lc2)) != NIL)
+				run_as_owner("SELECT soft_delete.follow_grants($1)", lfirst_oid(lc2));
+		}
+	}
+}
+
+/*
+ * Return the OIDs of the tables of a schema that have triggers, so may be tagged.
+ */
+static List *
+tables_with_triggers(Oid namespace)
+{
+	Relation classes = table_open(RelationRelationId, AccessShareLock);
+	List *relids = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_class_relnamespace, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(namespace));
+	scan = systable_beginscan(classes, InvalidOid, false, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
+
+		if ((class->relkind == RELKIND_RELATION ||
+			 class->relkind == RELKIND_PARTITIONED_TABLE) &&
+			class->relhastriggers)
+			relids = lappend_oid(relids, class->oid);
+	}
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	return relids;
+}
+
+/*
+ * Run a query of the extension's.
+ */
+static void
+run(const char *query, int nargs, Oid *argtypes, Datum *values)
+{
+	int result;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	result = SPI_execute_with_args(query, nargs, argtypes, values, NULL, false, 0);
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
+	SPI_finish();
+}
+
+/*
+ * Let the views of a table and of its children go of its columns: the server
+ * does not expect a view's column to depend on one whose type it changes.  When
+ * the command is done they are bound again.
+ */
+static void
+release_columns(Oid relid)
+{
+	Relation depend = table_open(DependRelationId, RowExclusiveLock);
+	ListCell *lc;
+
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		ScanKeyData key[2];
+		SysScanDesc scan;
+		HeapTuple tuple;
+
+		ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+		ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(lfirst_oid(lc)));
+		scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		{
+			Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+			if (form->classid == RelationRelationId && form->objsubid > 0 &&
+				form->refobjsubid > 0 && form->deptype == DEPENDENCY_AUTO &&
+				get_rel_relkind(form->objid) == RELKIND_VIEW)
+				CatalogTupleDelete(depend, &tuple->t_self);
+		}
+		systable_endscan(scan);
+	}
+	table_close(depend, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * soft_delete.release_columns(relation regclass) returns void
+ *
+ * The same for SQL.  Raises 42501 unless the caller owns the table.
+ */
+Datum
+soft_delete_release_columns(PG_FUNCTION_ARGS)
+{
+	check_owns(PG_GETARG_OID(0));
+	release_columns(PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete.bind_view(view regclass, relation regclass) returns void
+ *
+ * Makes the view go with the table, and each of its columns with the table's
+ * column of that name.
+ *
+ * Raises 42501 unless the caller owns both.
+ */
+Datum
+soft_delete_bind_view(PG_FUNCTION_ARGS)
+{
+	Oid view = PG_GETARG_OID(0);
+	Oid relid = PG_GETARG_OID(1);
+	ObjectAddress dependent, referenced;
+
+	check_owns(view);
+	check_owns(relid);
+
+	deleteDependencyRecordsForSpecific(RelationRelationId, view, DEPENDENCY_AUTO,
+									   RelationRelationId, relid);
+	ObjectAddressSet(dependent, RelationRelationId, view);
+	ObjectAddressSet(referenced, RelationRelationId, relid);
+	recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
+	bind_columns(view, relid);
+
+	ObjectAddressSet(dependent, RewriteRelationId,
+					 get_rewrite_oid(view, ViewSelectRuleName, false));
+	deleteDependencyRecordsForSpecific(RewriteRelationId, dependent.objectId,
+									   DEPENDENCY_NORMAL, RelationRelationId, relid);
+	recordDependencyOn(&dependent, &referenced, DEPENDENCY_NORMAL);
+	CommandCounterIncrement();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Bind the columns of a view to those of the table.
+ */
+static void
+bind_columns(Oid view, Oid relid)
+{
+	Relation rel = table_open(relid, AccessShareLock);
+
+	for (int i = 0; i < RelationGetDescr(rel)->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+		AttrNumber attnum = att->attisdropped
+								? InvalidAttrNumber
+								: get_attnum(view, NameStr(att->attname));
+		ObjectAddress dependent, referenced;
+
+		if (attnum == InvalidAttrNumber)
+			continue;
+		ObjectAddressSubSet(dependent, RelationRelationId, view, attnum);
+		ObjectAddressSubSet(referenced, RelationRelationId, relid, att->attnum);
+		recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
+	}
+	table_close(rel, AccessShareLock);
+}
+
+/*
+ * soft_delete.update_views(relation regclass) returns void
+ *
+ * Runs soft_delete.follow_views(relation) as the owner of the table.
+ *
+ * Raises 42501 unless the caller has the owner's rights.
+ */
+Datum
+soft_delete_update_views(PG_FUNCTION_ARGS)
+{
+	check_owns(PG_GETARG_OID(0));
+	run_as_owner("SELECT soft_delete.follow_views($1)", PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * Run a query about a table as the owner of that.  A superuser may alter the
+ * table of someone else, but what is in that one's views is not to be run with
+ * his rights.
+ */
+static void
+run_as_owner(const char *query, Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
+	Oid owner = class->relowner;
+	int flags = SECURITY_LOCAL_USERID_CHANGE;
+	Oid save_userid;
+	int save_sec_context;
+
+	/* nobody else has put anything into a temporary schema */
+	if (class->relpersistence != RELPERSISTENCE_TEMP)
+		flags |= SECURITY_RESTRICTED_OPERATION;
+	ReleaseSysCache(tuple);
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	if (owner != save_userid)
+		SetUserIdAndSecContext(owner, save_sec_context | flags);
+	run(query, 1, (Oid[]){OIDOID}, (Datum[]){ObjectIdGetDatum(relid)});
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+}
+
+/*
+ * Raise 42501 unless the current role owns the relation.
+ */
+static void
+check_owns(Oid relid)
+{
+	if (!relation_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+}
