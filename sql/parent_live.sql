@@ -166,8 +166,8 @@ SELECT soft_delete.guard_reference(max(oid)) FROM pg_constraint WHERE conname = 
 SELECT soft_delete.guard_reference(0);
 RESET ROLE;
 SELECT soft_delete.untag(t, tombstones => 'purge') FROM unnest('{soft.parent,soft.keyed,soft.regions}'::regclass[]) t;
-SELECT count(*) FROM pg_trigger WHERE tgfoid = 'soft_delete.check_reference()'::regprocedure AND tgconstraint NOT IN
-	(SELECT oid FROM pg_constraint WHERE confrelid = 'soft.self'::regclass);
+SELECT count(*) FROM pg_trigger WHERE tgfoid = 'soft_delete.check_reference()'::regprocedure AND tgconstraint IN
+	(SELECT oid FROM pg_constraint WHERE connamespace = 'soft'::regnamespace AND confrelid <> 'soft.self'::regclass);
 SELECT conname FROM pg_constraint WHERE conrelid = 'soft.younger'::regclass AND contype = 'f';
 
 DROP SCHEMA hard, soft, twins CASCADE;
