@@ -17,6 +17,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	schema \
 	plan \
 	undo \
+	purge \
 	check \
 	ddl \
 	extension))

@@ -155,6 +155,8 @@ typedef bool TU_UpdateIndexes;
 #define row_is_moving() (changingPart)
 #define destroy_tuple(rel, tid, cid, snapshot, tmfd) \
 	table_tuple_delete(rel, tid, cid, snapshot, InvalidSnapshot, true, tmfd, false)
+#define destroy_unless_locked(rel, tid, cid, snapshot, tmfd) \
+	table_tuple_delete(rel, tid, cid, snapshot, InvalidSnapshot, false, tmfd, false)
 #define replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, \
 					  mode, which) \
 	table_tuple_update(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, \
@@ -168,6 +170,8 @@ typedef bool TU_UpdateIndexes;
 #define row_is_moving() ((options & TABLE_DELETE_CHANGING_PARTITION) != 0)
 #define destroy_tuple(rel, tid, cid, snapshot, tmfd) \
 	table_tuple_delete(rel, tid, cid, 0, snapshot, InvalidSnapshot, true, tmfd)
+#define destroy_unless_locked(rel, tid, cid, snapshot, tmfd) \
+	table_tuple_delete(rel, tid, cid, 0, snapshot, InvalidSnapshot, false, tmfd)
 #define replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait, tmfd, \
 					  mode, which) \
 	table_tuple_update(rel, tid, slot, cid, 0, snapshot, crosscheck, wait, \
@@ -217,6 +221,23 @@ typedef bool TU_UpdateIndexes;
 #define make_slot(tupdesc, ops) MakeTupleTableSlot(tupdesc, ops, 0)
 #endif
 #define make_virtual_slot(tupdesc) make_slot(tupdesc, &TTSOpsVirtual)
+
+/* 19: a scan of a table takes flags */
+#if PG_VERSION_NUM < 190000
+#define begin_table_scan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
+#else
+#define begin_table_scan(rel, snapshot) \
+	table_beginscan(rel, snapshot, 0, NULL, SO_NONE)
+#endif
+
+/* 18: a portal always runs once */
+#if PG_VERSION_NUM < 180000
+#define run_portal(portal, dest, completion) \
+	PortalRun(portal, FETCH_ALL, true, true, dest, dest, completion)
+#else
+#define run_portal(portal, dest, completion) \
+	PortalRun(portal, FETCH_ALL, true, dest, dest, completion)
+#endif
 
 /* 19: fetching what an index entry leads to takes flags */
 #if PG_VERSION_NUM < 190000

@@ -402,6 +402,24 @@ destroy_displaced(ItemPointer tid)
 }
 
 /*
+ * The same for one that is not locked.  Returns TM_BeingModified where another
+ * transaction has its hands on it.
+ */
+TM_Result
+destroy_displaced_unless_locked(ItemPointer tid)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), RowExclusiveLock);
+	TM_FailureData tmfd;
+	TM_Result result =
+		destroy_unless_locked(displaced, tid, GetCurrentCommandId(true),
+							  GetActiveSnapshot(), &tmfd);
+
+	table_close(displaced, NoLock);
+	return result;
+}
+
+/*
  * soft_delete.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) returns void
  *
  * Replaces the columns of a row of soft_delete.displaced, or destroys it, where
@@ -546,6 +564,64 @@ displaced_of(Oid relid)
 	systable_endscan(scan);
 	table_close(displaced, NoLock);
 	return tids;
+}
+
+/*
+ * Return those of a relation that are older than that, oldest first, as
+ * DisplacedRow.
+ */
+List *
+displaced_before(Oid relid, TimestampTz limit)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), AccessShareLock);
+	List *rows = NIL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], DISPLACED_STAMP, BTLessStrategyNumber, F_TIMESTAMPTZ_LT,
+				TimestampTzGetDatum(limit));
+	scan = systable_beginscan(displaced,
+							  linitial_oid(RelationGetIndexList(displaced)),
+							  true, GetActiveSnapshot(), 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		DisplacedRow *row = palloc(sizeof(DisplacedRow));
+		bool isnull;
+
+		row->tid = tuple->t_self;
+		row->stamp = DatumGetTimestampTz(heap_getattr(tuple, DISPLACED_STAMP,
+													  RelationGetDescr(displaced), &isnull));
+		row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+		rows = lappend(rows, row);
+	}
+	systable_endscan(scan);
+	table_close(displaced, NoLock);
+	return rows;
+}
+
+/*
+ * Is there, to the snapshot, the row of soft_delete.displaced that a transaction
+ * wrote at that place?
+ */
+bool
+is_displaced_version(ItemPointer tid, TransactionId xmin, Snapshot snapshot)
+{
+	Relation displaced =
+		table_open(extension_relation("displaced"), RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(displaced, NULL);
+	bool isnull;
+	bool is_same =
+		table_tuple_fetch_row_version(displaced, tid, snapshot, slot) &&
+		DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
+											  &isnull)) == xmin;
+
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(displaced, NoLock);
+	return is_same;
 }
 
 /*

@@ -32,14 +32,6 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
-/* A row's identity, as a hash key: no padding may stay unset */
-typedef struct RowIdentity
-{
-	Oid relid;
-	ItemPointerData tid;
-	uint16 padding;
-} RowIdentity;
-
 /* A row that is known to belong to a family */
 typedef struct KnownRow
 {

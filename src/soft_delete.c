@@ -28,6 +28,8 @@ _PG_init(void)
 	init_displaced();
 	init_truncate();
 	init_delete();
+	init_purge();
+	init_worker();
 	init_extension();
 	MarkGUCPrefixReserved("soft_delete");
 }

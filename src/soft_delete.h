@@ -81,6 +81,17 @@ extern void destroy_displaced(ItemPointer tid);
 extern bool has_displaced(Oid relid);
 extern void destroy_all_displaced(Oid relid);
 
+typedef struct DisplacedRow
+{
+	ItemPointerData tid;
+	TimestampTz stamp;
+	TransactionId xmin; /* who wrote it */
+} DisplacedRow;
+
+extern List *displaced_before(Oid relid, TimestampTz limit);
+extern bool is_displaced_version(ItemPointer tid, TransactionId xmin, Snapshot snapshot);
+extern TM_Result destroy_displaced_unless_locked(ItemPointer tid);
+
 /*
  * displace.c: tombstones step aside
  */
@@ -234,6 +245,14 @@ extern void check_called_as_guard(FunctionCallInfo fcinfo,
 /*
  * family.c: tombstones that must come back, or go, together
  */
+/* A row's identity, as a hash key: no padding may stay unset */
+typedef struct RowIdentity
+{
+	Oid relid;
+	ItemPointerData tid;
+	uint16 padding;
+} RowIdentity;
+
 typedef struct Member
 {
 	ItemPointerData tid; /* of the newest version, which is locked */
@@ -282,6 +301,112 @@ extern void fetch_member(Relation rel, Member *member, TupleTableSlot *slot);
  */
 extern bool has_holds(void);
 extern const char *hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row);
+
+/*
+ * due.c: tombstones whose time has come, in the order in which they can go
+ */
+
+/* A table with its partitions and children, and what has become of its due rows */
+typedef struct Root
+{
+	Oid relid;
+	bool has_limit; /* else all stays */
+	TimestampTz limit;
+	uint64 purged;
+	uint64 held;
+	uint64 referenced;
+	uint64 locked;
+	TimestampTz oldest; /* of those purged */
+	TimestampTz newest;
+	TimestampTz started;
+	bool is_logged;
+} Root;
+
+/* A table that holds rows */
+typedef struct Leaf
+{
+	Oid relid;
+	Root *root;
+	bool is_open; /* then: */
+	Relation rel; /* NULL if there is nothing to do */
+	TupleTableSlot *slot;
+} Leaf;
+
+typedef struct DueRow
+{
+	TimestampTz stamp;
+	Leaf *leaf;
+	ItemPointerData tid;
+	bool is_displaced; /* tid is in soft_delete.displaced */
+	bool stays;		   /* something that stays references it */
+	bool is_refused;   /* it stays of itself */
+	TransactionId xmin; /* who wrote the version at that place */
+	int edges;			/* the first of those that say what it references, or -1 */
+} DueRow;
+
+typedef struct Edge Edge;
+
+typedef struct Walk
+{
+	MemoryContext context;
+	bool is_dry; /* nothing is destroyed, but imagined to be */
+	int nroots;
+	Root *roots;
+	List *members; /* their OIDs, and those of all partitions and children */
+	int nleaves;
+	Leaf *leaves;
+
+	/* how far reading has come */
+	int reading;	   /* the leaf that is being read */
+	bool has_position; /* reading it goes on after: */
+	TimestampTz stamp;
+	ItemPointerData tid;
+	bool is_complete; /* there is no more to read */
+
+	/* the rows that have been read, and how far they are done */
+	MemoryContext rows_context;
+	DueRow *rows;
+	int nrows;
+	int nallocated;
+	int *order; /* NULL: as they are */
+	int next;
+	int first_circular; /* from here on they can only go all at once */
+	Edge *edges;
+	int nedges;
+	int nedges_allocated;
+	struct HTAB *known; /* the rows by place, where they are asked for */
+} Walk;
+
+/* Who was at work before become_owner() */
+typedef struct SavedRole
+{
+	Oid roleid;
+	int sec_context;
+	int nestlevel;
+} SavedRole;
+
+extern Walk *begin_walk(int nroots, const Oid *roots);
+extern void read_on(Walk *walk);
+extern DueRow *nth_due(Walk *walk, int n);
+extern Relation open_leaf(Leaf *leaf, Oid caller);
+extern bool fetch_due(Relation rel, DueRow *row, Snapshot snapshot, TupleTableSlot *slot);
+extern void keep_due(Walk *walk, int number);
+extern void become_owner(Relation rel, SavedRole *saved);
+extern void become_again(const SavedRole *saved);
+extern Relation open_bin_index(Relation rel, AttrNumber attnum);
+extern void init_stamp_key(struct ScanKeyData *key, Relation index, int n,
+						   StrategyNumber strategy, TimestampTz stamp);
+
+/*
+ * purge.c: destroys them, batch by batch
+ */
+extern void init_purge(void);
+extern bool is_imagined_gone(const RowIdentity *row);
+
+/*
+ * worker.c: a background worker purges
+ */
+extern void init_worker(void);
 
 /*
  * bin.c: the view of tombstones

@@ -143,6 +143,9 @@ AS $$
 DECLARE
 	item record;
 BEGIN
+	DELETE FROM soft_delete.retention AS r USING pg_event_trigger_dropped_objects() AS d
+	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
+	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
 	IF NOT EXISTS (SELECT FROM soft_delete.displaced) THEN
 		RETURN;
 	END IF;

@@ -498,6 +498,7 @@ BEGIN
 	END LOOP;
 	PERFORM soft_delete.make_rows_equal(relation, arguments[1], coalesce(remembered, '{}'));
 	PERFORM soft_delete.guard_references(relation);
+	PERFORM soft_delete.forget_retention(relation);
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
 		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
 END

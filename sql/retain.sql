@@ -1,0 +1,79 @@
+-- how long deleted rows are kept: said about a table or a schema, by the owner
+CREATE ROLE regress_retain;
+CREATE ROLE regress_retain_other;
+CREATE SCHEMA retain AUTHORIZATION regress_retain;
+GRANT USAGE ON SCHEMA retain TO regress_retain_other;
+SET ROLE regress_retain;
+SET search_path = retain;
+
+CREATE TABLE t (id integer PRIMARY KEY);
+CREATE TABLE plain (id integer PRIMARY KEY);
+CREATE TABLE part (id integer PRIMARY KEY) PARTITION BY HASH (id);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+SELECT soft_delete.tag('t'), soft_delete.tag('part');
+
+SELECT soft_delete.retain('t', '90 days'), soft_delete.retain('t', '30 days'), soft_delete.retain_schema('retain', '1 year'), soft_delete.retain('part', NULL);
+SELECT * FROM soft_delete.retention ORDER BY relation;
+SELECT member, r.* FROM unnest('{t,part,part_1}'::regclass[]) AS member, soft_delete.retention_of(member) AS r;
+
+-- refusals
+SELECT soft_delete.retain('plain', '1 day');
+SELECT soft_delete.retain('part_1', '1 day');
+SELECT soft_delete.retain(NULL, '1 day');
+SELECT soft_delete.retain('t', '-1 day');
+SELECT soft_delete.retain('t', '1000000 years');
+SELECT soft_delete.retain_schema('nowhere', '1 day');
+CALL soft_delete.purge('plain');
+CALL soft_delete.purge('part_1');
+CALL soft_delete.purge(batch_size => 0);
+CALL soft_delete.purge(pause => '-1 s');
+CALL soft_delete.purge(older_than => '-1 s');
+BEGIN;
+CALL soft_delete.purge();
+ROLLBACK;
+SELECT soft_delete.purge_batch('{}', now(), NULL, 1, true, false);
+SELECT soft_delete.purge_batch('{t}', now(), NULL, 0, true, false);
+
+-- for others it is no secret, but not theirs
+SET ROLE regress_retain_other;
+SELECT soft_delete.retain('t', '0');
+SELECT soft_delete.retain_schema('retain', '0');
+DELETE FROM soft_delete.retention;
+UPDATE soft_delete.retention SET retain = '0';
+INSERT INTO soft_delete.retention VALUES ('t', NULL, '0') ON CONFLICT (relation) DO UPDATE SET retain = '0';
+SELECT count(*) FROM soft_delete.retention;
+CALL soft_delete.purge('t');
+SELECT soft_delete.purge_batch('{t}', now(), '0', 1, true, false);
+SELECT * FROM soft_delete.preview_purge('t');
+SET ROLE regress_retain;
+
+-- it goes with the tag, with the table, and with the schema
+DELETE FROM soft_delete.retention WHERE relation = 'part'::regclass;
+SELECT r.* FROM soft_delete.retention_of('part') AS r;
+SELECT soft_delete.untag('t');
+SELECT soft_delete.retain('part', '1 day');
+DROP TABLE part;
+SELECT * FROM soft_delete.retention;
+
+-- what nothing is said about goes with what deletes it by CASCADE, the longest first
+CREATE TABLE a (id integer PRIMARY KEY);
+CREATE TABLE b (id integer PRIMARY KEY);
+CREATE TABLE c (id integer PRIMARY KEY, a_id integer REFERENCES a ON DELETE CASCADE, b_id integer REFERENCES b ON DELETE CASCADE);
+CREATE TABLE d (id integer PRIMARY KEY, c_id integer REFERENCES c ON DELETE CASCADE, d_id integer REFERENCES d ON DELETE CASCADE);
+SELECT soft_delete.tag('a', cascade => true);
+DELETE FROM soft_delete.retention;
+SELECT soft_delete.retain('a', '10 days');
+SELECT member, r.* FROM unnest('{a,b,c,d}'::regclass[]) AS member, soft_delete.retention_of(member) AS r;
+SELECT member, soft_delete.purge_limit(member, '2020-02-01', NULL) IS NOT NULL AS by_itself, soft_delete.purge_limit(member, '2020-02-01 UTC', '1 day') AT TIME ZONE 'UTC' AS older_than
+FROM unnest('{a,b,c,d}'::regclass[]) AS member;
+SELECT soft_delete.retain('b', '20 days');
+SELECT member, r.* FROM unnest('{a,b,c,d}'::regclass[]) AS member, soft_delete.retention_of(member) AS r;
+SELECT soft_delete.retain('b', NULL);
+SELECT member, r.* FROM unnest('{a,b,c,d}'::regclass[]) AS member, soft_delete.retention_of(member) AS r;
+SELECT soft_delete.retain('c', '1 day');
+SELECT member, r.* FROM unnest('{a,b,c,d}'::regclass[]) AS member, soft_delete.retention_of(member) AS r;
+
+RESET ROLE;
+DROP SCHEMA retain CASCADE;
+SELECT * FROM soft_delete.retention;
+DROP ROLE regress_retain, regress_retain_other;

@@ -1,0 +1,410 @@
+/*
+ * prune.c
+ *	  Lets the ledger forget deletions that have no rows left.
+ *
+ * A purge says between which stamps it has destroyed rows.  The ledger's rows of
+ * that range, and those older than every tombstone, are looked up in the index on
+ * stamps of each tagged table, from one hit to the next, so that neither a large
+ * ledger nor a large bin is read through.
+ *
+ * Invariant: the ledger and the tables are seen as of one moment, and a deletion
+ * enters both at once, so none is forgotten of which a row is left.
+ */
+#include "soft_delete.h"
+
+#include "access/genam.h"
+#include "access/skey.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Where stamps are found in order: a tagged table, or what stepped aside from it */
+typedef struct StampSource
+{
+	Relation rel;
+	Relation index;
+	AttrNumber attnum; /* of the stamp, in the table */
+	int column; /* the same in the index; a first one is the table it was in */
+	Oid relid;
+} StampSource;
+
+/* Rows of the ledger */
+typedef struct Deletions
+{
+	int n;
+	TimestampTz *stamps; /* in order */
+	ItemPointerData *tids;
+	bool *have_rows;
+} Deletions;
+
+PG_FUNCTION_INFO_V1(soft_delete_prune_ledger);
+
+static List *open_sources(void);
+static bool open_source(List **sources, Oid relid, Relation displaced);
+static void close_sources(List *sources);
+static IndexScanDesc begin_source_scan(StampSource *source, Snapshot snapshot);
+static bool next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
+					   TimestampTz to, TupleTableSlot *slot, TimestampTz *found);
+static TimestampTz oldest_stamp(List *sources, Snapshot snapshot);
+static void find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
+						   TimestampTz after, TimestampTz oldest_left,
+						   TimestampTz oldest, TimestampTz newest);
+static void find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot);
+static int first_from(const Deletions *deletions, TimestampTz stamp);
+static void forget_deletions(Deletions *deletions, Snapshot snapshot);
+static void forget_cuts_of(Relation cuts, TimestampTz stamp, Snapshot snapshot);
+
+/*
+ * soft_delete.prune_ledger(oldest timestamptz, newest timestamptz,
+ *	after timestamptz, batch_size integer) returns timestamptz
+ *
+ * Forgets deletions that have no rows left, of those later than "after" that
+ * were between oldest and newest, or before all that have rows: of as many as the
+ * batch size says.  Returns the stamp to go on after, or null at the end.  Does
+ * nothing where a tagged table cannot be looked into now: another session has
+ * locked it, or it is its temporary one.
+ *
+ * Raises 22023 for a batch size that is not positive.
+ */
+Datum
+soft_delete_prune_ledger(PG_FUNCTION_ARGS)
+{
+	int batch_size = PG_GETARG_INT32(3);
+	List *sources;
+	Snapshot snapshot;
+	Deletions deletions = {0};
+	ListCell *lc;
+
+	if (batch_size < 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("batch size must be positive")));
+	sources = open_sources();
+	if (sources == NIL)
+		PG_RETURN_NULL();
+
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	find_deletions(&deletions, batch_size, snapshot, PG_GETARG_TIMESTAMPTZ(2),
+				   oldest_stamp(sources, snapshot), PG_GETARG_TIMESTAMPTZ(0),
+				   PG_GETARG_TIMESTAMPTZ(1));
+	if (deletions.n > 0)
+	{
+		foreach (lc, sources)
+			find_rows(&deletions, lfirst(lc), snapshot);
+		forget_deletions(&deletions, snapshot);
+	}
+	UnregisterSnapshot(snapshot);
+	close_sources(sources);
+
+	if (deletions.n < batch_size)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(deletions.stamps[deletions.n - 1]);
+}
+
+/*
+ * Open everything that holds tombstones.  Returns NIL if that is not possible
+ * now.
+ */
+static List *
+open_sources(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Relation displaced =
+		table_open(extension_relation("displaced"), AccessShareLock);
+	List *sources = NIL;
+	bool is_complete = true;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute("SELECT leaf::pg_catalog.oid FROM " EXTENSION_SCHEMA
+					".tagged_leaves() AS leaf",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not find the tagged tables");
+	for (uint64 i = 0; i < SPI_processed && is_complete; i++)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(context);
+		bool isnull;
+
+		is_complete =
+			open_source(&sources,
+						DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+													   SPI_tuptable->tupdesc, 1,
+													   &isnull)),
+						displaced);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	SPI_finish();
+	table_close(displaced, NoLock);
+	if (!is_complete)
+	{
+		close_sources(sources);
+		return NIL;
+	}
+	return sources;
+}
+
+/*
+ * Open a table that holds tombstones, and what stepped aside from it.  Returns
+ * false if that is not possible now.
+ */
+static bool
+open_source(List **sources, Oid relid, Relation displaced)
+{
+	StampSource *source = palloc0(sizeof(StampSource));
+
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return false;
+	source->rel = try_table_open(relid, NoLock);
+	if (source->rel == NULL)
+		return true; /* it is gone */
+	source->attnum = tombstone_attribute(source->rel);
+	source->column = 1;
+	if (!RELATION_IS_OTHER_TEMP(source->rel))
+		source->index = open_bin_index(source->rel, source->attnum);
+	if (source->index == NULL)
+	{
+		table_close(source->rel, NoLock);
+		return false;
+	}
+	*sources = lappend(*sources, source);
+
+	if (RelationGetNumberOfBlocks(displaced) > 0)
+	{
+		source = palloc0(sizeof(StampSource));
+		source->rel = table_open(RelationGetRelid(displaced), AccessShareLock);
+		source->index = index_open(linitial_oid(RelationGetIndexList(displaced)),
+								   AccessShareLock);
+		source->attnum = source->column = 2;
+		source->relid = relid;
+		*sources = lappend(*sources, source);
+	}
+	return true;
+}
+
+/*
+ * Close them.
+ */
+static void
+close_sources(List *sources)
+{
+	ListCell *lc;
+
+	foreach (lc, sources)
+	{
+		StampSource *source = lfirst(lc);
+
+		index_close(source->index, NoLock);
+		table_close(source->rel, NoLock);
+	}
+}
+
+/*
+ * Begin to look for stamps.
+ */
+static IndexScanDesc
+begin_source_scan(StampSource *source, Snapshot snapshot)
+{
+	return begin_index_scan(source->rel, source->index, snapshot, source->column + 1);
+}
+
+/*
+ * Find the first stamp of a range.  Returns false if there is none.
+ */
+static bool
+next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
+		   TimestampTz to, TupleTableSlot *slot, TimestampTz *found)
+{
+	ScanKeyData keys[3];
+	int n = 0;
+	bool isnull;
+
+	if (source->column > 1)
+		ScanKeyInit(&keys[n++], 1, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(source->relid));
+	init_stamp_key(&keys[n++], source->index, source->column,
+				   BTGreaterEqualStrategyNumber, from);
+	init_stamp_key(&keys[n++], source->index, source->column,
+				   BTLessEqualStrategyNumber, to);
+	index_rescan(scan, keys, n, NULL, 0);
+	if (!index_getnext_slot(scan, ForwardScanDirection, slot))
+		return false;
+	*found = DatumGetTimestampTz(slot_getattr(slot, source->attnum, &isnull));
+	return true;
+}
+
+/*
+ * Return the oldest stamp that any tombstone has; infinity if there is none.
+ */
+static TimestampTz
+oldest_stamp(List *sources, Snapshot snapshot)
+{
+	TimestampTz oldest = DT_NOEND;
+	ListCell *lc;
+
+	foreach (lc, sources)
+	{
+		StampSource *source = lfirst(lc);
+		IndexScanDesc scan = begin_source_scan(source, snapshot);
+		TupleTableSlot *slot = table_slot_create(source->rel, NULL);
+		TimestampTz stamp;
+
+		if (next_stamp(source, scan, DT_NOBEGIN, DT_NOEND, slot, &stamp))
+			oldest = Min(oldest, stamp);
+		index_endscan(scan);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	return oldest;
+}
+
+/*
+ * Find the deletions that may have no rows left, oldest first.
+ */
+static void
+find_deletions(Deletions *deletions, int limit, Snapshot snapshot, TimestampTz after,
+			   TimestampTz oldest_left, TimestampTz oldest, TimestampTz newest)
+{
+	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
+	StampSource source = {.rel = ledger, .attnum = 1, .column = 1};
+	TupleTableSlot *slot = table_slot_create(ledger, NULL);
+	TimestampTz stamp;
+	IndexScanDesc scan;
+
+	source.index =
+		index_open(linitial_oid(RelationGetIndexList(ledger)), AccessShareLock);
+	scan = begin_source_scan(&source, snapshot);
+	deletions->stamps = palloc(limit * sizeof(TimestampTz));
+	deletions->tids = palloc(limit * sizeof(ItemPointerData));
+	deletions->have_rows = palloc0(limit * sizeof(bool));
+
+	if (next_stamp(&source, scan, after, DT_NOEND, slot, &stamp))
+	{
+		do
+		{
+			bool isnull;
+
+			CHECK_FOR_INTERRUPTS();
+			stamp = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
+			if (stamp >= oldest_left && stamp < oldest)
+			{
+				if (!next_stamp(&source, scan, oldest, DT_NOEND, slot, &stamp))
+					break;
+			}
+			if (stamp >= oldest_left && stamp > newest)
+				break;
+			if (stamp > after)
+			{
+				deletions->stamps[deletions->n] = stamp;
+				deletions->tids[deletions->n++] = slot->tts_tid;
+			}
+		} while (deletions->n < limit &&
+				 index_getnext_slot(scan, ForwardScanDirection, slot));
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(source.index, NoLock);
+	table_close(ledger, NoLock);
+}
+
+/*
+ * Find out which of the deletions have rows in one place.
+ */
+static void
+find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot)
+{
+	IndexScanDesc scan = begin_source_scan(source, snapshot);
+	TupleTableSlot *slot = table_slot_create(source->rel, NULL);
+	int i = 0;
+	TimestampTz stamp;
+
+	while (i < deletions->n &&
+		   next_stamp(source, scan, deletions->stamps[i],
+					  deletions->stamps[deletions->n - 1], slot, &stamp))
+	{
+		CHECK_FOR_INTERRUPTS();
+		i = first_from(deletions, stamp);
+		if (deletions->stamps[i] == stamp)
+			deletions->have_rows[i++] = true;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * Return the number of the first deletion that has that stamp or a later one.
+ * The last one has.
+ */
+static int
+first_from(const Deletions *deletions, TimestampTz stamp)
+{
+	int low = 0;
+	int high = deletions->n - 1;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (deletions->stamps[middle] < stamp)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * Forget the deletions that have no rows, and the references that they cut.
+ */
+static void
+forget_deletions(Deletions *deletions, Snapshot snapshot)
+{
+	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
+	Relation cuts =
+		table_open(extension_relation("cut_references"), RowExclusiveLock);
+	bool has_cuts = RelationGetNumberOfBlocks(cuts) > 0;
+
+	for (int i = 0; i < deletions->n; i++)
+	{
+		TM_FailureData tmfd;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!deletions->have_rows[i] &&
+			destroy_unless_locked(ledger, &deletions->tids[i],
+								  GetCurrentCommandId(true), snapshot, &tmfd) == TM_Ok &&
+			has_cuts)
+			forget_cuts_of(cuts, deletions->stamps[i], snapshot);
+	}
+	table_close(cuts, NoLock);
+	table_close(ledger, NoLock);
+}
+
+/*
+ * Forget the references that a deletion cut.
+ */
+static void
+forget_cuts_of(Relation cuts, TimestampTz stamp, Snapshot snapshot)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
+				TimestampTzGetDatum(stamp));
+	scan = systable_beginscan(cuts, linitial_oid(RelationGetIndexList(cuts)),
+							  true, snapshot, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		TM_FailureData tmfd;
+
+		(void) destroy_unless_locked(cuts, &tuple->t_self,
+									 GetCurrentCommandId(true), snapshot, &tmfd);
+	}
+	systable_endscan(scan);
+}

@@ -1,0 +1,705 @@
+/*
+ * purge.c
+ *	  Destroys tombstones whose time has come, batch by batch.
+ *
+ * CALL soft_delete.purge() goes from one group of tables to the next, children
+ * before parents, and calls purge_batch() for each batch, which it commits.  What
+ * the batches of a group share is kept for the session: the walk through its due
+ * rows (due.c).  A batch that fails is undone, noted in soft_delete.purge_log and
+ * ends its group alone.
+ *
+ * No row is locked beforehand: what the walk has found is destroyed where it is
+ * found unchanged, and left where another transaction has its hands on it.  A
+ * batch keeps holds and retention from changing, so what has been committed of
+ * these is obeyed.
+ *
+ * Invariants: no row is destroyed before the retention of its table lets it go,
+ * nor one that is held, nor one that another row is left behind to reference.
+ */
+#include "soft_delete.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* The columns of soft_delete.purge_log */
+enum
+{
+	LOG_RELATION,
+	LOG_PURGED_AT,
+	LOG_PURGED_BY,
+	LOG_ROWS,
+	LOG_OLDEST,
+	LOG_NEWEST,
+	LOG_DURATION,
+	LOG_ERROR,
+	N_LOG_COLUMNS
+};
+
+/* The columns that purge_batch() returns */
+enum
+{
+	BATCH_RELATION,
+	BATCH_ROWS,
+	BATCH_HELD,
+	BATCH_REFERENCED,
+	BATCH_LOCKED,
+	BATCH_OLDEST,
+	BATCH_NEWEST,
+	BATCH_DONE,
+	N_BATCH_COLUMNS
+};
+
+/* What purge_batch() was called with */
+typedef struct Request
+{
+	TimestampTz as_of;
+	const Interval *older_than; /* or NULL */
+	int batch_size;
+} Request;
+
+/* The walk of this session's purge, between its batches */
+static Walk *current_walk = NULL;
+
+/* What this transaction's dry run has imagined to be gone */
+static HTAB *imagined = NULL;
+
+PG_FUNCTION_INFO_V1(soft_delete_purge_batch);
+
+static void end_transaction(XactEvent event, void *arg);
+static void end_walk(void);
+static Walk *walk_for(ArrayType *relations, bool begins, bool is_dry);
+static void check_roots(int n, const Datum *relations);
+static char *try_batch(Walk *walk, const Request *request);
+static void run_batch(Walk *walk, const Request *request);
+static void find_limit(Root *root, const Request *request);
+static void open_leaves(Walk *walk, int first, int n);
+static void close_leaves(Walk *walk);
+static void purge_rows(Walk *walk, int n);
+static void purge_circles(Walk *walk);
+static bool may_go(DueRow *row, bool holds);
+static bool destroy_row(Walk *walk, DueRow *row);
+static void imagine_gone(DueRow *row);
+static void report_progress(Walk *walk);
+static void report_end(Walk *walk);
+static void log_purge(Root *root, const char *error);
+static void forget_log_row(Relation log, const Datum *values);
+static void return_counts(FunctionCallInfo fcinfo, Walk *walk, bool is_done);
+
+/*
+ * Watch for the ends of transactions.
+ */
+void
+init_purge(void)
+{
+	RegisterXactCallback(end_transaction, NULL);
+}
+
+/*
+ * Forget the walk of a purge that is broken off, and what a dry run imagined.
+ */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		end_walk();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT ||
+		event == XACT_EVENT_PREPARE)
+	{
+		if (imagined != NULL)
+			hash_destroy(imagined);
+		imagined = NULL;
+	}
+}
+
+/*
+ * Forget the walk.
+ */
+static void
+end_walk(void)
+{
+	if (current_walk != NULL)
+		MemoryContextDelete(current_walk->context);
+	current_walk = NULL;
+}
+
+/*
+ * soft_delete.purge_batch(relations regclass[], as_of timestamptz,
+ *	older_than interval, batch_size integer, begins boolean, dry_run boolean)
+ *	returns setof record
+ *
+ * Destroys the next due rows of a group of tables, as many as the batch size says,
+ * those of a circle at once.  as_of is the time that ages are reckoned from,
+ * older_than, which may be null, the least age.  "begins": from the oldest on.
+ * Returns a row per table: what has become of its due rows since then, and
+ * whether these were all.
+ *
+ * An error is logged and reported as a warning, and ends the group.  Raises 42501
+ * unless the caller owns the tables, 22023 for other arguments that it cannot do
+ * with.
+ */
+Datum
+soft_delete_purge_batch(PG_FUNCTION_ARGS)
+{
+	Request request;
+	bool is_dry;
+	char *error;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) ||
+		PG_ARGISNULL(4) || PG_ARGISNULL(5) || PG_GETARG_INT32(3) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid argument of soft_delete.purge_batch()"),
+				 errdetail("The tables must be given, and the batch size must be positive."),
+				 errhint("CALL soft_delete.purge('my_table');")));
+	request.as_of = PG_GETARG_TIMESTAMPTZ(1);
+	request.older_than = PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2);
+	request.batch_size = PG_GETARG_INT32(3);
+	is_dry = PG_GETARG_BOOL(5);
+
+	InitMaterializedSRF(fcinfo, 0);
+	current_walk = walk_for(PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_BOOL(4), is_dry);
+	error = try_batch(current_walk, &request);
+	if (error != NULL)
+	{
+		if (!is_dry)
+			log_purge(&current_walk->roots[0], error);
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("purge of table \"%s\" failed: %s",
+						get_rel_name(current_walk->roots[0].relid), error)));
+	}
+	else if (!is_dry)
+		report_progress(current_walk);
+
+	if (error != NULL ||
+		(current_walk->is_complete && current_walk->next == current_walk->nrows))
+	{
+		return_counts(fcinfo, current_walk, true);
+		if (error == NULL && !is_dry)
+			report_end(current_walk);
+		end_walk();
+	}
+	else
+		return_counts(fcinfo, current_walk, false);
+	return (Datum) 0;
+}
+
+/*
+ * Return the walk that the session is on, or a new one.
+ */
+static Walk *
+walk_for(ArrayType *relations, bool begins, bool is_dry)
+{
+	Datum *elements;
+	Oid *relids;
+	int n;
+	Walk *walk;
+
+	deconstruct_array(relations, ARR_ELEMTYPE(relations), sizeof(Oid), true,
+					  TYPALIGN_INT, &elements, NULL, &n);
+	check_roots(n, elements);
+	relids = palloc(n * sizeof(Oid));
+	for (int i = 0; i < n; i++)
+		relids[i] = DatumGetObjectId(elements[i]);
+
+	if (!begins && current_walk != NULL && current_walk->is_dry == is_dry &&
+		current_walk->nroots == n)
+	{
+		for (int i = 0; i < n; i++)
+			begins = begins || current_walk->roots[i].relid != relids[i];
+		if (!begins)
+			return current_walk;
+	}
+	end_walk();
+	walk = begin_walk(n, relids);
+	walk->is_dry = is_dry;
+	for (int i = 0; i < n; i++)
+		walk->roots[i].started = GetCurrentTimestamp();
+	return walk;
+}
+
+/*
+ * Raise 42501 unless the caller owns the tables, 22023 if there is none.
+ */
+static void
+check_roots(int n, const Datum *relations)
+{
+	if (n == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid argument of soft_delete.purge_batch()"),
+						errdetail("There must be a table.")));
+	for (int i = 0; i < n; i++)
+	{
+		Oid relid = DatumGetObjectId(relations[i]);
+
+		/* one that is gone meanwhile has no rows */
+		if (get_rel_name(relid) != NULL && !relation_ownercheck(relid, GetUserId()))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+	}
+}
+
+/*
+ * Do a batch, or nothing of it if it fails.  Returns the error then, unless it is
+ * the client that has cancelled.
+ */
+static char *
+try_batch(Walk *walk, const Request *request)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	Root *counts = palloc(walk->nroots * sizeof(Root));
+	char *message = NULL;
+
+	memcpy(counts, walk->roots, walk->nroots * sizeof(Root));
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		run_batch(walk, request);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		memcpy(walk->roots, counts, walk->nroots * sizeof(Root));
+		message = error->message;
+	}
+	PG_END_TRY();
+	return message;
+}
+
+/*
+ * Do a batch.
+ */
+static void
+run_batch(Walk *walk, const Request *request)
+{
+	if (!walk->is_dry)
+	{
+		/* holds and retention stay as they are till the batch is committed */
+		LockRelationOid(extension_relation("holds"), ShareLock);
+		LockRelationOid(extension_relation("retention"), ShareLock);
+	}
+	PushActiveSnapshot(GetLatestSnapshot());
+	for (int i = 0; i < walk->nroots; i++)
+		find_limit(&walk->roots[i], request);
+
+	if (walk->next == walk->nrows && !walk->is_complete)
+		read_on(walk);
+	if (walk->next < walk->first_circular)
+		purge_rows(walk, Min(request->batch_size, walk->first_circular - walk->next));
+	else if (walk->next < walk->nrows)
+		purge_circles(walk);
+
+	if (!walk->is_dry)
+	{
+		bool is_done = walk->is_complete && walk->next == walk->nrows;
+
+		for (int i = 0; i < walk->nroots; i++)
+		{
+			if (walk->roots[i].purged > 0)
+				log_purge(&walk->roots[i], is_done ? NULL : "not finished");
+		}
+	}
+	PopActiveSnapshot();
+}
+
+/*
+ * Find out which tombstones of a table are due: those older than the limit.
+ */
+static void
+find_limit(Root *root, const Request *request)
+{
+	Oid argtypes[] = {REGCLASSOID, TIMESTAMPTZOID, INTERVALOID};
+	Datum values[] = {ObjectIdGetDatum(root->relid),
+					  TimestampTzGetDatum(request->as_of),
+					  IntervalPGetDatum(request->older_than)};
+	char nulls[] = {' ', ' ', request->older_than ? ' ' : 'n'};
+	bool isnull;
+	Datum limit;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args("SELECT " EXTENSION_SCHEMA ".purge_limit($1, $2, $3)",
+							  3, argtypes, values, nulls, false, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not find the retention of a table");
+	limit = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	root->has_limit = !isnull;
+	root->limit = isnull ? 0 : DatumGetTimestampTz(limit);
+	SPI_finish();
+}
+
+/*
+ * Open the tables that some rows of the walk are in, as far as there is something
+ * to do there.
+ */
+static void
+open_leaves(Walk *walk, int first, int n)
+{
+	for (int i = 0; i < walk->nleaves; i++)
+		walk->leaves[i].is_open = false;
+	for (int i = first; i < first + n; i++)
+	{
+		Leaf *leaf = nth_due(walk, i)->leaf;
+
+		if (leaf->is_open)
+			continue;
+		leaf->is_open = true;
+		leaf->rel = open_leaf(leaf, GetUserId());
+		leaf->slot = leaf->rel ? table_slot_create(leaf->rel, NULL) : NULL;
+	}
+}
+
+/*
+ * Close them.
+ */
+static void
+close_leaves(Walk *walk)
+{
+	for (int i = 0; i < walk->nleaves; i++)
+	{
+		Leaf *leaf = &walk->leaves[i];
+
+		if (leaf->is_open && leaf->rel != NULL)
+		{
+			ExecDropSingleTupleTableSlot(leaf->slot);
+			table_close(leaf->rel, NoLock);
+		}
+		leaf->is_open = false;
+		leaf->rel = NULL;
+	}
+}
+
+/*
+ * Purge the next n rows of the walk, but for those that must stay.
+ */
+static void
+purge_rows(Walk *walk, int n)
+{
+	bool holds = has_holds();
+
+	open_leaves(walk, walk->next, n);
+	for (int end = walk->next + n; walk->next < end; walk->next++)
+	{
+		DueRow *row = nth_due(walk, walk->next);
+
+		CHECK_FOR_INTERRUPTS();
+		if (row->stays)
+			row->leaf->root->referenced++;
+		else if (!may_go(row, holds) || !destroy_row(walk, row))
+			keep_due(walk, row - walk->rows);
+	}
+	close_leaves(walk);
+}
+
+/*
+ * Purge the rows that reference one another in circles, with those above them:
+ * what one of them keeps from going is only known when all have been looked at.
+ */
+static void
+purge_circles(Walk *walk)
+{
+	int first = walk->next;
+	Size size = walk->nroots * sizeof(Root);
+	Root *counts = palloc(size);
+	bool holds = has_holds();
+	bool all_go = true;
+
+	open_leaves(walk, first, walk->nrows - first);
+	for (int i = first; i < walk->nrows; i++)
+	{
+		DueRow *row = nth_due(walk, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!row->stays && !may_go(row, holds))
+		{
+			row->is_refused = true;
+			keep_due(walk, row - walk->rows);
+		}
+	}
+
+	memcpy(counts, walk->roots, size);
+	BeginInternalSubTransaction(NULL);
+	for (int i = first; i < walk->nrows && all_go; i++)
+	{
+		DueRow *row = nth_due(walk, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!row->stays)
+			all_go = destroy_row(walk, row);
+		else if (!row->is_refused)
+			row->leaf->root->referenced++;
+	}
+	if (all_go)
+		ReleaseCurrentSubTransaction();
+	else
+	{
+		RollbackAndReleaseCurrentSubTransaction();
+		memcpy(walk->roots, counts, size);
+		for (int i = first; i < walk->nrows; i++)
+			nth_due(walk, i)->leaf->root->locked++;
+	}
+	walk->next = walk->nrows;
+	close_leaves(walk);
+}
+
+/*
+ * May the row go?  Not if it has changed since it was found, is not due any more,
+ * or is held.
+ */
+static bool
+may_go(DueRow *row, bool holds)
+{
+	Leaf *leaf = row->leaf;
+	bool is_held = false;
+
+	if (leaf->rel == NULL || !leaf->root->has_limit ||
+		row->stamp >= leaf->root->limit ||
+		!fetch_due(leaf->rel, row, GetActiveSnapshot(), leaf->slot))
+		return false;
+	if (holds)
+	{
+		SavedRole saved;
+
+		become_owner(leaf->rel, &saved);
+		if (row->is_displaced)
+			fetch_displaced(leaf->rel, &row->tid, leaf->slot);
+		is_held = hold_of(leaf->rel, row->stamp, leaf->slot) != NULL;
+		become_again(&saved);
+	}
+	if (is_held)
+		leaf->root->held++;
+	ExecClearTuple(leaf->slot);
+	return !is_held;
+}
+
+/*
+ * Destroy a row, or imagine it gone.  Returns false if it is another
+ * transaction's.
+ */
+static bool
+destroy_row(Walk *walk, DueRow *row)
+{
+	Root *root = row->leaf->root;
+	TM_FailureData tmfd;
+	TM_Result result = TM_Ok;
+
+	if (walk->is_dry)
+		imagine_gone(row);
+	else if (row->is_displaced)
+		result = destroy_displaced_unless_locked(&row->tid);
+	else
+		result = destroy_unless_locked(row->leaf->rel, &row->tid,
+									   GetCurrentCommandId(true),
+									   GetActiveSnapshot(), &tmfd);
+
+	if (result == TM_BeingModified)
+		root->locked++;
+	if (result != TM_Ok)
+		return false;
+	if (root->purged++ == 0)
+		root->oldest = root->newest = row->stamp;
+	root->oldest = Min(root->oldest, row->stamp);
+	root->newest = Max(root->newest, row->stamp);
+	return true;
+}
+
+/*
+ * Remember that a dry run would destroy the row.
+ */
+static void
+imagine_gone(DueRow *row)
+{
+	RowIdentity identity = {.relid = row->is_displaced
+										 ? extension_relation("displaced")
+										 : row->leaf->relid,
+							.tid = row->tid};
+
+	if (imagined == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(RowIdentity),
+					   .entrysize = sizeof(RowIdentity),
+					   .hcxt = TopMemoryContext};
+
+		imagined = hash_create("soft_delete dry run", 1024, &ctl,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	(void) hash_search(imagined, &identity, HASH_ENTER, NULL);
+}
+
+/*
+ * Would this transaction's dry run have destroyed the row by now?
+ */
+bool
+is_imagined_gone(const RowIdentity *row)
+{
+	return imagined != NULL && hash_search(imagined, row, HASH_FIND, NULL) != NULL;
+}
+
+/*
+ * Show in pg_stat_activity how far the purge has come.
+ */
+static void
+report_progress(Walk *walk)
+{
+	Root *root = &walk->roots[0];
+	char *message;
+
+	if (get_rel_name(root->relid) == NULL)
+		return;
+	message = psprintf("soft_delete.purge: " UINT64_FORMAT " rows of %s so far",
+					   root->purged, qualified_name(root->relid));
+	pgstat_report_activity(STATE_RUNNING, message);
+	ereport(DEBUG1, (errmsg_internal("%s", message)));
+}
+
+/*
+ * Tell the client what has become of the due rows of the tables, if there were
+ * any.
+ */
+static void
+report_end(Walk *walk)
+{
+	for (int i = 0; i < walk->nroots; i++)
+	{
+		Root *root = &walk->roots[i];
+		uint64 stay = root->held + root->referenced + root->locked;
+
+		if (root->purged + stay == 0)
+			continue;
+		ereport(NOTICE,
+				(errmsg_plural("purged " UINT64_FORMAT " row of table \"%s\"",
+							   "purged " UINT64_FORMAT " rows of table \"%s\"",
+							   root->purged, root->purged, get_rel_name(root->relid)),
+				 stay == 0 ? 0
+						   : errdetail("More are due, and stay: " UINT64_FORMAT
+									   " are held, " UINT64_FORMAT
+									   " referenced, " UINT64_FORMAT " locked.",
+									   root->held, root->referenced, root->locked)));
+	}
+}
+
+/*
+ * Write what has been purged of a table into the log, in the place of what this
+ * purge has written before.
+ */
+static void
+log_purge(Root *root, const char *error)
+{
+	Relation log;
+	Datum values[N_LOG_COLUMNS];
+	bool nulls[N_LOG_COLUMNS] = {false};
+
+	if (get_rel_name(root->relid) == NULL)
+		return;
+	log = table_open(extension_relation("purge_log"), RowExclusiveLock);
+	values[LOG_RELATION] = CStringGetTextDatum(qualified_name(root->relid));
+	values[LOG_PURGED_AT] = TimestampTzGetDatum(root->started);
+	if (root->is_logged)
+		forget_log_row(log, values);
+
+	values[LOG_PURGED_BY] =
+		CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+	values[LOG_ROWS] = Int64GetDatum(root->purged);
+	values[LOG_OLDEST] = TimestampTzGetDatum(root->oldest);
+	values[LOG_NEWEST] = TimestampTzGetDatum(root->newest);
+	nulls[LOG_OLDEST] = nulls[LOG_NEWEST] = root->purged == 0;
+	values[LOG_DURATION] =
+		DirectFunctionCall2(timestamp_mi,
+							TimestampTzGetDatum(GetCurrentTimestamp()),
+							TimestampTzGetDatum(root->started));
+	nulls[LOG_ERROR] = error == NULL;
+	values[LOG_ERROR] = error ? CStringGetTextDatum(error) : (Datum) 0;
+
+	/* another purge may have begun in the same microsecond */
+	while (!append_row(log, values, nulls))
+		values[LOG_PURGED_AT] = TimestampTzGetDatum(++root->started);
+	root->is_logged = true;
+	table_close(log, NoLock);
+}
+
+/*
+ * Take a row out of the log, found by its key.
+ */
+static void
+forget_log_row(Relation log, const Datum *values)
+{
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], LOG_RELATION + 1, BTEqualStrategyNumber, F_TEXTEQ,
+				values[LOG_RELATION]);
+	ScanKeyInit(&keys[1], LOG_PURGED_AT + 1, BTEqualStrategyNumber,
+				F_TIMESTAMPTZ_EQ, values[LOG_PURGED_AT]);
+	scan = systable_beginscan(log, linitial_oid(RelationGetIndexList(log)),
+							  true, snapshot, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		TM_FailureData tmfd;
+
+		(void) destroy_tuple(log, &tuple->t_self, GetCurrentCommandId(true),
+							 snapshot, &tmfd);
+		CommandCounterIncrement();
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+}
+
+/*
+ * Return what has become of the due rows of each table.
+ */
+static void
+return_counts(FunctionCallInfo fcinfo, Walk *walk, bool is_done)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	for (int i = 0; i < walk->nroots; i++)
+	{
+		Root *root = &walk->roots[i];
+		Datum values[N_BATCH_COLUMNS];
+		bool nulls[N_BATCH_COLUMNS] = {false};
+
+		values[BATCH_RELATION] = ObjectIdGetDatum(root->relid);
+		values[BATCH_ROWS] = Int64GetDatum(root->purged);
+		values[BATCH_HELD] = Int64GetDatum(root->held);
+		values[BATCH_REFERENCED] = Int64GetDatum(root->referenced);
+		values[BATCH_LOCKED] = Int64GetDatum(root->locked);
+		values[BATCH_OLDEST] = TimestampTzGetDatum(root->oldest);
+		values[BATCH_NEWEST] = TimestampTzGetDatum(root->newest);
+		nulls[BATCH_OLDEST] = nulls[BATCH_NEWEST] = root->purged == 0;
+		values[BATCH_DONE] = BoolGetDatum(is_done);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}

@@ -1,0 +1,395 @@
+/*
+ * Retention and purge
+ */
+
+CREATE TABLE soft_delete.retention (
+	relation regclass UNIQUE,
+	-- by name, for pg_upgrade keeps no OIDs of schemas
+	schema name UNIQUE,
+	retain interval CHECK (retain >= '0'),
+	CHECK (num_nonnulls(relation, schema) = 1)
+);
+COMMENT ON TABLE soft_delete.retention IS
+'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema(); a row that is deleted here says nothing any more';
+COMMENT ON COLUMN soft_delete.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
+COMMENT ON COLUMN soft_delete.retention.schema IS 'or the schema, for all tables in it';
+COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purged; null: never';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.retention', '');
+
+ALTER TABLE soft_delete.retention ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read_by_all ON soft_delete.retention FOR SELECT USING (true);
+COMMENT ON POLICY read_by_all ON soft_delete.retention IS 'it is no secret';
+CREATE POLICY of_own_objects ON soft_delete.retention USING
+	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'))
+	 OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) schema AND pg_catalog.pg_has_role(nspowner, 'USAGE')));
+COMMENT ON POLICY of_own_objects ON soft_delete.retention IS 'the owner of a table or schema decides';
+GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete.retention TO PUBLIC;
+
+CREATE TABLE soft_delete.purge_log (
+	-- not regclass: the log outlives the table
+	relation text COLLATE "C",
+	purged_at timestamptz,
+	purged_by text NOT NULL,
+	rows bigint NOT NULL,
+	oldest timestamptz,
+	newest timestamptz,
+	duration interval NOT NULL,
+	error text,
+	PRIMARY KEY (relation, purged_at)
+) USING heap;
+-- what was purged here is not replicated, neither as it is written nor as it goes
+ALTER TABLE soft_delete.purge_log REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete.purge_log IS
+'what purges have destroyed: a row per table and run, written with each batch, so that it shows how far a running one has come';
+COMMENT ON COLUMN soft_delete.purge_log.relation IS 'the table, as schema.name';
+COMMENT ON COLUMN soft_delete.purge_log.purged_at IS 'when the purge of the table began';
+COMMENT ON COLUMN soft_delete.purge_log.purged_by IS 'the role';
+COMMENT ON COLUMN soft_delete.purge_log.rows IS 'how many rows it has destroyed';
+COMMENT ON COLUMN soft_delete.purge_log.oldest IS 'the oldest stamp of those';
+COMMENT ON COLUMN soft_delete.purge_log.newest IS 'the newest';
+COMMENT ON COLUMN soft_delete.purge_log.duration IS 'till its last batch';
+COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.purge_log', '');
+
+ALTER TABLE soft_delete.purge_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_own_tables ON soft_delete.purge_log FOR SELECT USING
+	(EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) purged_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'))
+	 OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(relation) AND pg_catalog.pg_has_role(relowner, 'USAGE')));
+COMMENT ON POLICY of_own_tables ON soft_delete.purge_log IS 'the owner of a table, and who has purged, see it';
+GRANT SELECT ON soft_delete.purge_log TO PUBLIC;
+
+/*
+ * Retention
+ */
+
+CREATE FUNCTION soft_delete.check_root(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF soft_delete.tag_arguments(relation) IS NULL THEN
+		RAISE EXCEPTION 'table "%" is not tagged', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = format('SELECT soft_delete.tag(%L);', relation);
+	END IF;
+	PERFORM soft_delete.check_owner(relation);
+	IF soft_delete.root(relation) <> relation THEN
+		RAISE EXCEPTION 'table "%" is a partition or inheritance child', relation
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'It is purged with the table that it belongs to.',
+				HINT = format('Name "%s" instead.', soft_delete.root(relation));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_root(regclass) IS
+'raises 55000, 42501 or 42809 unless it is a tagged table that the current role owns, and no partition';
+
+CREATE FUNCTION soft_delete.check_age(age interval, hint text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- raises 22008 for one that goes back beyond what a timestamp can be
+	IF age < '0' OR clock_timestamp() - age IS NULL AND age IS NOT NULL THEN
+		RAISE EXCEPTION 'an age cannot be negative: %', age
+			USING ERRCODE = 'invalid_parameter_value', HINT = hint;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_age(interval, text) IS
+'raises 22023 or 22008 for an interval that cannot be the age of a row';
+
+CREATE FUNCTION soft_delete.retain(relation regclass, retain interval) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF relation IS NULL THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.retain()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table must be given.',
+				HINT = 'SELECT soft_delete.retain(''my_table'', ''90 days'');';
+	END IF;
+	PERFORM soft_delete.check_root(relation);
+	PERFORM soft_delete.check_age(retain, format('SELECT soft_delete.retain(%L, ''90 days'');', relation));
+	INSERT INTO soft_delete.retention AS r VALUES (relation, NULL, retain)
+	ON CONFLICT ON CONSTRAINT retention_relation_key DO UPDATE SET retain = excluded.retain;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.retain(regclass, interval) IS
+'says how long deleted rows of a table are kept before a purge takes them; null: for ever';
+
+CREATE FUNCTION soft_delete.retain_schema(schema name, retain interval) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
+		RAISE EXCEPTION 'schema "%" does not exist', schema
+			USING ERRCODE = 'invalid_schema_name',
+				HINT = 'SELECT soft_delete.retain_schema(''my_schema'', ''90 days'');';
+	END IF;
+	IF NOT (SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = schema) THEN
+		RAISE EXCEPTION 'must be owner of schema %', schema
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	PERFORM soft_delete.check_age(retain, format('SELECT soft_delete.retain_schema(%L, ''90 days'');', schema));
+	INSERT INTO soft_delete.retention AS r VALUES (NULL, schema, retain)
+	ON CONFLICT ON CONSTRAINT retention_schema_key DO UPDATE SET retain = excluded.retain;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.retain_schema(name, interval) IS
+'says how long deleted rows of all tables in a schema are kept, but for those that have a retention of their own; null: for ever';
+
+CREATE FUNCTION soft_delete.copy_retention(root regclass, partition regclass) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+	INSERT INTO soft_delete.retention SELECT partition, NULL, retain FROM soft_delete.retention WHERE relation = root
+	ON CONFLICT DO NOTHING
+$$;
+COMMENT ON FUNCTION soft_delete.copy_retention(regclass, regclass) IS
+'gives a table that was a partition the retention of the table that it was one of';
+
+CREATE FUNCTION soft_delete.forget_retention(relation regclass) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS 'DELETE FROM soft_delete.retention AS r WHERE r.relation = forget_retention.relation';
+COMMENT ON FUNCTION soft_delete.forget_retention(regclass) IS
+'takes back what was said about a table';
+
+CREATE FUNCTION soft_delete.stated_retention(relation regclass, OUT is_stated boolean, OUT retain interval)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+	SELECT r.relation IS NOT NULL OR s.schema IS NOT NULL, CASE WHEN r.relation IS NOT NULL THEN r.retain ELSE s.retain END
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		LEFT JOIN soft_delete.retention AS r ON r.relation = pg_class.oid
+		LEFT JOIN soft_delete.retention AS s ON s.schema = nspname
+	WHERE pg_class.oid = stated_retention.relation
+$$;
+COMMENT ON FUNCTION soft_delete.stated_retention(regclass) IS
+'what is said about a table, or else about its schema';
+
+CREATE FUNCTION soft_delete.cascade_parents(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT soft_delete.root(confrelid) FROM pg_constraint
+	WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c'
+	  AND conrelid IN (SELECT soft_delete.family(relation)) AND soft_delete.root(confrelid) <> relation
+$$;
+COMMENT ON FUNCTION soft_delete.cascade_parents(regclass) IS
+'the other tables whose deletes reach a table by ON DELETE CASCADE';
+
+/*
+ * A table about which nothing is said goes with those whose deletes reach it by
+ * CASCADE: else their rows could never go.
+ */
+CREATE FUNCTION soft_delete.retention_of(relation regclass, OUT is_known boolean, OUT is_eternal boolean, OUT retain interval)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+	WITH RECURSIVE followed(member, is_stated, stated) AS (
+		SELECT root, s.is_stated, s.retain FROM soft_delete.root(relation) AS root, soft_delete.stated_retention(root) AS s
+		UNION
+		SELECT parent, s.is_stated, s.retain FROM followed, soft_delete.cascade_parents(member) AS parent, soft_delete.stated_retention(parent) AS s
+		WHERE NOT followed.is_stated
+	)
+	SELECT bool_or(is_stated) AND NOT bool_or(NOT is_stated AND NOT EXISTS (SELECT FROM soft_delete.cascade_parents(member))),
+		bool_or(is_stated AND stated IS NULL), max(stated)
+	FROM followed
+$$;
+COMMENT ON FUNCTION soft_delete.retention_of(regclass) IS
+'how long deleted rows of a table are kept: what is said about it or its schema, else the longest of what holds for the tables whose deletes reach it by CASCADE; is_known: that says when all go; is_eternal: some are kept for ever';
+
+CREATE FUNCTION soft_delete.purge_limit(relation regclass, as_of timestamptz, older_than interval) RETURNS timestamptz
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN NOT is_eternal AND (is_known OR older_than IS NOT NULL) THEN least(as_of - retain, as_of - older_than) END
+	FROM soft_delete.retention_of(relation)
+$$;
+COMMENT ON FUNCTION soft_delete.purge_limit(regclass, timestamptz, interval) IS
+'the stamp before which deleted rows of a table are due; null if none are';
+
+/*
+ * Purge
+ */
+
+CREATE FUNCTION soft_delete.tagged_leaves() RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT tgrelid::regclass
+	FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid JOIN pg_class ON pg_class.oid = tgrelid
+	WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
+	  AND refobjid = 'soft_delete.delete_row()'::regprocedure AND relkind = 'r'
+$$;
+COMMENT ON FUNCTION soft_delete.tagged_leaves() IS
+'all tables, partitions and inheritance children that may hold deleted rows, whoever owns them';
+
+CREATE FUNCTION soft_delete.purge_groups(relation regclass DEFAULT NULL) RETURNS SETOF regclass[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE tables AS MATERIALIZED (
+		SELECT DISTINCT root AS member
+		FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid, soft_delete.root(tgrelid) AS root JOIN pg_class ON pg_class.oid = root
+		WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure
+		  AND pg_has_role(relowner, 'USAGE') AND NOT pg_is_other_temp_schema(relnamespace)
+	), edges AS MATERIALIZED (
+		SELECT DISTINCT p.member AS parent, c.member AS child, confdeltype
+		FROM pg_constraint JOIN tables AS p ON p.member = soft_delete.root(confrelid) JOIN tables AS c ON c.member = soft_delete.root(conrelid)
+		WHERE contype = 'f' AND conparentid = 0 AND p.member <> c.member
+	), wanted AS (
+		SELECT member FROM tables WHERE relation IS NULL OR member = relation
+		UNION
+		SELECT child FROM wanted JOIN edges ON parent = member WHERE confdeltype = 'c'
+	), below AS (
+		SELECT parent, child FROM edges
+		UNION
+		SELECT below.parent, edges.child FROM below JOIN edges ON edges.parent = below.child
+	), placed AS (
+		-- tables of a circle are below one another, and have as many below them
+		SELECT member, (SELECT count(*) FROM below WHERE parent = member) AS n_below,
+			least(member::oid, (SELECT min(b.child::oid) FROM below AS b JOIN below AS back ON back.parent = b.child AND back.child = b.parent
+								WHERE b.parent = member)) AS first_of_circle
+		FROM wanted
+	)
+	SELECT array_agg(member ORDER BY member) FROM placed GROUP BY first_of_circle, n_below ORDER BY n_below, first_of_circle
+$$;
+COMMENT ON FUNCTION soft_delete.purge_groups(regclass) IS
+'the tagged tables of the current role, or one of them with what its deletes reach by CASCADE, children before parents; those whose foreign keys form a circle together';
+
+CREATE FUNCTION soft_delete.purge_batch(relations regclass[], as_of timestamptz, older_than interval, batch_size integer, begins boolean, dry_run boolean,
+	OUT relation regclass, OUT rows bigint, OUT held bigint, OUT referenced bigint, OUT locked bigint, OUT oldest timestamptz, OUT newest timestamptz, OUT done boolean)
+RETURNS SETOF record
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_purge_batch';
+COMMENT ON FUNCTION soft_delete.purge_batch(regclass[], timestamptz, interval, integer, boolean, boolean) IS
+'destroys the next due rows of a group of tables, from the oldest on or from where the session''s last batch ended; returns what has become of due rows so far, per table';
+
+CREATE FUNCTION soft_delete.prune_ledger(oldest timestamptz, newest timestamptz, after timestamptz, batch_size integer) RETURNS timestamptz
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_prune_ledger';
+COMMENT ON FUNCTION soft_delete.prune_ledger(timestamptz, timestamptz, timestamptz, integer) IS
+'forgets deletions of a range of stamps, and those older than all rows, that have no rows left; returns where to go on, null at the end';
+
+CREATE FUNCTION soft_delete.check_purge(relation regclass, older_than interval, batch_size integer, pause interval) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF batch_size IS NULL OR batch_size < 1 OR pause IS NULL OR pause < '0' THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.purge()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The batch size must be positive, and the pause must not be negative.',
+				HINT = 'CALL soft_delete.purge(batch_size => 10000, pause => ''0'');';
+	END IF;
+	PERFORM soft_delete.check_age(older_than, 'CALL soft_delete.purge(older_than => ''90 days'');');
+	IF relation IS NOT NULL THEN
+		PERFORM soft_delete.check_root(relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_purge(regclass, interval, integer, interval) IS
+'raises 22023, or what check_root() does, for arguments that purge() cannot do with';
+
+CREATE FUNCTION soft_delete.unpruned_stamps(OUT oldest timestamptz, OUT newest timestamptz)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+	SELECT min(oldest), max(newest)
+	FROM (SELECT DISTINCT ON (relation) oldest, newest, error FROM soft_delete.purge_log ORDER BY relation, purged_at DESC) AS latest
+	WHERE error IS NOT NULL
+$$;
+COMMENT ON FUNCTION soft_delete.unpruned_stamps() IS
+'the range of stamps of purges that were broken off, whose deletions the ledger may know still';
+
+/* It commits, so it can set no search_path: all names in it are qualified, and there is no operator. */
+CREATE PROCEDURE soft_delete.purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL, batch_size integer DEFAULT 10000, pause interval DEFAULT '0')
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	as_of timestamptz := pg_catalog.clock_timestamp();
+	members regclass[];
+	counts record;
+	begins boolean;
+	done boolean;
+	oldest timestamptz;
+	newest timestamptz;
+	after timestamptz := '-infinity';
+BEGIN
+	PERFORM soft_delete.check_purge(relation, older_than, batch_size, pause);
+	SELECT * INTO oldest, newest FROM soft_delete.unpruned_stamps();
+	FOR members IN SELECT * FROM soft_delete.purge_groups(relation) LOOP
+		begins := true;
+		LOOP
+			COMMIT;
+			-- a row that another session has changed is skipped, not an error
+			SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+			FOR counts IN SELECT * FROM soft_delete.purge_batch(members, as_of, older_than, batch_size, begins, false) LOOP
+				done := counts.done;
+				oldest := least(oldest, counts.oldest);
+				newest := greatest(newest, counts.newest);
+			END LOOP;
+			EXIT WHEN done;
+			begins := false;
+			COMMIT;
+			PERFORM pg_catalog.pg_sleep_for(pause);
+		END LOOP;
+	END LOOP;
+
+	WHILE oldest IS NOT NULL AND after IS NOT NULL LOOP
+		COMMIT;
+		after := soft_delete.prune_ledger(oldest, newest, after, batch_size);
+	END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE soft_delete.purge(regclass, interval, integer, interval) IS
+'destroys deleted rows that are due, oldest first, children before parents, committing after each batch: of all tagged tables that the caller owns, or of one with what its deletes reach by CASCADE; older_than: the least age, where their retention is not longer; pause: between batches';
+
+CREATE FUNCTION soft_delete.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL)
+RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	as_of timestamptz := clock_timestamp();
+	members regclass[];
+	counts record;
+	begins boolean;
+	is_done boolean;
+BEGIN
+	PERFORM soft_delete.check_purge(relation, older_than, 1, '0');
+	FOR members IN SELECT * FROM soft_delete.purge_groups(relation) LOOP
+		begins := true;
+		is_done := false;
+		WHILE NOT is_done LOOP
+			FOR counts IN SELECT * FROM soft_delete.purge_batch(members, as_of, older_than, 10000, begins, true) LOOP
+				is_done := counts.done;
+				IF is_done AND counts.rows + counts.held + counts.referenced > 0 THEN
+					member := counts.relation;
+					rows := counts.rows;
+					held := counts.held;
+					referenced := counts.referenced;
+					oldest := counts.oldest;
+					newest := counts.newest;
+					RETURN NEXT;
+				END IF;
+			END LOOP;
+			begins := false;
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.preview_purge(regclass, interval) IS
+'dry run of purge(): how many rows of each table would go, and how many that are due would stay, because they are held or referenced by what stays; touches nothing';
