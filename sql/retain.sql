@@ -52,7 +52,14 @@ DELETE FROM soft_delete.retention WHERE relation = 'part'::regclass;
 SELECT r.* FROM soft_delete.retention_of('part') AS r;
 SELECT soft_delete.untag('t');
 SELECT soft_delete.retain('part', '1 day');
-DROP TABLE part;
+RESET ROLE;
+ALTER SCHEMA retain RENAME TO "Retained";
+SELECT * FROM soft_delete.retention ORDER BY relation;
+ALTER SCHEMA "Retained" RENAME TO retain;
+SET ROLE regress_retain;
+ALTER TABLE part DETACH PARTITION part_1;
+SELECT * FROM soft_delete.retention ORDER BY relation;
+DROP TABLE part, part_1;
 SELECT * FROM soft_delete.retention;
 
 -- what nothing is said about goes with what deletes it by CASCADE, the longest first

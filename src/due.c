@@ -198,11 +198,12 @@ read_leaf(Walk *walk, Leaf *leaf, int capacity)
 	if (rel != NULL)
 	{
 		AttrNumber attnum = tombstone_attribute(rel);
-		Relation index = open_bin_index(rel, attnum);
+		Relation index;
 		SavedRole saved;
 
 		leaf->rel = rel;
 		become_owner(rel, &saved);
+		index = open_bin_index(rel, attnum);
 		if (index == NULL)
 			read_heap(walk, leaf, attnum);
 		else
@@ -420,7 +421,8 @@ init_stamp_key(ScanKey key, Relation index, int n, StrategyNumber strategy,
 
 /*
  * Open the index that has all tombstones of a table in the order of their
- * stamps.  Returns NULL if there is none.
+ * stamps.  Returns NULL if there is none.  To be called as the owner, for a look
+ * at a predicate may call functions in it.
  */
 Relation
 open_bin_index(Relation rel, AttrNumber attnum)
@@ -600,9 +602,12 @@ has_key_index(const ForeignKey *fk, bool finds_tombstones)
 {
 	Relation rel = table_open(fk->child, AccessShareLock);
 	AttrNumber tombstone = tombstone_attribute(rel);
+	SavedRole saved;
 	bool found = false;
 	ListCell *lc;
 
+	/* a look at a predicate may call functions in it */
+	become_owner(rel, &saved);
 	foreach (lc, RelationGetIndexList(rel))
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
@@ -614,6 +619,7 @@ has_key_index(const ForeignKey *fk, bool finds_tombstones)
 					 index_hides_tombstones(index, tombstone));
 		index_close(index, NoLock);
 	}
+	become_again(&saved);
 	table_close(rel, NoLock);
 	return found;
 }

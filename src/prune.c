@@ -166,9 +166,20 @@ open_source(List **sources, Oid relid, Relation displaced)
 	if (source->rel == NULL)
 		return true; /* it is gone */
 	source->attnum = tombstone_attribute(source->rel);
+	if (source->attnum == InvalidAttrNumber)
+	{
+		table_close(source->rel, NoLock);
+		return true; /* its tag is */
+	}
 	source->column = 1;
 	if (!RELATION_IS_OTHER_TEMP(source->rel))
+	{
+		SavedRole saved;
+
+		become_owner(source->rel, &saved);
 		source->index = open_bin_index(source->rel, source->attnum);
+		become_again(&saved);
+	}
 	if (source->index == NULL)
 	{
 		table_close(source->rel, NoLock);

@@ -21,6 +21,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/procsignal.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -122,6 +123,7 @@ soft_delete_launch_purges(Datum arg)
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGUSR1, procsignal_sigusr1_handler); /* a worker has ended */
 	BackgroundWorkerUnblockSignals();
 
 	databases = list_databases(NIL);

@@ -64,6 +64,9 @@ BEGIN
 		RETURN;
 	END IF;
 
+	IF TG_TAG = 'ALTER SCHEMA' THEN
+		PERFORM soft_delete.follow_retention();
+	END IF;
 	PERFORM soft_delete.follow_partitions();
 	PERFORM soft_delete.follow_schemas();
 	changed := soft_delete.changed_relations();

@@ -229,6 +229,7 @@ BEGIN
 	PERFORM soft_delete.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete.make_bin(partition, arguments[1], view_schema);
 	PERFORM soft_delete.guard_references(partition);
+	PERFORM soft_delete.copy_retention(root, partition);
 END
 $$;
 COMMENT ON FUNCTION soft_delete.leave_partition(regclass, regclass) IS

@@ -156,6 +156,18 @@ $$;
 COMMENT ON FUNCTION soft_delete.copy_retention(regclass, regclass) IS
 'gives a table that was a partition the retention of the table that it was one of';
 
+/* Security definer: there is no schema of the old name whose owner could be asked. */
+CREATE FUNCTION soft_delete.follow_retention() RETURNS void
+LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	UPDATE soft_delete.retention AS r SET schema = nspname
+	FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON pg_namespace.oid = objid
+	WHERE classid = 'pg_namespace'::regclass AND r.schema = soft_delete.renamed_from(command)
+$$;
+COMMENT ON FUNCTION soft_delete.follow_retention() IS
+'for event triggers: has what is said about a schema follow ALTER SCHEMA ... RENAME';
+
 CREATE FUNCTION soft_delete.forget_retention(relation regclass) RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
