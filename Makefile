@@ -18,6 +18,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	plan \
 	undo \
 	purge \
+	erase \
 	check \
 	ddl \
 	extension))

@@ -21,6 +21,10 @@ INSERT INTO t VALUES (1);
 INSERT INTO other VALUES (1);
 INSERT INTO p VALUES (1);
 
+-- not what is held
+UPDATE t_deleted SET hold = 'case 1';
+SELECT soft_delete.hold('p', 'case 2');
+
 -- it is not for the application to choose
 SET soft_delete.truncate = hard;
 ALTER ROLE regress_truncate SET soft_delete.truncate = hard;
@@ -29,6 +33,8 @@ SET soft_delete.truncate = firm;
 SET soft_delete.truncate = hard;
 SET ROLE regress_truncate;
 
+TRUNCATE t;
+UPDATE t_deleted SET hold = NULL;
 BEGIN;
 TRUNCATE t;
 SELECT count(*) FROM t TABLESAMPLE soft_delete.rows('all');
@@ -36,6 +42,8 @@ SELECT count(*) FROM t_deleted;
 SELECT count(*) FROM other_deleted;
 ROLLBACK;
 SELECT id FROM t_deleted;
+TRUNCATE other, p;
+SELECT soft_delete.hold('p', NULL);
 TRUNCATE t, p;
 SELECT count(*) FROM t_deleted;
 SELECT count(*) FROM p_deleted;
@@ -54,3 +62,4 @@ SELECT count(*) FROM t TABLESAMPLE soft_delete.rows('all');
 SET client_min_messages = warning;
 DROP SCHEMA truncate_hard CASCADE;
 DROP ROLE regress_truncate;
+TRUNCATE soft_delete.lifted_holds;

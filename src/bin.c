@@ -1,12 +1,14 @@
 /*
  * bin.c
- *	  Restores and purges tombstones through the bin, the view that lists them.
+ *	  Restores, holds and purges tombstones through the bin, the view that lists
+ *	  them.
  *
  * The bin's INSTEAD OF triggers find a row by the view's columns tableoid and
  * ctid, so identity needs no key.  They act for the owner of the view, whom
  * the rights on the view come from, and only on relations that he owns.  They
  * lock the rows and collect them; the bin's AFTER statement triggers then let
  * the families of those rows join (family.c), and restore or purge them all.
+ * Holds (hold.c) are placed and lifted at once.
  *
  * To the rest of the database a restore is the INSERT that makes up for the
  * DELETE: unique keys are checked, AFTER INSERT triggers fire, among them the
@@ -22,6 +24,7 @@
 #include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -37,6 +40,7 @@ typedef struct BinRow
 {
 	Relation rel;			/* the table or partition that holds it */
 	AttrNumber view_attnum; /* the tombstone column of the view */
+	AttrNumber hold_attnum; /* its column of holds */
 	ItemPointerData tid;
 	bool is_displaced; /* tid is in soft_delete.displaced */
 	TimestampTz stamp;
@@ -67,8 +71,11 @@ static BinQuery *find_bin_query(MemoryContext context);
 static void forget_bin_query(void *arg);
 static void check_statement_trigger(TriggerData *trigdata);
 static void open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row);
-static Datum view_column(TriggerData *trigdata, const char *name);
-static void check_restores(TriggerData *trigdata, BinRow *row);
+static AttrNumber view_attnum(TriggerData *trigdata, const char *name, Oid type);
+static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
+static bool column_changes(TriggerData *trigdata, AttrNumber attnum);
+static void check_update(TriggerData *trigdata, BinRow *row);
+static bool change_hold(TriggerData *trigdata, BinRow *row);
 static void restore_family(Family *family);
 static void restore_lot(Lot *lot, bool displaced);
 static void spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid via);
@@ -79,30 +86,35 @@ static List *enter_displaced(ResultRelInfo *relinfo, EState *estate,
 static void refuse_deleted_parents(Lot *lot);
 static void refuse_deleted_parent(Lot *lot, Relation rel, const ForeignKey *fk);
 static void report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk);
-static void purge_family(Family *family);
 static void purge_member(Relation rel, Member *member);
 static void fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
 								 TupleTableSlot *slot, List *recheck);
 
 /*
- * soft_delete.restore_row() returns trigger
+ * soft_delete.restore_row(deleted_by, actor, reason, hold) returns trigger
  *
- * INSTEAD OF UPDATE on the bin: SET tombstone = NULL brings the row back.
+ * INSTEAD OF UPDATE on the bin: SET tombstone = NULL brings the row back, SET
+ * hold = 'why' holds it, SET hold = NULL lifts that.  Its arguments name the
+ * columns that the bin has beside those of the table.
  *
  * Raises 0A000 for any other SET, 39P01 where it is not called by a bin,
- * 42501 where the bin's owner does not own the table.
+ * 42501 where the bin's owner does not own the table; what hold_row() raises.
  */
 Datum
 soft_delete_restore_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	BinRow row;
+	bool is_there = true;
 
 	open_bin_row(fcinfo, "soft_delete.restore_row", &row);
-	check_restores(trigdata, &row);
-	if (!collect_row(fcinfo, &row, open_bin_query(fcinfo)->restored))
-		return PointerGetDatum(NULL);
-	return PointerGetDatum(trigdata->tg_newtuple);
+	check_update(trigdata, &row);
+	if (column_changes(trigdata, row.hold_attnum))
+		is_there = change_hold(trigdata, &row);
+	if (is_there && column_changes(trigdata, row.view_attnum))
+		is_there = collect_row(fcinfo, &row, open_bin_query(fcinfo)->restored);
+	table_close(row.rel, NoLock);
+	return PointerGetDatum(is_there ? trigdata->tg_newtuple : NULL);
 }
 
 /*
@@ -119,10 +131,12 @@ soft_delete_purge_row(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	BinRow row;
 
+	bool joins;
+
 	open_bin_row(fcinfo, "soft_delete.purge_row", &row);
-	if (!collect_row(fcinfo, &row, open_bin_query(fcinfo)->purged))
-		return PointerGetDatum(NULL);
-	return PointerGetDatum(trigdata->tg_trigtuple);
+	joins = collect_row(fcinfo, &row, open_bin_query(fcinfo)->purged);
+	table_close(row.rel, NoLock);
+	return PointerGetDatum(joins ? trigdata->tg_trigtuple : NULL);
 }
 
 /*
@@ -161,7 +175,11 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 		if (restored != NULL)
 			restore_family(restored);
 		if (purged != NULL)
-			purge_family(purged);
+		{
+			complete_family(purged);
+			refuse_held(purged);
+			(void) purge_family(purged);
+		}
 	}
 	return PointerGetDatum(NULL);
 }
@@ -173,12 +191,9 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 static bool
 collect_row(FunctionCallInfo fcinfo, BinRow *row, Family *family)
 {
-	bool joins = (row->is_displaced ? join_displaced
-									: join_family)(family, row->rel, &row->tid,
-												   &row->stamp, InvalidOid);
-
-	table_close(row->rel, NoLock);
-	return joins;
+	return (row->is_displaced ? join_displaced
+							  : join_family)(family, row->rel, &row->tid,
+											 &row->stamp, InvalidOid);
 }
 
 /*
@@ -300,9 +315,9 @@ static void
 open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Form_pg_attribute tombstone;
 	AttrNumber attnum;
 	Oid relid;
-	char *tombstone;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_INSTEAD(trigdata->tg_event) ||
 		(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) !=
@@ -313,8 +328,10 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 				 errmsg("function \"%s\" was not called by a bin", function),
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
 
-	relid = DatumGetObjectId(view_column(trigdata, "tableoid"));
-	row->tid = *(ItemPointer) DatumGetPointer(view_column(trigdata, "ctid"));
+	relid = DatumGetObjectId(
+		view_column(trigdata, view_attnum(trigdata, "tableoid", OIDOID)));
+	row->tid = *(ItemPointer) DatumGetPointer(
+		view_column(trigdata, view_attnum(trigdata, "ctid", TIDOID)));
 
 	row->is_displaced = relid == extension_relation("displaced");
 	if (row->is_displaced)
@@ -330,75 +347,129 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 						RelationGetRelationName(row->rel)),
 				 errdetail("A bin lists a tagged table that belongs to the owner of the view.")));
 
-	tombstone =
-		NameStr(TupleDescAttr(RelationGetDescr(row->rel), attnum - 1)->attname);
-	row->stamp = DatumGetTimestampTz(view_column(trigdata, tombstone));
+	tombstone = TupleDescAttr(RelationGetDescr(row->rel), attnum - 1);
 	row->view_attnum =
-		SPI_fnumber(RelationGetDescr(trigdata->tg_relation), tombstone);
+		view_attnum(trigdata, NameStr(tombstone->attname), tombstone->atttypid);
+	row->stamp = DatumGetTimestampTz(view_column(trigdata, row->view_attnum));
+	row->hold_attnum = InvalidAttrNumber;
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		row->hold_attnum =
+			view_attnum(trigdata,
+						trigdata->tg_trigger->tgnargs == N_BIN_COLUMNS
+							? trigdata->tg_trigger->tgargs[BIN_HOLD]
+							: "hold",
+						TEXTOID);
+}
+
+/*
+ * Return the number of a column of the view.
+ *
+ * Raises 39P01 if it has none of that name and type.
+ */
+static AttrNumber
+view_attnum(TriggerData *trigdata, const char *name, Oid type)
+{
+	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
+
+	/* not SPI_fnumber(): a view's own column named like a system column */
+	for (int attno = 1; attno <= tupdesc->natts; attno++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0 &&
+			att->atttypid == type)
+			return attno;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("view \"%s\" has no column \"%s\" of type %s",
+					RelationGetRelationName(trigdata->tg_relation), name,
+					format_type_be(type)),
+			 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+	return InvalidAttrNumber; /* keep compiler quiet */
 }
 
 /*
  * Return a column of the view row that the trigger fires for.
  */
 static Datum
-view_column(TriggerData *trigdata, const char *name)
+view_column(TriggerData *trigdata, AttrNumber attnum)
 {
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
-	bool isnull = true;
-	Datum value = (Datum) 0;
+	bool isnull;
+	Datum value = heap_getattr(trigdata->tg_trigtuple, attnum, tupdesc, &isnull);
 
-	/* not SPI_fnumber(): a view's own column named like a system column */
-	for (int attno = 1; attno <= tupdesc->natts && isnull; attno++)
-	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
-
-		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
-			value = heap_getattr(trigdata->tg_trigtuple, attno, tupdesc, &isnull);
-	}
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("view \"%s\" has no value for column \"%s\"",
-						RelationGetRelationName(trigdata->tg_relation), name)));
+						RelationGetRelationName(trigdata->tg_relation),
+						NameStr(TupleDescAttr(tupdesc, attnum - 1)->attname))));
 	return value;
 }
 
 /*
- * Raise 0A000 unless the update clears the tombstone column and changes no
- * other.
+ * Does the update change a column of the view?
+ */
+static bool
+column_changes(TriggerData *trigdata, AttrNumber attnum)
+{
+	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
+	Form_pg_attribute att = TupleDescAttr(tupdesc, attnum - 1);
+	bool old_isnull, new_isnull;
+	Datum old_value =
+		heap_getattr(trigdata->tg_trigtuple, attnum, tupdesc, &old_isnull);
+	Datum new_value =
+		heap_getattr(trigdata->tg_newtuple, attnum, tupdesc, &new_isnull);
+
+	return old_isnull != new_isnull ||
+		   (!old_isnull &&
+			!datum_image_eq(old_value, new_value, att->attbyval, att->attlen));
+}
+
+/*
+ * Raise 0A000 if the update sets the tombstone column to anything but null, or
+ * changes any other column than the hold.
  */
 static void
-check_restores(TriggerData *trigdata, BinRow *row)
+check_update(TriggerData *trigdata, BinRow *row)
 {
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
-		bool old_isnull, new_isnull, good;
-		Datum old_value =
-			heap_getattr(trigdata->tg_trigtuple, attno, tupdesc, &old_isnull);
-		Datum new_value =
-			heap_getattr(trigdata->tg_newtuple, attno, tupdesc, &new_isnull);
-
-		if (attno == row->view_attnum)
-			good = new_isnull;
-		else
-			good = old_isnull == new_isnull &&
-				   (old_isnull || datum_image_eq(old_value, new_value,
-												 att->attbyval, att->attlen));
-		if (!good)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot update column \"%s\" of bin \"%s\"",
-							NameStr(att->attname),
-							RelationGetRelationName(trigdata->tg_relation)),
-					 errdetail("A bin can only be updated to restore rows."),
-					 errhint("UPDATE %s SET %s = NULL WHERE ...;",
-							 qualified_name(RelationGetRelid(trigdata->tg_relation)),
-							 quote_identifier(NameStr(
-								 TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)))));
+		if (!column_changes(trigdata, attno) || attno == row->hold_attnum ||
+			(attno == row->view_attnum &&
+			 heap_attisnull(trigdata->tg_newtuple, attno, tupdesc)))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot update column \"%s\" of bin \"%s\"",
+						NameStr(TupleDescAttr(tupdesc, attno - 1)->attname),
+						RelationGetRelationName(trigdata->tg_relation)),
+				 errdetail("A bin can only be updated to restore rows and to hold them."),
+				 errhint("UPDATE %s SET %s = NULL WHERE ...; or SET %s = 'why'",
+						 qualified_name(RelationGetRelid(trigdata->tg_relation)),
+						 quote_identifier(NameStr(
+							 TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)),
+						 quote_identifier(NameStr(
+							 TupleDescAttr(tupdesc, row->hold_attnum - 1)->attname)))));
 	}
+}
+
+/*
+ * Hold the row, or lift its hold.  Returns false if it is not a tombstone of
+ * that deletion any more.
+ */
+static bool
+change_hold(TriggerData *trigdata, BinRow *row)
+{
+	bool isnull;
+	Datum hold = heap_getattr(trigdata->tg_newtuple, row->hold_attnum,
+							  RelationGetDescr(trigdata->tg_relation), &isnull);
+
+	return hold_row(row->rel, &row->tid, row->is_displaced, row->stamp,
+					isnull ? NULL : TextDatumGetCString(hold));
 }
 
 /*
@@ -412,6 +483,7 @@ restore_family(Family *family)
 	ListCell *lc;
 
 	complete_family(family);
+	refuse_held(family);
 	foreach (lc, family->lots)
 		restore_lot(lfirst(lc), false);
 	/* a key that one of these holds now is taken for the others */
@@ -671,14 +743,14 @@ report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk)
 }
 
 /*
- * Destroy the members of a family.
+ * Destroy the members of a family that is complete.  Returns their number.
  */
-static void
+uint64
 purge_family(Family *family)
 {
+	uint64 n = 0;
 	ListCell *lc;
 
-	complete_family(family);
 	foreach (lc, family->lots)
 	{
 		Lot *lot = lfirst(lc);
@@ -689,8 +761,10 @@ purge_family(Family *family)
 			CHECK_FOR_INTERRUPTS();
 			purge_member(rel, &lot->members[i]);
 		}
+		n += lot->nmembers;
 		table_close(rel, NoLock);
 	}
+	return n;
 }
 
 /*

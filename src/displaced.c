@@ -26,6 +26,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "pgtime.h"
 #include "nodes/extensible.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -35,6 +36,7 @@
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/bytea.h"
 #include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -146,6 +148,21 @@ begin_text_form(void)
 	set_unless(strcmp(GetConfigOption("lc_monetary", false, false), "C") == 0,
 			   "lc_monetary", "C");
 	set_unless(xmloption == XMLOPTION_CONTENT, "xmloption", "content");
+	return nestlevel;
+}
+
+/*
+ * The same, and in one form whatever is equal to the bit, so that texts can be
+ * compared.
+ */
+int
+begin_key_form(void)
+{
+	int nestlevel = begin_text_form();
+
+	set_unless(strcmp(pg_get_timezone_name(session_timezone), "UTC") == 0,
+			   "timezone", "UTC");
+	set_unless(bytea_output == BYTEA_OUTPUT_HEX, "bytea_output", "hex");
 	return nestlevel;
 }
 
@@ -390,14 +407,8 @@ destroy_displaced(ItemPointer tid)
 {
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
-	TM_FailureData tmfd;
-	TM_Result result;
 
-	result = destroy_tuple(displaced, tid, GetCurrentCommandId(true),
-						   GetActiveSnapshot(), &tmfd);
-	if (result != TM_Ok)
-		elog(ERROR, "unexpected status of a locked row that stepped aside: %u",
-			 result);
+	destroy_row(displaced, tid);
 	table_close(displaced, NoLock);
 }
 

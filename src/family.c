@@ -49,8 +49,6 @@ typedef struct Blocker
 	int member; /* its number there */
 } Blocker;
 
-static bool lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
-						   TimestampTz *found, TupleTableSlot *slot);
 static bool add_member(Family *family, Relation rel, const Member *member);
 static Lot *lot_of(Family *family, Oid relid);
 static bool is_member(Family *family, const RowIdentity *row);
@@ -142,7 +140,7 @@ join_displaced(Family *family, Relation rel, ItemPointer tid,
  * Lock the newest version of a tombstone, fetch it into the slot, and find its
  * stamp.  Returns false if it is none with that stamp any more.
  */
-static bool
+bool
 lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
 			   TimestampTz *found, TupleTableSlot *slot)
 {
@@ -330,7 +328,7 @@ join_children(Family *family, Lot *lot, Relation rel, int first, const ForeignKe
 	members = register_members(lot, rel, fk->nkeys, fk->parent_attnums, first,
 							   InvalidOid);
 	take_children(family, lot, fk, select_children(family, lot, first, fk, "all"));
-	if (!family->is_purge && has_displaced(fk->child))
+	if (fk->on_delete == FKCONSTR_ACTION_CASCADE && has_displaced(fk->child))
 		take_children(family, lot, fk,
 					  select_children(family, lot, first, fk, "displaced"));
 	tuplestore_end(members);
@@ -614,8 +612,6 @@ report_blocker(Blocker *blocker)
 	const char *condition = "...";
 	bool may_see;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
 	fetch_member(parent, &blocker->lot->members[blocker->member], slot);
 	may_see = may_read_tombstones(RelationGetRelid(parent), fk->nkeys,
 								  fk->parent_attnums);

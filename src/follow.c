@@ -361,6 +361,7 @@ rewrite_lot(const ForeignKey *fk, Lot *lot, const Datum *values, const bool *nul
 	TupleTableSlot *old = table_slot_create(rel, NULL);
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 	VersionBuilder *builder;
+	bool any_held;
 
 	for (int i = 0; i < fk->nkeys; i++)
 		attnums[i] =
@@ -370,6 +371,7 @@ rewrite_lot(const ForeignKey *fk, Lot *lot, const Datum *values, const bool *nul
 	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
 	ExecOpenIndices(relinfo, false);
 	arm_keys(rel);
+	any_held = has_holds();
 
 	for (int i = 0; i < lot->nmembers; i++)
 	{
@@ -388,6 +390,8 @@ rewrite_lot(const ForeignKey *fk, Lot *lot, const Datum *values, const bool *nul
 									  key_description(fk->nkeys, new, attnums))));
 		if (rel->rd_rel->relispartition)
 			(void) ExecPartitionCheck(relinfo, new, builder->estate, true);
+		if (any_held)
+			move_hold(rel, lot->members[i].stamp, old, new);
 		follow_row(rel, old, new);
 	}
 

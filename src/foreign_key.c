@@ -14,9 +14,11 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -28,7 +30,6 @@ static Oid top_constraint(Oid constraint, bool *is_parent_copy);
 static List *foreign_keys_by_trigger(Relation rel, int kind, int16 event);
 static const char *key_column(Oid relid, const char *alias,
 							  const AttrNumber *attnums, int i);
-static Oid bin_of(Oid relid);
 static void append_collation(StringInfo query, const ForeignKey *fk, int i);
 
 /*
@@ -275,6 +276,33 @@ has_primary_key(Oid relid)
 }
 
 /*
+ * Find the columns of a relation's primary key, in its order.  Returns their
+ * number, which is 0 if it has none.
+ */
+int
+primary_key(Oid relid, AttrNumber *attnums)
+{
+	Oid constraint;
+	HeapTuple tuple;
+	ArrayType *columns;
+	bool isnull;
+	int n;
+
+	(void) get_primary_key_attnos(relid, true, &constraint);
+	if (!OidIsValid(constraint))
+		return 0;
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	columns = DatumGetArrayTypeP(
+		SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_conkey, &isnull));
+	n = ARR_DIMS(columns)[0];
+	memcpy(attnums, ARR_DATA_PTR(columns), n * sizeof(AttrNumber));
+	ReleaseSysCache(tuple);
+	return n;
+}
+
+/*
  * Are some columns the same, to the bit, in two versions of a row?
  */
 bool
@@ -355,27 +383,43 @@ attribute_text(TupleTableSlot *row, AttrNumber attnum)
 }
 
 /*
- * Return the bin of a table, or of the table that a partition is tagged with;
- * InvalidOid if there is none.  SPI must be connected.
+ * Return attributes of a row as an array of texts.
  */
-static Oid
-bin_of(Oid relid)
+Datum
+text_array(TupleTableSlot *row, int n, const AttrNumber *attnums)
 {
-	Oid argtypes[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(relid)};
-	Datum bin = (Datum) 0;
-	bool isnull = true;
+	Datum texts[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+	int lower = 1;
 
-	if (SPI_execute_with_args("SELECT " EXTENSION_SCHEMA ".bin_of(" EXTENSION_SCHEMA
-							  ".root($1))::pg_catalog.oid",
-							  1, argtypes, values, NULL, true, 1) == SPI_OK_SELECT &&
-		SPI_processed > 0)
-		bin = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	return isnull ? InvalidOid : DatumGetObjectId(bin);
+	for (int i = 0; i < n; i++)
+	{
+		(void) slot_getattr(row, attnums[i], &nulls[i]);
+		texts[i] = nulls[i] ? (Datum) 0
+							: CStringGetTextDatum(attribute_text(row, attnums[i]));
+	}
+	return PointerGetDatum(construct_md_array(texts, nulls, 1, &n, &lower,
+											  TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*
- * Return the name of that bin, as it can be pasted.  SPI must be connected.
+ * Return the primary key of a row of the relation as an array of texts, the same
+ * under any settings; 0 if it has none.
+ */
+Datum
+primary_key_text(Oid relid, TupleTableSlot *row)
+{
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	int n = primary_key(relid, attnums);
+	int nestlevel = begin_key_form();
+	Datum key = n > 0 ? text_array(row, n, attnums) : (Datum) 0;
+
+	end_text_form(nestlevel);
+	return key;
+}
+
+/*
+ * Return the name of the bin of a table, as it can be pasted.
  */
 char *
 bin_name(Oid relid)
@@ -411,8 +455,7 @@ may_read(Oid relid, int n, const AttrNumber *attnums)
 }
 
 /*
- * The same for the tombstones of a relation, which may be read in its bin.  SPI
- * must be connected.
+ * The same for the tombstones of a relation, which may be read in its bin.
  */
 bool
 may_read_tombstones(Oid relid, int n, const AttrNumber *attnums)

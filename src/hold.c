@@ -6,28 +6,42 @@
  * deleted row: of which table or partition, its stamp, and its primary key as
  * text.  With a stamp alone it is on what one deletion took from a table, and
  * without one on all that is deleted from it.  A hold on a table is one on its
- * partitions and inheritance children, too.
+ * partitions and inheritance children, too.  What is lifted goes to
+ * soft_delete.lifted_holds.
+ *
+ * A held row is not purged.  Nor is it restored, as long as the hold is on the
+ * row or its deletion: as a live row it could be changed, and deleted again
+ * without the hold.  A hold on the table is on what is deleted again, too.
  *
  * A row is held under the lock of the row, and more than a row under a lock that
- * waits for all purges that run.  Who purges looks for holds when he has locked
- * his rows.
+ * waits for all who purge or restore.  They look for holds when they have locked
+ * their rows.
  *
  * Invariant: no row is destroyed after a hold on it has been committed.
  */
 #include "soft_delete.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
 
-/* Columns of soft_delete.holds */
+/* Columns of soft_delete.holds, and those that soft_delete.lifted_holds adds */
 enum HoldColumn
 {
 	HOLD_RELATION = 1,
@@ -36,20 +50,38 @@ enum HoldColumn
 	HOLD_HOLD,
 	HOLD_HELD_BY,
 	HOLD_HELD_AT,
-	N_HOLD_COLUMNS = HOLD_HELD_AT
+	N_HOLD_COLUMNS = HOLD_HELD_AT,
+	HOLD_LIFTED_BY,
+	HOLD_LIFTED_AT,
+	N_LIFTED_COLUMNS = HOLD_LIFTED_AT
 };
 
-/* What identifies a hold, and finds it by its index */
+/* What a hold is on, by which its index finds it */
 typedef struct HoldKey
 {
 	Oid relid;
-	const TimestampTz *stamp; /* NULL: any */
+	const TimestampTz *stamp; /* NULL: all that is deleted */
 	Datum key;				  /* text[]; 0: all rows */
 } HoldKey;
 
+PG_FUNCTION_INFO_V1(soft_delete_set_hold);
+PG_FUNCTION_INFO_V1(soft_delete_may_hold);
+PG_FUNCTION_INFO_V1(soft_delete_lift_holds);
+PG_FUNCTION_INFO_V1(soft_delete_copy_holds);
+
 static bool find_hold(Relation holds, const HoldKey *key, Snapshot snapshot,
 					  TupleTableSlot *slot);
-static List *with_ancestors(Oid relid);
+static bool find_held(Family *family, Lot **lot, Member **member, Hold *hold);
+static void report_held(Relation rel, Member *member, const Hold *hold, bool is_purge);
+static char *lifting_statement(Relation rel, TimestampTz stamp,
+							   TupleTableSlot *row, const Hold *hold);
+static void refuse_to_lift(Relation rel, TimestampTz stamp, TupleTableSlot *row);
+static bool place_hold(const HoldKey *key, const char *hold, LOCKMODE lockmode);
+static void enter_hold(Relation holds, const HoldKey *key, const char *hold);
+static void lift_hold(Relation holds, TupleTableSlot *slot, const char *relname,
+					  Oid roleid);
+static List *holds_on(Relation holds, Oid relid);
+static bool may_hold(Oid relid);
 
 /*
  * Is anything held at all?  To be asked when the rows that are to be destroyed
@@ -60,10 +92,22 @@ bool
 has_holds(void)
 {
 	Relation holds = table_open(extension_relation("holds"), RowShareLock);
-	Relation index = index_open(linitial_oid(RelationGetIndexList(holds)),
-								AccessShareLock);
+	bool found = any_hold(holds, SnapshotSelf);
+
+	table_close(holds, NoLock);
+	return found;
+}
+
+/*
+ * Does the snapshot see any hold?
+ */
+bool
+any_hold(Relation holds, Snapshot snapshot)
+{
+	Relation index =
+		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(holds, NULL);
-	IndexScanDesc scan = begin_index_scan(holds, index, SnapshotSelf, 0);
+	IndexScanDesc scan = begin_index_scan(holds, index, snapshot, 0);
 	bool found;
 
 	index_rescan(scan, NULL, 0, NULL, 0);
@@ -71,48 +115,63 @@ has_holds(void)
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
-	table_close(holds, NoLock);
 	return found;
 }
 
 /*
- * Return the hold on a locked tombstone, or NULL if it is free to go: the one on
- * the row, else on its deletion, else on its table.  The slot is of the relation.
+ * Return the hold on a locked tombstone of the relation, or NULL if it is free
+ * to go.
  */
 const char *
 hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row)
 {
-	Relation holds = table_open(extension_relation("holds"), RowShareLock);
+	Hold hold;
+
+	return find_hold_on(rel, stamp, row, SnapshotSelf, &hold) ? hold.text : NULL;
+}
+
+/*
+ * Find the hold on a tombstone of the relation: that on the row, else on its
+ * deletion, else on its table.  Returns false if there is none.
+ */
+bool
+find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
+			 Snapshot snapshot, Hold *hold)
+{
+	Relation holds = table_open(extension_relation("holds"), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(holds, NULL);
-	HoldKey key = {.relid = RelationGetRelid(rel), .stamp = &stamp};
-	List *relids = with_ancestors(key.relid);
-	char *hold = NULL;
+	List *relids = with_ancestors(RelationGetRelid(rel));
+	Datum row_key = primary_key_text(RelationGetRelid(rel), row);
 	bool found = false;
-	ListCell *lc;
 
-	if (has_primary_key(key.relid))
+	for (HoldScope scope = row_key ? HOLD_ON_ROW : HOLD_ON_DELETION;
+		 scope <= HOLD_ON_TABLE && !found; scope++)
 	{
-		key.key = primary_key_text(rel, row);
-		found = find_hold(holds, &key, SnapshotSelf, slot);
-		key.key = (Datum) 0;
-	}
-	foreach (lc, relids)
-	{
-		key.relid = lfirst_oid(lc);
-		key.stamp = &stamp;
-		found = found || find_hold(holds, &key, SnapshotSelf, slot);
-		key.stamp = NULL;
-		found = found || find_hold(holds, &key, SnapshotSelf, slot);
-	}
-	if (found)
-	{
-		bool isnull;
+		ListCell *lc;
 
-		hold = TextDatumGetCString(slot_getattr(slot, HOLD_HOLD, &isnull));
+		foreach (lc, relids)
+		{
+			HoldKey key = {.relid = lfirst_oid(lc),
+						   .stamp = scope == HOLD_ON_TABLE ? NULL : &stamp,
+						   .key = scope == HOLD_ON_ROW ? row_key : 0};
+
+			found = find_hold(holds, &key, snapshot, slot);
+			if (found)
+			{
+				bool isnull;
+
+				hold->scope = scope;
+				hold->relid = key.relid;
+				hold->text =
+					TextDatumGetCString(slot_getattr(slot, HOLD_HOLD, &isnull));
+			}
+			if (found || scope == HOLD_ON_ROW)
+				break; /* ancestors know of no single rows */
+		}
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(holds, NoLock);
-	return hold;
+	return found;
 }
 
 /*
@@ -124,21 +183,21 @@ hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row)
 static bool
 find_hold(Relation holds, const HoldKey *key, Snapshot snapshot, TupleTableSlot *slot)
 {
-	Relation index = index_open(linitial_oid(RelationGetIndexList(holds)),
-								AccessShareLock);
+	Relation index =
+		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
 	IndexScanDesc scan = begin_index_scan(holds, index, snapshot, 3);
+	int is_null = SK_ISNULL | SK_SEARCHNULL;
 	ScanKeyData scankeys[3];
 	bool found;
 
 	ScanKeyInit(&scankeys[0], HOLD_RELATION, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(key->relid));
-	ScanKeyEntryInitialize(&scankeys[1],
-						   key->stamp ? 0 : SK_ISNULL | SK_SEARCHNULL, HOLD_DELETED_AT,
-						   BTEqualStrategyNumber, InvalidOid, InvalidOid,
-						   F_TIMESTAMPTZ_EQ,
+	ScanKeyEntryInitialize(&scankeys[1], key->stamp ? 0 : is_null,
+						   HOLD_DELETED_AT, BTEqualStrategyNumber, InvalidOid,
+						   InvalidOid, F_TIMESTAMPTZ_EQ,
 						   key->stamp ? TimestampTzGetDatum(*key->stamp) : 0);
-	ScanKeyEntryInitialize(&scankeys[2], key->key ? 0 : SK_ISNULL | SK_SEARCHNULL,
-						   HOLD_KEY, BTEqualStrategyNumber, InvalidOid,
+	ScanKeyEntryInitialize(&scankeys[2], key->key ? 0 : is_null, HOLD_KEY,
+						   BTEqualStrategyNumber, InvalidOid,
 						   DEFAULT_COLLATION_OID, F_ARRAY_EQ, key->key);
 
 	index_rescan(scan, scankeys, 3, NULL, 0);
@@ -152,7 +211,7 @@ find_hold(Relation holds, const HoldKey *key, Snapshot snapshot, TupleTableSlot 
  * Return a table and those that it is a partition or inheritance child of,
  * however far above.
  */
-static List *
+List *
 with_ancestors(Oid relid)
 {
 	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
@@ -167,13 +226,529 @@ with_ancestors(Oid relid)
 
 		ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
 					F_OIDEQ, ObjectIdGetDatum(lfirst_oid(lc)));
-		scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
-								  1, &key);
+		scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true,
+								  NULL, 1, &key);
 		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-			relids = list_append_unique_oid(relids,
-											((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+			relids =
+				list_append_unique_oid(relids,
+									   ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
 		systable_endscan(scan);
 	}
 	table_close(inherits, AccessShareLock);
 	return relids;
+}
+
+/*
+ * Is a member of a family that is complete held?
+ */
+bool
+family_is_held(Family *family)
+{
+	Member *member;
+	Lot *lot;
+	Hold hold;
+
+	return has_holds() && find_held(family, &lot, &member, &hold);
+}
+
+/*
+ * Raise 55006 if a member of a family that is complete is held: from being
+ * destroyed, or from being restored.
+ */
+void
+refuse_held(Family *family)
+{
+	Member *member;
+	Lot *lot;
+	Hold hold;
+
+	if (has_holds() && find_held(family, &lot, &member, &hold))
+		report_held(table_open(lot->relid, NoLock), member, &hold, family->is_purge);
+}
+
+/*
+ * Raise 55006 if anything is held in a table that is to be emptied for good, and
+ * that is locked against everybody.
+ */
+void
+refuse_held_table(Relation rel)
+{
+	Relation holds = table_open(extension_relation("holds"), RowShareLock);
+	ListCell *lc;
+
+	foreach (lc, with_ancestors(RelationGetRelid(rel)))
+	{
+		Oid relid = lfirst_oid(lc);
+		ListCell *held;
+
+		foreach (held, holds_on(holds, relid))
+		{
+			TupleTableSlot *slot = lfirst(held);
+
+			slot_getallattrs(slot);
+			/* single rows of the tables above are not in this one */
+			if (relid != RelationGetRelid(rel) && !slot->tts_isnull[HOLD_KEY - 1])
+				continue;
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("cannot truncate table \"%s\", where rows are held: %s",
+							RelationGetRelationName(rel),
+							TextDatumGetCString(slot->tts_values[HOLD_HOLD - 1])),
+					 errdetail("Nothing that is held is destroyed."),
+					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
+							 quote_literal_cstr(qualified_name(relid)))));
+		}
+	}
+	table_close(holds, NoLock);
+}
+
+/*
+ * Find a member that is held.
+ */
+static bool
+find_held(Family *family, Lot **lot, Member **member, Hold *hold)
+{
+	ListCell *lc;
+
+	foreach (lc, family->lots)
+	{
+		Relation rel;
+		TupleTableSlot *row;
+		bool found = false;
+
+		*lot = lfirst(lc);
+		rel = table_open((*lot)->relid, NoLock);
+		row = table_slot_create(rel, NULL);
+		for (int i = 0; i < (*lot)->nmembers && !found; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			*member = &(*lot)->members[i];
+			fetch_member(rel, *member, row);
+			found = find_hold_on(rel, (*member)->stamp, row, SnapshotSelf, hold) &&
+					(family->is_purge || hold->scope != HOLD_ON_TABLE);
+		}
+		ExecDropSingleTupleTableSlot(row);
+		table_close(rel, NoLock);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Raise 55006: a member of a family is held.
+ */
+static void
+report_held(Relation rel, Member *member, const Hold *hold, bool is_purge)
+{
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+
+	fetch_member(rel, member, row);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg(is_purge ? "cannot purge a row of table \"%s\" that is held: %s"
+							 : "cannot restore a row of table \"%s\" that is held: %s",
+					RelationGetRelationName(rel), hold->text),
+			 errdetail(is_purge ? "Nothing that is held is destroyed."
+								: "As a live row it could be changed, and deleted without the hold."),
+			 errhint("Lift the hold first: %s",
+					 lifting_statement(rel, member->stamp, row, hold))));
+}
+
+/*
+ * Return the statement that lifts the hold on a tombstone.
+ */
+static char *
+lifting_statement(Relation rel, TimestampTz stamp, TupleTableSlot *row,
+				  const Hold *hold)
+{
+	Oid relid = RelationGetRelid(rel);
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	const char *condition = "...", *column = "hold";
+	int nkeys = primary_key(relid, attnums);
+	Oid bin;
+
+	if (hold->scope == HOLD_ON_TABLE)
+		return psprintf("SELECT soft_delete.hold(%s, NULL);",
+						quote_literal_cstr(qualified_name(hold->relid)));
+	if (hold->scope == HOLD_ON_DELETION)
+		return psprintf("SELECT soft_delete.hold_deletion('%s', NULL);",
+						timestamptz_to_str(stamp));
+
+	if (may_read_tombstones(relid, nkeys, attnums))
+		condition = key_condition(nkeys, relid, attnums, row, attnums);
+	bin = bin_of(relid);
+	if (OidIsValid(bin))
+		column =
+			quote_identifier(get_attname(bin, bin_column(bin, BIN_HOLD), false));
+	return psprintf("UPDATE %s SET %s = NULL WHERE %s;", bin_name(relid),
+					column, condition);
+}
+
+/*
+ * Hold a tombstone of the relation, or lift the hold where that is NULL.  Returns
+ * false if it is none with that stamp any more.
+ *
+ * Raises 55000 where there is no primary key, 55006 where a hold that is to be
+ * lifted is on more than the row, 22023 where a hold is empty.
+ */
+bool
+hold_row(Relation rel, ItemPointer tid, bool is_displaced, TimestampTz stamp,
+		 const char *hold)
+{
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	HoldKey key = {.relid = RelationGetRelid(rel), .stamp = &stamp};
+	TimestampTz found;
+	bool is_there;
+
+	is_there = is_displaced ? lock_displaced(rel, tid, &stamp, &found)
+							: lock_tombstone(rel, tid, &stamp, &found, row);
+	if (is_there && is_displaced)
+		fetch_displaced(rel, tid, row);
+	if (is_there)
+	{
+		key.key = primary_key_text(key.relid, row);
+		if (!key.key && hold != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot hold a row of table \"%s\", which has no primary key",
+							RelationGetRelationName(rel)),
+					 errdetail("A hold finds its row by the primary key."),
+					 errhint("Hold its deletion, SELECT soft_delete.hold_deletion('%s', %s), or the table, SELECT soft_delete.hold(%s, %s).",
+							 timestamptz_to_str(stamp), quote_literal_cstr(hold),
+							 quote_literal_cstr(qualified_name(key.relid)),
+							 quote_literal_cstr(hold))));
+		if (!key.key || (!place_hold(&key, hold, RowExclusiveLock) && hold == NULL))
+			refuse_to_lift(rel, stamp, row);
+	}
+	ExecDropSingleTupleTableSlot(row);
+	return is_there;
+}
+
+/*
+ * Raise 55006 if a tombstone is held otherwise than by itself.
+ */
+static void
+refuse_to_lift(Relation rel, TimestampTz stamp, TupleTableSlot *row)
+{
+	Hold hold;
+
+	if (find_hold_on(rel, stamp, row, SnapshotSelf, &hold))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the hold on a row of table \"%s\" is not on the row alone: %s",
+						RelationGetRelationName(rel), hold.text),
+				 errdetail(hold.scope == HOLD_ON_TABLE
+							   ? "It is on the whole table."
+							   : "It is on the whole deletion."),
+				 errhint("%s", lifting_statement(rel, stamp, row, &hold))));
+}
+
+/*
+ * Let the hold on a locked tombstone, if there is one, follow a change of its
+ * primary key.
+ */
+void
+move_hold(Relation rel, TimestampTz stamp, TupleTableSlot *old, TupleTableSlot *new)
+{
+	Oid relid = RelationGetRelid(rel);
+	HoldKey key = {.relid = relid,
+				   .stamp = &stamp,
+				   .key = primary_key_text(relid, old)};
+	Datum new_key = primary_key_text(relid, new);
+	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(holds, NULL);
+
+	if (key.key && !datumIsEqual(key.key, new_key, false, -1) &&
+		find_hold(holds, &key, SnapshotSelf, slot))
+	{
+		slot_getallattrs(slot);
+		slot->tts_values[HOLD_KEY - 1] = new_key;
+		(void) append_row(holds, slot->tts_values, slot->tts_isnull);
+		CommandCounterIncrement(); /* this very command may have entered it */
+		destroy_row(holds, &slot->tts_tid);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(holds, NoLock);
+}
+
+/*
+ * Place a hold, or lift it where it is NULL.  Returns whether there was one.
+ */
+static bool
+place_hold(const HoldKey *key, const char *hold, LOCKMODE lockmode)
+{
+	Relation holds = table_open(extension_relation("holds"), lockmode);
+	TupleTableSlot *slot = table_slot_create(holds, NULL);
+	bool is_held = find_hold(holds, key, SnapshotSelf, slot);
+	bool isnull;
+
+	if (hold != NULL && hold[0] == '\0')
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a hold cannot be empty"),
+						errdetail("It says why rows are held; null lifts it."),
+						errhint("Use, for example, 'case 4711'.")));
+	if (!is_held || hold == NULL ||
+		strcmp(hold, TextDatumGetCString(slot_getattr(slot, HOLD_HOLD, &isnull))) != 0)
+	{
+		if (is_held)
+			lift_hold(holds, slot, qualified_name(key->relid), GetUserId());
+		if (hold != NULL)
+			enter_hold(holds, key, hold);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(holds, NoLock);
+	return is_held;
+}
+
+/*
+ * Enter a hold.
+ */
+static void
+enter_hold(Relation holds, const HoldKey *key, const char *hold)
+{
+	Datum values[N_HOLD_COLUMNS];
+	bool nulls[N_HOLD_COLUMNS] = {false};
+
+	values[HOLD_RELATION - 1] = ObjectIdGetDatum(key->relid);
+	nulls[HOLD_DELETED_AT - 1] = key->stamp == NULL;
+	values[HOLD_DELETED_AT - 1] = key->stamp ? TimestampTzGetDatum(*key->stamp) : 0;
+	nulls[HOLD_KEY - 1] = !key->key;
+	values[HOLD_KEY - 1] = key->key;
+	values[HOLD_HOLD - 1] = CStringGetTextDatum(hold);
+	values[HOLD_HELD_BY - 1] =
+		CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+	values[HOLD_HELD_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	if (!append_row(holds, values, nulls))
+		elog(ERROR, "a row that is locked has got a hold");
+}
+
+/*
+ * Lift the hold in the slot, and write down who did.
+ */
+static void
+lift_hold(Relation holds, TupleTableSlot *slot, const char *relname, Oid roleid)
+{
+	Relation lifted =
+		table_open(extension_relation("lifted_holds"), RowExclusiveLock);
+	Datum values[N_LIFTED_COLUMNS];
+	bool nulls[N_LIFTED_COLUMNS] = {false};
+
+	slot_getallattrs(slot);
+	memcpy(values, slot->tts_values, N_HOLD_COLUMNS * sizeof(Datum));
+	memcpy(nulls, slot->tts_isnull, N_HOLD_COLUMNS * sizeof(bool));
+	values[HOLD_RELATION - 1] = CStringGetTextDatum(relname);
+	values[HOLD_LIFTED_BY - 1] =
+		CStringGetTextDatum(GetUserNameFromId(roleid, false));
+	values[HOLD_LIFTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	(void) append_row(lifted, values, nulls);
+	table_close(lifted, NoLock);
+
+	CommandCounterIncrement(); /* this very command may have entered it */
+	destroy_row(holds, &slot->tts_tid);
+}
+
+/*
+ * Return copies of all rows about a relation.
+ */
+static List *
+holds_on(Relation holds, Oid relid)
+{
+	Relation index =
+		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
+	IndexScanDesc scan = begin_index_scan(holds, index, SnapshotSelf, 1);
+	TupleTableSlot *slot = table_slot_create(holds, NULL);
+	List *copies = NIL;
+	ScanKeyData key;
+
+	ScanKeyInit(&key, HOLD_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		TupleTableSlot *copy = table_slot_create(holds, NULL);
+
+		ExecCopySlot(copy, slot);
+		copies = lappend(copies, copy);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	return copies;
+}
+
+/*
+ * soft_delete.lift_holds(relation oid, name text) returns void
+ *
+ * Lifts all holds on a table that is gone.  Superusers' business.
+ */
+Datum
+soft_delete_lift_holds(PG_FUNCTION_ARGS)
+{
+	Relation holds = table_open(extension_relation("holds"), ExclusiveLock);
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	ListCell *lc;
+
+	foreach (lc, holds_on(holds, PG_GETARG_OID(0)))
+	{
+		lift_hold(holds, lfirst(lc), name, GetOuterUserId());
+		ExecDropSingleTupleTableSlot(lfirst(lc));
+	}
+	table_close(holds, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete.copy_holds(relation regclass, partition regclass) returns void
+ *
+ * Holds for a table that is a partition no more what is held for the table that
+ * it was one of.
+ *
+ * Raises 42501 unless the caller owns both.
+ */
+Datum
+soft_delete_copy_holds(PG_FUNCTION_ARGS)
+{
+	Relation holds = table_open(extension_relation("holds"), ExclusiveLock);
+	ListCell *lc;
+
+	for (int i = 0; i < 2; i++)
+	{
+		if (!relation_ownercheck(PG_GETARG_OID(i), GetUserId()))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
+						   get_rel_name(PG_GETARG_OID(i)));
+	}
+	foreach (lc, holds_on(holds, PG_GETARG_OID(0)))
+	{
+		TupleTableSlot *slot = lfirst(lc);
+
+		slot_getallattrs(slot);
+		slot->tts_values[HOLD_RELATION - 1] = PG_GETARG_DATUM(1);
+		if (slot->tts_isnull[HOLD_KEY - 1])
+			(void) append_row(holds, slot->tts_values, slot->tts_isnull);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	table_close(holds, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete.set_hold(relation regclass, deleted_at timestamptz, hold text)
+ * returns boolean
+ *
+ * Holds what a deletion took from the table, or if that is null, all that is
+ * deleted from it; a null hold lifts.  Returns whether there was such a hold.
+ * Waits for all transactions that have purged or restored.
+ *
+ * Raises 22004 for a null table, 22023 for an empty hold, 55000 for a table that
+ * is not tagged, 42501 for who may not hold its rows.
+ */
+Datum
+soft_delete_set_hold(PG_FUNCTION_ARGS)
+{
+	TimestampTz stamp = PG_ARGISNULL(1) ? 0 : PG_GETARG_TIMESTAMPTZ(1);
+	HoldKey key = {.stamp = PG_ARGISNULL(1) ? NULL : &stamp};
+	Relation rel;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the table to hold must not be null")));
+	key.relid = PG_GETARG_OID(0);
+	rel = table_open(key.relid, AccessShareLock); /* it stays tagged */
+	if (tombstone_attribute(rel) == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
+				 errdetail("Only deleted rows can be held."),
+				 errhint("SELECT soft_delete.tag(%s);",
+						 quote_literal_cstr(qualified_name(key.relid)))));
+	table_close(rel, NoLock);
+	if (!may_hold(key.relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to hold deleted rows of table \"%s\"",
+						get_rel_name(key.relid)),
+				 errdetail("It takes the right to update column \"hold\" of its bin.")));
+	PG_RETURN_BOOL(
+		place_hold(&key,
+				   PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
+				   ExclusiveLock));
+}
+
+/*
+ * soft_delete.may_hold(relation regclass) returns boolean
+ *
+ * Tells whether the caller may hold deleted rows of a table: its owner, and who
+ * may update that column of its bin.
+ */
+Datum
+soft_delete_may_hold(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(may_hold(PG_GETARG_OID(0)));
+}
+
+/*
+ * The same.
+ */
+static bool
+may_hold(Oid relid)
+{
+	return relation_ownercheck(relid, GetUserId()) ||
+		   may_use_bin(relid, BIN_HOLD, ACL_UPDATE);
+}
+
+/*
+ * Add the primary keys of the members of a lot to a set of keys.
+ */
+void
+collect_held_keys(Lot *lot, HTAB *keys)
+{
+	Relation rel = table_open(lot->relid, NoLock);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+
+	for (int i = 0; i < lot->nmembers && has_primary_key(lot->relid); i++)
+	{
+		fetch_member(rel, &lot->members[i], row);
+		(void) key_in_set(keys, lot->relid, primary_key_text(lot->relid, row), true);
+	}
+	ExecDropSingleTupleTableSlot(row);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Erase those keys from what is known about lifted holds.
+ */
+void
+erase_held_keys(HTAB *keys)
+{
+	Relation lifted =
+		table_open(extension_relation("lifted_holds"), RowExclusiveLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(lifted, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(lifted, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		List *name;
+		Oid relid;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		if (slot->tts_isnull[HOLD_KEY - 1])
+			continue;
+		name = textToQualifiedNameList(
+			DatumGetTextPP(slot->tts_values[HOLD_RELATION - 1]));
+		relid = RangeVarGetRelid(makeRangeVarFromNameList(name), NoLock, true);
+		if (key_in_set(keys, relid, slot->tts_values[HOLD_KEY - 1], false))
+		{
+			slot->tts_values[HOLD_KEY - 1] =
+				PointerGetDatum(construct_empty_array(TEXTOID));
+			(void) append_row(lifted, slot->tts_values, slot->tts_isnull);
+			destroy_row(lifted, &slot->tts_tid);
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(lifted, NoLock);
 }

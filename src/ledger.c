@@ -19,10 +19,13 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
 /* Columns of soft_delete.ledger */
@@ -87,7 +90,41 @@ enter_deletion(TimestampTz stamp)
 }
 
 /*
- * Return the OID of one of the extension's own tables.
+ * Return what a text column of the ledger says about a deletion, or NULL if that
+ * is nothing.
+ */
+text *
+deletion_text(TimestampTz stamp, const char *column)
+{
+	Relation ledger = table_open(extension_relation("ledger"), AccessShareLock);
+	TupleDesc desc = RelationGetDescr(ledger);
+	AttrNumber attnum = get_attnum(RelationGetRelid(ledger), column);
+	text *value = NULL;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple tuple;
+
+	if (attnum <= 0 || TupleDescAttr(desc, attnum - 1)->atttypid != TEXTOID)
+		elog(ERROR, "the ledger has no text \"%s\"", column);
+	ScanKeyInit(&key, LEDGER_DELETED_AT + 1, BTEqualStrategyNumber,
+				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(stamp));
+	scan = systable_beginscan(ledger, extension_relation("ledger_pkey"), true,
+							  GetActiveSnapshot(), 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool isnull;
+		Datum datum = heap_getattr(tuple, attnum, desc, &isnull);
+
+		value = isnull ? NULL : DatumGetTextPCopy(datum);
+	}
+	systable_endscan(scan);
+	table_close(ledger, AccessShareLock);
+	return value;
+}
+
+/*
+ * Return the OID of one of the extension's own tables or indexes.
  */
 Oid
 extension_relation(const char *name)
@@ -95,7 +132,7 @@ extension_relation(const char *name)
 	Oid relid = get_relname_relid(name, get_namespace_oid(EXTENSION_SCHEMA, false));
 
 	if (!OidIsValid(relid))
-		elog(ERROR, "table \"%s.%s\" does not exist", EXTENSION_SCHEMA, name);
+		elog(ERROR, "relation \"%s.%s\" does not exist", EXTENSION_SCHEMA, name);
 	return relid;
 }
 
@@ -143,6 +180,22 @@ append_row(Relation rel, Datum *values, bool *nulls)
 	}
 	heap_freetuple(tuple);
 	return is_unique;
+}
+
+/*
+ * Destroy a row of one of the extension's own tables, which nobody else can
+ * change meanwhile.
+ */
+void
+destroy_row(Relation rel, ItemPointer tid)
+{
+	TM_FailureData tmfd;
+	TM_Result result = destroy_tuple(rel, tid, GetCurrentCommandId(true),
+									 GetActiveSnapshot(), &tmfd);
+
+	if (result != TM_Ok)
+		elog(ERROR, "unexpected status of a row of table \"%s\": %u",
+			 RelationGetRelationName(rel), result);
 }
 
 /*

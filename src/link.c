@@ -26,7 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/rel.h"
@@ -76,8 +76,7 @@ static bool is_cut(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *ne
 static void write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 					  TupleTableSlot *new);
 static List *primary_key_columns(Oid relid);
-static Datum text_array(TupleTableSlot *row, int n, const AttrNumber *attnums);
-static Datum key_text(Relation rel, List *columns, TupleTableSlot *row);
+static Datum named_text(Relation rel, TupleTableSlot *row, List *names);
 static Datum name_array(List *names);
 static void relink_reference(Lot *lot, Relation parent, const ForeignKey *fk);
 static void collect_cuts(Cuts *cuts, Lot *lot);
@@ -143,22 +142,22 @@ write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 		  TupleTableSlot *new)
 {
 	const ForeignKey *top = load_foreign_key(fk->top);
+	List *key_columns = primary_key_columns(top->child);
 	Relation cuts =
 		table_open(extension_relation("cut_references"), RowExclusiveLock);
 	Datum values[N_CUT_COLUMNS];
 	bool nulls[N_CUT_COLUMNS] = {false};
 	NameData name;
-	List *key_columns = primary_key_columns(top->child);
 	int nestlevel;
 
 	namestrcpy(&name, get_constraint_name(fk->top));
 
-	nestlevel = begin_text_form();
+	nestlevel = begin_key_form();
 	values[CUT_DELETED_AT] = TimestampTzGetDatum(deletion_stamp());
 	values[CUT_RELATION] = ObjectIdGetDatum(top->child);
 	values[CUT_CONSTRAINT] = NameGetDatum(&name);
 	values[CUT_KEY_COLUMNS] = name_array(key_columns);
-	values[CUT_KEY] = key_text(child, key_columns, old);
+	values[CUT_KEY] = named_text(child, old, key_columns);
 	values[CUT_REFERENCED] = text_array(old, fk->nkeys, fk->child_attnums);
 	values[CUT_LEFT_WITH] = text_array(new, fk->nkeys, fk->child_attnums);
 	(void) append_row(cuts, values, nulls);
@@ -185,53 +184,18 @@ primary_key_columns(Oid relid)
 }
 
 /*
- * Return attributes of a row as an array of texts.
+ * Return the attributes of a row that have those names as an array of texts.
  */
 static Datum
-text_array(TupleTableSlot *row, int n, const AttrNumber *attnums)
-{
-	Datum texts[INDEX_MAX_KEYS];
-	bool nulls[INDEX_MAX_KEYS];
-	int lower = 1;
-
-	for (int i = 0; i < n; i++)
-	{
-		(void) slot_getattr(row, attnums[i], &nulls[i]);
-		texts[i] = nulls[i] ? (Datum) 0
-							: CStringGetTextDatum(attribute_text(row, attnums[i]));
-	}
-	return PointerGetDatum(construct_md_array(texts, nulls, 1, &n, &lower,
-											  TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-/*
- * Return the columns of a row that have those names as an array of texts.
- */
-static Datum
-key_text(Relation rel, List *columns, TupleTableSlot *row)
+named_text(Relation rel, TupleTableSlot *row, List *names)
 {
 	AttrNumber attnums[INDEX_MAX_KEYS];
 	ListCell *lc;
 
-	foreach (lc, columns)
+	foreach (lc, names)
 		attnums[foreach_current_index(lc)] =
 			get_attnum(RelationGetRelid(rel), strVal(lfirst(lc)));
-	return text_array(row, list_length(columns), attnums);
-}
-
-/*
- * Return the primary key of a row as an array of texts that are the same under
- * all settings, in the order of the columns.
- */
-Datum
-primary_key_text(Relation rel, TupleTableSlot *row)
-{
-	List *columns = primary_key_columns(RelationGetRelid(rel));
-	int nestlevel = begin_text_form();
-	Datum key = key_text(rel, columns, row);
-
-	end_text_form(nestlevel);
-	return key;
+	return text_array(row, list_length(names), attnums);
 }
 
 /*
@@ -545,4 +509,70 @@ forget_cuts(Cuts *cuts, const char *from)
 		simple_heap_delete(cuts->table, &cuts->tids[DatumGetInt32(number)]);
 	}
 	return n;
+}
+
+/*
+ * Add to a set what cut references know the members of a lot by: their primary
+ * keys, and the keys that others referenced.
+ */
+void
+collect_cut_keys(Lot *lot, HTAB *keys)
+{
+	Relation rel = table_open(lot->relid, NoLock);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	List *foreign_keys = foreign_keys_to(rel);
+	List *relids = with_ancestors(lot->relid);
+	int nestlevel = begin_key_form();
+
+	for (int i = 0; i < lot->nmembers; i++)
+	{
+		ListCell *lc;
+
+		fetch_member(rel, &lot->members[i], row);
+		foreach (lc, relids)
+			(void) key_in_set(keys, lfirst_oid(lc),
+							  named_text(rel, row, primary_key_columns(lfirst_oid(lc))),
+							  true);
+		foreach (lc, foreign_keys)
+		{
+			const ForeignKey *fk = lfirst(lc);
+
+			(void) key_in_set(keys, fk->top,
+							  text_array(row, fk->nkeys, fk->parent_attnums), true);
+		}
+	}
+	end_text_form(nestlevel);
+	ExecDropSingleTupleTableSlot(row);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Erase the cut references of those keys.
+ */
+void
+erase_cuts(HTAB *keys)
+{
+	Relation cuts =
+		table_open(extension_relation("cut_references"), RowExclusiveLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(cuts, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(cuts, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		Oid relid, constraint;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		relid = DatumGetObjectId(slot->tts_values[CUT_RELATION]);
+		constraint = get_relation_constraint_oid(
+			relid, NameStr(*DatumGetName(slot->tts_values[CUT_CONSTRAINT])), true);
+		if (key_in_set(keys, relid, slot->tts_values[CUT_KEY], false) ||
+			key_in_set(keys, constraint, slot->tts_values[CUT_REFERENCED], false))
+			destroy_row(cuts, &slot->tts_tid);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(cuts, NoLock);
 }

@@ -34,6 +34,7 @@ typedef enum ExtensionFunction
 	REFERENCE_GUARD,  /* soft_delete.check_reference() */
 	KEY_FOLLOWER,	  /* soft_delete.follow_key() */
 	CUT_NOTE,		  /* soft_delete.note_cut() */
+	BIN_UPDATE,		  /* soft_delete.restore_row() */
 	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
 	CLAIMS_KEY,		  /* soft_delete.claims_key(oid, record, internal) */
 	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
@@ -67,6 +68,7 @@ typedef struct DisplacedReader DisplacedReader;
 
 extern void init_displaced(void);
 extern int begin_text_form(void);
+extern int begin_key_form(void);
 extern void end_text_form(int nestlevel);
 extern void store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
 extern DisplacedReader *make_displaced_reader(Relation rel);
@@ -155,6 +157,8 @@ extern void init_ledger(void);
 extern bool enter_deletion(TimestampTz stamp);
 extern Oid extension_relation(const char *name);
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
+extern void destroy_row(Relation rel, ItemPointer tid);
+extern text *deletion_text(TimestampTz stamp, const char *column);
 
 /*
  * version.c: the next version of a row that dies, comes back or follows a key
@@ -227,11 +231,14 @@ extern uint64 execute_as_owner(Oid relid, const char *query, int nargs,
 extern bool columns_equal(int n, const AttrNumber *attnums, TupleTableSlot *old,
 						  TupleTableSlot *new);
 extern bool has_primary_key(Oid relid);
+extern int primary_key(Oid relid, AttrNumber *attnums);
 extern char *key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
 						   TupleTableSlot *row, const AttrNumber *row_attnums);
 extern char *key_description(int nkeys, TupleTableSlot *row,
 							 const AttrNumber *attnums);
 extern char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
+extern Datum text_array(TupleTableSlot *row, int n, const AttrNumber *attnums);
+extern Datum primary_key_text(Oid relid, TupleTableSlot *row);
 extern char *bin_name(Oid relid);
 extern bool may_read(Oid relid, int n, const AttrNumber *attnums);
 extern bool may_read_tombstones(Oid relid, int n, const AttrNumber *attnums);
@@ -289,6 +296,8 @@ extern bool join_family(Family *family, Relation rel, ItemPointer tid,
 						const TimestampTz *stamp, Oid via);
 extern bool join_displaced(Family *family, Relation rel, ItemPointer tid,
 						   const TimestampTz *stamp, Oid via);
+extern bool lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
+						   TimestampTz *found, TupleTableSlot *slot);
 extern bool lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 extern void complete_family(Family *family);
 extern Tuplestorestate *register_members(Lot *lot, Relation rel, int nkeys,
@@ -299,8 +308,51 @@ extern void fetch_member(Relation rel, Member *member, TupleTableSlot *slot);
 /*
  * hold.c: what must not be destroyed
  */
+typedef enum HoldScope
+{
+	HOLD_ON_ROW,
+	HOLD_ON_DELETION, /* what it took from a table */
+	HOLD_ON_TABLE
+} HoldScope;
+
+typedef struct Hold
+{
+	HoldScope scope;
+	Oid relid; /* where it says so: the table, or one above */
+	char *text;
+} Hold;
+
 extern bool has_holds(void);
+extern bool any_hold(Relation holds, Snapshot snapshot);
 extern const char *hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row);
+extern bool find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
+						 Snapshot snapshot, Hold *hold);
+extern bool family_is_held(Family *family);
+extern void refuse_held(Family *family);
+extern void refuse_held_table(Relation rel);
+extern bool hold_row(Relation rel, ItemPointer tid, bool is_displaced,
+					 TimestampTz stamp, const char *hold);
+extern List *with_ancestors(Oid relid);
+extern void collect_held_keys(Lot *lot, struct HTAB *keys);
+extern void erase_held_keys(struct HTAB *keys);
+extern void move_hold(Relation rel, TimestampTz stamp, TupleTableSlot *old,
+					  TupleTableSlot *new);
+
+/*
+ * columns.c: what a bin shows beside the columns of its table
+ */
+typedef enum BinColumn
+{
+	BIN_DELETED_BY,
+	BIN_ACTOR,
+	BIN_REASON,
+	BIN_HOLD,
+	N_BIN_COLUMNS
+} BinColumn;
+
+extern Oid bin_of(Oid relid);
+extern AttrNumber bin_column(Oid bin, BinColumn which);
+extern bool may_use_bin(Oid relid, BinColumn which, AclMode mode);
 
 /*
  * due.c: tombstones whose time has come, in the order in which they can go
@@ -412,6 +464,7 @@ extern void init_worker(void);
  * bin.c: the view of tombstones
  */
 extern void check_bin_query(MemoryContext context);
+extern uint64 purge_family(Family *family);
 
 /*
  * follow.c: deleted children follow a change of the key that they reference
@@ -422,7 +475,14 @@ extern void refuse_to_strand(Relation parent, TupleTableSlot *old);
  * link.c: references that a deletion cuts and a restore mends
  */
 extern void relink_references(Lot *lot);
-extern Datum primary_key_text(Relation rel, TupleTableSlot *row);
+extern void collect_cut_keys(Lot *lot, struct HTAB *keys);
+extern void erase_cuts(struct HTAB *keys);
+
+/*
+ * erase.c: rows go for good, with what is known about them
+ */
+extern struct HTAB *make_key_set(void);
+extern bool key_in_set(struct HTAB *keys, Oid of, Datum key, bool add);
 
 /*
  * delete.c: the tag trigger and the table-AM callback it arms

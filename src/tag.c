@@ -48,6 +48,7 @@ static const struct
 	[REFERENCE_GUARD] = {"check_reference", 0, {0}},
 	[KEY_FOLLOWER] = {"follow_key", 0, {0}},
 	[CUT_NOTE] = {"note_cut", 0, {0}},
+	[BIN_UPDATE] = {"restore_row", 0, {0}},
 	[BIN_STATEMENT] = {"finish_bin", 0, {0}},
 	[CLAIMS_KEY] = {"claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
 	[TRUNCATE_GUARD] = {"guard_truncate", 0, {0}},

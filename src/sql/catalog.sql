@@ -74,8 +74,11 @@ AS $$
 	SELECT DISTINCT tgrelid::regclass
 	FROM pg_trigger JOIN pg_rewrite ON ev_class = tgrelid
 		JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+		JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
 	WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure
 	  AND refclassid = 'pg_class'::regclass AND refobjid = relation
+	  -- anybody can make a view that looks like a bin
+	  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
 $$;
 COMMENT ON FUNCTION soft_delete.bin_of(regclass) IS
 'the bin of a tagged table';

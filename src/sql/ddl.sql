@@ -93,6 +93,9 @@ BEGIN
 			PERFORM soft_delete.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
 		END IF;
 	END IF;
+	IF TG_TAG IN ('ALTER TABLE', 'ALTER TYPE') AND NOT restores THEN
+		PERFORM soft_delete.check_held_keys(CASE TG_TAG WHEN 'ALTER TABLE' THEN tagged END);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.follow_ddl() IS

@@ -146,6 +146,8 @@ BEGIN
 	DELETE FROM soft_delete.retention AS r USING pg_event_trigger_dropped_objects() AS d
 	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
 	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
+	PERFORM soft_delete.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
+	WHERE EXISTS (SELECT FROM soft_delete.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
 	IF NOT EXISTS (SELECT FROM soft_delete.displaced) THEN
 		RETURN;
 	END IF;

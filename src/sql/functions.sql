@@ -26,7 +26,7 @@ COMMENT ON FUNCTION soft_delete.guard_truncate() IS
 CREATE FUNCTION soft_delete.restore_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_restore_row';
 COMMENT ON FUNCTION soft_delete.restore_row() IS
-'INSTEAD OF UPDATE trigger of a bin: SET deleted_at = NULL restores';
+'INSTEAD OF UPDATE trigger of a bin: SET deleted_at = NULL restores, SET hold = ''why'' holds, SET hold = NULL lifts the hold';
 
 CREATE FUNCTION soft_delete.purge_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge_row';
@@ -37,6 +37,16 @@ CREATE FUNCTION soft_delete.finish_bin() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_finish_bin';
 COMMENT ON FUNCTION soft_delete.finish_bin() IS
 'AFTER UPDATE OR DELETE statement trigger of a bin: restores or purges what its row triggers have collected, with what belongs to it';
+
+CREATE FUNCTION soft_delete.deletion_of(tableoid oid, ctid tid, deleted_at timestamptz, what text) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delete_deletion_of';
+COMMENT ON FUNCTION soft_delete.deletion_of(oid, tid, timestamptz, text) IS
+'what the ledger says about the deletion of a row that a bin lists: ''deleted_by'', ''actor'' or ''reason''; null to who may not read that column of the bin';
+
+CREATE FUNCTION soft_delete.hold_of(tableoid oid, ctid tid, tables boolean) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delete_hold_of';
+COMMENT ON FUNCTION soft_delete.hold_of(oid, tid, boolean) IS
+'the hold on a row that a bin lists: on the row, its deletion, or, if tables, on its table; null to who may not read that column of the bin';
 
 CREATE FUNCTION soft_delete.rows(internal) RETURNS tsm_handler
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_rows';

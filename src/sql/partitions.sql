@@ -228,6 +228,7 @@ BEGIN
 	END IF;
 	PERFORM soft_delete.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete.make_bin(partition, arguments[1], view_schema);
+	PERFORM soft_delete.copy_holds(above, partition) FROM (VALUES (parent), (root)) AS former(above);
 	PERFORM soft_delete.guard_references(partition);
 	PERFORM soft_delete.copy_retention(root, partition);
 END

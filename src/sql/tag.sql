@@ -470,6 +470,7 @@ BEGIN
 	PERFORM soft_delete.check_owner(relation);
 	PERFORM soft_delete.check_relation(relation);
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	PERFORM soft_delete.check_holds(relation);
 	bin := soft_delete.bin_of(relation);
 
 	IF tombstones = 'purge' THEN

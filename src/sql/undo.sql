@@ -237,14 +237,16 @@ AS $$
 				  'SELECT %L::regclass, %s, coalesce(outcome, ''comes back''), "constraint", detail FROM r LEFT JOIN c USING (tableoid, ctid)',
 				  (SELECT string_agg(CASE WHEN attname = tombstone THEN format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname)
 									 ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
-				   FROM pg_attribute
-				   WHERE attrelid = bin AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('tableoid', 'ctid')),
+				   FROM pg_attribute AS col
+				   WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+					 AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = bin AND attname = col.attname)),
 				  bin, tombstone, stamps,
 				  (SELECT string_agg(query, ' UNION ALL ')
 				   FROM (SELECT 'SELECT tableoid, ctid, NULL, NULL::name, NULL FROM r WHERE false'
 						 UNION ALL SELECT soft_delete.key_conflicts(relation)
 						 UNION ALL SELECT soft_delete.parent_conflicts(relation)
-						 UNION ALL SELECT soft_delete.check_conflicts(relation, tombstone)) AS conflicts(query)),
+						 UNION ALL SELECT soft_delete.check_conflicts(relation, tombstone)
+						 UNION ALL SELECT 'SELECT tableoid, ctid, ''row is held'', NULL, soft_delete.hold_of(tableoid, ctid, false) FROM r WHERE soft_delete.hold_of(tableoid, ctid, false) IS NOT NULL') AS conflicts(query)),
 				  relation,
 				  coalesce((SELECT soft_delete.describe_columns(relation, conkey, 'r') FROM pg_constraint WHERE conrelid = relation AND contype = 'p'),
 						   'format(''(ctid)=(%s)'', ctid)'))

@@ -14,14 +14,53 @@ $$;
 COMMENT ON FUNCTION soft_delete.active_query(regclass, name, name[]) IS
 'the query of the view of live rows; columns: those that come first';
 
+CREATE FUNCTION soft_delete.new_bin_columns(relation regclass) RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
+					  WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = candidate AND NOT attisdropped)
+					  ORDER BY n LIMIT 1) ORDER BY position)
+	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position)
+$$;
+COMMENT ON FUNCTION soft_delete.new_bin_columns(regclass) IS
+'names for the columns that a bin has beside those of its table: deleted_by, actor, reason and hold, with soft_delete_ before a name that the table has';
+
+CREATE FUNCTION soft_delete.bin_columns(relation regclass) RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT (string_to_array(encode(tgargs, 'escape'), '\000'))[:4]::name[] FROM pg_trigger
+					 WHERE tgrelid = soft_delete.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 4 LIMIT 1),
+					soft_delete.new_bin_columns(relation))
+$$;
+COMMENT ON FUNCTION soft_delete.bin_columns(regclass) IS
+'names of the columns that the bin of a table has beside those of the table, or will have';
+
+CREATE FUNCTION soft_delete.bin_expressions(relation regclass, deleted_at name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
+					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
+					  ', ' ORDER BY n)
+	FROM unnest(soft_delete.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
+		-- a timestamp column holds UTC
+		(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname) AS stamp
+		 FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at) AS tombstone
+$$;
+COMMENT ON FUNCTION soft_delete.bin_expressions(regclass, name) IS
+'the columns that a bin has beside those of its table, as they are selected';
+
 CREATE FUNCTION soft_delete.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH own AS (
-		SELECT format('SELECT %1$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
-					  'UNION ALL SELECT %1$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
-					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at) AS query,
+		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
+					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
+					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at,
+					  soft_delete.bin_expressions(relation, deleted_at)) AS query,
 			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
 		FROM pg_attribute
 		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
@@ -93,6 +132,42 @@ $$;
 COMMENT ON FUNCTION soft_delete.make_active_view(regclass, name, name) IS
 'creates the view of live rows, with the application''s columns and the grants of the table';
 
+CREATE FUNCTION soft_delete.make_bin_triggers(bin regclass, columns name[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row(%s)', bin,
+				   (SELECT string_agg(quote_literal(name), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(name, n)));
+	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', bin);
+	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', bin);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_bin_triggers(regclass, name[]) IS
+'makes the triggers of a bin, which know the names of the columns that it has beside those of its table';
+
+CREATE FUNCTION soft_delete.yield_names(bin regclass, relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	old_names name[] := soft_delete.bin_columns(relation);
+	new_names name[] := old_names;
+BEGIN
+	FOR i IN 1 .. 4 LOOP
+		IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = old_names[i] AND NOT attisdropped) THEN
+			new_names[i] := (soft_delete.new_bin_columns(relation))[i];
+			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_names[i], new_names[i]);
+		END IF;
+	END LOOP;
+	IF new_names <> old_names THEN
+		PERFORM soft_delete.make_bin_triggers(bin, new_names);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.yield_names(regclass, regclass) IS
+'renames columns of a bin whose names the table has got for its own';
+
 CREATE FUNCTION soft_delete.make_bin(relation regclass, deleted_at name, view_schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -102,9 +177,7 @@ DECLARE
 BEGIN
 	view := soft_delete.make_view(relation, view_schema, '_deleted', soft_delete.bin_query(relation, deleted_at), '');
 	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete.bin_comment(relation::text, deleted_at));
-	EXECUTE format('CREATE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row()', view);
-	EXECUTE format('CREATE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', view);
-	EXECUTE format('CREATE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', view);
+	PERFORM soft_delete.make_bin_triggers(view, soft_delete.bin_columns(relation));
 END
 $$;
 COMMENT ON FUNCTION soft_delete.make_bin(regclass, name, name) IS
@@ -325,6 +398,9 @@ DECLARE
 	options text;
 	query text;
 BEGIN
+	IF is_bin THEN
+		PERFORM soft_delete.yield_names(view, relation);
+	END IF;
 	FOR item IN
 		SELECT v.attname AS old_name, t.attname AS new_name
 		FROM pg_depend JOIN pg_attribute v ON v.attrelid = objid AND v.attnum = objsubid

@@ -1,0 +1,80 @@
+/*
+ * Erasing rows for good
+ */
+
+CREATE TABLE soft_delete.erasures (
+	-- a name: the table may be gone
+	relation text NOT NULL,
+	key_hash bytea NOT NULL,
+	erased_at timestamptz NOT NULL,
+	erased_by text NOT NULL,
+	rows bigint NOT NULL
+) USING heap;
+ALTER TABLE soft_delete.erasures REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete.erasures IS
+'proofs of erasures, by which soft_delete.replay_erasures() repeats them after an older state was restored';
+COMMENT ON COLUMN soft_delete.erasures.relation IS 'the table';
+COMMENT ON COLUMN soft_delete.erasures.key_hash IS 'SHA-256 of the primary key as the text of an array of texts, such as {1}: who can guess the key can test it';
+COMMENT ON COLUMN soft_delete.erasures.erased_at IS 'when';
+COMMENT ON COLUMN soft_delete.erasures.erased_by IS 'the role that erased';
+COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in all tables';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.erasures', '');
+
+ALTER TABLE soft_delete.erasures ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_own_tables ON soft_delete.erasures USING
+	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(relation) AND pg_catalog.pg_has_role(relowner, 'USAGE')));
+COMMENT ON POLICY of_own_tables ON soft_delete.erasures IS 'the owner of a table sees what was erased from it';
+GRANT SELECT ON soft_delete.erasures TO PUBLIC;
+
+CREATE FUNCTION soft_delete.erase(relation regclass, VARIADIC key text[]) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_erase';
+COMMENT ON FUNCTION soft_delete.erase(regclass, text[]) IS
+'destroys the rows of a primary key, live and deleted, and those below them by CASCADE; returns their number; a proof without personal data stays';
+
+CREATE FUNCTION soft_delete.keys_again(proofs regclass, OUT relation regclass, OUT key text[]) RETURNS SETOF record
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
+SET timezone = 'UTC' SET bytea_output = 'hex'
+AS $$
+DECLARE
+	item record;
+	columns text;
+BEGIN
+	-- an erasure that this state knows of has been done before it, and its key may have been used anew
+	FOR item IN EXECUTE format('SELECT to_regclass(relation) AS relation, array_agg(key_hash) AS hashes FROM '
+							   '(SELECT relation, key_hash, erased_at FROM %s EXCEPT SELECT relation, key_hash, erased_at FROM soft_delete.erasures) AS new '
+							   'GROUP BY relation', proofs)
+	LOOP
+		relation := item.relation;
+		CONTINUE WHEN relation IS NULL;
+		SELECT string_agg(format('format(''%%s'', %I)', attname), ', ' ORDER BY n) INTO columns
+		FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
+		WHERE conrelid = item.relation AND contype = 'p' AND attrelid = conrelid;
+		RETURN QUERY EXECUTE
+			format('SELECT DISTINCT $1, key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
+				   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY ($2)',
+				   columns, relation, soft_delete.bin_of(relation)) USING relation, item.hashes;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.keys_again(regclass) IS
+'the keys that proofs of erasures speak of, this state does not, and that are there';
+
+/* The application's triggers fire in this: it keeps the caller's search_path. */
+CREATE FUNCTION soft_delete.replay_erasures(proofs regclass) RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	item record;
+	erased bigint := 0;
+BEGIN
+	FOR item IN SELECT * FROM soft_delete.keys_again(proofs) LOOP
+		erased := erased OPERATOR(pg_catalog.+) soft_delete.erase(item.relation, VARIADIC item.key);
+	END LOOP;
+	EXECUTE pg_catalog.format('INSERT INTO soft_delete.erasures SELECT * FROM %s EXCEPT SELECT * FROM soft_delete.erasures', proofs);
+	RETURN erased;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.replay_erasures(regclass) IS
+'repeats erasures in a restored older state, from the table of proofs of the newer one; returns the number of rows destroyed';
