@@ -19,6 +19,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	undo \
 	purge \
 	erase \
+	status \
 	check \
 	ddl \
 	extension))

@@ -47,7 +47,9 @@ typedef struct GuardKind
 } GuardKind;
 
 PG_FUNCTION_INFO_V1(soft_delete_guard_reference);
+PG_FUNCTION_INFO_V1(soft_delete_lacks_guard);
 
+static ForeignKey *existing_foreign_key(Oid constraint);
 static bool needs_parent_check(const ForeignKey *fk);
 static bool needs_follower(const ForeignKey *fk);
 static bool needs_cut_note(const ForeignKey *fk);
@@ -78,19 +80,9 @@ static const GuardKind guard_kinds[] = {
 Datum
 soft_delete_guard_reference(PG_FUNCTION_ARGS)
 {
-	Oid constraint = PG_GETARG_OID(0);
-	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	ForeignKey *fk;
-
-	if (!HeapTupleIsValid(tuple) ||
-		((Form_pg_constraint) GETSTRUCT(tuple))->contype != CONSTRAINT_FOREIGN)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("foreign key with OID %u does not exist", constraint)));
-	ReleaseSysCache(tuple);
+	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
 	/* one that ties no rows needs no guards; those that it had do nothing */
-	fk = load_foreign_key(constraint);
 	if (fk == NULL)
 		PG_RETURN_VOID();
 	if (!relation_ownercheck(fk->child, GetUserId()) &&
@@ -109,6 +101,48 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 		}
 	}
 	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete.lacks_guard(constraint oid) returns boolean
+ *
+ * Tells whether guard_reference() would make a guard.
+ *
+ * Raises 42704 if there is no such foreign key.
+ */
+Datum
+soft_delete_lacks_guard(PG_FUNCTION_ARGS)
+{
+	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
+
+	for (int i = 0; fk != NULL && i < lengthof(guard_kinds); i++)
+	{
+		const GuardKind *kind = &guard_kinds[i];
+		bool fits;
+
+		if (kind->is_needed(fk) &&
+			(!OidIsValid(find_guard(kind, fk, &fits)) || !fits))
+			PG_RETURN_BOOL(true);
+	}
+	PG_RETURN_BOOL(false);
+}
+
+/*
+ * Load a foreign key; NULL if it ties no rows.  Raises 42704 if there is none of
+ * that OID.
+ */
+static ForeignKey *
+existing_foreign_key(Oid constraint)
+{
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+
+	if (!HeapTupleIsValid(tuple) ||
+		((Form_pg_constraint) GETSTRUCT(tuple))->contype != CONSTRAINT_FOREIGN)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("foreign key with OID %u does not exist", constraint)));
+	ReleaseSysCache(tuple);
+	return load_foreign_key(constraint);
 }
 
 /*

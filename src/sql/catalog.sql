@@ -35,7 +35,7 @@ COMMENT ON FUNCTION soft_delete.new_sessions_load() IS
 'whether new sessions of this database will load the library';
 
 CREATE FUNCTION soft_delete.family(relation regclass) RETURNS SETOF regclass
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE family(member) AS (

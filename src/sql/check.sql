@@ -1,10 +1,225 @@
 /*
- * Health
+ * Health: what could break the promise, and how to mend it
+ *
+ * Each function finds the problems of one concern, and takes a tagged table with
+ * its tombstone column, or a foreign key.  All but the last, which looks for rows
+ * that reference nothing, read catalogs, statistics and the index of the bin.
  */
+
+CREATE FUNCTION soft_delete.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT soft_delete.tag(%L%s%s);', relation,
+		CASE WHEN tombstone <> 'deleted_at' THEN format(', deleted_at => %L', tombstone) END,
+		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END)
+$$;
+COMMENT ON FUNCTION soft_delete.tag_command(regclass, name, text) IS
+'the command that completes what a tagged table lacks';
+
+CREATE FUNCTION soft_delete.check_installation(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'error', NULL::regclass, format('new sessions of database "%s" will not load the library, and see deleted rows', current_database()),
+		format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database())
+	WHERE NOT soft_delete.new_sessions_load()
+	UNION ALL
+	SELECT 'error', NULL, format('event trigger "%s" is disabled: tagged tables do not follow DDL', evtname),
+		format('ALTER EVENT TRIGGER %I ENABLE%s;', evtname, CASE evtevent WHEN 'login' THEN ' ALWAYS' END)
+	FROM pg_event_trigger
+		JOIN pg_depend ON classid = 'pg_event_trigger'::regclass AND objid = pg_event_trigger.oid AND deptype = 'e'
+		JOIN pg_extension ON refclassid = 'pg_extension'::regclass AND refobjid = pg_extension.oid
+	WHERE extname = 'soft_delete' AND evtenabled NOT IN ('O', 'A')
+	UNION ALL
+	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', nspname), format('SELECT soft_delete.tag(%L);', untagged)
+	FROM soft_delete.untagged_tables() AS untagged JOIN pg_class ON pg_class.oid = untagged JOIN pg_namespace n ON n.oid = relnamespace
+	WHERE pg_has_role(relowner, 'USAGE')
+$$;
+COMMENT ON FUNCTION soft_delete.check_installation() IS
+'the problems of check() with the database, and with its tagged schemas, as a whole';
+
+CREATE FUNCTION soft_delete.find_trigger_problems(table_name regclass, tombstone name,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'error', member,
+		CASE name WHEN '~soft_delete' THEN 'the tag is missing: deletes are hard'
+			WHEN '~soft_delete_key' THEN 'trigger "~soft_delete_key" is missing: deleted rows do not release their keys'
+			ELSE 'trigger "~soft_delete_truncate" is missing: TRUNCATE destroys' END,
+		soft_delete.tag_command(table_name, tombstone, 'unique')
+	FROM soft_delete.missing_triggers(table_name)
+	UNION ALL
+	SELECT 'error', tgrelid::regclass,
+		CASE tgfoid WHEN 'soft_delete.delete_row()'::regprocedure THEN 'the tag is disabled: deletes are hard'
+			ELSE format('trigger "%s" is disabled', tgname) END,
+		format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
+	FROM soft_delete.family(table_name) AS member JOIN pg_trigger ON tgrelid = member
+		JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_namespace ON pg_namespace.oid = pronamespace
+	WHERE nspname = 'soft_delete' AND tgenabled NOT IN ('O', 'A')
+	UNION ALL
+	SELECT 'error', later.tgrelid::regclass, format('trigger "%s" would fire after the tag: deletes fail', later.tgname),
+		-- before the tag, but after what fires before it already
+		format('ALTER TRIGGER %I ON %s RENAME TO %I;', later.tgname, later.tgrelid::regclass, ('}' || later.tgname)::name)
+	FROM soft_delete.family(table_name) AS member JOIN pg_trigger AS later ON later.tgrelid = member
+	WHERE later.tgenabled <> 'D' AND later.tgparentid = 0
+	  AND later.tgtype & 11 = 11		-- FOR EACH ROW BEFORE DELETE
+	  AND later.tgname COLLATE "C" > '~soft_delete'
+$$;
+COMMENT ON FUNCTION soft_delete.find_trigger_problems(regclass, name) IS
+'the problems of check() with the triggers of a tagged table';
+
+CREATE FUNCTION soft_delete.find_column_problems(table_name regclass, tombstone name,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- the index of the bin tells which column it was
+	SELECT 'error', table_name, format('tombstone column "%s" has another name: every statement fails', tombstone),
+		format('ALTER TABLE %s RENAME COLUMN %I TO %I;', table_name, attname, tombstone)
+	FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+	WHERE indrelid = table_name AND pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', attname)
+	  AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
+	  AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = table_name AND attname = tombstone AND NOT attisdropped)
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION soft_delete.find_column_problems(regclass, name) IS
+'the problem of check() with the column that a tag names';
+
+CREATE FUNCTION soft_delete.find_index_problems(table_name regclass, tombstone name,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN is_exclusion THEN 'error' WHEN indisunique THEN 'warning' ELSE 'notice' END, indrelid::regclass,
+		CASE WHEN is_exclusion THEN format('exclusion constraint "%s" is in force for deleted rows, too', name)
+			WHEN indisunique THEN format('unique index "%s" holds deleted rows, which must step aside', name)
+			ELSE format('index "%s" holds deleted rows, which are %s %% of the table', name, round(100 * share)) END,
+		soft_delete.tag_command(table_name, tombstone, CASE WHEN is_exclusion OR indisunique THEN 'unique' ELSE 'all' END)
+	FROM soft_delete.convertible_indexes(table_name, tombstone, 'all') AS c JOIN pg_index ON indexrelid = c.index
+		JOIN pg_attribute ON attrelid = indrelid AND attname = tombstone AND NOT attisdropped
+		CROSS JOIN LATERAL (SELECT CASE WHEN NOT (is_exclusion OR indisunique OR hides) THEN
+				soft_delete.count_tombstones(table_name)::numeric / nullif(soft_delete.estimated_rows(table_name), 0) END) AS graveyard(share)
+	WHERE NOT hides AND (is_exclusion OR indisunique OR share > 0.5)
+	UNION ALL
+	-- a partitioned table hands its index on
+	SELECT 'warning', member, CASE
+			WHEN invalid IS NULL THEN 'no index finds deleted rows: the bin reads the whole table'
+			ELSE format('index "%s", which is to find deleted rows, is invalid: the bin reads the whole table', invalid) END,
+		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete.tag_command(table_name, tombstone, 'unique'))
+	FROM soft_delete.family(table_name) AS member JOIN pg_class ON pg_class.oid = member
+		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+									WHERE indrelid = member AND attname = tombstone AND NOT indisvalid LIMIT 1)) AS broken(invalid)
+	WHERE NOT relispartition AND NOT soft_delete.has_bin_index(member, tombstone)
+	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = member AND attname = tombstone AND NOT attisdropped)
+$$;
+COMMENT ON FUNCTION soft_delete.find_index_problems(regclass, name) IS
+'the problems of check() with indexes: deleted rows in them, or none to find these by';
+
+CREATE FUNCTION soft_delete.find_stand_in_problems(table_name regclass,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH stand_ins AS (
+		SELECT con.oid, conrelid::regclass, conname, own.oid AS index, bound.relname AS bound_name
+		FROM soft_delete.family(table_name) AS member JOIN pg_constraint con ON conrelid = member
+			LEFT JOIN (pg_index JOIN pg_class own ON own.oid = indexrelid) ON indrelid = conrelid AND own.relname = conname
+			LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND refclassid = 'pg_constraint'::regclass
+				AND refobjid = con.oid AND deptype = 'a'
+			LEFT JOIN pg_class bound ON bound.oid = objid
+		WHERE contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true' AND coninhcount = 0
+	)
+	SELECT 'warning', conrelid, format('constraint "%s" stands in for an index that is gone', conname),
+		format('ALTER TABLE %s DROP CONSTRAINT %I;', conrelid, conname)
+	FROM stand_ins WHERE index IS NULL AND bound_name IS NULL
+	UNION ALL
+	SELECT 'warning', conrelid, format('constraint "%s" stands in for index "%s", and has another name', conname, bound_name),
+		format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I;', conrelid, conname, bound_name)
+	FROM stand_ins WHERE bound_name <> conname
+	UNION ALL
+	SELECT 'warning', conrelid, format('constraint "%s" is not tied to its index: DROP CONSTRAINT would leave that', conname),
+		format('SELECT soft_delete.bind_index(%L, (SELECT oid FROM pg_constraint WHERE conrelid = %L::regclass AND conname = %L));',
+			   index::regclass, conrelid, conname)
+	FROM stand_ins WHERE bound_name IS NULL AND oid = soft_delete.stand_in(index)
+$$;
+COMMENT ON FUNCTION soft_delete.find_stand_in_problems(regclass) IS
+'the problems of check() with constraints that stand in for unique indexes';
+
+CREATE FUNCTION soft_delete.find_view_problems(table_name regclass, tombstone name,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH views AS (
+		SELECT what, tied, t.relowner, soft_delete.view_name(table_name, suffix) AS view_name,
+			coalesce((SELECT relnamespace FROM pg_class WHERE oid = coalesce(bin, active)), t.relnamespace) AS view_schema
+		FROM pg_class t, soft_delete.bin_of(table_name) AS bin, soft_delete.active_of(table_name) AS active,
+			LATERAL (VALUES ('bin', bin, '_deleted'), ('view of live rows', active, '_active')) AS made(what, tied, suffix)
+		WHERE t.oid = table_name
+	), found AS (
+		SELECT what, views.relowner, view_name, v.oid::regclass AS view, v.relowner AS view_owner,
+			-- the bin is known by its triggers, the other one by what it reads
+			CASE what WHEN 'bin' THEN tied IS NOT NULL ELSE EXISTS
+				(SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+				 WHERE ev_class = v.oid AND refclassid = 'pg_class'::regclass AND refobjid = table_name) END AS is_own,
+			EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = v.oid AND objsubid = 0
+					AND refclassid = 'pg_class'::regclass AND refobjid = table_name AND refobjsubid = 0 AND deptype = 'a') AS is_tied
+		FROM views LEFT JOIN pg_class v ON v.oid = tied OR (tied IS NULL AND relname = view_name AND relnamespace = view_schema)
+	)
+	SELECT 'error', table_name, format('relation "%s" has the name of its %s', view_name, what),
+		format('ALTER TABLE %s RENAME TO %I;', view, soft_delete.add_suffix(view_name, '_old'))
+	FROM found WHERE view IS NOT NULL AND NOT is_own
+	UNION ALL
+	SELECT 'error', table_name, format('its %s is missing', what), soft_delete.tag_command(table_name, tombstone, 'unique')
+	FROM found WHERE view IS NULL OR NOT is_own
+	UNION ALL
+	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', view),
+		format('SELECT soft_delete.bind_view(%L, %L);', view, table_name)
+	FROM found WHERE is_own AND NOT is_tied
+	UNION ALL
+	SELECT 'error', table_name, format('%s does not belong to the owner of its table', view),
+		format('ALTER VIEW %s OWNER TO %I;', view, pg_get_userbyid(relowner))
+	FROM found WHERE is_own AND view_owner <> relowner
+$$;
+COMMENT ON FUNCTION soft_delete.find_view_problems(regclass, name) IS
+'the problems of check() with the two views of a tagged table';
+
+CREATE FUNCTION soft_delete.find_reference_problems("constraint" oid,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH sides AS (
+		SELECT conname, confdeltype, conparentid, conrelid, soft_delete.root(conrelid) AS child, soft_delete.root(confrelid) AS parent,
+			soft_delete.tag_arguments(conrelid) IS NOT NULL AS child_is_tagged,
+			soft_delete.tag_arguments(confrelid) IS NOT NULL AS parent_is_tagged
+		FROM pg_constraint WHERE oid = "constraint"
+	)
+	SELECT 'error', child,
+		format(CASE WHEN parent_is_tagged THEN 'a delete from %s would destroy rows for good by foreign key "%s"'
+			ELSE 'a delete from %s would leave deleted rows without a parent by foreign key "%s"' END, parent, conname),
+		format('SELECT soft_delete.tag(%L, cascade => true);', CASE WHEN parent_is_tagged THEN child ELSE parent END)
+	FROM sides WHERE confdeltype = 'c' AND conparentid = 0 AND child_is_tagged <> parent_is_tagged
+	UNION ALL
+	SELECT 'error', conrelid::regclass, format('foreign key "%s" lacks a guard', conname),
+		format('SELECT soft_delete.guard_references(%L);', CASE WHEN parent_is_tagged THEN parent ELSE child END)
+	FROM sides WHERE soft_delete.lacks_guard("constraint")
+$$;
+COMMENT ON FUNCTION soft_delete.find_reference_problems(oid) IS
+'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing guards';
 
 CREATE FUNCTION soft_delete.check_dangling("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -46,35 +261,39 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	own_tables regclass[];
+	broken regclass[];
 BEGIN
-	IF NOT soft_delete.new_sessions_load() THEN
-		severity := 'error';
-		problem := format('new sessions of database "%s" will not load the library, and see deleted rows', current_database());
-		remedy := format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database());
-		RETURN NEXT;
-	END IF;
+	SELECT coalesce(array_agg(tagged.relation), '{}'),
+		coalesce(array_agg(tagged.relation) FILTER (WHERE attname IS NULL), '{}')
+	INTO own_tables, broken
+	FROM soft_delete.tagged_tables() AS tagged JOIN pg_class ON pg_class.oid = tagged.relation
+		LEFT JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
+	WHERE pg_has_role(relowner, 'USAGE');
+
+	RETURN QUERY SELECT * FROM soft_delete.check_installation();
+	RETURN QUERY
+	SELECT found.* FROM soft_delete.tagged_tables() AS tagged,
+		LATERAL (SELECT * FROM soft_delete.find_column_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete.find_trigger_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete.find_view_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete.find_index_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete.find_stand_in_problems(tagged.relation)) AS found
+	WHERE tagged.relation = ANY (own_tables);
 
 	RETURN QUERY
-	SELECT 'error', tgrelid::regclass, 'the tag is disabled: deletes are hard',
-		format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
-	FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
-	WHERE pg_has_role(relowner, 'USAGE') AND tgfoid = 'soft_delete.delete_row()'::regprocedure AND tgenabled NOT IN ('O', 'A')
-	UNION ALL
-	SELECT 'error', later.tgrelid::regclass, format('trigger "%s" would fire after the tag: deletes fail', later.tgname),
-		format('ALTER TRIGGER %I ON %s RENAME TO ...;', later.tgname, later.tgrelid::regclass)
-	FROM pg_trigger AS tag JOIN pg_trigger AS later USING (tgrelid) JOIN pg_class ON pg_class.oid = tgrelid
-	WHERE pg_has_role(relowner, 'USAGE') AND tag.tgfoid = 'soft_delete.delete_row()'::regprocedure AND later.tgenabled <> 'D'
-	  AND later.tgtype & 11 = 11		-- FOR EACH ROW BEFORE DELETE
-	  AND later.tgname COLLATE "C" > tag.tgname COLLATE "C"
-	UNION ALL
-	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', nspname), format('SELECT soft_delete.tag(%L);', untagged)
-	FROM soft_delete.untagged_tables() AS untagged JOIN pg_class ON pg_class.oid = untagged JOIN pg_namespace n ON n.oid = relnamespace
-	WHERE pg_has_role(relowner, 'USAGE');
+	SELECT found.*
+	FROM (SELECT con.oid, ARRAY[soft_delete.root(conrelid), soft_delete.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con,
+		soft_delete.find_reference_problems(con.oid) AS found
+	WHERE tables && own_tables
+	ORDER BY con.oid;
 
 	RETURN QUERY
 	SELECT found.* FROM pg_constraint AS con, soft_delete.check_dangling(con.oid) AS found
 	WHERE contype = 'f' AND conparentid = 0
-	  AND (soft_delete.tag_arguments(conrelid) IS NOT NULL OR soft_delete.tag_arguments(confrelid) IS NOT NULL)
+	  AND ARRAY[soft_delete.root(conrelid), soft_delete.root(confrelid)] && own_tables
+	  AND NOT ARRAY[soft_delete.root(conrelid), soft_delete.root(confrelid)] && broken
 	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
 					  AND (NOT pg_has_role(relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
 	ORDER BY con.oid;

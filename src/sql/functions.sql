@@ -139,6 +139,11 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_guard_reference';
 COMMENT ON FUNCTION soft_delete.guard_reference(oid) IS
 'gives a foreign key its guards, or takes away those that it does not need';
 
+CREATE FUNCTION soft_delete.lacks_guard("constraint" oid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_lacks_guard';
+COMMENT ON FUNCTION soft_delete.lacks_guard(oid) IS
+'whether a foreign key is without a guard that it needs';
+
 CREATE FUNCTION soft_delete.is_own_transaction(xid) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
 COMMENT ON FUNCTION soft_delete.is_own_transaction(xid) IS

@@ -42,7 +42,7 @@ COMMENT ON FUNCTION soft_delete.index_definition(regclass) IS
 /* A violation names the partition's index, so that keeps its name too. */
 CREATE FUNCTION soft_delete.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
 RETURNS SETOF record
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT indrelid::regclass, indexrelid::regclass, relname
@@ -230,7 +230,7 @@ COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean, regclass)
 CREATE FUNCTION soft_delete.convertible_indexes(relation regclass, deleted_at name, indexes text,
 	OUT index regclass, OUT name name, OUT hides boolean, OUT was_constraint boolean, OUT is_exclusion boolean)
 RETURNS SETOF record
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT indexrelid::regclass, relname,
@@ -252,7 +252,9 @@ AS $$
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 	  AND NOT EXISTS (SELECT FROM pg_index replaced
 					  WHERE replaced.indrelid = member AND relname = soft_delete.prepared_name(replaced.indexrelid))
-	  AND NOT EXISTS (SELECT FROM pg_constraint fk WHERE fk.contype = 'f' AND fk.conindid = indexrelid)
+	  AND NOT EXISTS (SELECT FROM pg_depend JOIN pg_constraint fk ON fk.oid = objid
+					  WHERE classid = 'pg_constraint'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = indexrelid
+						AND fk.contype = 'f' AND fk.conindid = indexrelid)
 	  AND NOT EXISTS (SELECT FROM pg_depend
 					  WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
 	ORDER BY indexrelid

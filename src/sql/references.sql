@@ -30,10 +30,26 @@ $$;
 COMMENT ON FUNCTION soft_delete.foreign_keys_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children, copies for partitions included';
 
+CREATE FUNCTION soft_delete.tagged_tables(OUT relation regclass, OUT tombstone_column name) RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT member, arguments[1]::name
+	FROM (SELECT DISTINCT soft_delete.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
+		  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
+			AND refobjid = 'soft_delete.delete_row()'::regprocedure AND tgparentid = 0) AS tagged
+		JOIN pg_class ON oid = member,
+		soft_delete.tag_arguments(member) AS arguments
+	WHERE arguments IS NOT NULL AND NOT pg_is_other_temp_schema(relnamespace)
+	ORDER BY member
+$$;
+COMMENT ON FUNCTION soft_delete.tagged_tables() IS
+'the tagged tables, without their partitions and inheritance children';
+
 CREATE FUNCTION soft_delete.references_of(relation regclass,
 	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
 RETURNS SETOF record
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT oid, soft_delete.root(conrelid), soft_delete.root(confrelid), confdeltype
@@ -44,7 +60,7 @@ COMMENT ON FUNCTION soft_delete.references_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children';
 
 CREATE FUNCTION soft_delete.cascade_family(relation regclass) RETURNS SETOF regclass
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE connected(member) AS (

@@ -334,6 +334,29 @@ $$;
 COMMENT ON FUNCTION soft_delete.drop_triggers(regclass) IS
 'takes what make_triggers() makes';
 
+CREATE FUNCTION soft_delete.missing_triggers(relation regclass, OUT member regclass, OUT name name)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT m, expected
+	FROM soft_delete.family(relation) AS m,
+		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
+	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
+$$;
+COMMENT ON FUNCTION soft_delete.missing_triggers(regclass) IS
+'the triggers that a tagged table, its partitions and its inheritance children lack';
+
+CREATE FUNCTION soft_delete.is_complete(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT NOT EXISTS (SELECT FROM soft_delete.missing_triggers(relation))
+		AND soft_delete.bin_of(relation) IS NOT NULL AND soft_delete.active_of(relation) IS NOT NULL
+$$;
+COMMENT ON FUNCTION soft_delete.is_complete(regclass) IS
+'whether a tagged table has the triggers and views that tag() makes';
+
 /*
  * The interface
  */
@@ -346,8 +369,6 @@ DECLARE
 	arguments text[];
 	added text[];
 	has_changed boolean;
-	view_schema name;
-	bin regclass;
 BEGIN
 	PERFORM soft_delete.check_relation(relation);
 	PERFORM soft_delete.check_owner(relation);
@@ -377,20 +398,13 @@ BEGIN
 
 	PERFORM soft_delete.report_others(relation, deleted_at);
 
-	bin := soft_delete.bin_of(relation);
-	IF arguments IS NOT NULL AND has_changed IS NOT TRUE AND bin IS NOT NULL THEN
+	IF arguments IS NOT NULL AND has_changed IS NOT TRUE AND soft_delete.is_complete(relation) THEN
 		RAISE NOTICE 'table "%" is already tagged', relation;
 		RETURN;
 	END IF;
 	PERFORM soft_delete.make_triggers(relation,
 		coalesce(arguments, array_remove(ARRAY[deleted_at, CASE indexes WHEN 'unique' THEN 'indexes:unique' END]::text[], NULL)) || added);
-
-	IF bin IS NULL THEN
-		SELECT coalesce(views, nspname) INTO view_schema
-		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
-		PERFORM soft_delete.make_active_view(relation, deleted_at, view_schema);
-		PERFORM soft_delete.make_bin(relation, deleted_at, view_schema);
-	END IF;
+	PERFORM soft_delete.make_views(relation, deleted_at, views);
 	PERFORM soft_delete.guard_references(relation);
 END
 $$;

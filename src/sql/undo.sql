@@ -7,18 +7,15 @@ RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT member, bin, attname,
+	SELECT tagged.relation, bin, attname,
 		-- a timestamp column holds UTC
 		CASE atttypid WHEN 'timestamp'::regtype
 			THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
-	FROM (SELECT DISTINCT soft_delete.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
-		  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
-			AND refobjid = 'soft_delete.delete_row()'::regprocedure) AS tagged
-		JOIN pg_attribute ON attrelid = member AND attname = (soft_delete.tag_arguments(member))[1] AND NOT attisdropped
-		CROSS JOIN LATERAL soft_delete.bin_of(member) AS bin
+	FROM soft_delete.tagged_tables() AS tagged
+		JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
+		CROSS JOIN LATERAL soft_delete.bin_of(tagged.relation) AS bin
 	WHERE coalesce(has_table_privilege(bin, 'SELECT'), false)
-	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid = member AND pg_is_other_temp_schema(relnamespace))
-	ORDER BY member
+	ORDER BY tagged.relation
 $$;
 COMMENT ON FUNCTION soft_delete.readable_bins() IS
 'the tagged tables whose bin the caller may read; stamps: the array $1 of timestamptz as their tombstone column compares with it';

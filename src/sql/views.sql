@@ -586,3 +586,28 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete.check_view_drop(regclass) IS
 'raises 2BP01 for a view of a tagged table';
+
+CREATE FUNCTION soft_delete.make_views(relation regclass, deleted_at name, view_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bin regclass := soft_delete.bin_of(relation);
+	active regclass;
+BEGIN
+	PERFORM soft_delete.bind_views(relation);
+	active := soft_delete.active_of(relation);
+	IF view_schema IS NULL THEN
+		SELECT nspname INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		WHERE pg_class.oid = coalesce(bin, active, relation);
+	END IF;
+	IF active IS NULL THEN
+		PERFORM soft_delete.make_active_view(relation, deleted_at, view_schema);
+	END IF;
+	IF bin IS NULL THEN
+		PERFORM soft_delete.make_bin(relation, deleted_at, view_schema);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_views(regclass, name, name) IS
+'creates those of the two views that a tagged table does not have, by default beside the other one or the table';

@@ -1,0 +1,54 @@
+-- check() finds what is wrong with the views of a tagged table
+--
+-- Fails without check(): nobody sees that a bin is missing before it is needed.
+\set VERBOSITY terse
+CREATE ROLE regress_check_views;
+CREATE ROLE regress_check_views_other;
+CREATE SCHEMA check_views AUTHORIZATION regress_check_views;
+CREATE SCHEMA check_views_bins AUTHORIZATION regress_check_views;
+SET ROLE regress_check_views;
+SET search_path = check_views;
+
+CREATE TABLE t (id integer PRIMARY KEY);
+CREATE TABLE u (id integer PRIMARY KEY);
+SELECT soft_delete.tag('t');
+SELECT soft_delete.tag('u', views => 'check_views_bins');
+SELECT * FROM soft_delete.check();
+
+-- missing
+SET row_security = off;
+DROP VIEW t_deleted, t_active, check_views_bins.u_active;
+RESET row_security;
+SELECT * FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+SELECT relation, bin, active_view FROM soft_delete.tables;
+
+-- something else has the name
+SET row_security = off;
+DROP VIEW t_deleted, t_active;
+RESET row_security;
+CREATE VIEW t_active AS SELECT 1 AS id;
+CREATE TABLE t_deleted (id integer);
+SELECT * FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+SELECT relation, bin, active_view FROM soft_delete.tables;
+
+-- not tied to its table, and not its owner's
+RESET ROLE;
+DELETE FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid IN ('t_deleted'::regclass, 't_active'::regclass)
+  AND refclassid = 'pg_class'::regclass AND refobjid = 't'::regclass;
+ALTER VIEW check_views_bins.u_deleted OWNER TO regress_check_views_other;
+SET ROLE regress_check_views;
+SELECT * FROM soft_delete.check();
+RESET ROLE;
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+SET ROLE regress_check_views;
+DROP TABLE t;
+SELECT * FROM soft_delete.check();
+
+RESET ROLE;
+DROP SCHEMA check_views, check_views_bins CASCADE;
+DROP ROLE regress_check_views, regress_check_views_other;

@@ -1,0 +1,237 @@
+/*
+ * status.c
+ *	  Tells who watches a tagged table how many tombstones it has and how old
+ *	  they are.
+ *
+ * A watcher is told figures, not rows: it needs no right on the table, and the
+ * index of the bin answers.  Nothing here reads a whole table or a whole index;
+ * where counting would take long, the planner's estimate must do.
+ */
+#include "soft_delete.h"
+
+#include "access/table.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "executor/execdesc.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/portal.h"
+
+/* Up to so many tombstones are counted; what is beyond is estimated. */
+#define MAX_COUNTED 1000
+
+PG_FUNCTION_INFO_V1(soft_delete_may_watch);
+PG_FUNCTION_INFO_V1(soft_delete_count_tombstones);
+PG_FUNCTION_INFO_V1(soft_delete_oldest_tombstone);
+
+static bool may_watch(Oid relid);
+static const char *watched_column(Oid relid);
+static bool is_utc(Oid relid, const char *tombstone);
+static int64 fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
+							long limit, double *estimate);
+static bool takes_long(PlanState *planstate, void *context);
+
+/*
+ * soft_delete.may_watch(relation regclass) returns boolean
+ *
+ * Tells whether the caller may know figures of a tagged table: as its owner, by
+ * SELECT on its bin, or as one who may read all statistics.
+ */
+Datum
+soft_delete_may_watch(PG_FUNCTION_ARGS)
+{
+	bool result;
+
+	SPI_connect();
+	result = may_watch(PG_GETARG_OID(0));
+	SPI_finish();
+	PG_RETURN_BOOL(result);
+}
+
+/*
+ * soft_delete.count_tombstones(relation regclass, before timestamptz DEFAULT NULL)
+ * returns bigint
+ *
+ * Returns how many tombstones a tagged table and its partitions have, with a
+ * stamp before the given one if it is not null: exactly up to MAX_COUNTED, else
+ * the planner's estimate.  Null if the caller may not know, or no index tells.
+ */
+Datum
+soft_delete_count_tombstones(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+	Datum before = PG_GETARG_DATUM(1);
+	const char *tombstone;
+	StringInfoData query;
+	double estimate;
+	int64 count;
+
+	SPI_connect();
+	tombstone = watched_column(relid);
+	if (tombstone == NULL)
+	{
+		SPI_finish();
+		PG_RETURN_NULL();
+	}
+
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "SELECT FROM %s TABLESAMPLE " EXTENSION_SCHEMA ".rows('deleted')",
+					 qualified_name(relid));
+	if (!PG_ARGISNULL(1))
+		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) %s",
+						 quote_identifier(tombstone),
+						 is_utc(relid, tombstone) ? "pg_catalog.timezone('UTC', $1)" : "$1");
+	count = fetch_by_index(relid, query.data, PG_ARGISNULL(1) ? 0 : 1, &before,
+						   MAX_COUNTED + 1, &estimate);
+	if (count > MAX_COUNTED)
+		count = Max(count, (int64) estimate);
+	SPI_finish();
+
+	if (count < 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(count);
+}
+
+/*
+ * soft_delete.oldest_tombstone(relation regclass) returns timestamptz
+ *
+ * Returns the stamp of the oldest tombstone in a tagged table and its
+ * partitions.  Null if there is none, the caller may not know, or no index
+ * tells.
+ */
+Datum
+soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	const char *tombstone;
+	double estimate;
+	Datum oldest = (Datum) 0;
+	bool isnull = true;
+
+	SPI_connect();
+	tombstone = watched_column(relid);
+	if (tombstone != NULL)
+	{
+		const char *column = quote_identifier(tombstone);
+
+		if (fetch_by_index(relid,
+						   psprintf("SELECT %s%s) FROM %s TABLESAMPLE " EXTENSION_SCHEMA
+									".rows('deleted') ORDER BY %s LIMIT 1",
+									is_utc(relid, tombstone) ? "pg_catalog.timezone('UTC', " : "(",
+									column, qualified_name(relid), column),
+						   0, NULL, 1, &estimate) > 0)
+			oldest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+								   &isnull);
+	}
+	SPI_finish();
+
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(DatumGetTimestampTz(oldest));
+}
+
+/*
+ * May the caller know figures of a tagged table?  SPI must be connected.
+ */
+static bool
+may_watch(Oid relid)
+{
+	Oid bin;
+
+	if (relation_ownercheck(relid, GetUserId()) ||
+		has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+		return true;
+	bin = bin_of(relid);
+	return OidIsValid(bin) &&
+		   pg_class_aclcheck(bin, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/*
+ * Return the tombstone column of a table that is tagged and of which the caller
+ * may know figures, or NULL.  A tag may name a column that is gone, of which
+ * soft_delete.check() tells.  SPI must be connected.
+ */
+static const char *
+watched_column(Oid relid)
+{
+	List *arguments = tag_arguments(relid);
+
+	if (arguments == NIL ||
+		get_attnum(relid, linitial(arguments)) == InvalidAttrNumber ||
+		!may_watch(relid))
+		return NULL;
+	return linitial(arguments);
+}
+
+/*
+ * Is the tombstone column without time zone, so that it holds UTC?
+ */
+static bool
+is_utc(Oid relid, const char *tombstone)
+{
+	return get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID;
+}
+
+/*
+ * Run a query on a table as its owner, without row security, leave up to
+ * "limit" rows to SPI, which must be connected, and return their number.  A
+ * plan that does not read from indexes, in their order, is not run: then the
+ * result is -1.
+ */
+static int64
+fetch_by_index(Oid relid, const char *query, int nargs, Datum *values, long limit,
+			   double *estimate)
+{
+	Oid argtypes[] = {TIMESTAMPTZOID};
+	Relation rel = table_open(relid, AccessShareLock);
+	Oid save_userid;
+	int save_sec_context;
+	Portal portal;
+	PlanState *planstate;
+	int64 fetched = -1;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_NOFORCE_RLS);
+	portal = SPI_cursor_open_with_args(NULL, query, nargs, argtypes, values, NULL,
+									   true, CURSOR_OPT_FAST_PLAN);
+	planstate = portal->queryDesc->planstate;
+	*estimate = planstate->plan->plan_rows;
+	if (!takes_long(planstate, NULL))
+	{
+		SPI_cursor_fetch(portal, true, limit);
+		fetched = SPI_processed;
+	}
+	SPI_cursor_close(portal);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	table_close(rel, NoLock);
+	return fetched;
+}
+
+/*
+ * Does a plan do more than read from indexes in their order (walker)?
+ */
+static bool
+takes_long(PlanState *planstate, void *context)
+{
+	switch (nodeTag(planstate))
+	{
+		case T_IndexScanState:
+		case T_IndexOnlyScanState:
+			return false;
+		case T_LimitState:
+		case T_ResultState:
+		case T_AppendState:
+		case T_MergeAppendState:
+			return planstate_tree_walker(planstate, takes_long, context);
+		default:
+			return true;
+	}
+}
