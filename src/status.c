@@ -80,9 +80,9 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 	}
 
 	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT FROM %s TABLESAMPLE " EXTENSION_SCHEMA ".rows('deleted')",
-					 qualified_name(relid));
+	appendStringInfo(&query, "SELECT FROM %s TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')",
+					 qualified_name(relid), PG_ARGISNULL(1) ? "deleted" : "all");
+	/* no live row has a stamp; to say so would count twice in the estimate */
 	if (!PG_ARGISNULL(1))
 		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) %s",
 						 quote_identifier(tombstone),

@@ -26,14 +26,15 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT sum(CASE
+			-- as the planner does: the rows per page that the last VACUUM or ANALYZE found
+			WHEN relpages > 0 THEN reltuples * (pg_relation_size(oid) / current_setting('block_size')::bigint) / relpages
 			WHEN pg_stat_get_live_tuples(oid) + pg_stat_get_dead_tuples(oid) > 0 THEN pg_stat_get_live_tuples(oid)
-			-- nobody counts on a standby, nor after a crash
-			WHEN reltuples >= 0 THEN reltuples END)::bigint
+			WHEN reltuples = 0 THEN 0 END)::bigint
 	FROM soft_delete.family(relation) AS member JOIN pg_class ON oid = member
 	WHERE relkind = 'r'
 $$;
 COMMENT ON FUNCTION soft_delete.estimated_rows(regclass) IS
-'how many rows, tombstones included, the statistics know of in a table and its partitions';
+'how many rows, tombstones included, a table and its partitions have by what statistics say';
 
 CREATE FUNCTION soft_delete.live_index_bytes(relation regclass) RETURNS bigint
 LANGUAGE sql STABLE
@@ -53,27 +54,47 @@ $$;
 COMMENT ON FUNCTION soft_delete.live_index_bytes(regclass) IS
 'size of the indexes of a table that tag() made partial, as the last VACUUM or ANALYZE found it; the small ones are left out';
 
+CREATE FUNCTION soft_delete.due_rows(relation regclass, due_before timestamptz) RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN due_before IS NULL THEN 0 ELSE soft_delete.count_tombstones(relation, due_before) END
+	WHERE soft_delete.may_watch(relation)
+$$;
+COMMENT ON FUNCTION soft_delete.due_rows(regclass, timestamptz) IS
+'how many tombstones of a table are due, counted as count_tombstones() does; without a date none is';
+
 /*
  * Whatever is not asked for is not looked up.  Functions in a view run as the
  * reader, the tables in it are read as its owner.
  */
 CREATE VIEW soft_delete.tables AS
-SELECT tagged.relation, tombstone_column,
-	soft_delete.bin_of(tagged.relation) AS bin, soft_delete.active_of(tagged.relation) AS active_view,
+SELECT tagged.relation, tombstone_column, soft_delete.bin_of(tagged.relation) AS bin, soft_delete.active_of(tagged.relation) AS active_view,
 	live_rows, deleted_rows, round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3) AS graveyard_share,
 	(SELECT count(*) FROM soft_delete.displaced WHERE relation IN (SELECT soft_delete.family(tagged.relation))) AS displaced_rows,
 	least(soft_delete.oldest_tombstone(tagged.relation),
 		(SELECT min(deleted_at) FROM soft_delete.displaced WHERE relation IN (SELECT soft_delete.family(tagged.relation)))) AS oldest,
+	(SELECT CASE WHEN is_known AND NOT is_eternal THEN retain END FROM soft_delete.retention_of(tagged.relation)) AS retention,
+	soft_delete.due_rows(tagged.relation, due_before) +
+		(SELECT count(*) FROM soft_delete.displaced WHERE relation IN (SELECT soft_delete.family(tagged.relation)) AND deleted_at < due_before) AS due_rows,
+	last.purged_at AS last_purge, last.rows AS last_purge_rows,
+	CASE WHEN last.purged_at IS NULL THEN NULL WHEN last.error IS NULL OR last.error = 'not finished' THEN coalesce(last.error, 'done')
+		ELSE 'failed' || CASE WHEN pg_catalog.pg_has_role(relowner, 'USAGE') THEN ': ' || last.error ELSE '' END END AS last_purge_result,
 	(soft_delete.live_index_bytes(tagged.relation)::numeric * deleted_rows / nullif(live_rows, 0))::bigint AS index_bytes_saved
 FROM soft_delete.tagged_tables() AS tagged
+	JOIN pg_catalog.pg_class ON pg_class.oid = tagged.relation
+	JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
 	CROSS JOIN LATERAL (SELECT soft_delete.count_tombstones(tagged.relation) AS deleted_rows,
-						soft_delete.estimated_rows(tagged.relation) AS all_rows OFFSET 0) AS estimated
+						soft_delete.estimated_rows(tagged.relation) AS all_rows,
+						soft_delete.purge_limit(tagged.relation, now(), NULL) AS due_before OFFSET 0) AS estimated
 	CROSS JOIN LATERAL (SELECT CASE WHEN all_rows < deleted_rows THEN 0 ELSE all_rows - deleted_rows END AS live_rows) AS difference
+	LEFT JOIN LATERAL (SELECT purged_at, rows, error FROM soft_delete.purge_log
+					   WHERE purge_log.relation = pg_catalog.format('%I.%I', nspname, relname) ORDER BY purged_at DESC LIMIT 1) AS last ON true
 WHERE soft_delete.may_watch(tagged.relation);
 GRANT SELECT ON soft_delete.tables TO PUBLIC;
 COMMENT ON VIEW soft_delete.tables IS
-'the tagged tables: those of which the reader may know figures, which are estimates of statistics where nothing else is said';
-COMMENT ON COLUMN soft_delete.tables.relation IS 'the table; partitions and inheritance children are counted with it';
+'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
+COMMENT ON COLUMN soft_delete.tables.relation IS 'the table; its partitions and inheritance children are counted with it';
 COMMENT ON COLUMN soft_delete.tables.tombstone_column IS 'the column that holds the stamp';
 COMMENT ON COLUMN soft_delete.tables.bin IS 'the view of its deleted rows';
 COMMENT ON COLUMN soft_delete.tables.active_view IS 'the view of its live rows';
@@ -82,5 +103,112 @@ COMMENT ON COLUMN soft_delete.tables.deleted_rows IS 'deleted rows in the table:
 COMMENT ON COLUMN soft_delete.tables.graveyard_share IS 'deleted rows as a share of all rows in the table: an estimate';
 COMMENT ON COLUMN soft_delete.tables.displaced_rows IS 'deleted rows that have stepped aside: exact';
 COMMENT ON COLUMN soft_delete.tables.oldest IS 'the stamp of the oldest deleted row: exact; null without an index of the bin';
+COMMENT ON COLUMN soft_delete.tables.retention IS 'how long deleted rows are kept, by what is said of the table, of its schema, or of the tables whose deletes reach it by CASCADE; null: for ever';
+COMMENT ON COLUMN soft_delete.tables.due_rows IS 'deleted rows that are older than that, held ones too: exact up to 1,000, else an estimate';
+COMMENT ON COLUMN soft_delete.tables.last_purge IS 'when the last purge of the table that the log knows began';
+COMMENT ON COLUMN soft_delete.tables.last_purge_rows IS 'how many rows that has destroyed';
+COMMENT ON COLUMN soft_delete.tables.last_purge_result IS 'done; not finished, which one that was broken off stays; or failed, and for the owner of the table why';
 COMMENT ON COLUMN soft_delete.tables.index_bytes_saved IS
 'what the deleted rows would take in the indexes that tag() made partial: an estimate, from indexes of 1,000 entries and more';
+
+/*
+ * For monitors: one row per figure
+ */
+CREATE VIEW soft_delete.metrics AS
+SELECT name, pg_catalog.jsonb_build_object('schema', nspname, 'table', relname) AS labels, value
+FROM soft_delete.tables
+	JOIN pg_catalog.pg_class ON pg_class.oid = relation
+	JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+	CROSS JOIN LATERAL (VALUES
+		('soft_delete_live_rows', live_rows::double precision),
+		('soft_delete_deleted_rows', deleted_rows),
+		('soft_delete_displaced_rows', displaced_rows),
+		('soft_delete_graveyard_ratio', graveyard_share),
+		('soft_delete_oldest_timestamp_seconds', extract(epoch FROM oldest)),
+		('soft_delete_retention_seconds', extract(epoch FROM retention)),
+		('soft_delete_due_rows', due_rows),
+		('soft_delete_last_purge_timestamp_seconds', extract(epoch FROM last_purge)),
+		('soft_delete_last_purge_rows', last_purge_rows),
+		('soft_delete_last_purge_failed', (last_purge_result LIKE 'failed%')::integer),
+		('soft_delete_index_saved_bytes', index_bytes_saved)) AS figures(name, value)
+WHERE value IS NOT NULL;
+GRANT SELECT ON soft_delete.metrics TO PUBLIC;
+COMMENT ON VIEW soft_delete.metrics IS
+'the figures of soft_delete.tables as gauges in the sense of OpenMetrics';
+COMMENT ON COLUMN soft_delete.metrics.name IS 'its name, which says the unit';
+COMMENT ON COLUMN soft_delete.metrics.labels IS 'schema and table';
+COMMENT ON COLUMN soft_delete.metrics.value IS 'its value; there is no row for what is not known';
+
+/*
+ * A picture
+ */
+CREATE FUNCTION soft_delete.bar(deleted bigint, purged bigint, most bigint) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- 40 characters for the most; what there is has one at least
+	SELECT repeat('#', of_deleted) || repeat('-', length - of_deleted)
+	FROM (SELECT greatest(ceil(40.0 * (deleted + purged) / nullif(most, 0)), (deleted > 0)::integer + (purged > 0)::integer)::integer) AS l(length),
+		LATERAL (SELECT CASE WHEN deleted > 0
+				THEN least(greatest(round(length::numeric * deleted / (deleted + purged)), 1), length - (purged > 0)::integer) ELSE 0 END::integer) AS d(of_deleted)
+$$;
+COMMENT ON FUNCTION soft_delete.bar(bigint, bigint, bigint) IS
+'one bar of timeline()';
+
+CREATE FUNCTION soft_delete.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14)
+RETURNS TABLE (day date, deleted bigint, purged bigint, chart text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	first_day date := current_date - days + 1;
+	item record;
+	found record;
+	deletions bigint[] := array_fill(0::bigint, ARRAY[greatest(days, 1)]);
+	purges bigint[] := deletions;
+	is_known boolean := timeline.relation IS NULL;
+BEGIN
+	IF days IS NULL OR days < 1 THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.timeline()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'There must be at least one day.',
+				HINT = 'SELECT * FROM soft_delete.timeline(days => 14);';
+	END IF;
+
+	FOR item IN
+		SELECT bin, tombstone, format('%I.%I', nspname, relname) AS name,
+			CASE atttypid WHEN 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', tombstone) ELSE quote_ident(tombstone) END AS stamp,
+			CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END AS start
+		FROM soft_delete.readable_bins() AS bins
+			JOIN pg_class ON pg_class.oid = bins.relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
+			JOIN pg_attribute ON attrelid = bins.relation AND attname = tombstone
+		WHERE timeline.relation IS NULL OR bins.relation = timeline.relation
+	LOOP
+		is_known := true;
+		FOR found IN
+			EXECUTE format('SELECT %s::date - $1 + 1 AS n, count(*) AS rows FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
+						   item.stamp, item.bin, item.tombstone, item.start) USING first_day
+		LOOP
+			deletions[found.n] := deletions[found.n] + found.rows;
+		END LOOP;
+		FOR found IN
+			SELECT purged_at::date - first_day + 1 AS n, sum(rows) AS rows FROM soft_delete.purge_log
+			WHERE purge_log.relation = item.name AND purged_at >= first_day GROUP BY 1
+		LOOP
+			purges[found.n] := purges[found.n] + found.rows;
+		END LOOP;
+	END LOOP;
+	IF NOT is_known THEN
+		RAISE EXCEPTION 'table "%" is not tagged, or its bin is not yours to read', timeline.relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'SELECT relation, bin FROM soft_delete.tables;';
+	END IF;
+
+	RETURN QUERY
+	SELECT first_day + n - 1, d, p, soft_delete.bar(d, p, max(d + p) OVER ())
+	FROM unnest(deletions, purges) WITH ORDINALITY AS u(d, p, number), CAST(number AS integer) AS n ORDER BY n;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.timeline(regclass, integer) IS
+'draws how many rows were deleted (#) and purged (-) on each of the last days, of one tagged table or of all whose bin the caller may read; a row that was restored or purged is not deleted any more';
