@@ -21,6 +21,7 @@ CREATE FUNCTION soft_delete.check_installation(OUT severity text, OUT relation r
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 AS $$
 	SELECT 'error', NULL::regclass, format('new sessions of database "%s" will not load the library, and see deleted rows', current_database()),
 		format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database())
@@ -36,9 +37,13 @@ AS $$
 	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', nspname), format('SELECT soft_delete.tag(%L);', untagged)
 	FROM soft_delete.untagged_tables() AS untagged JOIN pg_class ON pg_class.oid = untagged JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE pg_has_role(relowner, 'USAGE')
+	UNION ALL
+	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.forget_retention(%L);', retention.relation)
+	FROM soft_delete.retention JOIN pg_class ON pg_class.oid = retention.relation
+	WHERE pg_has_role(relowner, 'USAGE') AND soft_delete.tag_arguments(retention.relation) IS NULL
 $$;
 COMMENT ON FUNCTION soft_delete.check_installation() IS
-'the problems of check() with the database, and with its tagged schemas, as a whole';
+'the problems of check() with the database as a whole, and with what is said about tables that are not tagged';
 
 CREATE FUNCTION soft_delete.find_trigger_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
@@ -192,6 +197,50 @@ $$;
 COMMENT ON FUNCTION soft_delete.find_view_problems(regclass, name) IS
 'the problems of check() with the two views of a tagged table';
 
+CREATE FUNCTION soft_delete.find_purge_problems(table_name regclass,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET row_security = on SET intervalstyle = 'postgres'
+AS $$
+DECLARE
+	patience interval := greatest('1 day', 2 * coalesce(nullif(current_setting('soft_delete.purge_interval', true), ''), '0')::interval);
+	due_before timestamptz := soft_delete.purge_limit(table_name, now() - patience, NULL);
+	last soft_delete.purge_log;
+	overdue bigint;
+BEGIN
+	relation := table_name;
+	remedy := format('CALL soft_delete.purge(%L);', table_name);
+
+	SELECT purge_log.* INTO last
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		JOIN soft_delete.purge_log ON purge_log.relation = format('%I.%I', nspname, relname)
+	WHERE pg_class.oid = table_name ORDER BY purged_at DESC LIMIT 1;
+	IF last.error <> 'not finished' THEN
+		severity := 'error';
+		problem := format('its last purge failed: %s', last.error);
+		RETURN NEXT;
+	ELSIF last.error IS NOT NULL AND last.purged_at + last.duration < now() - patience THEN
+		severity := 'warning';
+		problem := format('its last purge was broken off after %s rows', last.rows);
+		RETURN NEXT;
+	END IF;
+
+	IF due_before IS NOT NULL THEN
+		SELECT soft_delete.count_tombstones(table_name, due_before) + count(*) INTO overdue
+		FROM soft_delete.displaced AS d WHERE d.relation IN (SELECT soft_delete.family(table_name)) AND deleted_at < due_before;
+		IF overdue > 0 THEN
+			severity := 'warning';
+			problem := format('%s deleted rows have been due for more than %s', overdue, patience);
+			RETURN NEXT;
+		END IF;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.find_purge_problems(regclass) IS
+'the problems of check() with the purge of a tagged table';
+
 CREATE FUNCTION soft_delete.find_reference_problems("constraint" oid,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -216,6 +265,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete.find_reference_problems(oid) IS
 'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing guards';
+
+CREATE FUNCTION soft_delete.ties_rows("constraint" oid) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- columns that PostgreSQL has from 18 on
+	SELECT coalesce((con ->> 'conenforced')::boolean, true) AND NOT coalesce((con ->> 'conperiod')::boolean, false)
+	FROM (SELECT to_jsonb(pg_constraint) FROM pg_constraint WHERE oid = "constraint") AS c(con)
+$$;
+COMMENT ON FUNCTION soft_delete.ties_rows(oid) IS
+'whether each row must reference another one by a foreign key: not if that is not enforced, or one of periods';
 
 CREATE FUNCTION soft_delete.check_dangling("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -279,7 +339,8 @@ BEGIN
 			UNION ALL SELECT * FROM soft_delete.find_trigger_problems(tagged.relation, tombstone_column)
 			UNION ALL SELECT * FROM soft_delete.find_view_problems(tagged.relation, tombstone_column)
 			UNION ALL SELECT * FROM soft_delete.find_index_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete.find_stand_in_problems(tagged.relation)) AS found
+			UNION ALL SELECT * FROM soft_delete.find_stand_in_problems(tagged.relation)
+			UNION ALL SELECT * FROM soft_delete.find_purge_problems(tagged.relation)) AS found
 	WHERE tagged.relation = ANY (own_tables);
 
 	RETURN QUERY
@@ -291,7 +352,7 @@ BEGIN
 
 	RETURN QUERY
 	SELECT found.* FROM pg_constraint AS con, soft_delete.check_dangling(con.oid) AS found
-	WHERE contype = 'f' AND conparentid = 0
+	WHERE contype = 'f' AND conparentid = 0 AND soft_delete.ties_rows(con.oid)
 	  AND ARRAY[soft_delete.root(conrelid), soft_delete.root(confrelid)] && own_tables
 	  AND NOT ARRAY[soft_delete.root(conrelid), soft_delete.root(confrelid)] && broken
 	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)

@@ -159,6 +159,7 @@ CREATE FUNCTION soft_delete.timeline(relation regclass DEFAULT NULL, days intege
 RETURNS TABLE (day date, deleted bigint, purged bigint, chart text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -1,0 +1,56 @@
+-- check() finds deleted rows that should be gone, and why they are not
+--
+-- Fails without check(): purges that fail, or that nobody runs.
+\set VERBOSITY terse
+CREATE ROLE regress_check_purge;
+CREATE SCHEMA check_purge AUTHORIZATION regress_check_purge;
+SET ROLE regress_check_purge;
+SET search_path = check_purge;
+
+CREATE TABLE t (id integer PRIMARY KEY);
+CREATE TABLE plain (id integer);
+SELECT soft_delete.tag('t');
+SELECT soft_delete.retain('t', '10 days');
+SET row_security = off;
+INSERT INTO t VALUES (1, now() - interval '9 days'), (2, now() - interval '10 days 23 hours'), (3, now() - interval '12 days'), (4, now() - interval '20 days'), (5, NULL);
+SELECT * FROM soft_delete.check() WHERE problem NOT LIKE '%due%';
+RESET row_security;
+
+-- overdue for more than a day, one of them aside
+INSERT INTO t VALUES (4);
+SELECT * FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+SELECT id FROM t_deleted;
+
+-- where nothing says how long, nothing is due
+SELECT soft_delete.forget_retention('t');
+SET row_security = off;
+INSERT INTO t VALUES (6, now() - interval '12 days');
+RESET row_security;
+SELECT * FROM soft_delete.check();
+
+-- a purge that fails, and one that was broken off
+SELECT soft_delete.retain('t', '10 days');
+RESET ROLE;
+INSERT INTO soft_delete.purge_log VALUES ('check_purge.t', now() - interval '2 days', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'not finished');
+DELETE FROM soft_delete.purge_log WHERE relation = 'check_purge.t' AND error IS NULL;
+SET ROLE regress_check_purge;
+SELECT * FROM soft_delete.check();
+RESET ROLE;
+INSERT INTO soft_delete.purge_log VALUES ('check_purge.t', now() - interval '1 minute', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'could not');
+SET ROLE regress_check_purge;
+SELECT * FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+
+-- a retention of what is not tagged
+INSERT INTO soft_delete.retention VALUES ('plain', NULL, '1 day');
+SELECT * FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+
+RESET ROLE;
+DROP SCHEMA check_purge CASCADE;
+DELETE FROM soft_delete.purge_log WHERE relation LIKE 'check_purge.%';
+DROP ROLE regress_check_purge;
