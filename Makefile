@@ -25,7 +25,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	extension))
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
 DATA_built = soft_delete--$(EXTVERSION).sql
-DOCS = README.md
+DOCS = README.md $(wildcard docs/*.md)
 PGFILEDESC = "soft_delete - DELETE that an application cannot tell from the real one"
 PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
