@@ -468,9 +468,10 @@ class Session:
 
     def copy_to(self):
         t = self.table()
-        if t.partitions or self.chance(0.4):
+        if (t.partitions and self.version < 19) or self.chance(0.4):
             return "COPY (SELECT %s FROM %s%s) TO STDOUT" % (t.names(), t.name, self.where(t))
-        return "COPY %s%s TO STDOUT%s" % (t.name, self.rng.choice(["", " (n, s)"]), self.rng.choice(["", " (FORMAT csv)"]))
+        forms = ["", " (FORMAT csv)", " (FORMAT csv, HEADER)", " (FORMAT csv, FORCE_QUOTE *)", " (NULL 'none')"] + [" (FORMAT json)"] * (self.version >= 19)
+        return "COPY %s%s TO STDOUT%s" % (t.name, self.rng.choice(["", " (n, s)"]), self.rng.choice(forms))
 
     def copy_from(self):
         t = self.table()
@@ -481,7 +482,18 @@ class Session:
             values = [self.raw(c) for c in columns]
             lines.append("\t".join("\\N" if v is None else v * 600 if c.kind == "wide" else v for c, v in zip(columns, values)) + "\n")
         every = len(columns) == len(t.writable()) and self.chance(0.5)
-        return Statement("COPY %s%s FROM STDIN%s" % (t.name, "" if every else " (%s)" % t.names(columns), self.rng.choice(["", "", " WHERE n > 1"])), data="".join(lines))
+        option = self.rng.choice(["", "", " WHERE n > 1", " (HEADER MATCH)"])
+        if option.endswith("MATCH)"):
+            lines.insert(0, "\t".join(c.name for c in columns) + "\n")
+        return Statement("COPY %s%s FROM STDIN%s" % (t.name, "" if every else " (%s)" % t.names(columns), option), data="".join(lines))
+
+    def copy_frozen(self):
+        """COPY FREEZE, for which the transaction must have truncated the table."""
+        copy = self.copy_from()
+        copy.sql = copy.sql.split(" WHERE ")[0].replace(" (HEADER MATCH)", "") + " FREEZE"
+        copy.data = "".join(line for line in copy.data.splitlines(True)[-1:])
+        t = copy.sql.split()[1]
+        return ["BEGIN"] + self.rng.choice([[], ["SAVEPOINT s"]]) + ["TRUNCATE " + t, copy, "SELECT count(*) FROM " + t, self.rng.choice(["ROLLBACK", "ROLLBACK", "COMMIT"])]
 
     # -- TRUNCATE -------------------------------------------------------------
 
@@ -712,7 +724,7 @@ class Session:
         """Some statements that belong together, outside of any transaction."""
         return self.one_of((48, lambda: [self.any_statement()]), (10, self.transaction), (3, self.cursor), (4, self.as_guest),
                            (4, self.two_sessions), (3, self.probe), (0.5, self.dba), (1, self.contents), (1, lambda: [self.prepare()]),
-                           (1.5, self.maintain), (0.7, self.temporary), (1.2, self.truncate))
+                           (1.5, self.maintain), (0.7, self.temporary), (1.2, self.truncate), (0.4, self.copy_frozen))
 
     def script(self, length):
         """The session: a list of statements, the DBA's tags among them."""
