@@ -32,7 +32,9 @@ BEGIN
 	IF tag IN ('CREATE TRIGGER', 'ALTER TRIGGER') THEN
 		PERFORM soft_delete.bind_views(member);
 		PERFORM soft_delete.check_triggers(member);
-		PERFORM soft_delete.check_trigger_names(member);
+		IF tag = 'ALTER TRIGGER' THEN
+			PERFORM soft_delete.check_trigger_names(member);
+		END IF;
 	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete.follow_constraints(member);
 		PERFORM soft_delete.follow_owner(member);

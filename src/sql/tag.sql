@@ -169,7 +169,7 @@ BEGIN
 	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
 	WHERE tgrelid IN (SELECT soft_delete.family(relation))
 	  AND tgtype & 11 = 11				-- FOR EACH ROW BEFORE DELETE
-	  AND tgname COLLATE "C" > '~soft_delete' LIMIT 1;
+	  AND tgname COLLATE "C" > '~soft_delete' ORDER BY tgrelid LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'trigger "%" of table "%" would fire after the tag', later.tgname, later.tgtable
 			USING ERRCODE = 'object_not_in_prerequisite_state',
