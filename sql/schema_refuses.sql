@@ -67,8 +67,7 @@ SET ROLE regress_schema;
 -- new tables
 CREATE TABLE new_flags (id integer PRIMARY KEY, deleted_at boolean);
 CREATE TABLE new_of_flags (id integer PRIMARY KEY, flag_id integer REFERENCES new_flags ON DELETE CASCADE, good_id integer REFERENCES good);
-CREATE TABLE new_taken (id integer);
-ALTER TABLE new_taken RENAME TO newer;
+CREATE VIEW new_taken_active AS SELECT 1 AS one;
 CREATE TABLE new_taken (id integer);
 CREATE FOREIGN TABLE new_far (id integer) SERVER regress_nowhere;
 SELECT * FROM pg_temp.untagged WHERE relname ~ 'new' ORDER BY 1;

@@ -94,7 +94,7 @@ static void close_leaves(Walk *walk);
 static void purge_rows(Walk *walk, int n);
 static void purge_circles(Walk *walk);
 static bool may_go(DueRow *row, bool holds);
-static bool destroy_row(Walk *walk, DueRow *row);
+static bool destroy_due_row(Walk *walk, DueRow *row);
 static void imagine_gone(DueRow *row);
 static void report_progress(Walk *walk);
 static void report_end(Walk *walk);
@@ -415,7 +415,7 @@ purge_rows(Walk *walk, int n)
 		CHECK_FOR_INTERRUPTS();
 		if (row->stays)
 			row->leaf->root->referenced++;
-		else if (!may_go(row, holds) || !destroy_row(walk, row))
+		else if (!may_go(row, holds) || !destroy_due_row(walk, row))
 			keep_due(walk, row - walk->rows);
 	}
 	close_leaves(walk);
@@ -455,7 +455,7 @@ purge_circles(Walk *walk)
 
 		CHECK_FOR_INTERRUPTS();
 		if (!row->stays)
-			all_go = destroy_row(walk, row);
+			all_go = destroy_due_row(walk, row);
 		else if (!row->is_refused)
 			row->leaf->root->referenced++;
 	}
@@ -507,7 +507,7 @@ may_go(DueRow *row, bool holds)
  * transaction's.
  */
 static bool
-destroy_row(Walk *walk, DueRow *row)
+destroy_due_row(Walk *walk, DueRow *row)
 {
 	Root *root = row->leaf->root;
 	TM_FailureData tmfd;
