@@ -311,6 +311,7 @@ BEGIN
 		SELECT soft_delete.renamed_from(command) AS old_name, nspname FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON oid = objid
 		WHERE classid = 'pg_namespace'::regclass AND soft_delete.renamed_from(command) IS NOT NULL
 	LOOP
+		DELETE FROM soft_delete.tagged_schemas WHERE schema = item.nspname;	-- there was none of that name
 		UPDATE soft_delete.tagged_schemas SET schema = item.nspname WHERE schema = item.old_name;
 		UPDATE soft_delete.tagged_schemas SET views = item.nspname WHERE views = item.old_name;
 	END LOOP;
