@@ -84,9 +84,10 @@ SELECT indexrelid::regclass, indpred IS NULL AS whole, contype FROM pg_index LEF
 CREATE SCHEMA views;
 CREATE TABLE q (id integer) PARTITION BY LIST (id);
 CREATE TABLE q1 PARTITION OF q FOR VALUES IN (1);
-SELECT soft_delete.tag('q', views => 'views');
+CREATE INDEX q_idx ON q (id);
+SELECT soft_delete.tag('q', indexes => 'unique', views => 'views');
 ALTER TABLE q DETACH PARTITION q1;
-SELECT soft_delete.bin_of('q1');
+SELECT soft_delete.bin_of('q1'), soft_delete.tag_arguments('q1');
 
 -- an inheritance child
 CREATE TABLE parent (id integer);

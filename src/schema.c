@@ -12,8 +12,10 @@
 #include "soft_delete.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -44,7 +46,8 @@ PG_FUNCTION_INFO_V1(soft_delete_renamed_from);
 PG_FUNCTION_INFO_V1(soft_delete_lock_schema);
 PG_FUNCTION_INFO_V1(soft_delete_current_tagged_schemas);
 
-static void prepare_partition(RangeVar *parent, RangeVar *partition);
+static void prepare_partition(Oid parent, Oid partition);
+static bool is_table(Oid relid);
 static bool is_action(AlterTableType type, const char *name);
 
 /*
@@ -62,38 +65,59 @@ prepare_partitions(AlterTableStmt *stmt)
 	foreach (lc, stmt->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		RangeVar *other;
+		Oid altered, other_relid;
 
 		if (cmd->subtype == AT_AttachPartition)
-			prepare_partition(stmt->relation, castNode(PartitionCmd, cmd->def)->name);
+			other = castNode(PartitionCmd, cmd->def)->name;
 		else if (cmd->subtype == AT_AddInherit)
-			prepare_partition(castNode(RangeVar, cmd->def), stmt->relation);
+			other = castNode(RangeVar, cmd->def);
+		else
+			continue;
+
+		/* as the server does it: no lock for who has no right to it */
+		altered =
+			AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
+		other_relid = RangeVarGetRelid(other, AccessShareLock, true);
+		if (cmd->subtype == AT_AttachPartition)
+			prepare_partition(altered, other_relid);
+		else
+			prepare_partition(other_relid, altered);
 	}
 }
 
 /*
  * Give a table that is to become a partition or inheritance child what its
- * parent's tag has added, or take away its own.
+ * parent's tag has added, or take away its own.  Where there is no such table,
+ * or one is none, ALTER TABLE will complain.
  */
 static void
-prepare_partition(RangeVar *parent, RangeVar *partition)
+prepare_partition(Oid parent, Oid partition)
 {
-	Oid parentid = RangeVarGetRelid(parent, ShareUpdateExclusiveLock, true);
-	Oid relid;
-
-	if (!OidIsValid(parentid))
-		return; /* ALTER TABLE will complain */
-	relid = RangeVarGetRelid(partition, AccessShareLock, true);
-	if (!OidIsValid(relid) || (!is_tagged(parentid) && !is_tagged(relid)))
+	if (!is_table(parent) || !is_table(partition) ||
+		(!is_tagged(parent) && !is_tagged(partition)))
 		return;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	SPI_execute_with_args("SELECT soft_delete.prepare_partition($1, $2)", 2,
 						  (Oid[]){OIDOID, OIDOID},
-						  (Datum[]){ObjectIdGetDatum(parentid),
-									ObjectIdGetDatum(relid)},
+						  (Datum[]){ObjectIdGetDatum(parent),
+									ObjectIdGetDatum(partition)},
 						  NULL, false, 0);
 	SPI_finish();
+}
+
+/*
+ * Is there such a table, foreign ones included?
+ */
+static bool
+is_table(Oid relid)
+{
+	char kind = get_rel_relkind(relid);
+
+	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
+		   kind == RELKIND_FOREIGN_TABLE;
 }
 
 /*

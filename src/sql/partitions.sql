@@ -74,7 +74,7 @@ BEGIN
 	END IF;
 
 	IF is_partitioned THEN
-		PERFORM soft_delete.hide_tombstones(partition, deleted_at, soft_delete.index_choice(parent, deleted_at));
+		PERFORM soft_delete.hide_tombstones(partition, deleted_at, soft_delete.index_choice(soft_delete.tag_arguments(parent)));
 		FOR stand_in IN
 			SELECT conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete.stand_in(indexrelid)
 			WHERE indrelid = parent
@@ -88,16 +88,12 @@ $$;
 COMMENT ON FUNCTION soft_delete.prepare_partition(regclass, regclass) IS
 'makes a table that is to be attached to a tagged one, or to an untagged one, like that';
 
-CREATE FUNCTION soft_delete.index_choice(relation regclass, deleted_at name) RETURNS text
-LANGUAGE sql STABLE
+CREATE FUNCTION soft_delete.index_choice(tag_arguments text[]) RETURNS text
+LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT CASE WHEN bool_and(hides) THEN 'all' ELSE 'unique' END
-	FROM soft_delete.convertible_indexes(relation, deleted_at, 'all') AS c JOIN pg_index ON indexrelid = c.index
-	WHERE indrelid = relation
-$$;
-COMMENT ON FUNCTION soft_delete.index_choice(regclass, name) IS
-'which indexes of a tagged table have become partial: ''all'' or ''unique''';
+AS $$ SELECT CASE WHEN 'indexes:unique' = ANY (tag_arguments) THEN 'unique' ELSE 'all' END $$;
+COMMENT ON FUNCTION soft_delete.index_choice(text[]) IS
+'which indexes of a tagged table become partial: ''all'' or ''unique''';
 
 /*
  * The names are those that the unique constraint would have had there.
@@ -156,7 +152,7 @@ BEGIN
 	PERFORM soft_delete.check_triggers(partition);
 
 	SELECT array_agg(memory) FILTER (WHERE memory NOT LIKE 'converted:%' AND (own_tag IS NULL OR memory NOT LIKE 'partial:%')) INTO added
-	FROM unnest(soft_delete.hide_tombstones(partition, arguments[1], soft_delete.index_choice(soft_delete.root(partition), arguments[1])) ||
+	FROM unnest(soft_delete.hide_tombstones(partition, arguments[1], soft_delete.index_choice(arguments)) ||
 				soft_delete.index_bin(partition, arguments[1])) AS memory;
 	PERFORM soft_delete.make_triggers(partition, arguments[1] || (coalesce(own_tag, arguments))[2:] || added);
 	PERFORM soft_delete.name_partition_keys(partition);
@@ -171,6 +167,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce(array_agg(memory), '{}') FROM (
+	SELECT memory FROM unnest(root_tag[2:]) AS memory WHERE memory LIKE 'indexes:%'
+	UNION ALL
 	SELECT 'partial:' || c.name FROM soft_delete.convertible_indexes(partition, root_tag[1], 'all') AS c
 	WHERE hides AND EXISTS
 		(SELECT FROM pg_index JOIN pg_class ON oid = indexrelid
