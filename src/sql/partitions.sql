@@ -213,9 +213,9 @@ BEGIN
 	PERFORM soft_delete.make_triggers(partition, arguments || soft_delete.index_bin(partition, arguments[1]));
 
 	SELECT nspname INTO view_schema
-	FROM pg_class r, pg_class b, pg_class p JOIN pg_namespace n ON true
-	WHERE r.oid = root AND b.oid = soft_delete.bin_of(root) AND p.oid = partition
-	  AND n.oid = CASE WHEN b.relnamespace = r.relnamespace THEN p.relnamespace ELSE b.relnamespace END;
+	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete.bin_of(root)
+		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
+	WHERE p.oid = partition;
 	SELECT relname INTO taken FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE nspname = view_schema AND relname IN (soft_delete.view_name(partition, '_active'), soft_delete.view_name(partition, '_deleted')) LIMIT 1;
 	IF taken IS NOT NULL THEN
