@@ -408,7 +408,7 @@ destroy_displaced(ItemPointer tid)
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
 
-	destroy_row(displaced, tid);
+	remove_row(displaced, tid);
 	table_close(displaced, NoLock);
 }
 

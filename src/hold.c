@@ -31,6 +31,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -401,6 +402,8 @@ hold_row(Relation rel, ItemPointer tid, bool is_displaced, TimestampTz stamp,
 	TimestampTz found;
 	bool is_there;
 
+	/* before the row, as a purge does */
+	LockRelationOid(extension_relation("holds"), RowExclusiveLock);
 	is_there = is_displaced ? lock_displaced(rel, tid, &stamp, &found)
 							: lock_tombstone(rel, tid, &stamp, &found, row);
 	if (is_there && is_displaced)
@@ -466,7 +469,7 @@ move_hold(Relation rel, TimestampTz stamp, TupleTableSlot *old, TupleTableSlot *
 		slot->tts_values[HOLD_KEY - 1] = new_key;
 		(void) append_row(holds, slot->tts_values, slot->tts_isnull);
 		CommandCounterIncrement(); /* this very command may have entered it */
-		destroy_row(holds, &slot->tts_tid);
+		remove_row(holds, &slot->tts_tid);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(holds, NoLock);
@@ -545,7 +548,7 @@ lift_hold(Relation holds, TupleTableSlot *slot, const char *relname, Oid roleid)
 	table_close(lifted, NoLock);
 
 	CommandCounterIncrement(); /* this very command may have entered it */
-	destroy_row(holds, &slot->tts_tid);
+	remove_row(holds, &slot->tts_tid);
 }
 
 /*
@@ -724,7 +727,7 @@ erase_held_keys(HTAB *keys)
 	Relation lifted =
 		table_open(extension_relation("lifted_holds"), RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(lifted, snapshot, 0, NULL);
+	TableScanDesc scan = begin_table_scan(lifted, snapshot);
 	TupleTableSlot *slot = table_slot_create(lifted, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
@@ -744,7 +747,7 @@ erase_held_keys(HTAB *keys)
 			slot->tts_values[HOLD_KEY - 1] =
 				PointerGetDatum(construct_empty_array(TEXTOID));
 			(void) append_row(lifted, slot->tts_values, slot->tts_isnull);
-			destroy_row(lifted, &slot->tts_tid);
+			remove_row(lifted, &slot->tts_tid);
 		}
 	}
 	ExecDropSingleTupleTableSlot(slot);

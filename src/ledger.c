@@ -187,7 +187,7 @@ append_row(Relation rel, Datum *values, bool *nulls)
  * change meanwhile.
  */
 void
-destroy_row(Relation rel, ItemPointer tid)
+remove_row(Relation rel, ItemPointer tid)
 {
 	TM_FailureData tmfd;
 	TM_Result result = destroy_tuple(rel, tid, GetCurrentCommandId(true),

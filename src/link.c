@@ -555,7 +555,7 @@ erase_cuts(HTAB *keys)
 	Relation cuts =
 		table_open(extension_relation("cut_references"), RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(cuts, snapshot, 0, NULL);
+	TableScanDesc scan = begin_table_scan(cuts, snapshot);
 	TupleTableSlot *slot = table_slot_create(cuts, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
@@ -569,7 +569,7 @@ erase_cuts(HTAB *keys)
 			relid, NameStr(*DatumGetName(slot->tts_values[CUT_CONSTRAINT])), true);
 		if (key_in_set(keys, relid, slot->tts_values[CUT_KEY], false) ||
 			key_in_set(keys, constraint, slot->tts_values[CUT_REFERENCED], false))
-			destroy_row(cuts, &slot->tts_tid);
+			remove_row(cuts, &slot->tts_tid);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);

@@ -157,7 +157,7 @@ extern void init_ledger(void);
 extern bool enter_deletion(TimestampTz stamp);
 extern Oid extension_relation(const char *name);
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
-extern void destroy_row(Relation rel, ItemPointer tid);
+extern void remove_row(Relation rel, ItemPointer tid);
 extern text *deletion_text(TimestampTz stamp, const char *column);
 
 /*
