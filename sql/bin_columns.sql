@@ -108,7 +108,9 @@ CREATE TRIGGER fake INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft
 UPDATE fake SET hold = 5;
 DROP VIEW fake;
 CREATE VIEW fake AS SELECT id, v, deleted_at, 4 AS hold, tableoid, ctid FROM t_deleted;
-CREATE TRIGGER fake INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
+CREATE TRIGGER fake INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row('a', 'b', 'c', 'hold');
+UPDATE fake SET hold = 5;
+CREATE OR REPLACE TRIGGER fake INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
 UPDATE fake SET hold = 5;
 
 RESET ROLE;

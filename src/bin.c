@@ -109,7 +109,8 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 
 	open_bin_row(fcinfo, "soft_delete.restore_row", &row);
 	check_update(trigdata, &row);
-	if (column_changes(trigdata, row.hold_attnum))
+	if (row.hold_attnum != InvalidAttrNumber &&
+		column_changes(trigdata, row.hold_attnum))
 		is_there = change_hold(trigdata, &row);
 	if (is_there && column_changes(trigdata, row.view_attnum))
 		is_there = collect_row(fcinfo, &row, open_bin_query(fcinfo)->restored);
@@ -351,14 +352,12 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 	row->view_attnum =
 		view_attnum(trigdata, NameStr(tombstone->attname), tombstone->atttypid);
 	row->stamp = DatumGetTimestampTz(view_column(trigdata, row->view_attnum));
+	/* a bin of version 0.1.0 shows no holds */
 	row->hold_attnum = InvalidAttrNumber;
-	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) &&
+		trigdata->tg_trigger->tgnargs == N_BIN_COLUMNS)
 		row->hold_attnum =
-			view_attnum(trigdata,
-						trigdata->tg_trigger->tgnargs == N_BIN_COLUMNS
-							? trigdata->tg_trigger->tgargs[BIN_HOLD]
-							: "hold",
-						TEXTOID);
+			view_attnum(trigdata, trigdata->tg_trigger->tgargs[BIN_HOLD], TEXTOID);
 }
 
 /*
@@ -448,12 +447,10 @@ check_update(TriggerData *trigdata, BinRow *row)
 						NameStr(TupleDescAttr(tupdesc, attno - 1)->attname),
 						RelationGetRelationName(trigdata->tg_relation)),
 				 errdetail("A bin can only be updated to restore rows and to hold them."),
-				 errhint("UPDATE %s SET %s = NULL WHERE ...; or SET %s = 'why'",
+				 errhint("UPDATE %s SET %s = NULL WHERE ...;",
 						 qualified_name(RelationGetRelid(trigdata->tg_relation)),
 						 quote_identifier(NameStr(
-							 TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)),
-						 quote_identifier(NameStr(
-							 TupleDescAttr(tupdesc, row->hold_attnum - 1)->attname)))));
+							 TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)))));
 	}
 }
 

@@ -92,9 +92,15 @@ static bool may_hold(Oid relid);
 bool
 has_holds(void)
 {
-	Relation holds = table_open(extension_relation("holds"), RowShareLock);
-	bool found = any_hold(holds, SnapshotSelf);
+	Oid relid =
+		get_relname_relid("holds", get_namespace_oid(EXTENSION_SCHEMA, false));
+	Relation holds;
+	bool found;
 
+	if (!OidIsValid(relid))
+		return false; /* a database whose extension is to be updated yet */
+	holds = table_open(relid, RowShareLock);
+	found = any_hold(holds, SnapshotSelf);
 	table_close(holds, NoLock);
 	return found;
 }
@@ -240,19 +246,6 @@ with_ancestors(Oid relid)
 }
 
 /*
- * Is a member of a family that is complete held?
- */
-bool
-family_is_held(Family *family)
-{
-	Member *member;
-	Lot *lot;
-	Hold hold;
-
-	return has_holds() && find_held(family, &lot, &member, &hold);
-}
-
-/*
  * Raise 55006 if a member of a family that is complete is held: from being
  * destroyed, or from being restored.
  */
@@ -274,9 +267,12 @@ refuse_held(Family *family)
 void
 refuse_held_table(Relation rel)
 {
-	Relation holds = table_open(extension_relation("holds"), RowShareLock);
+	Relation holds;
 	ListCell *lc;
 
+	if (!has_holds())
+		return;
+	holds = table_open(extension_relation("holds"), NoLock);
 	foreach (lc, with_ancestors(RelationGetRelid(rel)))
 	{
 		Oid relid = lfirst_oid(lc);

@@ -327,7 +327,6 @@ extern bool any_hold(Relation holds, Snapshot snapshot);
 extern const char *hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row);
 extern bool find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 						 Snapshot snapshot, Hold *hold);
-extern bool family_is_held(Family *family);
 extern void refuse_held(Family *family);
 extern void refuse_held_table(Relation rel);
 extern bool hold_row(Relation rel, ItemPointer tid, bool is_displaced,
