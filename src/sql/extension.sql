@@ -45,35 +45,41 @@ COMMENT ON FUNCTION soft_delete.renew(regclass) IS
  * pg_upgrade creates the members of the extension one by one, event triggers
  * last, and after each says ALTER EXTENSION ... ADD.  Tables that were tagged
  * without their help have views that are not bound.  The name makes this event
- * trigger the last one.
+ * trigger the last one.  After an UPDATE all tagged tables are looked at.
  */
 CREATE FUNCTION soft_delete.follow_extension() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	is_update boolean;
 BEGIN
+	SELECT bool_or(in_extension) INTO is_update FROM pg_event_trigger_ddl_commands();
 	IF NOT EXISTS (SELECT FROM pg_event_trigger_ddl_commands() JOIN pg_extension ON oid = objid
 				   WHERE classid = 'pg_extension'::regclass AND extname = 'soft_delete') THEN
 		RETURN;
 	END IF;
 
-	PERFORM soft_delete.renew(tgrelid)
-	FROM pg_trigger WHERE tgfoid = 'soft_delete.delete_row()'::regprocedure
+	PERFORM CASE WHEN is_update THEN soft_delete.update_views(tgrelid) END, soft_delete.renew(tgrelid)
+	FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+	WHERE tgfoid = 'soft_delete.delete_row()'::regprocedure AND NOT pg_is_other_temp_schema(relnamespace)
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = tgrelid)
-	  AND NOT EXISTS (SELECT FROM pg_depend
-					  WHERE classid = 'pg_class'::regclass AND objid = soft_delete.bin_of(tgrelid)
-						AND refclassid = 'pg_class'::regclass AND refobjid = tgrelid AND deptype = 'a');
+	  AND (is_update
+		   OR NOT EXISTS (SELECT FROM pg_depend
+						  WHERE classid = 'pg_class'::regclass AND objid = soft_delete.bin_of(tgrelid)
+							AND refclassid = 'pg_class'::regclass AND refobjid = tgrelid AND deptype = 'a'));
 	PERFORM soft_delete.make_login_trigger();
 END
 $$;
 COMMENT ON FUNCTION soft_delete.follow_extension() IS
-'event trigger that makes anew, at the end of pg_upgrade, what no dump carries';
+'event trigger that brings tagged tables up to date after ALTER EXTENSION UPDATE, and makes anew what no dump carries at the end of pg_upgrade';
 
 CREATE EVENT TRIGGER soft_delete_renew ON ddl_command_end
 	WHEN TAG IN ('ALTER EXTENSION')
 	EXECUTE FUNCTION soft_delete.follow_extension();
+ALTER EVENT TRIGGER soft_delete_renew ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER soft_delete_renew IS
-'makes anew, at the end of pg_upgrade, what no dump carries';
+'brings tagged tables up to date after ALTER EXTENSION UPDATE, and at the end of pg_upgrade';
 
 CREATE EVENT TRIGGER soft_delete_keep ON ddl_command_start
 	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')

@@ -56,7 +56,7 @@ CREATE TABLE soft_delete.cut_references (
 	referenced text[] NOT NULL,
 	left_with text[] NOT NULL
 ) USING heap;
-CREATE INDEX ON soft_delete.cut_references (deleted_at);
+CREATE INDEX cut_references_deleted_at_idx ON soft_delete.cut_references (deleted_at);
 ALTER TABLE soft_delete.cut_references REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete.cut_references IS
 'references that deletions overwrote by ON DELETE SET NULL or SET DEFAULT: what a restore gives back';

@@ -449,6 +449,11 @@ BEGIN
 	IF active IS NOT NULL THEN
 		PERFORM soft_delete.follow_columns(active, relation, deleted_at, false);
 	END IF;
+	-- the triggers of a bin that 0.1.0 has made know no columns of ours, for it had none
+	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0) THEN
+		bin := soft_delete.follow_view(bin, relation, soft_delete.bin_query(relation, deleted_at));
+		PERFORM soft_delete.make_bin_triggers(bin, soft_delete.bin_columns(relation));
+	END IF;
 	IF bin IS NOT NULL THEN
 		PERFORM soft_delete.follow_columns(bin, relation, deleted_at, true);
 	END IF;
