@@ -23,6 +23,34 @@ SELECT remedy FROM soft_delete.check() \gexec
 SELECT * FROM soft_delete.check();
 SELECT id FROM t_deleted;
 
+-- held rows stay, and are not in the way of what is said of others
+SET row_security = off;
+INSERT INTO t VALUES (11, now() - interval '12 days'), (12, now() - interval '13 days'), (13, now() - interval '14 days');
+RESET row_security;
+UPDATE t_deleted SET hold = 'case 4711' WHERE id = 11;
+SELECT * FROM soft_delete.check();
+SELECT soft_delete.hold_deletion(deleted_at, 'case 4712') FROM t_deleted WHERE id = 12;
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+SELECT id FROM t_deleted ORDER BY id;
+
+-- a hold on what is not there any more
+UPDATE t_deleted SET hold = NULL WHERE id = 11;
+RESET ROLE;
+SET row_security = off;
+SET session_replication_role = replica;
+DELETE FROM t WHERE id IN (11, 12);
+RESET session_replication_role;
+RESET row_security;
+SET ROLE regress_check_purge;
+SELECT count(*) FROM soft_delete.holds WHERE relation = 't'::regclass;
+SELECT severity, relation, regexp_replace(problem, ': .*', ': ...') AS problem, regexp_replace(remedy, $$, '\d.*', $$, ', ..., ') AS remedy FROM soft_delete.check();
+\set ECHO none
+SELECT remedy FROM soft_delete.check() \gexec
+\set ECHO all
+SELECT * FROM soft_delete.check();
+SELECT count(*) FROM soft_delete.holds WHERE relation = 't'::regclass;
+
 -- where nothing says how long, nothing is due
 SELECT soft_delete.forget_retention('t');
 SET row_security = off;

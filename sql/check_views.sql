@@ -35,6 +35,21 @@ SELECT remedy FROM soft_delete.check() \gexec
 SELECT * FROM soft_delete.check();
 SELECT relation, bin, active_view FROM soft_delete.tables;
 
+-- a bin that cannot restore
+RESET ROLE;
+SET session_replication_role = replica;
+DROP TRIGGER soft_delete_restore ON t_deleted;
+DROP TRIGGER soft_delete_statement ON t_deleted;
+RESET session_replication_role;
+SET ROLE regress_check_views;
+SELECT * FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+INSERT INTO t VALUES (1);
+DELETE FROM t;
+UPDATE t_deleted SET deleted_at = NULL;
+SELECT id FROM t;
+
 -- not tied to its table, and not its owner's
 RESET ROLE;
 DELETE FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid IN ('t_deleted'::regclass, 't_active'::regclass)

@@ -90,7 +90,7 @@ AS $$
 	SELECT pg_class.oid::regclass FROM pg_depend JOIN pg_class ON pg_class.oid = objid
 	WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a' AND relkind = 'v'
 	  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
-	  AND objid IS DISTINCT FROM soft_delete.bin_of(relation)
+	  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = objid AND tgfoid = 'soft_delete.purge_row()'::regprocedure)
 $$;
 COMMENT ON FUNCTION soft_delete.active_of(regclass) IS
 'the view of live rows of a tagged table';

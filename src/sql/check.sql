@@ -58,6 +58,11 @@ AS $$
 		soft_delete.tag_command(table_name, tombstone, 'unique')
 	FROM soft_delete.missing_triggers(table_name)
 	UNION ALL
+	SELECT 'error', table_name, format('trigger "%s" of its bin is missing', expected),
+		format('SELECT soft_delete.make_bin_triggers(%L, soft_delete.bin_columns(%L));', bin, table_name)
+	FROM soft_delete.bin_of(table_name) AS bin, unnest('{soft_delete_restore,soft_delete_statement}'::name[]) AS expected
+	WHERE bin IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgname = expected)
+	UNION ALL
 	SELECT 'error', tgrelid::regclass,
 		CASE tgfoid WHEN 'soft_delete.delete_row()'::regprocedure THEN 'the tag is disabled: deletes are hard'
 			ELSE format('trigger "%s" is disabled', tgname) END,
@@ -166,7 +171,11 @@ AS $$
 	WITH views AS (
 		SELECT what, tied, t.relowner, soft_delete.view_name(table_name, suffix) AS view_name,
 			coalesce((SELECT relnamespace FROM pg_class WHERE oid = coalesce(bin, active)), t.relnamespace) AS view_schema
-		FROM pg_class t, soft_delete.bin_of(table_name) AS bin, soft_delete.active_of(table_name) AS active,
+		FROM pg_class t, soft_delete.active_of(table_name) AS active,
+			-- one that was given to somebody else is none any more
+			coalesce(soft_delete.bin_of(table_name), (SELECT tgrelid FROM pg_depend JOIN pg_trigger ON tgrelid = objid
+				WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = table_name AND refobjsubid = 0
+				  AND deptype = 'a' AND tgfoid = 'soft_delete.purge_row()'::regprocedure)) AS bin,
 			LATERAL (VALUES ('bin', bin, '_deleted'), ('view of live rows', active, '_active')) AS made(what, tied, suffix)
 		WHERE t.oid = table_name
 	), found AS (
@@ -197,7 +206,39 @@ $$;
 COMMENT ON FUNCTION soft_delete.find_view_problems(regclass, name) IS
 'the problems of check() with the two views of a tagged table';
 
-CREATE FUNCTION soft_delete.find_purge_problems(table_name regclass,
+CREATE FUNCTION soft_delete.find_hold_problems(table_name regclass, tombstone name,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET row_security = on SET datestyle = 'ISO'
+AS $$
+DECLARE
+	bin regclass := soft_delete.bin_of(table_name);
+	stamp text := soft_delete.stamp_parameter(table_name, tombstone);
+	held timestamptz;
+	has_rows boolean;
+BEGIN
+	severity := 'notice';
+	FOR relation, held IN
+		SELECT h.relation, h.deleted_at FROM soft_delete.holds AS h
+		WHERE h.relation IN (SELECT soft_delete.family(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
+		  AND bin IS NOT NULL AND stamp IS NOT NULL
+	LOOP
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY ($2))', bin, tombstone, stamp)
+			INTO has_rows USING held, ARRAY(SELECT soft_delete.family(relation)::oid);
+		IF NOT has_rows THEN
+			problem := format('a deletion is held of which no row is left: %s', held);
+			remedy := format('SELECT soft_delete.set_hold(%L, %L, NULL);', relation, held);
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.find_hold_problems(regclass, name) IS
+'the problems of check() with holds on what a tagged table has no more';
+
+CREATE FUNCTION soft_delete.find_purge_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -207,6 +248,7 @@ AS $$
 DECLARE
 	patience interval := greatest('1 day', 2 * coalesce(nullif(current_setting('soft_delete.purge_interval', true), ''), '0')::interval);
 	due_before timestamptz := soft_delete.purge_limit(table_name, now() - patience, NULL);
+	bin regclass := soft_delete.bin_of(table_name);
 	last soft_delete.purge_log;
 	overdue bigint;
 BEGIN
@@ -230,6 +272,13 @@ BEGIN
 	IF due_before IS NOT NULL THEN
 		SELECT soft_delete.count_tombstones(table_name, due_before) + count(*) INTO overdue
 		FROM soft_delete.displaced AS d WHERE d.relation IN (SELECT soft_delete.family(table_name)) AND deleted_at < due_before;
+		-- held ones stay
+		IF overdue > 0 AND bin IS NOT NULL
+		   AND EXISTS (SELECT FROM soft_delete.holds AS h WHERE h.relation IN (SELECT soft_delete.family(table_name))) THEN
+			EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
+						   bin, tombstone, soft_delete.stamp_parameter(table_name, tombstone))
+				INTO overdue USING due_before;
+		END IF;
 		IF overdue > 0 THEN
 			severity := 'warning';
 			problem := format('%s deleted rows have been due for more than %s', overdue, patience);
@@ -238,7 +287,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.find_purge_problems(regclass) IS
+COMMENT ON FUNCTION soft_delete.find_purge_problems(regclass, name) IS
 'the problems of check() with the purge of a tagged table';
 
 CREATE FUNCTION soft_delete.find_reference_problems("constraint" oid,
@@ -340,7 +389,8 @@ BEGIN
 			UNION ALL SELECT * FROM soft_delete.find_view_problems(tagged.relation, tombstone_column)
 			UNION ALL SELECT * FROM soft_delete.find_index_problems(tagged.relation, tombstone_column)
 			UNION ALL SELECT * FROM soft_delete.find_stand_in_problems(tagged.relation)
-			UNION ALL SELECT * FROM soft_delete.find_purge_problems(tagged.relation)) AS found
+			UNION ALL SELECT * FROM soft_delete.find_purge_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete.find_hold_problems(tagged.relation, tombstone_column)) AS found
 	WHERE tagged.relation = ANY (own_tables);
 
 	RETURN QUERY

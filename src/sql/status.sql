@@ -71,12 +71,12 @@ COMMENT ON FUNCTION soft_delete.due_rows(regclass, timestamptz) IS
 CREATE VIEW soft_delete.tables AS
 SELECT tagged.relation, tombstone_column, soft_delete.bin_of(tagged.relation) AS bin, soft_delete.active_of(tagged.relation) AS active_view,
 	live_rows, deleted_rows, round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3) AS graveyard_share,
-	(SELECT count(*) FROM soft_delete.displaced WHERE relation IN (SELECT soft_delete.family(tagged.relation))) AS displaced_rows,
+	(SELECT count(*) FROM soft_delete.displaced AS d WHERE d.relation = ANY (members)) AS displaced_rows,
 	least(soft_delete.oldest_tombstone(tagged.relation),
-		(SELECT min(deleted_at) FROM soft_delete.displaced WHERE relation IN (SELECT soft_delete.family(tagged.relation)))) AS oldest,
-	(SELECT CASE WHEN is_known AND NOT is_eternal THEN retain END FROM soft_delete.retention_of(tagged.relation)) AS retention,
-	soft_delete.due_rows(tagged.relation, due_before) +
-		(SELECT count(*) FROM soft_delete.displaced WHERE relation IN (SELECT soft_delete.family(tagged.relation)) AND deleted_at < due_before) AS due_rows,
+		(SELECT min(deleted_at) FROM soft_delete.displaced AS d WHERE d.relation = ANY (members))) AS oldest,
+	retention,
+	soft_delete.due_rows(tagged.relation, now() - retention) +
+		(SELECT count(*) FROM soft_delete.displaced AS d WHERE d.relation = ANY (members) AND deleted_at < now() - retention) AS due_rows,
 	last.purged_at AS last_purge, last.rows AS last_purge_rows,
 	CASE WHEN last.purged_at IS NULL THEN NULL WHEN last.error IS NULL OR last.error = 'not finished' THEN coalesce(last.error, 'done')
 		ELSE 'failed' || CASE WHEN pg_catalog.pg_has_role(relowner, 'USAGE') THEN ': ' || last.error ELSE '' END END AS last_purge_result,
@@ -84,9 +84,13 @@ SELECT tagged.relation, tombstone_column, soft_delete.bin_of(tagged.relation) AS
 FROM soft_delete.tagged_tables() AS tagged
 	JOIN pg_catalog.pg_class ON pg_class.oid = tagged.relation
 	JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+	-- what is used more than once is looked up once
 	CROSS JOIN LATERAL (SELECT soft_delete.count_tombstones(tagged.relation) AS deleted_rows,
-						soft_delete.estimated_rows(tagged.relation) AS all_rows,
-						soft_delete.purge_limit(tagged.relation, now(), NULL) AS due_before OFFSET 0) AS estimated
+		soft_delete.estimated_rows(tagged.relation) AS all_rows,
+		ARRAY(SELECT soft_delete.family(tagged.relation)) AS members,
+		CASE WHEN EXISTS (SELECT FROM soft_delete.retention) THEN
+			(SELECT CASE WHEN is_known AND NOT is_eternal THEN retain END FROM soft_delete.retention_of(tagged.relation)) END AS retention
+		OFFSET 0) AS once
 	CROSS JOIN LATERAL (SELECT CASE WHEN all_rows < deleted_rows THEN 0 ELSE all_rows - deleted_rows END AS live_rows) AS difference
 	LEFT JOIN LATERAL (SELECT purged_at, rows, error FROM soft_delete.purge_log
 					   WHERE purge_log.relation = pg_catalog.format('%I.%I', nspname, relname) ORDER BY purged_at DESC LIMIT 1) AS last ON true
@@ -155,6 +159,17 @@ $$;
 COMMENT ON FUNCTION soft_delete.bar(bigint, bigint, bigint) IS
 'one bar of timeline()';
 
+CREATE FUNCTION soft_delete.stamp_parameter(relation regclass, tombstone name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- a timestamp column holds UTC
+	SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
+	FROM pg_attribute WHERE attrelid = relation AND attname = tombstone AND NOT attisdropped
+$$;
+COMMENT ON FUNCTION soft_delete.stamp_parameter(regclass, name) IS
+'parameter $1 of a query, a time, as it compares with a tombstone column; null if there is none';
+
 CREATE FUNCTION soft_delete.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14)
 RETURNS TABLE (day date, deleted bigint, purged bigint, chart text)
 LANGUAGE plpgsql STABLE
@@ -180,7 +195,7 @@ BEGIN
 	FOR item IN
 		SELECT bin, tombstone, format('%I.%I', nspname, relname) AS name,
 			CASE atttypid WHEN 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', tombstone) ELSE quote_ident(tombstone) END AS stamp,
-			CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END AS start
+			soft_delete.stamp_parameter(bins.relation, tombstone) AS start
 		FROM soft_delete.readable_bins() AS bins
 			JOIN pg_class ON pg_class.oid = bins.relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
 			JOIN pg_attribute ON attrelid = bins.relation AND attname = tombstone
