@@ -353,8 +353,7 @@ class Twin:
         """The stamp of the last deletion."""
         if not self.is_tagged:
             return None
-        bins = ["SELECT max(%s) AS stamp FROM %s_deleted" % (TOMBSTONE, table) for table, _ in statement.tables if table != "counters"]
-        answer = self.run(statement.session, "SELECT max(stamp) FROM (%s) s" % " UNION ALL ".join(bins))
+        answer = self.run(statement.session, "SELECT max(deleted_at) FROM soft_delete.deletions")
         return answer.rows[0][0] if answer.rows else None
 
     def contents(self, statement):

@@ -24,6 +24,9 @@ LIMITS = {
     # two sessions do not change columns of a converted unique key
     "key_locks":
         "An `UPDATE` of its columns does not make new references to the row's other keys wait.",
+    # two sessions do not violate constraints of such tables
+    "early_locks":
+        "an `UPDATE` of the referencing one waits for a session that is changing its row before it checks constraints, as with any `BEFORE UPDATE` trigger.",
     # of other tables the columns that were cut are not compared after undo()
     "relinks_by_key":
         "gives the references back where the row, found by its primary key, still holds what it was left with",

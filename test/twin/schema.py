@@ -59,11 +59,11 @@ class Column:
 
 
 class Key:
-    """A primary key, unique constraint, unique index or exclusion constraint."""
+    """A primary key, unique constraint, unique index, exclusion constraint or key of periods."""
 
     def __init__(self, name, shape, columns, elements=None, predicate=None, deferrable="", distinct=True):
         self.name = name
-        self.shape = shape              # primary, constraint, index, exclusion
+        self.shape = shape              # primary, constraint, index, exclusion, temporal
         self.columns = columns
         self.elements = elements or [c.name for c in columns]
         self.predicate = predicate
@@ -101,9 +101,11 @@ class Reference:
         self.full = False
 
     def definition(self):
+        def names(columns):
+            return (", PERIOD " if self.key.shape == "temporal" else ", ").join(c.name for c in columns)
+
         return "ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s ON DELETE %s ON UPDATE %s%s" % (
-            self.child.name, self.name, ", ".join(c.name for c in self.columns), self.parent.name,
-            ", ".join(c.name for c in self.key.columns), " MATCH FULL" if self.full else "",
+            self.child.name, self.name, names(self.columns), self.parent.name, names(self.key.columns), " MATCH FULL" if self.full else "",
             self.on_delete, self.on_update, self.deferrable)
 
     def cascades(self):
@@ -160,6 +162,8 @@ class Schema:
         for table in self.tables:
             for _ in range(rng.choice([0, 0, 1, 1, 2])):
                 self.add_unique(table)
+            if version >= 18 and self.chance(0.12):
+                self.add_temporal(table)
         for table in self.tables:
             for _ in range(rng.choice([0, 1, 1, 2])):
                 self.add_reference(table)
@@ -282,6 +286,15 @@ class Schema:
             self.add_key(table, Key(name, "index", [column], [element % column.name if "::" not in element else "(%s::text)" % column.name]
                                     if column.kind not in ("date",) else [column.name]))
 
+    def add_temporal(self, table):
+        """A key of periods that do not overlap."""
+        if table.partitions:
+            return
+        columns = [Column("r", "range", nullable=self.chance(0.5)), Column("w", "range", nullable=self.chance(0.5))]
+        table.columns += columns
+        self.add_key(table, Key("%s_u%d" % (table.name, len(table.keys)), "temporal", columns, ["r", "w WITHOUT OVERLAPS"],
+                                deferrable=self.rng.choice(["", "", "", " DEFERRABLE INITIALLY DEFERRED"])))
+
     def add_index(self, table):
         if self.chance(0.5):
             column = self.rng.choice([c for c in table.columns if c.kind not in ("json", "wide")])
@@ -294,10 +307,11 @@ class Schema:
     def add_reference(self, child):
         rng = self.rng
         parent = child if self.chance(0.2) else rng.choice(self.tables)
-        keys = [k for k in parent.keys if (k.shape in ("primary", "constraint") or k.is_plain_index()) and not k.deferrable]
+        keys = [k for k in parent.keys if (k.shape in ("primary", "constraint", "temporal") or k.is_plain_index()) and not k.deferrable]
         if not keys:
             return
         key = keys[0] if self.chance(0.75) else rng.choice(keys)
+        temporal = key.shape == "temporal"
         name = "%s_f%d" % (child.name, len(child.references))
         columns = []
         for n, target in enumerate(key.columns):
@@ -314,8 +328,10 @@ class Schema:
         reference.on_update = rng.choices(actions, [25, 10, 40, 15, 10])[0]
         if len(columns) > 1 and reference.on_delete.startswith("SET") and self.chance(0.5):
             reference.on_delete += " (%s)" % columns[1].name
+        if temporal:
+            reference.on_delete = reference.on_update = "NO ACTION"
         reference.deferrable = rng.choice(["", "", "", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"])
-        reference.full = len(columns) > 1 and self.chance(0.2)
+        reference.full = len(columns) > 1 and not temporal and self.chance(0.2)
         child.references.append(reference)
         self.references.append(reference)
 
@@ -385,7 +401,7 @@ class Schema:
         others = [t for t in self.tables if t is not table and t.tagged == table.tagged]
         if self.chance(0.1) and others:
             self.add_trigger(table, "chain", "AFTER DELETE", "BEGIN DELETE FROM %s WHERE n = OLD.n AND n > 2; RETURN NULL; END" % rng.choice(others).name)
-        if self.chance(0.1):
+        if self.chance(0.1) and not table.children:     # whose rows it would count, and not check
             self.add_trigger(table, "late", "AFTER INSERT OR DELETE",
                              "BEGIN RAISE NOTICE 'late % %', TG_OP, (SELECT count(*) FROM {0}); IF (SELECT count(*) FROM {0}) > 9 THEN RAISE EXCEPTION 'too many' USING ERRCODE = '23514', CONSTRAINT = '{0}_late'; END IF; RETURN NULL; END".format(table.name),
                              "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW")

@@ -280,19 +280,19 @@ class Session:
         # without a target the first index decides, and a deferrable one refuses
         targets = [] if limited("first_constraint") and any(k.deferrable for k in t.keys) else [""]
         for k in t.keys:
-            if k.shape == "exclusion" or k.deferrable:
+            if k.shape in ("exclusion", "temporal") or k.deferrable:
                 continue
             elements = ", ".join(k.elements)
             targets += ["(%s)%s" % (elements, " WHERE " + k.predicate if k.predicate else "")] * 3
             if k.shape != "index" and (not t.tagged or not limited("on_constraint")):
                 targets += ["ON CONSTRAINT " + k.name] * 2
         for k in t.keys:
-            if k.shape == "exclusion" and not k.deferrable and (not t.tagged or not limited("on_constraint")):
+            if k.shape in ("exclusion", "temporal") and not k.deferrable and (not t.tagged or not limited("on_constraint")):
                 targets.append("ON CONSTRAINT " + k.name)
         if not targets:
             return self.insert_values(t, 1)
         target = self.rng.choice(targets)
-        exclusion = any(k.shape == "exclusion" and target.endswith(k.name) for k in t.keys)
+        exclusion = any(k.shape in ("exclusion", "temporal") and target.endswith(k.name) for k in t.keys)
         plain = t.plain()
         if not target or not plain or exclusion or self.chance(0.4):
             return self.insert_values(t, self.rng.choice([1, 1, 2]), " ON CONFLICT %s DO NOTHING%s" % (target, self.returning(t)))
@@ -325,6 +325,8 @@ class Session:
         free = [c for c in t.writable() if c.source != "always"]
         if narrow:
             free = [c for c in free if c not in t.unique_columns()] if limited("key_locks") else free
+            if limited("early_locks") and any(r.on_delete.startswith("SET") for r in t.references):
+                free = [c for c in free if c.nullable and not (t.checks and c.name in "ns")]
         if t.tagged and any(r.parent is t for r in self.schema.references) and limited("partition_moves"):
             free = [c for c in free if c is not t.partition_by]
         if not free:
