@@ -222,14 +222,6 @@ typedef bool TU_UpdateIndexes;
 #endif
 #define make_virtual_slot(tupdesc) make_slot(tupdesc, &TTSOpsVirtual)
 
-/* 19: a scan of a table takes flags */
-#if PG_VERSION_NUM < 190000
-#define begin_table_scan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
-#else
-#define begin_table_scan(rel, snapshot) \
-	table_beginscan(rel, snapshot, 0, NULL, SO_NONE)
-#endif
-
 /* 18: a portal always runs once */
 #if PG_VERSION_NUM < 180000
 #define run_portal(portal, dest, completion) \
