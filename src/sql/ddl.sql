@@ -11,14 +11,14 @@ CREATE FUNCTION soft_delete.changed_relations() RETURNS regclass[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(array_agg(DISTINCT relation), '{}')
-	FROM pg_event_trigger_ddl_commands()
-		LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND pg_trigger.oid = objid
-		LEFT JOIN pg_constraint ON classid = 'pg_constraint'::regclass AND pg_constraint.oid = objid
-		LEFT JOIN pg_index ON classid = 'pg_class'::regclass AND indexrelid = objid
-		JOIN pg_class ON pg_class.oid = coalesce(tgrelid, conrelid, indrelid, objid)
-			AND classid IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_constraint'::regclass),
-		CAST(pg_class.oid AS regclass) AS relation
+	SELECT coalesce(array_agg(DISTINCT relation::regclass), '{}')
+	-- subqueries, for joins would read whole catalogs
+	FROM pg_event_trigger_ddl_commands(), LATERAL (SELECT CASE classid
+		WHEN 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger WHERE oid = objid)
+		WHEN 'pg_constraint'::regclass THEN (SELECT conrelid FROM pg_constraint WHERE oid = objid)
+		WHEN 'pg_class'::regclass THEN coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = objid),
+												(SELECT oid FROM pg_class WHERE oid = objid)) END) AS changed(relation)
+	WHERE relation <> 0
 $$;
 COMMENT ON FUNCTION soft_delete.changed_relations() IS
 'for event triggers: the relations that a command has made or changed, by their triggers, constraints and indexes too';

@@ -263,15 +263,22 @@ DECLARE
 	came regclass[] := '{}';
 BEGIN
 	FOR item IN
-		SELECT objid AS relation, command, command_tag FROM pg_event_trigger_ddl_commands()
+		-- a command must not get into a variable: no plan that has it can be shown, as auto_explain may want to
+		SELECT objid AS relation, command_tag, soft_delete.named_by(command, 'DETACH PARTITION') AS detached,
+			soft_delete.named_by(command, 'NO INHERIT') AS disinherited, soft_delete.named_by(command, 'ATTACH PARTITION') AS attached,
+			soft_delete.named_by(command, 'INHERIT') AS parents
+		FROM pg_event_trigger_ddl_commands()
 		WHERE classid = 'pg_class'::regclass AND command_tag IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
 	LOOP
-		PERFORM soft_delete.leave_partition(left_table, parent)
-		FROM soft_delete.left_tables(item.relation, soft_delete.named_by(item.command, 'DETACH PARTITION'),
-									 soft_delete.named_by(item.command, 'NO INHERIT'));
-		came := came || ARRAY(SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhrelid
-							  WHERE inhparent = item.relation AND relname = ANY (soft_delete.named_by(item.command, 'ATTACH PARTITION')));
-		IF item.command_tag LIKE 'CREATE%' OR soft_delete.named_by(item.command, 'INHERIT') <> '{}' THEN
+		IF item.detached <> '{}' OR item.disinherited <> '{}' THEN
+			PERFORM soft_delete.leave_partition(left_table, parent)
+			FROM soft_delete.left_tables(item.relation, item.detached, item.disinherited);
+		END IF;
+		IF item.attached <> '{}' THEN
+			came := came || ARRAY(SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhrelid
+								  WHERE inhparent = item.relation AND relname = ANY (item.attached));
+		END IF;
+		IF item.command_tag LIKE 'CREATE%' OR item.parents <> '{}' THEN
 			came := came || item.relation::regclass;
 		END IF;
 	END LOOP;

@@ -17,7 +17,7 @@ COMMENT ON FUNCTION soft_delete.root(regclass) IS
 'the table that a partition or inheritance child is tagged with';
 
 CREATE FUNCTION soft_delete.foreign_keys_of(relation regclass) RETURNS SETOF oid
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 4
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT oid FROM pg_constraint
@@ -31,7 +31,7 @@ COMMENT ON FUNCTION soft_delete.foreign_keys_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children, copies for partitions included';
 
 CREATE FUNCTION soft_delete.tagged_tables(OUT relation regclass, OUT tombstone_column name) RETURNS SETOF record
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 4
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT member, arguments[1]::name
