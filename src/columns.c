@@ -25,7 +25,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -41,9 +40,9 @@ typedef struct ColumnState
 } ColumnState;
 
 /* The bin that was asked for last, until the relation cache changes */
-static bool watches_relcache = false;
 static Oid known_table = InvalidOid;
 static Oid known_bin = InvalidOid;
+static uint64 known_at = 0;
 
 PG_FUNCTION_INFO_V1(soft_delete_deletion_of);
 PG_FUNCTION_INFO_V1(soft_delete_hold_of);
@@ -55,7 +54,6 @@ static Oid table_of(Oid relid, ItemPointer tid);
 static Relation open_tombstone(Oid relid, ItemPointer tid, bool is_displaced,
 							   TupleTableSlot **row, TimestampTz *stamp);
 static void close_tombstone(Relation rel, TupleTableSlot *row);
-static void forget_bin(Datum arg, Oid relid);
 static Oid bin_on(Oid relid);
 static Oid view_of(Oid rule);
 static Oid owner_of(Oid relid);
@@ -269,31 +267,20 @@ Oid
 bin_of(Oid relid)
 {
 	Oid bin = InvalidOid;
+	uint64 changes = relcache_changes;
 	ListCell *lc;
 
-	if (known_table == relid)
+	if (known_table == relid && known_at == changes)
 		return known_bin;
-	if (!watches_relcache)
-		CacheRegisterRelcacheCallback(forget_bin, (Datum) 0);
-	watches_relcache = true;
-	known_table = relid;
-
 	foreach (lc, with_ancestors(relid))
 	{
 		if (!OidIsValid(bin))
 			bin = bin_on(lfirst_oid(lc));
 	}
-	known_bin = bin; /* unless "known_table" has been forgotten meanwhile */
+	known_table = relid;
+	known_bin = bin;
+	known_at = changes;
 	return bin;
-}
-
-/*
- * Forget the bin that was asked for last (relcache callback).
- */
-static void
-forget_bin(Datum arg, Oid relid)
-{
-	known_table = InvalidOid;
 }
 
 /*

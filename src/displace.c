@@ -102,14 +102,12 @@ typedef struct ArmedTable
 } ArmedTable;
 
 static HTAB *armed_tables = NULL;
-static uint64 relcache_changes = 0;
 
 /* What our own scans see, and are known by */
 static SnapshotData own_snapshot;
 
 static bool table_is_armed(Relation rel);
 static void note_armed(Oid relid, uint64 changes);
-static void note_change(Datum arg, Oid relid);
 static KeyClaims *make_claims(Relation rel, bool arms, MemoryContext context);
 static void make_probe_state(KeyClaims *claims, Relation rel);
 static void free_claims(KeyClaims *claims);
@@ -208,21 +206,9 @@ note_armed(Oid relid, uint64 changes)
 
 		armed_tables = hash_create("soft_delete armed tables", 16, &ctl,
 								   HASH_ELEM | HASH_BLOBS);
-		CacheRegisterRelcacheCallback(note_change, (Datum) 0);
-		return; /* what changed before that is not known */
 	}
 	table = hash_search(armed_tables, &relid, HASH_ENTER, NULL);
 	table->changes = changes;
-}
-
-/*
- * Note that the relation cache has changed: an index may be armed no more
- * (relcache callback).
- */
-static void
-note_change(Datum arg, Oid relid)
-{
-	relcache_changes++;
 }
 
 /*

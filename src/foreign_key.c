@@ -31,6 +31,8 @@ static List *foreign_keys_by_trigger(Relation rel, int kind, int16 event);
 static const char *key_column(Oid relid, const char *alias,
 							  const AttrNumber *attnums, int i);
 static void append_collation(StringInfo query, const ForeignKey *fk, int i);
+static int look_up_primary_key(Oid relid, AttrNumber *attnums);
+static bool has_one_form(Oid type);
 
 /*
  * Return a foreign key from its catalog row, or NULL if it is none that ties
@@ -282,6 +284,29 @@ has_primary_key(Oid relid)
 int
 primary_key(Oid relid, AttrNumber *attnums)
 {
+	static Oid known_relid = InvalidOid; /* asked for row after row */
+	static uint64 known_at;
+	static int n;
+	static AttrNumber known[INDEX_MAX_KEYS];
+	uint64 changes = relcache_changes;
+
+	if (known_relid != relid || known_at != changes)
+	{
+		known_relid = InvalidOid;
+		n = look_up_primary_key(relid, known);
+		known_relid = relid;
+		known_at = changes;
+	}
+	memcpy(attnums, known, n * sizeof(AttrNumber));
+	return n;
+}
+
+/*
+ * The same, from the catalogs.
+ */
+static int
+look_up_primary_key(Oid relid, AttrNumber *attnums)
+{
 	Oid constraint;
 	HeapTuple tuple;
 	ArrayType *columns;
@@ -411,11 +436,34 @@ primary_key_text(Oid relid, TupleTableSlot *row)
 {
 	AttrNumber attnums[INDEX_MAX_KEYS];
 	int n = primary_key(relid, attnums);
-	int nestlevel = begin_key_form();
-	Datum key = n > 0 ? text_array(row, n, attnums) : (Datum) 0;
+	bool is_simple = true;
+	int nestlevel = 0;
+	Datum key;
 
-	end_text_form(nestlevel);
+	if (n == 0)
+		return (Datum) 0;
+	for (int i = 0; i < n; i++)
+		is_simple = is_simple &&
+					has_one_form(TupleDescAttr(row->tts_tupleDescriptor,
+											   attnums[i] - 1)
+									 ->atttypid);
+	if (!is_simple)
+		nestlevel = begin_key_form();
+	key = text_array(row, n, attnums);
+	if (!is_simple)
+		end_text_form(nestlevel);
 	return key;
+}
+
+/*
+ * Have values of the type the same text under all settings?  For others it takes
+ * a while to see to that.
+ */
+static bool
+has_one_form(Oid type)
+{
+	return type == INT4OID || type == INT8OID || type == INT2OID ||
+		   type == UUIDOID || type == TEXTOID || type == VARCHAROID;
 }
 
 /*

@@ -72,6 +72,7 @@ PG_FUNCTION_INFO_V1(soft_delete_copy_holds);
 
 static bool find_hold(Relation holds, const HoldKey *key, Snapshot snapshot,
 					  TupleTableSlot *slot);
+static List *look_up_ancestors(Oid relid);
 static bool find_held(Family *family, Lot **lot, Member **member, Hold *hold);
 static void report_held(Relation rel, Member *member, const Hold *hold, bool is_purge);
 static char *lifting_statement(Relation rel, TimestampTz stamp,
@@ -220,6 +221,27 @@ find_hold(Relation holds, const HoldKey *key, Snapshot snapshot, TupleTableSlot 
  */
 List *
 with_ancestors(Oid relid)
+{
+	static Oid known_relid = InvalidOid; /* asked for row after row */
+	static bool is_alone;
+	static uint64 known_at;
+	uint64 changes = relcache_changes;
+	List *relids;
+
+	if (known_relid == relid && known_at == changes && is_alone)
+		return list_make1_oid(relid);
+	relids = look_up_ancestors(relid);
+	is_alone = list_length(relids) == 1;
+	known_relid = relid;
+	known_at = changes;
+	return relids;
+}
+
+/*
+ * The same, from the catalogs.
+ */
+static List *
+look_up_ancestors(Oid relid)
 {
 	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
 	List *relids = list_make1_oid(relid);

@@ -41,6 +41,8 @@ typedef enum ExtensionFunction
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
+extern uint64 relcache_changes;
+
 extern void init_tag(void);
 extern bool shows_deleted(void);
 extern Oid extension_function(ExtensionFunction which);

@@ -33,6 +33,9 @@
 
 static bool show_deleted = false;
 
+/* How often the relation cache has changed: what was learnt from it holds as long */
+uint64 relcache_changes = 0;
+
 /* How each ExtensionFunction is declared. */
 static const struct
 {
@@ -64,6 +67,7 @@ PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
 static List *trigger_arguments(Relation triggers, HeapTuple tuple);
+static void note_change(Datum arg, Oid relid);
 static void forget_functions(Datum arg, int cacheid, uint32 hashvalue);
 static void assign_show_deleted(bool newval, void *extra);
 
@@ -81,6 +85,16 @@ init_tag(void)
 
 	CacheRegisterSyscacheCallback(PROCOID, forget_functions, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_functions, (Datum) 0);
+	CacheRegisterRelcacheCallback(note_change, (Datum) 0);
+}
+
+/*
+ * Note that the relation cache has changed (relcache callback).
+ */
+static void
+note_change(Datum arg, Oid relid)
+{
+	relcache_changes++;
 }
 
 /*
