@@ -31,9 +31,9 @@ PG_FUNCTION_INFO_V1(soft_delete_oldest_tombstone);
 
 static bool may_watch(Oid relid);
 static const char *watched_column(Oid relid);
-static bool is_utc(Oid relid, const char *tombstone);
-static int64 fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
-							long limit, double *estimate);
+static const char *as_stored(Oid relid, const char *tombstone);
+static int64 fetch_by_index(Oid relid, const char *query, int nargs,
+							Datum *values, long limit, double *estimate);
 static bool takes_long(PlanState *planstate, void *context);
 
 /*
@@ -80,13 +80,13 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 	}
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT FROM %s TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')",
+	appendStringInfo(&query,
+					 "SELECT FROM %s TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')",
 					 qualified_name(relid), PG_ARGISNULL(1) ? "deleted" : "all");
 	/* no live row has a stamp; to say so would count twice in the estimate */
 	if (!PG_ARGISNULL(1))
 		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) %s",
-						 quote_identifier(tombstone),
-						 is_utc(relid, tombstone) ? "pg_catalog.timezone('UTC', $1)" : "$1");
+						 quote_identifier(tombstone), as_stored(relid, tombstone));
 	count = fetch_by_index(relid, query.data, PG_ARGISNULL(1) ? 0 : 1, &before,
 						   MAX_COUNTED + 1, &estimate);
 	if (count > MAX_COUNTED)
@@ -111,29 +111,28 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	const char *tombstone;
 	double estimate;
-	Datum oldest = (Datum) 0;
+	TimestampTz oldest = 0;
 	bool isnull = true;
 
 	SPI_connect();
 	tombstone = watched_column(relid);
 	if (tombstone != NULL)
 	{
-		const char *column = quote_identifier(tombstone);
+		char *query = psprintf("SELECT %1$s FROM %2$s TABLESAMPLE " EXTENSION_SCHEMA
+							   ".rows('deleted') ORDER BY %1$s LIMIT 1",
+							   quote_identifier(tombstone), qualified_name(relid));
 
-		if (fetch_by_index(relid,
-						   psprintf("SELECT %s%s) FROM %s TABLESAMPLE " EXTENSION_SCHEMA
-									".rows('deleted') ORDER BY %s LIMIT 1",
-									is_utc(relid, tombstone) ? "pg_catalog.timezone('UTC', " : "(",
-									column, qualified_name(relid), column),
-						   0, NULL, 1, &estimate) > 0)
-			oldest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-								   &isnull);
+		/* with and without time zone, for then it holds UTC, it is the same number */
+		if (fetch_by_index(relid, query, 0, NULL, 1, &estimate) > 0)
+			oldest = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
+													   SPI_tuptable->tupdesc, 1,
+													   &isnull));
 	}
 	SPI_finish();
 
 	if (isnull)
 		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMPTZ(DatumGetTimestampTz(oldest));
+	PG_RETURN_TIMESTAMPTZ(oldest);
 }
 
 /*
@@ -170,12 +169,15 @@ watched_column(Oid relid)
 }
 
 /*
- * Is the tombstone column without time zone, so that it holds UTC?
+ * Return parameter $1 of a query as it compares with the tombstone column, which
+ * holds UTC if it is without time zone.
  */
-static bool
-is_utc(Oid relid, const char *tombstone)
+static const char *
+as_stored(Oid relid, const char *tombstone)
 {
-	return get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID;
+	return get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID
+			   ? "pg_catalog.timezone('UTC', $1)"
+			   : "$1";
 }
 
 /*
@@ -185,8 +187,8 @@ is_utc(Oid relid, const char *tombstone)
  * result is -1.
  */
 static int64
-fetch_by_index(Oid relid, const char *query, int nargs, Datum *values, long limit,
-			   double *estimate)
+fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
+			   long limit, double *estimate)
 {
 	Oid argtypes[] = {TIMESTAMPTZOID};
 	Relation rel = table_open(relid, AccessShareLock);
@@ -200,8 +202,8 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values, long limi
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
 							   SECURITY_NOFORCE_RLS);
-	portal = SPI_cursor_open_with_args(NULL, query, nargs, argtypes, values, NULL,
-									   true, CURSOR_OPT_FAST_PLAN);
+	portal = SPI_cursor_open_with_args(NULL, query, nargs, argtypes, values,
+									   NULL, true, CURSOR_OPT_FAST_PLAN);
 	planstate = portal->queryDesc->planstate;
 	*estimate = planstate->plan->plan_rows;
 	if (!takes_long(planstate, NULL))
