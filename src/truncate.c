@@ -530,7 +530,8 @@ truncate_natively(TruncateStmt *stmt, TruncatedTables *tables, List *rels)
  * truncate_softly(), unless soft_delete.truncate is "hard": then what stepped
  * aside in the table goes too.
  *
- * Raises 39P01 where it is not called as that, else 0A000.
+ * Raises 39P01 where it is not called as that, 55006 where rows are held, else
+ * 0A000.
  */
 Datum
 soft_delete_guard_truncate(PG_FUNCTION_ARGS)
