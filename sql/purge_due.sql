@@ -125,6 +125,26 @@ SELECT * FROM bins;
 
 SELECT relation, purged_by, rows, oldest <= newest AS in_order, duration >= '0' AS took, error FROM soft_delete.purge_log WHERE relation LIKE 'purge_due.%' ORDER BY purged_at;
 SELECT * FROM soft_delete.check();
+
+-- the ledger forgets deletions that have no rows left, with the references that they cut, and no other
+CREATE TABLE cut (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE SET NULL);
+SELECT soft_delete.tag('cut');
+INSERT INTO parent VALUES (31), (32), (33);
+INSERT INTO cut VALUES (31, 31), (32, 32);
+DELETE FROM parent WHERE id = 31;
+DELETE FROM parent WHERE id = 32;
+SELECT soft_delete.undo(max(deleted_at)) FROM parent_deleted;
+WITH p AS (DELETE FROM parent WHERE id = 32) DELETE FROM cut WHERE id = 31;
+DELETE FROM parent WHERE id = 33;
+CREATE TEMP TABLE stamps AS SELECT deleted_at FROM soft_delete.deletions WHERE deleted_by = 'regress_purge_due' ORDER BY 1 DESC LIMIT 4;
+CALL soft_delete.purge();
+SELECT row_number() OVER (ORDER BY deleted_at) AS deletion, d.xid IS NOT NULL AS is_known, (SELECT count(*) FROM soft_delete.deletion_rows(deleted_at)) AS tables
+FROM stamps LEFT JOIN soft_delete.deletions AS d USING (deleted_at) ORDER BY 1;
+SELECT count(*) FROM soft_delete.visible_cuts JOIN stamps USING (deleted_at);
+SELECT soft_delete.retain('cut', '0');
+CALL soft_delete.purge();
+SELECT count(*) FROM soft_delete.deletions JOIN stamps USING (deleted_at);
+DROP TABLE stamps;
 RESET ROLE;
 DROP SCHEMA purge_due CASCADE;
 DELETE FROM soft_delete.purge_log WHERE relation LIKE 'purge_due.%';

@@ -23,6 +23,7 @@
 #include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_inherits.h"
@@ -202,6 +203,8 @@ read_leaf(Walk *walk, Leaf *leaf, int capacity)
 		SavedRole saved;
 
 		leaf->rel = rel;
+		if (!TransactionIdIsValid(leaf->xmin))
+			leaf->xmin = GetActiveSnapshot()->xmin;
 		become_owner(rel, &saved);
 		index = open_bin_index(rel, attnum);
 		if (index == NULL)

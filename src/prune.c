@@ -3,9 +3,10 @@
  *	  Lets the ledger forget deletions that have no rows left.
  *
  * A purge says between which stamps it has destroyed rows.  The ledger's rows of
- * that range, and those older than every tombstone, are looked up in the index on
- * stamps of each tagged table, from one hit to the next, so that neither a large
- * ledger nor a large bin is read through.
+ * that range are looked up in the index on stamps of each tagged table, from one
+ * hit to the next, so that neither a large ledger nor a large bin is read through.
+ * Tables that the purge has just emptied up to some stamp are not looked into: the
+ * index would lead to all that is dead.
  *
  * Invariant: the ledger and the tables are seen as of one moment, and a deletion
  * enters both at once, so none is forgotten of which a row is left.
@@ -13,8 +14,10 @@
 #include "soft_delete.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/skey.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "executor/executor.h"
@@ -23,6 +26,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -37,89 +41,121 @@ typedef struct StampSource
 	Oid relid;
 } StampSource;
 
+/*
+ * That a table has no tombstone older than the limit of a deletion that was there
+ * when the transaction began which then was the oldest
+ */
+typedef struct EmptiedTable
+{
+	Oid relid; /* hash key */
+	TransactionId xmin;
+	TimestampTz limit;
+} EmptiedTable;
+
 /* Rows of the ledger */
 typedef struct Deletions
 {
 	int n;
 	TimestampTz *stamps; /* in order */
 	ItemPointerData *tids;
+	TransactionId *xmins; /* who entered them */
 	bool *have_rows;
 } Deletions;
 
+static HTAB *emptied_tables = NULL;
+
 PG_FUNCTION_INFO_V1(soft_delete_prune_ledger);
 
-static List *open_sources(void);
+static bool open_sources(List **sources);
 static bool open_source(List **sources, Oid relid, Relation displaced);
 static void close_sources(List *sources);
 static IndexScanDesc begin_source_scan(StampSource *source, Snapshot snapshot);
 static bool next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
 					   TimestampTz to, TupleTableSlot *slot, TimestampTz *found);
-static TimestampTz oldest_stamp(List *sources, Snapshot snapshot);
 static void find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
-						   TimestampTz after, TimestampTz oldest_left,
 						   TimestampTz oldest, TimestampTz newest);
+static bool is_emptied(StampSource *source, const Deletions *deletions);
 static void find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot);
 static int first_from(const Deletions *deletions, TimestampTz stamp);
 static void forget_deletions(Deletions *deletions, Snapshot snapshot);
 static void forget_cuts_of(Relation cuts, TimestampTz stamp, Snapshot snapshot);
 
 /*
+ * Remember that a purge has destroyed all tombstones of a table that it saw, those
+ * older than the limit, in a snapshot with that xmin.
+ */
+void
+remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit)
+{
+	EmptiedTable *table;
+
+	if (emptied_tables == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(EmptiedTable)};
+
+		emptied_tables = hash_create("soft_delete emptied tables", 64, &ctl,
+									 HASH_ELEM | HASH_BLOBS);
+	}
+	table = hash_search(emptied_tables, &relid, HASH_ENTER, NULL);
+	table->xmin = xmin;
+	table->limit = limit;
+}
+
+/*
  * soft_delete.prune_ledger(oldest timestamptz, newest timestamptz,
- *	after timestamptz, batch_size integer) returns timestamptz
+ *	batch_size integer) returns timestamptz
  *
- * Forgets deletions that have no rows left, of those later than "after" that
- * were between oldest and newest, or before all that have rows: of as many as the
- * batch size says.  Returns the stamp to go on after, or null at the end.  Does
- * nothing where a tagged table cannot be looked into now: another session has
- * locked it, or it is its temporary one.
+ * Forgets deletions that have no rows left, of the first ones from oldest to
+ * newest, as many as the batch size says.  Returns the stamp to go on from, or
+ * null at the end.  Does nothing where a tagged table cannot be looked into now:
+ * another session has locked it, or it is its temporary one.
  *
  * Raises 22023 for a batch size that is not positive.
  */
 Datum
 soft_delete_prune_ledger(PG_FUNCTION_ARGS)
 {
-	int batch_size = PG_GETARG_INT32(3);
-	List *sources;
+	int batch_size = PG_GETARG_INT32(2);
 	Snapshot snapshot;
 	Deletions deletions = {0};
+	List *sources = NIL;
 	ListCell *lc;
 
 	if (batch_size < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("batch size must be positive")));
-	sources = open_sources();
-	if (sources == NIL)
-		PG_RETURN_NULL();
-
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	find_deletions(&deletions, batch_size, snapshot, PG_GETARG_TIMESTAMPTZ(2),
-				   oldest_stamp(sources, snapshot), PG_GETARG_TIMESTAMPTZ(0),
+	find_deletions(&deletions, batch_size, snapshot, PG_GETARG_TIMESTAMPTZ(0),
 				   PG_GETARG_TIMESTAMPTZ(1));
-	if (deletions.n > 0)
+	if (deletions.n > 0 && open_sources(&sources))
 	{
 		foreach (lc, sources)
-			find_rows(&deletions, lfirst(lc), snapshot);
+		{
+			if (!is_emptied(lfirst(lc), &deletions))
+				find_rows(&deletions, lfirst(lc), snapshot);
+		}
 		forget_deletions(&deletions, snapshot);
 	}
-	UnregisterSnapshot(snapshot);
+	else
+		deletions.n = 0;
 	close_sources(sources);
+	UnregisterSnapshot(snapshot);
 
 	if (deletions.n < batch_size)
 		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMPTZ(deletions.stamps[deletions.n - 1]);
+	PG_RETURN_TIMESTAMPTZ(deletions.stamps[deletions.n - 1] + 1);
 }
 
 /*
- * Open everything that holds tombstones.  Returns NIL if that is not possible
+ * Open everything that holds tombstones.  Returns false if that is not possible
  * now.
  */
-static List *
-open_sources(void)
+static bool
+open_sources(List **sources)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Relation displaced =
 		table_open(extension_relation("displaced"), AccessShareLock);
-	List *sources = NIL;
 	bool is_complete = true;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -134,7 +170,7 @@ open_sources(void)
 		bool isnull;
 
 		is_complete =
-			open_source(&sources,
+			open_source(sources,
 						DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
 													   SPI_tuptable->tupdesc, 1,
 													   &isnull)),
@@ -143,12 +179,7 @@ open_sources(void)
 	}
 	SPI_finish();
 	table_close(displaced, NoLock);
-	if (!is_complete)
-	{
-		close_sources(sources);
-		return NIL;
-	}
-	return sources;
+	return is_complete;
 }
 
 /*
@@ -252,76 +283,65 @@ next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
 }
 
 /*
- * Return the oldest stamp that any tombstone has; infinity if there is none.
- */
-static TimestampTz
-oldest_stamp(List *sources, Snapshot snapshot)
-{
-	TimestampTz oldest = DT_NOEND;
-	ListCell *lc;
-
-	foreach (lc, sources)
-	{
-		StampSource *source = lfirst(lc);
-		IndexScanDesc scan = begin_source_scan(source, snapshot);
-		TupleTableSlot *slot = table_slot_create(source->rel, NULL);
-		TimestampTz stamp;
-
-		if (next_stamp(source, scan, DT_NOBEGIN, DT_NOEND, slot, &stamp))
-			oldest = Min(oldest, stamp);
-		index_endscan(scan);
-		ExecDropSingleTupleTableSlot(slot);
-	}
-	return oldest;
-}
-
-/*
- * Find the deletions that may have no rows left, oldest first.
+ * Find the deletions of a range of stamps, oldest first.
  */
 static void
-find_deletions(Deletions *deletions, int limit, Snapshot snapshot, TimestampTz after,
-			   TimestampTz oldest_left, TimestampTz oldest, TimestampTz newest)
+find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
+			   TimestampTz oldest, TimestampTz newest)
 {
 	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
 	StampSource source = {.rel = ledger, .attnum = 1, .column = 1};
 	TupleTableSlot *slot = table_slot_create(ledger, NULL);
 	TimestampTz stamp;
 	IndexScanDesc scan;
+	bool found;
 
 	source.index =
 		index_open(linitial_oid(RelationGetIndexList(ledger)), AccessShareLock);
 	scan = begin_source_scan(&source, snapshot);
 	deletions->stamps = palloc(limit * sizeof(TimestampTz));
 	deletions->tids = palloc(limit * sizeof(ItemPointerData));
+	deletions->xmins = palloc(limit * sizeof(TransactionId));
 	deletions->have_rows = palloc0(limit * sizeof(bool));
 
-	if (next_stamp(&source, scan, after, DT_NOEND, slot, &stamp))
+	found = next_stamp(&source, scan, oldest, newest, slot, &stamp);
+	while (found)
 	{
-		do
-		{
-			bool isnull;
+		int n = deletions->n++;
+		bool isnull;
 
-			CHECK_FOR_INTERRUPTS();
-			stamp = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
-			if (stamp >= oldest_left && stamp < oldest)
-			{
-				if (!next_stamp(&source, scan, oldest, DT_NOEND, slot, &stamp))
-					break;
-			}
-			if (stamp >= oldest_left && stamp > newest)
-				break;
-			if (stamp > after)
-			{
-				deletions->stamps[deletions->n] = stamp;
-				deletions->tids[deletions->n++] = slot->tts_tid;
-			}
-		} while (deletions->n < limit &&
-				 index_getnext_slot(scan, ForwardScanDirection, slot));
+		CHECK_FOR_INTERRUPTS();
+		deletions->stamps[n] = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
+		deletions->tids[n] = slot->tts_tid;
+		deletions->xmins[n] = HeapTupleHeaderGetXmin(
+			ExecFetchSlotHeapTuple(slot, false, NULL)->t_data);
+		found = deletions->n < limit &&
+				index_getnext_slot(scan, ForwardScanDirection, slot);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(source.index, NoLock);
 	table_close(ledger, NoLock);
+}
+
+/*
+ * Has a purge emptied the place of the deletions?
+ */
+static bool
+is_emptied(StampSource *source, const Deletions *deletions)
+{
+	Oid relid = source->column > 1 ? source->relid : RelationGetRelid(source->rel);
+	EmptiedTable *table =
+		emptied_tables ? hash_search(emptied_tables, &relid, HASH_FIND, NULL) : NULL;
+
+	if (table == NULL || deletions->stamps[deletions->n - 1] >= table->limit)
+		return false;
+	for (int i = 0; i < deletions->n; i++)
+	{
+		if (!TransactionIdPrecedes(deletions->xmins[i], table->xmin))
+			return false;
+	}
+	return true;
 }
 
 /*

@@ -20,6 +20,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -97,9 +98,11 @@ static bool may_go(DueRow *row, bool holds);
 static bool destroy_due_row(Walk *walk, DueRow *row);
 static void imagine_gone(DueRow *row);
 static void report_progress(Walk *walk);
+static void remember_all_emptied(Walk *walk);
 static void report_end(Walk *walk);
 static void log_purge(Root *root, const char *error);
 static void forget_log_row(Relation log, const Datum *values);
+static bool failed_before(const Root *root);
 static void return_counts(FunctionCallInfo fcinfo, Walk *walk, bool is_done);
 
 /*
@@ -178,8 +181,8 @@ soft_delete_purge_batch(PG_FUNCTION_ARGS)
 	error = try_batch(current_walk, &request);
 	if (error != NULL)
 	{
-		if (!is_dry)
-			log_purge(&current_walk->roots[0], error);
+		for (int i = 0; i < current_walk->nroots && !is_dry; i++)
+			log_purge(&current_walk->roots[i], error);
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("purge of table \"%s\" failed: %s",
@@ -193,7 +196,10 @@ soft_delete_purge_batch(PG_FUNCTION_ARGS)
 	{
 		return_counts(fcinfo, current_walk, true);
 		if (error == NULL && !is_dry)
+		{
+			remember_all_emptied(current_walk);
 			report_end(current_walk);
+		}
 		end_walk();
 	}
 	else
@@ -325,8 +331,10 @@ run_batch(Walk *walk, const Request *request)
 
 		for (int i = 0; i < walk->nroots; i++)
 		{
-			if (walk->roots[i].purged > 0)
-				log_purge(&walk->roots[i], is_done ? NULL : "not finished");
+			Root *root = &walk->roots[i];
+
+			if (root->purged > 0 || (is_done && failed_before(root)))
+				log_purge(root, is_done ? NULL : "not finished");
 		}
 	}
 	PopActiveSnapshot();
@@ -415,8 +423,11 @@ purge_rows(Walk *walk, int n)
 		CHECK_FOR_INTERRUPTS();
 		if (row->stays)
 			row->leaf->root->referenced++;
-		else if (!may_go(row, holds) || !destroy_due_row(walk, row))
+		else if (may_go(row, holds) && destroy_due_row(walk, row))
+			continue;
+		else
 			keep_due(walk, row - walk->rows);
+		row->leaf->has_left = true;
 	}
 	close_leaves(walk);
 }
@@ -440,6 +451,7 @@ purge_circles(Walk *walk)
 		DueRow *row = nth_due(walk, i);
 
 		CHECK_FOR_INTERRUPTS();
+		row->leaf->has_left = true; /* or may have */
 		if (!row->stays && !may_go(row, holds))
 		{
 			row->is_refused = true;
@@ -583,6 +595,21 @@ report_progress(Walk *walk)
 }
 
 /*
+ * Remember of which tables all due rows have been destroyed.
+ */
+static void
+remember_all_emptied(Walk *walk)
+{
+	for (int i = 0; i < walk->nleaves; i++)
+	{
+		Leaf *leaf = &walk->leaves[i];
+
+		if (TransactionIdIsValid(leaf->xmin) && !leaf->has_left)
+			remember_emptied(leaf->relid, leaf->xmin, leaf->root->limit);
+	}
+}
+
+/*
  * Tell the client what has become of the due rows of the tables, if there were
  * any.
  */
@@ -675,6 +702,36 @@ forget_log_row(Relation log, const Datum *values)
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
+}
+
+/*
+ * Does the log end with a purge of the table that failed or was broken off?
+ */
+static bool
+failed_before(const Root *root)
+{
+	Relation log, index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	ScanKeyData key;
+	bool failed;
+
+	if (get_rel_name(root->relid) == NULL)
+		return false;
+	log = table_open(extension_relation("purge_log"), AccessShareLock);
+	index = index_open(linitial_oid(RelationGetIndexList(log)), AccessShareLock);
+	slot = table_slot_create(log, NULL);
+	ScanKeyInit(&key, LOG_RELATION + 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(qualified_name(root->relid)));
+	scan = begin_index_scan(log, index, GetActiveSnapshot(), 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	failed = index_getnext_slot(scan, BackwardScanDirection, slot) &&
+			 !slot_attisnull(slot, LOG_ERROR + 1);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(log, NoLock);
+	return failed;
 }
 
 /*

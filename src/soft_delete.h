@@ -383,6 +383,8 @@ typedef struct Leaf
 	bool is_open; /* then: */
 	Relation rel; /* NULL if there is nothing to do */
 	TupleTableSlot *slot;
+	TransactionId xmin; /* of the snapshot that it was first read with */
+	bool has_left;		/* a due row of it has not been destroyed */
 } Leaf;
 
 typedef struct DueRow
@@ -455,6 +457,11 @@ extern void init_stamp_key(struct ScanKeyData *key, Relation index, int n,
  */
 extern void init_purge(void);
 extern bool is_imagined_gone(const RowIdentity *row);
+
+/*
+ * prune.c: the ledger forgets deletions that have no rows left
+ */
+extern void remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit);
 
 /*
  * worker.c: a background worker purges

@@ -48,7 +48,7 @@ COMMENT ON COLUMN soft_delete.purge_log.rows IS 'how many rows it has destroyed'
 COMMENT ON COLUMN soft_delete.purge_log.oldest IS 'the oldest stamp of those';
 COMMENT ON COLUMN soft_delete.purge_log.newest IS 'the newest';
 COMMENT ON COLUMN soft_delete.purge_log.duration IS 'till its last batch';
-COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off';
+COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off; the next one that is well has a row even if it destroys nothing';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete.purge_log', '');
 
 ALTER TABLE soft_delete.purge_log ENABLE ROW LEVEL SECURITY;
@@ -289,10 +289,10 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_purge_batch';
 COMMENT ON FUNCTION soft_delete.purge_batch(regclass[], timestamptz, interval, integer, boolean, boolean) IS
 'destroys the next due rows of a group of tables, from the oldest on or from where the session''s last batch ended; returns what has become of due rows so far, per table';
 
-CREATE FUNCTION soft_delete.prune_ledger(oldest timestamptz, newest timestamptz, after timestamptz, batch_size integer) RETURNS timestamptz
+CREATE FUNCTION soft_delete.prune_ledger(oldest timestamptz, newest timestamptz, batch_size integer) RETURNS timestamptz
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_prune_ledger';
-COMMENT ON FUNCTION soft_delete.prune_ledger(timestamptz, timestamptz, timestamptz, integer) IS
-'forgets deletions of a range of stamps, and those older than all rows, that have no rows left; returns where to go on, null at the end';
+COMMENT ON FUNCTION soft_delete.prune_ledger(timestamptz, timestamptz, integer) IS
+'forgets deletions of a range of stamps that have no rows left; returns where to go on, null at the end';
 
 CREATE FUNCTION soft_delete.check_purge(relation regclass, older_than interval, batch_size integer, pause interval) RETURNS void
 LANGUAGE plpgsql
@@ -319,12 +319,11 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
-	SELECT min(oldest), max(newest)
+	SELECT least(min(oldest) FILTER (WHERE error IS NOT NULL), max(newest)), max(newest) FILTER (WHERE error IS NOT NULL)
 	FROM (SELECT DISTINCT ON (relation) oldest, newest, error FROM soft_delete.purge_log ORDER BY relation, purged_at DESC) AS latest
-	WHERE error IS NOT NULL
 $$;
 COMMENT ON FUNCTION soft_delete.unpruned_stamps() IS
-'the range of stamps of purges that were broken off, whose deletions the ledger may know still';
+'the range of stamps whose deletions the ledger may know although they have no rows left: from where the last purge ended, and of purges that were broken off';
 
 /* It commits, so it can set no search_path: all names in it are qualified, and there is no operator. */
 CREATE PROCEDURE soft_delete.purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL, batch_size integer DEFAULT 10000, pause interval DEFAULT '0')
@@ -338,7 +337,6 @@ DECLARE
 	done boolean;
 	oldest timestamptz;
 	newest timestamptz;
-	after timestamptz := '-infinity';
 BEGIN
 	PERFORM soft_delete.check_purge(relation, older_than, batch_size, pause);
 	SELECT * INTO oldest, newest FROM soft_delete.unpruned_stamps();
@@ -360,9 +358,9 @@ BEGIN
 		END LOOP;
 	END LOOP;
 
-	WHILE oldest IS NOT NULL AND after IS NOT NULL LOOP
+	WHILE oldest IS NOT NULL AND newest IS NOT NULL LOOP
 		COMMIT;
-		after := soft_delete.prune_ledger(oldest, newest, after, batch_size);
+		oldest := soft_delete.prune_ledger(oldest, newest, batch_size);
 	END LOOP;
 END
 $$;
