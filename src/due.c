@@ -62,6 +62,7 @@ static DueRow *new_row(Walk *walk, Leaf *leaf);
 static TransactionId xmin_of(TupleTableSlot *slot);
 static int compare_rows(const void *a, const void *b);
 static bool finds_tombstones(Relation index, AttrNumber attnum);
+static bool has_tombstones(Relation index, AttrNumber attnum);
 static void find_references(Walk *walk);
 static void find_references_to(Walk *walk, Leaf *leaf, int first, int n);
 static void find_references_by(Walk *walk, Lot *lot, Relation rel, int first,
@@ -69,7 +70,7 @@ static void find_references_by(Walk *walk, Lot *lot, Relation rel, int first,
 static char *references_query(const ForeignKey *fk, const char *which, bool is_inside);
 static uint64 select_references(const ForeignKey *fk, const char *which,
 								bool is_inside);
-static bool has_key_index(const ForeignKey *fk, bool finds_tombstones);
+static bool has_key_index(const ForeignKey *fk, bool for_tombstones);
 static void take_references(Walk *walk, uint64 n, int first, bool is_inside);
 static void learn_rows(Walk *walk);
 static void add_edge(Walk *walk, int child, int parent);
@@ -452,14 +453,22 @@ static bool
 finds_tombstones(Relation index, AttrNumber attnum)
 {
 	Form_pg_index form = index->rd_index;
-	List *predicate;
+
+	return index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
+		   form->indkey.values[0] == attnum &&
+		   (index->rd_indoption[0] & INDOPTION_DESC) == 0 &&
+		   has_tombstones(index, attnum);
+}
+
+/*
+ * Does the index have all tombstones?
+ */
+static bool
+has_tombstones(Relation index, AttrNumber attnum)
+{
+	List *predicate = RelationGetIndexPredicate(index);
 	NullTest *test;
 
-	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid ||
-		form->indkey.values[0] != attnum ||
-		(index->rd_indoption[0] & INDOPTION_DESC) != 0)
-		return false;
-	predicate = RelationGetIndexPredicate(index);
 	if (predicate == NIL)
 		return true;
 	test = linitial(predicate);
@@ -601,7 +610,7 @@ select_references(const ForeignKey *fk, const char *which, bool is_inside)
  * tombstones?
  */
 static bool
-has_key_index(const ForeignKey *fk, bool finds_tombstones)
+has_key_index(const ForeignKey *fk, bool for_tombstones)
 {
 	Relation rel = table_open(fk->child, AccessShareLock);
 	AttrNumber tombstone = tombstone_attribute(rel);
@@ -617,9 +626,11 @@ has_key_index(const ForeignKey *fk, bool finds_tombstones)
 
 		if (index->rd_index->indisvalid &&
 			index->rd_index->indkey.values[0] == fk->child_attnums[0])
-			found = found || RelationGetIndexPredicate(index) == NIL ||
-					(!finds_tombstones && tombstone != InvalidAttrNumber &&
-					 index_hides_tombstones(index, tombstone));
+			found = found || (for_tombstones
+								  ? has_tombstones(index, tombstone)
+								  : RelationGetIndexPredicate(index) == NIL ||
+										(tombstone != InvalidAttrNumber &&
+										 index_hides_tombstones(index, tombstone)));
 		index_close(index, NoLock);
 	}
 	become_again(&saved);
