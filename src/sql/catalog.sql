@@ -96,11 +96,13 @@ COMMENT ON FUNCTION soft_delete.active_of(regclass) IS
 'the view of live rows of a tagged table';
 
 CREATE FUNCTION soft_delete.is_own_command(context text) RETURNS boolean
-LANGUAGE sql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
 	-- the first line is that of the function that asks
-	SELECT regexp_replace(context, '^[^\n]*', '') ~ 'soft_delete\.((un)?tag_table|(prepare|join|leave)_partition|follow_\w+)\('
+	RETURN regexp_replace(context, '^[^\n]*', '') ~ 'soft_delete\.((un)?tag_table|(prepare|join|leave)_partition|follow_\w+)\(';
+END
 $$;
 COMMENT ON FUNCTION soft_delete.is_own_command(text) IS
 'whether PG_CONTEXT says that the extension itself runs a command, which knows what follows from it';

@@ -7,18 +7,20 @@
  * the event what to do, so it does nothing for who calls it by hand.
  */
 
+/* In PL/pgSQL, which keeps the plan.  Subqueries, for joins would read whole catalogs. */
 CREATE FUNCTION soft_delete.changed_relations() RETURNS regclass[]
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(array_agg(DISTINCT relation::regclass), '{}')
-	-- subqueries, for joins would read whole catalogs
-	FROM pg_event_trigger_ddl_commands(), LATERAL (SELECT CASE classid
-		WHEN 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger WHERE oid = objid)
-		WHEN 'pg_constraint'::regclass THEN (SELECT conrelid FROM pg_constraint WHERE oid = objid)
-		WHEN 'pg_class'::regclass THEN coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = objid),
-												(SELECT oid FROM pg_class WHERE oid = objid)) END) AS changed(relation)
-	WHERE relation <> 0
+BEGIN
+	RETURN ARRAY(SELECT DISTINCT relation::regclass
+		FROM pg_event_trigger_ddl_commands(), LATERAL (SELECT CASE classid
+			WHEN 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger WHERE oid = objid)
+			WHEN 'pg_constraint'::regclass THEN (SELECT conrelid FROM pg_constraint WHERE oid = objid)
+			WHEN 'pg_class'::regclass THEN coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = objid),
+													(SELECT oid FROM pg_class WHERE oid = objid)) END) AS changed(relation)
+		WHERE relation <> 0);
+END
 $$;
 COMMENT ON FUNCTION soft_delete.changed_relations() IS
 'for event triggers: the relations that a command has made or changed, by their triggers, constraints and indexes too';
@@ -78,6 +80,10 @@ BEGIN
 	END IF;
 	IF TG_TAG = 'CREATE TRIGGER' THEN
 		changed := changed || ARRAY(SELECT soft_delete.tables_of_bins(changed));
+	END IF;
+	-- what has no triggers has neither a tag nor foreign keys
+	IF TG_TAG <> 'ALTER TYPE' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
+		RETURN;
 	END IF;
 	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete.family(c) AS member
 					WHERE soft_delete.tag_arguments(member) IS NOT NULL ORDER BY member);
