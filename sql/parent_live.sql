@@ -83,6 +83,8 @@ CALL make($$
 		FOREIGN KEY (z, x, y) REFERENCES keyed (z, x, y) MATCH FULL);
 	INSERT INTO keyed SELECT g, g, 't' || g, 'c' || g, 'p' || g, CASE g WHEN 1 THEN 'glad' WHEN 2 THEN 'sad' END::twins.mood, ARRAY[g],
 		md5(g::text)::uuid, g, g + 1, repeat('z', g * 40) FROM generate_series(1, 3) g;
+	CREATE TABLE parts (id integer, i integer REFERENCES keyed (i)) PARTITION BY LIST (id);
+	CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
 	CREATE TABLE orphan (n numeric);
 	INSERT INTO orphan VALUES (7.0), (8.0);
 	ALTER TABLE orphan ADD CONSTRAINT orphan_fk FOREIGN KEY (n) REFERENCES keyed (n) NOT VALID;
@@ -95,6 +97,8 @@ FROM (VALUES ('n', '1'), ('n', '2'), ('i', '1'), ('i', '2'), ('t', $$'t1'$$), ('
 	('l', $$'{1}'$$), ('l', $$'{2}'$$), ('u', $$md5('1')::uuid$$), ('u', $$md5('2')::uuid$$),
 	('x, y, z', $$1, 2, repeat('z', 40)$$), ('x, y, z', $$2, 3, repeat('z', 80)$$),
 	('x, y, z', $$2, 3, repeat('z', 40)$$), ('x, y', '1, 2')) k(columns, key);
+
+SELECT ask(format('INSERT INTO parts VALUES (1, %s)', parent)) FROM generate_series(1, 2) parent;
 
 -- many children in one statement, of the same and of different parents
 SELECT ask($$INSERT INTO keys (n) SELECT g % 2 + 2 FROM generate_series(1, 100) g$$);

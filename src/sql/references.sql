@@ -20,12 +20,20 @@ CREATE FUNCTION soft_delete.foreign_keys_of(relation regclass) RETURNS SETOF oid
 LANGUAGE sql STABLE ROWS 4
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT oid FROM pg_constraint
-	WHERE contype = 'f' AND conrelid IN (SELECT soft_delete.family(relation))
+	WITH found AS (
+		SELECT oid, conrelid, confrelid FROM pg_constraint
+		WHERE contype = 'f' AND conrelid IN (SELECT soft_delete.family(relation))
+		UNION
+		-- no index finds them by the referenced table, but their triggers are found by it
+		SELECT con.oid, conrelid, confrelid FROM pg_trigger JOIN pg_constraint AS con ON con.oid = tgconstraint
+		WHERE contype = 'f' AND tgrelid IN (SELECT soft_delete.family(relation))
+	)
+	SELECT oid FROM found
 	UNION
-	-- no index finds them by the referenced table, but their triggers are found by it
-	SELECT pg_constraint.oid FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint
-	WHERE contype = 'f' AND tgrelid IN (SELECT soft_delete.family(relation))
+	-- copies for partitions of the referencing table have no triggers on the referenced one
+	SELECT copy.oid FROM found JOIN pg_class ON pg_class.oid = found.conrelid AND relkind = 'p',
+		soft_delete.family(found.conrelid) AS member JOIN pg_constraint AS copy ON copy.conrelid = member
+	WHERE copy.contype = 'f' AND copy.confrelid = found.confrelid
 $$;
 COMMENT ON FUNCTION soft_delete.foreign_keys_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children, copies for partitions included';
