@@ -648,11 +648,15 @@ run_as_owner(const char *query, Oid relid)
 }
 
 /*
- * Raise 42501 unless the current role owns the relation.
+ * Raise 42501 unless the current role owns the relation, 42P01 if there is none.
  */
 static void
 check_owns(Oid relid)
 {
+	/* a superuser seems to own whatever there is not */
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
 	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(relid)),

@@ -438,7 +438,7 @@ destroy_displaced_unless_locked(ItemPointer tid)
  * replication.
  *
  * Raises 42501 unless the caller owns the table that it was taken from, 42704
- * if there is no such row.
+ * if there is no such row, 22023 if the columns or the types are no objects.
  */
 Datum
 soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
@@ -460,6 +460,10 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 
 	if (!PG_ARGISNULL(1))
 	{
+		if (PG_ARGISNULL(2) || !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)) ||
+			!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(2)))
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("columns and their types must be JSON objects")));
 		values[DISPLACED_RELATION - 1] = ObjectIdGetDatum(relid);
 		values[DISPLACED_STAMP - 1] =
 			slot_getattr(slot, DISPLACED_STAMP, &isnull[0]);
@@ -486,7 +490,7 @@ Datum
 soft_delete_return_displaced(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
-	Relation rel = table_open(relid, RowExclusiveLock);
+	Relation rel = open_given_table(relid, RowExclusiveLock);
 	List *tids;
 	ListCell *lc;
 

@@ -125,7 +125,7 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 static Relation
 open_erasable(Oid relid)
 {
-	Relation rel = table_open(relid, RowExclusiveLock);
+	Relation rel = open_given_table(relid, RowExclusiveLock);
 	List *relids = with_ancestors(relid);
 	Oid bin = bin_of(relid);
 

@@ -675,7 +675,7 @@ soft_delete_set_hold(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the table to hold must not be null")));
 	key.relid = PG_GETARG_OID(0);
-	rel = table_open(key.relid, AccessShareLock); /* it stays tagged */
+	rel = open_given_table(key.relid, AccessShareLock); /* it stays tagged */
 	if (tombstone_attribute(rel) == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -62,6 +62,9 @@ typedef struct Deletions
 	bool *have_rows;
 } Deletions;
 
+/* How many are looked at in one batch at the most */
+#define MAX_DELETIONS 100000
+
 static HTAB *emptied_tables = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_prune_ledger);
@@ -124,6 +127,7 @@ soft_delete_prune_ledger(PG_FUNCTION_ARGS)
 	if (batch_size < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("batch size must be positive")));
+	batch_size = Min(batch_size, MAX_DELETIONS);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_deletions(&deletions, batch_size, snapshot, PG_GETARG_TIMESTAMPTZ(0),
 				   PG_GETARG_TIMESTAMPTZ(1));

@@ -219,6 +219,20 @@ tombstone_attribute(Relation rel)
 }
 
 /*
+ * Open a table that a caller has named by its OID, or raise 42P01.
+ */
+Relation
+open_given_table(Oid relid, LOCKMODE lockmode)
+{
+	Relation rel = try_table_open(relid, lockmode);
+
+	if (rel == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
+	return rel;
+}
+
+/*
  * Is the relation tagged?
  */
 bool

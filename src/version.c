@@ -12,6 +12,7 @@
 #include "soft_delete.h"
 
 #include "access/genam.h"
+#include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -403,14 +404,19 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
  * soft_delete.index_hides(index regclass, attnum smallint) returns boolean
  *
  * Tells whether an index is partial on live rows: its predicate demands that
- * the column be null.
+ * the column be null.  Null where there is no index, for it may have been dropped
+ * since the caller saw it in a catalog.
  */
 Datum
 soft_delete_index_hides(PG_FUNCTION_ARGS)
 {
-	Relation index = index_open(PG_GETARG_OID(0), AccessShareLock);
-	bool hides = index_hides_tombstones(index, PG_GETARG_INT16(1));
+	Relation index = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	bool is_index = index != NULL && index->rd_index != NULL;
+	bool hides = is_index && index_hides_tombstones(index, PG_GETARG_INT16(1));
 
-	index_close(index, AccessShareLock);
+	if (index != NULL)
+		relation_close(index, AccessShareLock);
+	if (!is_index)
+		PG_RETURN_NULL();
 	PG_RETURN_BOOL(hides);
 }

@@ -38,15 +38,15 @@ CREATE FUNCTION soft_delete.family(relation regclass) RETURNS SETOF regclass
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH RECURSIVE family(member) AS (
-		SELECT relation
+	WITH RECURSIVE family(member, depth) AS (
+		SELECT relation, 0
 		UNION
-		SELECT inhrelid::regclass FROM pg_inherits JOIN family ON inhparent = member
+		SELECT inhrelid::regclass, depth + 1 FROM pg_inherits JOIN family ON inhparent = member
 	)
-	SELECT member FROM family
+	SELECT member FROM family GROUP BY member ORDER BY max(depth), member
 $$;
 COMMENT ON FUNCTION soft_delete.family(regclass) IS
-'a table, its partitions and its inheritance children';
+'a table, its partitions and its inheritance children, parents first';
 
 CREATE FUNCTION soft_delete.add_suffix(name name, suffix text) RETURNS name
 LANGUAGE sql IMMUTABLE

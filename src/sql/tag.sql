@@ -429,7 +429,7 @@ BEGIN
 
 	PERFORM soft_delete.tag_table(relation, deleted_at, indexes, views);
 	IF cascade THEN
-		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m WHERE soft_delete.tag_arguments(m) IS NULL);
+		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m WHERE soft_delete.tag_arguments(m) IS NULL ORDER BY m);
 		FOREACH member IN ARRAY members LOOP
 			PERFORM soft_delete.tag_table(member, deleted_at, indexes, views);
 			RAISE NOTICE 'table "%" is tagged too', member;
@@ -538,7 +538,7 @@ BEGIN
 
 	IF cascade THEN
 		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m
-						 WHERE m <> relation AND soft_delete.tag_arguments(m) IS NOT NULL);
+						 WHERE m <> relation AND soft_delete.tag_arguments(m) IS NOT NULL ORDER BY m);
 	END IF;
 	FOREACH member IN ARRAY relation || members LOOP
 		PERFORM soft_delete.untag_table(member, tombstones);
