@@ -750,16 +750,18 @@ erase_held_keys(HTAB *keys)
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		List *name;
+		char *schema, *name;
 		Oid relid;
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
 		if (slot->tts_isnull[HOLD_KEY - 1])
 			continue;
-		name = textToQualifiedNameList(
-			DatumGetTextPP(slot->tts_values[HOLD_RELATION - 1]));
-		relid = RangeVarGetRelid(makeRangeVarFromNameList(name), NoLock, true);
+		DeconstructQualifiedName(
+			textToQualifiedNameList(
+				DatumGetTextPP(slot->tts_values[HOLD_RELATION - 1])),
+			&schema, &name);
+		relid = get_relname_relid(name, get_namespace_oid(schema, true));
 		if (key_in_set(keys, relid, slot->tts_values[HOLD_KEY - 1], false))
 		{
 			slot->tts_values[HOLD_KEY - 1] =

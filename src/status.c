@@ -200,7 +200,7 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   save_sec_context | SECURITY_RESTRICTED_OPERATION |
 							   SECURITY_NOFORCE_RLS);
 	portal = SPI_cursor_open_with_args(NULL, query, nargs, argtypes, values,
 									   NULL, true, CURSOR_OPT_FAST_PLAN);

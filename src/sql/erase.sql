@@ -21,8 +21,7 @@ COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in
 SELECT pg_catalog.pg_extension_config_dump('soft_delete.erasures', '');
 
 ALTER TABLE soft_delete.erasures ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_own_tables ON soft_delete.erasures USING
-	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(relation) AND pg_catalog.pg_has_role(relowner, 'USAGE')));
+CREATE POLICY of_own_tables ON soft_delete.erasures USING (soft_delete.owns_named(relation));
 COMMENT ON POLICY of_own_tables ON soft_delete.erasures IS 'the owner of a table sees what was erased from it';
 GRANT SELECT ON soft_delete.erasures TO PUBLIC;
 

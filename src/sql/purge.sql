@@ -54,7 +54,7 @@ SELECT pg_catalog.pg_extension_config_dump('soft_delete.purge_log', '');
 ALTER TABLE soft_delete.purge_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_own_tables ON soft_delete.purge_log FOR SELECT USING
 	(EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) purged_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'))
-	 OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(relation) AND pg_catalog.pg_has_role(relowner, 'USAGE')));
+	 OR soft_delete.owns_named(relation));
 COMMENT ON POLICY of_own_tables ON soft_delete.purge_log IS 'the owner of a table, and who has purged, see it';
 GRANT SELECT ON soft_delete.purge_log TO PUBLIC;
 
@@ -325,18 +325,18 @@ $$;
 COMMENT ON FUNCTION soft_delete.unpruned_stamps() IS
 'the range of stamps whose deletions the ledger may know although they have no rows left: from where the last purge ended, and of purges that were broken off';
 
-/* It commits, so it can set no search_path: all names in it are qualified, and there is no operator. */
+/* It commits, so it can set no search_path: all names in it, of types too, are qualified, and there is no operator. */
 CREATE PROCEDURE soft_delete.purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL, batch_size integer DEFAULT 10000, pause interval DEFAULT '0')
 LANGUAGE plpgsql
 AS $$
 DECLARE
-	as_of timestamptz := pg_catalog.clock_timestamp();
-	members regclass[];
-	counts record;
-	begins boolean;
-	done boolean;
-	oldest timestamptz;
-	newest timestamptz;
+	as_of pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+	members pg_catalog.regclass[];
+	counts pg_catalog.record;
+	begins pg_catalog.bool;
+	done pg_catalog.bool;
+	oldest pg_catalog.timestamptz;
+	newest pg_catalog.timestamptz;
 BEGIN
 	PERFORM soft_delete.check_purge(relation, older_than, batch_size, pause);
 	SELECT * INTO oldest, newest FROM soft_delete.unpruned_stamps();

@@ -1,4 +1,20 @@
 /*
+ * What policies of the extension's tables ask
+ */
+
+/* Not to_regclass(), which fails for who may not use the schema. */
+CREATE FUNCTION soft_delete.owns_named(relation text) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+				   WHERE nspname = name[1]::name AND relname = name[2]::name AND pg_has_role(relowner, 'USAGE'))
+	FROM parse_ident(relation) AS name
+$$;
+COMMENT ON FUNCTION soft_delete.owns_named(text) IS
+'whether there is a relation of that name, given as schema.name, that the current role owns';
+
+/*
  * Tombstones that stepped aside: their columns as text, by name
  */
 

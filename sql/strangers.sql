@@ -1,0 +1,66 @@
+-- What other roles have neither hinders an ordinary role nor runs as anybody else.
+SET client_min_messages = warning;
+CREATE ROLE regress_alice;
+CREATE ROLE regress_eve;
+CREATE SCHEMA locked;
+CREATE TABLE locked.docs (id integer PRIMARY KEY);
+SELECT soft_delete.tag('locked.docs');
+INSERT INTO locked.docs SELECT generate_series(1, 3);
+DELETE FROM locked.docs WHERE id < 3;
+UPDATE locked.docs_deleted SET hold = 'why' WHERE id = 1;
+UPDATE locked.docs_deleted SET hold = NULL;
+SELECT soft_delete.erase('locked.docs', '2');
+CALL soft_delete.purge('locked.docs', older_than => '0');
+
+-- the logs speak of a schema that Alice may not use
+CREATE SCHEMA alice AUTHORIZATION regress_alice;
+SET ROLE regress_alice;
+CREATE TABLE alice.docs (id integer PRIMARY KEY);
+SELECT soft_delete.tag('alice.docs');
+INSERT INTO alice.docs SELECT generate_series(1, 3);
+DELETE FROM alice.docs WHERE id = 1;
+CALL soft_delete.purge(older_than => '0');
+DELETE FROM alice.docs WHERE id = 2;
+UPDATE alice.docs_deleted SET hold = 'why';
+UPDATE alice.docs_deleted SET hold = NULL;
+SELECT soft_delete.erase('alice.docs', '3');
+SELECT soft_delete.erase('alice.docs', '2');
+SELECT relation, rows FROM soft_delete.purge_log;
+SELECT relation, key FROM soft_delete.lifted_holds;
+SELECT relation, rows FROM soft_delete.erasures;
+SELECT * FROM soft_delete.check();
+RESET ROLE;
+
+-- to plan a query calls functions of indexes: of Eve, who must not get at more rights
+CREATE SCHEMA eve AUTHORIZATION regress_eve;
+CREATE TABLE public.loot (who text);
+GRANT ALL ON public.loot TO regress_eve;
+SET ROLE regress_eve;
+CREATE FUNCTION eve.note() RETURNS integer LANGUAGE sql VOLATILE AS 'INSERT INTO public.loot VALUES (current_user) RETURNING 1';
+CREATE FUNCTION eve.one(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN eve.note(); END';
+CREATE TABLE eve.docs (id integer PRIMARY KEY);
+SELECT soft_delete.tag('eve.docs');
+INSERT INTO eve.docs VALUES (1), (2);
+DELETE FROM eve.docs;
+UPDATE eve.docs_deleted SET hold = 'why' WHERE id = 1;
+CREATE INDEX ON eve.docs ((eve.one(1)));
+SELECT soft_delete.check_held_keys('{eve.docs}');
+ALTER TABLE eve.docs ALTER id TYPE bigint;
+RESET ROLE;
+\c -
+SET client_min_messages = warning;
+SELECT relation, deleted_rows FROM soft_delete.tables WHERE relation = 'eve.docs'::regclass;
+\c -
+SET client_min_messages = warning;
+CALL soft_delete.purge('eve.docs', older_than => '0');
+SELECT DISTINCT who FROM public.loot;
+-- and nobody becomes who he is not
+GRANT USAGE ON SCHEMA eve TO regress_alice;
+SET ROLE regress_alice;
+SELECT soft_delete.ask_as_owner('eve.docs', 'SELECT 1');
+RESET ROLE;
+
+UPDATE eve.docs_deleted SET hold = NULL;
+DROP SCHEMA locked, alice, eve CASCADE;
+DROP TABLE public.loot;
+DROP ROLE regress_alice, regress_eve;
