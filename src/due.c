@@ -204,6 +204,9 @@ read_leaf(Walk *walk, Leaf *leaf, int capacity)
 		SavedRole saved;
 
 		leaf->rel = rel;
+		leaf->limit = TransactionIdIsValid(leaf->xmin)
+						  ? Min(leaf->limit, leaf->root->limit)
+						  : leaf->root->limit;
 		if (!TransactionIdIsValid(leaf->xmin))
 			leaf->xmin = GetActiveSnapshot()->xmin;
 		become_owner(rel, &saved);

@@ -105,6 +105,18 @@ remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit)
 }
 
 /*
+ * Forget all that: what has been destroyed may have come back with a transaction
+ * that is rolled back.
+ */
+void
+forget_emptied_tables(void)
+{
+	if (emptied_tables != NULL)
+		hash_destroy(emptied_tables);
+	emptied_tables = NULL;
+}
+
+/*
  * soft_delete.prune_ledger(oldest timestamptz, newest timestamptz,
  *	batch_size integer) returns timestamptz
  *

@@ -78,12 +78,17 @@ typedef struct Request
 /* The walk of this session's purge, between its batches */
 static Walk *current_walk = NULL;
 
+/* The subtransaction that its last batch is of */
+static SubTransactionId walk_subid = InvalidSubTransactionId;
+
 /* What this transaction's dry run has imagined to be gone */
 static HTAB *imagined = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_purge_batch);
 
 static void end_transaction(XactEvent event, void *arg);
+static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
+							   SubTransactionId parentSubid, void *arg);
 static void end_walk(void);
 static Walk *walk_for(ArrayType *relations, bool begins, bool is_dry);
 static void check_roots(int n, const Datum *relations);
@@ -112,6 +117,7 @@ void
 init_purge(void)
 {
 	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
 /*
@@ -120,14 +126,36 @@ init_purge(void)
 static void
 end_transaction(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_ABORT)
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
 		end_walk();
+		forget_emptied_tables();
+	}
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT ||
 		event == XACT_EVENT_PREPARE)
 	{
 		if (imagined != NULL)
 			hash_destroy(imagined);
 		imagined = NULL;
+	}
+}
+
+/*
+ * Forget the walk, too, where only what it has destroyed is taken back.
+ */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
+				   SubTransactionId parentSubid, void *arg)
+{
+	if (mySubid != walk_subid)
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		walk_subid = parentSubid;
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		end_walk();
+		forget_emptied_tables();
+		walk_subid = InvalidSubTransactionId;
 	}
 }
 
@@ -178,6 +206,7 @@ soft_delete_purge_batch(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	current_walk = walk_for(PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_BOOL(4), is_dry);
+	walk_subid = GetCurrentSubTransactionId();
 	error = try_batch(current_walk, &request);
 	if (error != NULL)
 	{
@@ -605,7 +634,7 @@ remember_all_emptied(Walk *walk)
 		Leaf *leaf = &walk->leaves[i];
 
 		if (TransactionIdIsValid(leaf->xmin) && !leaf->has_left)
-			remember_emptied(leaf->relid, leaf->xmin, leaf->root->limit);
+			remember_emptied(leaf->relid, leaf->xmin, leaf->limit);
 	}
 }
 

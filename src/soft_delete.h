@@ -385,6 +385,7 @@ typedef struct Leaf
 	Relation rel; /* NULL if there is nothing to do */
 	TupleTableSlot *slot;
 	TransactionId xmin; /* of the snapshot that it was first read with */
+	TimestampTz limit;	/* the least one that it was read with */
 	bool has_left;		/* a due row of it has not been destroyed */
 } Leaf;
 
@@ -463,6 +464,7 @@ extern bool is_imagined_gone(const RowIdentity *row);
  * prune.c: the ledger forgets deletions that have no rows left
  */
 extern void remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit);
+extern void forget_emptied_tables(void);
 
 /*
  * worker.c: a background worker purges
