@@ -42,5 +42,11 @@ INSERT INTO person VALUES ('bob', '2020-01-01');
 SELECT soft_delete.replay_erasures('newer');
 SELECT name FROM person ORDER BY 1;
 
+-- in a state from before a table was tagged, its rows are told of
+CREATE TABLE early (id integer PRIMARY KEY);
+INSERT INTO early VALUES (1);
+INSERT INTO newer VALUES ('replay.early', sha256('{1}'), now(), 'someone', 1);
+SELECT soft_delete.replay_erasures('newer');
+
 DROP SCHEMA replay CASCADE;
 TRUNCATE soft_delete.erasures;

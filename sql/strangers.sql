@@ -53,14 +53,59 @@ SELECT relation, deleted_rows FROM soft_delete.tables WHERE relation = 'eve.docs
 \c -
 SET client_min_messages = warning;
 CALL soft_delete.purge('eve.docs', older_than => '0');
+\c -
+SET client_min_messages = warning;
+SELECT problem FROM soft_delete.check() WHERE relation = 'eve.docs'::regclass;
 SELECT DISTINCT who FROM public.loot;
+
+-- nor by a bin that Eve has written anew: it is passed over
+SET ROLE regress_eve;
+DROP INDEX eve.docs_one_idx;
+DO $$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW eve.docs_deleted AS SELECT * FROM (%s) AS bin WHERE eve.note() > 0', rtrim(pg_get_viewdef('eve.docs_deleted'), ';'));
+END
+$$;
+GRANT USAGE ON SCHEMA eve TO PUBLIC;
+GRANT SELECT ON eve.docs_deleted TO PUBLIC;
+SELECT deleted_at FROM eve.docs_deleted \gset
+RESET ROLE;
+SELECT soft_delete.hold('eve.docs', 'why');
+DELETE FROM public.loot;
+SELECT soft_delete.undo(:'deleted_at');
+SELECT count(*) FROM soft_delete.timeline();
+SELECT relation FROM soft_delete.preview(:'deleted_at');
+SELECT relation FROM soft_delete.deletion_rows(:'deleted_at');
+SELECT problem, remedy FROM soft_delete.check() WHERE relation = 'eve.docs'::regclass \gset
+SELECT :'problem' AS problem, :'remedy' AS remedy;
+SELECT DISTINCT who FROM public.loot;
+SET ROLE regress_eve;
+:remedy
+RESET ROLE;
+SELECT problem FROM soft_delete.check() WHERE relation = 'eve.docs'::regclass;
+SELECT relation FROM soft_delete.preview(:'deleted_at');
+
+-- nor by another view that it reads
+SET ROLE regress_eve;
+CREATE VIEW eve.other AS SELECT eve.note() AS one;
+DO $$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW eve.docs_deleted AS SELECT * FROM (%s) AS bin WHERE (SELECT one FROM eve.other) > 0', rtrim(pg_get_viewdef('eve.docs_deleted'), ';'));
+END
+$$;
+RESET ROLE;
+DELETE FROM public.loot;
+SELECT soft_delete.undo(:'deleted_at');
+SELECT DISTINCT who FROM public.loot;
+
 -- and nobody becomes who he is not
-GRANT USAGE ON SCHEMA eve TO regress_alice;
 SET ROLE regress_alice;
 SELECT soft_delete.ask_as_owner('eve.docs', 'SELECT 1');
 RESET ROLE;
 
+SELECT soft_delete.hold('eve.docs', NULL);
 UPDATE eve.docs_deleted SET hold = NULL;
 DROP SCHEMA locked, alice, eve CASCADE;
 DROP TABLE public.loot;
+TRUNCATE soft_delete.erasures, soft_delete.lifted_holds;
 DROP ROLE regress_alice, regress_eve;

@@ -83,6 +83,24 @@ $$;
 COMMENT ON FUNCTION soft_delete.bin_of(regclass) IS
 'the bin of a tagged table';
 
+CREATE FUNCTION soft_delete.is_plain_bin(bin regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- what the server brings along is no dependency
+	SELECT NOT EXISTS
+		(SELECT FROM pg_rewrite JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = pg_rewrite.oid
+		 WHERE ev_class = bin AND d.deptype = 'n'
+		   AND NOT EXISTS (SELECT FROM pg_class AS read JOIN pg_class AS view USING (relowner)
+						   WHERE d.refclassid = 'pg_class'::regclass AND read.oid = d.refobjid AND view.oid = bin
+							 AND (read.oid = bin OR read.relkind IN ('r', 'p')))
+		   AND NOT EXISTS (SELECT FROM pg_depend AS own JOIN pg_extension ON own.refobjid = pg_extension.oid
+						   WHERE own.classid = d.refclassid AND own.objid = d.refobjid AND own.deptype = 'e'
+							 AND own.refclassid = 'pg_extension'::regclass AND extname = 'soft_delete'))
+$$;
+COMMENT ON FUNCTION soft_delete.is_plain_bin(regclass) IS
+'whether a bin calls nothing but what tag() has written into it: functions of a view run as who reads it';
+
 CREATE FUNCTION soft_delete.active_of(relation regclass) RETURNS regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -4,6 +4,8 @@
  * Each function finds the problems of one concern, and takes a tagged table with
  * its tombstone column, or a foreign key.  All but the last, which looks for rows
  * that reference nothing, read catalogs, statistics and the index of the bin.
+ * Tables and bins are read as their owner: else a superuser who checks would call
+ * functions that others have written.
  */
 
 CREATE FUNCTION soft_delete.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
@@ -202,6 +204,10 @@ AS $$
 	SELECT 'error', table_name, format('%s does not belong to the owner of its table', view),
 		format('ALTER VIEW %s OWNER TO %I;', view, pg_get_userbyid(relowner))
 	FROM found WHERE is_own AND view_owner <> relowner
+	UNION ALL
+	SELECT 'warning', table_name, format('%s calls more than tag() has written into it: undo() and others pass it over', view),
+		format('SELECT soft_delete.bind_view(soft_delete.follow_view(%1$L, %2$L, soft_delete.bin_query(%2$L, %3$L)), %2$L);', view, table_name, tombstone)
+	FROM found WHERE is_own AND what = 'bin' AND view_owner = relowner AND NOT soft_delete.is_plain_bin(view)
 $$;
 COMMENT ON FUNCTION soft_delete.find_view_problems(regclass, name) IS
 'the problems of check() with the two views of a tagged table';
@@ -225,8 +231,9 @@ BEGIN
 		WHERE h.relation IN (SELECT soft_delete.family(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
 		  AND bin IS NOT NULL AND stamp IS NOT NULL
 	LOOP
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY ($2))', bin, tombstone, stamp)
-			INTO has_rows USING held, ARRAY(SELECT soft_delete.family(relation)::oid);
+		has_rows := soft_delete.ask_as_owner(table_name,
+			format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY (%L::oid[]))', bin, tombstone,
+				   replace(stamp, '$1', quote_literal(held)), ARRAY(SELECT soft_delete.family(relation)::oid)));
 		IF NOT has_rows THEN
 			problem := format('a deletion is held of which no row is left: %s', held);
 			remedy := format('SELECT soft_delete.set_hold(%L, %L, NULL);', relation, held);
@@ -243,7 +250,7 @@ CREATE FUNCTION soft_delete.find_purge_problems(table_name regclass, tombstone n
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
-SET row_security = on SET intervalstyle = 'postgres'
+SET row_security = on SET intervalstyle = 'postgres' SET datestyle = 'ISO'
 AS $$
 DECLARE
 	patience interval := greatest('1 day', 2 * coalesce(nullif(current_setting('soft_delete.purge_interval', true), ''), '0')::interval);
@@ -275,9 +282,9 @@ BEGIN
 		-- held ones stay
 		IF overdue > 0 AND bin IS NOT NULL
 		   AND EXISTS (SELECT FROM soft_delete.holds AS h WHERE h.relation IN (SELECT soft_delete.family(table_name))) THEN
-			EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
-						   bin, tombstone, soft_delete.stamp_parameter(table_name, tombstone))
-				INTO overdue USING due_before;
+			overdue := soft_delete.ask_as_owner(table_name,
+				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
+					   bin, tombstone, replace(soft_delete.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before))));
 		END IF;
 		IF overdue > 0 THEN
 			severity := 'warning';
@@ -326,6 +333,19 @@ $$;
 COMMENT ON FUNCTION soft_delete.ties_rows(oid) IS
 'whether each row must reference another one by a foreign key: not if that is not enforced, or one of periods';
 
+CREATE FUNCTION soft_delete.reader_of("constraint" oid) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.oid::regclass
+	FROM pg_constraint AS con, pg_class AS a, pg_class AS b
+	WHERE con.oid = "constraint" AND (a.oid, b.oid) IN ((conrelid, confrelid), (confrelid, conrelid))
+	  AND (a.relowner = b.relowner OR (has_table_privilege(a.relowner, b.oid, 'SELECT') AND NOT b.relrowsecurity))
+	ORDER BY a.oid = conrelid DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION soft_delete.reader_of(oid) IS
+'which of the two tables of a foreign key has an owner who may read both; null if neither has';
+
 CREATE FUNCTION soft_delete.check_dangling("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -333,6 +353,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	con pg_constraint;
+	reader regclass := soft_delete.reader_of("constraint");
 	is_reference text;
 	without_parent text;
 	which text;
@@ -342,12 +363,20 @@ BEGIN
 	SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') INTO is_reference
 	FROM pg_attribute WHERE attrelid = con.conrelid AND attnum = ANY (con.conkey);
 	relation := con.conrelid;
+	IF reader IS NULL THEN
+		severity := 'notice';
+		problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: no owner of the two tables may read both',
+						  con.confrelid::regclass, con.conname);
+		remedy := format('GRANT SELECT ON %s TO %I;', con.confrelid::regclass, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation));
+		RETURN NEXT;
+		RETURN;
+	END IF;
 
 	FOREACH which IN ARRAY CASE WHEN soft_delete.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
 		without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', is_reference,
 			soft_delete.rows_of(con.confrelid, 'p', CASE which WHEN 'live' THEN 'live' ELSE 'all' END),
 			soft_delete.key_match("constraint"));
-		EXECUTE format('SELECT count(*) FROM %s WHERE %s', soft_delete.rows_of(relation, 'c', which), without_parent) INTO n;
+		n := soft_delete.ask_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete.rows_of(relation, 'c', which), without_parent));
 		CONTINUE WHEN n = 0;
 
 		severity := 'error';

@@ -53,7 +53,7 @@ BEGIN
 		RETURN QUERY EXECUTE
 			format('SELECT DISTINCT $1, key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
 				   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY ($2)',
-				   columns, relation, soft_delete.bin_of(relation)) USING relation, item.hashes;
+				   columns, relation, coalesce(soft_delete.bin_of(relation), relation)) USING relation, item.hashes;
 	END LOOP;
 END
 $$;

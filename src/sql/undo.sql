@@ -14,7 +14,7 @@ AS $$
 	FROM soft_delete.tagged_tables() AS tagged
 		JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
 		CROSS JOIN LATERAL soft_delete.bin_of(tagged.relation) AS bin
-	WHERE coalesce(has_table_privilege(bin, 'SELECT'), false)
+	WHERE coalesce(has_table_privilege(bin, 'SELECT'), false) AND soft_delete.is_plain_bin(bin)
 	ORDER BY tagged.relation
 $$;
 COMMENT ON FUNCTION soft_delete.readable_bins() IS
