@@ -120,8 +120,8 @@ begin_walk(int nroots, const Oid *roots)
 
 /*
  * Open a table that the walk goes through.  Returns NULL if there is nothing to
- * do there for the current role: it is gone, not tagged any more, another
- * session's, or not its own.
+ * do there for the current role: it is gone, not tagged any more, no part of the
+ * table that the walk has to do with, another session's, or not its own.
  */
 Relation
 open_leaf(Leaf *leaf, Oid caller)
@@ -130,7 +130,9 @@ open_leaf(Leaf *leaf, Oid caller)
 
 	if (rel != NULL && (RELATION_IS_OTHER_TEMP(rel) ||
 						!relation_ownercheck(leaf->relid, caller) ||
-						tombstone_attribute(rel) == InvalidAttrNumber))
+						tombstone_attribute(rel) == InvalidAttrNumber ||
+						!list_member_oid(with_ancestors(leaf->relid),
+										 leaf->root->relid)))
 	{
 		table_close(rel, NoLock);
 		rel = NULL;
