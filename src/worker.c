@@ -173,10 +173,6 @@ list_databases(List *known)
 			database->name = pstrdup(lfirst(lc));
 			database->next = now;
 		}
-		/* the interval may have become shorter */
-		database->next =
-			Min(database->next,
-				TimestampTzPlusMilliseconds(now, purge_interval * INT64CONST(1000)));
 		databases = lappend(databases, database);
 	}
 	list_free(names);
@@ -219,6 +215,11 @@ start_due_workers(List *databases)
 		PurgedDatabase *database = lfirst(lc);
 		pid_t pid;
 		long wait;
+
+		/* the interval may have become shorter, or the clock been set back */
+		database->next =
+			Min(database->next,
+				TimestampTzPlusMilliseconds(now, purge_interval * INT64CONST(1000)));
 
 		if (database->handle != NULL &&
 			GetBackgroundWorkerPid(database->handle, &pid) == BGWH_STOPPED)
