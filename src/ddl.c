@@ -51,6 +51,7 @@
 PG_FUNCTION_INFO_V1(soft_delete_bind_view);
 PG_FUNCTION_INFO_V1(soft_delete_release_columns);
 PG_FUNCTION_INFO_V1(soft_delete_update_views);
+PG_FUNCTION_INFO_V1(soft_delete_update_displaced);
 
 static PlannedStmt *prepare_index(PlannedStmt *pstmt);
 static PlannedStmt *prepare_alter_table(PlannedStmt *pstmt);
@@ -621,9 +622,24 @@ soft_delete_update_views(PG_FUNCTION_ARGS)
 }
 
 /*
+ * soft_delete.update_displaced(relation regclass) returns void
+ *
+ * Runs soft_delete.align_displaced(relation) as the owner of the table.
+ *
+ * Raises 42501 unless the caller has the owner's rights.
+ */
+Datum
+soft_delete_update_displaced(PG_FUNCTION_ARGS)
+{
+	check_owns(PG_GETARG_OID(0));
+	run_as_owner("SELECT soft_delete.align_displaced($1)", PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
+
+/*
  * Run a query about a table as the owner of that.  A superuser may alter the
- * table of someone else, but what is in that one's views is not to be run with
- * his rights.
+ * table of someone else, but what is in that one's views, defaults and casts is
+ * not to be run with his rights.
  */
 static void
 run_as_owner(const char *query, Oid relid)
@@ -653,12 +669,13 @@ run_as_owner(const char *query, Oid relid)
 static void
 check_owns(Oid relid)
 {
+	char relkind = get_rel_relkind(relid);
+
 	/* a superuser seems to own whatever there is not */
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+	if (relkind == '\0')
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation with OID %u does not exist", relid)));
 	if (!relation_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER,
-					   get_relkind_objtype(get_rel_relkind(relid)),
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relkind),
 					   get_rel_name(relid));
 }

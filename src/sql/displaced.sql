@@ -84,7 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete.align_displaced(regclass) IS
-'gives the tombstones that stepped aside the columns that their table now has';
+'gives the tombstones that stepped aside the columns that their table now has; run it by update_displaced(), for it runs casts and defaults';
 
 CREATE FUNCTION soft_delete.follow_displaced(changed regclass[]) RETURNS void
 LANGUAGE plpgsql
@@ -93,7 +93,7 @@ SET row_security = on
 AS $$
 BEGIN
 	IF EXISTS (SELECT FROM soft_delete.displaced) THEN
-		PERFORM soft_delete.align_displaced(member)
+		PERFORM soft_delete.update_displaced(member)
 		FROM (SELECT DISTINCT soft_delete.family(c) AS member FROM unnest(changed) AS c) AS members
 		WHERE EXISTS (SELECT FROM soft_delete.displaced WHERE relation = member);
 	END IF;

@@ -99,6 +99,11 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
 COMMENT ON FUNCTION soft_delete.update_views(regclass) IS
 'runs soft_delete.follow_views() as the owner of the table';
 
+CREATE FUNCTION soft_delete.update_displaced(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_displaced';
+COMMENT ON FUNCTION soft_delete.update_displaced(regclass) IS
+'runs soft_delete.align_displaced() as the owner of the table';
+
 CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
 COMMENT ON FUNCTION soft_delete.claim_key() IS
