@@ -75,6 +75,19 @@ ALTER TABLE p DETACH PARTITION c FINALIZE;
 SELECT id FROM c ORDER BY id;
 SELECT id FROM c_deleted;
 
+-- another table of that name, made by the same transaction, is left alone
+BEGIN;
+CREATE SCHEMA views;
+CREATE TABLE views.e (id integer, deleted_at timestamptz);
+CREATE TABLE e PARTITION OF p FOR VALUES FROM (1000) TO (1100);
+INSERT INTO p VALUES (1001), (1002);
+DELETE FROM p WHERE id = 1001;
+ALTER TABLE p DETACH PARTITION e;
+SELECT id FROM e;
+SELECT id FROM e_deleted;
+SELECT soft_delete.tag_arguments('views.e');
+ROLLBACK;
+
 -- untag() gives back what it would have given back before
 SELECT soft_delete.untag('a');
 SELECT soft_delete.untag('c', tombstones => 'purge');

@@ -240,6 +240,7 @@ RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+	SELECT left_table, parent FROM (
 	-- a partition lost its tag in this transaction, and has the column still
 	SELECT pg_class.oid::regclass, relation FROM pg_class
 		JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped AND attname = (soft_delete.tag_arguments(relation))[1]
@@ -249,10 +250,13 @@ AS $$
 	SELECT relation, pg_class.oid::regclass FROM pg_class
 	WHERE relname = ANY (former_parents) AND soft_delete.tag_arguments(relation) IS NOT NULL
 	  AND soft_delete.tag_arguments(pg_class.oid) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation)
+	) AS namesakes(left_table, parent)
+	-- what has been tagged keeps a trigger that is no copy of its root's
+	ORDER BY EXISTS (SELECT FROM pg_trigger WHERE tgrelid = left_table AND tgfoid = 'soft_delete.guard_truncate()'::regprocedure) DESC
 	LIMIT 1
 $$;
 COMMENT ON FUNCTION soft_delete.left_tables(regclass, name[], name[]) IS
-'the tables that ALTER TABLE ... DETACH PARTITION or NO INHERIT has taken out of a tagged one, and that one; by names without schemas, so there may be several parents, of which it gives one';
+'the tables that ALTER TABLE ... DETACH PARTITION or NO INHERIT has taken out of a tagged one, and that one; by names without schemas, so there may be several, of which it gives one, and of partitions the one that was tagged';
 
 CREATE FUNCTION soft_delete.follow_partitions() RETURNS void
 LANGUAGE plpgsql
