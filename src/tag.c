@@ -66,6 +66,8 @@ PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
+static void check_tombstone_type(Relation rel, Form_pg_attribute att,
+								 const Trigger *tag);
 static List *trigger_arguments(Relation triggers, HeapTuple tuple);
 static void note_change(Datum arg, Oid relid);
 static void forget_functions(Datum arg, int cacheid, uint32 hashvalue);
@@ -187,7 +189,8 @@ tag_of(Relation rel)
  * if the relation is not tagged.
  *
  * Raises 42703 if the column that the tag names is gone: then nobody can tell
- * live rows from deleted ones, and showing all of them would be a leak.
+ * live rows from deleted ones, and showing all of them would be a leak.  42804
+ * if it can hold no stamp: anybody can make a tag by hand.
  */
 AttrNumber
 tombstone_attribute(Relation rel)
@@ -204,7 +207,10 @@ tombstone_attribute(Relation rel)
 		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
 
 		if (!att->attisdropped && strcmp(NameStr(att->attname), tag->tgargs[0]) == 0)
+		{
+			check_tombstone_type(rel, att, tag);
 			return attno;
+		}
 	}
 
 	name = pstrdup(tag->tgargs[0]);
@@ -230,6 +236,31 @@ open_given_table(Oid relid, LOCKMODE lockmode)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation with OID %u does not exist", relid)));
 	return rel;
+}
+
+/*
+ * Raise 42804 unless the tombstone column is timestamptz or timestamp.
+ */
+static void
+check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
+{
+	char *name;
+
+	if (att->atttypid == TIMESTAMPTZOID || att->atttypid == TIMESTAMPOID)
+		return;
+
+	name = pstrdup(tag->tgname);
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("tombstone column \"%s\" of tagged table \"%s\" has type %s",
+						   NameStr(att->attname), RelationGetRelationName(rel),
+						   format_type_be(att->atttypid)),
+					errdetail("It must be timestamptz or timestamp."),
+					strcmp(name, "~soft_delete") == 0
+						? errhint("SELECT soft_delete.untag(%s);",
+								  quote_literal_cstr(
+									  qualified_name(RelationGetRelid(rel))))
+						: errhint("DROP TRIGGER %s ON %s;", quote_identifier(name),
+								  qualified_name(RelationGetRelid(rel)))));
 }
 
 /*
