@@ -67,6 +67,15 @@ DROP VIEW x_active;
 CREATE VIEW no_bin AS SELECT * FROM t_deleted;
 DROP VIEW no_bin;
 
+-- nor may another trigger take the place of one of ours
+CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION nothing();
+CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON t FOR EACH ROW WHEN (false) EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
+CREATE OR REPLACE TRIGGER "~soft_delete" AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
+CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION nothing();
+CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON t FOR EACH STATEMENT EXECUTE FUNCTION nothing();
+CREATE OR REPLACE TRIGGER soft_delete_purge INSTEAD OF DELETE ON t_deleted FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT count(*) FROM t_deleted;
+
 -- who restores a dump may clean up first
 SET row_security = off;
 BEGIN;

@@ -58,6 +58,10 @@ DECLARE
 	-- what restores a dump makes tags and foreign keys in any order, and disables triggers on purpose
 	restores boolean := NOT current_setting('row_security')::boolean;
 BEGIN
+	-- the one that is gone may have been the only tag
+	IF TG_TAG = 'CREATE TRIGGER' AND NOT restores THEN
+		PERFORM soft_delete.check_replaced_triggers();
+	END IF;
 	IF NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
 				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure)
 	   AND soft_delete.current_tagged_schemas() IS NULL THEN

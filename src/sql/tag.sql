@@ -289,6 +289,39 @@ $$;
 COMMENT ON FUNCTION soft_delete.check_trigger_names(regclass) IS
 'raises 0A000 if a trigger that tag() made was renamed';
 
+CREATE FUNCTION soft_delete.check_replaced_triggers() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT name, relation FROM (VALUES
+			('~soft_delete', 'delete_row', 11), ('~soft_delete_key', 'claim_key', 7), ('~soft_delete_truncate', 'guard_truncate', 34),
+			('soft_delete_restore', 'restore_row', 81), ('soft_delete_purge', 'purge_row', 73), ('soft_delete_statement', 'finish_bin', 24))
+				AS ours(name, function, type)
+			JOIN pg_trigger ON tgname = name
+			JOIN pg_event_trigger_ddl_commands() ON classid = 'pg_trigger'::regclass AND objid = pg_trigger.oid
+			JOIN pg_class ON pg_class.oid = tgrelid,
+			LATERAL (SELECT CASE WHEN relkind <> 'v' THEN tgrelid
+				-- the view is not known by its triggers any more, but by the table that it is bound to
+				ELSE (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = tgrelid AND objsubid = 0
+					  AND refclassid = 'pg_class'::regclass AND deptype = 'a') END::regclass) AS of(relation)
+		WHERE (tgfoid <> format('soft_delete.%s()', function)::regprocedure OR tgtype <> type OR tgqual IS NOT NULL)
+		  AND (name ~ '^~') = (relkind <> 'v')
+		  AND CASE relkind WHEN 'v' THEN soft_delete.tag_arguments(relation) IS NOT NULL ELSE soft_delete.bin_of(soft_delete.root(relation)) IS NOT NULL END
+	LOOP
+		RAISE EXCEPTION 'cannot replace trigger "%" of tagged table "%"', item.name, item.relation
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = 'Without it deletes are not soft, or deleted rows are not to be told from live ones.',
+				HINT = format('SELECT soft_delete.untag(%L);', item.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete.check_replaced_triggers() IS
+'for event triggers: raises 2BP01 where another trigger has taken the place of one that tag() made';
+
 /*
  * Triggers
  */
