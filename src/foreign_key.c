@@ -273,14 +273,15 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
  * Returns the text that a query finds, or null if that is nothing, as the owner
  * of a relation, so that no function of the owner's is called by anybody else.
  *
- * Raises 42501 unless the caller owns the relation.
+ * Raises 42501 unless the caller owns the relation, 42P01 if there is none, 42601
+ * for what is not one query.
  */
 Datum
 soft_delete_ask_as_owner(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
 	char *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Relation rel = table_open(relid, AccessShareLock);
+	Relation rel = open_given_table(relid, AccessShareLock);
 	text *answer = NULL;
 	SavedRole saved;
 
@@ -293,7 +294,8 @@ soft_delete_ask_as_owner(PG_FUNCTION_ARGS)
 						   saved.sec_context | SECURITY_RESTRICTED_OPERATION |
 							   SECURITY_NOFORCE_RLS);
 	if (SPI_execute(query, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "not a query: %s", query);
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+						errmsg("\"%s\" is not a query", query)));
 	if (SPI_processed > 0)
 	{
 		char *value =
