@@ -11,9 +11,17 @@
  */
 #include "soft_delete.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
@@ -25,7 +33,9 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 /* The subcommands of ALTER TABLE that make a table part of another, or end that */
 static const struct
@@ -45,10 +55,13 @@ PG_FUNCTION_INFO_V1(soft_delete_changes_schema);
 PG_FUNCTION_INFO_V1(soft_delete_renamed_from);
 PG_FUNCTION_INFO_V1(soft_delete_lock_schema);
 PG_FUNCTION_INFO_V1(soft_delete_current_tagged_schemas);
+PG_FUNCTION_INFO_V1(soft_delete_is_used);
 
 static void prepare_partition(Oid parent, Oid partition);
 static bool is_table(Oid relid);
 static bool is_action(AlterTableType type, const char *name);
+static bool has_trigger(ExtensionFunction function);
+static bool has_row(const char *table);
 
 /*
  * See to it, before an ALTER TABLE runs, that a table which becomes a partition
@@ -247,6 +260,8 @@ soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
 	Datum schemas;
 	bool isnull;
 
+	if (!has_row("tagged_schemas"))
+		PG_RETURN_NULL();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	execute_as_owner(extension_relation("tagged_schemas"),
@@ -262,4 +277,59 @@ soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(schemas);
+}
+
+/*
+ * soft_delete.is_used() returns boolean
+ *
+ * Tells whether any table or schema is tagged, or anything kept of one.  Every
+ * DDL command asks.  A tag that is being dropped still has its bin, so both count.
+ */
+Datum
+soft_delete_is_used(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(has_trigger(TAG_TRIGGER) || has_trigger(BIN_UPDATE) ||
+				   has_row("tagged_schemas") || has_row("retention") ||
+				   has_row("holds") || has_row("displaced"));
+}
+
+/*
+ * Does any trigger call a function of the extension?
+ */
+static bool
+has_trigger(ExtensionFunction function)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(extension_function(function)));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = ((Form_pg_depend) GETSTRUCT(tuple))->classid == TriggerRelationId;
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return found;
+}
+
+/*
+ * Has one of the extension's own tables any row now, whatever the snapshot?
+ */
+static bool
+has_row(const char *table)
+{
+	Relation rel = table_open(extension_relation(table), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = begin_table_scan(rel, SnapshotSelf);
+	bool found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+	return found;
 }

@@ -1,5 +1,7 @@
 /*
  * Small questions to the catalogs
+ *
+ * Those that are asked often are in PL/pgSQL, which keeps their plans.
  */
 
 CREATE FUNCTION soft_delete.lists_library(setting text) RETURNS boolean
@@ -35,15 +37,23 @@ COMMENT ON FUNCTION soft_delete.new_sessions_load() IS
 'whether new sessions of this database will load the library';
 
 CREATE FUNCTION soft_delete.family(relation regclass) RETURNS SETOF regclass
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH RECURSIVE family(member, depth) AS (
-		SELECT relation, 0
-		UNION
-		SELECT inhrelid::regclass, depth + 1 FROM pg_inherits JOIN family ON inhparent = member
-	)
-	SELECT member FROM family GROUP BY member ORDER BY max(depth), member
+BEGIN
+	-- most tables are alone
+	IF (SELECT relhassubclass FROM pg_class WHERE oid = relation) IS NOT TRUE THEN
+		RETURN NEXT relation;
+		RETURN;
+	END IF;
+	RETURN QUERY
+		WITH RECURSIVE family(member, depth) AS (
+			SELECT relation, 0
+			UNION
+			SELECT inhrelid::regclass, depth + 1 FROM pg_inherits JOIN family ON inhparent = member
+		)
+		SELECT member FROM family GROUP BY member ORDER BY max(depth), member;
+END
 $$;
 COMMENT ON FUNCTION soft_delete.family(regclass) IS
 'a table, its partitions and its inheritance children, parents first';
@@ -68,17 +78,22 @@ COMMENT ON FUNCTION soft_delete.view_name(regclass, text) IS
 'name of a view that tag() makes for a table';
 
 CREATE FUNCTION soft_delete.bin_of(relation regclass) RETURNS regclass
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT DISTINCT tgrelid::regclass
-	FROM pg_trigger JOIN pg_rewrite ON ev_class = tgrelid
-		JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
-		JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
-	WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure
-	  AND refclassid = 'pg_class'::regclass AND refobjid = relation
-	  -- anybody can make a view that looks like a bin
-	  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
+BEGIN
+	RETURN (
+		SELECT DISTINCT tgrelid::regclass
+		FROM pg_trigger JOIN pg_rewrite ON ev_class = tgrelid
+			JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+			JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
+		WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure
+		  AND refclassid = 'pg_class'::regclass AND refobjid = relation
+		  -- anybody can make a view that looks like a bin
+		  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
+		LIMIT 1
+	);
+END
 $$;
 COMMENT ON FUNCTION soft_delete.bin_of(regclass) IS
 'the bin of a tagged table';
@@ -102,13 +117,18 @@ COMMENT ON FUNCTION soft_delete.is_plain_bin(regclass) IS
 'whether a bin calls nothing but what tag() has written into it: functions of a view run as who reads it';
 
 CREATE FUNCTION soft_delete.active_of(relation regclass) RETURNS regclass
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT pg_class.oid::regclass FROM pg_depend JOIN pg_class ON pg_class.oid = objid
-	WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a' AND relkind = 'v'
-	  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
-	  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = objid AND tgfoid = 'soft_delete.purge_row()'::regprocedure)
+BEGIN
+	RETURN (
+		SELECT pg_class.oid::regclass FROM pg_depend JOIN pg_class ON pg_class.oid = objid
+		WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a' AND relkind = 'v'
+		  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
+		  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = objid AND tgfoid = 'soft_delete.purge_row()'::regprocedure)
+		LIMIT 1
+	);
+END
 $$;
 COMMENT ON FUNCTION soft_delete.active_of(regclass) IS
 'the view of live rows of a tagged table';

@@ -2,7 +2,8 @@
  * DDL is followed in the same command
  *
  * One event trigger per event calls what each concern has to do.  Where nothing
- * is tagged that is one look at an index.  They run as whoever runs the DDL.
+ * is tagged that is is_used(), and for tables that have nothing to do with what
+ * is, it ends with concern_tags().  They run as whoever runs the DDL.
  * What needs more rights is security definer, takes no arguments and reads from
  * the event what to do, so it does nothing for who calls it by hand.
  */
@@ -24,6 +25,25 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete.changed_relations() IS
 'for event triggers: the relations that a command has made or changed, by their triggers, constraints and indexes too';
+
+CREATE FUNCTION soft_delete.concern_tags(relations regclass[]) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM unnest(relations) AS c
+		WHERE (SELECT relhassubclass FROM pg_class WHERE oid = c)
+		   OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c)
+		   OR EXISTS (SELECT FROM pg_trigger AS own
+				WHERE own.tgrelid = c
+				  AND ((SELECT pronamespace FROM pg_proc WHERE oid = own.tgfoid) = 'soft_delete'::regnamespace
+					   -- the other table of a foreign key
+					   OR EXISTS (SELECT FROM pg_trigger AS tag WHERE tag.tgrelid = own.tgconstrrelid
+								  AND tag.tgfoid = 'soft_delete.delete_row()'::regprocedure))));
+END
+$$;
+COMMENT ON FUNCTION soft_delete.concern_tags(regclass[]) IS
+'whether any of some relations may be tagged, a view of a tagged table, or at one end of its foreign keys';
 
 CREATE FUNCTION soft_delete.follow_tagged(member regclass, tag text) RETURNS void
 LANGUAGE plpgsql
@@ -62,9 +82,12 @@ BEGIN
 	IF TG_TAG = 'CREATE TRIGGER' AND NOT restores THEN
 		PERFORM soft_delete.check_replaced_triggers();
 	END IF;
-	IF NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_trigger'::regclass
-				   AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure)
-	   AND soft_delete.current_tagged_schemas() IS NULL THEN
+	IF NOT soft_delete.is_used() THEN
+		RETURN;
+	END IF;
+	changed := soft_delete.changed_relations();
+	IF TG_TAG NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete.current_tagged_schemas() IS NULL
+	   AND NOT soft_delete.concern_tags(changed) THEN
 		RETURN;
 	END IF;
 	GET DIAGNOSTICS callers = PG_CONTEXT;
@@ -77,7 +100,6 @@ BEGIN
 	END IF;
 	PERFORM soft_delete.follow_partitions();
 	PERFORM soft_delete.follow_schemas();
-	changed := soft_delete.changed_relations();
 	IF TG_TAG = 'ALTER TYPE' THEN
 		PERFORM soft_delete.follow_labels();
 		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
@@ -127,6 +149,9 @@ AS $$
 DECLARE
 	callers text;
 BEGIN
+	IF NOT soft_delete.is_used() THEN
+		RETURN;
+	END IF;
 	GET DIAGNOSTICS callers = PG_CONTEXT;
 	-- what restores a dump may drop one by one what was there before
 	IF TG_TAG IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean

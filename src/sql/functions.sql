@@ -84,6 +84,11 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
 COMMENT ON FUNCTION soft_delete.tag_arguments(regclass) IS
 'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
 
+CREATE FUNCTION soft_delete.is_used() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_is_used';
+COMMENT ON FUNCTION soft_delete.is_used() IS
+'whether any table or schema is tagged, or anything kept of one: if not, DDL has no consequences';
+
 CREATE FUNCTION soft_delete.bind_view(view regclass, relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
 COMMENT ON FUNCTION soft_delete.bind_view(regclass, regclass) IS

@@ -230,34 +230,37 @@ COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean, regclass)
 CREATE FUNCTION soft_delete.convertible_indexes(relation regclass, deleted_at name, indexes text,
 	OUT index regclass, OUT name name, OUT hides boolean, OUT was_constraint boolean, OUT is_exclusion boolean)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT indexrelid::regclass, relname,
-		-- a unique constraint that does is one that has just been added, and must not stay one
-		contype IS DISTINCT FROM 'u' AND coalesce(soft_delete.index_hides(indexrelid, attnum), false),
-		coalesce(contype = 'u', false) OR soft_delete.stand_in(indexrelid) IS NOT NULL, indisexclusion
-	FROM soft_delete.family(relation) AS member
-		JOIN pg_index ON indrelid = member
-		JOIN pg_class ON pg_class.oid = indexrelid
-		JOIN pg_am ON pg_am.oid = relam
-		LEFT JOIN pg_attribute ON attrelid = member AND attname = deleted_at AND NOT attisdropped
-		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u', 'x')
-	WHERE NOT indisprimary AND NOT indisreplident AND indisvalid AND indisready
-	  AND (indisexclusion OR (indimmediate AND NOT coalesce(condeferrable, false)))
-	  AND (NOT indisunique OR amname = 'btree')
-	  AND (indisunique OR indisexclusion OR indexes = 'all')
-	  AND NOT indisclustered			-- a partial index cannot be
-	  AND indkey[0] IS DISTINCT FROM attnum	-- serves the bin, or was made for tombstones
-	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
-	  AND NOT EXISTS (SELECT FROM pg_index replaced
-					  WHERE replaced.indrelid = member AND relname = soft_delete.prepared_name(replaced.indexrelid))
-	  AND NOT EXISTS (SELECT FROM pg_depend JOIN pg_constraint fk ON fk.oid = objid
-					  WHERE classid = 'pg_constraint'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = indexrelid
-						AND fk.contype = 'f' AND fk.conindid = indexrelid)
-	  AND NOT EXISTS (SELECT FROM pg_depend
-					  WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
-	ORDER BY indexrelid
+BEGIN
+	RETURN QUERY
+		SELECT indexrelid::regclass, relname,
+			-- a unique constraint that does is one that has just been added, and must not stay one
+			contype IS DISTINCT FROM 'u' AND coalesce(soft_delete.index_hides(indexrelid, attnum), false),
+			coalesce(contype = 'u', false) OR soft_delete.stand_in(indexrelid) IS NOT NULL, indisexclusion
+		FROM soft_delete.family(relation) AS member
+			JOIN pg_index ON indrelid = member
+			JOIN pg_class ON pg_class.oid = indexrelid
+			JOIN pg_am ON pg_am.oid = relam
+			LEFT JOIN pg_attribute ON attrelid = member AND attname = deleted_at AND NOT attisdropped
+			LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u', 'x')
+		WHERE NOT indisprimary AND NOT indisreplident AND indisvalid AND indisready
+		  AND (indisexclusion OR (indimmediate AND NOT coalesce(condeferrable, false)))
+		  AND (NOT indisunique OR amname = 'btree')
+		  AND (indisunique OR indisexclusion OR indexes = 'all')
+		  AND NOT indisclustered			-- a partial index cannot be
+		  AND indkey[0] IS DISTINCT FROM attnum	-- serves the bin, or was made for tombstones
+		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
+		  AND NOT EXISTS (SELECT FROM pg_index replaced
+						  WHERE replaced.indrelid = member AND relname = soft_delete.prepared_name(replaced.indexrelid))
+		  AND NOT EXISTS (SELECT FROM pg_depend JOIN pg_constraint fk ON fk.oid = objid
+						  WHERE classid = 'pg_constraint'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = indexrelid
+							AND fk.contype = 'f' AND fk.conindid = indexrelid)
+		  AND NOT EXISTS (SELECT FROM pg_depend
+						  WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
+		ORDER BY indexrelid;
+END
 $$;
 COMMENT ON FUNCTION soft_delete.convertible_indexes(regclass, name, text) IS
 'the indexes of a table that can be partial on live rows, and whether they are';

@@ -3,37 +3,47 @@
  */
 
 CREATE FUNCTION soft_delete.root(relation regclass) RETURNS regclass
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH RECURSIVE ancestors(member, depth) AS (
-		SELECT relation, 0
-		UNION ALL
-		SELECT inhparent::regclass, depth + 1 FROM pg_inherits JOIN ancestors ON inhrelid = member
-	)
-	SELECT member FROM ancestors ORDER BY depth DESC LIMIT 1
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation) THEN
+		RETURN relation;
+	END IF;
+	RETURN (
+		WITH RECURSIVE ancestors(member, depth) AS (
+			SELECT relation, 0
+			UNION ALL
+			SELECT inhparent::regclass, depth + 1 FROM pg_inherits JOIN ancestors ON inhrelid = member
+		)
+		SELECT member FROM ancestors ORDER BY depth DESC LIMIT 1
+	);
+END
 $$;
 COMMENT ON FUNCTION soft_delete.root(regclass) IS
 'the table that a partition or inheritance child is tagged with';
 
 CREATE FUNCTION soft_delete.foreign_keys_of(relation regclass) RETURNS SETOF oid
-LANGUAGE sql STABLE ROWS 4
+LANGUAGE plpgsql STABLE ROWS 4
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH found AS (
-		SELECT oid, conrelid, confrelid FROM pg_constraint
-		WHERE contype = 'f' AND conrelid IN (SELECT soft_delete.family(relation))
+BEGIN
+	RETURN QUERY
+		WITH found AS (
+			SELECT oid, conrelid, confrelid FROM pg_constraint
+			WHERE contype = 'f' AND conrelid IN (SELECT soft_delete.family(relation))
+			UNION
+			-- no index finds them by the referenced table, but their triggers are found by it
+			SELECT con.oid, conrelid, confrelid FROM pg_trigger JOIN pg_constraint AS con ON con.oid = tgconstraint
+			WHERE contype = 'f' AND tgrelid IN (SELECT soft_delete.family(relation))
+		)
+		SELECT oid FROM found
 		UNION
-		-- no index finds them by the referenced table, but their triggers are found by it
-		SELECT con.oid, conrelid, confrelid FROM pg_trigger JOIN pg_constraint AS con ON con.oid = tgconstraint
-		WHERE contype = 'f' AND tgrelid IN (SELECT soft_delete.family(relation))
-	)
-	SELECT oid FROM found
-	UNION
-	-- copies for partitions of the referencing table have no triggers on the referenced one
-	SELECT copy.oid FROM found JOIN pg_class ON pg_class.oid = found.conrelid AND relkind = 'p',
-		soft_delete.family(found.conrelid) AS member JOIN pg_constraint AS copy ON copy.conrelid = member
-	WHERE copy.contype = 'f' AND copy.confrelid = found.confrelid
+		-- copies for partitions of the referencing table have no triggers on the referenced one
+		SELECT copy.oid FROM found JOIN pg_class ON pg_class.oid = found.conrelid AND relkind = 'p',
+			soft_delete.family(found.conrelid) AS member JOIN pg_constraint AS copy ON copy.conrelid = member
+		WHERE copy.contype = 'f' AND copy.confrelid = found.confrelid;
+END
 $$;
 COMMENT ON FUNCTION soft_delete.foreign_keys_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children, copies for partitions included';
@@ -57,12 +67,15 @@ COMMENT ON FUNCTION soft_delete.tagged_tables() IS
 CREATE FUNCTION soft_delete.references_of(relation regclass,
 	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT oid, soft_delete.root(conrelid), soft_delete.root(confrelid), confdeltype
-	FROM pg_constraint
-	WHERE oid IN (SELECT soft_delete.foreign_keys_of(relation)) AND conparentid = 0
+BEGIN
+	RETURN QUERY
+		SELECT oid, soft_delete.root(conrelid), soft_delete.root(confrelid), confdeltype
+		FROM pg_constraint
+		WHERE oid IN (SELECT soft_delete.foreign_keys_of(relation)) AND conparentid = 0;
+END
 $$;
 COMMENT ON FUNCTION soft_delete.references_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children';
