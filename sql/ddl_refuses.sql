@@ -76,6 +76,15 @@ CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON t FOR EACH 
 CREATE OR REPLACE TRIGGER soft_delete_purge INSTEAD OF DELETE ON t_deleted FOR EACH ROW EXECUTE FUNCTION nothing();
 SELECT count(*) FROM t_deleted;
 
+-- nor by a function that only sounds like one of ours, or speaks of it
+RESET ROLE;
+CREATE SCHEMA not_soft_delete;
+CREATE FUNCTION not_soft_delete.follow_me() RETURNS void LANGUAGE plpgsql AS 'BEGIN DROP TRIGGER "~soft_delete" ON ddl_refuses.t; END';
+SELECT not_soft_delete.follow_me();
+DROP SCHEMA not_soft_delete CASCADE;
+SET ROLE regress_ddl_refuses;
+DO $$ BEGIN EXECUTE 'DROP TRIGGER "~soft_delete" ON t -- as soft_delete.untag_table() does'; END $$;
+
 -- who restores a dump may clean up first
 SET row_security = off;
 BEGIN;
