@@ -15,7 +15,10 @@ SELECT soft_delete.tag('posts');
 INSERT INTO posts VALUES (1, 'a'), (2, 'b');
 DELETE FROM posts WHERE id = 1;
 CREATE VIEW titles AS SELECT title FROM posts_active;
-ALTER TABLE posts RENAME TO articles;
+-- the server lets ALTER INDEX rename a table
+ALTER INDEX posts RENAME TO texts;
+SELECT * FROM views_of('texts');
+ALTER TABLE texts RENAME TO articles;
 SELECT * FROM views_of('articles');
 SELECT id, title FROM articles_deleted;
 SELECT * FROM titles;

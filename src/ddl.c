@@ -95,7 +95,9 @@ prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered)
 				check_view_drops((DropStmt *) stmt);
 			break;
 		case T_RenameStmt:
-			if (((RenameStmt *) stmt)->renameType == OBJECT_TABLE)
+			/* ALTER INDEX renames tables, too */
+			if (((RenameStmt *) stmt)->renameType == OBJECT_TABLE ||
+				((RenameStmt *) stmt)->renameType == OBJECT_INDEX)
 				note_altered(((RenameStmt *) stmt)->relation, altered);
 			break;
 		case T_AlterObjectSchemaStmt:
