@@ -14,6 +14,7 @@
 
 #include "access/relation.h"
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
@@ -27,6 +28,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 /* What a call of a query keeps */
 typedef struct ColumnState
@@ -46,7 +48,9 @@ static uint64 known_at = 0;
 
 PG_FUNCTION_INFO_V1(soft_delete_deletion_of);
 PG_FUNCTION_INFO_V1(soft_delete_hold_of);
+PG_FUNCTION_INFO_V1(soft_delete_lock_bin);
 
+static Oid readable_bin_of(Oid relid);
 static ColumnState *ask_ledger(FunctionCallInfo fcinfo, TimestampTz stamp);
 static ColumnState *column_state(FunctionCallInfo fcinfo, Oid relid, BinColumn which);
 static BinColumn ledger_column(const char *name);
@@ -284,6 +288,48 @@ bin_of(Oid relid)
 }
 
 /*
+ * soft_delete.lock_bin(relation regclass) returns regclass
+ *
+ * Locks a table, so that it keeps its bin until the transaction ends, and
+ * returns the bin.  NULL if the caller may not read that, or if there is none
+ * any more: the caller's snapshot may be older than the end of the wait.
+ */
+Datum
+soft_delete_lock_bin(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	Relation rel;
+	Oid bin;
+
+	/* nobody locks a table by this who could not by reading the bin */
+	if (!OidIsValid(readable_bin_of(relid)))
+		PG_RETURN_NULL();
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		PG_RETURN_NULL();
+	relation_close(rel, NoLock);
+
+	bin = readable_bin_of(relid);
+	if (!OidIsValid(bin))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(bin);
+}
+
+/*
+ * Return the bin of a table, or InvalidOid if there is none that the current
+ * role may read.
+ */
+static Oid
+readable_bin_of(Oid relid)
+{
+	Oid bin = bin_of(relid);
+
+	if (OidIsValid(bin) && pg_class_aclcheck(bin, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		return InvalidOid;
+	return bin;
+}
+
+/*
  * Return the bin among the views that read a table, or InvalidOid.  Anybody can
  * make a view that looks like one, but for its owner.
  */
@@ -311,7 +357,7 @@ bin_on(Oid relid)
 		rule = dependent->objid;
 		bin = view_of(rule);
 		if (OidIsValid(bin) && (bin_trigger(bin, NULL) < 0 ||
-								!relation_ownercheck(relid, owner_of(bin))))
+								!has_privs_of_role(owner_of(bin), owner_of(relid))))
 			bin = InvalidOid;
 	}
 	systable_endscan(scan);
@@ -343,15 +389,19 @@ view_of(Oid rule)
 }
 
 /*
- * Return the owner of a relation.
+ * Return the owner of a relation, or InvalidOid if there is none of that OID.
  */
 static Oid
 owner_of(Oid relid)
 {
-	Relation rel = relation_open(relid, AccessShareLock);
-	Oid owner = rel->rd_rel->relowner;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid owner = InvalidOid;
 
-	relation_close(rel, AccessShareLock);
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
 	return owner;
 }
 
@@ -363,10 +413,13 @@ static int
 bin_trigger(Oid bin, char **arguments)
 {
 	Oid function = extension_function(BIN_UPDATE);
-	Relation view = relation_open(bin, AccessShareLock);
-	TriggerDesc *trigdesc = view->trigdesc;
+	Relation view = try_relation_open(bin, AccessShareLock);
+	TriggerDesc *trigdesc;
 	int n = -1;
 
+	if (view == NULL)
+		return -1; /* dropped meanwhile */
+	trigdesc = view->trigdesc;
 	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
 	{
 		const Trigger *trigger = &trigdesc->triggers[i];

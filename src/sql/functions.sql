@@ -84,6 +84,11 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
 COMMENT ON FUNCTION soft_delete.tag_arguments(regclass) IS
 'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
 
+CREATE FUNCTION soft_delete.lock_bin(relation regclass) RETURNS regclass
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_bin';
+COMMENT ON FUNCTION soft_delete.lock_bin(regclass) IS
+'the bin of a table, which stays until the transaction ends; null if the caller may not read it, or if the table has been untagged or dropped';
+
 CREATE FUNCTION soft_delete.is_used() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_is_used';
 COMMENT ON FUNCTION soft_delete.is_used() IS

@@ -15,8 +15,9 @@ BEGIN
 	FOR item IN
 		SELECT member, inhparent::regclass AS parent, relkind = 'I' AS is_partitioned, nspname, indisunique, indrelid,
 			soft_delete.index_body(member) AS body, pg_get_expr(indpred, indrelid) AS predicate
-		FROM soft_delete.family(index) AS member JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
+		FROM soft_delete.family(index) WITH ORDINALITY AS f(member, n) JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
 			JOIN pg_namespace ON pg_namespace.oid = relnamespace LEFT JOIN pg_inherits ON inhrelid = member AND member <> index
+		ORDER BY n
 	LOOP
 		prepared := soft_delete.prepared_index(item.member);
 		IF prepared IS NOT NULL AND NOT item.is_partitioned AND NOT soft_delete.is_prepared(item.member, deleted_at) THEN
@@ -70,13 +71,14 @@ BEGIN
 	END LOOP;
 	RETURN QUERY
 		SELECT command
-		FROM soft_delete.family(relation) AS member JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
+		FROM soft_delete.family(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
 			format('%I.%I', nspname, soft_delete.prepared_name(member)) AS prepared,
 			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
 					 UNION ALL
 					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s (%I) WHERE %3$I IS NOT NULL', soft_delete.prepared_name(member), member, deleted_at)
 					) AS commands(command)
-		WHERE relkind = 'r' AND NOT soft_delete.has_bin_index(member, deleted_at);
+		WHERE relkind = 'r' AND NOT soft_delete.has_bin_index(member, deleted_at)
+		ORDER BY n, command DESC;		-- DROP before CREATE
 	RETURN NEXT format('SELECT soft_delete.tag(%L%s%s)', relation,
 		CASE WHEN deleted_at <> 'deleted_at' THEN format(', deleted_at => %L', deleted_at) END,
 		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END);

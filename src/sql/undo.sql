@@ -13,12 +13,12 @@ AS $$
 			THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
 	FROM soft_delete.tagged_tables() AS tagged
 		JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
-		CROSS JOIN LATERAL soft_delete.bin_of(tagged.relation) AS bin
-	WHERE coalesce(has_table_privilege(bin, 'SELECT'), false) AND soft_delete.is_plain_bin(bin)
+		CROSS JOIN LATERAL soft_delete.lock_bin(tagged.relation) AS bin
+	WHERE bin IS NOT NULL AND soft_delete.is_plain_bin(bin)
 	ORDER BY tagged.relation
 $$;
 COMMENT ON FUNCTION soft_delete.readable_bins() IS
-'the tagged tables whose bin the caller may read; stamps: the array $1 of timestamptz as their tombstone column compares with it';
+'the tagged tables whose bin the caller may read, locked against being untagged or dropped; stamps: the array $1 of timestamptz as their tombstone column compares with it';
 
 CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
 LANGUAGE plpgsql STABLE
