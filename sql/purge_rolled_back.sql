@@ -62,6 +62,15 @@ SELECT rows, done FROM soft_delete.purge_batch('{notes}', clock_timestamp(), '0'
 SELECT soft_delete.prune_ledger('-infinity', 'infinity', 100000);
 SELECT id, (SELECT count(*) FROM soft_delete.ledger AS l WHERE l.deleted_at = n.deleted_at) FROM notes_deleted AS n;
 
+-- the ledger is gone through in batches of its own, however large those of the rows are
+CALL soft_delete.purge('notes', batch_size => 2147483647);
+SELECT count(*) FROM notes_deleted;
+
+-- an old snapshot does not tell what references a row
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT * FROM batch(1, true);
+ROLLBACK;
+
 DROP TABLE notes;
 DROP VIEW left_over;
 DROP FUNCTION batch(integer, boolean);

@@ -31,6 +31,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+/* So many deletions are looked at in one batch, however large that is to be */
+#define MAX_DELETIONS 100000
+
 /* Where stamps are found in order: a tagged table, or what stepped aside from it */
 typedef struct StampSource
 {

@@ -183,7 +183,7 @@ end_walk(void)
  *
  * An error is logged and reported as a warning, and ends the group.  Raises 42501
  * unless the caller owns the tables, 22023 for other arguments that it cannot do
- * with.
+ * with, 25001 in a transaction that keeps its snapshot.
  */
 Datum
 soft_delete_purge_batch(PG_FUNCTION_ARGS)
@@ -203,6 +203,13 @@ soft_delete_purge_batch(PG_FUNCTION_ARGS)
 	request.older_than = PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2);
 	request.batch_size = PG_GETARG_INT32(3);
 	is_dry = PG_GETARG_BOOL(5);
+
+	if (IsolationUsesXactSnapshot() && !is_dry)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot purge in a transaction that keeps its snapshot"),
+				 errdetail("What references a row must be seen as it is now."),
+				 errhint("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;")));
 
 	InitMaterializedSRF(fcinfo, 0);
 	current_walk = walk_for(PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_BOOL(4), is_dry);
