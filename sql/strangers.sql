@@ -98,6 +98,18 @@ DELETE FROM public.loot;
 SELECT soft_delete.undo(:'deleted_at');
 SELECT DISTINCT who FROM public.loot;
 
+-- nor is anybody kept from his work by a table that not even its owner may read
+SET ROLE regress_eve;
+REVOKE ALL ON eve.docs FROM regress_eve;
+RESET ROLE;
+SELECT relation, deleted_rows FROM soft_delete.tables WHERE relation = 'eve.docs'::regclass;
+CREATE TYPE public.kind AS (a integer);
+ALTER TYPE public.kind ADD ATTRIBUTE b integer;
+DROP TYPE public.kind;
+SET ROLE regress_eve;
+GRANT ALL ON eve.docs TO regress_eve;
+RESET ROLE;
+
 -- and nobody becomes who he is not
 SET ROLE regress_alice;
 SELECT soft_delete.ask_as_owner('eve.docs', 'SELECT 1');

@@ -183,8 +183,8 @@ as_stored(Oid relid, const char *tombstone)
 /*
  * Run a query on a table as its owner, without row security, leave up to
  * "limit" rows to SPI, which must be connected, and return their number.  A
- * plan that does not read from indexes, in their order, is not run: then the
- * result is -1.
+ * plan that does not read from indexes, in their order, is not run, and none if
+ * the owner may not read the table: then the result is -1.
  */
 static int64
 fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
@@ -198,6 +198,11 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 	PlanState *planstate;
 	int64 fetched = -1;
 
+	if (pg_class_aclcheck(relid, rel->rd_rel->relowner, ACL_SELECT) != ACLCHECK_OK)
+	{
+		table_close(rel, NoLock);
+		return -1;
+	}
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
 						   save_sec_context | SECURITY_RESTRICTED_OPERATION |

@@ -121,7 +121,10 @@ BEGIN
 			 WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid) AS columns,
 			(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', %I)' ELSE '%I' END, attname) FROM pg_attribute
 			 WHERE attrelid = relation AND attname = (soft_delete.tag_arguments(relation))[1]) AS stamp
-		FROM soft_delete.holds WHERE key IS NOT NULL AND (members IS NULL OR relation = ANY (members))
+		FROM soft_delete.holds JOIN pg_class ON pg_class.oid = relation
+		WHERE key IS NOT NULL AND (members IS NULL OR relation = ANY (members))
+		  -- what cannot be read must not keep others from altering their types
+		  AND NOT pg_is_other_temp_schema(relnamespace) AND has_table_privilege(relowner, pg_class.oid, 'SELECT')
 		GROUP BY relation
 	LOOP
 		lost := item.hold;
