@@ -65,9 +65,6 @@ typedef struct Deletions
 	bool *have_rows;
 } Deletions;
 
-/* How many are looked at in one batch at the most */
-#define MAX_DELETIONS 100000
-
 static HTAB *emptied_tables = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_prune_ledger);
