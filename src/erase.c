@@ -427,9 +427,12 @@ forget_family(Family *family)
 HTAB *
 make_key_set(void)
 {
-	HASHCTL ctl = {.keysize = sizeof(KnownKey), .entrysize = sizeof(KnownKey)};
+	HASHCTL ctl = {.keysize = sizeof(KnownKey),
+				   .entrysize = sizeof(KnownKey),
+				   .hcxt = CurrentMemoryContext};
 
-	return hash_create("soft_delete keys", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+	return hash_create("soft_delete keys", 64, &ctl,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /*
