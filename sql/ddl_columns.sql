@@ -167,6 +167,18 @@ ALTER TABLE "My ""table" DROP COLUMN "a ""b", ADD COLUMN "c ""d" text;
 ALTER TABLE "My ""table" RENAME COLUMN "c ""d" TO "e ""f";
 SELECT columns('"My ""table_active"');
 
+-- whatever the plan of the query that finds the commands
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CREATE TABLE planned (id integer PRIMARY KEY, a integer);
+SELECT soft_delete.tag('planned');
+ALTER TABLE planned DROP COLUMN a, ADD COLUMN b integer;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+SELECT columns('planned_active');
+
 RESET ROLE;
 -- a superuser's command makes views anew as their owner
 ALTER TABLE ddl_columns.posts DROP COLUMN extra;

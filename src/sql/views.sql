@@ -281,33 +281,36 @@ BEGIN
 	SELECT format('%I.%I', nspname, relname) INTO name
 	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
 
+	-- in order, which UNION ALL promises to nobody
 	RETURN QUERY
-	SELECT format('CREATE %sVIEW %s%s AS %s', CASE relpersistence WHEN 't' THEN 'TEMPORARY ' END,
-		CASE relpersistence WHEN 't' THEN quote_ident(relname) ELSE name END,
-		' WITH (' || array_to_string(reloptions, ', ') || ')', query)
-	FROM pg_class WHERE oid = view
-	UNION ALL
-	SELECT format('SELECT soft_delete.set_grants(%L, NULL, %L)', name, relacl) FROM pg_class WHERE oid = view
-	UNION ALL
-	SELECT format('SELECT soft_delete.set_grants(%L, %L, %L)', name, attname, attacl)
-	FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND attacl IS NOT NULL
-	UNION ALL
-	SELECT format('COMMENT ON VIEW %s IS %L', name, obj_description(view, 'pg_class'))
-	WHERE obj_description(view, 'pg_class') IS NOT NULL
-	UNION ALL
-	SELECT format('COMMENT ON COLUMN %s.%I IS %L', name, attname, col_description(view, attnum))
-	FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND col_description(view, attnum) IS NOT NULL
-	UNION ALL
-	SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', name, attname, pg_get_expr(adbin, adrelid))
-	FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = view AND NOT attisdropped
-	UNION ALL
-	SELECT command FROM pg_rewrite, unnest(ARRAY[pg_get_ruledef(pg_rewrite.oid),
-		format('COMMENT ON RULE %I ON %s IS %L', rulename, name, obj_description(pg_rewrite.oid, 'pg_rewrite'))]) AS command
-	WHERE ev_class = view AND rulename <> '_RETURN'
-	UNION ALL
-	SELECT command FROM pg_trigger, unnest(ARRAY[pg_get_triggerdef(pg_trigger.oid),
-		format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, name, obj_description(pg_trigger.oid, 'pg_trigger'))]) AS command
-	WHERE tgrelid = view AND NOT tgisinternal;
+	SELECT command FROM (
+		SELECT 1 AS part, format('CREATE %sVIEW %s%s AS %s', CASE relpersistence WHEN 't' THEN 'TEMPORARY ' END,
+			CASE relpersistence WHEN 't' THEN quote_ident(relname) ELSE name END,
+			' WITH (' || array_to_string(reloptions, ', ') || ')', query) AS command
+		FROM pg_class WHERE oid = view
+		UNION ALL
+		SELECT 2, format('SELECT soft_delete.set_grants(%L, NULL, %L)', name, relacl) FROM pg_class WHERE oid = view
+		UNION ALL
+		SELECT 3, format('SELECT soft_delete.set_grants(%L, %L, %L)', name, attname, attacl)
+		FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND attacl IS NOT NULL
+		UNION ALL
+		SELECT 3, format('COMMENT ON VIEW %s IS %L', name, obj_description(view, 'pg_class'))
+		WHERE obj_description(view, 'pg_class') IS NOT NULL
+		UNION ALL
+		SELECT 3, format('COMMENT ON COLUMN %s.%I IS %L', name, attname, col_description(view, attnum))
+		FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND col_description(view, attnum) IS NOT NULL
+		UNION ALL
+		SELECT 3, format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', name, attname, pg_get_expr(adbin, adrelid))
+		FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = view AND NOT attisdropped
+		UNION ALL
+		SELECT 3 + n, made FROM pg_rewrite, unnest(ARRAY[pg_get_ruledef(pg_rewrite.oid),
+			format('COMMENT ON RULE %I ON %s IS %L', rulename, name, obj_description(pg_rewrite.oid, 'pg_rewrite'))]) WITH ORDINALITY AS u(made, n)
+		WHERE ev_class = view AND rulename <> '_RETURN'
+		UNION ALL
+		SELECT 3 + n, made FROM pg_trigger, unnest(ARRAY[pg_get_triggerdef(pg_trigger.oid),
+			format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, name, obj_description(pg_trigger.oid, 'pg_trigger'))]) WITH ORDINALITY AS u(made, n)
+		WHERE tgrelid = view AND NOT tgisinternal) AS commands
+	ORDER BY part;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.view_commands(regclass, text) IS
