@@ -338,7 +338,7 @@ class Twin:
                 more = self.run(session, sql)
                 if more.error:
                     self.run(session, "ROLLBACK TO probe")
-                said.append(more.error["code"] if more.error else more.tag)
+                said.append(more.error["code"].replace("23001", "23503") if more.error else more.tag)
                 stamps.append((self.last_stamp(statement), is_undone))
             answer.text = "comes back unchanged"
             if before is None:

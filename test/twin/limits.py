@@ -27,6 +27,12 @@ LIMITS = {
     # two sessions do not violate constraints of such tables
     "early_locks":
         "an `UPDATE` of the referencing one waits for a session that is changing its row before it checks constraints, as with any `BEFORE UPDATE` trigger.",
+    # such keys are not deferrable
+    "deferred_periods":
+        "A deferrable temporal key that a row claims before the row that has it is deleted, in one transaction, fails its deferred check with 23P01.",
+    # from 19 on, there is no TRUNCATE in transactions where foreign keys are deferrable
+    "pending_guards":
+        "`TRUNCATE` and `ALTER TABLE` in the same transaction then fail with 55006.",
     # of other tables the columns that were cut are not compared after undo()
     "relinks_by_key":
         "gives the references back where the row, found by its primary key, still holds what it was left with",
