@@ -133,6 +133,9 @@ UPDATE p_deleted SET deleted_at = NULL WHERE v IN ('a', 'b');
 SELECT * FROM p_active ORDER BY k;
 SELECT v, tableoid::regclass FROM p_deleted ORDER BY v;
 
+-- nobody goes behind the back of those who hold
+SELECT soft_delete.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete.displaced WHERE relation = 'p1'::regclass;
+
 -- a place that somebody made up
 SELECT soft_delete.rewrite_displaced(NULL, NULL, NULL);
 DO $$

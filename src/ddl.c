@@ -649,7 +649,7 @@ run_as_owner(const char *query, Oid relid)
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
 	Oid owner = class->relowner;
-	int flags = SECURITY_LOCAL_USERID_CHANGE;
+	int flags = SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS;
 	Oid save_userid;
 	int save_sec_context;
 

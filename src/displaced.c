@@ -44,6 +44,7 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/xml.h"
 
 /* The columns of soft_delete.displaced */
@@ -434,11 +435,12 @@ destroy_displaced_unless_locked(ItemPointer tid)
  * soft_delete.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) returns void
  *
  * Replaces the columns of a row of soft_delete.displaced, or destroys it, where
- * they are null.  Not an UPDATE: nothing that happens in that table concerns
- * replication.
+ * they are null and its table is gone.  Not an UPDATE: nothing that happens in
+ * that table concerns replication.
  *
  * Raises 42501 unless the caller owns the table that it was taken from, 42704
- * if there is no such row, 22023 if the columns or the types are no objects.
+ * if there is no such row, 22023 if the columns or the types are no objects, 22004
+ * if they are null and the table is there.
  */
 Datum
 soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
@@ -458,6 +460,10 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 
+	/* as long as there is its table, a row is destroyed by purging it */
+	if (PG_ARGISNULL(1) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the columns of a deleted row must not be null")));
 	if (!PG_ARGISNULL(1))
 	{
 		if (PG_ARGISNULL(2) || !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)) ||
