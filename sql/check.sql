@@ -19,7 +19,7 @@ INSERT INTO pair VALUES (1, 6, 6), (2, 7, NULL);
 INSERT INTO part SELECT g, g FROM generate_series(6, 9) g;
 DELETE FROM part WHERE id > 6;
 DELETE FROM parent WHERE id IN (1, 9);
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- rows that reference nothing, made behind the server's back
 RESET ROLE;
@@ -29,15 +29,15 @@ DELETE FROM parent WHERE id IN (2, 6, 8);
 RESET session_replication_role;
 SET ROLE regress_check;
 DELETE FROM child WHERE id = 2;
-SELECT severity, relation, problem FROM soft_delete.check();
+SELECT severity, relation, problem FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- a role is told of its own tables
 RESET ROLE;
 CREATE ROLE regress_check_other;
 SET ROLE regress_check_other;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 RESET ROLE;
 DROP SCHEMA "check" CASCADE;

@@ -19,34 +19,34 @@ SELECT soft_delete.tag('u', indexes => 'unique');
 CREATE TABLE p (id integer PRIMARY KEY) PARTITION BY LIST (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
 SELECT soft_delete.tag('p');
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- indexes that could not be partial, and can be now
 DROP TABLE t_names;
 ALTER TABLE t SET WITHOUT CLUSTER;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- indexes of a table most of whose rows are deleted
 INSERT INTO u SELECT g, g FROM generate_series(1, 100) g;
 DELETE FROM u WHERE id <= 50;
 ANALYZE u;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 DELETE FROM u WHERE id <= 60;
 ANALYZE u;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- no index of the bin, or none that is valid
 DROP INDEX t_removed_idx;
 DROP INDEX p_deleted_at_idx;
 CREATE INDEX p_deleted_at_idx ON ONLY p (deleted_at) WHERE deleted_at IS NOT NULL;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT relation, live_rows, deleted_rows, oldest FROM soft_delete.tables WHERE relation <> 'u'::regclass;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT relation, deleted_rows FROM soft_delete.tables WHERE relation <> 'u'::regclass;
 
 -- stand-ins that have lost their index, its name, or what ties the two
@@ -57,12 +57,12 @@ RESET session_replication_role;
 DELETE FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = 'one_phone'::regclass AND refclassid = 'pg_constraint'::regclass;
 SET ROLE regress_check_indexes;
 ALTER TABLE p ADD CONSTRAINT p_gone CHECK (true) NOT VALID;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 ALTER TABLE t DROP CONSTRAINT another_name, DROP CONSTRAINT one_phone;
 SELECT to_regclass('another_name'), to_regclass('one_phone');
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 RESET ROLE;
 DROP SCHEMA check_indexes CASCADE;

@@ -18,9 +18,9 @@ RESET row_security;
 
 -- overdue for more than a day, one of them aside
 INSERT INTO t VALUES (4);
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT id FROM t_deleted;
 
 -- held rows stay, and are not in the way of what is said of others
@@ -28,10 +28,10 @@ SET row_security = off;
 INSERT INTO t VALUES (11, now() - interval '12 days'), (12, now() - interval '13 days'), (13, now() - interval '14 days');
 RESET row_security;
 UPDATE t_deleted SET hold = 'case 4711' WHERE id = 11;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT soft_delete.hold_deletion(deleted_at, 'case 4712') FROM t_deleted WHERE id = 12;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT id FROM t_deleted ORDER BY id;
 
 -- a hold on what is not there any more
@@ -44,11 +44,11 @@ RESET session_replication_role;
 RESET row_security;
 SET ROLE regress_check_purge;
 SELECT count(*) FROM soft_delete.holds WHERE relation = 't'::regclass;
-SELECT severity, relation, regexp_replace(problem, ': .*', ': ...') AS problem, regexp_replace(remedy, $$, '\d.*', $$, ', ..., ') AS remedy FROM soft_delete.check();
+SELECT severity, relation, regexp_replace(problem, ': .*', ': ...') AS problem, regexp_replace(remedy, $$, '\d.*', $$, ', ..., ') AS remedy FROM soft_delete.check() ORDER BY relation::text, problem;
 \set ECHO none
 SELECT remedy FROM soft_delete.check() \gexec
 \set ECHO all
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT count(*) FROM soft_delete.holds WHERE relation = 't'::regclass;
 
 -- where nothing says how long, nothing is due
@@ -56,7 +56,7 @@ SELECT soft_delete.forget_retention('t');
 SET row_security = off;
 INSERT INTO t VALUES (6, now() - interval '12 days');
 RESET row_security;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- a purge that fails, and one that was broken off
 SELECT soft_delete.retain('t', '10 days');
@@ -64,19 +64,19 @@ RESET ROLE;
 INSERT INTO soft_delete.purge_log VALUES ('check_purge.t', now() - interval '2 days', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'not finished');
 DELETE FROM soft_delete.purge_log WHERE relation = 'check_purge.t' AND error IS NULL;
 SET ROLE regress_check_purge;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 RESET ROLE;
 INSERT INTO soft_delete.purge_log VALUES ('check_purge.t', now() - interval '1 minute', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'could not');
 SET ROLE regress_check_purge;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- a retention of what is not tagged
 INSERT INTO soft_delete.retention VALUES ('plain', NULL, '1 day');
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 RESET ROLE;
 DROP SCHEMA check_purge CASCADE;

@@ -13,7 +13,7 @@ CREATE TABLE other (id integer PRIMARY KEY);
 CREATE TABLE kept (id integer PRIMARY KEY, child_id integer);
 SELECT soft_delete.tag('parent');
 SELECT soft_delete.tag('kept');
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- actions that connect a tagged and an untagged table
 RESET ROLE;
@@ -24,7 +24,7 @@ RESET session_replication_role;
 SET ROLE regress_check_references;
 SELECT * FROM soft_delete.check() WHERE problem NOT LIKE '%guard%';
 SELECT remedy FROM soft_delete.check() WHERE problem NOT LIKE '%guard%' \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- guards are missing
 RESET ROLE;
@@ -32,9 +32,9 @@ SET session_replication_role = replica;
 ALTER TABLE child ADD CONSTRAINT to_other FOREIGN KEY (other_id) REFERENCES other;
 RESET session_replication_role;
 SET ROLE regress_check_references;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 INSERT INTO other VALUES (1);
 INSERT INTO child VALUES (1, NULL, 1);
 DELETE FROM child;

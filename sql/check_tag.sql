@@ -14,7 +14,7 @@ SELECT soft_delete.tag('t', deleted_at => 'Removed');
 CREATE TABLE p (id integer PRIMARY KEY) PARTITION BY LIST (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
 SELECT soft_delete.tag('p');
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- triggers are missing
 RESET ROLE;
@@ -24,18 +24,18 @@ DROP TRIGGER "~soft_delete_key" ON t;
 DROP TRIGGER "~soft_delete_truncate" ON p1;
 RESET session_replication_role;
 SET ROLE regress_check_tag;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT tgrelid::regclass AS "table", tgname, tgenabled FROM pg_trigger WHERE tgname ~ '^~' AND tgrelid::regclass::text IN ('t', 'child', 'p', 'p1')
 ORDER BY tgrelid::regclass::text, tgname COLLATE "C";
 
 -- triggers are disabled
 ALTER TABLE child DISABLE TRIGGER "~soft_delete";
 ALTER TABLE p1 ENABLE REPLICA TRIGGER "~soft_delete_key";
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- triggers fire too late
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
@@ -45,9 +45,9 @@ SET session_replication_role = replica;
 CREATE TRIGGER "~zzz" BEFORE DELETE ON p FOR EACH ROW EXECUTE FUNCTION nothing();
 RESET session_replication_role;
 SET ROLE regress_check_tag;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT tgrelid::regclass AS "table", tgname FROM pg_trigger WHERE tgfoid = 'nothing'::regproc ORDER BY tgrelid::regclass::text, tgname COLLATE "C";
 
 -- the column has lost its name
@@ -58,18 +58,18 @@ SET session_replication_role = replica;
 ALTER TABLE t RENAME "Removed" TO gone_at;
 RESET session_replication_role;
 SET ROLE regress_check_tag;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT relation, tombstone_column, deleted_rows, oldest FROM soft_delete.tables WHERE relation = 't'::regclass;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT relation, tombstone_column, deleted_rows, oldest IS NOT NULL AS has_oldest FROM soft_delete.tables WHERE relation = 't'::regclass;
 
 -- event triggers are disabled
 RESET ROLE;
 ALTER EVENT TRIGGER soft_delete_ddl DISABLE;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- new sessions do not load the library
 UPDATE pg_event_trigger SET evtenabled = 'D' WHERE evtname = 'soft_delete_login';
@@ -81,7 +81,7 @@ RESET ROLE;
 \set ECHO none
 SELECT remedy FROM soft_delete.check() \gexec
 \set ECHO all
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET session_preload_libraries', current_database()); END $$;
 
 DROP SCHEMA check_tag CASCADE;

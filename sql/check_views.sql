@@ -13,15 +13,15 @@ CREATE TABLE t (id integer PRIMARY KEY);
 CREATE TABLE u (id integer PRIMARY KEY);
 SELECT soft_delete.tag('t');
 SELECT soft_delete.tag('u', views => 'check_views_bins');
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- missing
 SET row_security = off;
 DROP VIEW t_deleted, t_active, check_views_bins.u_active;
 RESET row_security;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT relation, bin, active_view FROM soft_delete.tables;
 
 -- something else has the name
@@ -30,9 +30,9 @@ DROP VIEW t_deleted, t_active;
 RESET row_security;
 CREATE VIEW t_active AS SELECT 1 AS id;
 CREATE TABLE t_deleted (id integer);
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT relation, bin, active_view FROM soft_delete.tables;
 
 -- a bin that cannot restore
@@ -42,9 +42,9 @@ DROP TRIGGER soft_delete_restore ON t_deleted;
 DROP TRIGGER soft_delete_statement ON t_deleted;
 RESET session_replication_role;
 SET ROLE regress_check_views;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 INSERT INTO t VALUES (1);
 DELETE FROM t;
 UPDATE t_deleted SET deleted_at = NULL;
@@ -56,13 +56,13 @@ DELETE FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid IN ('t_dele
   AND refclassid = 'pg_class'::regclass AND refobjid = 't'::regclass;
 ALTER VIEW check_views_bins.u_deleted OWNER TO regress_check_views_other;
 SET ROLE regress_check_views;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 RESET ROLE;
 SELECT remedy FROM soft_delete.check() \gexec
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SET ROLE regress_check_views;
 DROP TABLE t;
-SELECT * FROM soft_delete.check();
+SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 RESET ROLE;
 DROP SCHEMA check_views, check_views_bins CASCADE;
