@@ -47,7 +47,9 @@ typedef bool TU_UpdateIndexes;
 	pg_proc_aclcheck(funcid, roleid, mode)
 #else
 #define relation_ownercheck(relid, roleid) \
-	object_ownercheck(RelationRelationId, relid, roleid)
+	(superuser_arg(roleid) || \
+	 (check_relation_exists(relid), \
+	  object_ownercheck(RelationRelationId, relid, roleid)))
 #define schema_ownercheck(nspid, roleid) \
 	object_ownercheck(NamespaceRelationId, nspid, roleid)
 #define function_aclcheck(funcid, roleid, mode) \

@@ -671,13 +671,9 @@ run_as_owner(const char *query, Oid relid)
 static void
 check_owns(Oid relid)
 {
-	char relkind = get_rel_relkind(relid);
-
-	/* a superuser seems to own whatever there is not */
-	if (relkind == '\0')
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist", relid)));
+	check_relation_exists(relid); /* a superuser seems to own whatever there is not */
 	if (!relation_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relkind),
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));
 }

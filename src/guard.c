@@ -98,6 +98,7 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 		{
 			create_guard(kind, fk);
 			CommandCounterIncrement();
+			i = -1; /* while it waited for the table, another may be needed */
 		}
 	}
 	PG_RETURN_VOID();

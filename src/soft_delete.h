@@ -48,6 +48,7 @@ extern bool shows_deleted(void);
 extern Oid extension_function(ExtensionFunction which);
 extern AttrNumber tombstone_attribute(Relation rel);
 extern List *tag_arguments(Oid relid);
+extern void check_relation_exists(Oid relid);
 extern Relation open_given_table(Oid relid, LOCKMODE lockmode);
 extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);

@@ -225,6 +225,17 @@ tombstone_attribute(Relation rel)
 }
 
 /*
+ * Raise 42P01 if there is no such relation.
+ */
+void
+check_relation_exists(Oid relid)
+{
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
+}
+
+/*
  * Open a table that a caller has named by its OID, or raise 42P01.
  */
 Relation
@@ -233,8 +244,7 @@ open_given_table(Oid relid, LOCKMODE lockmode)
 	Relation rel = try_table_open(relid, lockmode);
 
 	if (rel == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist", relid)));
+		check_relation_exists(relid);
 	return rel;
 }
 
