@@ -44,9 +44,13 @@ LIMITS = {
         "Where a row violates several unique constraints, the error may name another of them, and come after waiting for the session that writes that one's key.",
     "partition_moves":
         "Where the key changes the parent's partition and deleted rows reference it, it is refused (0A000) if the parent is tagged",
-    # an answer that came after waiting is compared with one that did not wait
+    # an answer that came after waiting is compared with one that did not wait; what the other
+    # session left out meanwhile, the plain twin leaves out as well
     "waits":
         "A statement that claims a key of a deleted row waits for a session that is claiming another key of that row",
+    # of an answer that came after waiting, and of no other
+    "waiting_children":
+        "where the other one commits, it is 40001, not 23503.",
     # nothing of the sort is generated once tables are tagged
     "utility_commands":
         "Utility commands that scan the heap",
@@ -60,6 +64,8 @@ ORDER = [
     "INSERT ... SELECT into generated keys without ORDER BY; MERGE that inserts several of them",
     "GROUP BY the primary key of a table with inheritance children, which may repeat it",
     "array_agg and the like without ORDER BY; triggers that number their rows",
+    "rows born again, by a trigger, that reference others of the statement",
+    "two sessions that insert into a table with a deferrable key, where triggers make one wait for the other: the deferred check may fail before it waits, or deadlock",
     "transactions of two sessions that write to several rows in one statement, and go on",
     # not left out, but counted and reported: see Comparison and is_matter_of_order()
     "which row and which constraint an error names where a statement violates several",

@@ -410,11 +410,13 @@ class Schema:
         keys = [c for c in table.key() if len(table.key()) == 1 and not c.source]
         if self.chance(0.08) and keys and not table.children:
             self.add_trigger(table, "replace", "BEFORE INSERT", "BEGIN DELETE FROM %s WHERE %s = NEW.%s AND n < 3; RETURN NEW; END" % (table.name, keys[0].name, keys[0].name))
-        if self.chance(0.06):
+        # a row born again references none of the rows that go with it: which of them are there again is a matter of order
+        own = [c for r in table.references if r.parent is table for c in r.columns]
+        if self.chance(0.06) and all(c.nullable for c in own):
             self.orphans = True
-            columns = [c.name for c in table.writable()]
+            columns = table.writable()
             self.add_trigger(table, "rebirth", "AFTER DELETE", "BEGIN IF pg_trigger_depth() = 1 THEN INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE VALUES (%s); END IF; RETURN NULL; END" % (
-                table.name, ", ".join(columns), ", ".join("OLD." + c for c in columns)), "FOR EACH ROW WHEN (OLD.n = 2)")
+                table.name, ", ".join(c.name for c in columns), ", ".join("NULL" if c in own else "OLD." + c.name for c in columns)), "FOR EACH ROW WHEN (OLD.n = 2)")
         if self.chance(0.1):
             self.add_trigger(table, "only_some", "AFTER DELETE", "BEGIN RAISE NOTICE 'gone: %', OLD.n; RETURN NULL; END",
                              "FOR EACH ROW WHEN (OLD.n > 1)")

@@ -648,12 +648,14 @@ class Session:
             part = ["BEGIN" + isolation]
             for _ in range(self.rng.randint(1, 2)):
                 t = self.rng.choice(tables)
+                # a deferred check fails or waits, by which row of the same key lies first, and to wait for whom waits for the counter is a deadlock
+                claims = not (any(k.deferrable for k in t.keys) and any("counters" in command for command in t.triggers))
                 part.append(self.one_of(
                     (5, lambda: "DELETE FROM %s WHERE %s%s" % (t.name, self.one_row(t), self.returning(t))),
                     (1, lambda: "DELETE FROM %s d USING counters u WHERE %s AND u.name = '%s'%s" % (t.name, self.one_row(t, "d"), t.name, self.returning(t, "d"))),
                     (1, lambda: "WITH gone AS (DELETE FROM %s WHERE %s RETURNING n) SELECT count(*) FROM gone" % (t.name, self.one_row(t))),
                     (1, lambda: "MERGE INTO %s t USING (SELECT 2 AS v) s ON %s WHEN MATCHED AND t.n > s.v THEN DELETE WHEN MATCHED THEN DO NOTHING" % (t.name, self.one_row(t, "t"))),
-                    (3, lambda: self.insert_values(t, 1)), (2, lambda: self.upsert_one(t)), (3, lambda: self.update_key(t, narrow=True)),
+                    (3 * claims, lambda: self.insert_values(t, 1)), (2 * claims, lambda: self.upsert_one(t)), (3, lambda: self.update_key(t, narrow=True)),
                     (1, lambda: "SELECT %s FROM %s WHERE %s FOR UPDATE%s" % (t.names(), t.name, self.one_row(t), self.rng.choice(["", " NOWAIT", " SKIP LOCKED"]))),
                     (1, lambda: "SELECT %s FROM %s" % (t.names(), t.name)),
                     # an older snapshot goes on seeing the rows

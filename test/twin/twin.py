@@ -18,7 +18,7 @@ import sys
 import time
 
 import limits
-from answers import CRASHED, Comparison, Twin, connect, signature
+from answers import CRASHED, Comparison, Twin, connect, left_out, signature
 from breaks import BREAKS
 from schema import GUEST, OWNER, Schema
 from session import Session
@@ -49,12 +49,20 @@ class Pair:
 
     def compare(self, ddl, statements):
         """Run a script in both; returns the first difference (index, plain, tagged) or None, and counts."""
-        comparison = Comparison()
+        self.without = set()            # see left_out()
         self.refused = self.plain.reset(ddl)
         self.tagged.reset(ddl)
         plain = self.plain.play(statements)
         tagged = self.tagged.play(statements)
-        difference = comparison.first_difference(statements, plain, tagged)
+        while True:
+            comparison = Comparison()
+            difference = comparison.first_difference(statements, plain, tagged)
+            more = left_out(statements, difference[0], plain, tagged) - self.without if difference else None
+            if not more:
+                break
+            self.without |= more
+            self.plain.reset(ddl)
+            plain = self.plain.play(statements, without=self.without)
         self.plain.close()
         self.tagged.close()
         if difference is not None and CRASHED in signature(*difference[1:])[1]:
@@ -101,7 +109,7 @@ def is_matter_of_order(pair, ddl, statements, difference):
             for turn_before in (quiet_point(statements, index), None):
                 pair.plain.session_settings = plan
                 pair.plain.reset(ddl)
-                if Comparison().same(pair.plain.play(statements[:index + 1], turn_before)[index], tagged):
+                if Comparison().same(pair.plain.play(statements[:index + 1], turn_before, pair.without)[index], tagged):
                     return True
     finally:
         pair.plain.session_settings = []
