@@ -65,12 +65,12 @@ typedef struct ColumnInput
 	Oid typioparam;
 } ColumnInput;
 
-struct DisplacedReader
+typedef struct DisplacedReader
 {
 	int natts;
 	ColumnInput *columns;  /* name is NULL where nothing is stored */
 	MemoryContext context; /* of the row that was read last */
-};
+} DisplacedReader;
 
 /* State of the scan of a table's displaced tombstones */
 typedef struct DisplacedScanState
@@ -89,6 +89,10 @@ static List *displaced_of(Oid relid);
 
 static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
 
+static int begin_text_form(void);
+static DisplacedReader *make_displaced_reader(Relation rel);
+static void read_displaced(DisplacedReader *reader, HeapTuple tuple,
+						   TupleDesc tupdesc, TupleTableSlot *slot);
 static void set_unless(bool is_good, const char *name, const char *value);
 static Datum text_object(Datum *names, Datum *texts, bool *nulls, int n);
 static void replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti,
@@ -136,7 +140,7 @@ init_displaced(void)
  * Have values turned into text, and back, in one form for all sessions.  To be
  * closed with end_text_form().
  */
-int
+static int
 begin_text_form(void)
 {
 	int nestlevel = NewGUCNestLevel();
@@ -256,7 +260,7 @@ text_object(Datum *names, Datum *texts, bool *nulls, int n)
  * Prepare to read displaced tombstones as rows of the relation, in the current
  * memory context.
  */
-DisplacedReader *
+static DisplacedReader *
 make_displaced_reader(Relation rel)
 {
 	TupleDesc tupdesc = RelationGetDescr(rel);
@@ -287,7 +291,7 @@ make_displaced_reader(Relation rel)
  * Read a row of soft_delete.displaced into a virtual slot of the relation.  The
  * values live until the next call.
  */
-void
+static void
 read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 			   TupleTableSlot *slot)
 {

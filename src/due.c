@@ -142,14 +142,16 @@ open_leaf(Leaf *leaf, Oid caller)
 
 /*
  * Act as the owner of a table, whose functions may be called, and let those do
- * nothing that outlasts the operation.
+ * nothing that outlasts the operation.  He sees all of it, forced row security or
+ * not.
  */
 void
 become_owner(Relation rel, SavedRole *saved)
 {
 	GetUserIdAndSecContext(&saved->roleid, &saved->sec_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   saved->sec_context | SECURITY_RESTRICTED_OPERATION);
+						   saved->sec_context | SECURITY_RESTRICTED_OPERATION |
+							   SECURITY_NOFORCE_RLS);
 	saved->nestlevel = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);

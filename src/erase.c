@@ -71,6 +71,7 @@ static void join_row(Family *family, Oid relid, Datum tid);
 static void refuse_live(const RowKey *key);
 static List *hashes_of(const RowKey *key, Family *family);
 static Datum key_hash(const RowKey *key, TupleTableSlot *row);
+static HTAB *make_key_set(void);
 static void forget_family(Family *family);
 static void write_proof(const RowKey *key, Datum hash, uint64 nrows);
 
@@ -424,7 +425,7 @@ forget_family(Family *family)
 /*
  * Make an empty set of keys.
  */
-HTAB *
+static HTAB *
 make_key_set(void)
 {
 	HASHCTL ctl = {.keysize = sizeof(KnownKey),

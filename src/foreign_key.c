@@ -28,6 +28,7 @@
 
 PG_FUNCTION_INFO_V1(soft_delete_ask_as_owner);
 
+static char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
 static Oid top_constraint(Oid constraint, bool *is_parent_copy);
 static List *foreign_keys_by_trigger(Relation rel, int kind, int16 event);
 static const char *key_column(Oid relid, const char *alias,
@@ -290,9 +291,6 @@ soft_delete_ask_as_owner(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	become_owner(rel, &saved);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   saved.sec_context | SECURITY_RESTRICTED_OPERATION |
-							   SECURITY_NOFORCE_RLS);
 	if (SPI_execute(query, false, 1) != SPI_OK_SELECT)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
 						errmsg("\"%s\" is not a query", query)));
@@ -444,7 +442,7 @@ key_description(int nkeys, TupleTableSlot *row, const AttrNumber *attnums)
 /*
  * Return the value of an attribute as text; "null" for null.
  */
-char *
+static char *
 attribute_text(TupleTableSlot *row, AttrNumber attnum)
 {
 	bool is_varlena, isnull;

@@ -68,16 +68,10 @@ extern void init_write(void);
 /*
  * displaced.c: tombstones that stepped aside
  */
-typedef struct DisplacedReader DisplacedReader;
-
 extern void init_displaced(void);
-extern int begin_text_form(void);
 extern int begin_key_form(void);
 extern void end_text_form(int nestlevel);
 extern void store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
-extern DisplacedReader *make_displaced_reader(Relation rel);
-extern void read_displaced(DisplacedReader *reader, HeapTuple tuple,
-						   TupleDesc tupdesc, TupleTableSlot *slot);
 extern bool samples_displaced(RangeTblEntry *rte);
 extern Oid displaced_from(ItemPointer tid);
 extern bool lock_displaced(Relation rel, ItemPointer tid,
@@ -240,7 +234,6 @@ extern char *key_condition(int nkeys, Oid named, const AttrNumber *named_attnums
 						   TupleTableSlot *row, const AttrNumber *row_attnums);
 extern char *key_description(int nkeys, TupleTableSlot *row,
 							 const AttrNumber *attnums);
-extern char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
 extern Datum text_array(TupleTableSlot *row, int n, const AttrNumber *attnums);
 extern Datum primary_key_text(Oid relid, TupleTableSlot *row);
 extern char *bin_name(Oid relid);
@@ -493,7 +486,6 @@ extern void erase_cuts(struct HTAB *keys);
 /*
  * erase.c: rows go for good, with what is known about them
  */
-extern struct HTAB *make_key_set(void);
 extern bool key_in_set(struct HTAB *keys, Oid of, Datum key, bool add);
 
 /*
