@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/plancat.h"
@@ -54,6 +55,7 @@ static void require_sampling_right(PlannerInfo *root, RelOptInfo *rel,
 static bool inherits_filter(PlannerInfo *root, RelOptInfo *rel);
 static void attach_filter(PlannerInfo *root, RelOptInfo *rel,
 						  RangeTblEntry *rte, Expr *filter);
+static void defer_free_conditions(PlannerInfo *root, RelOptInfo *rel);
 
 /*
  * Install the planner hook.
@@ -82,16 +84,19 @@ restrict_rel(REL_HOOK_PARAMS)
 	{
 		Relation relation = table_open(scanned->relid, NoLock);
 		AttrNumber attnum = tombstone_attribute(relation);
+		Expr *filter = NULL;
 
 		table_close(relation, NoLock);
 
-		if (attnum != InvalidAttrNumber && !inherits_filter(root, rel))
+		if (attnum == InvalidAttrNumber)
+			filter = statistics_filter(rel, scanned->relid);
+		else if (!inherits_filter(root, rel))
 		{
-			Expr *filter = live_filter(root, rel, scanned, attnum);
-
-			if (filter != NULL)
-				attach_filter(root, rel, scanned, filter);
+			filter = live_filter(root, rel, scanned, attnum);
+			guard_statistics(root, scanned);
 		}
+		if (filter != NULL)
+			attach_filter(root, rel, scanned, filter);
 	}
 }
 
@@ -180,8 +185,7 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_l
 
 /*
  * Raise 42501 unless the role on whose behalf the relation is read, which is
- * the owner of the view where there is one, owns the relation or was granted
- * EXECUTE on the sampling method.
+ * the owner of the view where there is one, may see its tombstones.
  */
 static void
 require_sampling_right(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
@@ -190,8 +194,7 @@ require_sampling_right(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	Oid roleid = OidIsValid(rel->userid) ? rel->userid : GetUserId();
 	PlanInvalItem *item = makeNode(PlanInvalItem);
 
-	if (!relation_ownercheck(rte->relid, roleid) &&
-		function_aclcheck(method, roleid, ACL_EXECUTE) != ACLCHECK_OK)
+	if (!may_see_tombstones(rte->relid, roleid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to see deleted rows of table \"%s\"",
@@ -204,6 +207,18 @@ require_sampling_right(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	item->cacheId = PROCOID;
 	item->hashValue = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(method));
 	root->glob->invalItems = lappend(root->glob->invalItems, item);
+}
+
+/*
+ * May a role, if it may read the relation, see its tombstones too?  It owns the
+ * relation or was granted EXECUTE on the sampling method.
+ */
+bool
+may_see_tombstones(Oid relid, Oid roleid)
+{
+	return relation_ownercheck(relid, roleid) ||
+		   function_aclcheck(extension_function(SAMPLING_METHOD), roleid,
+							 ACL_EXECUTE) == ACLCHECK_OK;
 }
 
 /*
@@ -250,12 +265,38 @@ attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filt
 			rte->securityQuals = list_make1(NIL);
 		linitial(rte->securityQuals) = lappend(linitial(rte->securityQuals), filter);
 		root->qual_security_level = Max(level, list_length(rte->securityQuals));
+		defer_free_conditions(root, rel);
 		return;
 	}
 
 	rel->baserestrictinfo = lappend(rel->baserestrictinfo,
 									make_scan_restrictinfo(root, filter, level));
 	rel->baserestrict_min_security = Min(rel->baserestrict_min_security, level);
+}
+
+/*
+ * See to it that the filter of an appendrel member is checked first.
+ *
+ * Conditions are checked in the order of what they cost, and the filter costs
+ * nothing.  Nor does anything else, once cpu_operator_cost is 0, and the parent's
+ * conditions come before the member's own.  One that may tell what it is given
+ * must not meet a tombstone.
+ */
+static void
+defer_free_conditions(PlannerInfo *root, RelOptInfo *rel)
+{
+	Index parent = root->append_rel_array[rel->relid]->parent_relid;
+	ListCell *lc;
+
+	foreach (lc, root->simple_rel_array[parent]->baserestrictinfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		QualCost cost;
+
+		cost_qual_eval_node(&cost, (Node *) rinfo->clause, root);
+		if (cost.per_tuple <= 0)
+			rinfo->security_level = Max(rinfo->security_level, 1);
+	}
 }
 
 /*

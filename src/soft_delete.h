@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
@@ -38,6 +39,7 @@ typedef enum ExtensionFunction
 	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
 	CLAIMS_KEY,		  /* soft_delete.claims_key(oid, record, internal) */
 	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
+	SHOWS_STATISTICS, /* soft_delete.shows_statistics(oid) */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -59,6 +61,13 @@ extern bool is_maintenance(Oid relid);
  * filter.c: planned scans of tagged tables see live rows
  */
 extern void init_filter(void);
+extern bool may_see_tombstones(Oid relid, Oid roleid);
+
+/*
+ * statistics.c: what they know of deleted rows
+ */
+extern Expr *statistics_filter(RelOptInfo *rel, Oid relid);
+extern void guard_statistics(PlannerInfo *root, RangeTblEntry *rte);
 
 /*
  * write.c: statements that write meet the partial indexes and the guard

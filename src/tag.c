@@ -55,6 +55,7 @@ static const struct
 	[BIN_STATEMENT] = {"finish_bin", 0, {0}},
 	[CLAIMS_KEY] = {"claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
 	[TRUNCATE_GUARD] = {"guard_truncate", 0, {0}},
+	[SHOWS_STATISTICS] = {"shows_statistics", 1, {OIDOID}},
 };
 
 /* Their OIDs as far as they were asked for; forgotten when pg_proc changes. */

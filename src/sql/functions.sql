@@ -74,6 +74,11 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_admits
 COMMENT ON FUNCTION soft_delete.admits_tombstone(oid) IS
 'guard of the tombstone column: true in a maintenance session, else an error';
 
+CREATE FUNCTION soft_delete.shows_statistics(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_shows_statistics';
+COMMENT ON FUNCTION soft_delete.shows_statistics(oid) IS
+'whether the caller may know the statistics of a relation: of a tagged table, who may see its deleted rows';
+
 CREATE FUNCTION soft_delete.index_hides(index regclass, attnum smallint) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_hides';
 COMMENT ON FUNCTION soft_delete.index_hides(regclass, smallint) IS
