@@ -5,7 +5,7 @@
  */
 
 CREATE FUNCTION soft_delete.lists_library(setting text) RETURNS boolean
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce(bool_or(regexp_replace(btrim(entry, E' \t\n"'), '^\$libdir/|\.so$', '', 'g') = 'soft_delete'), false)
@@ -59,7 +59,7 @@ COMMENT ON FUNCTION soft_delete.family(regclass) IS
 'a table, its partitions and its inheritance children, parents first';
 
 CREATE FUNCTION soft_delete.add_suffix(name name, suffix text) RETURNS name
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	-- as many characters of the name as leave room for the suffix
@@ -134,7 +134,7 @@ COMMENT ON FUNCTION soft_delete.active_of(regclass) IS
 'the view of live rows of a tagged table';
 
 CREATE FUNCTION soft_delete.is_own_command(context text) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN

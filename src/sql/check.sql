@@ -9,7 +9,7 @@
  */
 
 CREATE FUNCTION soft_delete.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('SELECT soft_delete.tag(%L%s%s);', relation,

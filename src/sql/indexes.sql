@@ -116,7 +116,7 @@ COMMENT ON FUNCTION soft_delete.comments_on(regclass) IS
  * by its name, and ready if it differs in nothing but that and the predicate.
  */
 CREATE FUNCTION soft_delete.prepared_name(index regclass) RETURNS name
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('soft_delete_%s', index::oid)::name $$;
 COMMENT ON FUNCTION soft_delete.prepared_name(regclass) IS

@@ -89,7 +89,7 @@ COMMENT ON FUNCTION soft_delete.prepare_partition(regclass, regclass) IS
 'makes a table that is to be attached to a tagged one, or to an untagged one, like that';
 
 CREATE FUNCTION soft_delete.index_choice(tag_arguments text[]) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT CASE WHEN 'indexes:unique' = ANY (tag_arguments) THEN 'unique' ELSE 'all' END $$;
 COMMENT ON FUNCTION soft_delete.index_choice(text[]) IS

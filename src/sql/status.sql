@@ -147,7 +147,7 @@ COMMENT ON COLUMN soft_delete.metrics.value IS 'its value; there is no row for w
  * A picture
  */
 CREATE FUNCTION soft_delete.bar(deleted bigint, purged bigint, most bigint) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	-- 40 characters for the most; what there is has one at least

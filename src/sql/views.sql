@@ -74,14 +74,14 @@ COMMENT ON FUNCTION soft_delete.bin_query(regclass, name, name[]) IS
 'the query of the bin; columns: those that come first, in an order of their own';
 
 CREATE FUNCTION soft_delete.active_comment(relation text) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('live rows of %s', relation) $$;
 COMMENT ON FUNCTION soft_delete.active_comment(text) IS
 'the comment of the view of live rows of a table';
 
 CREATE FUNCTION soft_delete.bin_comment(relation text, deleted_at name) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at) $$;
 COMMENT ON FUNCTION soft_delete.bin_comment(text, name) IS
