@@ -1,0 +1,116 @@
+"""Charts of the measurements, readable on light and dark pages."""
+from statistics import median
+
+import matplotlib
+from contenders import CONTENDERS
+from harness import BY_HAND, SOFT
+
+matplotlib.use("svg")
+from matplotlib import pyplot  # noqa: E402
+
+INK = "#7d8590"         # has contrast enough on white and on black
+OURS = "#e8590c"
+OTHERS = "#5c7cfa"
+LINES = [OURS, OTHERS, "#2f9e44", "#c2255c", "#9c6ade"]
+STYLE = {"svg.fonttype": "none", "svg.hashsalt": "soft_delete", "font.family": "sans-serif", "font.size": 10, "text.color": INK, "axes.labelcolor": INK,
+         "axes.edgecolor": INK, "axes.titlecolor": INK, "axes.titlesize": 10, "xtick.color": INK, "ytick.color": INK, "axes.grid": True, "grid.color": INK,
+         "grid.alpha": 0.25, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+
+
+def save(figure, results, name):
+    figure.savefig(results / f"{name}.svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def bars(axes, data, case, title, label, log=False):
+    """A bar per contender, with its spread."""
+    names = [c.name for c in CONTENDERS if data.values(case, c.name)][::-1]
+    values = [data.values(case, name) for name in names]
+    middles = [median(v) for v in values]
+    errors = [[m - min(v) for m, v in zip(middles, values)], [max(v) - m for m, v in zip(middles, values)]]
+    axes.barh(names, middles, xerr=errors, color=[OURS if name == SOFT else OTHERS for name in names], ecolor=INK, capsize=2)
+    axes.set(title=title, xlabel=label)
+    axes.grid(axis="y", visible=False)
+
+
+def panels(data, results, name, cases, width=4):
+    """Bars of several cases beside each other; cases are (case, title, label)."""
+    figure, axes = pyplot.subplots(1, len(cases), sharey=True, figsize=(2 + width * len(cases) * 0.8, 3.2))
+    for ax, (case, title, label) in zip(axes, cases):
+        bars(ax, data, case, title, label)
+    save(figure, results, name)
+
+
+def graveyard(data, results):
+    figure, ax = pyplot.subplots(figsize=(7, 3.6))
+    shares = (0, 50, 90, 99)
+    queries = list(dict.fromkeys(case.rsplit(", ", 1)[0] for case, _ in data.turns))
+    for color, query in zip(LINES, queries):
+        ratios = [[a / b for a, b in zip(data.values(f"{query}, {s} %", SOFT), data.values(f"{query}, {s} %", "live rows only"))] for s in shares]
+        middles = [median(r) for r in ratios]
+        ax.errorbar([str(s) for s in shares], middles, [[m - min(r) for m, r in zip(middles, ratios)], [max(r) - m for m, r in zip(middles, ratios)]],
+                    color=color, marker="o", capsize=2, label=f"by {query}" if "key" in query else query)
+    ax.axhline(1.1, color=INK, linestyle="--", linewidth=1)
+    ax.set(xlabel="deleted rows, % of the table", ylabel="time, by that of live rows alone", ylim=(0, None), title="Reads of a table with deleted rows")
+    ax.legend(ncols=3, loc="lower center")
+    save(figure, results, "graveyard")
+
+
+def growth(data, results):
+    figure, ax = pyplot.subplots(figsize=(7, 3.2))
+    for who, color, label in ((SOFT, OURS, "DELETE, soft_delete"), (BY_HAND, OTHERS, "UPDATE of the same table")):
+        rows = sorted(int(case) for case, name in data.turns if name == who)
+        values = [data.values(str(n), who) for n in rows]
+        middles = [median(v) for v in values]
+        ax.errorbar(rows, middles, [[m - min(v) for m, v in zip(middles, values)], [max(v) - m for m, v in zip(middles, values)]],
+                    color=color, marker="o", capsize=2, label=label)
+    ax.set(xscale="log", xlabel="rows of the table", ylabel="µs for a row", ylim=(0, None), title="Single-row deletes of a growing table, 1 client")
+    ax.legend()
+    save(figure, results, "growth")
+
+
+def purge(data, results):
+    figure, ax = pyplot.subplots(figsize=(7, 2.6))
+    values = data.values("batch", SOFT)
+    ax.plot(range(1, len(values) + 1), values, color=OURS, linewidth=1)
+    ax.set(xlabel="batch", ylabel="ms", ylim=(0, None), title=f"Time of each batch of a purge, {int(data.facts['batch']):,} rows")
+    save(figure, results, "purge")
+
+
+def memory(data, results):
+    figure, ax = pyplot.subplots(figsize=(7, 2.6))
+    values = [kb / 1024 for kb in data.values("DELETE", SOFT)]
+    ax.plot([n / 10 for n in range(len(values))], values, color=OURS)
+    ax.set(xlabel="s", ylabel="MB", ylim=(0, None), title=f"Private memory during one DELETE of {int(data.facts['rows']):,} rows")
+    save(figure, results, "memory")
+
+
+DRAWINGS = {
+    "bulk": ("DELETE of all rows by contender", lambda data, results: panels(data, results, "bulk", [
+        ("fast", "not durable", "s"), ("durable", "durable", "s")])),
+    "storage": ("What it writes and leaves", lambda data, results: panels(data, results, "storage", [
+        ("fast, WAL", "WAL", "MB"), ("fast, table", "table afterwards", "MB"), ("fast, indexes", "indexes afterwards", "MB")], 3)),
+    "single": ("Single-row DELETE by contender, not durable", lambda data, results: panels(data, results, "single", [
+        (f"fast, {n}", f"{n} client{'s' * (n > 1)}", "rows/s") for n in (1, 2, 8)], 3)),
+    "durable": ("Single-row DELETE by contender, durable", lambda data, results: panels(data, results, "durable", [
+        (f"durable, {n}", f"{n} client{'s' * (n > 1)}", "rows/s") for n in (1, 2, 8)], 3)),
+    "select": ("SELECT by key", lambda data, results: panels(data, results, "select", [
+        ("prepared", "prepared", "queries/s"), ("simple", "simple protocol", "queries/s")])),
+    "graveyard": ("Reads of a table with deleted rows", graveyard),
+    "growth": ("Deletes of a growing table", growth),
+    "purge": ("Batches of a purge", purge),
+    "memory": ("Memory of a DELETE", memory),
+}
+SOURCES = {"storage": "bulk", "durable": "single"}
+
+
+def draw(measured, results):
+    """Draws what has been measured; returns names and titles."""
+    drawn = {}
+    with matplotlib.rc_context(STYLE):
+        for name, (title, drawing) in DRAWINGS.items():
+            data = measured.get(SOURCES.get(name, name))
+            if data is not None:
+                drawing(data, results)
+                drawn[name] = title
+    return drawn

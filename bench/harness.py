@@ -1,0 +1,179 @@
+"""What every measurement needs: databases, clocks, turns, and a file for the results.
+
+A measurement compares contenders.  They take turns, in an order that rotates
+from round to round, and every turn is a line of the measurement's data file;
+medians and spreads are the business of report.py.
+"""
+import os
+import re
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+
+BY_HAND = "UPDATE"
+SOFT = "soft_delete"
+
+
+class Bench:
+    """One run of one measurement."""
+
+    def __init__(self, name, scale, results):
+        self.name = name
+        self.scale = scale
+        self.path = Path(results) / "data" / f"{name}.tsv"
+        self.facts = {}
+        self.turns = []
+        self.databases = set()
+
+    def rows(self, full):
+        """A number of rows at full size, at this size."""
+        return max(int(full * self.scale), 100)
+
+    def rounds(self, full):
+        """A number of rounds at full size, at this size."""
+        return full if self.scale >= 1 else min(full, 3)
+
+    def state(self, **facts):
+        """Puts numbers that the report mentions into the data file."""
+        self.facts.update(facts)
+
+    def record(self, case, contender, number, value, unit):
+        """Takes down what a turn has measured."""
+        self.turns.append((case, contender, str(number), f"{value:.6g}", unit))
+
+    def write(self, seconds):
+        """Writes the data file."""
+        with connect("postgres") as session:
+            version = session.value("SHOW server_version").split()[0]
+        commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent,
+                                capture_output=True, text=True).stdout.strip()
+        facts = {"postgresql": version, "commit": commit, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(),
+                 "load": f"{os.getloadavg()[0]:.1f}", "scale": self.scale, "took": f"{seconds:.0f}", **self.facts}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "w") as file:
+            for key, value in facts.items():
+                print("#", key, value, sep="\t", file=file)
+            print("case", "contender", "round", "value", "unit", sep="\t", file=file)
+            for turn in self.turns:
+                print(*turn, sep="\t", file=file)
+
+    def database(self, name, extension=True):
+        """Makes a database, with the extension or without so much as its library."""
+        with connect("postgres") as session:
+            session.run(f"DROP DATABASE IF EXISTS {name}")
+            session.run(f"CREATE DATABASE {name}")
+            if extension:
+                session.run(f"ALTER DATABASE {name} SET session_preload_libraries = 'soft_delete'")
+        self.databases.add(name)
+        if extension:
+            with connect(name) as session:
+                session.run("CREATE EXTENSION soft_delete")
+        return name
+
+    def clean_up(self):
+        """Drops the databases of this measurement."""
+        with connect("postgres") as session:
+            for name in self.databases:
+                session.run(f"DROP DATABASE {name}")
+
+
+class Session:
+    """A connection in autocommit mode."""
+
+    def __init__(self, database, user="postgres"):
+        self.connection = psycopg2.connect(dbname=database, user=user)
+        self.connection.autocommit = True
+        self.cursor = self.connection.cursor()
+        self.run("SET client_min_messages = error")
+
+    def run(self, *statements):
+        for statement in statements:
+            self.cursor.execute(statement)
+
+    def value(self, query):
+        self.run(query)
+        return self.cursor.fetchone()[0]
+
+    def seconds(self, *statements):
+        """How long statements take."""
+        start = time.perf_counter()
+        self.run(*statements)
+        return time.perf_counter() - start
+
+    def load(self, table, columns, query, *indexes):
+        """Makes a table of what a query gives."""
+        self.run(f"DROP TABLE IF EXISTS {table} CASCADE", f"CREATE TABLE {table} ({columns})",
+                 f"INSERT INTO {table} {query}", *indexes)
+
+    def settle(self, *tables):
+        """Leaves nothing to do for later: hint bits, statistics, dirty pages."""
+        for table in tables:
+            self.run(f"VACUUM (FREEZE, ANALYZE) {table}")
+        self.run("CHECKPOINT")
+
+
+@contextmanager
+def connect(database, user="postgres"):
+    session = Session(database, user)
+    try:
+        yield session
+    finally:
+        session.connection.close()
+
+
+def wal_bytes(session):
+    return int(session.value("SELECT pg_current_wal_insert_lsn() - '0/0'"))
+
+
+def set_durable(durable):
+    """Makes commits wait for the disk, or nothing wait for it."""
+    value = "on" if durable else "off"
+    with connect("postgres") as session:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            session.run(f"ALTER SYSTEM SET {setting} = {value}")
+        session.run("SELECT pg_reload_conf()", "CHECKPOINT")
+    while True:
+        with connect("postgres") as session:
+            if session.value("SHOW fsync") == session.value("SHOW synchronous_commit") == value:
+                return
+        time.sleep(0.05)
+
+
+def turns(rounds, contenders):
+    """Yields (round, contender); who is first changes from round to round."""
+    contenders = list(contenders)
+    for number in range(rounds):
+        shift = number % len(contenders)
+        for contender in contenders[shift:] + contenders[:shift]:
+            yield number, contender
+
+
+class Script:
+    """A pgbench script: what one client does, again and again."""
+
+    def __init__(self, database, text, user="postgres", protocol="prepared"):
+        self.database = database
+        self.user = user
+        self.protocol = protocol
+        self.path = Path(os.environ["BENCH_TMP"]) / f"{id(self)}.pgbench"
+        self.path.write_text(text)
+        self.per_turn = None
+
+    def rate(self, transactions, clients=1, options=()):
+        """Transactions per second, of so many in all; what the connection costs is left out."""
+        command = ["pgbench", "-n", "-M", self.protocol, "-c", str(clients), "-j", "1", "-U", self.user,
+                   "-t", str(max(transactions // clients, 1)), "-f", str(self.path), *options, self.database]
+        done = subprocess.run(command, capture_output=True, text=True)
+        found = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)
+        if done.returncode != 0 or found is None:
+            raise SystemExit(f"{' '.join(command)}\n{self.path.read_text()}\n{done.stderr}")
+        return float(found[1])
+
+    def timed_rate(self, seconds, clients=1, options=()):
+        """The same for about so many seconds, of as many transactions in each turn."""
+        if self.per_turn is None:
+            self.per_turn = max(int(self.rate(200 * clients, clients, options) * seconds), 100)
+        return self.rate(self.per_turn, clients, options)

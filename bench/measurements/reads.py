@@ -1,0 +1,105 @@
+"""What reading costs, and whether it notices what is deleted."""
+from contenders import CONTENDERS, make_databases
+from harness import BY_HAND, SOFT, Script, connect, turns
+
+LIVE_ONLY = "live rows only"
+
+
+def select(bench):
+    """SELECT by primary key."""
+    rows = bench.rows(500_000)
+    bench.state(rows=rows)
+    make_databases(bench)
+    contenders = [c for c in CONTENDERS if c.name in ("hard DELETE", BY_HAND, "view, INSTEAD OF", "row security", SOFT)]
+    for contender in contenders:
+        with connect(contender.database) as session:
+            contender.make(session, rows)
+    for protocol in ("prepared", "simple"):
+        scripts = {c.name: Script(c.database, f"\\set i random(1, {rows})\n{c.sql(c.read)};\n", c.user, protocol) for c in contenders}
+        for number, who in turns(bench.rounds(15), scripts):
+            bench.record(protocol, who, number, scripts[who].timed_rate(0.5), "/s")
+
+
+def joins(bench):
+    """Planning a join of five tables."""
+    explains = bench.rows(300)
+    bench.database("soft")
+    bench.database("hand", extension=False)
+    tables = {SOFT: ("soft", "", ""), BY_HAND: ("hand", "h", ", deleted_at timestamptz"), "untagged": ("hand", "u", "")}
+    queries = {}
+    for who, (database, prefix, column) in tables.items():
+        names = [f"{prefix}t{i}" for i in range(1, 6)]
+        live = " WHERE deleted_at IS NULL" if column else ""
+        with connect(database) as session:
+            for name, parent in zip(names, [None] + names):
+                session.load(name, f"id integer PRIMARY KEY, parent_id integer{f' REFERENCES {parent}' if parent else ''}, kind integer{column}",
+                             "SELECT g, g, g % 100 FROM generate_series(1, 10000) g",
+                             f"CREATE INDEX ON {name} (parent_id){live}", f"CREATE INDEX ON {name} (kind){live}")
+                if column:
+                    session.run(f"CREATE INDEX ON {name} (deleted_at) WHERE deleted_at IS NOT NULL")
+            for name in names if who == SOFT else ():
+                session.run(f"SELECT soft_delete.tag('{name}')")
+            session.settle(*names)
+        joined = names[0] + "".join(f" JOIN {name} ON {name}.parent_id = {parent}.id" for parent, name in zip(names, names[1:]))
+        filters = "".join(f" AND {name}.deleted_at IS NULL" for name in names) if column else ""
+        queries[who] = f"EXPLAIN (SUMMARY) SELECT {names[4]}.id FROM {joined} WHERE {names[0]}.kind = 42{filters}"
+    with connect("soft") as soft, connect("hand") as hand:
+        for number, who in turns(bench.rounds(21), tables):
+            session = soft if who == SOFT else hand
+            total = 0.0
+            for _ in range(explains):
+                session.run(queries[who])
+                total += next(float(line.split()[2]) for (line,) in session.cursor.fetchall() if line.startswith("Planning Time"))
+            bench.record("planning", who, number, total / explains, "ms")
+
+
+QUERIES = {
+    "unique key": "\\set i {step} * random(1, {live})\nSELECT filler FROM items WHERE email = 'user' || :i;\n",
+    "secondary key": "\\set k random(0, {kinds} - 1)\nSELECT filler FROM items WHERE kind = :k;\n",
+    "index-only count": "\\set i {step} * random(1, {live} - {counted})\nSELECT count(*) FROM items WHERE n >= :i AND n < :i + {step} * {counted};\n",
+    "top 10 by date": "SELECT id, filler FROM items ORDER BY created_at DESC LIMIT 10;\n",
+    "join": "\\set k random(0, {kinds} - 1)\nSELECT sum(amount) FROM items JOIN lines ON item_id = items.id WHERE kind = :k;\n",
+}
+
+
+def graveyard(bench):
+    """Reads of a table by how many of its rows are deleted, beside a table that has the live rows alone."""
+    live = bench.rows(10_000)
+    kinds = live // 10
+    bench.state(rows=live)
+    items = "id integer PRIMARY KEY, email text UNIQUE, kind integer, n integer, created_at timestamptz, filler text"
+    databases = {LIVE_ONLY: bench.database("plain", extension=False), SOFT: bench.database("soft")}
+    for share, step in ((0, 1), (50, 2), (90, 10), (99, 100)):
+        for who, database in databases.items():
+            stored = f"generate_series({step if who == LIVE_ONLY else 1}, {live * step}, {step if who == LIVE_ONLY else 1}) g"
+            with connect(database) as session:
+                session.load("items", items,
+                             f"SELECT g, 'user' || g, g / {step} * 7919::bigint % {kinds}, g, timestamptz '2026-01-01' + g * interval '1 s', "
+                             f"repeat('x', 60) FROM {stored}", "CREATE INDEX ON items (kind)", "CREATE INDEX ON items (n)",
+                             "CREATE INDEX ON items (created_at)")
+                session.load("lines", "id integer PRIMARY KEY, item_id integer, amount integer",
+                             f"SELECT 2 * g + i, g, i FROM {stored}, generate_series(0, 1) i", "CREATE INDEX ON lines (item_id)")
+                if who == SOFT:
+                    session.run("SELECT soft_delete.tag('items')", "SELECT soft_delete.tag('lines')",
+                                f"DELETE FROM items WHERE id % {step} <> 0", f"DELETE FROM lines WHERE item_id % {step} <> 0")
+                assert session.value("SELECT count(*) FROM items JOIN lines ON item_id = items.id") == 2 * live
+                session.settle("items", "lines")
+        for what, text in QUERIES.items():
+            text = text.format(step=step, live=live, kinds=kinds, counted=min(1000, live // 2))
+            scripts = {who: Script(database, text) for who, database in databases.items()}
+            for number, who in turns(bench.rounds(7), scripts):
+                bench.record(f"{what}, {share} %", who, number, 1e6 / scripts[who].timed_rate(0.3), "µs")
+
+
+def bystander(bench):
+    """A database without a tagged table, with the library and without it."""
+    databases = {SOFT: bench.database("loaded"), "not loaded": bench.database("plain", extension=False)}
+    for database in databases.values():
+        with connect(database) as session:
+            session.load("plain", "id integer PRIMARY KEY, n integer", "SELECT g, 0 FROM generate_series(1, 1000) g")
+            session.settle("plain")
+    for protocol in ("prepared", "simple"):
+        scripts = {who: Script(database, "\\set i random(1, 1000)\nSELECT n FROM plain WHERE id = :i;\n", protocol=protocol)
+                   for who, database in databases.items()}
+        for number, who in turns(bench.rounds(15), scripts):
+            bench.record(protocol, who, number, scripts[who].timed_rate(0.5), "/s")

@@ -1,0 +1,166 @@
+"""What the DBA runs: purges, tags of big tables, many tagged tables."""
+import subprocess
+import threading
+import time
+
+from harness import BY_HAND, SOFT, Script, connect, turns
+
+BATCH = 10_000
+
+# What one would write: a cursor that resumes, and a commit after each batch.
+PURGE_BY_HAND = """
+DO $$
+DECLARE
+    after timestamptz := '-infinity';
+    tids tid[];
+BEGIN
+    LOOP
+        SELECT array_agg(ctid), max(deleted_at) INTO tids, after FROM
+            (SELECT ctid, deleted_at FROM graves WHERE deleted_at > after AND deleted_at < {before} ORDER BY deleted_at LIMIT {batch}) AS due;
+        EXIT WHEN tids IS NULL;
+        DELETE FROM graves WHERE ctid = ANY (tids);
+        COMMIT;
+    END LOOP;
+END $$"""
+
+
+def make_graves(session, rows, deleted, ages):
+    """Makes a table with so many deleted rows of each of so many years."""
+    every = rows // deleted
+    session.load("graves", "id integer PRIMARY KEY, email text, filler text, deleted_at timestamptz",
+                 f"SELECT g, 'user' || g || '@example.com', repeat('x', 60), CASE WHEN g % {every} < {ages} THEN "
+                 f"make_timestamptz(2015 + g % {every}, 1, 1, 0, 0, 0) + g * interval '1 ms' END FROM generate_series(1, {rows}) g",
+                 "CREATE INDEX ON graves (email) WHERE deleted_at IS NULL",
+                 "CREATE INDEX ON graves (deleted_at) WHERE deleted_at IS NOT NULL")
+
+
+def purge(bench):
+    """Purges a tenth of a table, batch by batch."""
+    rows = bench.rows(10_000_000)
+    deleted = rows // 10
+    batch = max(int(BATCH * min(bench.scale, 1)), 100)
+    rounds = 3
+    bench.state(rows=rows, deleted=deleted, batch=batch)
+    databases = {BY_HAND: bench.database("hand", extension=False), SOFT: bench.database("soft")}
+    for database in databases.values():
+        with connect(database) as session:
+            make_graves(session, rows, deleted, rounds + 1)
+            if database == "soft":
+                session.run("SELECT soft_delete.tag('graves')")
+            session.settle("graves")
+    for number, who in turns(rounds, databases):
+        before = f"make_timestamptz({2015 + number}, 7, 1, 0, 0, 0)"
+        with connect(databases[who]) as session:
+            statement = (f"CALL soft_delete.purge('graves', older_than => now() - {before}, batch_size => {batch})" if who == SOFT
+                         else PURGE_BY_HAND.format(before=before, batch=batch))
+            bench.record("purge", who, number, session.seconds(statement), "s")
+            left = session.value("SELECT count(*) FROM graves_deleted" if who == SOFT else "SELECT count(*) FROM graves WHERE deleted_at IS NOT NULL")
+            assert left == deleted * (rounds - number), (who, number, left)
+            session.settle("graves")
+    for number, took in enumerate(batch_times(f"CALL soft_delete.purge('graves', older_than => '0', batch_size => {batch})")):
+        bench.record("batch", SOFT, number, took * 1e3, "ms")
+    values = [float(turn[3]) for turn in bench.turns if turn[0] == "batch"]
+    tenth = max(len(values) // 10, 1)
+    for number in range(tenth):
+        bench.record("batches", SOFT, number, values[-1 - number], "ms")
+        bench.record("batches", "the first ones", number, values[number], "ms")
+    beside(bench, rows)
+
+
+def batch_times(statement):
+    """Seconds from one message that a batch is done to the next."""
+    command = ["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", "soft", "-c", "SET client_min_messages = debug1", "-c", statement]
+    times = []
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as psql:
+        for line in psql.stderr:
+            if "rows of" in line:
+                times.append(time.perf_counter())
+    assert psql.returncode == 0 and len(times) > 2, "no batches"
+    return [after - before for before, after in zip(times, times[1:])]
+
+
+def beside(bench, rows):
+    """Point reads and writes while a purge goes on that pauses after each batch."""
+    script = Script("soft", f"\\set i random(1, {rows})\nSELECT email FROM graves WHERE id = :i;\n"
+                            "UPDATE graves SET filler = filler WHERE id = :i;\n")
+    script.timed_rate(0.5)
+    with connect("soft") as session:
+        for number in range(bench.rounds(5)):
+            bench.record("beside", "no purge", number, script.timed_rate(2), "/s")
+            session.run(f"DELETE FROM graves WHERE id % 10 = {5 + number}")
+            with connect("soft") as purger:
+                pid = purger.value("SELECT pg_backend_pid()")
+                purging = threading.Thread(target=purge_until_stopped, args=(purger,))
+                purging.start()
+                bench.record("beside", SOFT, number, script.timed_rate(2), "/s")
+                assert purging.is_alive() or bench.scale < 1, "the purge was over too soon"
+                session.run(f"SELECT pg_cancel_backend({pid})")
+                purging.join()
+
+
+def purge_until_stopped(session):
+    import psycopg2
+    try:
+        session.run("CALL soft_delete.purge('graves', older_than => '0', batch_size => 1000, pause => '10 ms')")
+    except psycopg2.errors.QueryCanceled:
+        pass
+
+
+def lock(bench):
+    """How long the tag() that plan() has prepared holds its lock; the commit lets go before it removes old indexes."""
+    rows = bench.rows(10_000_000)
+    bench.state(rows=rows)
+    with connect(bench.database("soft")) as session:
+        session.load("big", "id integer, email text, kind integer", f"SELECT g, 'user' || g, g % 1000 FROM generate_series(1, {rows}) g",
+                     "ALTER TABLE big ADD PRIMARY KEY (id), ADD UNIQUE (email)", "CREATE INDEX ON big (kind)")
+        session.run("SELECT plan FROM soft_delete.plan('big') AS plan WHERE plan NOT LIKE 'SELECT%'")
+        session.run(*(statement for (statement,) in session.cursor.fetchall()))
+        session.run("CHECKPOINT", "BEGIN")
+        bench.record("tag", SOFT, 0, session.seconds("SELECT soft_delete.tag('big')") * 1e3, "ms")
+        session.run("COMMIT")
+
+
+def thousand(bench):
+    """A thousand tables, tagged or not: connecting, other tables' DDL, one more tag, a purge of all."""
+    tables = bench.rows(1000)
+    bench.state(rows=tables)
+    databases = {SOFT: bench.database("many"), "untagged": bench.database("plain", extension=False)}
+    for who, database in databases.items():
+        with connect(database) as session:
+            for i in range(1, tables + 1):
+                session.run(f"CREATE TABLE t{i} (id integer PRIMARY KEY, email text UNIQUE)", f"INSERT INTO t{i} VALUES (1, 'a'), (2, 'b')")
+                if who == SOFT:
+                    session.run(f"SELECT soft_delete.tag('t{i}')", f"DELETE FROM t{i} WHERE id = 1")
+            session.run("CREATE SCHEMA other", "VACUUM ANALYZE", "CHECKPOINT")
+
+    for number, who in turns(bench.rounds(15), databases):
+        start = time.perf_counter()
+        for i in range(30):
+            connection = connect(databases[who])
+            with connection as session:
+                session.value(f"SELECT email FROM t{number * 30 % tables + 1} WHERE id = 2")
+        bench.record("connect and query", who, number, (time.perf_counter() - start) / 30 * 1e3, "ms")
+
+    repeats = bench.rows(200)
+    statements = {"CREATE TABLE": "CREATE TABLE other.o (id integer)", "ALTER TABLE": "ALTER TABLE other.o ADD note text",
+                  "CREATE INDEX": "CREATE INDEX ON other.o (id)", "DROP TABLE": "DROP TABLE other.o"}
+    with connect("many") as many, connect("plain") as plain:
+        for number, who in turns(bench.rounds(7), databases):
+            took = dict.fromkeys(statements, 0.0)
+            for _ in range(repeats):
+                for what, statement in statements.items():
+                    took[what] += (many if who == SOFT else plain).seconds(statement)
+            for what, seconds in took.items():
+                bench.record(what, who, number, seconds / repeats * 1e3, "ms")
+
+    databases = {SOFT: "many", "no other tagged table": bench.database("few")}
+    for number, who in turns(bench.rounds(7), databases):
+        with connect(databases[who]) as session:
+            session.run("CREATE TABLE one_more (id integer PRIMARY KEY, email text UNIQUE)")
+            bench.record("tag", who, number, session.seconds("SELECT soft_delete.tag('one_more')") * 1e3, "ms")
+            session.run("SELECT soft_delete.untag('one_more')", "DROP TABLE one_more")
+
+    with connect("many") as session:
+        session.run("SELECT soft_delete.retain_schema('public', '0')")
+        for case in ("purge of a row each", "purge of nothing"):
+            bench.record(case, SOFT, 0, session.seconds("CALL soft_delete.purge()"), "s")

@@ -1,0 +1,120 @@
+"""What else a tagged table is written with: inserts, upserts, TPC-B.  It is compared with the same table, untagged."""
+import subprocess
+
+from harness import SOFT, Script, connect, turns
+
+UNTAGGED = "untagged"
+
+
+def make_databases(bench):
+    return {SOFT: bench.database("soft"), UNTAGGED: bench.database("plain", extension=False)}
+
+
+def make_keys(session, tagged, columns, deleted):
+    """Makes a table; the tagged one has so many deleted rows more."""
+    session.load("keyed", columns, "SELECT WHERE false")
+    if tagged:
+        session.run("SELECT soft_delete.tag('keyed')",
+                    f"INSERT INTO keyed (id, email) SELECT -g, 'gone' || g FROM generate_series(1, {deleted}) g",
+                    "DELETE FROM keyed")
+    session.settle("keyed")
+
+
+def insert(bench):
+    """Inserts, in bulk and one by one."""
+    rows = bench.rows(300_000)
+    bench.state(rows=rows)
+    databases = make_databases(bench)
+    for case, columns in (("primary key", "id integer PRIMARY KEY, email text, filler text"),
+                          ("primary key and unique text", "id integer PRIMARY KEY, email text UNIQUE, filler text")):
+        for number, who in turns(bench.rounds(7), databases):
+            with connect(databases[who]) as session:
+                make_keys(session, who == SOFT, columns, rows // 10)
+                bench.record(f"bulk, {case}", who, number, session.seconds(
+                    f"INSERT INTO keyed SELECT g, 'user' || g || '@example.com', repeat('x', 60) FROM generate_series(1, {rows}) g"), "s")
+    single_statements(bench, databases, {"single": "INSERT INTO keyed VALUES (:n, 'user' || :n, 'filler')"})
+
+
+def upsert(bench):
+    """Single-row upserts, which find the row or not in equal shares."""
+    single_statements(bench, make_databases(bench), {
+        "by key": "INSERT INTO keyed VALUES (:i, 'user' || :i, 'filler') ON CONFLICT (id) DO UPDATE SET filler = excluded.filler",
+        "by constraint": "INSERT INTO keyed VALUES (:i, 'user' || :i, 'filler') ON CONFLICT ON CONSTRAINT keyed_email_key "
+                         "DO UPDATE SET filler = excluded.filler"})
+
+
+def single_statements(bench, databases, statements):
+    """Prepared single-row statements; :n counts, :i is random."""
+    rows = bench.rows(100_000)
+    per_turn = bench.rows(6000)
+    for case, statement in statements.items():
+        for who, database in databases.items():
+            with connect(database) as session:
+                make_keys(session, who == SOFT, "id integer PRIMARY KEY, email text UNIQUE, filler text", rows // 10)
+                session.run(f"INSERT INTO keyed SELECT g, 'user' || g FROM generate_series(1, {rows}, 2) g", "CHECKPOINT")
+        scripts = {who: Script(database, f"\\set n :n + 1\n\\set i random(1, {rows})\n{statement};\n") for who, database in databases.items()}
+        for number, who in turns(bench.rounds(15), scripts):
+            rate = scripts[who].rate(per_turn, options=("-D", f"n={10_000_000 + number * per_turn}"))
+            bench.record(case, who, number, 1e6 / rate, "µs")
+
+
+def children(bench):
+    """New children of a tagged parent."""
+    rows = bench.rows(100_000)
+    bench.state(rows=rows)
+    databases = make_databases(bench)
+
+    def make(session, tagged, parents):
+        session.run("DROP TABLE IF EXISTS child, parent CASCADE")
+        session.load("parent", "id integer PRIMARY KEY, filler text", f"SELECT g, repeat('x', 60) FROM generate_series(1, {parents}) g")
+        session.run("CREATE TABLE child (id integer PRIMARY KEY, parent_id integer NOT NULL REFERENCES parent)")
+        if tagged:
+            session.run("SELECT soft_delete.tag('parent')")
+        session.settle("parent")
+
+    for parents in (1000, 100_000):
+        parents_here = bench.rows(parents)
+        for who, database in databases.items():
+            with connect(database) as session:
+                make(session, who == SOFT, parents_here)
+        for number, who in turns(bench.rounds(7), databases):
+            with connect(databases[who]) as session:
+                session.run("TRUNCATE child")
+                bench.record(f"bulk, {parents} parents", who, number, session.seconds(
+                    f"INSERT INTO child SELECT g, g::bigint * 7919 % {parents_here} + 1 FROM generate_series(1, {rows}) g"), "s")
+    scripts = {who: Script(database, f"\\set n :n + 1\n\\set i random(1, {parents_here})\nINSERT INTO child VALUES (:n, :i);\n")
+               for who, database in databases.items()}
+    per_turn = bench.rows(6000)
+    for number, who in turns(bench.rounds(15), scripts):
+        rate = scripts[who].rate(per_turn, options=("-D", f"n={10_000_000 + number * per_turn}"))
+        bench.record("single", who, number, 1e6 / rate, "µs")
+
+
+def tpcb(bench):
+    """pgbench's own TPC-B-like transaction, with all of its tables tagged."""
+    databases = make_databases(bench)
+    for database in databases.values():
+        subprocess.run(["pgbench", "-i", "-q", "-s", "10", database], check=True, capture_output=True)
+    with connect(databases[SOFT]) as session:
+        for table in ("accounts", "branches", "tellers", "history"):
+            session.run(f"SELECT soft_delete.tag('pgbench_{table}')")
+    # pgbench's own text, but for the scale that its -b option would ask the database for
+    text = """
+\\set aid random(1, 1000000)
+\\set bid random(1, 10)
+\\set tid random(1, 100)
+\\set delta random(-5000, 5000)
+BEGIN;
+UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid;
+UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = :bid;
+INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :aid, :delta, CURRENT_TIMESTAMP);
+END;
+"""
+    for protocol in ("prepared", "simple"):
+        scripts = {who: Script(database, text, protocol=protocol) for who, database in databases.items()}
+        for number, who in turns(bench.rounds(11), scripts):
+            with connect(databases[who]) as session:
+                session.settle("pgbench_branches", "pgbench_tellers")
+            bench.record(protocol, who, number, scripts[who].timed_rate(1.5, clients=2), "/s")

@@ -1,0 +1,128 @@
+"""Makes the table and the charts of all data files: report.py RESULTS"""
+import sys
+from pathlib import Path
+from statistics import median
+
+import charts
+from contenders import CONTENDERS
+from targets import LINES
+
+
+class Data:
+    """The turns of one measurement, and the facts about it."""
+
+    def __init__(self, path):
+        self.facts = {}
+        self.turns = {}
+        self.units = {}
+        for line in path.read_text().splitlines():
+            fields = line.split("\t")
+            if fields[0] == "#":
+                self.facts[fields[1]] = fields[2]
+            elif fields[0] != "case":
+                case, contender, number, value, unit = fields
+                self.turns.setdefault((case, contender), {})[int(number)] = float(value)
+                self.units[case] = unit
+
+    def values(self, case, contender):
+        return list(self.turns.get((case, contender), {}).values())
+
+
+def load(results):
+    return {path.stem: Data(path) for path in sorted((results / "data").glob("*.tsv"))}
+
+
+def figure(value, unit):
+    """A measured value for people."""
+    for bigger, factor in {"s": [("ms", 1e3)], "ms": [("µs", 1e3)], "µs": []}.get(unit, []):
+        if value < 0.1:
+            value, unit = value * factor, bigger
+    digits = 0 if value >= 1000 else 1 if value >= 100 else 2 if value >= 10 else 3
+    return f"{value:,.{digits}f} {unit}".replace(" /s", "/s")
+
+
+def spread(values, form):
+    return f"{form(median(values))} ({form(min(values))}–{form(max(values))})" if len(values) > 1 else form(values[0])
+
+
+def markdown(header, rows):
+    return ["| " + " | ".join(header) + " |", "|" + "-|" * len(header), *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def judge(line, data):
+    """One line of the table, or nothing if it has not been measured."""
+    ours = data.turns.get((line.case, line.ours))
+    theirs = data.turns.get((line.their_case or line.case, line.theirs))
+    if ours is None or (line.theirs and theirs is None):
+        return None
+    facts = {key: f"{int(value):,}" if value.isdigit() else value for key, value in data.facts.items()}
+    unit = data.units[line.case]
+    row = [line.what.format(**facts), figure(median(ours.values()), unit)]
+    if not line.theirs:
+        return row + ["", "", "", "", ""]
+    them = line.theirs if line.their_case is None else f"that of {int(line.their_case):,}" if line.their_case.isdigit() else line.their_case
+    row += [them, figure(median(theirs.values()), unit)]
+    pairs = [(ours[number], theirs[number]) for number in ours if number in theirs]
+    if line.more is not None:
+        compared = [a - b for a, b in pairs]
+        met = median(compared) <= line.more
+        row.append(spread(compared, lambda value: f"{value:+.2f}") + f" {unit}")
+    else:
+        compared = [a / b for a, b in pairs]
+        # what two digits show is what is judged
+        shown = round(median(compared), 2)
+        met = (line.most is None or shown <= round(line.most, 2)) and (line.least is None or shown >= line.least)
+        row.append(spread(compared, lambda value: f"{value:.2f}"))
+    return row + [line.target(), ("yes" if met else "**no**") if line.target() else ""]
+
+
+def target_table(measured):
+    rows = [judge(line, measured[line.measurement]) for line in LINES if line.measurement in measured]
+    return markdown(["", "soft_delete", "compared with", "", "ratio", "target", "met"], [row for row in rows if row])
+
+
+def contender_table(data, columns):
+    """One row per contender; columns are (heading, case)."""
+    names = [c.name for c in CONTENDERS] + sorted({name for _, name in data.turns} - {c.name for c in CONTENDERS})
+    rows = [[name, *(spread(data.values(case, name), lambda value: figure(value, data.units[case])) for _, case in columns)]
+            for name in names if all(data.values(case, name) for _, case in columns)]
+    return markdown(["", *(heading for heading, _ in columns)], rows)
+
+
+def conditions(measured):
+    """Where and when, one line per set of measurements that share it."""
+    groups = {}
+    for name, data in measured.items():
+        key = tuple(data.facts[fact] for fact in ("postgresql", "cores", "date", "commit", "scale"))
+        groups.setdefault(key, []).append(name)
+    for (version, cores, date, commit, scale), names in groups.items():
+        which = "" if len(groups) == 1 else ": " + ", ".join(names)
+        yield f"PostgreSQL {version}, {cores} cores, {date}, soft_delete at {commit}, scale {scale}{which}."
+
+
+SETTINGS = """`shared_buffers = 4GB`, `max_wal_size = 32GB`, `checkpoint_timeout = 1h`, `maintenance_work_mem = 1GB`, `autovacuum`, `jit` and parallel query off.
+Durable: `fsync`, `synchronous_commit` and `full_page_writes` on; everything else is measured with the three off. Figures are medians of the
+turns; a ratio is the median of those of each round, in which contenders take turns, with the least and the greatest."""
+
+
+def report(results):
+    measured = load(results)
+    text = ["# Measurements", "", *(line + "  " for line in conditions(measured)), SETTINGS, "", "## Targets", "", *target_table(measured)]
+    sections = {
+        "bulk": ("DELETE of all rows, 4 secondary indexes", [("not durable", "fast"), ("durable", "durable"), ("WAL", "fast, WAL"),
+                 ("WAL, durable", "durable, WAL"), ("table then", "fast, table"), ("indexes then", "fast, indexes")]),
+        "single": ("Prepared single-row DELETE", [*((f"{n} client{'s' * (n > 1)}", f"fast, {n}") for n in (1, 2, 8)),
+                   *((f"{n}, durable", f"durable, {n}") for n in (1, 2, 8)), ("WAL of one", "fast, 1, WAL")]),
+        "select": ("SELECT by key", [("prepared", "prepared"), ("simple protocol", "simple")]),
+    }
+    for name, (title, columns) in sections.items():
+        if name in measured:
+            text += ["", f"## {title}", "", f"{int(measured[name].facts['rows']):,} rows.", "", *contender_table(measured[name], columns)]
+    text += ["", "## Charts", ""]
+    for name, title in charts.draw(measured, results).items():
+        text.append(f"![{title}]({name}.svg)")
+    (results / "results.md").write_text("\n".join(text) + "\n")
+    print("\n".join(text))
+
+
+report(Path(sys.argv[1]))

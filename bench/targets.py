@@ -1,0 +1,92 @@
+"""The lines of the table: what is compared with what, and how far apart they may be."""
+from dataclasses import dataclass
+from math import log
+
+from contenders import PLAIN_UPDATE, UNLEDGERED
+from harness import BY_HAND, SOFT
+
+
+@dataclass
+class Line:
+    """Turns of a measurement, ours and theirs, by case and contender.
+
+    At most "most", or at least "least", is to be our figure by theirs; at most
+    "more" what ours is greater by.
+    """
+    measurement: str
+    what: str
+    case: str
+    theirs: str
+    most: float = None
+    least: float = None
+    more: float = None
+    ours: str = SOFT
+    their_case: str = None
+
+    def target(self):
+        if self.more is not None:
+            return f"≤ {self.more:g} ms more"
+        return "" if self.most is self.least is None else f"≤ {self.most:.3g}" if self.least is None else f"≥ {self.least:.3g}"
+
+
+def bulk_lines(case, how):
+    what = f"`DELETE` of {{rows}} rows, 4 secondary indexes, {how}"
+    return [Line("bulk", what, case, PLAIN_UPDATE, most=0.6), Line("bulk", what, case, BY_HAND, most=1.0),
+            Line("bulk", what, case, "PL/pgSQL trigger", most=0.4)]
+
+
+def single_lines(case, how):
+    for clients in (1, 2, 8):
+        what = f"prepared single-row `DELETE`, {clients} client{'s' if clients > 1 else ''}, {how}"
+        yield Line("single", what, f"{case}, {clients}", BY_HAND, least=0.92)
+        yield Line("single", f"the same without the ledger, {clients} client{'s' if clients > 1 else ''}", f"{case}, {clients}", BY_HAND,
+                   least=0.97, ours=UNLEDGERED)
+
+
+def graveyard_lines():
+    for query in ("unique key", "secondary key", "index-only count", "top 10 by date", "join"):
+        for share in (0, 50, 90, 99):
+            yield Line("graveyard", f"read by {query}, {share} % deleted", f"{query}, {share} %", "live rows only", most=1.1)
+
+
+LINES = [
+    *bulk_lines("fast", "not durable"),
+    *bulk_lines("durable", "durable"),
+    *single_lines("fast", "not durable"),
+    *single_lines("durable", "durable"),
+    Line("wide", "`DELETE` of {rows 20 kB} rows with 20 kB out of line", "20 kB", BY_HAND, most=1.2),
+    Line("wide", "`DELETE` of {rows 1 MB} rows with 1 MB out of line", "1 MB", BY_HAND, most=1.2),
+    Line("family", "`DELETE` of a parent with {rows} children by cascade", "delete", BY_HAND, most=1.1),
+    Line("family", "restore of that family, against its `DELETE`", "restore", SOFT, their_case="delete"),
+    Line("family", "its purge", "purge", "hard DELETE"),
+    Line("select", "`SELECT` by key, prepared", "prepared", BY_HAND, least=0.99),
+    Line("select", "`SELECT` by key, simple protocol", "simple", BY_HAND, least=0.97),
+    Line("joins", "planning a join of 5 tables", "planning", BY_HAND, most=1.03),
+    Line("joins", "planning a join of 5 tables", "planning", "untagged"),
+    *graveyard_lines(),
+    Line("bystander", "`SELECT` where nothing is tagged, prepared", "prepared", "not loaded", least=0.99),
+    Line("bystander", "`SELECT` where nothing is tagged, simple protocol", "simple", "not loaded", least=0.99),
+    Line("tpcb", "TPC-B-like transactions, 2 clients, prepared", "prepared", "untagged", least=0.97),
+    Line("tpcb", "TPC-B-like transactions, 2 clients, simple protocol", "simple", "untagged", least=0.97),
+    Line("insert", "`INSERT` of {rows} rows, primary key", "bulk, primary key", "untagged", most=1.1),
+    Line("insert", "`INSERT` of {rows} rows, primary key and unique text", "bulk, primary key and unique text", "untagged", most=1.1),
+    Line("insert", "prepared single-row `INSERT`", "single", "untagged", most=1.1),
+    Line("upsert", "prepared single-row upsert by primary key", "by key", "untagged", most=1.1),
+    Line("upsert", "prepared single-row upsert by constraint name", "by constraint", "untagged", most=1.1),
+    Line("children", "`INSERT` of {rows} children of 1,000 parents", "bulk, 1000 parents", "untagged"),
+    Line("children", "`INSERT` of {rows} children of 100,000 parents", "bulk, 100000 parents", "untagged"),
+    Line("children", "prepared single-row `INSERT` of a child", "single", "untagged"),
+    Line("memory", "memory of one `DELETE` of {rows} rows, at the most", "peak", "its first quarter", most=1.1),
+    Line("purge", "`purge()` of {deleted} of {rows} rows, batches of {batch}", "purge", BY_HAND, most=1 / 0.9),
+    Line("purge", "its last batches", "batches", "the first ones", most=1.1),
+    Line("purge", "point reads and writes beside a purge that pauses", "beside", "no purge", least=0.9),
+    Line("lock", "lock of the `tag()` that `plan()` has prepared, {rows} rows", "tag", None),
+    *(Line("growth", f"`DELETE` of a row of {rows:,}", str(rows), SOFT, most=log(rows) / log(1e6), their_case="1000000") for rows in (10_000_000, 50_000_000)),
+    *(Line("growth", f"`DELETE` of a row of {rows:,}", str(rows), BY_HAND) for rows in (1_000_000, 10_000_000, 50_000_000)),
+    Line("thousand", "connect and first query, {rows} tagged tables", "connect and query", "untagged", more=1),
+    *(Line("thousand", f"`{command}` of another table, {{rows}} tagged tables", command, "untagged", more=0.2)
+      for command in ("CREATE TABLE", "ALTER TABLE", "CREATE INDEX", "DROP TABLE")),
+    Line("thousand", "`tag()`, {rows} tagged tables", "tag", "no other tagged table"),
+    Line("thousand", "`purge()` of {rows} tables with a row each", "purge of a row each", None),
+    Line("thousand", "`purge()` of {rows} tables with nothing due", "purge of nothing", None),
+]
