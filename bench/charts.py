@@ -22,7 +22,7 @@ def save(figure, results, name):
     pyplot.close(figure)
 
 
-def bars(axes, data, case, title, label, log=False):
+def bars(axes, data, case, title, label):
     """A bar per contender, with its spread."""
     names = [c.name for c in CONTENDERS if data.values(case, c.name)][::-1]
     values = [data.values(case, name) for name in names]
@@ -33,15 +33,17 @@ def bars(axes, data, case, title, label, log=False):
     axes.grid(axis="y", visible=False)
 
 
-def panels(data, results, name, cases, width=4):
+def panels(data, results, name, title, cases, width=4):
     """Bars of several cases beside each other; cases are (case, title, label)."""
     figure, axes = pyplot.subplots(1, len(cases), sharey=True, figsize=(2 + width * len(cases) * 0.8, 3.2))
-    for ax, (case, title, label) in zip(axes, cases):
-        bars(ax, data, case, title, label)
+    for ax, (case, heading, label) in zip(axes, cases):
+        bars(ax, data, case, heading, label)
+    figure.suptitle(title, color=INK, fontsize=11)
+    figure.tight_layout()
     save(figure, results, name)
 
 
-def graveyard(data, results):
+def graveyard(data, results, title):
     figure, ax = pyplot.subplots(figsize=(7, 3.6))
     shares = (0, 50, 90, 99)
     queries = list(dict.fromkeys(case.rsplit(", ", 1)[0] for case, _ in data.turns))
@@ -51,12 +53,12 @@ def graveyard(data, results):
         ax.errorbar([str(s) for s in shares], middles, [[m - min(r) for m, r in zip(middles, ratios)], [max(r) - m for m, r in zip(middles, ratios)]],
                     color=color, marker="o", capsize=2, label=f"by {query}" if "key" in query else query)
     ax.axhline(1.1, color=INK, linestyle="--", linewidth=1)
-    ax.set(xlabel="deleted rows, % of the table", ylabel="time, by that of live rows alone", ylim=(0, None), title="Reads of a table with deleted rows")
-    ax.legend(ncols=3, loc="lower center")
+    ax.set(xlabel="deleted rows, % of the table", ylabel="time, by that of live rows alone", ylim=(0, None), title=title)
+    ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     save(figure, results, "graveyard")
 
 
-def growth(data, results):
+def growth(data, results, title):
     figure, ax = pyplot.subplots(figsize=(7, 3.2))
     for who, color, label in ((SOFT, OURS, "DELETE, soft_delete"), (BY_HAND, OTHERS, "UPDATE of the same table")):
         rows = sorted(int(case) for case, name in data.turns if name == who)
@@ -64,53 +66,53 @@ def growth(data, results):
         middles = [median(v) for v in values]
         ax.errorbar(rows, middles, [[m - min(v) for m, v in zip(middles, values)], [max(v) - m for m, v in zip(middles, values)]],
                     color=color, marker="o", capsize=2, label=label)
-    ax.set(xscale="log", xlabel="rows of the table", ylabel="µs for a row", ylim=(0, None), title="Single-row deletes of a growing table, 1 client")
+    ax.set(xscale="log", xlabel="rows of the table", ylabel="µs for a row", ylim=(0, None), title=title)
     ax.legend()
     save(figure, results, "growth")
 
 
-def purge(data, results):
+def purge(data, results, title):
     figure, ax = pyplot.subplots(figsize=(7, 2.6))
     values = data.values("batch", SOFT)
     ax.plot(range(1, len(values) + 1), values, color=OURS, linewidth=1)
-    ax.set(xlabel="batch", ylabel="ms", ylim=(0, None), title=f"Time of each batch of a purge, {int(data.facts['batch']):,} rows")
+    ax.set(xlabel="batch", ylabel="ms", ylim=(0, None), title=f"{title}, {int(data.facts['batch']):,} rows each")
     save(figure, results, "purge")
 
 
-def memory(data, results):
+def memory(data, results, title):
     figure, ax = pyplot.subplots(figsize=(7, 2.6))
     values = [kb / 1024 for kb in data.values("DELETE", SOFT)]
     ax.plot([n / 10 for n in range(len(values))], values, color=OURS)
-    ax.set(xlabel="s", ylabel="MB", ylim=(0, None), title=f"Private memory during one DELETE of {int(data.facts['rows']):,} rows")
+    ax.set(xlabel="s", ylabel="MB", ylim=(0, None), title=f"{title} of {int(data.facts['rows']):,} rows")
     save(figure, results, "memory")
 
 
+CLIENTS = ((1, "1 client"), (2, "2 clients"), (8, "8 clients"))
+# name of the chart: (title, measurement, drawing)
 DRAWINGS = {
-    "bulk": ("DELETE of all rows by contender", lambda data, results: panels(data, results, "bulk", [
+    "bulk": ("DELETE of all rows, 4 secondary indexes", "bulk", lambda data, results, title: panels(data, results, "bulk", title, [
         ("fast", "not durable", "s"), ("durable", "durable", "s")])),
-    "storage": ("What it writes and leaves", lambda data, results: panels(data, results, "storage", [
+    "storage": ("What a DELETE of all rows writes and leaves", "bulk", lambda data, results, title: panels(data, results, "storage", title, [
         ("fast, WAL", "WAL", "MB"), ("fast, table", "table afterwards", "MB"), ("fast, indexes", "indexes afterwards", "MB")], 3)),
-    "single": ("Single-row DELETE by contender, not durable", lambda data, results: panels(data, results, "single", [
-        (f"fast, {n}", f"{n} client{'s' * (n > 1)}", "rows/s") for n in (1, 2, 8)], 3)),
-    "durable": ("Single-row DELETE by contender, durable", lambda data, results: panels(data, results, "durable", [
-        (f"durable, {n}", f"{n} client{'s' * (n > 1)}", "rows/s") for n in (1, 2, 8)], 3)),
-    "select": ("SELECT by key", lambda data, results: panels(data, results, "select", [
+    "single": ("Prepared single-row DELETE, not durable", "single", lambda data, results, title: panels(data, results, "single", title, [
+        (f"fast, {n}", heading, "rows/s") for n, heading in CLIENTS], 3)),
+    "durable": ("Prepared single-row DELETE, durable", "single", lambda data, results, title: panels(data, results, "durable", title, [
+        (f"durable, {n}", heading, "rows/s") for n, heading in CLIENTS], 3)),
+    "select": ("SELECT by key, 1 client", "select", lambda data, results, title: panels(data, results, "select", title, [
         ("prepared", "prepared", "queries/s"), ("simple", "simple protocol", "queries/s")])),
-    "graveyard": ("Reads of a table with deleted rows", graveyard),
-    "growth": ("Deletes of a growing table", growth),
-    "purge": ("Batches of a purge", purge),
-    "memory": ("Memory of a DELETE", memory),
+    "graveyard": ("Reads of a table with deleted rows", "graveyard", graveyard),
+    "growth": ("Single-row DELETE of a growing table, 1 client", "growth", growth),
+    "purge": ("Time of each batch of a purge", "purge", purge),
+    "memory": ("Private memory of the server during one DELETE", "memory", memory),
 }
-SOURCES = {"storage": "bulk", "durable": "single"}
 
 
 def draw(measured, results):
     """Draws what has been measured; returns names and titles."""
     drawn = {}
     with matplotlib.rc_context(STYLE):
-        for name, (title, drawing) in DRAWINGS.items():
-            data = measured.get(SOURCES.get(name, name))
-            if data is not None:
-                drawing(data, results)
+        for name, (title, measurement, drawing) in DRAWINGS.items():
+            if measurement in measured:
+                drawing(measured[measurement], results, title)
                 drawn[name] = title
     return drawn

@@ -7,7 +7,7 @@ others.  "UPDATE, plain indexes" is what most people have.
 """
 from dataclasses import dataclass
 
-from harness import BY_HAND, SOFT, connect
+from harness import BY_HAND, SOFT
 
 COLUMNS = ("id integer PRIMARY KEY", "email text", "kind integer", "customer integer", "created_at timestamptz", "filler text")
 INDEXES = {"email": "UNIQUE INDEX", "kind": "INDEX", "customer": "INDEX", "created_at": "INDEX"}
@@ -21,7 +21,6 @@ class Contender:
     """A table t, how to delete all of it or one row, and how to read a row."""
     name: str
     database: str = "hand"
-    user: str = "postgres"
     filtered: str = LIVE                # of the indexes
     setup: str = ""
     delete_all: str = "DELETE FROM {t}"
@@ -83,7 +82,6 @@ CREATE TRIGGER soft INSTEAD OF DELETE ON {t}_live FOR EACH ROW EXECUTE FUNCTION 
 POLICY = """
 ALTER TABLE {t} ENABLE ROW LEVEL SECURITY;
 CREATE POLICY live ON {t} USING (deleted_at IS NULL) WITH CHECK (true);
-GRANT SELECT, INSERT, UPDATE, DELETE ON {t} TO app;
 CREATE OR REPLACE FUNCTION {t}_soft(gone integer) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
 AS 'UPDATE {t} SET deleted_at = now() WHERE id = gone AND deleted_at IS NULL'"""
 
@@ -108,15 +106,13 @@ CONTENDERS = [
     Contender("PL/pgSQL trigger", setup=TRIGGER, read=READ_LIVE),
     Contender("view, INSTEAD OF", setup=VIEW, delete_all="DELETE FROM {t}_live", delete_one="DELETE FROM {t}_live WHERE id = :i",
               read="SELECT email FROM {t}_live WHERE id = :i"),
-    Contender("row security", user="app", setup=POLICY, delete_all=UPDATE_ALL, delete_one="SELECT {t}_soft(:i)"),
+    Contender("row security", setup=POLICY, delete_all=UPDATE_ALL, delete_one="SELECT {t}_soft(:i)"),
     Contender("archive trigger", filtered="", setup=ARCHIVE),
     Contender(SOFT, database="soft", filtered="", setup=TAG),
 ]
 
 
 def make_databases(bench):
-    """Makes the databases of the contenders, and the role that row security needs."""
+    """Makes the databases of the contenders."""
     bench.database("hand", extension=False)
     bench.database("soft")
-    with connect("hand") as session:
-        session.run("DO $$ BEGIN CREATE ROLE app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")

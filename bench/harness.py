@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg2
 
+APPLICATION = "app"     # the role of all statements that are an application's: it owns nothing
 BY_HAND = "UPDATE"
 SOFT = "soft_delete"
 
@@ -63,8 +64,8 @@ class Bench:
     def database(self, name, extension=True):
         """Makes a database, with the extension or without so much as its library."""
         with connect("postgres") as session:
-            session.run(f"DROP DATABASE IF EXISTS {name}")
-            session.run(f"CREATE DATABASE {name}")
+            session.run(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}",
+                        f"DO $$ BEGIN CREATE ROLE {APPLICATION} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
             if extension:
                 session.run(f"ALTER DATABASE {name} SET session_preload_libraries = 'soft_delete'")
         self.databases.add(name)
@@ -81,7 +82,7 @@ class Bench:
 
 
 class Session:
-    """A connection in autocommit mode."""
+    """A connection in autocommit mode, of the owner of all tables unless told otherwise."""
 
     def __init__(self, database, user="postgres"):
         self.connection = psycopg2.connect(dbname=database, user=user)
@@ -109,7 +110,8 @@ class Session:
                  f"INSERT INTO {table} {query}", *indexes)
 
     def settle(self, *tables):
-        """Leaves nothing to do for later: hint bits, statistics, dirty pages."""
+        """Grants what the application needs, and leaves nothing to do for later: hint bits, statistics, dirty pages."""
+        self.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APPLICATION}")
         for table in tables:
             self.run(f"VACUUM (FREEZE, ANALYZE) {table}")
         self.run("CHECKPOINT")
@@ -154,9 +156,8 @@ def turns(rounds, contenders):
 class Script:
     """A pgbench script: what one client does, again and again."""
 
-    def __init__(self, database, text, user="postgres", protocol="prepared"):
+    def __init__(self, database, text, protocol="prepared"):
         self.database = database
-        self.user = user
         self.protocol = protocol
         self.path = Path(os.environ["BENCH_TMP"]) / f"{id(self)}.pgbench"
         self.path.write_text(text)
@@ -164,7 +165,7 @@ class Script:
 
     def rate(self, transactions, clients=1, options=()):
         """Transactions per second, of so many in all; what the connection costs is left out."""
-        command = ["pgbench", "-n", "-M", self.protocol, "-c", str(clients), "-j", "1", "-U", self.user,
+        command = ["pgbench", "-n", "-M", self.protocol, "-c", str(clients), "-j", "1", "-U", APPLICATION,
                    "-t", str(max(transactions // clients, 1)), "-f", str(self.path), *options, self.database]
         done = subprocess.run(command, capture_output=True, text=True)
         found = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)

@@ -76,8 +76,8 @@ def judge(line, data):
     return row + [line.target(), ("yes" if met else "**no**") if line.target() else ""]
 
 
-def target_table(measured):
-    rows = [judge(line, measured[line.measurement]) for line in LINES if line.measurement in measured]
+def target_table(measured, brief=False):
+    rows = [judge(line, measured[line.measurement]) for line in LINES if line.measurement in measured and (line.brief or not brief)]
     return markdown(["", "soft_delete", "compared with", "", "ratio", "target", "met"], [row for row in rows if row])
 
 
@@ -120,9 +120,25 @@ def report(results):
             text += ["", f"## {title}", "", f"{int(measured[name].facts['rows']):,} rows.", "", *contender_table(measured[name], columns)]
     text += ["", "## Charts", ""]
     for name, title in charts.draw(measured, results).items():
-        text.append(f"![{title}]({name}.svg)")
+        text += ["", f"![{title}]({name}.svg)"]
     (results / "results.md").write_text("\n".join(text) + "\n")
     print("\n".join(text))
+    return measured
 
 
-report(Path(sys.argv[1]))
+def update_readme(measured):
+    """Puts the table into README, between its marks."""
+    top = Path(__file__).parent.parent
+    readme = (top / "README.md").read_text()
+    begin, end = "<!-- bench/run: begin -->\n", "<!-- bench/run: end -->\n"
+    before, rest = readme.split(begin)
+    after = rest.split(end)[1]
+    lines = [*target_table(measured, brief=True), "", "(" + " ".join(conditions(measured)) + ")"]
+    (top / "README.md").write_text(before + begin + "\n".join(lines) + "\n" + end + after)
+
+
+results = Path(sys.argv[1])
+measured = report(results)
+# a quick look is not for README
+if results == Path(__file__).parent / "results":
+    update_readme(measured)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from contenders import CONTENDERS, TAG, UNLEDGERED, Contender, make_databases
-from harness import BY_HAND, SOFT, Script, connect, set_durable, turns, wal_bytes
+from harness import APPLICATION, BY_HAND, SOFT, Script, connect, set_durable, turns, wal_bytes
 
 DURABILITIES = {"fast": False, "durable": True}
 
@@ -20,7 +20,7 @@ def bulk(bench):
     for case, durable in DURABILITIES.items():
         set_durable(durable)
         for number, contender in turns(bench.rounds(3), CONTENDERS):
-            with connect(contender.database) as owner, connect(contender.database, contender.user) as session:
+            with connect(contender.database) as owner, connect(contender.database, APPLICATION) as session:
                 contender.make(owner, rows)
                 before = wal_bytes(owner)
                 bench.record(case, contender.name, number, session.seconds(contender.sql(contender.delete_all)), "s")
@@ -71,7 +71,7 @@ def single(bench):
     first = 0
     for case, clients, rounds, deletes in plan:
         set_durable(DURABILITIES[case])
-        scripts = {contender.name: Script(contender.database, user=contender.user, text=f"""
+        scripts = {contender.name: Script(contender.database, f"""
 \\set n :n + {clients}
 \\set i (:n + :client_id) * 7919 % {rows} + 1
 {contender.sql(contender.delete_one)};
@@ -108,7 +108,7 @@ def wide(bench):
                 session.settle("wide")
         bench.state(**{f"rows {case}": per_round})
         for number, who in turns(rounds, databases):
-            with connect(databases[who]) as session:
+            with connect(databases[who], APPLICATION) as session:
                 these = f"WHERE id % {rounds} = {number}"
                 before = wal_bytes(session)
                 statement = f"DELETE FROM wide {these}" if who == SOFT else f"UPDATE wide SET deleted_at = now() {these} AND deleted_at IS NULL"
@@ -137,7 +137,7 @@ def family(bench):
             if name == "soft":
                 session.run("SELECT soft_delete.tag('soft', cascade => true)")
             session.settle(name, f"{name}_child")
-    with connect("hand") as hand, connect("soft") as soft:
+    with connect("hand", APPLICATION) as hand, connect("soft", APPLICATION) as soft:
         def by_hand(key):
             return hand.seconds(f"BEGIN; UPDATE hand SET deleted_at = now() WHERE id = {key} AND deleted_at IS NULL;"
                                 f"UPDATE hand_child SET deleted_at = now() WHERE parent_id = {key} AND deleted_at IS NULL; COMMIT")

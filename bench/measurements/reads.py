@@ -1,6 +1,6 @@
 """What reading costs, and whether it notices what is deleted."""
 from contenders import CONTENDERS, make_databases
-from harness import BY_HAND, SOFT, Script, connect, turns
+from harness import APPLICATION, BY_HAND, SOFT, Script, connect, turns
 
 LIVE_ONLY = "live rows only"
 
@@ -15,7 +15,7 @@ def select(bench):
         with connect(contender.database) as session:
             contender.make(session, rows)
     for protocol in ("prepared", "simple"):
-        scripts = {c.name: Script(c.database, f"\\set i random(1, {rows})\n{c.sql(c.read)};\n", c.user, protocol) for c in contenders}
+        scripts = {c.name: Script(c.database, f"\\set i random(1, {rows})\n{c.sql(c.read)};\n", protocol) for c in contenders}
         for number, who in turns(bench.rounds(15), scripts):
             bench.record(protocol, who, number, scripts[who].timed_rate(0.5), "/s")
 
@@ -43,7 +43,7 @@ def joins(bench):
         joined = names[0] + "".join(f" JOIN {name} ON {name}.parent_id = {parent}.id" for parent, name in zip(names, names[1:]))
         filters = "".join(f" AND {name}.deleted_at IS NULL" for name in names) if column else ""
         queries[who] = f"EXPLAIN (SUMMARY) SELECT {names[4]}.id FROM {joined} WHERE {names[0]}.kind = 42{filters}"
-    with connect("soft") as soft, connect("hand") as hand:
+    with connect("soft", APPLICATION) as soft, connect("hand", APPLICATION) as hand:
         for number, who in turns(bench.rounds(21), tables):
             session = soft if who == SOFT else hand
             total = 0.0

@@ -1,7 +1,7 @@
 """What else a tagged table is written with: inserts, upserts, TPC-B.  It is compared with the same table, untagged."""
 import subprocess
 
-from harness import SOFT, Script, connect, turns
+from harness import APPLICATION, SOFT, Script, connect, turns
 
 UNTAGGED = "untagged"
 
@@ -30,6 +30,7 @@ def insert(bench):
         for number, who in turns(bench.rounds(7), databases):
             with connect(databases[who]) as session:
                 make_keys(session, who == SOFT, columns, rows // 10)
+            with connect(databases[who], APPLICATION) as session:
                 bench.record(f"bulk, {case}", who, number, session.seconds(
                     f"INSERT INTO keyed SELECT g, 'user' || g || '@example.com', repeat('x', 60) FROM generate_series(1, {rows}) g"), "s")
     single_statements(bench, databases, {"single": "INSERT INTO keyed VALUES (:n, 'user' || :n, 'filler')"})
@@ -70,7 +71,7 @@ def children(bench):
         session.run("CREATE TABLE child (id integer PRIMARY KEY, parent_id integer NOT NULL REFERENCES parent)")
         if tagged:
             session.run("SELECT soft_delete.tag('parent')")
-        session.settle("parent")
+        session.settle("parent", "child")
 
     for parents in (1000, 100_000):
         parents_here = bench.rows(parents)
@@ -80,6 +81,7 @@ def children(bench):
         for number, who in turns(bench.rounds(7), databases):
             with connect(databases[who]) as session:
                 session.run("TRUNCATE child")
+            with connect(databases[who], APPLICATION) as session:
                 bench.record(f"bulk, {parents} parents", who, number, session.seconds(
                     f"INSERT INTO child SELECT g, g::bigint * 7919 % {parents_here} + 1 FROM generate_series(1, {rows}) g"), "s")
     scripts = {who: Script(database, f"\\set n :n + 1\n\\set i random(1, {parents_here})\nINSERT INTO child VALUES (:n, :i);\n")
