@@ -46,9 +46,9 @@ def panels(data, results, name, title, cases, width=4):
 def graveyard(data, results, title):
     figure, ax = pyplot.subplots(figsize=(7, 3.6))
     shares = (0, 50, 90, 99)
-    queries = list(dict.fromkeys(case.rsplit(", ", 1)[0] for case, _ in data.turns))
+    queries = list(dict.fromkeys(case.split(", ")[0] for case, _ in data.turns))
     for color, query in zip(LINES, queries):
-        ratios = [[a / b for a, b in zip(data.values(f"{query}, {s} %", SOFT), data.values(f"{query}, {s} %", "live rows only"))] for s in shares]
+        ratios = [[a / b for a, b in zip(data.values(f"{query}, {s} %, reindexed", SOFT), data.values(f"{query}, {s} %, reindexed", "live rows only"))] for s in shares]
         middles = [median(r) for r in ratios]
         ax.errorbar([str(s) for s in shares], middles, [[m - min(r) for m, r in zip(middles, ratios)], [max(r) - m for m, r in zip(middles, ratios)]],
                     color=color, marker="o", capsize=2, label=f"by {query}" if "key" in query else query)

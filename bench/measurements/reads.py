@@ -3,6 +3,7 @@ from contenders import CONTENDERS, make_databases
 from harness import APPLICATION, BY_HAND, SOFT, Script, connect, turns
 
 LIVE_ONLY = "live rows only"
+HARD = "hard DELETE"
 
 
 def select(bench):
@@ -10,7 +11,7 @@ def select(bench):
     rows = bench.rows(500_000)
     bench.state(rows=rows)
     make_databases(bench)
-    contenders = [c for c in CONTENDERS if c.name in ("hard DELETE", BY_HAND, "view, INSTEAD OF", "row security", SOFT)]
+    contenders = [c for c in CONTENDERS if c.name in (HARD, BY_HAND, "view, INSTEAD OF", "row security", SOFT)]
     for contender in contenders:
         with connect(contender.database) as session:
             contender.make(session, rows)
@@ -62,33 +63,46 @@ QUERIES = {
 }
 
 
+def load_graveyard(session, who, live, kinds, step):
+    """Makes tables of which one row of so many is live; for a table that never had others, of those alone."""
+    stored = "generate_series({0}, {1}, {0}) g".format(step if who == LIVE_ONLY else 1, live * step)
+    session.load("items", "id integer PRIMARY KEY, email text UNIQUE, kind integer, n integer, created_at timestamptz, filler text",
+                 f"SELECT g, 'user' || g, g / {step} * 7919::bigint % {kinds}, g, timestamptz '2026-01-01' + g * interval '1 s', "
+                 f"repeat('x', 60) FROM {stored}",
+                 *(f"CREATE INDEX ON items ({column})" for column in ("kind", "n", "created_at")))
+    session.load("lines", "id integer PRIMARY KEY, item_id integer, amount integer",
+                 f"SELECT 2 * g + i, g, i FROM {stored}, generate_series(0, 1) i", "CREATE INDEX ON lines (item_id)")
+    if who == SOFT:
+        session.run("SELECT soft_delete.tag('items')", "SELECT soft_delete.tag('lines')")
+    session.run(f"DELETE FROM items WHERE id % {step} <> 0", f"DELETE FROM lines WHERE item_id % {step} <> 0")
+    assert session.value("SELECT count(*) FROM items JOIN lines ON item_id = items.id") == 2 * live
+    session.settle("items", "lines")
+
+
 def graveyard(bench):
-    """Reads of a table by how many of its rows are deleted, beside a table that has the live rows alone."""
+    """Reads of a table by how many of its rows are deleted.
+
+    First beside the same table after hard deletes: in both, the pages of
+    indexes that deletes have left half empty stay so.  Then, indexes made anew,
+    beside a table that never had other rows than the live ones.
+    """
     live = bench.rows(10_000)
     kinds = live // 10
     bench.state(rows=live)
-    items = "id integer PRIMARY KEY, email text UNIQUE, kind integer, n integer, created_at timestamptz, filler text"
-    databases = {LIVE_ONLY: bench.database("plain", extension=False), SOFT: bench.database("soft")}
+    databases = {SOFT: bench.database("soft"), HARD: bench.database("hard", extension=False),
+                 LIVE_ONLY: bench.database("plain", extension=False)}
     for share, step in ((0, 1), (50, 2), (90, 10), (99, 100)):
         for who, database in databases.items():
-            stored = f"generate_series({step if who == LIVE_ONLY else 1}, {live * step}, {step if who == LIVE_ONLY else 1}) g"
             with connect(database) as session:
-                session.load("items", items,
-                             f"SELECT g, 'user' || g, g / {step} * 7919::bigint % {kinds}, g, timestamptz '2026-01-01' + g * interval '1 s', "
-                             f"repeat('x', 60) FROM {stored}", "CREATE INDEX ON items (kind)", "CREATE INDEX ON items (n)",
-                             "CREATE INDEX ON items (created_at)")
-                session.load("lines", "id integer PRIMARY KEY, item_id integer, amount integer",
-                             f"SELECT 2 * g + i, g, i FROM {stored}, generate_series(0, 1) i", "CREATE INDEX ON lines (item_id)")
-                if who == SOFT:
-                    session.run("SELECT soft_delete.tag('items')", "SELECT soft_delete.tag('lines')",
-                                f"DELETE FROM items WHERE id % {step} <> 0", f"DELETE FROM lines WHERE item_id % {step} <> 0")
-                assert session.value("SELECT count(*) FROM items JOIN lines ON item_id = items.id") == 2 * live
-                session.settle("items", "lines")
-        for what, text in QUERIES.items():
-            text = text.format(step=step, live=live, kinds=kinds, counted=min(1000, live // 2))
-            scripts = {who: Script(database, text) for who, database in databases.items()}
-            for number, who in turns(bench.rounds(7), scripts):
-                bench.record(f"{what}, {share} %", who, number, 1e6 / scripts[who].timed_rate(0.3), "µs")
+                load_graveyard(session, who, live, kinds, step)
+        for theirs, case in ((HARD, "{}, {} %"), (LIVE_ONLY, "{}, {} %, reindexed")):
+            for what, text in QUERIES.items():
+                text = text.format(step=step, live=live, kinds=kinds, counted=min(1000, live // 2))
+                scripts = {who: Script(databases[who], text) for who in (SOFT, theirs)}
+                for number, who in turns(bench.rounds(5), scripts):
+                    bench.record(case.format(what, share), who, number, 1e6 / scripts[who].timed_rate(0.3), "µs")
+            with connect(databases[SOFT]) as session:
+                session.run("REINDEX TABLE items", "REINDEX TABLE lines")
 
 
 def bystander(bench):
