@@ -15,7 +15,7 @@ BEGIN
 			-- of a partitioned table it is given as ON ONLY, but its partitions are meant
 			ELSE regexp_replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') END
 	INTO STRICT predicate, is_exclusion, definition
-	FROM pg_index LEFT JOIN pg_constraint con ON conindid = indexrelid AND contype = 'x'
+	FROM pg_index LEFT JOIN pg_constraint con ON conrelid = indrelid AND conindid = indexrelid AND contype = 'x'
 	WHERE indexrelid = index;
 
 	-- an exclusion constraint ends with it
@@ -105,8 +105,9 @@ AS $$
 	UNION ALL
 	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint'))
 	FROM pg_constraint
-	WHERE obj_description(oid, 'pg_constraint') IS NOT NULL
+	WHERE conrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = index)
 	  AND (oid = soft_delete.stand_in(index) OR (conindid = index AND contype IN ('u', 'x')))
+	  AND obj_description(oid, 'pg_constraint') IS NOT NULL
 $$;
 COMMENT ON FUNCTION soft_delete.comments_on(regclass) IS
 'commands that give an index and its constraint their comments';

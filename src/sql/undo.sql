@@ -174,7 +174,7 @@ AS $$
 			string_agg(pg_get_indexdef(indexrelid, n, false), ', ' ORDER BY n) AS names,
 			string_agg(format('a.k%s', n), ', ' ORDER BY n) AS columns
 		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-			LEFT JOIN pg_constraint ON conindid = indexrelid AND contype = 'x'
+			LEFT JOIN pg_constraint ON conrelid = indrelid AND conindid = indexrelid AND contype = 'x'
 			CROSS JOIN LATERAL generate_series(1, indnkeyatts) AS n
 			JOIN pg_opclass ON pg_opclass.oid = indclass[n - 1]
 			LEFT JOIN pg_amop ON amopfamily = opcfamily AND amoplefttype = opcintype AND amoprighttype = opcintype AND amopstrategy = 3
