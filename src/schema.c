@@ -55,13 +55,10 @@ PG_FUNCTION_INFO_V1(soft_delete_changes_schema);
 PG_FUNCTION_INFO_V1(soft_delete_renamed_from);
 PG_FUNCTION_INFO_V1(soft_delete_lock_schema);
 PG_FUNCTION_INFO_V1(soft_delete_current_tagged_schemas);
-PG_FUNCTION_INFO_V1(soft_delete_is_used);
 
 static void prepare_partition(Oid parent, Oid partition);
 static bool is_table(Oid relid);
 static bool is_action(AlterTableType type, const char *name);
-static bool has_trigger(ExtensionFunction function);
-static bool has_row(const char *table);
 
 /*
  * See to it, before an ALTER TABLE runs, that a table which becomes a partition
@@ -277,59 +274,4 @@ soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(schemas);
-}
-
-/*
- * soft_delete.is_used() returns boolean
- *
- * Tells whether any table or schema is tagged, or anything kept of one.  Every
- * DDL command asks.  A tag that is being dropped still has its bin, so both count.
- */
-Datum
-soft_delete_is_used(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(has_trigger(TAG_TRIGGER) || has_trigger(BIN_UPDATE) ||
-				   has_row("tagged_schemas") || has_row("retention") ||
-				   has_row("holds") || has_row("displaced"));
-}
-
-/*
- * Does any trigger call a function of the extension?
- */
-static bool
-has_trigger(ExtensionFunction function)
-{
-	Relation depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
-	bool found = false;
-
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(extension_function(function)));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = ((Form_pg_depend) GETSTRUCT(tuple))->classid == TriggerRelationId;
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	return found;
-}
-
-/*
- * Has one of the extension's own tables any row now, whatever the snapshot?
- */
-static bool
-has_row(const char *table)
-{
-	Relation rel = table_open(extension_relation(table), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = begin_table_scan(rel, SnapshotSelf);
-	bool found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
-
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, AccessShareLock);
-	return found;
 }

@@ -123,6 +123,11 @@ extern void init_utility(void);
 extern void prepare_partitions(AlterTableStmt *stmt);
 
 /*
+ * concern.c: whether a command has anything to do with what is tagged
+ */
+extern bool has_row(const char *table);
+
+/*
  * copy.c: COPY of a tagged table
  */
 extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);

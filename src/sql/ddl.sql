@@ -3,47 +3,25 @@
  *
  * One event trigger per event calls what each concern has to do.  Where nothing
  * is tagged that is is_used(), and for tables that have nothing to do with what
- * is, it ends with concern_tags().  They run as whoever runs the DDL.
+ * is, it ends with what src/concern.c finds out.  They run as whoever runs the DDL.
  * What needs more rights is security definer, takes no arguments and reads from
  * the event what to do, so it does nothing for who calls it by hand.
  */
 
-/* In PL/pgSQL, which keeps the plan.  Subqueries, for joins would read whole catalogs. */
 CREATE FUNCTION soft_delete.changed_relations() RETURNS regclass[]
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN ARRAY(SELECT DISTINCT relation::regclass
-		FROM pg_event_trigger_ddl_commands(), LATERAL (SELECT CASE classid
-			WHEN 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger WHERE oid = objid)
-			WHEN 'pg_constraint'::regclass THEN (SELECT conrelid FROM pg_constraint WHERE oid = objid)
-			WHEN 'pg_class'::regclass THEN coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = objid),
-													(SELECT oid FROM pg_class WHERE oid = objid)) END) AS changed(relation)
-		WHERE relation <> 0);
-END
-$$;
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_changed_relations';
 COMMENT ON FUNCTION soft_delete.changed_relations() IS
 'for event triggers: the relations that a command has made or changed, by their triggers, constraints and indexes too';
 
 CREATE FUNCTION soft_delete.concern_tags(relations regclass[]) RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN EXISTS (SELECT FROM unnest(relations) AS c
-		WHERE (SELECT relhassubclass FROM pg_class WHERE oid = c)
-		   OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c)
-		   OR EXISTS (SELECT FROM pg_trigger AS own
-				WHERE own.tgrelid = c
-				  AND ((SELECT pronamespace FROM pg_proc WHERE oid = own.tgfoid) = 'soft_delete'::regnamespace
-					   -- the other table of a foreign key
-					   OR EXISTS (SELECT FROM pg_trigger AS tag WHERE tag.tgrelid = own.tgconstrrelid
-								  AND tag.tgfoid = 'soft_delete.delete_row()'::regprocedure))));
-END
-$$;
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_concern_tags';
 COMMENT ON FUNCTION soft_delete.concern_tags(regclass[]) IS
 'whether any of some relations may be tagged, a view of a tagged table, or at one end of its foreign keys';
+
+CREATE FUNCTION soft_delete.drops_concern_tags() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_drops_concern_tags';
+COMMENT ON FUNCTION soft_delete.drops_concern_tags() IS
+'for event triggers: whether anything that is dropped may have to do with a tag, or with what is kept of a table';
 
 CREATE FUNCTION soft_delete.follow_tagged(member regclass, tag text) RETURNS void
 LANGUAGE plpgsql
@@ -149,7 +127,7 @@ AS $$
 DECLARE
 	callers text;
 BEGIN
-	IF NOT soft_delete.is_used() THEN
+	IF NOT soft_delete.is_used() OR NOT soft_delete.drops_concern_tags() THEN
 		RETURN;
 	END IF;
 	GET DIAGNOSTICS callers = PG_CONTEXT;
