@@ -95,13 +95,8 @@ static amgettuple_function next_in_btree = NULL;
  * Tables whose keys are all armed, and when that was: it holds until the
  * relation cache changes.
  */
-typedef struct ArmedTable
-{
-	Oid relid; /* hash key */
-	uint64 changes;
-} ArmedTable;
-
 static HTAB *armed_tables = NULL;
+static uint64 armed_at;
 
 /* What our own scans see, and are known by */
 static SnapshotData own_snapshot;
@@ -184,31 +179,35 @@ static bool
 table_is_armed(Relation rel)
 {
 	Oid relid = RelationGetRelid(rel);
-	ArmedTable *table = NULL;
 
-	if (armed_tables != NULL && !RelationIsLogicallyLogged(rel))
-		table = hash_search(armed_tables, &relid, HASH_FIND, NULL);
-	return table != NULL && table->changes == relcache_changes;
+	return armed_tables != NULL && armed_at == relcache_changes &&
+		   !RelationIsLogicallyLogged(rel) &&
+		   hash_search(armed_tables, &relid, HASH_FIND, NULL) != NULL;
 }
 
 /*
  * Note that all keys of the table are armed, if the relation cache has not
- * changed since "changes".
+ * changed since "changes".  What was noted before it has is forgotten.
  */
 static void
 note_armed(Oid relid, uint64 changes)
 {
-	ArmedTable *table;
-
+	if (changes != relcache_changes)
+		return;
+	if (armed_tables != NULL && armed_at != changes)
+	{
+		hash_destroy(armed_tables);
+		armed_tables = NULL;
+	}
 	if (armed_tables == NULL)
 	{
-		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(ArmedTable)};
+		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid)};
 
 		armed_tables = hash_create("soft_delete armed tables", 16, &ctl,
 								   HASH_ELEM | HASH_BLOBS);
+		armed_at = changes;
 	}
-	table = hash_search(armed_tables, &relid, HASH_ENTER, NULL);
-	table->changes = changes;
+	(void) hash_search(armed_tables, &relid, HASH_ENTER, NULL);
 }
 
 /*
