@@ -242,8 +242,7 @@ open_tombstone(Oid relid, ItemPointer tid, bool is_displaced,
 		*row = table_slot_create(rel, NULL);
 		if (is_displaced)
 			fetch_displaced(rel, tid, *row);
-		if (is_displaced ||
-			table_tuple_fetch_row_version(rel, tid, SnapshotAny, *row))
+		if (is_displaced || fetch_version_at(rel, tid, *row))
 			*stamp = DatumGetTimestampTz(slot_getattr(*row, attnum, &isnull));
 	}
 	if (!isnull)

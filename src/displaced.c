@@ -343,7 +343,7 @@ displaced_from(ItemPointer tid)
 	Oid relid = InvalidOid;
 	bool isnull;
 
-	if (table_tuple_fetch_row_version(displaced, tid, SnapshotAny, slot))
+	if (fetch_version_at(displaced, tid, slot))
 		relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull));
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(displaced, NoLock);

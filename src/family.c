@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -154,6 +155,18 @@ lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
 }
 
 /*
+ * Fetch the version, dead or alive, at a place that may be anybody's word: the
+ * table access method believes in it.  Returns false if there is none.
+ */
+bool
+fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+{
+	return ItemPointerIsValid(tid) &&
+		   ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
+		   table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot);
+}
+
+/*
  * Lock the newest version of a row and fetch it into the slot.  Returns false
  * if it is gone.
  */
@@ -164,8 +177,8 @@ lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 	TM_FailureData tmfd;
 	TM_Result result;
 
-	/* a lock believes in its tid, which may be anybody's word */
-	if (!table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot))
+	/* a lock believes in its tid */
+	if (!fetch_version_at(rel, tid, slot))
 		return false;
 	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
 							  GetCurrentCommandId(true), LockTupleExclusive,

@@ -309,6 +309,7 @@ extern bool join_displaced(Family *family, Relation rel, ItemPointer tid,
 						   const TimestampTz *stamp, Oid via);
 extern bool lock_tombstone(Relation rel, ItemPointer tid, const TimestampTz *stamp,
 						   TimestampTz *found, TupleTableSlot *slot);
+extern bool fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 extern bool lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 extern void complete_family(Family *family);
 extern Tuplestorestate *register_members(Lot *lot, Relation rel, int nkeys,
