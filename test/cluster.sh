@@ -7,6 +7,7 @@
 set -eu
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PG_MAJOR=${PG_MAJOR:-15}
+pg_config=${PG_CONFIG:-/usr/lib/postgresql/$PG_MAJOR/bin/pg_config}
 export DEBIAN_FRONTEND=noninteractive
 
 say() { printf '\n== %s\n' "$*"; }
@@ -37,7 +38,6 @@ need_packages() {
 
 # make_server: builds the extension and installs it into a private tree
 make_server() {
-	local pg_config=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config
 	[ -x "$pg_config" ] || die "$pg_config is missing"
 	bindir=$tmp/root$("$pg_config" --bindir)
 	libdir=$tmp/root$("$pg_config" --pkglibdir)
