@@ -306,6 +306,9 @@ defer_free_conditions(PlannerInfo *root, RelOptInfo *rel)
 		if (cost.per_tuple <= 0)
 			rinfo->security_level = Max(rinfo->security_level, 1);
 	}
+}
+
+/*
  * Have nearly all rows taken for live as long as no ANALYZE has looked at the
  * tombstone column.  The planner would take nearly none for null: the table
  * would seem to be two hundred times smaller once it is tagged.
