@@ -6,6 +6,7 @@
  * (sql/ddl.sql), which know what a command has changed.  Here is the rest:
  * - an index or constraint that is added hides tombstones from the start, so
  *   that it is neither built twice nor stopped by their keys;
+ * - a key that a foreign key is going to reference is made whole;
  * - the views let go of a column whose type is going to change;
  * - GRANT, RENAME and SET SCHEMA, of which event triggers do not learn what was
  *   before or which tables are meant;
@@ -43,6 +44,7 @@
 #include "nodes/parsenodes.h"
 #include "rewrite/rewriteSupport.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -55,7 +57,11 @@ PG_FUNCTION_INFO_V1(soft_delete_update_displaced);
 
 static PlannedStmt *prepare_index(PlannedStmt *pstmt);
 static PlannedStmt *prepare_alter_table(PlannedStmt *pstmt);
+static void prepare_references(AlterTableStmt *stmt);
+static void prepare_reference(Constraint *constraint);
+static bool may_reference(Oid relid, List *columns);
 static void release_typed_tables(AlterTableStmt *stmt, Oid relid);
+static List *added_constraints(AlterTableCmd *cmd);
 static void prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone);
 static void prepare_constraint(List *constraints, ListCell *lc, Oid relid,
 							   const char *tombstone);
@@ -71,6 +77,8 @@ static void release_columns(Oid relid);
 static void bind_columns(Oid view, Oid relid);
 static List *tables_with_triggers(Oid namespace);
 static void run_as_owner(const char *query, Oid relid);
+static void run_as_owner_of(Oid relid, const char *query, int nargs, Oid *argtypes,
+							Datum *values);
 static void run(const char *query, int nargs, Oid *argtypes, Datum *values);
 static void check_owns(Oid relid);
 
@@ -167,6 +175,7 @@ prepare_alter_table(PlannedStmt *pstmt)
 	List *arguments;
 	ListCell *lc;
 
+	prepare_references(stmt);
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (stmt->objtype == OBJECT_TYPE && OidIsValid(extension_function(TAG_TRIGGER)))
 		release_typed_tables(stmt, relid);
@@ -179,6 +188,73 @@ prepare_alter_table(PlannedStmt *pstmt)
 	foreach (lc, stmt->cmds)
 		prepare_command(lfirst_node(AlterTableCmd, lc), relid, linitial(arguments));
 	return pstmt;
+}
+
+/*
+ * See the foreign keys that are added to a table; CREATE TABLE adds its own so, too.
+ */
+static void
+prepare_references(AlterTableStmt *stmt)
+{
+	ListCell *lc, *lc2;
+
+	foreach (lc, stmt->cmds)
+	{
+		foreach (lc2, added_constraints(lfirst_node(AlterTableCmd, lc)))
+		{
+			Constraint *constraint = lfirst_node(Constraint, lc2);
+
+			if (constraint->contype == CONSTR_FOREIGN && constraint->pk_attrs != NIL)
+				prepare_reference(constraint);
+		}
+	}
+}
+
+/*
+ * Have the key that a foreign key is going to reference made whole, if it hides
+ * tombstones.
+ */
+static void
+prepare_reference(Constraint *constraint)
+{
+	Oid relid = RangeVarGetRelid(constraint->pktable, NoLock, true);
+	int n = list_length(constraint->pk_attrs);
+	Datum *names = palloc(n * sizeof(Datum));
+	ListCell *lc;
+
+	if (tag_arguments(relid) == NIL || !may_reference(relid, constraint->pk_attrs))
+		return; /* ALTER TABLE will complain, if of anything */
+
+	foreach (lc, constraint->pk_attrs)
+		names[foreach_current_index(lc)] =
+			DirectFunctionCall1(namein, CStringGetDatum(strVal(lfirst(lc))));
+	run_as_owner_of(relid, "SELECT soft_delete.prepare_reference($1, $2)", 2,
+					(Oid[]){OIDOID, NAMEARRAYOID},
+					(Datum[]){ObjectIdGetDatum(relid),
+							  PointerGetDatum(construct_array(names, n, NAMEOID, NAMEDATALEN,
+															  false, TYPALIGN_CHAR))});
+}
+
+/*
+ * May the current role reference these columns of a table?
+ */
+static bool
+may_reference(Oid relid, List *columns)
+{
+	ListCell *lc;
+
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_REFERENCES) == ACLCHECK_OK)
+		return true;
+	foreach (lc, columns)
+	{
+		AttrNumber attnum = get_attnum(relid, strVal(lfirst(lc)));
+
+		if (attnum == InvalidAttrNumber ||
+			pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_REFERENCES) !=
+				ACLCHECK_OK)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -210,18 +286,27 @@ release_typed_tables(AlterTableStmt *stmt, Oid relid)
 static void
 prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone)
 {
-	List *constraints = NIL;
+	List *constraints = added_constraints(cmd);
 	ListCell *lc;
 
-	if (cmd->subtype == AT_AddConstraint)
-		constraints = list_make1(cmd->def);
-	else if (cmd->subtype == AT_AddColumn)
-		constraints = castNode(ColumnDef, cmd->def)->constraints;
-	else if (changes_column(cmd->subtype))
+	if (changes_column(cmd->subtype))
 		release_columns(relid);
 
 	foreach (lc, constraints)
 		prepare_constraint(constraints, lc, relid, tombstone);
+}
+
+/*
+ * Return the constraints that a command adds, by themselves or with a column.
+ */
+static List *
+added_constraints(AlterTableCmd *cmd)
+{
+	if (cmd->subtype == AT_AddConstraint)
+		return list_make1(cmd->def);
+	if (cmd->subtype == AT_AddColumn)
+		return castNode(ColumnDef, cmd->def)->constraints;
+	return NIL;
 }
 
 /*
@@ -646,6 +731,16 @@ soft_delete_update_displaced(PG_FUNCTION_ARGS)
 static void
 run_as_owner(const char *query, Oid relid)
 {
+	run_as_owner_of(relid, query, 1, (Oid[]){OIDOID},
+					(Datum[]){ObjectIdGetDatum(relid)});
+}
+
+/*
+ * The same with arguments of its own.
+ */
+static void
+run_as_owner_of(Oid relid, const char *query, int nargs, Oid *argtypes, Datum *values)
+{
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
 	Oid owner = class->relowner;
@@ -661,7 +756,7 @@ run_as_owner(const char *query, Oid relid)
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	if (owner != save_userid)
 		SetUserIdAndSecContext(owner, save_sec_context | flags);
-	run(query, 1, (Oid[]){OIDOID}, (Datum[]){ObjectIdGetDatum(relid)});
+	run(query, nargs, argtypes, values);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 }
 

@@ -43,6 +43,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
@@ -85,6 +86,7 @@ typedef struct GeneratedKeyColumn
 
 PG_FUNCTION_INFO_V1(soft_delete_claim_key);
 PG_FUNCTION_INFO_V1(soft_delete_claims_key);
+PG_FUNCTION_INFO_V1(soft_delete_step_aside);
 
 /* The B-tree's routine with our functions, and its own functions */
 static IndexAmRoutine armed_routine;
@@ -799,4 +801,36 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 	if (result != TM_Ok)
 		elog(ERROR, "unexpected status of a locked tombstone: %u", result);
 	ExecClearTuple(slot);
+}
+
+/*
+ * soft_delete.step_aside(relation regclass, "row" tid) returns boolean
+ *
+ * Moves a tombstone to soft_delete.displaced.  Returns false if there is none at
+ * that place, or not any more.
+ *
+ * Raises 42501 unless the caller owns the table, 42P01 if there is none.
+ */
+Datum
+soft_delete_step_aside(PG_FUNCTION_ARGS)
+{
+	Relation rel = open_given_table(PG_GETARG_OID(0), RowExclusiveLock);
+	ItemPointer tid = (ItemPointer) PG_GETARG_POINTER(1);
+	KeyClaims claims = {0};
+	bool is_live = true;
+
+	if (!relation_ownercheck(RelationGetRelid(rel), GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
+	claims.attnum = tombstone_attribute(rel);
+	if (claims.attnum != InvalidAttrNumber && rel->rd_tableam != NULL)
+	{
+		claims.existing = table_slot_create(rel, NULL);
+		if (lock_newest(rel, tid, claims.existing))
+			(void) slot_getattr(claims.existing, claims.attnum, &is_live);
+		if (!is_live)
+			displace_tombstone(&claims, rel, tid);
+		ExecDropSingleTupleTableSlot(claims.existing);
+	}
+	table_close(rel, NoLock);
+	PG_RETURN_BOOL(!is_live);
 }

@@ -139,7 +139,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	-- the first line is that of the function that asks; in quotes are statements, which may speak of anything
-	RETURN regexp_replace(context, '^[^\n]*', '') ~ '\n[^\n"]*(?<![a-z0-9_$])soft_delete\.((un)?tag_table|(prepare|join|leave)_partition|follow_\w+)\(';
+	RETURN regexp_replace(context, '^[^\n]*', '') ~ '\n[^\n"]*(?<![a-z0-9_$])soft_delete\.((un)?tag_table|(prepare|join|leave)_partition|prepare_reference|follow_\w+)\(';
 END
 $$;
 COMMENT ON FUNCTION soft_delete.is_own_command(text) IS

@@ -134,6 +134,11 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_return_displaced';
 COMMENT ON FUNCTION soft_delete.return_displaced(regclass) IS
 'enters the tombstones that stepped aside into their table, which is not tagged any more';
 
+CREATE FUNCTION soft_delete.step_aside(relation regclass, "row" tid) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_step_aside';
+COMMENT ON FUNCTION soft_delete.step_aside(regclass, tid) IS
+'moves a deleted row to soft_delete.displaced; false if there is none';
+
 CREATE FUNCTION soft_delete.claims_key(relation oid, new_row record, internal) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
 COMMENT ON FUNCTION soft_delete.claims_key(oid, record, internal) IS

@@ -344,44 +344,102 @@ $$;
 COMMENT ON FUNCTION soft_delete.follow_constraints(regclass) IS
 'makes unique constraints that this transaction has added to a tagged table indexes on live rows';
 
+CREATE FUNCTION soft_delete.make_whole(index regclass, deleted_at name, was_constraint boolean, is_exclusion boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	definition text;
+	predicate text;
+	deferral text;
+	own_predicate text := format('(%I IS NULL)', deleted_at);
+BEGIN
+	SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(index);
+	IF predicate = own_predicate THEN
+		predicate := NULL;
+	ELSE
+		-- the server shows it as ((theirs) AND (deleted_at IS NULL))
+		predicate := left(substr(predicate, 2), -char_length(' AND ' || own_predicate || ')'));
+	END IF;
+
+	IF was_constraint THEN
+		definition := substring(definition FROM ' USING btree (\(.*)$');
+		definition := 'UNIQUE ' ||
+			CASE WHEN definition ~ '\) NULLS NOT DISTINCT( |$)' THEN 'NULLS NOT DISTINCT ' ELSE '' END ||
+			regexp_replace(regexp_replace(definition, '\) NULLS NOT DISTINCT', ')'),
+						   ' TABLESPACE (\S+)$', ' USING INDEX TABLESPACE \1');
+	ELSIF predicate IS NOT NULL THEN
+		definition := format(CASE WHEN is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate);
+	END IF;
+	PERFORM soft_delete.replace_index(index, definition || deferral, is_exclusion OR was_constraint);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.make_whole(regclass, name, boolean, boolean) IS
+'gives an index or constraint back as it was before hide_tombstones()';
+
 CREATE FUNCTION soft_delete.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
-	definition text;
-	predicate text;
-	deferral text;
-	own_predicate text := format('(%I IS NULL)', deleted_at);
 BEGIN
 	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, 'all') LOOP
 		CONTINUE WHEN NOT item.hides OR 'partial:' || item.name = ANY (remembered);
-
-		SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(item.index);
-		IF predicate = own_predicate THEN
-			predicate := NULL;
-		ELSE
-			-- the server shows it as ((theirs) AND (deleted_at IS NULL))
-			predicate := left(substr(predicate, 2), -char_length(' AND ' || own_predicate || ')'));
-		END IF;
-
-		IF item.was_constraint THEN
-			definition := substring(definition FROM ' USING btree (\(.*)$');
-			definition := 'UNIQUE ' ||
-				CASE WHEN definition ~ '\) NULLS NOT DISTINCT( |$)' THEN 'NULLS NOT DISTINCT ' ELSE '' END ||
-				regexp_replace(regexp_replace(definition, '\) NULLS NOT DISTINCT', ')'),
-							   ' TABLESPACE (\S+)$', ' USING INDEX TABLESPACE \1');
-		ELSIF predicate IS NOT NULL THEN
-			definition := format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate);
-		END IF;
-		PERFORM soft_delete.replace_index(item.index, definition || deferral,
-			item.is_exclusion OR item.was_constraint);
+		PERFORM soft_delete.make_whole(item.index, deleted_at, item.was_constraint, item.is_exclusion);
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.show_tombstones(regclass, name, text[]) IS
 'gives indexes and constraints back as they were before hide_tombstones()';
+
+CREATE FUNCTION soft_delete.has_key_columns(index regclass, columns name[]) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT cardinality(columns) = indnkeyatts AND columns <@ ARRAY(
+		SELECT attname FROM pg_attribute, unnest(indkey[0:indnkeyatts - 1]) AS k WHERE attrelid = indrelid AND attnum = k)
+	FROM pg_index WHERE indexrelid = index
+$$;
+COMMENT ON FUNCTION soft_delete.has_key_columns(regclass, name[]) IS
+'whether an index is on these columns, in whatever order';
+
+/*
+ * A foreign key needs a whole key, which has room for one of the tombstones that
+ * have it and no live row: the last.
+ */
+CREATE FUNCTION soft_delete.prepare_reference(parent regclass, columns name[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete.tag_arguments(parent))[1];
+	key record;
+	list text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) AS c);
+BEGIN
+	SELECT c.index, c.was_constraint INTO key
+	FROM soft_delete.convertible_indexes(parent, deleted_at, 'unique') AS c JOIN pg_index ON indexrelid = c.index
+	WHERE c.hides AND NOT c.is_exclusion AND indrelid = parent AND indexprs IS NULL
+	  AND pg_get_expr(indpred, indrelid) = format('(%I IS NULL)', deleted_at)
+	  AND soft_delete.has_key_columns(c.index, columns)
+	ORDER BY c.was_constraint DESC LIMIT 1;
+	IF NOT FOUND OR EXISTS (SELECT FROM pg_index WHERE indrelid = parent AND indisunique AND indisvalid AND indimmediate
+							AND indpred IS NULL AND indexprs IS NULL AND soft_delete.has_key_columns(indexrelid, columns)) THEN
+		RETURN;
+	END IF;
+
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', parent);
+	EXECUTE format('SELECT soft_delete.step_aside(tableoid, ctid) FROM ('
+				   'SELECT tableoid, ctid, %2$I, row_number() OVER (PARTITION BY %3$s ORDER BY %2$I DESC NULLS FIRST) AS place '
+				   'FROM ONLY %1$s TABLESAMPLE soft_delete.rows(''all'') %4$s) AS holders WHERE place > 1 AND %2$I IS NOT NULL',
+		parent, deleted_at, list,
+		CASE WHEN (SELECT indnullsnotdistinct FROM pg_index WHERE indexrelid = key.index) THEN ''
+			ELSE 'WHERE ' || (SELECT string_agg(format('%I IS NOT NULL', c), ' AND ') FROM unnest(columns) AS c) END);
+	PERFORM soft_delete.make_whole(key.index, deleted_at, key.was_constraint, false);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.prepare_reference(regclass, name[]) IS
+'makes the key of a tagged table whole that a foreign key is going to reference; deleted rows that have the key of another row step aside';
 
 CREATE FUNCTION soft_delete.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
 LANGUAGE sql STABLE
