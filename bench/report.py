@@ -100,7 +100,7 @@ def conditions(measured):
         yield f"PostgreSQL {version}, {cores} cores, {date}, soft_delete at {commit}, scale {scale}{which}."
 
 
-SETTINGS = """`shared_buffers = 4GB`, `max_wal_size = 32GB`, `checkpoint_timeout = 1h`, `maintenance_work_mem = 1GB`, `autovacuum`, `jit` and parallel query off.
+SETTINGS = """`shared_buffers = 4GB`, `max_wal_size = 16GB`, `checkpoint_timeout = 1h`, `maintenance_work_mem = 1GB`, `autovacuum`, `jit` and parallel query off.
 Durable: `fsync`, `synchronous_commit` and `full_page_writes` on; everything else is measured with the three off. Figures are medians of the
 turns; a ratio is the median of those of each round, in which contenders take turns, with the least and the greatest."""
 

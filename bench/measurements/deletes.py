@@ -107,8 +107,9 @@ def wide(bench):
                     session.run("SELECT soft_delete.tag('wide')")
                 session.settle("wide")
         bench.state(**{f"rows {case}": per_round})
-        for number, who in turns(rounds, databases):
-            with connect(databases[who], APPLICATION) as session:
+        with connect("hand", APPLICATION) as hand, connect("soft", APPLICATION) as soft:
+            for number, who in turns(rounds, databases):
+                session = soft if who == SOFT else hand
                 these = f"WHERE id % {rounds} = {number}"
                 before = wal_bytes(session)
                 statement = f"DELETE FROM wide {these}" if who == SOFT else f"UPDATE wide SET deleted_at = now() {these} AND deleted_at IS NULL"

@@ -1,5 +1,7 @@
 """What else a tagged table is written with: inserts, upserts, TPC-B.  It is compared with the same table, untagged."""
+import io
 import subprocess
+import time
 
 from harness import APPLICATION, SOFT, Script, connect, turns
 
@@ -33,6 +35,14 @@ def insert(bench):
             with connect(databases[who], APPLICATION) as session:
                 bench.record(f"bulk, {case}", who, number, session.seconds(
                     f"INSERT INTO keyed SELECT g, 'user' || g || '@example.com', repeat('x', 60) FROM generate_series(1, {rows}) g"), "s")
+    text = "".join(f"{g}\tuser{g}@example.com\t{'x' * 60}\n" for g in range(1, rows + 1))
+    for number, who in turns(bench.rounds(5), databases):
+        with connect(databases[who]) as session:
+            make_keys(session, who == SOFT, columns, rows // 10)
+        with connect(databases[who], APPLICATION) as session:
+            start = time.perf_counter()
+            session.cursor.copy_expert("COPY keyed (id, email, filler) FROM STDIN", io.StringIO(text))
+            bench.record("copy", who, number, time.perf_counter() - start, "s")
     single_statements(bench, databases, {"single": "INSERT INTO keyed VALUES (:n, 'user' || :n, 'filler')"})
 
 
