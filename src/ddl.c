@@ -50,6 +50,9 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+/* Is a key being made whole?  Then nothing is added that ought to hide tombstones. */
+static bool makes_whole = false;
+
 PG_FUNCTION_INFO_V1(soft_delete_bind_view);
 PG_FUNCTION_INFO_V1(soft_delete_release_columns);
 PG_FUNCTION_INFO_V1(soft_delete_update_views);
@@ -146,7 +149,7 @@ prepare_index(PlannedStmt *pstmt)
 	char *tombstone;
 	ListCell *lc;
 
-	if (arguments == NIL || stmt->isconstraint)
+	if (arguments == NIL || stmt->isconstraint || makes_whole)
 		return pstmt;
 	tombstone = linitial(arguments);
 	if ((first->name != NULL && strcmp(first->name, tombstone) == 0) ||
@@ -180,7 +183,7 @@ prepare_alter_table(PlannedStmt *pstmt)
 	if (stmt->objtype == OBJECT_TYPE && OidIsValid(extension_function(TAG_TRIGGER)))
 		release_typed_tables(stmt, relid);
 	arguments = tag_arguments(relid);
-	if (arguments == NIL)
+	if (arguments == NIL || makes_whole)
 		return pstmt;
 
 	pstmt = copyObject(pstmt);
@@ -220,6 +223,7 @@ prepare_reference(Constraint *constraint)
 	Oid relid = RangeVarGetRelid(constraint->pktable, NoLock, true);
 	int n = list_length(constraint->pk_attrs);
 	Datum *names = palloc(n * sizeof(Datum));
+	ArrayType *columns;
 	ListCell *lc;
 
 	if (tag_arguments(relid) == NIL || !may_reference(relid, constraint->pk_attrs))
@@ -228,11 +232,20 @@ prepare_reference(Constraint *constraint)
 	foreach (lc, constraint->pk_attrs)
 		names[foreach_current_index(lc)] =
 			DirectFunctionCall1(namein, CStringGetDatum(strVal(lfirst(lc))));
-	run_as_owner_of(relid, "SELECT soft_delete.prepare_reference($1, $2)", 2,
-					(Oid[]){OIDOID, NAMEARRAYOID},
-					(Datum[]){ObjectIdGetDatum(relid),
-							  PointerGetDatum(construct_array(names, n, NAMEOID, NAMEDATALEN,
-															  false, TYPALIGN_CHAR))});
+	columns = construct_array(names, n, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR);
+
+	makes_whole = true;
+	PG_TRY();
+	{
+		run_as_owner_of(relid, "SELECT soft_delete.prepare_reference($1, $2)", 2,
+						(Oid[]){OIDOID, NAMEARRAYOID},
+						(Datum[]){ObjectIdGetDatum(relid), PointerGetDatum(columns)});
+	}
+	PG_FINALLY();
+	{
+		makes_whole = false;
+	}
+	PG_END_TRY();
 }
 
 /*

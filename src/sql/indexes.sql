@@ -411,6 +411,7 @@ COMMENT ON FUNCTION soft_delete.has_key_columns(regclass, name[]) IS
 CREATE FUNCTION soft_delete.prepare_reference(parent regclass, columns name[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
 AS $$
 DECLARE
 	deleted_at name := (soft_delete.tag_arguments(parent))[1];
@@ -431,10 +432,11 @@ BEGIN
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', parent);
 	EXECUTE format('SELECT soft_delete.step_aside(tableoid, ctid) FROM ('
 				   'SELECT tableoid, ctid, %2$I, row_number() OVER (PARTITION BY %3$s ORDER BY %2$I DESC NULLS FIRST) AS place '
-				   'FROM ONLY %1$s TABLESAMPLE soft_delete.rows(''all'') %4$s) AS holders WHERE place > 1 AND %2$I IS NOT NULL',
+				   'FROM %5$s %1$s TABLESAMPLE soft_delete.rows(''all'') %4$s) AS holders WHERE place > 1 AND %2$I IS NOT NULL',
 		parent, deleted_at, list,
 		CASE WHEN (SELECT indnullsnotdistinct FROM pg_index WHERE indexrelid = key.index) THEN ''
-			ELSE 'WHERE ' || (SELECT string_agg(format('%I IS NOT NULL', c), ' AND ') FROM unnest(columns) AS c) END);
+			ELSE 'WHERE ' || (SELECT string_agg(format('%I IS NOT NULL', c), ' AND ') FROM unnest(columns) AS c) END,
+		CASE (SELECT relkind FROM pg_class WHERE oid = parent) WHEN 'p' THEN '' ELSE 'ONLY' END);
 	PERFORM soft_delete.make_whole(key.index, deleted_at, key.was_constraint, false);
 END
 $$;
