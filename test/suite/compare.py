@@ -6,7 +6,7 @@ against what they print without.
 
 filter() takes out the tombstone column's fellows.  What differs still must be in
 explained/KIND/TEST.diff, hunk by hunk and in that order, each after a line
-"@@ MAJORS: REASON".  Reports TAP; exits with 1 if anything else differs.
+"@@ MAJORS: REASON".  Reports TAP; exits with 3 if anything else differs.
 """
 import pathlib
 import re
@@ -121,12 +121,13 @@ def squeeze(line):
 
 def hunks(old, new):
     """Return what differs, as a list of hunks without line numbers."""
-    with tempfile.NamedTemporaryFile("w") as a, tempfile.NamedTemporaryFile("w") as b:
+    with tempfile.NamedTemporaryFile("w", errors="surrogateescape") as a, \
+            tempfile.NamedTemporaryFile("w", errors="surrogateescape") as b:
         a.write("\n".join(old) + "\n")
         b.write("\n".join(new) + "\n")
         a.flush()
         b.flush()
-        diff = subprocess.run(["diff", "-U0", a.name, b.name], capture_output=True, text=True).stdout
+        diff = subprocess.run(["diff", "-U0", a.name, b.name], capture_output=True, text=True, errors="surrogateescape").stdout
     return ["\n".join(hunk.splitlines()[1:]) for hunk in re.split(r"^@@", diff, flags=re.M)[1:]]
 
 
@@ -177,8 +178,9 @@ def main(major, kind, old, new, *rest):
     else:
         for test in rest:
             report.compare(test, [old / f"{test}.out"], new / f"{test}.out", filter)
-    return report.failed
+    return 3 if report.failed else 0
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="surrogateescape")
     sys.exit(main(*sys.argv[1:]))
