@@ -108,6 +108,14 @@ SELECT soft_delete.hold('root_deleted', 'case 1');
 CREATE TABLE untagged (id integer);
 SELECT soft_delete.hold('untagged', 'case 1');
 SELECT soft_delete.hold('pg_class', 'case 1');
+-- and what comes after one in its transaction
+BEGIN;
+SAVEPOINT a;
+SELECT soft_delete.hold('untagged', 'case 1');
+ROLLBACK TO a;
+SELECT soft_delete.hold('root', 'case 12');
+SELECT relation, hold FROM soft_delete.holds WHERE hold = 'case 12';
+ROLLBACK;
 
 -- a quoted name, and what a hint says can be pasted
 \set VERBOSITY default

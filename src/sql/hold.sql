@@ -152,8 +152,12 @@ CREATE FUNCTION soft_delete.hold(relation regclass, hold text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	was_held boolean;
 BEGIN
-	IF NOT soft_delete.set_hold(relation, NULL, hold) AND hold IS NULL THEN
+	-- by itself, for a condition is not evaluated where its outcome is known without
+	was_held := soft_delete.set_hold(relation, NULL, hold);
+	IF NOT was_held AND hold IS NULL THEN
 		RAISE NOTICE 'table "%" is not held', relation;
 	END IF;
 END
