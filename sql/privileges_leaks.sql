@@ -53,6 +53,7 @@ $$;
 CREATE FUNCTION probes.meet(a text, b text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN probes.meet(a) AND probes.meet(b); END';
 CREATE OPERATOR probes.=== (FUNCTION = probes.meet, LEFTARG = text, RIGHTARG = text, RESTRICT = eqsel, JOIN = eqjoinsel);
 CREATE OPERATOR probes.<<< (FUNCTION = probes.meet, LEFTARG = text, RIGHTARG = text, RESTRICT = scalarltsel);
+CREATE FUNCTION probes.wrapped(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$SELECT $1 OPERATOR(probes.===) 'x'$$;
 CREATE DOMAIN probes.met_text AS text CHECK (probes.meet(VALUE));
 CREATE FUNCTION probes.run(query text) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -148,6 +149,11 @@ INSERT INTO probes.probe (query) VALUES
 	('EXPLAIN SELECT * FROM %1$s AS a JOIN %1$s AS b ON a.note OPERATOR(probes.===) b.note'),
 	('EXPLAIN SELECT * FROM (SELECT note FROM %s OFFSET 0) AS t WHERE note OPERATOR(probes.===) ''x'''),
 	('EXPLAIN SELECT * FROM (SELECT id, note FROM %s UNION ALL SELECT id, note FROM leaks.beside) AS u WHERE note OPERATOR(probes.===) ''x'''),
+	('EXPLAIN SELECT * FROM %s WHERE probes.wrapped(note)'),
+	('EXPLAIN SELECT * FROM (SELECT * FROM %s WHERE probes.wrapped(note) OFFSET 0) AS t'),
+	('EXPLAIN SELECT * FROM (SELECT * FROM %s OFFSET 0) AS t WHERE probes.wrapped(note)'),
+	('EXPLAIN SELECT (SELECT count(*) FROM %1$s WHERE id < 0) FROM %1$s WHERE probes.wrapped(note)'),
+	('EXPLAIN WITH w AS MATERIALIZED (SELECT * FROM %1$s) SELECT * FROM w, %1$s AS t WHERE probes.wrapped(w.note) AND probes.wrapped(t.note)'),
 	('EXPLAIN (ANALYZE, VERBOSE) SELECT * FROM %s WHERE probes.meet(note)');
 
 -- under settings that make other plans, and the order of conditions another

@@ -68,6 +68,7 @@ extern bool may_see_tombstones(Oid relid, Oid roleid);
  */
 extern Expr *statistics_filter(RelOptInfo *rel, Oid relid);
 extern void guard_statistics(PlannerInfo *root, RangeTblEntry *rte);
+extern void forget_operators(void);
 
 /*
  * write.c: statements that write meet the partial indexes and the guard

@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/index.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
@@ -27,8 +28,14 @@
 
 PG_FUNCTION_INFO_V1(soft_delete_shows_statistics);
 
+/* The query that was searched last, and whether it uses such an operator */
+static PlannerInfo *searched = NULL;
+static bool has_foreign_operator;
+
+static bool uses_foreign_operator(PlannerInfo *root);
 static bool calls_foreign_operator(Node *node, void *context);
 static bool is_foreign_function(Oid function, void *context);
+static bool is_foreign_wrapper(Oid function);
 
 /*
  * Return the condition on the rows of pg_statistic, "shows_statistics(starelid)",
@@ -57,33 +64,65 @@ statistics_filter(RelOptInfo *rel, Oid relid)
 void
 guard_statistics(PlannerInfo *root, RangeTblEntry *rte)
 {
-	PlannerInfo *top = root;
-
-	if (rte->securityQuals != NIL || shows_deleted() ||
-		may_see_tombstones(rte->relid, GetUserId()))
+	if (rte->securityQuals != NIL || !uses_foreign_operator(root) ||
+		shows_deleted() || may_see_tombstones(rte->relid, GetUserId()))
 		return;
 
-	while (top->parent_root != NULL)
-		top = top->parent_root;
-	if (calls_foreign_operator((Node *) top->parse, NULL))
-	{
-		rte->securityQuals = list_make1(NIL);
-		root->qual_security_level = Max(root->qual_security_level, 1);
-	}
+	rte->securityQuals = list_make1(NIL);
+	root->qual_security_level = Max(root->qual_security_level, 1);
 }
 
 /*
- * Does an expression or a query use an operator that is not a superuser's?
+ * Forget about queries that were planned before.
+ */
+void
+forget_operators(void)
+{
+	searched = NULL;
+}
+
+/*
+ * Does a query, or one around it, use an operator that is not a superuser's?  It
+ * is searched once.
+ */
+static bool
+uses_foreign_operator(PlannerInfo *root)
+{
+	PlannerInfo *level = root;
+
+	if (searched == root)
+		return has_foreign_operator;
+
+	has_foreign_operator = false;
+	for (; level != NULL && !has_foreign_operator; level = level->parent_root)
+	{
+		bool is_around = level != root;
+
+		has_foreign_operator =
+			query_tree_walker(level->parse, calls_foreign_operator, &is_around,
+							  QTW_IGNORE_RT_SUBQUERIES |
+								  QTW_IGNORE_CTE_SUBQUERIES | QTW_IGNORE_JOINALIASES);
+	}
+	searched = root;
+	return has_foreign_operator;
+}
+
+/*
+ * Does an expression use an operator that is not a superuser's?  In a query around
+ * the one that is planned, functions in SQL may still have to be inlined.
  */
 static bool
 calls_foreign_operator(Node *node, void *context)
 {
-	if (node == NULL)
+	bool is_around = *(bool *) context;
+
+	if (node == NULL || IsA(node, Query))
 		return false;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, calls_foreign_operator, context, 0);
 	if ((IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, ScalarArrayOpExpr)) &&
-		check_functions_in_node(node, is_foreign_function, context))
+		check_functions_in_node(node, is_foreign_function, NULL))
+		return true;
+	if (is_around && IsA(node, FuncExpr) &&
+		is_foreign_wrapper(((FuncExpr *) node)->funcid))
 		return true;
 	return expression_tree_walker(node, calls_foreign_operator, context);
 }
@@ -107,6 +146,26 @@ is_foreign_function(Oid function, void *context)
 		ReleaseSysCache(tuple);
 	}
 	return is_foreign;
+}
+
+/*
+ * The same, if it is written in SQL.
+ */
+static bool
+is_foreign_wrapper(Oid function)
+{
+	HeapTuple tuple;
+	bool is_sql = false;
+
+	if (!is_foreign_function(function, NULL))
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (HeapTupleIsValid(tuple))
+	{
+		is_sql = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == SQLlanguageId;
+		ReleaseSysCache(tuple);
+	}
+	return is_sql;
 }
 
 /*

@@ -64,6 +64,7 @@ plan_statement(PLANNER_PARAMS)
 		planned_row_security = row_security;
 		ResetPlanCache();
 	}
+	forget_operators();
 
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
 	{
