@@ -42,6 +42,9 @@ LIMITS = {
     # where one row violates several constraints, either name is right
     "first_constraint":
         "Where a row violates several unique constraints, the error may name another of them, and come after waiting for the session that writes that one's key.",
+    # without a target there are no deferrable keys, and no empty periods
+    "conflict_order":
+        "`ON CONFLICT DO NOTHING` without a target looks at them in another order, too, so that a row that conflicts may meet a deferrable one (55000), or be refused for an empty period (23514), first.",
     "partition_moves":
         "Where the key changes the parent's partition and deleted rows reference it, it is refused (0A000) if the parent is tagged",
     # an answer that came after waiting is compared with one that did not wait; what the other
@@ -60,7 +63,7 @@ ORDER = [
     "LIMIT, OFFSET, DISTINCT ON, cursors and window functions without ORDER BY all columns",
     "UPDATE of a unique column, of a partition key or of a reference to the own table in more than one row",
     "UPDATE ... FROM and MERGE where more than one source row matches",
-    "MERGE that deletes rows, and inserts references to rows of the same table or other unique keys: which comes first",
+    "MERGE that deletes rows, and inserts generated or other unique keys, or references to rows of the same table: which comes first",
     "INSERT ... SELECT into generated keys without ORDER BY; MERGE that inserts several of them",
     "GROUP BY the primary key of a table with inheritance children, which may repeat it",
     "array_agg and the like without ORDER BY; triggers that number their rows",

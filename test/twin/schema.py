@@ -130,6 +130,8 @@ class Table:
         self.functions = []
         self.changes_updates = False    # a BEFORE UPDATE trigger changes rows
         self.guarded = False            # row level security
+        self.forced = False             # for its owner, too
+        self.blind = False              # who deletes does not see all that goes
         self.tagged = True
 
     def key(self):
@@ -494,9 +496,11 @@ class Schema:
                 out += ["CREATE POLICY reads ON %s FOR SELECT TO %s USING (n < 5)" % (t.name, GUEST),
                         "CREATE POLICY writes ON %s FOR INSERT TO %s WITH CHECK (n < 3)" % (t.name, GUEST),
                         "CREATE POLICY deletes ON %s FOR DELETE TO %s USING (s <> 'a')" % (t.name, GUEST)]
+                t.blind = True
                 if self.chance(0.5):
                     out.append("CREATE POLICY changes ON %s FOR UPDATE TO %s USING (s <> 'b')" % (t.name, GUEST))
             if self.chance(0.2):
+                t.forced = True
                 out += ["ALTER TABLE %s FORCE ROW LEVEL SECURITY" % t.name,
                         "CREATE POLICY own ON %s TO %s USING (n IS NULL OR n < 5)" % (t.name, OWNER)]
         return out
