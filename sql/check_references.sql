@@ -41,6 +41,25 @@ DELETE FROM child;
 UPDATE other SET id = 2;
 SELECT other_id FROM child_deleted;
 
+-- a parent that stepped aside for another of its keys is not gone
+CREATE TABLE head (id integer PRIMARY KEY, place integer CONSTRAINT one_place UNIQUE DEFERRABLE);
+CREATE TABLE member (head_id integer REFERENCES head ON DELETE CASCADE);
+SELECT soft_delete.tag('head', cascade => true);
+INSERT INTO head VALUES (1, 1);
+INSERT INTO member VALUES (1);
+DELETE FROM head;
+INSERT INTO head VALUES (2, 1);
+SELECT * FROM soft_delete.check();
+DELETE FROM head;
+UPDATE head_deleted SET deleted_at = NULL WHERE id = 1;
+SELECT head_id FROM member;
+DELETE FROM head;
+INSERT INTO head VALUES (3, 1);
+DELETE FROM head_deleted WHERE id = 1;
+SELECT severity, relation, problem FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+
 RESET ROLE;
 DROP SCHEMA check_references CASCADE;
 DROP ROLE regress_check_references;

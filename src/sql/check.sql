@@ -357,6 +357,7 @@ DECLARE
 	is_reference text;
 	without_parent text;
 	which text;
+	parents text;
 	n bigint;
 BEGIN
 	SELECT * INTO STRICT con FROM pg_constraint WHERE oid = "constraint";
@@ -373,9 +374,13 @@ BEGIN
 	END IF;
 
 	FOREACH which IN ARRAY CASE WHEN soft_delete.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
-		without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', is_reference,
-			soft_delete.rows_of(con.confrelid, 'p', CASE which WHEN 'live' THEN 'live' ELSE 'all' END),
-			soft_delete.key_match("constraint"));
+		without_parent := is_reference;
+		-- a parent that stepped aside for another key of it can come back
+		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete.tag_arguments(con.confrelid) IS NULL THEN '{all}'
+			ELSE '{all,displaced}'::text[] END LOOP
+			without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', without_parent,
+				soft_delete.rows_of(con.confrelid, 'p', parents), soft_delete.key_match("constraint"));
+		END LOOP;
 		n := soft_delete.ask_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete.rows_of(relation, 'c', which), without_parent));
 		CONTINUE WHEN n = 0;
 
