@@ -128,11 +128,10 @@ open_leaf(Leaf *leaf, Oid caller)
 {
 	Relation rel = try_table_open(leaf->relid, RowExclusiveLock);
 
-	if (rel != NULL && (RELATION_IS_OTHER_TEMP(rel) ||
-						!relation_ownercheck(leaf->relid, caller) ||
-						tombstone_attribute(rel) == InvalidAttrNumber ||
-						!list_member_oid(with_ancestors(leaf->relid),
-										 leaf->root->relid)))
+	if (rel != NULL &&
+		(RELATION_IS_OTHER_TEMP(rel) || !relation_ownercheck(leaf->relid, caller) ||
+		 tombstone_attribute(rel) == InvalidAttrNumber ||
+		 !list_member_oid(with_ancestors(leaf->relid), leaf->root->relid)))
 	{
 		table_close(rel, NoLock);
 		rel = NULL;
@@ -529,11 +528,9 @@ find_references_to(Walk *walk, Leaf *leaf, int first, int n)
 		{
 			DueRow *row = &walk->rows[first + i];
 
-			/* the key that a displaced row had belongs to another row now */
 			lot.members[i] = (Member){.tid = row->tid,
 									  .stamp = row->stamp,
-									  .is_displaced = row->is_displaced,
-									  .is_childless = row->is_displaced};
+									  .is_displaced = row->is_displaced};
 		}
 		become_owner(rel, &saved);
 		foreach (lc, foreign_keys)
@@ -559,6 +556,7 @@ find_references_by(Walk *walk, Lot *lot, Relation rel, int first,
 		learn_rows(walk);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	leave_children(lot, rel, fk);
 	members =
 		register_members(lot, rel, fk->nkeys, fk->parent_attnums, 0, InvalidOid);
 	take_references(walk, select_references(fk, "live", is_inside), first, is_inside);

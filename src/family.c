@@ -59,6 +59,7 @@ static void join_children(Family *family, Lot *lot, Relation rel, int first,
 static char *children_query(Family *family, const ForeignKey *fk, const char *which);
 static uint64 select_children(Family *family, Lot *lot, int first,
 							  const ForeignKey *fk, const char *which);
+static char *heirs_query(Relation rel, const ForeignKey *fk);
 static Datum stamps_of(Lot *lot, int first);
 static void take_children(Family *family, Lot *lot, const ForeignKey *fk, uint64 n);
 static void join_child(Family *family, RowIdentity *row, Relation *rel,
@@ -122,15 +123,12 @@ join_family(Family *family, Relation rel, ItemPointer tid,
 
 /*
  * The same for a tombstone that stepped aside from the relation.
- *
- * A purge takes it alone: the key that it had belongs to another row now, which
- * is the parent of whatever references it.
  */
 bool
 join_displaced(Family *family, Relation rel, ItemPointer tid,
 			   const TimestampTz *stamp, Oid via)
 {
-	Member member = {.via = via, .is_displaced = true, .is_childless = family->is_purge};
+	Member member = {.via = via, .is_displaced = true};
 
 	member.tid = *tid;
 	return lock_displaced(rel, &member.tid, stamp, &member.stamp) &&
@@ -338,6 +336,8 @@ join_children(Family *family, Lot *lot, Relation rel, int first, const ForeignKe
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	if (family->is_purge)
+		leave_children(lot, rel, fk);
 	members = register_members(lot, rel, fk->nkeys, fk->parent_attnums, first,
 							   InvalidOid);
 	take_children(family, lot, fk, select_children(family, lot, first, fk, "all"));
@@ -513,6 +513,100 @@ join_child(Family *family, RowIdentity *row, Relation *rel,
 		(void) join_displaced(family, *rel, &row->tid, stamp, via);
 	else
 		(void) join_family(family, *rel, &row->tid, stamp, via);
+}
+
+/*
+ * Have the displaced members of a lot that is purged leave their children, by
+ * one foreign key, to another row with their key: that is the parent now.  One
+ * that stepped aside for another key of it may have the only row of this one.
+ */
+void
+leave_children(Lot *lot, Relation rel, const ForeignKey *fk)
+{
+	Lot displaced = {.relid = lot->relid};
+	int *numbers =
+		MemoryContextAllocHuge(CurrentMemoryContext, lot->nmembers * sizeof(int));
+	Datum *tids;
+	Oid argtypes[] = {TIDARRAYOID};
+	Datum values[1];
+	Tuplestorestate *members;
+	bool isnull;
+
+	for (int i = 0; i < lot->nmembers; i++)
+	{
+		if (lot->members[i].is_displaced)
+			numbers[displaced.nmembers++] = i;
+	}
+	if (displaced.nmembers == 0)
+		return;
+
+	displaced.members = palloc(displaced.nmembers * sizeof(Member));
+	tids = palloc(displaced.nmembers * sizeof(Datum));
+	for (int i = 0; i < displaced.nmembers; i++)
+	{
+		lot->members[numbers[i]].is_childless = false;
+		displaced.members[i] = lot->members[numbers[i]];
+		tids[i] = PointerGetDatum(&displaced.members[i].tid);
+	}
+	values[0] = PointerGetDatum(construct_array(tids, displaced.nmembers,
+												TIDOID, sizeof(ItemPointerData),
+												false, TYPALIGN_SHORT));
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	members = register_members(&displaced, rel, fk->nkeys, fk->parent_attnums,
+							   0, InvalidOid);
+	(void) execute_as_owner(lot->relid, heirs_query(rel, fk), 1, argtypes,
+							values, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		int member =
+			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+										SPI_tuptable->tupdesc, 1, &isnull));
+
+		lot->members[numbers[member]].is_childless = true;
+	}
+	tuplestore_end(members);
+	SPI_finish();
+}
+
+/*
+ * Return the query for the displaced members whose key another row has: one in
+ * its place, or one aside that is no member.
+ */
+static char *
+heirs_query(Relation rel, const ForeignKey *fk)
+{
+	static const char *const sides[] = {"all", "displaced"};
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfoString(&query, "SELECT m.member FROM " FAMILY_MEMBERS " m WHERE ");
+	for (int side = 0; side < lengthof(sides); side++)
+	{
+		appendStringInfoString(&query, side == 0 ? "EXISTS (SELECT FROM "
+												 : " OR EXISTS (SELECT FROM ");
+		append_side(&query, RelationGetRelid(rel), "p", sides[side]);
+		appendStringInfoString(&query, " WHERE ");
+		for (int k = 0; k < fk->nkeys; k++)
+		{
+			Form_pg_attribute att =
+				TupleDescAttr(RelationGetDescr(rel), fk->parent_attnums[k] - 1);
+
+			if (k > 0)
+				appendStringInfoString(&query, " AND ");
+			generate_operator_clause(&query,
+									 psprintf("p.%s", quote_identifier(
+														  NameStr(att->attname))),
+									 att->atttypid, fk->parent_operators[k],
+									 psprintf("m.k%d", k + 1), att->atttypid);
+		}
+		appendStringInfoString(&query,
+							   side == 0
+								   ? ")"
+								   : " AND p.ctid OPERATOR(pg_catalog.<>) ALL ($1))");
+	}
+	return query.data;
 }
 
 /*

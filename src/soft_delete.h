@@ -278,7 +278,7 @@ typedef struct Member
 	TimestampTz stamp;
 	Oid via;		   /* the foreign key that brought it in, if one did */
 	bool is_displaced; /* tid is in soft_delete.displaced */
-	bool is_childless; /* what has its key as parent has another parent */
+	bool is_childless; /* leave_children(): by the foreign key at hand */
 } Member;
 
 /* The members in one relation */
@@ -316,6 +316,7 @@ extern void complete_family(Family *family);
 extern Tuplestorestate *register_members(Lot *lot, Relation rel, int nkeys,
 										 const AttrNumber *attnums, int first,
 										 Oid except);
+extern void leave_children(Lot *lot, Relation rel, const ForeignKey *fk);
 extern void fetch_member(Relation rel, Member *member, TupleTableSlot *slot);
 
 /*
