@@ -322,15 +322,16 @@ presume_live(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum,
 
 	if (prev_stats_hook && prev_stats_hook(root, rte, attnum, vardata))
 		return true;
-	if (rte->rtekind != RTE_RELATION || attnum <= 0)
+	/* asked of each column that a condition is on: most are analyzed */
+	if (rte->rtekind != RTE_RELATION || attnum <= 0 ||
+		SearchSysCacheExists3(STATRELATTINH, ObjectIdGetDatum(rte->relid),
+							  Int16GetDatum(attnum), BoolGetDatum(rte->inh)))
 		return false;
 
 	relation = table_open(rte->relid, NoLock);
 	is_tombstone = tombstone_attribute(relation) == attnum;
 	table_close(relation, NoLock);
-	if (!is_tombstone ||
-		SearchSysCacheExists3(STATRELATTINH, ObjectIdGetDatum(rte->relid),
-							  Int16GetDatum(attnum), BoolGetDatum(rte->inh)))
+	if (!is_tombstone)
 		return false;
 
 	vardata->statsTuple = presumed_statistics(rte->relid, attnum, rte->inh);
