@@ -160,26 +160,22 @@ class Schema:
         self.rng = rng
         self.version = version
         self.tables = []
+        self.names = 0                  # of tables, so far
         self.references = []
         for n in range(tables or rng.randint(2, 5)):
             self.tables.append(self.make_table("t%d" % n))
         for table in self.tables:
-            for _ in range(rng.choice([0, 0, 1, 1, 2])):
-                self.add_unique(table)
-            if version >= 18 and self.chance(0.12):
-                self.add_temporal(table)
+            self.add_keys(table)
         for table in self.tables:
-            for _ in range(rng.choice([0, 1, 1, 2])):
-                self.add_reference(table)
+            self.add_references(table)
         for table in self.tables:
             self.add_index(table)
         self.choose_tagged()
+        # tagged as a schema, to which tables come
+        self.grows = all(t.tagged for t in self.tables) and self.chance(0.4)
         self.orphans = False            # a trigger may leave children without parents
         for table in self.tables:
-            self.add_checks(table)
-            self.add_triggers(table)
-            self.add_functions(table)
-            self.add_views(table)
+            self.add_behaviour(table)
         self.guarded = rng.random() < 0.4
         if self.guarded:
             for table in self.tables:
@@ -188,10 +184,26 @@ class Schema:
     def chance(self, p):
         return self.rng.random() < p
 
+    def add_table(self):
+        """One more table; returns the DDL that makes it."""
+        table = self.make_table("t%d" % self.names)
+        self.tables.append(table)
+        self.add_keys(table)
+        self.add_references(table)
+        self.add_index(table)
+        self.add_behaviour(table)
+        return self.ddl_of([table])
+
+    def drop_table(self, table):
+        """Forget a table."""
+        self.tables.remove(table)
+        self.references = [r for r in self.references if r.child is not table]
+
     # -- tables ---------------------------------------------------------------
 
     def make_table(self, name):
         rng = self.rng
+        self.names += 1
         table = Table(name)
         shape = rng.choices(["serial", "always", "by default", "int", "text", "uuid", "composite", "none"],
                             [12, 8, 8, 30, 12, 10, 14, 6])[0]
@@ -251,6 +263,12 @@ class Schema:
         for column in key.columns:
             column.in_key = True
 
+    def add_keys(self, table):
+        for _ in range(self.rng.choice([0, 0, 1, 1, 2])):
+            self.add_unique(table)
+        if self.version >= 18 and self.chance(0.12):
+            self.add_temporal(table)
+
     def add_unique(self, table):
         rng = self.rng
         name = "%s_u%d" % (table.name, len(table.keys))
@@ -308,6 +326,10 @@ class Schema:
 
     # -- references -----------------------------------------------------------
 
+    def add_references(self, child):
+        for _ in range(self.rng.choice([0, 1, 1, 2])):
+            self.add_reference(child)
+
     def add_reference(self, child):
         rng = self.rng
         parent = child if self.chance(0.2) else rng.choice(self.tables)
@@ -359,6 +381,12 @@ class Schema:
                 t.tagged = True
 
     # -- checks, triggers, functions, views -----------------------------------
+
+    def add_behaviour(self, table):
+        self.add_checks(table)
+        self.add_triggers(table)
+        self.add_functions(table)
+        self.add_views(table)
 
     def add_checks(self, table):
         if self.chance(0.3):
@@ -464,23 +492,26 @@ class Schema:
     def ddl(self):
         """All commands that make the schema, in order."""
         out = ["CREATE TABLE audit (relation text, op text, old_row text, new_row text)",
-               "CREATE TABLE counters (name text PRIMARY KEY, n integer)"]
-        for t in self.tables:
+               "CREATE TABLE counters (name text PRIMARY KEY, n integer)"] + self.ddl_of(self.tables)
+        return out + self.grants() if self.guarded else out
+
+    def ddl_of(self, tables):
+        """The commands that make tables, in order."""
+        out = []
+        for t in tables:
             how = " PARTITION BY %s (%s)" % (t.partition_how, t.partition_by.name) if t.partitions else ""
             out.append("CREATE TABLE %s (%s)%s" % (t.name, ", ".join(c.definition() for c in t.columns), how))
             out += ["CREATE TABLE %s PARTITION OF %s %s" % partition for partition in t.partitions]
             out += ["CREATE TABLE %s () INHERITS (%s)" % (child, t.name) for child in t.children]
             out += ["ALTER TABLE %s ALTER COLUMN %s SET STORAGE EXTERNAL" % (t.name, c.name) for c in t.columns if c.kind == "wide"]
             out.append("INSERT INTO counters VALUES ('%s', 0)" % t.name)
-        for t in self.tables:
+        for t in tables:
             out += [k.definition(t.name) for k in t.keys] + t.indexes
-        out += [r.definition() for r in self.references]
-        for t in self.tables:
+        out += [r.definition() for r in self.references if r.child in tables]
+        for t in tables:
             late = [command for command in t.triggers if isinstance(command, tuple)]
             out += t.checks + [command for command in t.triggers if not isinstance(command, tuple)] + t.functions
             out += list(t.views.values()) + [command for command, _ in late]
-        if self.guarded:
-            out += self.grants()
         return out
 
     def grants(self):
@@ -507,5 +538,7 @@ class Schema:
 
     def tags(self):
         """What the DBA does to the tagged twin."""
+        if self.grows:
+            return ["SELECT soft_delete.tag_schema('public', exempt => '{audit,counters}')"]
         return ["SELECT soft_delete.tag('%s'%s)" % (t.name, ", cascade => true" + self.rng.choice(["", ", indexes => 'unique'"]))
                 for t in self.tables if t.tagged]

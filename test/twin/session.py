@@ -569,6 +569,49 @@ class Session:
         return ["%s %s %sTO %s_else" % (command, key.name, word, key.name), self.insert_values(t, 2), self.insert_values(t, 1),
                 "%s %s_else %sTO %s" % (command, key.name, word, key.name)]
 
+    def change_schema(self):
+        """Tables, partitions and constraints that come and go."""
+        t = self.table()
+        uniques = [k for k in t.keys if k.shape in ("constraint", "index") and not k.deferrable]
+        # what else is put into their place meanwhile would be in the way
+        leaves = [p for p in t.partitions if p[1] == t.name and "PARTITION BY" not in p[2]]
+        forms = [(1, lambda: [self.any_statement()])]
+        if self.schema.grows and self.schema.names < 8:
+            forms.append((3, self.new_table))
+        if self.schema.grows and len(self.schema.tables) > 2 and not any(r.parent is t and r.child is not t for r in self.schema.references):
+            forms.append((1, lambda: self.old_table(t)))
+        if leaves:
+            forms += [(2, lambda: self.detached(t, self.rng.choice(leaves))), (2, lambda: self.replaced(t, self.rng.choice(leaves)))]
+        if uniques:
+            forms.append((2, lambda: self.without_key(t, self.rng.choice(uniques))))
+        return self.one_of(*forms)
+
+    def new_table(self):
+        out = self.schema.add_table()
+        if self.chance(0.5):
+            out = ["BEGIN"] + out + ["COMMIT"]
+        t = self.schema.tables[-1]
+        return out + [self.insert_values(t, 1) for _ in range(3)] + [self.delete_plain(t), self.insert_values(t, 2)]
+
+    def old_table(self, t):
+        self.schema.drop_table(t)
+        return ["DROP TABLE %s%s" % (t.name, " CASCADE" if t.views else "")]
+
+    def detached(self, t, partition):
+        name, _, bound = partition
+        return ["ALTER TABLE %s DETACH PARTITION %s" % (t.name, name), "SELECT %s FROM %s" % (t.names(), name), self.select(),
+                "DELETE FROM %s%s" % (name, self.where(t, name)), "SELECT count(*) FROM " + t.name,
+                "ALTER TABLE %s ATTACH PARTITION %s %s" % (t.name, name, bound), self.insert_values(t, 2)]
+
+    def replaced(self, t, partition):
+        name, _, bound = partition
+        return ["DROP TABLE " + name, "SELECT count(*) FROM " + t.name, "CREATE TABLE %s PARTITION OF %s %s" % (name, t.name, bound), self.insert_values(t, 2), self.insert_values(t, 1), self.delete_plain(t)]
+
+    def without_key(self, t, key):
+        """A key that is dropped, and added again if the rows allow it."""
+        drop = "DROP INDEX " + key.name if key.shape == "index" else "ALTER TABLE %s DROP CONSTRAINT %s" % (t.name, key.name)
+        return [drop, self.insert_values(t, 1), self.insert_values(t, 1), self.delete_plain(t), key.definition(t.name), self.insert_values(t, 1)]
+
     def plan_setting(self):
         parallel = "debug_parallel_query" if self.version >= 16 else "force_parallel_mode"
         return "SET %s = %s" % self.rng.choice([(parallel, "off"), (parallel, "off"), (parallel, "on"), ("enable_seqscan", "off"), ("enable_seqscan", "on"), ("enable_indexscan", "off"),
@@ -750,7 +793,7 @@ class Session:
         """Some statements that belong together, outside of any transaction."""
         return self.one_of((48, lambda: [self.any_statement()]), (10, self.transaction), (3, self.cursor), (4, self.as_guest),
                            (4, self.two_sessions), (3, self.probe), (0.5, self.dba), (1, self.contents), (1, lambda: [self.prepare()]),
-                           (1.5, self.maintain), (0.7, self.temporary), (1.2, self.truncate), (0.4, self.copy_frozen))
+                           (1.5, self.maintain), (0.7, self.temporary), (2, self.change_schema), (1.2, self.truncate), (0.4, self.copy_frozen))
 
     def script(self, length):
         """The session: a list of statements, the DBA's tags among them."""
