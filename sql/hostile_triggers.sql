@@ -81,6 +81,19 @@ SELECT id, note FROM tagged ORDER BY id;
 SELECT id, note FROM tagged_deleted ORDER BY id;
 SELECT id, note FROM parted ORDER BY id;
 SELECT problem FROM soft_delete.check();
+
+-- a view to which somebody attaches our functions is no bin for that
+UPDATE tagged_deleted SET hold = 'why' WHERE id = 3;
+CREATE VIEW beside AS SELECT id, note FROM tagged;
+CREATE TRIGGER a AFTER UPDATE OR DELETE ON tagged_active FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.restore_row();
+CREATE TRIGGER b AFTER DELETE ON tagged_active FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.purge_row();
+CREATE TRIGGER a AFTER UPDATE ON beside FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.restore_row('a', 'b', 'c', 'd');
+CREATE TRIGGER b INSTEAD OF UPDATE ON beside FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row('a', 'b', 'c', 'd');
+CREATE TRIGGER c AFTER DELETE ON beside FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.purge_row();
+SELECT soft_delete.bin_of('tagged'), soft_delete.active_of('tagged'), soft_delete.bin_columns('tagged');
+UPDATE tagged_deleted SET deleted_at = NULL WHERE id = 3;
+DELETE FROM tagged_deleted WHERE id = 3;
+SELECT * FROM soft_delete.check();
 RESET ROLE;
 DROP SCHEMA triggers CASCADE;
 DROP ROLE regress_triggers;

@@ -20,6 +20,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -423,7 +424,10 @@ bin_trigger(Oid bin, char **arguments)
 	{
 		const Trigger *trigger = &trigdesc->triggers[i];
 
-		if (trigger->tgfoid != function || trigger->tgnargs > N_BIN_COLUMNS)
+		/* whoever attaches the function otherwise makes no bin */
+		if (trigger->tgfoid != function || trigger->tgnargs > N_BIN_COLUMNS ||
+			!TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
+								  TRIGGER_TYPE_INSTEAD, TRIGGER_TYPE_UPDATE))
 			continue;
 		n = trigger->tgnargs;
 		for (int k = 0; arguments != NULL && k < n; k++)

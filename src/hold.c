@@ -397,7 +397,8 @@ lifting_statement(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 	if (may_read_tombstones(relid, nkeys, attnums))
 		condition = key_condition(nkeys, relid, attnums, row, attnums);
 	bin = bin_of(relid);
-	if (OidIsValid(bin))
+	/* one that somebody else's trigger has put beside it may lack the column */
+	if (OidIsValid(bin) && bin_column(bin, BIN_HOLD) != InvalidAttrNumber)
 		column =
 			quote_identifier(get_attname(bin, bin_column(bin, BIN_HOLD), false));
 	return psprintf("UPDATE %s SET %s = NULL WHERE %s;", bin_name(relid),

@@ -87,7 +87,8 @@ BEGIN
 		FROM pg_trigger JOIN pg_rewrite ON ev_class = tgrelid
 			JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
 			JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
-		WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure
+		-- INSTEAD OF DELETE, FOR EACH ROW; whoever attaches the function otherwise makes no bin
+		WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73
 		  AND refclassid = 'pg_class'::regclass AND refobjid = relation
 		  -- anybody can make a view that looks like a bin
 		  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
@@ -125,7 +126,7 @@ BEGIN
 		SELECT pg_class.oid::regclass FROM pg_depend JOIN pg_class ON pg_class.oid = objid
 		WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a' AND relkind = 'v'
 		  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
-		  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = objid AND tgfoid = 'soft_delete.purge_row()'::regprocedure)
+		  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = objid AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73)
 		LIMIT 1
 	);
 END

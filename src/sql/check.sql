@@ -177,7 +177,7 @@ AS $$
 			-- one that was given to somebody else is none any more
 			coalesce(soft_delete.bin_of(table_name), (SELECT tgrelid FROM pg_depend JOIN pg_trigger ON tgrelid = objid
 				WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = table_name AND refobjsubid = 0
-				  AND deptype = 'a' AND tgfoid = 'soft_delete.purge_row()'::regprocedure)) AS bin,
+				  AND deptype = 'a' AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73)) AS bin,
 			LATERAL (VALUES ('bin', bin, '_deleted'), ('view of live rows', active, '_active')) AS made(what, tied, suffix)
 		WHERE t.oid = table_name
 	), found AS (

@@ -31,7 +31,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce((SELECT (string_to_array(encode(tgargs, 'escape'), '\000'))[:4]::name[] FROM pg_trigger
-					 WHERE tgrelid = soft_delete.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 4 LIMIT 1),
+					 WHERE tgrelid = soft_delete.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
 					soft_delete.new_bin_columns(relation))
 $$;
 COMMENT ON FUNCTION soft_delete.bin_columns(regclass) IS
