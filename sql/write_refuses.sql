@@ -52,7 +52,46 @@ CREATE FUNCTION set_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.deleted_
 CREATE TRIGGER set_it BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION set_it();
 INSERT INTO t VALUES (13, 'x');
 UPDATE t SET v = 'x';
+INSERT INTO t VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET v = 'x';
 DROP TRIGGER set_it ON t;
+
+-- the guard is there as soon as a trigger is, be the statement prepared before it, and be it a partition's or a child's
+PREPARE i AS INSERT INTO t VALUES (14, 'x');
+PREPARE u AS UPDATE t SET v = 'x' WHERE id = 1;
+PREPARE c AS INSERT INTO t VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET v = 'x';
+EXECUTE u;
+EXECUTE c;
+CREATE TRIGGER set_it BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION set_it();
+EXECUTE i;
+EXECUTE u;
+EXECUTE c;
+DROP TRIGGER set_it ON t;
+CREATE TRIGGER set_it BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION set_it();
+EXECUTE c;
+DROP TRIGGER set_it ON t;
+CREATE TABLE parted (id integer, v text) PARTITION BY LIST (id);
+CREATE TABLE part_1 PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE part_2 PARTITION OF parted FOR VALUES IN (2);
+CREATE TABLE above (id integer, v text);
+SELECT soft_delete.tag('parted'), soft_delete.tag('above');
+INSERT INTO parted VALUES (1, 'a');
+PREPARE p AS UPDATE above SET v = 'x';
+EXECUTE p;
+CREATE TABLE below () INHERITS (above);
+INSERT INTO below VALUES (1, 'a');
+CREATE TRIGGER set_it BEFORE INSERT ON part_2 FOR EACH ROW EXECUTE FUNCTION set_it();
+CREATE TRIGGER set_it BEFORE UPDATE ON below FOR EACH ROW EXECUTE FUNCTION set_it();
+INSERT INTO parted VALUES (2, 'x');
+INSERT INTO part_2 VALUES (2, 'x');
+UPDATE parted SET id = 2;
+EXECUTE p;
+UPDATE below SET v = 'x';
+SELECT tableoid::regclass, * FROM parted UNION ALL SELECT tableoid::regclass, * FROM above;
+-- nor by the default of a view
+CREATE VIEW defaulted AS SELECT * FROM t;
+ALTER VIEW defaulted ALTER COLUMN deleted_at SET DEFAULT now();
+INSERT INTO defaulted VALUES (15, 'x');
+DROP VIEW defaulted;
 
 SELECT id, v, deleted_at FROM t ORDER BY id;
 SELECT id, v FROM t_deleted;

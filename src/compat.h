@@ -29,6 +29,11 @@ typedef bool TU_UpdateIndexes;
 	((which) == TU_None || ((which) == TU_Summarizing && !(info)->ii_Summarizing))
 #endif
 
+/* 16: those of summarizing indexes, which are no keys, are told apart */
+#if PG_VERSION_NUM < 160000
+#define INDEX_ATTR_BITMAP_HOT_BLOCKING INDEX_ATTR_BITMAP_ALL
+#endif
+
 /* 16: outer-join clones are told apart */
 #if PG_VERSION_NUM < 160000
 #define make_scan_restrictinfo(root, clause, level) \

@@ -37,6 +37,7 @@ typedef enum ExtensionFunction
 	CUT_NOTE,		  /* soft_delete.note_cut() */
 	BIN_UPDATE,		  /* soft_delete.restore_row() */
 	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
+	KEY_CLAIM,		  /* soft_delete.claim_key() */
 	CLAIMS_KEY,		  /* soft_delete.claims_key(oid, record, internal) */
 	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
 	SHOWS_STATISTICS, /* soft_delete.shows_statistics(oid) */

@@ -53,6 +53,7 @@ static const struct
 	[CUT_NOTE] = {"note_cut", 0, {0}},
 	[BIN_UPDATE] = {"restore_row", 0, {0}},
 	[BIN_STATEMENT] = {"finish_bin", 0, {0}},
+	[KEY_CLAIM] = {"claim_key", 0, {0}},
 	[CLAIMS_KEY] = {"claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
 	[TRUNCATE_GUARD] = {"guard_truncate", 0, {0}},
 	[SHOWS_STATISTICS] = {"shows_statistics", 1, {OIDOID}},
