@@ -106,6 +106,27 @@ SELECT count(*) FROM soft_delete.displaced;
 SELECT * FROM bins;
 SELECT id FROM parent;
 
+-- what nothing references is read batch by batch: rows of one stamp, of several partitions and without the index
+CREATE TABLE lone (id integer PRIMARY KEY) PARTITION BY HASH (id);
+CREATE TABLE lone_1 PARTITION OF lone FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE lone_2 PARTITION OF lone FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT soft_delete.tag('lone'), soft_delete.retain('lone', '0');
+INSERT INTO lone SELECT generate_series(1, 9);
+DELETE FROM lone WHERE id <= 7;
+UPDATE lone_deleted SET hold = 'why' WHERE id IN (2, 5);
+DELETE FROM lone WHERE id = 8;
+SELECT member, rows, held FROM soft_delete.preview_purge('lone');
+CALL soft_delete.purge('lone', batch_size => 2);
+SELECT id FROM lone_deleted ORDER BY id;
+UPDATE lone_deleted SET hold = NULL;
+DROP INDEX lone_deleted_at_idx;
+CALL soft_delete.purge('lone', batch_size => 1);
+SELECT count(*) FROM lone_deleted;
+DELETE FROM lone;
+CALL soft_delete.purge('lone', batch_size => 1);
+SELECT (SELECT count(*) FROM lone_deleted) AS deleted, (SELECT count(*) FROM lone) AS live;
+DROP TABLE lone CASCADE;
+
 -- a child that was deleted after its parent's statement began has a later stamp
 DELETE FROM parent;
 INSERT INTO parent VALUES (20);

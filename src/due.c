@@ -4,11 +4,13 @@
  *
  * A walk goes through a group of tables: one, or several whose foreign keys
  * form a circle.  It reads their tombstones along the index on stamps, oldest
- * first, as many as maintenance_work_mem holds, and goes on from there when
- * those are done, so that no dead index entry is read twice.  What references
- * them is looked for once, by a join per foreign key, and keeps them from going.
- * The order that is left is by age, but that of the walk's rows the referencing
- * one comes before the referenced one.
+ * first, and goes on from there when those are done, so that no dead index entry
+ * is read twice.  It reads a batch of them, which then is still in the processor's
+ * caches; but where foreign keys reference the tables as many as
+ * maintenance_work_mem holds, for what references them is looked for once, by a
+ * join per foreign key, and keeps them from going.  The order that is left is by
+ * age, but that of the walk's rows the referencing one comes before the
+ * referenced one.
  *
  * Nothing is locked here, for no row can come to reference a tombstone: foreign
  * keys see live rows.  Whoever destroys a row makes sure that it still is the
@@ -52,6 +54,7 @@ struct Edge
 	int next; /* of the same row; -1 if there is none */
 };
 
+static bool is_referenced(Walk *walk);
 static void read_leaf(Walk *walk, Leaf *leaf, int capacity);
 static bool read_index(Walk *walk, Leaf *leaf, Relation index,
 					   AttrNumber attnum, int capacity);
@@ -115,7 +118,29 @@ begin_walk(int nroots, const Oid *roots)
 		}
 	}
 	MemoryContextSwitchTo(oldcontext);
+	walk->is_referenced = is_referenced(walk);
 	return walk;
+}
+
+/*
+ * Does a foreign key reference a table of the walk?
+ */
+static bool
+is_referenced(Walk *walk)
+{
+	bool found = false;
+
+	for (int i = 0; i < walk->nleaves && !found; i++)
+	{
+		Relation rel = try_table_open(walk->leaves[i].relid, AccessShareLock);
+
+		if (rel != NULL)
+		{
+			found = foreign_keys_to(rel) != NIL;
+			table_close(rel, AccessShareLock);
+		}
+	}
+	return found;
 }
 
 /*
@@ -167,14 +192,17 @@ become_again(const SavedRole *saved)
 }
 
 /*
- * Read on, when the rows that have been read are done.  Sets is_complete when
- * there are no more.
+ * Read on, when the rows that have been read are done: a batch of so many, unless
+ * it takes more to know their order.  Sets is_complete when there are no more.
  */
 void
-read_on(Walk *walk)
+read_on(Walk *walk, int batch_size)
 {
 	int capacity =
 		Max(maintenance_work_mem * INT64CONST(1024) / sizeof(DueRow), 1000);
+
+	if (!walk->is_referenced)
+		capacity = Min(capacity, batch_size);
 
 	MemoryContextReset(walk->rows_context);
 	walk->rows = NULL;

@@ -355,7 +355,7 @@ run_batch(Walk *walk, const Request *request)
 		find_limit(&walk->roots[i], request);
 
 	if (walk->next == walk->nrows && !walk->is_complete)
-		read_on(walk);
+		read_on(walk, request->batch_size);
 	if (walk->next < walk->first_circular)
 		purge_rows(walk, Min(request->batch_size, walk->first_circular - walk->next));
 	else if (walk->next < walk->nrows)

@@ -424,6 +424,7 @@ typedef struct Walk
 	List *members; /* their OIDs, and those of all partitions and children */
 	int nleaves;
 	Leaf *leaves;
+	bool is_referenced; /* by foreign keys */
 
 	/* how far reading has come */
 	int reading;	   /* the leaf that is being read */
@@ -455,7 +456,7 @@ typedef struct SavedRole
 } SavedRole;
 
 extern Walk *begin_walk(int nroots, const Oid *roots);
-extern void read_on(Walk *walk);
+extern void read_on(Walk *walk, int batch_size);
 extern DueRow *nth_due(Walk *walk, int n);
 extern Relation open_leaf(Leaf *leaf, Oid caller);
 extern bool fetch_due(Relation rel, DueRow *row, Snapshot snapshot, TupleTableSlot *slot);
