@@ -69,8 +69,8 @@ LINES = [
     *graveyard_lines(),
     Line("bystander", "`SELECT` where nothing is tagged, prepared", "prepared", "not loaded", least=0.99),
     Line("bystander", "`SELECT` where nothing is tagged, simple protocol", "simple", "not loaded", least=0.99),
-    Line("tpcb", "TPC-B-like transactions, 2 clients, prepared", "prepared", "untagged", least=0.97),
-    Line("tpcb", "TPC-B-like transactions, 2 clients, simple protocol", "simple", "untagged", least=0.97),
+    *(Line("tpcb", f"TPC-B-like transactions, 2 clients, {how}", case, theirs, least=0.97)
+      for case, how in (("prepared", "prepared"), ("simple", "simple protocol")) for theirs in ("untagged", BY_HAND)),
     Line("insert", "`INSERT` of {rows} rows, primary key", "bulk, primary key", "untagged", most=1.1),
     Line("insert", "`INSERT` of {rows} rows, primary key and unique text", "bulk, primary key and unique text", "untagged", most=1.1),
     Line("insert", "`COPY` of {rows} rows, primary key and unique text", "copy", "untagged"),

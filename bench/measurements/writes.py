@@ -3,7 +3,7 @@ import io
 import subprocess
 import time
 
-from harness import APPLICATION, SOFT, Script, connect, turns
+from harness import APPLICATION, BY_HAND, SOFT, Script, connect, turns
 
 UNTAGGED = "untagged"
 
@@ -103,30 +103,38 @@ def children(bench):
 
 
 def tpcb(bench):
-    """pgbench's own TPC-B-like transaction, with all of its tables tagged."""
-    databases = make_databases(bench)
-    for database in databases.values():
-        subprocess.run(["pgbench", "-i", "-q", "-s", "10", database], check=True, capture_output=True)
-    with connect(databases[SOFT]) as session:
-        for table in ("accounts", "branches", "tellers", "history"):
-            session.run(f"SELECT soft_delete.tag('pgbench_{table}')")
+    """pgbench's own TPC-B-like transaction, with all of its tables tagged, or with the column, the index and the filters of a tag."""
+    databases = {**make_databases(bench), BY_HAND: bench.database("hand", extension=False)}
+    tables = [f"pgbench_{name}" for name in ("accounts", "branches", "tellers", "history")]
+    branches = max(int(50 * bench.scale), 2)
+    bench.state(branches=branches)
+    for who, database in databases.items():
+        subprocess.run(["pgbench", "-i", "-q", "-s", str(branches), database], check=True, capture_output=True)
+        with connect(database) as session:
+            for table in tables:
+                if who == SOFT:
+                    session.run(f"SELECT soft_delete.tag('{table}')")
+                elif who == BY_HAND:
+                    session.run(f"ALTER TABLE {table} ADD deleted_at timestamptz", f"CREATE INDEX ON {table} (deleted_at) WHERE deleted_at IS NOT NULL")
+            session.settle(*tables)
     # pgbench's own text, but for the scale that its -b option would ask the database for
-    text = """
-\\set aid random(1, 1000000)
-\\set bid random(1, 10)
-\\set tid random(1, 100)
+    text = f"""
+\\set aid random(1, {100_000 * branches})
+\\set bid random(1, {branches})
+\\set tid random(1, {10 * branches})
 \\set delta random(-5000, 5000)
 BEGIN;
-UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
-SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
-UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid;
-UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = :bid;
+UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid{{live}};
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid{{live}};
+UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid{{live}};
+UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = :bid{{live}};
 INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :aid, :delta, CURRENT_TIMESTAMP);
 END;
 """
     for protocol in ("prepared", "simple"):
-        scripts = {who: Script(database, text, protocol=protocol) for who, database in databases.items()}
-        for number, who in turns(bench.rounds(11), scripts):
+        scripts = {who: Script(database, text.format(live=" AND deleted_at IS NULL" if who == BY_HAND else ""), protocol=protocol)
+                   for who, database in databases.items()}
+        for number, who in turns(bench.rounds(15), scripts):
             with connect(databases[who]) as session:
                 session.settle("pgbench_branches", "pgbench_tellers")
             bench.record(protocol, who, number, scripts[who].timed_rate(1.5, clients=2), "/s")
