@@ -427,6 +427,10 @@ class Comparison:
             return True
         if dict(plain, detail=application_detail(plain)) == dict(tagged, detail=application_detail(tagged)):
             return True
+        # of several dependents, the order of the catalog decides
+        if plain["code"] == tagged["code"] == "2BP01" and plain["message"] == tagged["message"]:
+            self.either += 1
+            return True
         # where rows violate several constraints, the order of rows and indexes decides
         if plain["code"][:2] == tagged["code"][:2] == "23" and all(
                 error["constraint"] is None or OWN_NAME.match(error["constraint"]) for error in (plain, tagged)):
@@ -463,8 +467,13 @@ def application_detail(error):
     return detail
 
 
+CUT_WARNING = re.compile(r'WARNING:  foreign key "\w+" lets a delete from table "[\w.]+" overwrite what rows of table "[\w.]+" refer to')
+
+
 def told(notices):
     """The notices that do not depend on which row an error met first."""
+    if limited("cut_warnings"):
+        notices = [n for n in notices if not CUT_WARNING.match(n)]
     if any("caught" in notice for notice in notices):
         return [n for n in notices if "caught" in n or "deleted" in n]
     return notices

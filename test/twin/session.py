@@ -614,7 +614,7 @@ class Session:
 
     def plan_setting(self):
         parallel = "debug_parallel_query" if self.version >= 16 else "force_parallel_mode"
-        return "SET %s = %s" % self.rng.choice([(parallel, "off"), (parallel, "off"), (parallel, "on"), ("enable_seqscan", "off"), ("enable_seqscan", "on"), ("enable_indexscan", "off"),
+        return "SET %s = %s" % self.rng.choice([*((parallel, "off"),) * 6, (parallel, "on"), ("enable_seqscan", "off"), ("enable_seqscan", "on"), ("enable_indexscan", "off"),
                                                 ("enable_indexscan", "on"), ("enable_hashjoin", "off"), ("enable_nestloop", "off"), ("enable_bitmapscan", "off")])
 
     def dba(self):

@@ -230,7 +230,8 @@ def compare_many(options):
                 result["seed"], result["once"][0], *(answer and answer.said() for answer in result["once"][1:])), flush=True)
         if result["difference"] is not None:
             failures.append(result)
-            print("# seed %d differs at statement %d: %s" % (result["seed"], result["difference"][0], signature(*result["difference"][1:])), flush=True)
+            print("# seed %d differs at statement %d: %s" % (
+                result["seed"], result["difference"][0], ", ".join(answer.said() if answer else "no answer" for answer in result["difference"][1:])), flush=True)
         now = time.monotonic()
         if options.seconds > 60 and now - last_said > 60:
             print("# %d statements, %d a second, %d differences" % (total["statements"], total["statements"] / (now - began), len(failures)), flush=True)
