@@ -23,7 +23,7 @@ MESSAGES = re.compile(
     r"|DETAIL:  Restoring the deleted row does not bring that back\.$"
     r'|NOTICE:  merging (multiple inherited definitions of )?column "deleted_at"')
 # Catalog rows and lines of \d that show tag()'s own objects
-OBJECTS = re.compile(r"~soft_delete|\bsoft_delete[._]|\w_(deleted|active)\b|_deleted_at_idx\"? ")
+OBJECTS = re.compile(r"~soft_delete|\bRI_SoftDelete_|\bsoft_delete[._]|\w_(deleted|active)\b|_deleted_at_idx\"? ")
 LIVE = r"\((?:\w+\.)?deleted_at IS NULL\)"
 PLAN = re.compile(r"QUERY PLAN|explain_\w+$")
 
