@@ -267,7 +267,7 @@ def self_test(options, first):
         ddl, statements = [], []
         if difference is not None:
             ddl, statements, difference = shrink_seed(pair, seed, length, difference, tables=1, carefully=False)
-        good = difference is not None and len(statements) <= 12
+        good = difference is not None and len(statements) <= length // 4
         failed += not good
         print("%s %d - a broken twin is noticed: %s (seed %d, %d statements left of %d)" % (
             "ok" if good else "not ok", number, name, seed, len(statements), length), flush=True)
