@@ -225,6 +225,11 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 	KeyClaims *claims = fcinfo->flinfo->fn_extra;
 	Relation rel = table_open(relid, RowExclusiveLock);
 
+	if (claims == NULL && table_is_armed(rel))
+	{
+		table_close(rel, NoLock);
+		PG_RETURN_BOOL(true);
+	}
 	if (claims == NULL || claims->relid != relid)
 	{
 		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);

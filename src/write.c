@@ -208,8 +208,8 @@ may_update_tombstone(Query *query, Relation relation, AttrNumber attnum)
 static bool
 has_other_insert_trigger(Relation relation)
 {
-	TriggerDesc *trigdesc = relation->trigdesc;
 	Oid own = extension_function(KEY_CLAIM);
+	TriggerDesc *trigdesc = relation->trigdesc; /* after that look-up, which may rebuild it */
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
 	{
@@ -273,6 +273,9 @@ may_change_kept_key(Query *query, Relation relation, AttrNumber attnum)
 
 	if (bms_is_empty(set))
 		return false;
+	/* a partition may have keys and triggers of its own */
+	if (relation->rd_rel->relhassubclass)
+		return true;
 	/* most updates leave alone what indexes read, and need not open any; an
 	 * expression may read the whole row */
 	set = bms_add_member(set, InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber);

@@ -1,0 +1,45 @@
+-- a partition or inheritance child may have keys, and triggers that change them, of its own:
+-- what updates it by its parent has tombstones step aside there, too
+--
+-- Each update comes first in its session.  Fails where may_change_kept_key() in write.c
+-- asks for the keys of the parent alone: duplicate key value violates unique constraint.
+CREATE SCHEMA displace_partitions;
+SET search_path = displace_partitions;
+
+CREATE TABLE keyed (id integer, code integer) PARTITION BY LIST (id);
+CREATE TABLE keyed_1 PARTITION OF keyed (PRIMARY KEY (code)) FOR VALUES IN (1);
+CREATE TABLE deferred (id integer, code integer) PARTITION BY LIST (id);
+CREATE TABLE deferred_1 PARTITION OF deferred (UNIQUE (code) DEFERRABLE) FOR VALUES IN (1);
+CREATE TABLE parent (id integer, code integer);
+CREATE TABLE child (PRIMARY KEY (code)) INHERITS (parent);
+CREATE TABLE triggered (id integer, code integer, PRIMARY KEY (id, code)) PARTITION BY LIST (id);
+CREATE TABLE triggered_1 PARTITION OF triggered FOR VALUES IN (1);
+CREATE FUNCTION next_code() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.code := NEW.code + 1; RETURN NEW; END $$;
+CREATE TRIGGER next_code BEFORE UPDATE ON triggered_1 FOR EACH ROW EXECUTE FUNCTION next_code();
+SELECT soft_delete.tag(t) FROM unnest('{keyed,deferred,parent,triggered}'::regclass[]) AS t;
+
+INSERT INTO keyed VALUES (1, 1), (1, 2);
+INSERT INTO deferred VALUES (1, 1), (1, 2);
+INSERT INTO child VALUES (1, 1), (1, 2);
+INSERT INTO triggered VALUES (1, 1), (1, 2);
+DELETE FROM keyed WHERE code = 2;
+DELETE FROM deferred WHERE code = 2;
+DELETE FROM parent WHERE code = 2;
+DELETE FROM triggered WHERE code = 2;
+
+\c
+SET search_path = displace_partitions;
+\set QUIET off
+UPDATE keyed SET code = 2;
+UPDATE deferred SET code = 2;
+UPDATE parent SET code = 2;
+UPDATE triggered SET id = id;
+\set QUIET on
+SELECT relation, count(*) FROM soft_delete.displaced
+WHERE relation IN ('keyed_1'::regclass, 'deferred_1'::regclass, 'child'::regclass, 'triggered_1'::regclass)
+GROUP BY relation ORDER BY relation::text COLLATE "C";
+SELECT * FROM soft_delete.check() WHERE relation::text ~ 'keyed|deferred|parent|child|triggered';
+
+RESET search_path;
+SET client_min_messages = warning;
+DROP SCHEMA displace_partitions CASCADE;
