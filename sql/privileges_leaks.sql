@@ -148,6 +148,7 @@ INSERT INTO probes.probe (query) VALUES
 	('EXPLAIN SELECT * FROM %s WHERE email OPERATOR(probes.<<<) ''x'''),
 	('EXPLAIN SELECT * FROM %1$s AS a JOIN %1$s AS b ON a.note OPERATOR(probes.===) b.note'),
 	('EXPLAIN SELECT * FROM (SELECT note FROM %s OFFSET 0) AS t WHERE note OPERATOR(probes.===) ''x'''),
+	('EXPLAIN WITH c AS MATERIALIZED (SELECT note FROM %1$s) SELECT * FROM (SELECT note FROM c WHERE note OPERATOR(probes.===) ''x'' OFFSET 0) AS t, (SELECT note FROM %1$s WHERE note OPERATOR(probes.===) ''x'' OFFSET 0) AS u'),
 	('EXPLAIN SELECT * FROM (SELECT id, note FROM %s UNION ALL SELECT id, note FROM leaks.beside) AS u WHERE note OPERATOR(probes.===) ''x'''),
 	('EXPLAIN SELECT * FROM %s WHERE probes.wrapped(note)'),
 	('EXPLAIN SELECT * FROM (SELECT * FROM %s WHERE probes.wrapped(note) OFFSET 0) AS t'),

@@ -32,6 +32,10 @@ PG_FUNCTION_INFO_V1(soft_delete_shows_statistics);
 static PlannerInfo *searched = NULL;
 static bool has_foreign_operator;
 
+/* The same of a whole statement, by its outermost query */
+static PlannerInfo *searched_whole = NULL;
+static bool whole_has_foreign_operator;
+
 static bool uses_foreign_operator(PlannerInfo *root);
 static bool calls_foreign_operator(Node *node, void *context);
 static bool is_foreign_function(Oid function, void *context);
@@ -78,51 +82,63 @@ guard_statistics(PlannerInfo *root, RangeTblEntry *rte)
 void
 forget_operators(void)
 {
-	searched = NULL;
+	searched = searched_whole = NULL;
 }
 
 /*
- * Does a query, or one around it, use an operator that is not a superuser's?  It
+ * Does a query use an operator that is not a superuser's?  What the statement
+ * does outside of a query within it may be estimated by the statistics of its
+ * tables, too: in the queries around it, and wherever a WITH query is read.  Each
  * is searched once.
  */
 static bool
 uses_foreign_operator(PlannerInfo *root)
 {
-	PlannerInfo *level = root;
+	PlannerInfo *top = root;
+	bool is_whole = false;
 
-	if (searched == root)
-		return has_foreign_operator;
-
-	has_foreign_operator = false;
-	for (; level != NULL && !has_foreign_operator; level = level->parent_root)
+	if (searched != root)
 	{
-		bool is_around = level != root;
-
 		has_foreign_operator =
-			query_tree_walker(level->parse, calls_foreign_operator, &is_around,
+			query_tree_walker(root->parse, calls_foreign_operator, &is_whole,
 							  QTW_IGNORE_RT_SUBQUERIES |
 								  QTW_IGNORE_CTE_SUBQUERIES | QTW_IGNORE_JOINALIASES);
+		searched = root;
 	}
-	searched = root;
-	return has_foreign_operator;
+	if (has_foreign_operator || root->parent_root == NULL)
+		return has_foreign_operator;
+
+	while (top->parent_root != NULL)
+		top = top->parent_root;
+	if (searched_whole != top)
+	{
+		is_whole = true;
+		whole_has_foreign_operator =
+			query_tree_walker(top->parse, calls_foreign_operator, &is_whole,
+							  QTW_IGNORE_JOINALIASES);
+		searched_whole = top;
+	}
+	return whole_has_foreign_operator;
 }
 
 /*
- * Does an expression use an operator that is not a superuser's?  In a query around
- * the one that is planned, functions in SQL may still have to be inlined.
+ * Does an expression use an operator that is not a superuser's?  In a whole
+ * statement queries count, and functions in SQL may still have to be inlined.
  */
 static bool
 calls_foreign_operator(Node *node, void *context)
 {
-	bool is_around = *(bool *) context;
+	bool is_whole = *(bool *) context;
 
-	if (node == NULL || IsA(node, Query))
+	if (node == NULL)
 		return false;
+	if (IsA(node, Query))
+		return is_whole && query_tree_walker((Query *) node, calls_foreign_operator,
+											 context, QTW_IGNORE_JOINALIASES);
 	if ((IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, ScalarArrayOpExpr)) &&
 		check_functions_in_node(node, is_foreign_function, NULL))
 		return true;
-	if (is_around && IsA(node, FuncExpr) &&
-		is_foreign_wrapper(((FuncExpr *) node)->funcid))
+	if (is_whole && IsA(node, FuncExpr) && is_foreign_wrapper(((FuncExpr *) node)->funcid))
 		return true;
 	return expression_tree_walker(node, calls_foreign_operator, context);
 }

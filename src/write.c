@@ -65,6 +65,8 @@ init_write(void)
 static PlannedStmt *
 plan_statement(PLANNER_PARAMS)
 {
+	PlannedStmt *result;
+
 	/* who is exempt depends on row_security, and plans have that built in */
 	if (row_security != planned_row_security)
 	{
@@ -83,8 +85,12 @@ plan_statement(PLANNER_PARAMS)
 	}
 
 	if (prev_planner_hook)
-		return prev_planner_hook(PLANNER_ARGS);
-	return standard_planner(PLANNER_ARGS);
+		result = prev_planner_hook(PLANNER_ARGS);
+	else
+		result = standard_planner(PLANNER_ARGS);
+	/* a statement that this one is planned for may get its memory */
+	forget_operators();
+	return result;
 }
 
 /*
