@@ -33,13 +33,20 @@ CREATE TABLE c (id integer PRIMARY KEY, a integer REFERENCES p (a));
 CREATE TABLE c (id integer PRIMARY KEY, a integer REFERENCES p (no_such_column));
 CREATE TABLE c (id integer PRIMARY KEY, a integer REFERENCES p (b));
 SELECT * FROM keys('p');
+GRANT REFERENCES (a) ON p TO regress_keys_other;
+CREATE TABLE e (id integer PRIMARY KEY, b integer, c integer);
+SET ROLE regress_keys_other;
+-- nor does what has no consequences
+ALTER TABLE IF EXISTS no_such_table ADD FOREIGN KEY (a) REFERENCES p (a);
+ALTER TABLE e ADD FOREIGN KEY (a) REFERENCES p (a);
+SET ROLE regress_keys_owner;
+ALTER TABLE e ADD COLUMN IF NOT EXISTS b integer REFERENCES p (d);
+SELECT * FROM keys('p');
+SET ROLE regress_keys_other;
 
 -- with the table, in another order, and with a column
-GRANT REFERENCES (a) ON p TO regress_keys_other;
-SET ROLE regress_keys_other;
 CREATE TABLE c (id integer PRIMARY KEY, a text REFERENCES p (a));
 SET ROLE regress_keys_owner;
-CREATE TABLE e (id integer PRIMARY KEY, b integer, c integer);
 ALTER TABLE e ADD FOREIGN KEY (c, b) REFERENCES p (c, b) ON UPDATE CASCADE;
 ALTER TABLE e ADD COLUMN d integer REFERENCES p (d);
 SELECT * FROM keys('p');

@@ -61,6 +61,7 @@ PG_FUNCTION_INFO_V1(soft_delete_update_displaced);
 static PlannedStmt *prepare_index(PlannedStmt *pstmt);
 static PlannedStmt *prepare_alter_table(PlannedStmt *pstmt);
 static void prepare_references(AlterTableStmt *stmt);
+static bool is_there_already(AlterTableCmd *cmd, Oid relid);
 static void prepare_reference(Constraint *constraint);
 static bool may_reference(Oid relid, List *columns);
 static void release_typed_tables(AlterTableStmt *stmt, Oid relid);
@@ -195,22 +196,42 @@ prepare_alter_table(PlannedStmt *pstmt)
 
 /*
  * See the foreign keys that are added to a table; CREATE TABLE adds its own so, too.
+ * It is locked first, as ALTER TABLE will do, by who may alter it.
  */
 static void
 prepare_references(AlterTableStmt *stmt)
 {
+	Oid relid = InvalidOid;
 	ListCell *lc, *lc2;
 
 	foreach (lc, stmt->cmds)
 	{
-		foreach (lc2, added_constraints(lfirst_node(AlterTableCmd, lc)))
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		foreach (lc2, added_constraints(cmd))
 		{
 			Constraint *constraint = lfirst_node(Constraint, lc2);
 
-			if (constraint->contype == CONSTR_FOREIGN && constraint->pk_attrs != NIL)
-				prepare_reference(constraint);
+			if (constraint->contype != CONSTR_FOREIGN || constraint->pk_attrs == NIL)
+				continue;
+			if (!OidIsValid(relid))
+				relid = AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
+			/* IF EXISTS, IF NOT EXISTS */
+			if (!OidIsValid(relid) || is_there_already(cmd, relid))
+				continue;
+			prepare_reference(constraint);
 		}
 	}
+}
+
+/*
+ * Is a column that a command adds there already?  Then nothing comes of it.
+ */
+static bool
+is_there_already(AlterTableCmd *cmd, Oid relid)
+{
+	return cmd->subtype == AT_AddColumn &&
+		   get_attnum(relid, castNode(ColumnDef, cmd->def)->colname) != InvalidAttrNumber;
 }
 
 /*
