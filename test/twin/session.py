@@ -39,6 +39,7 @@ class Session:
         self.version = schema.version
         self.names = 0              # of cursors
         self.prepared = []
+        self.is_parallel = rng.random() < 0.08      # each query starts a worker, which takes as long as ten of them
 
     def chance(self, p):
         return self.rng.random() < p
@@ -613,9 +614,12 @@ class Session:
         return [drop, self.insert_values(t, 1), self.insert_values(t, 1), self.delete_plain(t), key.definition(t.name), self.insert_values(t, 1)]
 
     def plan_setting(self):
-        parallel = "debug_parallel_query" if self.version >= 16 else "force_parallel_mode"
-        return "SET %s = %s" % self.rng.choice([*((parallel, "off"),) * 6, (parallel, "on"), ("enable_seqscan", "off"), ("enable_seqscan", "on"), ("enable_indexscan", "off"),
-                                                ("enable_indexscan", "on"), ("enable_hashjoin", "off"), ("enable_nestloop", "off"), ("enable_bitmapscan", "off")])
+        settings = ["%s = %s" % (name, value) for name in ("enable_seqscan", "enable_indexscan") for value in ("off", "on")]
+        settings += ["%s = off" % name for name in ("enable_hashjoin", "enable_nestloop", "enable_bitmapscan")]
+        if self.is_parallel:
+            parallel = "debug_parallel_query" if self.version >= 16 else "force_parallel_mode"
+            settings += [parallel + " = on", parallel + " = off"] * 2
+        return "SET " + self.rng.choice(settings)
 
     def dba(self):
         """What the DBA may do meanwhile, and the application must not notice."""
