@@ -25,14 +25,15 @@ OWN_NAME = re.compile(r"t\d+_")         # of a constraint of the schema
 extensions.register_type(extensions.new_type((16, 20, 21, 23, 700, 701, 1082, 1114, 1184, 1700, 3904, 3802, 1007), "TEXT", lambda value, cursor: value))
 
 # without triggers, and each row as it is
-TURN_TABLES = """
+# %s: by what the rows are to be ordered in the heap
+REORDER_TABLES = """
 SET session_replication_role = replica;
 DO $turn$
 DECLARE t regclass; place tid;
 BEGIN
 	FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relname ~ '^t[0-9]' AND relnamespace = 'public'::regnamespace LOOP
-		FOR place IN EXECUTE format('SELECT ctid FROM %s ORDER BY ctid DESC', t) LOOP
-			EXECUTE format('UPDATE %s SET n = n WHERE ctid = %L', t, place);
+		FOR place IN EXECUTE format('SELECT ctid FROM %%s AS t ORDER BY %s', t) LOOP
+			EXECUTE format('UPDATE %%s SET n = n WHERE ctid = %%L', t, place);
 		END LOOP;
 	END LOOP;
 END
@@ -206,8 +207,10 @@ class Twin:
 
     # -- a script -------------------------------------------------------------
 
-    def play(self, statements, turn_before=None, without=()):
+    def play(self, statements, reorder=(None, None), without=()):
         """Run the statements but those without; returns their answers, None for what was left out.
+
+        reorder: before which statement the tables are to be reordered, and by what.
 
         A session whose transaction has failed only ends it.  While a session
         waits for the other, the other one only ends its transaction.
@@ -220,8 +223,8 @@ class Twin:
             if in_two and statement.form != "two_sessions":
                 self.end_both(answers, waiting)
             in_two = statement.form == "two_sessions"
-            if i == turn_before:
-                self.turn_tables()
+            if i == reorder[0]:
+                self.reorder_tables(reorder[1])
             if statement.role == "dba":
                 if self.is_tagged:
                     answers[i] = self.administer(statement)
@@ -292,12 +295,12 @@ class Twin:
                 return False
             pause = min(0.02, pause * 2)
 
-    def turn_tables(self):
-        """Let the rows lie in the opposite order, if no session is at work."""
+    def reorder_tables(self, order):
+        """Let the rows lie in another order, if no session is at work."""
         if any(c.get_transaction_status() != IDLE for c in self.sessions.values()):
             return
         cursor = self.dba.cursor()
-        cursor.execute(TURN_TABLES)
+        cursor.execute(REORDER_TABLES % order)
 
     # -- the DBA --------------------------------------------------------------
 
