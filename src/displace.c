@@ -405,7 +405,8 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 }
 
 /*
- * Insert an entry, or check one that is there.  Returns the unique violation that there was, or NULL.
+ * Insert an entry, or check one that is there.  Returns the unique violation that
+ * there was, or NULL.
  *
  * That error is raised by the search for the place of the entry: nothing has
  * been changed, and no page is held.  So it can be caught without a
