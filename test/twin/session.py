@@ -407,7 +407,8 @@ class Session:
         if self.version >= 17 and self.chance(0.25):
             clauses.append("WHEN NOT MATCHED BY SOURCE AND t.n = %d THEN %s" % (self.rng.randint(0, 5), self.rng.choice(["DELETE", "DO NOTHING"])))
         # see limits.SERVER and limits.ORDER
-        mixes = self.version >= 18 and t.partitions and any("NEW TABLE" in command for command in t.triggers)
+        mixes = (self.version >= 18 and t.partitions and any("NEW TABLE" in command for command in t.triggers)
+                 or self.version < 16 and any(d.generated for d in t.columns) and any("EACH STATEMENT" in command for command in t.triggers))
         deletes = any(clause.endswith("DELETE") for clause in clauses)
         own = [d for r in t.references if r.parent is t and r.on_delete not in ("NO ACTION", "RESTRICT") for d in r.columns] if deletes else []
         if self.chance(0.7) and not mixes and all(d.nullable for d in own) and not (deletes and (generated or len(t.keys) > 1)):
