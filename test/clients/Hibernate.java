@@ -687,15 +687,20 @@ public class Hibernate {
     static Object stateless() {
         StatelessSession session = factory.openStatelessSession();
         Transaction transaction = session.beginTransaction();
-        Reader reader = new Reader(50, "fifty@example.com");
-        session.insert(reader);
-        reader.email = "half-a-hundred@example.com";
-        session.update(reader);
-        session.delete(reader);
-        transaction.commit();
-        Object gone = session.get(Reader.class, 50);
-        session.close();
-        return gone;
+        try {
+            Reader reader = new Reader(50, "fifty@example.com");
+            session.insert(reader);
+            reader.email = "half-a-hundred@example.com";
+            session.update(reader);
+            session.delete(reader);
+            transaction.commit();
+            return session.get(Reader.class, 50);
+        } finally {
+            if (!transaction.wasCommitted()) {
+                transaction.rollback();
+            }
+            session.close();
+        }
     }
 
     static void bulk() throws Exception {
