@@ -29,7 +29,9 @@ SELECT * FROM keys('p');
 SET ROLE regress_keys_other;
 CREATE TABLE c (id integer PRIMARY KEY, a text REFERENCES p (a));
 SET ROLE regress_keys_owner;
+\set VERBOSITY terse
 CREATE TABLE c (id integer PRIMARY KEY, a integer REFERENCES p (a));
+\set VERBOSITY default
 CREATE TABLE c (id integer PRIMARY KEY, a integer REFERENCES p (no_such_column));
 CREATE TABLE c (id integer PRIMARY KEY, a integer REFERENCES p (b));
 SELECT * FROM keys('p');
