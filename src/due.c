@@ -118,7 +118,6 @@ begin_walk(int nroots, const Oid *roots)
 		}
 	}
 	MemoryContextSwitchTo(oldcontext);
-	walk->is_referenced = is_referenced(walk);
 	return walk;
 }
 
@@ -201,6 +200,9 @@ read_on(Walk *walk, int batch_size)
 	int capacity =
 		Max(maintenance_work_mem * INT64CONST(1024) / sizeof(DueRow), 1000);
 
+	/* not when it begins: a lock that times out is an error of the batch */
+	if (walk->reading == 0 && !walk->has_position)
+		walk->is_referenced = is_referenced(walk);
 	if (!walk->is_referenced)
 		capacity = Min(capacity, batch_size);
 
