@@ -118,8 +118,12 @@ def is_matter_of_order(pair, ddl, statements, difference):
     """Does the plain twin answer as the tagged one too, when it comes across its rows in another order?"""
     if statements[difference[0]].sql == READ_AUDIT:
         # what differs was written down long before, perhaps
-        statements = list(watched(statements[:difference[0] + 1]))
-        difference = pair.compare(ddl, statements)[0] or difference
+        longer, without = list(watched(statements[:difference[0] + 1])), pair.without
+        earlier = pair.compare(ddl, longer)[0]
+        if earlier:
+            statements, difference = longer, earlier
+        else:
+            pair.without = without
     index, _, tagged = difference
     if tagged is None or tagged.error and tagged.error["code"] == CRASHED:
         return False
