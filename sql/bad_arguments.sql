@@ -36,7 +36,7 @@ CREATE FUNCTION odd_values(type regtype) RETURNS text[] LANGUAGE sql AS $$
 		WHEN 'jsonb' THEN ARRAY['NULL', '''null''', '''[]''', '''{}''', '''{"id": "1", "no": 2}''']
 		WHEN 'record' THEN ARRAY['NULL', 'ROW()', 'ROW(1, ''x'')']
 		WHEN '"char"' THEN ARRAY['NULL', '''''', '''c''']
-		ELSE CASE WHEN type::text LIKE '%[]' THEN ARRAY['NULL', '''{}''', 'ARRAY[NULL]'] ELSE ARRAY['NULL'] END
+		ELSE CASE WHEN type::text LIKE '%[]' THEN ARRAY['NULL', '''{}''', 'ARRAY[NULL]', '''{4294967295}'''] ELSE ARRAY['NULL'] END
 		END
 $$;
 

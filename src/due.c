@@ -98,7 +98,10 @@ begin_walk(int nroots, const Oid *roots)
 	walk->roots = palloc0(nroots * sizeof(Root));
 	for (int i = 0; i < nroots; i++)
 	{
-		List *members = find_all_inheritors(roots[i], NoLock, NULL);
+		/* one that is gone meanwhile has no rows */
+		List *members = get_rel_name(roots[i])
+							? find_all_inheritors(roots[i], NoLock, NULL)
+							: NIL;
 		ListCell *lc;
 
 		walk->roots[i].relid = roots[i];

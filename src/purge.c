@@ -291,7 +291,7 @@ check_roots(int n, const Datum *relations)
 	{
 		Oid relid = DatumGetObjectId(relations[i]);
 
-		/* one that is gone meanwhile has no rows */
+		/* one that is gone meanwhile is nobody's */
 		if (get_rel_name(relid) != NULL && !relation_ownercheck(relid, GetUserId()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 	}

@@ -37,13 +37,14 @@ static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void prepare_write(Query *query);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
 static void add_guard(Query *query, RangeTblEntry *rte, Relation relation,
-					  NullTest *is_live);
+					  Bitmapset *set, NullTest *is_live);
 static bool may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum);
-static bool may_update_tombstone(Query *query, Relation relation, AttrNumber attnum);
+static bool may_update_tombstone(Query *query, Relation relation, Bitmapset *set,
+								 AttrNumber attnum);
 static bool has_other_insert_trigger(Relation relation);
 static void add_claim(Query *query, RangeTblEntry *rte);
 static void add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual);
-static bool may_change_kept_key(Query *query, Relation relation, AttrNumber attnum);
+static bool may_change_kept_key(Relation relation, Bitmapset *set, AttrNumber attnum);
 static Bitmapset *set_attributes(Query *query);
 static Bitmapset *add_targets(Bitmapset *set, List *targets);
 static bool index_reads_any(Relation index, Bitmapset *attributes);
@@ -84,12 +85,19 @@ plan_statement(PLANNER_PARAMS)
 			prepare_write(castNode(Query, lfirst_node(CommonTableExpr, lc)->ctequery));
 	}
 
-	if (prev_planner_hook)
-		result = prev_planner_hook(PLANNER_ARGS);
-	else
-		result = standard_planner(PLANNER_ARGS);
-	/* a statement that this one is planned for may get its memory */
-	forget_operators();
+	PG_TRY();
+	{
+		if (prev_planner_hook)
+			result = prev_planner_hook(PLANNER_ARGS);
+		else
+			result = standard_planner(PLANNER_ARGS);
+	}
+	PG_FINALLY();
+	{
+		/* a statement that this one is planned for may get its memory */
+		forget_operators();
+	}
+	PG_END_TRY();
 	return result;
 }
 
@@ -120,6 +128,7 @@ prepare_write(Query *query)
 		infer_stand_in(query, relation, attnum);
 	if (attnum != InvalidAttrNumber)
 	{
+		Bitmapset *set = set_attributes(query);
 		NullTest *is_live = makeNode(NullTest);
 		Oid type = TupleDescAttr(RelationGetDescr(relation), attnum - 1)->atttypid;
 
@@ -130,8 +139,8 @@ prepare_write(Query *query)
 		is_live->location = -1;
 
 		add_arbiter_predicate(query, is_live);
-		add_guard(query, rte, relation, is_live);
-		if (may_change_kept_key(query, relation, attnum))
+		add_guard(query, rte, relation, set, is_live);
+		if (may_change_kept_key(relation, set, attnum))
 			add_claim(query, rte);
 	}
 	table_close(relation, NoLock);
@@ -153,14 +162,15 @@ add_arbiter_predicate(Query *query, NullTest *is_live)
 
 /*
  * Check each new row that may be a tombstone: "tombstone IS NULL OR
- * admits_tombstone(relation)".
+ * admits_tombstone(relation)".  "set": what the query sets in rows that exist.
  */
 static void
-add_guard(Query *query, RangeTblEntry *rte, Relation relation, NullTest *is_live)
+add_guard(Query *query, RangeTblEntry *rte, Relation relation, Bitmapset *set,
+		  NullTest *is_live)
 {
 	AttrNumber attnum = castNode(Var, is_live->arg)->varattno;
 	bool inserts = may_insert_tombstone(query, relation, attnum);
-	bool updates = may_update_tombstone(query, relation, attnum);
+	bool updates = may_update_tombstone(query, relation, set, attnum);
 
 	if (inserts || updates)
 	{
@@ -198,13 +208,13 @@ may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum)
  * BEFORE UPDATE trigger does?  That of a partition fires as well.
  */
 static bool
-may_update_tombstone(Query *query, Relation relation, AttrNumber attnum)
+may_update_tombstone(Query *query, Relation relation, Bitmapset *set,
+					 AttrNumber attnum)
 {
 	if (query->commandType == CMD_INSERT && query->onConflict == NULL)
 		return false;
 	return query->commandType == CMD_MERGE || relation->rd_rel->relhassubclass ||
-		   bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
-						 set_attributes(query)) ||
+		   bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, set) ||
 		   relation->trigdesc->trig_update_before_row;
 }
 
@@ -264,15 +274,15 @@ add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual)
 }
 
 /*
- * May the query change a key that a tombstone keeps, by what it sets or by what
- * a BEFORE UPDATE trigger does?
+ * May a query that sets these attributes change a key that a tombstone keeps, by
+ * that or by what a BEFORE UPDATE trigger does?
  */
 static bool
-may_change_kept_key(Query *query, Relation relation, AttrNumber attnum)
+may_change_kept_key(Relation relation, Bitmapset *set, AttrNumber attnum)
 {
-	Bitmapset *set = set_attributes(query);
 	bool is_triggered = relation->trigdesc->trig_update_before_row;
 	TupleConstr *constr = RelationGetDescr(relation)->constr;
+	Bitmapset *indexed;
 	List *indexes;
 	ListCell *lc;
 	bool may_change = false;
@@ -284,9 +294,10 @@ may_change_kept_key(Query *query, Relation relation, AttrNumber attnum)
 		return true;
 	/* most updates leave alone what indexes read, and need not open any; an
 	 * expression may read the whole row */
-	set = bms_add_member(set, InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber);
+	indexed = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_HOT_BLOCKING);
 	if (!is_triggered && !(constr != NULL && constr->has_generated_stored) &&
-		!bms_overlap(set, RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_HOT_BLOCKING)))
+		!bms_overlap(set, indexed) &&
+		!bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, indexed))
 		return false;
 
 	indexes = RelationGetIndexList(relation);
