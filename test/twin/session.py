@@ -350,8 +350,8 @@ class Session:
             return self.update_plain(t)
         c = self.rng.choice(free)
         same = [d for d in r.parent.columns if d.kind == c.kind]
-        return "UPDATE %s d SET %s = %s FROM %s u WHERE %s%s" % (
-            t.name, c.name, "u." + self.rng.choice(same).name if same else self.value(c), r.parent.name,
+        return "UPDATE %s d SET %s = %s FROM %s%s u WHERE %s%s" % (
+            t.name, c.name, "u." + self.rng.choice(same).name if same else self.value(c), "ONLY " * bool(r.parent.children), r.parent.name,
             " AND ".join("d.%s = u.%s" % (a.name, b.name) for a, b in zip(r.columns, r.key.columns)), self.returning(t, "d"))
 
     def update_view(self, t):
