@@ -48,6 +48,7 @@ COMMENT ON FUNCTION soft_delete.follow_tagged(regclass, text) IS
 CREATE FUNCTION soft_delete.follow_ddl() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
 AS $$
 DECLARE
 	callers text;
@@ -123,6 +124,7 @@ COMMENT ON EVENT TRIGGER soft_delete_ddl IS
 CREATE FUNCTION soft_delete.follow_drops() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
 AS $$
 DECLARE
 	callers text;

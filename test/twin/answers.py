@@ -25,9 +25,11 @@ OWN_NAME = re.compile(r"t\d+_")         # of a constraint of the schema
 extensions.register_type(extensions.new_type((16, 20, 21, 23, 700, 701, 1082, 1114, 1184, 1700, 3904, 3802, 1007), "TEXT", lambda value, cursor: value))
 
 # without triggers, and each row as it is
-# %s: by what the rows are to be ordered in the heap
+# Whether the planner is to be told that there are many rows, for it joins the other way
+# round then, and by what they are to be ordered in the heap
 REORDER_TABLES = """
 SET session_replication_role = replica;
+UPDATE pg_class SET relpages = 1, reltuples = 1000 WHERE %s AND relkind = 'r' AND relname ~ '^t[0-9]' AND relnamespace = 'public'::regnamespace;
 DO $turn$
 DECLARE t regclass; place tid;
 BEGIN
@@ -296,7 +298,7 @@ class Twin:
             pause = min(0.02, pause * 2)
 
     def reorder_tables(self, order):
-        """Let the rows lie in another order, if no session is at work."""
+        """Let the rows lie in another order, and perhaps seem many, if no session is at work."""
         if any(c.get_transaction_status() != IDLE for c in self.sessions.values()):
             return
         cursor = self.dba.cursor()

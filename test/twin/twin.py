@@ -85,8 +85,9 @@ PLANS = [[], ["SET enable_seqscan = off"], ["SET enable_seqscan = off", "SET ena
          ["SET enable_hashjoin = off", "SET enable_nestloop = off"]]
 
 
-# Other orders of the rows in the heap
-ORDERS = ["ctid DESC", "to_jsonb(t)::text", "to_jsonb(t)::text DESC", "md5(to_jsonb(t)::text)", "md5(to_jsonb(t)::text) DESC"]
+# Other orders of the rows in the heap, and whether they seem to be many
+ORDERS = [(many, order) for many in ("false", "true")
+          for order in ("ctid DESC", "to_jsonb(t)::text", "to_jsonb(t)::text DESC", "md5(to_jsonb(t)::text)", "md5(to_jsonb(t)::text) DESC")]
 
 
 def quiet_point(statements, index):
