@@ -33,6 +33,8 @@ CALL soft_delete.purge();
 ROLLBACK;
 SELECT soft_delete.purge_batch('{}', now(), NULL, 1, true, false);
 SELECT soft_delete.purge_batch('{t}', now(), NULL, 0, true, false);
+-- a table that is gone meanwhile has no rows
+SELECT relation, rows, done FROM soft_delete.purge_batch('{4294967295}', now(), '0', 1, true, false);
 
 -- for others it is no secret, but not theirs
 SET ROLE regress_retain_other;
