@@ -80,6 +80,37 @@ SELECT count(*) FROM i WHERE t = 't44';
 SELECT count(*) FROM i TABLESAMPLE soft_delete.rows('all') WHERE n = 44 AND t = 't44';
 RESET enable_seqscan;
 
+-- an index that has come or gone since the last deletion
+PREPARE del AS DELETE FROM i WHERE id = $1;
+EXECUTE del (1);
+CREATE INDEX later ON i ((n + 1), t);
+EXECUTE del (3);
+DELETE FROM v;
+EXECUTE del (5);
+SET enable_seqscan = off;
+SELECT id FROM i TABLESAMPLE soft_delete.rows('deleted') WHERE n + 1 IN (2, 4, 6) ORDER BY n;
+DROP INDEX later, whole;
+EXECUTE del (7);
+CREATE INDEX whole ON i (n, t);
+EXECUTE del (9);
+SELECT id FROM i TABLESAMPLE soft_delete.rows('deleted') WHERE n IN (5, 7, 9) AND t > 't' ORDER BY n;
+RESET enable_seqscan;
+
+-- row by row, each committed: an index whose keys do not change does not grow
+CREATE TABLE slow (id integer PRIMARY KEY, n integer);
+CREATE INDEX slow_whole ON slow ((n + 1));
+INSERT INTO slow SELECT g, g FROM generate_series(1, 5000) g;
+SELECT soft_delete.tag('slow', indexes => 'unique');
+SELECT pg_relation_size('slow_pkey') AS pkey, pg_relation_size('slow_whole') AS whole \gset
+DO $$
+BEGIN
+    FOR i IN 1 .. 5000 LOOP
+        DELETE FROM slow WHERE id = i;
+        COMMIT;
+    END LOOP;
+END $$;
+SELECT pg_relation_size('slow_pkey') < 1.5 * :pkey AS same_pkey, pg_relation_size('slow_whole') < 1.5 * :whole AS same_whole;
+
 RESET ROLE;
 DROP SCHEMA delete_columns CASCADE;
 DROP ROLE regress_delete_columns;

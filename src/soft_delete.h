@@ -100,7 +100,8 @@ typedef struct DisplacedRow
 } DisplacedRow;
 
 extern List *displaced_before(Oid relid, TimestampTz limit);
-extern bool is_displaced_version(ItemPointer tid, TransactionId xmin, Snapshot snapshot);
+extern bool is_displaced_version(ItemPointer tid, TransactionId xmin,
+								 Snapshot snapshot);
 extern TM_Result destroy_displaced_unless_locked(ItemPointer tid);
 
 /*
@@ -177,18 +178,25 @@ extern text *deletion_text(TimestampTz stamp, const char *column);
 /*
  * version.c: the next version of a row that dies, comes back or follows a key
  */
+typedef struct TombstoneIndex
+{
+	Oid relid;
+	IndexInfo *info;
+	bool is_unchanged; /* the tombstone's key is that of the live row */
+} TombstoneIndex;
+
 typedef struct VersionBuilder
 {
 	Oid relid;	/* the relation it was made for */
 	int nattrs; /* the columns that change */
 	AttrNumber *attnums;
+	Bitmapset *changed; /* these and what is computed from them, as pull_varattnos() numbers */
 	EState *estate;		  /* evaluates the expressions below */
 	TupleTableSlot *slot; /* the version under construction */
 	List *generated;	  /* GeneratedColumn that read what changes */
 	List *checks;		  /* AffectedCheck that read what changes */
 	int nindexes;		  /* indexes that hold tombstones */
-	Oid *indexes;
-	IndexInfo **index_infos;
+	TombstoneIndex *indexes;
 } VersionBuilder;
 
 extern VersionBuilder *make_version_builder(Relation rel, int nattrs,
@@ -204,10 +212,9 @@ extern TupleTableSlot *write_version(VersionBuilder *builder,
 extern void find_tombstone_indexes(VersionBuilder *builder, Relation rel,
 								   AttrNumber tombstone);
 extern TM_Result write_tombstone(VersionBuilder *builder, Relation rel,
-								 ItemPointer tid, TupleTableSlot *old,
-								 CommandId cid, Snapshot snapshot,
-								 Snapshot crosscheck, bool wait,
-								 TM_FailureData *tmfd);
+								 ItemPointer tid, TupleTableSlot *old, CommandId cid,
+								 Snapshot snapshot, Snapshot crosscheck,
+								 bool wait, TM_FailureData *tmfd);
 extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
 
 /*
@@ -406,11 +413,11 @@ typedef struct DueRow
 	TimestampTz stamp;
 	Leaf *leaf;
 	ItemPointerData tid;
-	bool is_displaced; /* tid is in soft_delete.displaced */
-	bool stays;		   /* something that stays references it */
-	bool is_refused;   /* it stays of itself */
+	bool is_displaced;	/* tid is in soft_delete.displaced */
+	bool stays;			/* something that stays references it */
+	bool is_refused;	/* it stays of itself */
 	TransactionId xmin; /* who wrote the version at that place */
-	int edges;			/* the first of those that say what it references, or -1 */
+	int edges; /* the first of those that say what it references, or -1 */
 } DueRow;
 
 typedef struct Edge Edge;
@@ -459,7 +466,8 @@ extern Walk *begin_walk(int nroots, const Oid *roots);
 extern void read_on(Walk *walk, int batch_size);
 extern DueRow *nth_due(Walk *walk, int n);
 extern Relation open_leaf(Leaf *leaf, Oid caller);
-extern bool fetch_due(Relation rel, DueRow *row, Snapshot snapshot, TupleTableSlot *slot);
+extern bool fetch_due(Relation rel, DueRow *row, Snapshot snapshot,
+					  TupleTableSlot *slot);
 extern void keep_due(Walk *walk, int number);
 extern void become_owner(Relation rel, SavedRole *saved);
 extern void become_again(const SavedRole *saved);

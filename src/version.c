@@ -42,9 +42,13 @@ typedef struct AffectedCheck
 
 PG_FUNCTION_INFO_V1(soft_delete_index_hides);
 
-static void find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed);
-static void find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed);
+static void find_generated(VersionBuilder *builder, Relation rel);
+static void find_checks(VersionBuilder *builder, Relation rel);
+static List *tombstone_indexes(Relation rel, AttrNumber tombstone);
+static List *look_up_tombstone_indexes(Relation rel, AttrNumber tombstone);
 static bool reads_any(Node *expr, Bitmapset *attributes);
+static bool key_reads_any(IndexInfo *info, Bitmapset *attributes);
+static bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
 static void compute_generated(VersionBuilder *builder);
 static void enforce_checks(VersionBuilder *builder, Relation rel);
 static void insert_tombstone_index_entries(VersionBuilder *builder,
@@ -61,7 +65,6 @@ make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	VersionBuilder *builder = palloc0(sizeof(VersionBuilder));
-	Bitmapset *changed = NULL;
 
 	builder->relid = RelationGetRelid(rel);
 	builder->nattrs = nattrs;
@@ -69,8 +72,9 @@ make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
 	for (int i = 0; i < nattrs; i++)
 	{
 		builder->attnums[i] = attnums[i];
-		changed = bms_add_member(changed,
-								 attnums[i] - FirstLowInvalidHeapAttributeNumber);
+		builder->changed =
+			bms_add_member(builder->changed,
+						   attnums[i] - FirstLowInvalidHeapAttributeNumber);
 	}
 	builder->estate = CreateExecutorState();
 	MemoryContextSwitchTo(builder->estate->es_query_cxt);
@@ -82,8 +86,8 @@ make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
 
 	if (RelationGetDescr(rel)->constr != NULL)
 	{
-		find_generated(builder, rel, &changed);
-		find_checks(builder, rel, changed);
+		find_generated(builder, rel);
+		find_checks(builder, rel);
 	}
 
 	MemoryContextSwitchTo(oldcontext);
@@ -95,7 +99,7 @@ make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
  * them to those.
  */
 static void
-find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
+find_generated(VersionBuilder *builder, Relation rel)
 {
 	TupleDesc tupdesc = RelationGetDescr(rel);
 	ListCell *lc;
@@ -111,7 +115,7 @@ find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
 		if (TupleDescAttr(tupdesc, attno - 1)->attgenerated != ATTRIBUTE_GENERATED_STORED)
 			continue;
 		expr = build_column_default(rel, attno);
-		if (!reads_any(expr, *changed))
+		if (!reads_any(expr, builder->changed))
 			continue;
 
 		column = palloc(sizeof(GeneratedColumn));
@@ -125,8 +129,8 @@ find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
 	{
 		GeneratedColumn *column = lfirst(lc);
 
-		*changed =
-			bms_add_member(*changed,
+		builder->changed =
+			bms_add_member(builder->changed,
 						   column->attnum - FirstLowInvalidHeapAttributeNumber);
 	}
 }
@@ -135,7 +139,7 @@ find_generated(VersionBuilder *builder, Relation rel, Bitmapset **changed)
  * Find the CHECK constraints that read any of the changed attributes.
  */
 static void
-find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
+find_checks(VersionBuilder *builder, Relation rel)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
 
@@ -148,7 +152,7 @@ find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
 		if (!check_is_enforced(check))
 			continue;
 		expr = expand_virtual_columns(stringToNode(check->ccbin), rel);
-		if (!reads_any(expr, changed))
+		if (!reads_any(expr, builder->changed))
 			continue;
 
 		entry = palloc(sizeof(AffectedCheck));
@@ -159,37 +163,89 @@ find_checks(VersionBuilder *builder, Relation rel, Bitmapset *changed)
 }
 
 /*
- * Find the indexes that tombstones must be entered into: all that are not
- * partial on live rows, whose tombstone column is given.
+ * Find the indexes that tombstones must be entered into, and lock them.  The
+ * relation's tombstone column is given.
  */
 void
 find_tombstone_indexes(VersionBuilder *builder, Relation rel, AttrNumber tombstone)
 {
+	List *indexes = tombstone_indexes(rel, tombstone);
 	MemoryContext oldcontext = MemoryContextSwitchTo(builder->estate->es_query_cxt);
-	List *indexes = RelationGetIndexList(rel);
 	ListCell *lc;
 
-	builder->indexes = palloc(list_length(indexes) * sizeof(Oid));
-	builder->index_infos = palloc(list_length(indexes) * sizeof(IndexInfo *));
+	builder->indexes = palloc(list_length(indexes) * sizeof(TombstoneIndex));
 
 	foreach (lc, indexes)
 	{
 		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
 		IndexInfo *info = BuildIndexInfo(index);
+		ListCell *test;
 
-		if (info->ii_ReadyForInserts && !index_hides_tombstones(index, tombstone))
+		foreach (test, info->ii_Predicate)
 		{
-			if (info->ii_Predicate != NIL)
-				info->ii_PredicateState =
-					ExecPrepareQual(info->ii_Predicate, builder->estate);
-			builder->indexes[builder->nindexes] = RelationGetRelid(index);
-			builder->index_infos[builder->nindexes] = info;
-			builder->nindexes++;
+			/* holds for every tombstone */
+			if (tests_null(lfirst(test), tombstone, IS_NOT_NULL))
+				info->ii_Predicate =
+					foreach_delete_current(info->ii_Predicate, test);
 		}
+		if (info->ii_Predicate != NIL)
+			info->ii_PredicateState =
+				ExecPrepareQual(info->ii_Predicate, builder->estate);
+		builder->indexes[builder->nindexes].relid = RelationGetRelid(index);
+		builder->indexes[builder->nindexes].info = info;
+		builder->indexes[builder->nindexes].is_unchanged =
+			!key_reads_any(info, builder->changed);
+		builder->nindexes++;
 		index_close(index, NoLock);
 	}
-	list_free(indexes);
 	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Return the indexes that hold tombstones: all that are not partial on live
+ * rows.  Who deletes need not so much as open the others.
+ */
+static List *
+tombstone_indexes(Relation rel, AttrNumber tombstone)
+{
+	static Oid known_relid = InvalidOid; /* asked by statement after statement */
+	static uint64 known_at;
+	static List *known = NIL;
+	uint64 changes = relcache_changes;
+
+	if (known_relid != RelationGetRelid(rel) || known_at != changes)
+	{
+		List *indexes = look_up_tombstone_indexes(rel, tombstone);
+		MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+		known_relid = InvalidOid;
+		list_free(known);
+		known = list_copy(indexes);
+		known_relid = RelationGetRelid(rel);
+		known_at = changes;
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return list_copy(known);
+}
+
+/*
+ * The same, from the relation cache.
+ */
+static List *
+look_up_tombstone_indexes(Relation rel, AttrNumber tombstone)
+{
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	foreach (lc, indexes)
+	{
+		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
+
+		if (!index->rd_index->indisready || index_hides_tombstones(index, tombstone))
+			indexes = foreach_delete_current(indexes, lc);
+		index_close(index, NoLock);
+	}
+	return indexes;
 }
 
 /*
@@ -206,6 +262,21 @@ reads_any(Node *expr, Bitmapset *attributes)
 }
 
 /*
+ * Does the key of the index read any of the attributes?
+ */
+static bool
+key_reads_any(IndexInfo *info, Bitmapset *attributes)
+{
+	for (int i = 0; i < info->ii_NumIndexKeyAttrs; i++)
+	{
+		if (bms_is_member(info->ii_IndexAttrNumbers[i] - FirstLowInvalidHeapAttributeNumber,
+						  attributes))
+			return true;
+	}
+	return reads_any((Node *) info->ii_Expressions, attributes);
+}
+
+/*
  * Does the index's predicate demand that the tombstone column be null?
  */
 bool
@@ -215,13 +286,22 @@ index_hides_tombstones(Relation index, AttrNumber attnum)
 
 	foreach (lc, RelationGetIndexPredicate(index))
 	{
-		NullTest *test = (NullTest *) lfirst(lc);
-
-		if (IsA(test, NullTest) && test->nulltesttype == IS_NULL &&
-			IsA(test->arg, Var) && ((Var *) test->arg)->varattno == attnum)
+		if (tests_null(lfirst(lc), attnum, IS_NULL))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Is the expression that test of the column?
+ */
+static bool
+tests_null(Node *expr, AttrNumber attnum, NullTestType type)
+{
+	NullTest *test = (NullTest *) expr;
+
+	return IsA(test, NullTest) && test->nulltesttype == type &&
+		   IsA(test->arg, Var) && ((Var *) test->arg)->varattno == attnum;
 }
 
 /*
@@ -368,7 +448,8 @@ write_tombstone(VersionBuilder *builder, Relation rel, ItemPointer tid,
  * Enter the built version, a tombstone, into the indexes that hold tombstones.
  *
  * Uniqueness is not checked: the row keeps the keys that it had as a live row,
- * so whatever conflict there is was found when it got them.
+ * so whatever conflict there is was found when it got them.  An index that is
+ * told so first removes entries of dead versions before it splits a page.
  */
 static void
 insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
@@ -379,7 +460,7 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 
 	for (int i = 0; i < builder->nindexes; i++)
 	{
-		IndexInfo *info = builder->index_infos[i];
+		IndexInfo *info = builder->indexes[i].info;
 		Datum values[INDEX_MAX_KEYS];
 		bool isnull[INDEX_MAX_KEYS];
 		Relation index;
@@ -391,10 +472,10 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 			continue;
 
 		/* locked by find_tombstone_indexes() */
-		index = index_open(builder->indexes[i], NoLock);
+		index = index_open(builder->indexes[i].relid, NoLock);
 		FormIndexDatum(info, builder->slot, estate, values, isnull);
 		index_insert(index, values, isnull, &builder->slot->tts_tid, rel,
-					 UNIQUE_CHECK_NO, false, info);
+					 UNIQUE_CHECK_NO, builder->indexes[i].is_unchanged, info);
 		index_insert_cleanup(index, info);
 		index_close(index, NoLock);
 	}
