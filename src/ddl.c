@@ -236,7 +236,7 @@ is_there_already(AlterTableCmd *cmd, Oid relid)
 
 /*
  * Have the key that a foreign key is going to reference made whole, if it hides
- * tombstones.
+ * tombstones.  pg_upgrade takes keys over as they are.
  */
 static void
 prepare_reference(Constraint *constraint)
@@ -247,7 +247,8 @@ prepare_reference(Constraint *constraint)
 	ArrayType *columns;
 	ListCell *lc;
 
-	if (tag_arguments(relid) == NIL || !may_reference(relid, constraint->pk_attrs))
+	if (IsBinaryUpgrade || tag_arguments(relid) == NIL ||
+		!may_reference(relid, constraint->pk_attrs))
 		return; /* ALTER TABLE will complain, if of anything */
 
 	foreach (lc, constraint->pk_attrs)
