@@ -13,6 +13,7 @@ COLUMNS = ("id integer PRIMARY KEY", "email text", "kind integer", "customer int
 INDEXES = {"email": "UNIQUE INDEX", "kind": "INDEX", "customer": "INDEX", "created_at": "INDEX"}
 PLAIN_UPDATE = BY_HAND + ", plain indexes"
 UNLEDGERED = SOFT + " without its ledger"
+BY_SESSION = SOFT + ", loaded by the session"
 LIVE = " WHERE deleted_at IS NULL"
 
 

@@ -49,9 +49,11 @@ class Bench:
         """Writes the data file."""
         with connect("postgres") as session:
             version = session.value("SHOW server_version").split()[0]
+            huge_pages = session.value("SHOW huge_pages")
         commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent,
                                 capture_output=True, text=True).stdout.strip()
         facts = {"postgresql": version, "commit": commit, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(),
+                 "huge_pages": huge_pages,
                  "load": f"{os.getloadavg()[0]:.1f}", "scale": self.scale, "took": f"{seconds:.0f}", **self.facts}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "w") as file:
@@ -142,6 +144,16 @@ def set_durable(durable):
             if session.value("SHOW fsync") == session.value("SHOW synchronous_commit") == value:
                 return
         time.sleep(0.05)
+
+
+def restart_server(library=""):
+    """Starts the server anew, with a library in it or none."""
+    with connect("postgres") as session:
+        session.run("ALTER SYSTEM " + (f"SET shared_preload_libraries = '{library}'" if library else "RESET shared_preload_libraries"))
+    directory = Path(os.environ["BENCH_TMP"]) / "cluster"
+    as_server = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    subprocess.run([*as_server, "pg_ctl", "-D", directory / "data", "-l", directory / "log", "-m", "fast", "-w", "restart"],
+                   check=True, stdout=subprocess.DEVNULL)
 
 
 def turns(rounds, contenders):

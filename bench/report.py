@@ -93,11 +93,11 @@ def conditions(measured):
     """Where and when, one line per set of measurements that share it."""
     groups = {}
     for name, data in measured.items():
-        key = tuple(data.facts[fact] for fact in ("postgresql", "cores", "date", "commit", "scale"))
+        key = tuple(data.facts[fact] for fact in ("postgresql", "cores", "huge_pages", "date", "commit", "scale"))
         groups.setdefault(key, []).append(name)
-    for (version, cores, date, commit, scale), names in groups.items():
+    for (version, cores, huge_pages, date, commit, scale), names in groups.items():
         which = "" if len(groups) == 1 else ": " + ", ".join(names)
-        yield f"PostgreSQL {version}, {cores} cores, {date}, soft_delete at {commit}, scale {scale}{which}."
+        yield f"PostgreSQL {version}, {cores} cores, huge pages {huge_pages}, {date}, soft_delete at {commit}, scale {scale}{which}."
 
 
 SETTINGS = """`shared_buffers = 4GB`, `max_wal_size = 16GB`, `checkpoint_timeout = 1h`, `maintenance_work_mem = 1GB`, `autovacuum`, `jit` and parallel query off.

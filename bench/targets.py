@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 from math import log
 
-from contenders import PLAIN_UPDATE, UNLEDGERED
+from contenders import BY_SESSION, PLAIN_UPDATE, UNLEDGERED
 from harness import BY_HAND, SOFT
 
 
@@ -87,7 +87,9 @@ LINES = [
     Line("lock", "lock of the `tag()` that `plan()` has prepared, {rows} rows", "tag", None),
     *(Line("growth", f"`DELETE` of a row of {rows:,}", str(rows), SOFT, most=log(rows) / log(1e6), their_case="1000000") for rows in (10_000_000, 50_000_000)),
     *(Line("growth", f"`DELETE` of a row of {rows:,}", str(rows), BY_HAND) for rows in (1_000_000, 10_000_000, 50_000_000)),
-    Line("thousand", "connect and first query, {rows} tagged tables", "connect and query", "untagged", more=1),
+    Line("thousand", "connect and first query, {rows} tagged tables, library in the server", "connect and query", "untagged", more=1),
+    Line("thousand", "the same, library loaded by each session", "connect and query", "untagged", more=1, ours=BY_SESSION),
+    Line("thousand", "the same, library loaded by each session", "connect and query", "auto_explain", ours=BY_SESSION),
     *(Line("thousand", f"`{command}` of another table, {{rows}} tagged tables", command, "untagged", more=0.2)
       for command in ("CREATE TABLE", "ALTER TABLE", "CREATE INDEX", "DROP TABLE")),
     Line("thousand", "`tag()`, {rows} tagged tables", "tag", "no other tagged table"),
