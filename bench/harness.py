@@ -50,8 +50,7 @@ class Bench:
         with connect("postgres") as session:
             version = session.value("SHOW server_version").split()[0]
             huge_pages = session.value("SHOW huge_pages")
-        commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent,
-                                capture_output=True, text=True).stdout.strip()
+        commit = commit_of_tree()
         facts = {"postgresql": version, "commit": commit, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(),
                  "huge_pages": huge_pages,
                  "load": f"{os.getloadavg()[0]:.1f}", "scale": self.scale, "took": f"{seconds:.0f}", **self.facts}
@@ -126,6 +125,14 @@ def connect(database, user="postgres"):
         yield session
     finally:
         session.connection.close()
+
+
+def commit_of_tree():
+    """The commit that is measured, and whether anything but results has changed since."""
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=Path(__file__).parent.parent, capture_output=True, text=True).stdout.strip()
+
+    return git("describe", "--always") + ("-dirty" if git("status", "--porcelain", "--", ".", ":!bench/results") else "")
 
 
 def wal_bytes(session):
