@@ -216,13 +216,13 @@ tombstone_indexes(Relation rel, AttrNumber tombstone)
 	if (known_relid != RelationGetRelid(rel) || known_at != changes)
 	{
 		List *indexes = look_up_tombstone_indexes(rel, tombstone);
+		List *forgotten = known;
 		MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 
-		known_relid = InvalidOid;
-		list_free(known);
 		known = list_copy(indexes);
 		known_relid = RelationGetRelid(rel);
 		known_at = changes;
+		list_free(forgotten);
 		MemoryContextSwitchTo(oldcontext);
 	}
 	return list_copy(known);
