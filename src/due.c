@@ -219,6 +219,7 @@ read_on(Walk *walk, int batch_size)
 	while (walk->reading < walk->nleaves && walk->nrows < capacity)
 		read_leaf(walk, &walk->leaves[walk->reading], capacity);
 	walk->is_complete = walk->reading == walk->nleaves;
+	walk->is_fresh = true;
 
 	find_references(walk);
 	put_children_first(walk);

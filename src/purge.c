@@ -99,7 +99,7 @@ static void open_leaves(Walk *walk, int first, int n);
 static void close_leaves(Walk *walk);
 static void purge_rows(Walk *walk, int n);
 static void purge_circles(Walk *walk);
-static bool may_go(DueRow *row, bool holds);
+static bool may_go(Walk *walk, DueRow *row, bool holds);
 static bool destroy_due_row(Walk *walk, DueRow *row);
 static void imagine_gone(DueRow *row);
 static void report_progress(Walk *walk);
@@ -351,6 +351,7 @@ run_batch(Walk *walk, const Request *request)
 		LockRelationOid(extension_relation("retention"), ShareLock);
 	}
 	PushActiveSnapshot(GetLatestSnapshot());
+	walk->is_fresh = false;
 	for (int i = 0; i < walk->nroots; i++)
 		find_limit(&walk->roots[i], request);
 
@@ -459,7 +460,7 @@ purge_rows(Walk *walk, int n)
 		CHECK_FOR_INTERRUPTS();
 		if (row->stays)
 			row->leaf->root->referenced++;
-		else if (may_go(row, holds) && destroy_due_row(walk, row))
+		else if (may_go(walk, row, holds) && destroy_due_row(walk, row))
 			continue;
 		else
 			keep_due(walk, row - walk->rows);
@@ -488,7 +489,7 @@ purge_circles(Walk *walk)
 
 		CHECK_FOR_INTERRUPTS();
 		row->leaf->has_left = true; /* or may have */
-		if (!row->stays && !may_go(row, holds))
+		if (!row->stays && !may_go(walk, row, holds))
 		{
 			row->is_refused = true;
 			keep_due(walk, row - walk->rows);
@@ -522,16 +523,19 @@ purge_circles(Walk *walk)
 
 /*
  * May the row go?  Not if it has changed since it was found, is not due any more,
- * or is held.
+ * or is held.  A row that this batch has found is fetched for the holds alone: its
+ * snapshot keeps another one from taking the place, and whoever changes it now is
+ * met when it is destroyed.
  */
 static bool
-may_go(DueRow *row, bool holds)
+may_go(Walk *walk, DueRow *row, bool holds)
 {
 	Leaf *leaf = row->leaf;
 	bool is_held = false;
 
-	if (leaf->rel == NULL || !leaf->root->has_limit ||
-		row->stamp >= leaf->root->limit ||
+	if (leaf->rel == NULL || !leaf->root->has_limit || row->stamp >= leaf->root->limit)
+		return false;
+	if ((holds || row->is_displaced || !walk->is_fresh) &&
 		!fetch_due(leaf->rel, row, GetActiveSnapshot(), leaf->slot))
 		return false;
 	if (holds)

@@ -445,7 +445,8 @@ typedef struct Walk
 	DueRow *rows;
 	int nrows;
 	int nallocated;
-	int *order; /* NULL: as they are */
+	bool is_fresh; /* they are as the active snapshot has them */
+	int *order;	   /* NULL: as they are */
 	int next;
 	int first_circular; /* from here on they can only go all at once */
 	Edge *edges;

@@ -176,27 +176,41 @@ AS 'DELETE FROM soft_delete.retention AS r WHERE r.relation = forget_retention.r
 COMMENT ON FUNCTION soft_delete.forget_retention(regclass) IS
 'takes back what was said about a table';
 
+/*
+ * Each batch of a purge asks anew for the limit.  These functions are in PL/pgSQL,
+ * which keeps the plans of their queries; a query of a function in SQL is planned
+ * at each call, and that took a seventh of a purge's time.
+ */
+
 CREATE FUNCTION soft_delete.stated_retention(relation regclass, OUT is_stated boolean, OUT retain interval)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
-	SELECT r.relation IS NOT NULL OR s.schema IS NOT NULL, CASE WHEN r.relation IS NOT NULL THEN r.retain ELSE s.retain END
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		LEFT JOIN soft_delete.retention AS r ON r.relation = pg_class.oid
-		LEFT JOIN soft_delete.retention AS s ON s.schema = nspname
-	WHERE pg_class.oid = stated_retention.relation
+BEGIN
+	SELECT r.retain INTO retain FROM soft_delete.retention AS r WHERE r.relation = stated_retention.relation;
+	is_stated := FOUND;
+	IF NOT is_stated THEN
+		SELECT r.retain INTO retain
+		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace JOIN soft_delete.retention AS r ON r.schema = nspname
+		WHERE pg_class.oid = stated_retention.relation;
+		is_stated := FOUND;
+	END IF;
+END
 $$;
 COMMENT ON FUNCTION soft_delete.stated_retention(regclass) IS
 'what is said about a table, or else about its schema';
 
 CREATE FUNCTION soft_delete.cascade_parents(relation regclass) RETURNS SETOF regclass
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT DISTINCT soft_delete.root(confrelid) FROM pg_constraint
-	WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c'
-	  AND conrelid IN (SELECT soft_delete.family(relation)) AND soft_delete.root(confrelid) <> relation
+BEGIN
+	RETURN QUERY
+		SELECT DISTINCT soft_delete.root(confrelid) FROM pg_constraint
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c'
+		  AND conrelid IN (SELECT soft_delete.family(relation)) AND soft_delete.root(confrelid) <> relation;
+END
 $$;
 COMMENT ON FUNCTION soft_delete.cascade_parents(regclass) IS
 'the other tables whose deletes reach a table by ON DELETE CASCADE';
@@ -206,29 +220,43 @@ COMMENT ON FUNCTION soft_delete.cascade_parents(regclass) IS
  * CASCADE: else their rows could never go.
  */
 CREATE FUNCTION soft_delete.retention_of(relation regclass, OUT is_known boolean, OUT is_eternal boolean, OUT retain interval)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
+DECLARE
+	root regclass := soft_delete.root(relation);
+BEGIN
+	SELECT * INTO is_known, retain FROM soft_delete.stated_retention(root);
+	IF is_known THEN
+		is_eternal := retain IS NULL;
+		RETURN;
+	END IF;
 	WITH RECURSIVE followed(member, is_stated, stated) AS (
-		SELECT root, s.is_stated, s.retain FROM soft_delete.root(relation) AS root, soft_delete.stated_retention(root) AS s
+		SELECT root, false, NULL::interval
 		UNION
 		SELECT parent, s.is_stated, s.retain FROM followed, soft_delete.cascade_parents(member) AS parent, soft_delete.stated_retention(parent) AS s
 		WHERE NOT followed.is_stated
 	)
 	SELECT bool_or(is_stated) AND NOT bool_or(NOT is_stated AND NOT EXISTS (SELECT FROM soft_delete.cascade_parents(member))),
 		bool_or(is_stated AND stated IS NULL), max(stated)
-	FROM followed
+	INTO is_known, is_eternal, retain
+	FROM followed;
+END
 $$;
 COMMENT ON FUNCTION soft_delete.retention_of(regclass) IS
 'how long deleted rows of a table are kept: what is said about it or its schema, else the longest of what holds for the tables whose deletes reach it by CASCADE; is_known: that says when all go; is_eternal: some are kept for ever';
 
 CREATE FUNCTION soft_delete.purge_limit(relation regclass, as_of timestamptz, older_than interval) RETURNS timestamptz
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN NOT is_eternal AND (is_known OR older_than IS NOT NULL) THEN least(as_of - retain, as_of - older_than) END
-	FROM soft_delete.retention_of(relation)
+BEGIN
+	RETURN (
+		SELECT CASE WHEN NOT is_eternal AND (is_known OR older_than IS NOT NULL) THEN least(as_of - retain, as_of - older_than) END
+		FROM soft_delete.retention_of(relation)
+	);
+END
 $$;
 COMMENT ON FUNCTION soft_delete.purge_limit(regclass, timestamptz, interval) IS
 'the stamp before which deleted rows of a table are due; null if none are';
