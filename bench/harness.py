@@ -6,6 +6,7 @@ medians and spreads are the business of report.py.
 """
 import os
 import re
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from pathlib import Path
 
 import psycopg2
 
+TMP = Path(os.environ.get("BENCH_TMP", ""))     # a report needs none
+CLUSTER = TMP / "cluster"
+AS_SERVER = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
 APPLICATION = "app"     # the role of all statements that are an application's: it owns nothing
 BY_HAND = "UPDATE"
 SOFT = "soft_delete"
@@ -27,6 +31,7 @@ class Bench:
         self.path = Path(results) / "data" / f"{name}.tsv"
         self.facts = {}
         self.turns = []
+        self.to_count = []
         self.databases = set()
 
     def rows(self, full):
@@ -44,6 +49,19 @@ class Bench:
     def record(self, case, contender, number, value, unit):
         """Takes down what a turn has measured."""
         self.turns.append((case, contender, str(number), f"{value:.6g}", unit))
+
+    def count(self, case, scripts, transactions, first=0):
+        """Has the server's instructions for a transaction of each script counted in the end; :n begins with the first one."""
+        self.to_count.append((case, scripts, transactions, first))
+
+    def count_all(self):
+        """Counts instructions: a figure without noise."""
+        if self.to_count:
+            set_durable(False)
+            with CountedServer() as server:
+                for case, scripts, transactions, first in self.to_count:
+                    for who, script in scripts.items():
+                        self.record(f"{case}, instructions", who, 0, server.instructions(script, transactions, first), "instructions")
 
     def write(self, seconds):
         """Writes the data file."""
@@ -157,10 +175,56 @@ def restart_server(library=""):
     """Starts the server anew, with a library in it or none."""
     with connect("postgres") as session:
         session.run("ALTER SYSTEM " + (f"SET shared_preload_libraries = '{library}'" if library else "RESET shared_preload_libraries"))
-    directory = Path(os.environ["BENCH_TMP"]) / "cluster"
-    as_server = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    subprocess.run([*as_server, "pg_ctl", "-D", directory / "data", "-l", directory / "log", "-m", "fast", "-w", "restart"],
+    pg_ctl("restart")
+
+
+def pg_ctl(what):
+    subprocess.run([*AS_SERVER, "pg_ctl", "-D", CLUSTER / "data", "-l", CLUSTER / "log", "-m", "fast", "-w", what],
                    check=True, stdout=subprocess.DEVNULL)
+
+
+class CountedServer:
+    """The server under callgrind, in a with statement; it is started anew before and after."""
+
+    def __enter__(self):
+        self.counts = CLUSTER / "counts"
+        self.counts.mkdir()
+        if AS_SERVER:
+            shutil.chown(self.counts, "postgres")
+        pg_ctl("stop")
+        with open(CLUSTER / "log", "a") as log:
+            self.process = subprocess.Popen([*AS_SERVER, "valgrind", "--tool=callgrind", "--trace-children=yes",
+                                             f"--callgrind-out-file={self.counts}/%p", "--log-file=/dev/null", shutil.which("postgres"),
+                                             "-D", CLUSTER / "data", "-c", "shared_buffers=512MB", "-c", "huge_pages=off"],
+                                            stdout=log, stderr=log)
+        while subprocess.run(["pg_isready", "-q"]).returncode != 0:
+            if self.process.poll() is not None:
+                raise SystemExit((CLUSTER / "log").read_text()[-2000:])
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *error):
+        pg_ctl("stop")
+        self.process.wait()
+        shutil.rmtree(self.counts)
+        pg_ctl("start")
+
+    def children(self):
+        postmaster = (CLUSTER / "data" / "postmaster.pid").read_text().split()[0]
+        return set(subprocess.run(["pgrep", "-P", postmaster], capture_output=True, text=True).stdout.split())
+
+    def instructions(self, script, transactions, first):
+        """What the longer one of two runs takes more, by transaction."""
+        totals = []
+        for number in (transactions, 2 * transactions):
+            before, others = set(self.counts.iterdir()), self.children()
+            script.rate(number, options=("-D", f"n={first}", "--random-seed=1"))
+            while self.children() - others:     # a backend leaves its count as it ends
+                time.sleep(0.05)
+            totals.append(max(int(re.search(r"^(?:totals|summary): (\d+)", path.read_text(), re.M)[1])
+                              for path in set(self.counts.iterdir()) - before))
+            first += number
+        return (totals[1] - totals[0]) / transactions
 
 
 def turns(rounds, contenders):
@@ -178,7 +242,7 @@ class Script:
     def __init__(self, database, text, protocol="prepared"):
         self.database = database
         self.protocol = protocol
-        self.path = Path(os.environ["BENCH_TMP"]) / f"{id(self)}.pgbench"
+        self.path = TMP / f"{id(self)}.pgbench"
         self.path.write_text(text)
         self.per_turn = None
 

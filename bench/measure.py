@@ -19,6 +19,7 @@ def main(results, scale, *names):
         set_durable(False)
         start = time.time()
         MEASUREMENTS[name](bench)
+        bench.count_all()
         bench.clean_up()
         bench.write(time.time() - start)
         print(f"{name}: {time.time() - start:.0f} s", flush=True)

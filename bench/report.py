@@ -112,8 +112,9 @@ def report(results):
         "bulk": ("DELETE of all rows, 4 secondary indexes", [("not durable", "fast"), ("durable", "durable"), ("WAL", "fast, WAL"),
                  ("WAL, durable", "durable, WAL"), ("table then", "fast, table"), ("indexes then", "fast, indexes")]),
         "single": ("Prepared single-row DELETE", [*((f"{n} client{'s' * (n > 1)}", f"fast, {n}") for n in (1, 2, 8)),
-                   *((f"{n}, durable", f"durable, {n}") for n in (1, 2, 8)), ("WAL of one", "fast, 1, WAL")]),
-        "select": ("SELECT by key", [("prepared", "prepared"), ("simple protocol", "simple")]),
+                   *((f"{n}, durable", f"durable, {n}") for n in (1, 2, 8)), ("WAL of one", "fast, 1, WAL"), ("instructions of one", "fast, 1, instructions")]),
+        "select": ("SELECT by key", [(f"{what}{how}", f"{case}{counted}") for what, counted in (("", ""), ("instructions, ", ", instructions"))
+                                     for how, case in (("prepared", "prepared"), ("simple protocol", "simple"))]),
     }
     for name, (title, columns) in sections.items():
         if name in measured:

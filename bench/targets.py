@@ -1,5 +1,5 @@
 """The lines of the table: what is compared with what, and how far apart they may be."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 from contenders import BY_SESSION, PLAIN_UPDATE, UNLEDGERED
@@ -38,10 +38,17 @@ def bulk_lines(case, how):
 
 def single_lines(case, how):
     for clients in (1, 2, 8):
-        what = f"prepared single-row `DELETE`, {clients} client{'s' if clients > 1 else ''}, {how}"
-        yield Line("single", what, f"{case}, {clients}", BY_HAND, least=0.92)
-        yield Line("single", f"the same without the ledger, {clients} client{'s' if clients > 1 else ''}", f"{case}, {clients}", BY_HAND,
-                   least=0.97, ours=UNLEDGERED, brief=False)
+        of = f"{clients} client{'s' if clients > 1 else ''}"
+        yield Line("single", f"prepared single-row `DELETE`, {of}, {how}", f"{case}, {clients}", BY_HAND, least=0.92)
+        yield Line("single", f"the same without the ledger, {of}", f"{case}, {clients}", BY_HAND, least=0.97, ours=UNLEDGERED, brief=False)
+    if case == "fast":
+        yield Line("single", "its instructions, 1 client", f"{case}, 1, instructions", BY_HAND, most=1 / 0.92)
+        yield Line("single", "its instructions without the ledger, 1 client", f"{case}, 1, instructions", BY_HAND, most=1 / 0.97, ours=UNLEDGERED)
+
+
+def with_instructions(line):
+    """A line, and the one for the instructions that callgrind has counted: twice as many are half as good."""
+    return [line, replace(line, what="its instructions", case=f"{line.case}, instructions", least=None, most=line.most or 1 / line.least)]
 
 
 def graveyard_lines():
@@ -62,21 +69,21 @@ LINES = [
     Line("family", "`DELETE` of a parent with {rows} children by cascade", "delete", BY_HAND, most=1.1),
     Line("family", "restore of that family, against its `DELETE`", "restore", SOFT, their_case="delete"),
     Line("family", "its purge", "purge", "hard DELETE"),
-    Line("select", "`SELECT` by key, prepared", "prepared", BY_HAND, least=0.99),
-    Line("select", "`SELECT` by key, simple protocol", "simple", BY_HAND, least=0.97),
+    *with_instructions(Line("select", "`SELECT` by key, prepared", "prepared", BY_HAND, least=0.99)),
+    *with_instructions(Line("select", "`SELECT` by key, simple protocol", "simple", BY_HAND, least=0.97)),
     Line("joins", "planning a join of 5 tables", "planning", BY_HAND, most=1.03),
     Line("joins", "planning a join of 5 tables", "planning", "untagged"),
     *graveyard_lines(),
-    Line("bystander", "`SELECT` where nothing is tagged, prepared", "prepared", "not loaded", least=0.99),
-    Line("bystander", "`SELECT` where nothing is tagged, simple protocol", "simple", "not loaded", least=0.99),
-    *(Line("tpcb", f"TPC-B-like transactions, 2 clients, {how}", case, theirs, least=0.97)
-      for case, how in (("prepared", "prepared"), ("simple", "simple protocol")) for theirs in ("untagged", BY_HAND)),
+    *with_instructions(Line("bystander", "`SELECT` where nothing is tagged, prepared", "prepared", "not loaded", least=0.99)),
+    *with_instructions(Line("bystander", "`SELECT` where nothing is tagged, simple protocol", "simple", "not loaded", least=0.99)),
+    *(line for case, how in (("prepared", "prepared"), ("simple", "simple protocol")) for theirs in ("untagged", BY_HAND)
+      for line in with_instructions(Line("tpcb", f"TPC-B-like transactions, 2 clients, {how}", case, theirs, least=0.97))),
     Line("insert", "`INSERT` of {rows} rows, primary key", "bulk, primary key", "untagged", most=1.1),
     Line("insert", "`INSERT` of {rows} rows, primary key and unique text", "bulk, primary key and unique text", "untagged", most=1.1),
     Line("insert", "`COPY` of {rows} rows, primary key and unique text", "copy", "untagged"),
-    Line("insert", "prepared single-row `INSERT`", "single", "untagged", most=1.1),
-    Line("upsert", "prepared single-row upsert by primary key", "by key", "untagged", most=1.1),
-    Line("upsert", "prepared single-row upsert by constraint name", "by constraint", "untagged", most=1.1),
+    *with_instructions(Line("insert", "prepared single-row `INSERT`", "single", "untagged", most=1.1)),
+    *with_instructions(Line("upsert", "prepared single-row upsert by primary key", "by key", "untagged", most=1.1)),
+    *with_instructions(Line("upsert", "prepared single-row upsert by constraint name", "by constraint", "untagged", most=1.1)),
     Line("children", "`INSERT` of {rows} children of 1,000 parents", "bulk, 1000 parents", "untagged"),
     Line("children", "`INSERT` of {rows} children of 100,000 parents", "bulk, 100000 parents", "untagged"),
     Line("children", "prepared single-row `INSERT` of a child", "single", "untagged"),

@@ -114,7 +114,8 @@ register_launcher(void)
 }
 
 /*
- * The launcher: start workers when it is time, and sleep in between.
+ * The launcher: start workers when it is time, and sleep in between.  It ends with
+ * a code for which the postmaster starts another one, unless it is shutting down.
  */
 void
 soft_delete_launch_purges(Datum arg)
@@ -122,12 +123,12 @@ soft_delete_launch_purges(Datum arg)
 	List *databases;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGUSR1, procsignal_sigusr1_handler); /* a worker has ended */
 	BackgroundWorkerUnblockSignals();
 
 	databases = list_databases(NIL);
-	for (;;)
+	while (!ShutdownRequestPending)
 	{
 		long timeout = start_due_workers(databases);
 
@@ -144,6 +145,7 @@ soft_delete_launch_purges(Datum arg)
 			databases = list_databases(databases);
 		}
 	}
+	proc_exit(1);
 }
 
 /*

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from contenders import CONTENDERS, TAG, UNLEDGERED, Contender, make_databases
-from harness import APPLICATION, BY_HAND, SOFT, Script, connect, set_durable, turns, wal_bytes
+from harness import APPLICATION, BY_HAND, SOFT, TMP, Script, connect, set_durable, turns, wal_bytes
 
 DURABILITIES = {"fast": False, "durable": True}
 
@@ -35,7 +35,7 @@ def bulk(bench):
 
 def make_unledgered(bench, contender, rows):
     """Makes a database whose library is built without the entry into the ledger."""
-    copy = Path(os.environ["BENCH_TMP"]) / "unledgered"
+    copy = TMP / "unledgered"
     shutil.copytree(os.environ["BENCH_BUILD"], copy, dirs_exist_ok=True)
     source = copy / "src/stamp.c"
     entry = "while (!enter_deletion(last_stamp))"
@@ -59,7 +59,8 @@ def single(bench):
     contenders = CONTENDERS + [unledgered]
     plan = [(case, clients, bench.rounds(rounds), bench.rows(deletes) // 8 * 8)
             for case, rounds, deletes in (("fast", 9, 8000), ("durable", 5, 1600)) for clients in (1, 2, 8)]
-    rows = sum(rounds * deletes for _, _, rounds, deletes in plan) + 1
+    counted = 1000
+    rows = sum(rounds * deletes for _, _, rounds, deletes in plan) + 3 * counted + 1
     bench.state(rows=rows)
     make_databases(bench)
     set_durable(False)
@@ -71,11 +72,7 @@ def single(bench):
     first = 0
     for case, clients, rounds, deletes in plan:
         set_durable(DURABILITIES[case])
-        scripts = {contender.name: Script(contender.database, f"""
-\\set n :n + {clients}
-\\set i (:n + :client_id) * 7919 % {rows} + 1
-{contender.sql(contender.delete_one)};
-""") for contender in contenders}
+        scripts = {contender.name: Script(contender.database, single_delete(contender, rows, clients)) for contender in contenders}
         with connect("postgres") as session:
             for number, contender in turns(rounds, contenders):
                 before = wal_bytes(session)
@@ -84,11 +81,21 @@ def single(bench):
                 bench.record(f"{case}, {clients}", contender.name, number, rate, "/s")
                 bench.record(f"{case}, {clients}, WAL", contender.name, number, (wal_bytes(session) - before) / deletes, "bytes")
         first += rounds * deletes
+    bench.count("fast, 1", {contender.name: Script(contender.database, single_delete(contender, rows, 1)) for contender in contenders}, counted, first)
     for contender in contenders:
         with connect(contender.database) as session:
             assert contender.live_rows(session) == rows - first, contender.name
     with connect(unledgered.database) as session:
         assert session.value("SELECT count(*) FROM soft_delete.ledger") == 0, "the library without a ledger has one"
+
+
+def single_delete(contender, rows, clients):
+    """What a client does that deletes one row after the other."""
+    return f"""
+\\set n :n + {clients}
+\\set i (:n + :client_id) * 7919 % {rows} + 1
+{contender.sql(contender.delete_one)};
+"""
 
 
 def wide(bench):

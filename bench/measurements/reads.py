@@ -19,6 +19,7 @@ def select(bench):
         scripts = {c.name: Script(c.database, f"\\set i random(1, {rows})\n{c.sql(c.read)};\n", protocol) for c in contenders}
         for number, who in turns(bench.rounds(15), scripts):
             bench.record(protocol, who, number, scripts[who].timed_rate(0.5), "/s")
+        bench.count(protocol, scripts, 2000)
 
 
 def joins(bench):
@@ -117,3 +118,4 @@ def bystander(bench):
                    for who, database in databases.items()}
         for number, who in turns(bench.rounds(15), scripts):
             bench.record(protocol, who, number, scripts[who].timed_rate(0.5), "/s")
+        bench.count(protocol, scripts, 2000)

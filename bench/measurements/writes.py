@@ -67,6 +67,7 @@ def single_statements(bench, databases, statements):
         for number, who in turns(bench.rounds(15), scripts):
             rate = scripts[who].rate(per_turn, options=("-D", f"n={10_000_000 + number * per_turn}"))
             bench.record(case, who, number, 1e6 / rate, "µs")
+        bench.count(case, scripts, 1000, 20_000_000)
 
 
 def children(bench):
@@ -138,3 +139,4 @@ END;
             with connect(databases[who]) as session:
                 session.settle("pgbench_branches", "pgbench_tellers")
             bench.record(protocol, who, number, scripts[who].timed_rate(1.5, clients=2), "/s")
+        bench.count(protocol, scripts, 500)
