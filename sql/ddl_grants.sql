@@ -72,6 +72,20 @@ DROP OWNED BY regress_ddl_grants_b;
 SELECT * FROM grants_on('t_active');
 SELECT * FROM grants_on('t_deleted');
 
+-- what is granted on tables to come is not granted on bins
+SET ROLE regress_ddl_grants;
+ALTER DEFAULT PRIVILEGES IN SCHEMA ddl_grants GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO regress_ddl_grants_a;
+CREATE TABLE later (id integer PRIMARY KEY);
+SELECT soft_delete.tag('later');
+SELECT * FROM grants_on('later_active');
+SELECT * FROM grants_on('later_deleted');
+INSERT INTO later VALUES (1);
+DELETE FROM later;
+SET ROLE regress_ddl_grants_a;
+SELECT * FROM later_deleted;
+DELETE FROM later_deleted;
+RESET ROLE;
+
 SET client_min_messages = warning;
 DROP SCHEMA ddl_grants CASCADE;
 DROP ROLE regress_ddl_grants, regress_ddl_grants_a, regress_ddl_grants_b;

@@ -110,6 +110,39 @@ SET ROLE regress_ddl_renames_2;
 SELECT id FROM part_deleted;
 DELETE FROM part;
 RESET ROLE;
+-- a reference that ON DELETE SET NULL has cut is found by other names, too
+SET ROLE regress_ddl_renames;
+CREATE TABLE author (id integer PRIMARY KEY);
+CREATE TABLE book (id integer PRIMARY KEY, author integer CONSTRAINT fk REFERENCES author ON DELETE SET NULL);
+SELECT soft_delete.tag('book'), soft_delete.tag('author');
+INSERT INTO author VALUES (1), (2);
+INSERT INTO book VALUES (1, 1), (2, 2);
+DELETE FROM author WHERE id = 1;
+ALTER TABLE book RENAME CONSTRAINT fk TO fk2;
+UPDATE author_deleted SET deleted_at = NULL;
+SELECT * FROM book ORDER BY 1;
+DELETE FROM author WHERE id = 2;
+ALTER TABLE book RENAME COLUMN author TO by;
+ALTER TABLE book RENAME id TO nr;
+ALTER TABLE book RENAME TO books;
+UPDATE author_deleted SET deleted_at = NULL;
+SELECT * FROM books ORDER BY 1;
+RESET ROLE;
+
+-- neither role need be a member of the other
+CREATE ROLE regress_ddl_renames_3;
+GRANT ALL ON SCHEMA ddl_renames TO regress_ddl_renames_3;
+CREATE TABLE given (id integer PRIMARY KEY);
+ALTER TABLE given OWNER TO regress_ddl_renames_2;
+SELECT soft_delete.tag('given');
+INSERT INTO given VALUES (1);
+DELETE FROM given;
+ALTER TABLE given OWNER TO regress_ddl_renames_3;
+SELECT relname, relowner::regrole FROM pg_class WHERE relname ~ '^given' AND relkind IN ('v', 'r') ORDER BY 1;
+SELECT soft_delete.bin_of('given');
+DROP TABLE given;
+DROP OWNED BY regress_ddl_renames_3;
+DROP ROLE regress_ddl_renames_3;
 REASSIGN OWNED BY regress_ddl_renames TO regress_ddl_renames_2;
 SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace IN ('ddl_renames'::regnamespace, 'ddl_renamed'::regnamespace);
 

@@ -57,6 +57,15 @@ CALL soft_delete.purge('eve.docs', older_than => '0');
 SET client_min_messages = warning;
 SELECT problem FROM soft_delete.check() WHERE relation = 'eve.docs'::regclass;
 SELECT DISTINCT who FROM public.loot;
+-- predicates are looked at, too
+SET ROLE regress_eve;
+DROP INDEX eve.docs_one_idx;
+CREATE INDEX docs_one_idx ON eve.docs (id) WHERE eve.one(1) = 1;
+RESET ROLE;
+\c -
+SET client_min_messages = warning;
+SELECT problem FROM soft_delete.check() WHERE relation = 'eve.docs'::regclass;
+SELECT DISTINCT who FROM public.loot;
 
 -- nor by a bin that Eve has written anew: it is passed over
 SET ROLE regress_eve;

@@ -38,6 +38,7 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 /* A row that is due, by the place where it is found */
@@ -220,6 +221,7 @@ read_on(Walk *walk, int batch_size)
 		read_leaf(walk, &walk->leaves[walk->reading], capacity);
 	walk->is_complete = walk->reading == walk->nleaves;
 	walk->is_fresh = true;
+	walk->displaced_storage = storage_of(extension_relation("displaced"));
 
 	find_references(walk);
 	put_children_first(walk);
@@ -241,6 +243,10 @@ read_leaf(Walk *walk, Leaf *leaf, int capacity)
 		SavedRole saved;
 
 		leaf->rel = rel;
+		/* a position is a place; after a rewrite reading goes on with the stamp */
+		if (walk->has_position && leaf->storage != storage_of(leaf->relid))
+			ItemPointerSet(&walk->tid, 0, 0);
+		leaf->storage = storage_of(leaf->relid);
 		leaf->limit = TransactionIdIsValid(leaf->xmin)
 						  ? Min(leaf->limit, leaf->root->limit)
 						  : leaf->root->limit;
@@ -261,6 +267,8 @@ read_leaf(Walk *walk, Leaf *leaf, int capacity)
 		leaf->rel = NULL;
 		table_close(rel, NoLock);
 	}
+	else if (TransactionIdIsValid(leaf->xmin))
+		leaf->has_left = true; /* or may have: it was not read to its end */
 	if (is_done)
 	{
 		walk->reading++;
@@ -270,12 +278,14 @@ read_leaf(Walk *walk, Leaf *leaf, int capacity)
 
 /*
  * Read due rows along the index on stamps, from where reading stopped.  Returns
- * whether these were all.
+ * whether these were all.  Equal stamps are in the order of their places, unless
+ * the index has more columns: then they are read at once.
  */
 static bool
 read_index(Walk *walk, Leaf *leaf, Relation index, AttrNumber attnum, int capacity)
 {
 	TupleTableSlot *slot = table_slot_create(leaf->rel, NULL);
+	bool by_place = IndexRelationGetNumberOfKeyAttributes(index) == 1;
 	ScanKeyData keys[2];
 	IndexScanDesc scan;
 	ItemPointer tid;
@@ -283,14 +293,15 @@ read_index(Walk *walk, Leaf *leaf, Relation index, AttrNumber attnum, int capaci
 
 	init_stamp_key(&keys[0], index, 1, BTLessStrategyNumber, leaf->root->limit);
 	if (walk->has_position)
-		init_stamp_key(&keys[nkeys++], index, 1, BTGreaterEqualStrategyNumber,
+		init_stamp_key(&keys[nkeys++], index, 1,
+					   by_place ? BTGreaterEqualStrategyNumber : BTGreaterStrategyNumber,
 					   walk->stamp);
 	scan = begin_index_scan(leaf->rel, index, GetActiveSnapshot(), nkeys);
 	index_rescan(scan, keys, nkeys, NULL, 0);
 
 	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
-		ItemPointerData place = *tid; /* equal stamps are in the order of these */
+		ItemPointerData place = *tid;
 		TimestampTz stamp;
 		bool isnull;
 
@@ -298,10 +309,10 @@ read_index(Walk *walk, Leaf *leaf, Relation index, AttrNumber attnum, int capaci
 		if (!index_fetch_heap(scan, slot))
 			continue;
 		stamp = DatumGetTimestampTz(slot_getattr(slot, attnum, &isnull));
-		if (walk->has_position && stamp == walk->stamp &&
+		if (by_place && walk->has_position && stamp == walk->stamp &&
 			ItemPointerCompare(&place, &walk->tid) <= 0)
 			continue;
-		if (walk->nrows >= capacity)
+		if (walk->nrows >= capacity && (by_place || stamp != walk->stamp))
 			break;
 		add_row(walk, leaf, slot, stamp);
 		walk->has_position = true;
@@ -432,6 +443,24 @@ DueRow *
 nth_due(Walk *walk, int n)
 {
 	return &walk->rows[walk->order ? walk->order[n] : n];
+}
+
+/*
+ * Return the file that a table is in, for as long as its lock keeps it from being
+ * rewritten; what is zero is not there.
+ */
+Oid
+storage_of(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid storage = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		storage = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+		ReleaseSysCache(tuple);
+	}
+	return storage;
 }
 
 /*

@@ -100,6 +100,7 @@ static void close_leaves(Walk *walk);
 static void purge_rows(Walk *walk, int n);
 static void purge_circles(Walk *walk);
 static bool may_go(Walk *walk, DueRow *row, bool holds);
+static bool displaced_is_rewritten(const Walk *walk);
 static bool destroy_due_row(Walk *walk, DueRow *row);
 static void imagine_gone(DueRow *row);
 static void report_progress(Walk *walk);
@@ -421,6 +422,7 @@ open_leaves(Walk *walk, int first, int n)
 		leaf->is_open = true;
 		leaf->rel = open_leaf(leaf, GetUserId());
 		leaf->slot = leaf->rel ? table_slot_create(leaf->rel, NULL) : NULL;
+		leaf->is_rewritten = leaf->storage != storage_of(leaf->relid);
 	}
 }
 
@@ -525,7 +527,9 @@ purge_circles(Walk *walk)
  * May the row go?  Not if it has changed since it was found, is not due any more,
  * or is held.  A row that this batch has found is fetched for the holds alone: its
  * snapshot keeps another one from taking the place, and whoever changes it now is
- * met when it is destroyed.
+ * met when it is destroyed.  One that an earlier batch has found is known by its
+ * place and by who wrote it; where the table has been rewritten since, it waits for
+ * the next purge.
  */
 static bool
 may_go(Walk *walk, DueRow *row, bool holds)
@@ -534,6 +538,8 @@ may_go(Walk *walk, DueRow *row, bool holds)
 	bool is_held = false;
 
 	if (leaf->rel == NULL || !leaf->root->has_limit || row->stamp >= leaf->root->limit)
+		return false;
+	if (row->is_displaced ? displaced_is_rewritten(walk) : leaf->is_rewritten)
 		return false;
 	if ((holds || row->is_displaced || !walk->is_fresh) &&
 		!fetch_due(leaf->rel, row, GetActiveSnapshot(), leaf->slot))
@@ -552,6 +558,18 @@ may_go(Walk *walk, DueRow *row, bool holds)
 		leaf->root->held++;
 	ExecClearTuple(leaf->slot);
 	return !is_held;
+}
+
+/*
+ * Has soft_delete.displaced been rewritten since the walk read it?
+ */
+static bool
+displaced_is_rewritten(const Walk *walk)
+{
+	Oid displaced = extension_relation("displaced");
+
+	LockRelationOid(displaced, RowExclusiveLock);
+	return walk->displaced_storage != storage_of(displaced);
 }
 
 /*

@@ -403,6 +403,8 @@ typedef struct Leaf
 	bool is_open; /* then: */
 	Relation rel; /* NULL if there is nothing to do */
 	TupleTableSlot *slot;
+	bool is_rewritten;	/* since it was read: its rows have other places */
+	Oid storage;		/* the file that it was read from */
 	TransactionId xmin; /* of the snapshot that it was first read with */
 	TimestampTz limit;	/* the least one that it was read with */
 	bool has_left;		/* a due row of it has not been destroyed */
@@ -445,8 +447,9 @@ typedef struct Walk
 	DueRow *rows;
 	int nrows;
 	int nallocated;
-	bool is_fresh; /* they are as the active snapshot has them */
-	int *order;	   /* NULL: as they are */
+	bool is_fresh;		   /* they are as the active snapshot has them */
+	Oid displaced_storage; /* the file that those that stepped aside are in */
+	int *order;			   /* NULL: as they are */
 	int next;
 	int first_circular; /* from here on they can only go all at once */
 	Edge *edges;
@@ -467,6 +470,7 @@ extern Walk *begin_walk(int nroots, const Oid *roots);
 extern void read_on(Walk *walk, int batch_size);
 extern DueRow *nth_due(Walk *walk, int n);
 extern Relation open_leaf(Leaf *leaf, Oid caller);
+extern Oid storage_of(Oid relid);
 extern bool fetch_due(Relation rel, DueRow *row, Snapshot snapshot,
 					  TupleTableSlot *slot);
 extern void keep_due(Walk *walk, int number);

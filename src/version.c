@@ -486,15 +486,24 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
  *
  * Tells whether an index is partial on live rows: its predicate demands that
  * the column be null.  Null where there is no index, for it may have been dropped
- * since the caller saw it in a catalog.
+ * since the caller saw it in a catalog.  A look at a predicate may call functions
+ * in it: with the rights of the owner, whoever looks.
  */
 Datum
 soft_delete_index_hides(PG_FUNCTION_ARGS)
 {
 	Relation index = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
 	bool is_index = index != NULL && index->rd_index != NULL;
-	bool hides = is_index && index_hides_tombstones(index, PG_GETARG_INT16(1));
+	bool hides = false;
 
+	if (is_index)
+	{
+		SavedRole saved;
+
+		become_owner(index, &saved);
+		hides = index_hides_tombstones(index, PG_GETARG_INT16(1));
+		become_again(&saved);
+	}
 	if (index != NULL)
 		relation_close(index, AccessShareLock);
 	if (!is_index)

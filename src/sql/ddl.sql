@@ -45,6 +45,23 @@ $$;
 COMMENT ON FUNCTION soft_delete.follow_tagged(regclass, text) IS
 'lets what belongs to a tagged table follow a command';
 
+CREATE FUNCTION soft_delete.follow_cuts() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	UPDATE soft_delete.cut_references SET "constraint" = conname
+	FROM pg_event_trigger_ddl_commands() JOIN pg_constraint ON pg_constraint.oid = objid
+	WHERE classid = 'pg_constraint'::regclass AND relation = conrelid AND "constraint" = soft_delete.renamed_from(command);
+
+	UPDATE soft_delete.cut_references SET key_columns = array_replace(key_columns, soft_delete.renamed_from(command), attname)
+	FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
+	WHERE classid = 'pg_class'::regclass AND relation IN (SELECT soft_delete.family(objid)) AND soft_delete.renamed_from(command) = ANY (key_columns);
+END
+$$;
+COMMENT ON FUNCTION soft_delete.follow_cuts() IS
+'for event triggers: has cut references follow ALTER TABLE ... RENAME of their foreign key, or of a column of the primary key';
+
 CREATE FUNCTION soft_delete.follow_ddl() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -99,6 +116,9 @@ BEGIN
 	END IF;
 	PERFORM soft_delete.follow_references(changed, check_new => TG_TAG <> 'CREATE TRIGGER' AND NOT restores);
 	PERFORM soft_delete.follow_displaced(changed);
+	IF TG_TAG = 'ALTER TABLE' THEN
+		PERFORM soft_delete.follow_cuts();
+	END IF;
 	IF tagged <> '{}' THEN
 		PERFORM soft_delete.rename_stand_ins();
 		PERFORM soft_delete.follow_tagged(member, TG_TAG) FROM unnest(tagged) AS member;

@@ -21,7 +21,9 @@ COMMENT ON COLUMN soft_delete.holds.key IS 'its primary key as text';
 COMMENT ON COLUMN soft_delete.holds.hold IS 'why it is held';
 COMMENT ON COLUMN soft_delete.holds.held_by IS 'the role that holds it';
 COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
-SELECT pg_catalog.pg_extension_config_dump('soft_delete.holds', '');
+-- a name that the new database does not have would make it refuse all rows
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.holds',
+	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 /* The owner of a table may see them. */
 ALTER TABLE soft_delete.holds ENABLE ROW LEVEL SECURITY;

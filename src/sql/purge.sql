@@ -14,7 +14,9 @@ COMMENT ON TABLE soft_delete.retention IS
 COMMENT ON COLUMN soft_delete.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
 COMMENT ON COLUMN soft_delete.retention.schema IS 'or the schema, for all tables in it';
 COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purged; null: never';
-SELECT pg_catalog.pg_extension_config_dump('soft_delete.retention', '');
+-- a name that the new database does not have would make it refuse all rows
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.retention',
+	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 ALTER TABLE soft_delete.retention ENABLE ROW LEVEL SECURITY;
 CREATE POLICY read_by_all ON soft_delete.retention FOR SELECT USING (true);

@@ -34,7 +34,9 @@ COMMENT ON COLUMN soft_delete.displaced.deleted_at IS 'its stamp';
 COMMENT ON COLUMN soft_delete.displaced."row" IS 'its columns, as text by name';
 COMMENT ON COLUMN soft_delete.displaced.types IS 'their types by name; a column without type is one that could not follow ALTER TABLE';
 COMMENT ON INDEX soft_delete.displaced_relation_deleted_at_idx IS 'finds what a bin lists';
-SELECT pg_extension_config_dump('soft_delete.displaced', '');
+-- a name that the new database does not have would make it refuse all rows
+SELECT pg_extension_config_dump('soft_delete.displaced',
+	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 /* The owner of a table may see them. */
 ALTER TABLE soft_delete.displaced ENABLE ROW LEVEL SECURITY;
@@ -76,7 +78,9 @@ CREATE INDEX cut_references_deleted_at_idx ON soft_delete.cut_references (delete
 ALTER TABLE soft_delete.cut_references REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete.cut_references IS
 'references that deletions overwrote by ON DELETE SET NULL or SET DEFAULT: what a restore gives back';
-SELECT pg_catalog.pg_extension_config_dump('soft_delete.cut_references', '');
+-- a name that the new database does not have would make it refuse all rows
+SELECT pg_catalog.pg_extension_config_dump('soft_delete.cut_references',
+	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 CREATE VIEW soft_delete.deletions AS
 SELECT deleted_at, xid, deleted_by::name, session_role::name, application_name, actor, reason FROM soft_delete.ledger

@@ -104,9 +104,10 @@ COMMENT ON FUNCTION soft_delete.undo_transaction(xid8) IS
 
 CREATE VIEW soft_delete.visible_cuts AS
 SELECT * FROM soft_delete.cut_references
-WHERE pg_catalog.has_table_privilege(relation, 'SELECT') AND NOT pg_catalog.row_security_active(relation);
+WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'))
+  AND NOT pg_catalog.row_security_active(relation);
 COMMENT ON VIEW soft_delete.visible_cuts IS
-'the cut references of rows that the reader may see';
+'the cut references of the reader''s own tables: they tell of rows that are deleted';
 GRANT SELECT ON soft_delete.visible_cuts TO PUBLIC;
 
 CREATE FUNCTION soft_delete.qualified_operator(operator oid) RETURNS text

@@ -178,6 +178,8 @@ BEGIN
 	view := soft_delete.make_view(relation, view_schema, '_deleted', soft_delete.bin_query(relation, deleted_at), '');
 	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete.bin_comment(relation::text, deleted_at));
 	PERFORM soft_delete.make_bin_triggers(view, soft_delete.bin_columns(relation));
+	-- what ALTER DEFAULT PRIVILEGES grants on tables is not meant for it
+	PERFORM soft_delete.set_grants(view, NULL, NULL);
 END
 $$;
 COMMENT ON FUNCTION soft_delete.make_bin(regclass, name, name) IS
@@ -518,7 +520,10 @@ DECLARE
 BEGIN
 	FOR command IN
 		SELECT format('ALTER VIEW %s OWNER TO %s', view.oid::regclass, t.relowner::regrole)
-		FROM pg_class t JOIN pg_class view ON view.oid IN (soft_delete.active_of(t.oid), soft_delete.bin_of(t.oid))
+		-- the bin is still the old owner's, so that bin_of() may not believe in it; nobody else can bind a view
+		FROM pg_class t JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = t.oid AND refobjsubid = 0
+				AND classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a'
+			JOIN pg_class view ON view.oid = objid AND view.relkind = 'v'
 		WHERE t.oid = relation AND view.relowner <> t.relowner
 	LOOP
 		EXECUTE command;
