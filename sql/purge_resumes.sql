@@ -49,6 +49,20 @@ SELECT count(*), count(deleted_by) FROM named_deleted;
 CALL soft_delete.purge('named', batch_size => 10);
 SELECT count(*), count(deleted_by) FROM named_deleted;
 
+-- another index from one batch to the next
+CREATE TABLE changed (id integer PRIMARY KEY, name text);
+SELECT soft_delete.tag('changed'), soft_delete.retain('changed', '0');
+INSERT INTO changed SELECT i, to_char(101 - i, 'FM000') FROM generate_series(1, 100) i;
+DELETE FROM changed;
+SELECT * FROM batch('changed', 10, true);
+CREATE INDEX changed_named ON changed (deleted_at, name);
+DROP INDEX changed_deleted_at_idx;
+SELECT * FROM batch('changed', 10, false);
+CREATE INDEX ON changed (deleted_at);
+DROP INDEX changed_named;
+CALL soft_delete.purge('changed', batch_size => 40);
+SELECT count(*) FROM changed_deleted;
+
 -- a retention that comes between batches
 CREATE TABLE kept (id integer PRIMARY KEY);
 SELECT soft_delete.tag('kept'), soft_delete.retain('kept', '0');

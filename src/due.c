@@ -294,7 +294,8 @@ read_index(Walk *walk, Leaf *leaf, Relation index, AttrNumber attnum, int capaci
 	init_stamp_key(&keys[0], index, 1, BTLessStrategyNumber, leaf->root->limit);
 	if (walk->has_position)
 		init_stamp_key(&keys[nkeys++], index, 1,
-					   by_place ? BTGreaterEqualStrategyNumber : BTGreaterStrategyNumber,
+					   walk->has_whole_stamp ? BTGreaterStrategyNumber
+											 : BTGreaterEqualStrategyNumber,
 					   walk->stamp);
 	scan = begin_index_scan(leaf->rel, index, GetActiveSnapshot(), nkeys);
 	index_rescan(scan, keys, nkeys, NULL, 0);
@@ -319,6 +320,7 @@ read_index(Walk *walk, Leaf *leaf, Relation index, AttrNumber attnum, int capaci
 		walk->stamp = stamp;
 		walk->tid = place;
 	}
+	walk->has_whole_stamp = !by_place;
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	return tid == NULL;
@@ -446,8 +448,8 @@ nth_due(Walk *walk, int n)
 }
 
 /*
- * Return the file that a table is in, for as long as its lock keeps it from being
- * rewritten; what is zero is not there.
+ * Return the file that a table is in, which stays as long as a lock keeps the
+ * table from being rewritten.  InvalidOid if there is no such table.
  */
 Oid
 storage_of(Oid relid)

@@ -440,7 +440,8 @@ typedef struct Walk
 	bool has_position; /* reading it goes on after: */
 	TimestampTz stamp;
 	ItemPointerData tid;
-	bool is_complete; /* there is no more to read */
+	bool has_whole_stamp; /* after all of that stamp, whatever their places */
+	bool is_complete;	  /* there is no more to read */
 
 	/* the rows that have been read, and how far they are done */
 	MemoryContext rows_context;
