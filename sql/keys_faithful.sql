@@ -44,6 +44,9 @@ SET timezone = 'UTC';
 SELECT j = to_jsonb(x.*) - 'deleted_at' AS same, split_part(whole, '0:1', 1) = split_part(x.*::text, '0:1', 1) AS same_text, r8 = 0.1::float8 + 0.2::float8 AS same_float
 FROM was, t AS x TABLESAMPLE soft_delete.rows('displaced');
 SELECT tableoid::regclass, (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,deleted_by,actor,reason,hold,tableoid,ctid}'::text[] AS same FROM t_deleted d;
+SET array_nulls = off;
+SELECT (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,deleted_by,actor,reason,hold,tableoid,ctid}'::text[] AS same FROM t_deleted d;
+RESET array_nulls;
 SELECT count(*), min(relation::text) FROM soft_delete.displaced;
 
 -- columns come, go, and are renamed

@@ -82,6 +82,50 @@ RESET row_security;
 SELECT id, t_id FROM linked;
 SELECT id, t_id FROM linked_deleted;
 
+-- who borrows the owner's rights is not in his maintenance session
+CREATE FUNCTION count_all() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM maintenance.t';
+CREATE FUNCTION change_all() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS
+	'WITH changed AS (UPDATE maintenance.t SET v = v RETURNING 1) SELECT count(*) FROM changed';
+GRANT USAGE ON SCHEMA maintenance TO regress_maintenance_app;
+SELECT count(*) AS live FROM t \gset
+SET ROLE regress_maintenance_app;
+SET row_security = off;
+SELECT count_all() = :live AS counts_live, change_all() = :live AS changes_live;
+-- nor do the functions of others see more in one
+RESET ROLE;
+ALTER FUNCTION count_all() OWNER TO regress_maintenance_app;
+GRANT SELECT ON maintenance.t TO regress_maintenance_app;
+SELECT count_all() = :live AS counts_live;
+SET ROLE regress_maintenance;
+SELECT count_all() = :live AS counts_live, count(*) > :live AS maintains FROM t;
+
+-- everybody may read what a materialized view has been filled with
+CREATE MATERIALIZED VIEW all_of_them AS SELECT id FROM t;
+SELECT count(*) = :live AS live FROM all_of_them;
+REFRESH MATERIALIZED VIEW all_of_them;
+SELECT count(*) = :live AS live FROM all_of_them;
+
+-- a foreign key that a dump adds is about live rows
+RESET row_security;
+CREATE TABLE untagged (id integer PRIMARY KEY);
+CREATE TABLE refers (id integer PRIMARY KEY, other integer REFERENCES untagged);
+SELECT soft_delete.tag('refers');
+INSERT INTO untagged VALUES (1), (2);
+INSERT INTO refers VALUES (1, 1), (2, 2);
+DELETE FROM refers WHERE id = 1;
+DELETE FROM untagged WHERE id = 1;
+SET row_security = off;
+ALTER TABLE refers DROP CONSTRAINT refers_other_fkey;
+ALTER TABLE refers ADD FOREIGN KEY (other) REFERENCES untagged NOT VALID;
+ALTER TABLE refers VALIDATE CONSTRAINT refers_other_fkey;
+ALTER TABLE refers DROP CONSTRAINT refers_other_fkey;
+DELETE FROM untagged;
+ALTER TABLE refers ADD FOREIGN KEY (other) REFERENCES untagged;
+DELETE FROM refers;
+ALTER TABLE refers ADD FOREIGN KEY (other) REFERENCES untagged;
+SELECT count(*) FROM refers;
+RESET row_security;
+
 RESET ROLE;
 SET row_security = off;
 SELECT count(*) FROM maintenance.t;

@@ -67,6 +67,31 @@ SET client_min_messages = warning;
 SELECT problem FROM soft_delete.check() WHERE relation = 'eve.docs'::regclass;
 SELECT DISTINCT who FROM public.loot;
 
+-- a key that Alice changes is followed by deleted rows of Eve's with Eve's rights
+TRUNCATE public.loot;
+SET ROLE regress_alice;
+CREATE TABLE alice.parent (id integer PRIMARY KEY);
+GRANT USAGE ON SCHEMA alice TO regress_eve;
+GRANT SELECT, REFERENCES ON alice.parent TO regress_eve;
+INSERT INTO alice.parent VALUES (1), (2);
+RESET ROLE;
+GRANT ALL ON public.loot TO regress_alice;
+GRANT USAGE ON SCHEMA eve TO regress_alice;
+SET ROLE regress_eve;
+CREATE TABLE eve.child (id integer PRIMARY KEY, parent_id integer DEFAULT eve.one(2) REFERENCES alice.parent ON UPDATE CASCADE,
+	other integer DEFAULT eve.one(2) REFERENCES alice.parent ON UPDATE SET DEFAULT, CHECK (eve.one(parent_id) = 1));
+SELECT soft_delete.tag('eve.child');
+INSERT INTO eve.child VALUES (1, 1, 1);
+DELETE FROM eve.child;
+RESET ROLE;
+TRUNCATE public.loot;
+SET ROLE regress_alice;
+UPDATE alice.parent SET id = 3 WHERE id = 1;
+RESET ROLE;
+SELECT DISTINCT who FROM public.loot;
+SELECT parent_id, other FROM eve.child_deleted;
+DROP TABLE eve.child;
+
 -- nor by a bin that Eve has written anew: it is passed over
 SET ROLE regress_eve;
 DROP INDEX eve.docs_one_idx;

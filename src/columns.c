@@ -61,7 +61,6 @@ static Relation open_tombstone(Oid relid, ItemPointer tid, bool is_displaced,
 static void close_tombstone(Relation rel, TupleTableSlot *row);
 static Oid bin_on(Oid relid);
 static Oid view_of(Oid rule);
-static Oid owner_of(Oid relid);
 static int bin_trigger(Oid bin, char **arguments);
 
 /*
@@ -391,7 +390,7 @@ view_of(Oid rule)
 /*
  * Return the owner of a relation, or InvalidOid if there is none of that OID.
  */
-static Oid
+Oid
 owner_of(Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));

@@ -153,6 +153,7 @@ begin_text_form(void)
 	set_unless(strcmp(GetConfigOption("lc_monetary", false, false), "C") == 0,
 			   "lc_monetary", "C");
 	set_unless(xmloption == XMLOPTION_CONTENT, "xmloption", "content");
+	set_unless(Array_nulls, "array_nulls", "on");
 	return nestlevel;
 }
 
@@ -607,8 +608,8 @@ displaced_before(Oid relid, TimestampTz limit)
 
 	ScanKeyInit(&keys[0], DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	ScanKeyInit(&keys[1], DISPLACED_STAMP, BTLessStrategyNumber, F_TIMESTAMPTZ_LT,
-				TimestampTzGetDatum(limit));
+	ScanKeyInit(&keys[1], DISPLACED_STAMP, BTLessStrategyNumber,
+				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(limit));
 	scan = systable_beginscan(displaced,
 							  linitial_oid(RelationGetIndexList(displaced)),
 							  true, GetActiveSnapshot(), 2, keys);
@@ -618,8 +619,9 @@ displaced_before(Oid relid, TimestampTz limit)
 		bool isnull;
 
 		row->tid = tuple->t_self;
-		row->stamp = DatumGetTimestampTz(heap_getattr(tuple, DISPLACED_STAMP,
-													  RelationGetDescr(displaced), &isnull));
+		row->stamp =
+			DatumGetTimestampTz(heap_getattr(tuple, DISPLACED_STAMP,
+											 RelationGetDescr(displaced), &isnull));
 		row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 		rows = lappend(rows, row);
 	}

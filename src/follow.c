@@ -152,12 +152,15 @@ key_changes(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * Let deleted children follow a row, by one foreign key.
+ * Let deleted children follow a row, by one foreign key.  What is computed for
+ * them runs with the rights of their owner, as the actions of foreign keys do.
  */
 static void
 follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 {
 	Family *children;
+	Oid userid;
+	int sec_context;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -169,12 +172,17 @@ follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 		bool nulls[INDEX_MAX_KEYS];
 		ListCell *lc;
 
+		GetUserIdAndSecContext(&userid, &sec_context);
+		SetUserIdAndSecContext(owner_of(fk->child),
+							   sec_context | SECURITY_LOCAL_USERID_CHANGE |
+								   SECURITY_NOFORCE_RLS);
 		compute_reference(fk, fk->on_update, new, estate, values, nulls);
 		if (fk->on_update == FKCONSTR_ACTION_SETDEFAULT &&
 			reference_dangles(fk, values, nulls))
 			compute_reference(fk, FKCONSTR_ACTION_CASCADE, new, estate, values, nulls);
 		foreach (lc, children->lots)
 			rewrite_lot(fk, lfirst(lc), values, nulls);
+		SetUserIdAndSecContext(userid, sec_context);
 		FreeExecutorState(estate);
 	}
 	SPI_finish();

@@ -57,6 +57,7 @@ extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);
 extern const char *qualified_name(Oid relid);
 extern bool is_maintenance(Oid relid);
+extern bool set_foreign_key_is_added(bool is_added);
 
 /*
  * filter.c: planned scans of tagged tables see live rows
@@ -371,6 +372,7 @@ typedef enum BinColumn
 	N_BIN_COLUMNS
 } BinColumn;
 
+extern Oid owner_of(Oid relid);
 extern Oid bin_of(Oid relid);
 extern AttrNumber bin_column(Oid bin, BinColumn which);
 extern bool may_use_bin(Oid relid, BinColumn which, AclMode mode);

@@ -33,6 +33,9 @@
 
 static bool show_deleted = false;
 
+/* Does an ALTER TABLE run that has the server check a foreign key? */
+static bool foreign_key_is_added = false;
+
 /* How often the relation cache has changed: what was learnt from it holds as long */
 uint64 relcache_changes = 0;
 
@@ -262,17 +265,17 @@ check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
 		return;
 
 	name = pstrdup(tag->tgname);
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("tombstone column \"%s\" of tagged table \"%s\" has type %s",
-						   NameStr(att->attname), RelationGetRelationName(rel),
-						   format_type_be(att->atttypid)),
-					errdetail("It must be timestamptz or timestamp."),
-					strcmp(name, "~soft_delete") == 0
-						? errhint("SELECT soft_delete.untag(%s);",
-								  quote_literal_cstr(
-									  qualified_name(RelationGetRelid(rel))))
-						: errhint("DROP TRIGGER %s ON %s;", quote_identifier(name),
-								  qualified_name(RelationGetRelid(rel)))));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("tombstone column \"%s\" of tagged table \"%s\" has type %s",
+					NameStr(att->attname), RelationGetRelationName(rel),
+					format_type_be(att->atttypid)),
+			 errdetail("It must be timestamptz or timestamp."),
+			 strcmp(name, "~soft_delete") == 0
+				 ? errhint("SELECT soft_delete.untag(%s);",
+						   quote_literal_cstr(qualified_name(RelationGetRelid(rel))))
+				 : errhint("DROP TRIGGER %s ON %s;", quote_identifier(name),
+						   qualified_name(RelationGetRelid(rel)))));
 }
 
 /*
@@ -316,15 +319,33 @@ qualified_name(Oid relid)
  * Is this a maintenance session for the relation: row_security off, which is
  * what pg_dump and pg_restore set, in a role that owns it or is superuser?
  *
- * The queries of foreign keys run as the owner of the relation, so there it is
- * the role that the session has taken.
+ * Anybody may set row_security, so it takes the role that the session has taken:
+ * the owner's rights are lent by functions that are security definer, and by the
+ * queries of foreign keys.  A function must not get to see more than its own owner
+ * may, either.  What a materialized view is refreshed with, everybody may read; and
+ * a foreign key that is added is about live rows.
  */
 bool
 is_maintenance(Oid relid)
 {
-	Oid roleid = InNoForceRLSOperation() ? GetOuterUserId() : GetUserId();
+	if (row_security || foreign_key_is_added ||
+		!relation_ownercheck(relid, GetOuterUserId()))
+		return false;
+	return InNoForceRLSOperation() || (!InSecurityRestrictedOperation() &&
+									   relation_ownercheck(relid, GetUserId()));
+}
 
-	return !row_security && relation_ownercheck(relid, roleid);
+/*
+ * Tell that an ALTER TABLE runs that has the server check a foreign key, or not.
+ * Returns what was told before.
+ */
+bool
+set_foreign_key_is_added(bool is_added)
+{
+	bool before = foreign_key_is_added;
+
+	foreign_key_is_added = is_added;
+	return before;
 }
 
 /*

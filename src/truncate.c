@@ -468,6 +468,7 @@ write_tombstones(Relation rel)
 	AttrNumber attnum = tombstone_attribute(rel);
 	VersionBuilder *builder;
 	TupleTableSlot *slot;
+	TupleTableSlot *locked;
 	TableScanDesc scan;
 
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
@@ -477,14 +478,20 @@ write_tombstones(Relation rel)
 	builder = make_version_builder(rel, 1, &attnum, CurrentMemoryContext);
 	find_tombstone_indexes(builder, rel, attnum);
 	slot = table_slot_create(rel, NULL);
+	locked = table_slot_create(rel, NULL);
 	scan = begin_table_scan(rel, SnapshotSelf);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		TM_FailureData tmfd;
 
 		CHECK_FOR_INTERRUPTS();
-		if (slot_attisnull(slot, attnum) &&
-			write_tombstone(builder, rel, &slot->tts_tid, slot,
+		if (!slot_attisnull(slot, attnum))
+			continue;
+		/* as DELETE does: who has an older snapshot must not reference the row */
+		if (table_tuple_lock(rel, &slot->tts_tid, GetActiveSnapshot(), locked,
+							 GetCurrentCommandId(true), LockTupleExclusive,
+							 LockWaitBlock, 0, &tmfd) != TM_Ok ||
+			write_tombstone(builder, rel, &locked->tts_tid, locked,
 							GetCurrentCommandId(true), GetActiveSnapshot(),
 							InvalidSnapshot, true, &tmfd) != TM_Ok)
 			elog(ERROR, "unexpected change of a row of table \"%s\", which is locked",
@@ -493,6 +500,7 @@ write_tombstones(Relation rel)
 	table_endscan(scan);
 	note_emptied(RelationGetRelid(rel));
 	ExecDropSingleTupleTableSlot(slot);
+	ExecDropSingleTupleTableSlot(locked);
 	FreeExecutorState(builder->estate);
 }
 

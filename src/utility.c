@@ -51,6 +51,28 @@ prepare_utility(PlannedStmt *pstmt, AlteredTable *altered)
 }
 
 /*
+ * Does the server check a foreign key in the course of the command?
+ */
+static bool
+adds_foreign_key(Node *command)
+{
+	ListCell *lc;
+
+	if (!IsA(command, AlterTableStmt))
+		return false;
+	foreach (lc, ((AlterTableStmt *) command)->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_ValidateConstraint ||
+			(cmd->subtype == AT_AddConstraint &&
+			 castNode(Constraint, cmd->def)->contype == CONSTR_FOREIGN))
+			return true;
+	}
+	return false;
+}
+
+/*
  * ProcessUtility hook.
  */
 static void
@@ -59,6 +81,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	AlteredTable altered = {InvalidOid};
+	bool added_before =
+		set_foreign_key_is_added(adds_foreign_key(pstmt->utilityStmt));
 
 	begin_statement();
 	enter_statement();
@@ -77,6 +101,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	PG_FINALLY();
 	{
 		leave_statement();
+		(void) set_foreign_key_is_added(added_before);
 	}
 	PG_END_TRY();
 }
