@@ -40,6 +40,25 @@ WHERE relation IN ('keyed_1'::regclass, 'deferred_1'::regclass, 'child'::regclas
 GROUP BY relation ORDER BY relation::text COLLATE "C";
 SELECT * FROM soft_delete.check() WHERE relation::text ~ 'keyed|deferred|parent|child|triggered';
 
+-- inheritance children have columns and keys of their own
+CREATE TABLE base (id integer, code integer);
+CREATE TABLE heir (v text, UNIQUE (code) DEFERRABLE) INHERITS (base);
+CREATE TABLE heir_2 (w text, UNIQUE (w) DEFERRABLE) INHERITS (heir);
+SELECT soft_delete.tag('base');
+INSERT INTO heir (id, code, v) VALUES (1, 1, 'a'), (2, 2, 'b');
+INSERT INTO heir_2 (id, code, v, w) VALUES (3, 3, 'c', 'x'), (4, 4, 'd', 'y');
+DELETE FROM base WHERE id IN (1, 3);
+\set QUIET off
+UPDATE base SET id = id + 10;
+UPDATE base SET code = 1 WHERE code = 2;
+MERGE INTO heir USING (VALUES ('x')) AS n(w) ON v = 'd' WHEN MATCHED THEN UPDATE SET v = w;
+UPDATE heir_2 SET w = 'x';
+\set QUIET on
+SELECT * FROM base ORDER BY id;
+SELECT * FROM heir_2;
+SELECT relation, count(*) FROM soft_delete.displaced WHERE relation IN ('heir'::regclass, 'heir_2'::regclass) GROUP BY relation ORDER BY relation::text;
+SELECT id, code FROM base_deleted ORDER BY id;
+
 RESET search_path;
 SET client_min_messages = warning;
 DROP SCHEMA displace_partitions CASCADE;

@@ -35,12 +35,13 @@ static bool planned_row_security = true;
 
 static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void prepare_write(Query *query);
+static void claim_own_rows(Plan *plan);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
 static void add_guard(Query *query, RangeTblEntry *rte, Relation relation,
 					  Bitmapset *set, NullTest *is_live);
 static bool may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum);
-static bool may_update_tombstone(Query *query, Relation relation, Bitmapset *set,
-								 AttrNumber attnum);
+static bool may_update_tombstone(Query *query, Relation relation,
+								 Bitmapset *set, AttrNumber attnum);
 static bool has_other_insert_trigger(Relation relation);
 static void add_claim(Query *query, RangeTblEntry *rte);
 static void add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual);
@@ -98,7 +99,50 @@ plan_statement(PLANNER_PARAMS)
 		forget_operators();
 	}
 	PG_END_TRY();
+
+	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
+	{
+		ListCell *lc;
+
+		claim_own_rows(result->planTree);
+		foreach (lc, result->subplans)
+			claim_own_rows(lfirst(lc));
+	}
 	return result;
+}
+
+/*
+ * Have claims_key() look at the rows of inheritance children as they are: the
+ * planner turns them into rows of the parent, without the columns that only the
+ * children have.
+ */
+static void
+claim_own_rows(Plan *plan)
+{
+	ListCell *lc;
+
+	if (plan == NULL || !IsA(plan, ModifyTable))
+		return;
+	foreach (lc, ((ModifyTable *) plan)->withCheckOptionLists)
+	{
+		ListCell *lc2;
+
+		foreach (lc2, (List *) lfirst(lc))
+		{
+			Node *qual = lfirst_node(WithCheckOption, lc2)->qual;
+			FuncExpr *claim =
+				qual && IsA(qual, List) && IsA(linitial((List *) qual), FuncExpr)
+					? linitial((List *) qual)
+					: NULL;
+			ListCell *row;
+
+			if (claim == NULL || claim->funcid != extension_function(CLAIMS_KEY))
+				continue;
+			row = list_second_cell(claim->args);
+			while (IsA(lfirst(row), ConvertRowtypeExpr))
+				lfirst(row) = ((ConvertRowtypeExpr *) lfirst(row))->arg;
+		}
+	}
 }
 
 /*
@@ -208,8 +252,7 @@ may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum)
  * BEFORE UPDATE trigger does?  That of a partition fires as well.
  */
 static bool
-may_update_tombstone(Query *query, Relation relation, Bitmapset *set,
-					 AttrNumber attnum)
+may_update_tombstone(Query *query, Relation relation, Bitmapset *set, AttrNumber attnum)
 {
 	if (query->commandType == CMD_INSERT && query->onConflict == NULL)
 		return false;
@@ -225,7 +268,8 @@ static bool
 has_other_insert_trigger(Relation relation)
 {
 	Oid own = extension_function(KEY_CLAIM);
-	TriggerDesc *trigdesc = relation->trigdesc; /* after that look-up, which may rebuild it */
+	TriggerDesc *trigdesc =
+		relation->trigdesc; /* after that look-up, which may rebuild it */
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
 	{
