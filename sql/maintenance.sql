@@ -124,6 +124,13 @@ ALTER TABLE refers ADD FOREIGN KEY (other) REFERENCES untagged;
 DELETE FROM refers;
 ALTER TABLE refers ADD FOREIGN KEY (other) REFERENCES untagged;
 SELECT count(*) FROM refers;
+-- whether or not the tags of both tables have been restored
+CREATE TABLE restored (id integer PRIMARY KEY);
+SELECT soft_delete.tag('restored');
+CREATE TABLE bare (id integer PRIMARY KEY, other integer, deleted_at timestamptz);
+INSERT INTO restored VALUES (1, now());
+INSERT INTO bare VALUES (1, 1, now());
+ALTER TABLE bare ADD FOREIGN KEY (other) REFERENCES restored;
 RESET row_security;
 
 RESET ROLE;

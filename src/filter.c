@@ -49,9 +49,13 @@ typedef struct SampleState
 PG_FUNCTION_INFO_V1(soft_delete_rows);
 PG_FUNCTION_INFO_V1(soft_delete_wants_row);
 
+/* Does an ALTER TABLE run that has the server check a foreign key? */
+static bool foreign_key_is_added = false;
+
 static void restrict_rel(REL_HOOK_PARAMS);
 static Expr *live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 						 AttrNumber attnum);
+static bool refers_by_new_key(RangeTblEntry *rte);
 static Expr *sample_filter(PlannerInfo *root, RelOptInfo *rel,
 						   RangeTblEntry *rte, Expr *is_live);
 static void require_sampling_right(PlannerInfo *root, RelOptInfo *rel,
@@ -143,7 +147,7 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 	else if (shows_deleted() && rel->relid != root->parse->resultRelation)
 		return NULL;
 
-	if (is_maintenance(rte->relid))
+	if (is_maintenance(rte->relid) && !refers_by_new_key(rte))
 	{
 		Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
 								 ObjectIdGetDatum(rte->relid), false, true);
@@ -155,6 +159,31 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 		return makeBoolExpr(OR_EXPR, list_make2(is_live, exempt), -1);
 	}
 	return (Expr *) is_live;
+}
+
+/*
+ * Is that the referencing table in the server's query for the orphans of a foreign
+ * key that is added?  It is about live rows.  Deleted rows of the referenced table
+ * count, for the other one may not be tagged yet: a dump restores tags in any order.
+ */
+static bool
+refers_by_new_key(RangeTblEntry *rte)
+{
+	return foreign_key_is_added && rte->alias != NULL &&
+		   strcmp(rte->alias->aliasname, "fk") == 0;
+}
+
+/*
+ * Tell that an ALTER TABLE runs that has the server check a foreign key, or not.
+ * Returns what was told before.
+ */
+bool
+set_foreign_key_is_added(bool is_added)
+{
+	bool before = foreign_key_is_added;
+
+	foreign_key_is_added = is_added;
+	return before;
 }
 
 /*

@@ -57,13 +57,13 @@ extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);
 extern const char *qualified_name(Oid relid);
 extern bool is_maintenance(Oid relid);
-extern bool set_foreign_key_is_added(bool is_added);
 
 /*
  * filter.c: planned scans of tagged tables see live rows
  */
 extern void init_filter(void);
 extern bool may_see_tombstones(Oid relid, Oid roleid);
+extern bool set_foreign_key_is_added(bool is_added);
 
 /*
  * statistics.c: what they know of deleted rows

@@ -33,9 +33,6 @@
 
 static bool show_deleted = false;
 
-/* Does an ALTER TABLE run that has the server check a foreign key? */
-static bool foreign_key_is_added = false;
-
 /* How often the relation cache has changed: what was learnt from it holds as long */
 uint64 relcache_changes = 0;
 
@@ -322,30 +319,15 @@ qualified_name(Oid relid)
  * Anybody may set row_security, so it takes the role that the session has taken:
  * the owner's rights are lent by functions that are security definer, and by the
  * queries of foreign keys.  A function must not get to see more than its own owner
- * may, either.  What a materialized view is refreshed with, everybody may read; and
- * a foreign key that is added is about live rows.
+ * may, either.  What a materialized view is refreshed with, everybody may read.
  */
 bool
 is_maintenance(Oid relid)
 {
-	if (row_security || foreign_key_is_added ||
-		!relation_ownercheck(relid, GetOuterUserId()))
+	if (row_security || !relation_ownercheck(relid, GetOuterUserId()))
 		return false;
 	return InNoForceRLSOperation() || (!InSecurityRestrictedOperation() &&
 									   relation_ownercheck(relid, GetUserId()));
-}
-
-/*
- * Tell that an ALTER TABLE runs that has the server check a foreign key, or not.
- * Returns what was told before.
- */
-bool
-set_foreign_key_is_added(bool is_added)
-{
-	bool before = foreign_key_is_added;
-
-	foreign_key_is_added = is_added;
-	return before;
 }
 
 /*
