@@ -61,7 +61,7 @@ class Bench:
             with CountedServer() as server:
                 for case, scripts, transactions, first in self.to_count:
                     for who, script in scripts.items():
-                        self.record(f"{case}, instructions", who, 0, server.instructions(script, transactions, first), "instructions")
+                        self.record(f"{case}, instructions", who, 0, server.instructions(script, self.rows(transactions), first), "instructions")
 
     def write(self, seconds):
         """Writes the data file."""

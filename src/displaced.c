@@ -594,10 +594,10 @@ displaced_of(Oid relid)
 
 /*
  * Return those of a relation that are older than that, oldest first, as
- * DisplacedRow.
+ * DisplacedRow, and the file that they are in.
  */
 List *
-displaced_before(Oid relid, TimestampTz limit)
+displaced_before(Oid relid, TimestampTz limit, Oid *storage)
 {
 	Relation displaced =
 		table_open(extension_relation("displaced"), AccessShareLock);
@@ -608,8 +608,8 @@ displaced_before(Oid relid, TimestampTz limit)
 
 	ScanKeyInit(&keys[0], DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	ScanKeyInit(&keys[1], DISPLACED_STAMP, BTLessStrategyNumber,
-				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(limit));
+	ScanKeyInit(&keys[1], DISPLACED_STAMP, BTLessStrategyNumber, F_TIMESTAMPTZ_LT,
+				TimestampTzGetDatum(limit));
 	scan = systable_beginscan(displaced,
 							  linitial_oid(RelationGetIndexList(displaced)),
 							  true, GetActiveSnapshot(), 2, keys);
@@ -619,29 +619,31 @@ displaced_before(Oid relid, TimestampTz limit)
 		bool isnull;
 
 		row->tid = tuple->t_self;
-		row->stamp =
-			DatumGetTimestampTz(heap_getattr(tuple, DISPLACED_STAMP,
-											 RelationGetDescr(displaced), &isnull));
+		row->stamp = DatumGetTimestampTz(heap_getattr(tuple, DISPLACED_STAMP,
+													  RelationGetDescr(displaced), &isnull));
 		row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 		rows = lappend(rows, row);
 	}
 	systable_endscan(scan);
+	*storage = displaced->rd_rel->relfilenode;
 	table_close(displaced, NoLock);
 	return rows;
 }
 
 /*
  * Is there, to the snapshot, the row of soft_delete.displaced that a transaction
- * wrote at that place?
+ * wrote at that place of the file?
  */
 bool
-is_displaced_version(ItemPointer tid, TransactionId xmin, Snapshot snapshot)
+is_displaced_version(Oid storage, ItemPointer tid, TransactionId xmin,
+					 Snapshot snapshot)
 {
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
 	TupleTableSlot *slot = table_slot_create(displaced, NULL);
 	bool isnull;
 	bool is_same =
+		displaced->rd_rel->relfilenode == storage &&
 		table_tuple_fetch_row_version(displaced, tid, snapshot, slot) &&
 		DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
 											  &isnull)) == xmin;

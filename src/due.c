@@ -38,7 +38,6 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 /* A row that is due, by the place where it is found */
@@ -221,7 +220,6 @@ read_on(Walk *walk, int batch_size)
 		read_leaf(walk, &walk->leaves[walk->reading], capacity);
 	walk->is_complete = walk->reading == walk->nleaves;
 	walk->is_fresh = true;
-	walk->displaced_storage = storage_of(extension_relation("displaced"));
 
 	find_references(walk);
 	put_children_first(walk);
@@ -244,9 +242,9 @@ read_leaf(Walk *walk, Leaf *leaf, int capacity)
 
 		leaf->rel = rel;
 		/* a position is a place; after a rewrite reading goes on with the stamp */
-		if (walk->has_position && leaf->storage != storage_of(leaf->relid))
+		if (walk->has_position && leaf->storage != rel->rd_rel->relfilenode)
 			ItemPointerSet(&walk->tid, 0, 0);
-		leaf->storage = storage_of(leaf->relid);
+		leaf->storage = rel->rd_rel->relfilenode;
 		leaf->limit = TransactionIdIsValid(leaf->xmin)
 						  ? Min(leaf->limit, leaf->root->limit)
 						  : leaf->root->limit;
@@ -374,7 +372,8 @@ read_displaced_rows(Walk *walk, Leaf *leaf)
 {
 	ListCell *lc;
 
-	foreach (lc, displaced_before(leaf->relid, leaf->root->limit))
+	foreach (lc, displaced_before(leaf->relid, leaf->root->limit,
+								 &leaf->displaced_storage))
 	{
 		DisplacedRow *displaced = lfirst(lc);
 		DueRow *row = new_row(walk, leaf);
@@ -448,33 +447,18 @@ nth_due(Walk *walk, int n)
 }
 
 /*
- * Return the file that a table is in, which stays as long as a lock keeps the
- * table from being rewritten.  InvalidOid if there is no such table.
- */
-Oid
-storage_of(Oid relid)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid storage = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		storage = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
-		ReleaseSysCache(tuple);
-	}
-	return storage;
-}
-
-/*
  * Fetch a row of the walk into the slot, if it did not step aside.  Returns false
- * if it is not the version any more that was found.
+ * if it is not the version any more that was found, or the table has been rewritten
+ * since: then others have the places.
  */
 bool
 fetch_due(Relation rel, DueRow *row, Snapshot snapshot, TupleTableSlot *slot)
 {
 	if (row->is_displaced)
-		return is_displaced_version(&row->tid, row->xmin, snapshot);
-	return table_tuple_fetch_row_version(rel, &row->tid, snapshot, slot) &&
+		return is_displaced_version(row->leaf->displaced_storage, &row->tid,
+									row->xmin, snapshot);
+	return rel->rd_rel->relfilenode == row->leaf->storage &&
+		   table_tuple_fetch_row_version(rel, &row->tid, snapshot, slot) &&
 		   xmin_of(slot) == row->xmin;
 }
 

@@ -100,7 +100,6 @@ static void close_leaves(Walk *walk);
 static void purge_rows(Walk *walk, int n);
 static void purge_circles(Walk *walk);
 static bool may_go(Walk *walk, DueRow *row, bool holds);
-static bool displaced_is_rewritten(const Walk *walk);
 static bool destroy_due_row(Walk *walk, DueRow *row);
 static void imagine_gone(DueRow *row);
 static void report_progress(Walk *walk);
@@ -422,7 +421,6 @@ open_leaves(Walk *walk, int first, int n)
 		leaf->is_open = true;
 		leaf->rel = open_leaf(leaf, GetUserId());
 		leaf->slot = leaf->rel ? table_slot_create(leaf->rel, NULL) : NULL;
-		leaf->is_rewritten = leaf->storage != storage_of(leaf->relid);
 	}
 }
 
@@ -539,8 +537,6 @@ may_go(Walk *walk, DueRow *row, bool holds)
 
 	if (leaf->rel == NULL || !leaf->root->has_limit || row->stamp >= leaf->root->limit)
 		return false;
-	if (row->is_displaced ? displaced_is_rewritten(walk) : leaf->is_rewritten)
-		return false;
 	if ((holds || row->is_displaced || !walk->is_fresh) &&
 		!fetch_due(leaf->rel, row, GetActiveSnapshot(), leaf->slot))
 		return false;
@@ -558,18 +554,6 @@ may_go(Walk *walk, DueRow *row, bool holds)
 		leaf->root->held++;
 	ExecClearTuple(leaf->slot);
 	return !is_held;
-}
-
-/*
- * Has soft_delete.displaced been rewritten since the walk read it?
- */
-static bool
-displaced_is_rewritten(const Walk *walk)
-{
-	Oid displaced = extension_relation("displaced");
-
-	LockRelationOid(displaced, RowExclusiveLock);
-	return walk->displaced_storage != storage_of(displaced);
 }
 
 /*

@@ -100,8 +100,8 @@ typedef struct DisplacedRow
 	TransactionId xmin; /* who wrote it */
 } DisplacedRow;
 
-extern List *displaced_before(Oid relid, TimestampTz limit);
-extern bool is_displaced_version(ItemPointer tid, TransactionId xmin,
+extern List *displaced_before(Oid relid, TimestampTz limit, Oid *storage);
+extern bool is_displaced_version(Oid storage, ItemPointer tid, TransactionId xmin,
 								 Snapshot snapshot);
 extern TM_Result destroy_displaced_unless_locked(ItemPointer tid);
 
@@ -405,8 +405,8 @@ typedef struct Leaf
 	bool is_open; /* then: */
 	Relation rel; /* NULL if there is nothing to do */
 	TupleTableSlot *slot;
-	bool is_rewritten;	/* since it was read: its rows have other places */
-	Oid storage;		/* the file that it was read from */
+	Oid storage; /* the file that it was read from */
+	Oid displaced_storage; /* and that of what stepped aside */
 	TransactionId xmin; /* of the snapshot that it was first read with */
 	TimestampTz limit;	/* the least one that it was read with */
 	bool has_left;		/* a due row of it has not been destroyed */
@@ -450,9 +450,8 @@ typedef struct Walk
 	DueRow *rows;
 	int nrows;
 	int nallocated;
-	bool is_fresh;		   /* they are as the active snapshot has them */
-	Oid displaced_storage; /* the file that those that stepped aside are in */
-	int *order;			   /* NULL: as they are */
+	bool is_fresh; /* they are as the active snapshot has them */
+	int *order; /* NULL: as they are */
 	int next;
 	int first_circular; /* from here on they can only go all at once */
 	Edge *edges;
@@ -473,7 +472,6 @@ extern Walk *begin_walk(int nroots, const Oid *roots);
 extern void read_on(Walk *walk, int batch_size);
 extern DueRow *nth_due(Walk *walk, int n);
 extern Relation open_leaf(Leaf *leaf, Oid caller);
-extern Oid storage_of(Oid relid);
 extern bool fetch_due(Relation rel, DueRow *row, Snapshot snapshot,
 					  TupleTableSlot *slot);
 extern void keep_due(Walk *walk, int number);

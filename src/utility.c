@@ -81,11 +81,11 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	AlteredTable altered = {InvalidOid};
-	bool added_before =
-		set_foreign_key_is_added(adds_foreign_key(pstmt->utilityStmt));
+	bool added_before;
 
 	begin_statement();
 	enter_statement();
+	added_before = set_foreign_key_is_added(adds_foreign_key(pstmt->utilityStmt));
 	PG_TRY();
 	{
 		PlannedStmt *prepared = prepare_utility(pstmt, &altered);

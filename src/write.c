@@ -40,8 +40,8 @@ static void add_arbiter_predicate(Query *query, NullTest *is_live);
 static void add_guard(Query *query, RangeTblEntry *rte, Relation relation,
 					  Bitmapset *set, NullTest *is_live);
 static bool may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum);
-static bool may_update_tombstone(Query *query, Relation relation,
-								 Bitmapset *set, AttrNumber attnum);
+static bool may_update_tombstone(Query *query, Relation relation, Bitmapset *set,
+								 AttrNumber attnum);
 static bool has_other_insert_trigger(Relation relation);
 static void add_claim(Query *query, RangeTblEntry *rte);
 static void add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual);
@@ -252,7 +252,8 @@ may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum)
  * BEFORE UPDATE trigger does?  That of a partition fires as well.
  */
 static bool
-may_update_tombstone(Query *query, Relation relation, Bitmapset *set, AttrNumber attnum)
+may_update_tombstone(Query *query, Relation relation, Bitmapset *set,
+					 AttrNumber attnum)
 {
 	if (query->commandType == CMD_INSERT && query->onConflict == NULL)
 		return false;
@@ -268,8 +269,7 @@ static bool
 has_other_insert_trigger(Relation relation)
 {
 	Oid own = extension_function(KEY_CLAIM);
-	TriggerDesc *trigdesc =
-		relation->trigdesc; /* after that look-up, which may rebuild it */
+	TriggerDesc *trigdesc = relation->trigdesc; /* after that look-up, which may rebuild it */
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
 	{
