@@ -214,9 +214,9 @@ class CountedServer:
         return set(subprocess.run(["pgrep", "-P", postmaster], capture_output=True, text=True).stdout.split())
 
     def instructions(self, script, transactions, first):
-        """What the longer one of two runs takes more, by transaction."""
+        """What the longer one of two runs takes more, by transaction; a first run leaves the others no caches to build."""
         totals = []
-        for number in (transactions, 2 * transactions):
+        for number in (1, transactions, 2 * transactions):
             before, others = set(self.counts.iterdir()), self.children()
             script.rate(number, options=("-D", f"n={first}", "--random-seed=1"))
             while self.children() - others:     # a backend leaves its count as it ends
@@ -224,7 +224,7 @@ class CountedServer:
             totals.append(max(int(re.search(r"^(?:totals|summary): (\d+)", path.read_text(), re.M)[1])
                               for path in set(self.counts.iterdir()) - before))
             first += number
-        return (totals[1] - totals[0]) / transactions
+        return (totals[2] - totals[1]) / transactions
 
 
 def turns(rounds, contenders):
