@@ -351,8 +351,13 @@ presume_live(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum,
 
 	if (prev_stats_hook && prev_stats_hook(root, rte, attnum, vardata))
 		return true;
-	/* asked of each column that a condition is on: most are analyzed */
+	/*
+	 * Asked of each column that a condition is on: most have another type, or
+	 * are analyzed.  Who costs an index says no type, and wants what no guess
+	 * has, the correlation.
+	 */
 	if (rte->rtekind != RTE_RELATION || attnum <= 0 ||
+		(vardata->atttype != TIMESTAMPTZOID && vardata->atttype != TIMESTAMPOID) ||
 		SearchSysCacheExists3(STATRELATTINH, ObjectIdGetDatum(rte->relid),
 							  Int16GetDatum(attnum), BoolGetDatum(rte->inh)))
 		return false;
