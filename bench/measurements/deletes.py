@@ -58,7 +58,7 @@ def single(bench):
     unledgered = Contender(UNLEDGERED, database="unledgered", filtered="", setup=TAG)
     contenders = CONTENDERS + [unledgered]
     plan = [(case, clients, bench.rounds(rounds), bench.rows(deletes) // 8 * 8)
-            for case, rounds, deletes in (("fast", 9, 8000), ("durable", 5, 1600)) for clients in (1, 2, 8)]
+            for case, rounds, deletes in (("fast", 9, 20000), ("durable", 5, 1600)) for clients in (1, 2, 8)]
     counted = 1000
     rows = sum(rounds * deletes for _, _, rounds, deletes in plan) + 3 * bench.rows(counted) + 1
     bench.state(rows=rows)

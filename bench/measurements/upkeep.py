@@ -139,7 +139,7 @@ def thousand(bench):
     with connect("explained") as session:
         session.run("ALTER DATABASE explained SET session_preload_libraries = 'auto_explain'")
 
-    for number, who in turns(bench.rounds(15), [*databases, BY_SESSION]):
+    for number, who in turns(bench.rounds(25), [*databases, BY_SESSION]):
         restart_server("soft_delete" if who == SOFT else "")
         database = databases.get(who, databases[SOFT])
         for i in range(40):
