@@ -26,7 +26,7 @@ SELECT soft_delete.tag('tagged');
 DELETE FROM tagged;
 DELETE FROM t WHERE id = 1;
 SELECT id FROM t ORDER BY id;
-SELECT soft_delete.tag_arguments('t');
+SELECT soft_delete_internal.tag_arguments('t');
 TRUNCATE t;
 SELECT count(*) FROM t;
 

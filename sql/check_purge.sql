@@ -52,7 +52,7 @@ SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT count(*) FROM soft_delete.holds WHERE relation = 't'::regclass;
 
 -- where nothing says how long, nothing is due
-SELECT soft_delete.forget_retention('t');
+SELECT soft_delete_internal.forget_retention('t');
 SET row_security = off;
 INSERT INTO t VALUES (6, now() - interval '12 days');
 RESET row_security;
@@ -61,24 +61,24 @@ SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 -- a purge that fails, and one that was broken off
 SELECT soft_delete.retain('t', '10 days');
 RESET ROLE;
-INSERT INTO soft_delete.purge_log VALUES ('check_purge.t', now() - interval '2 days', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'not finished');
-DELETE FROM soft_delete.purge_log WHERE relation = 'check_purge.t' AND error IS NULL;
+INSERT INTO soft_delete_internal.purge_log VALUES ('check_purge.t', now() - interval '2 days', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'not finished');
+DELETE FROM soft_delete_internal.purge_log WHERE relation = 'check_purge.t' AND error IS NULL;
 SET ROLE regress_check_purge;
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 RESET ROLE;
-INSERT INTO soft_delete.purge_log VALUES ('check_purge.t', now() - interval '1 minute', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'could not');
+INSERT INTO soft_delete_internal.purge_log VALUES ('check_purge.t', now() - interval '1 minute', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'could not');
 SET ROLE regress_check_purge;
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- a retention of what is not tagged
-INSERT INTO soft_delete.retention VALUES ('plain', NULL, '1 day');
+INSERT INTO soft_delete_internal.retention VALUES ('plain', NULL, '1 day');
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 RESET ROLE;
 DROP SCHEMA check_purge CASCADE;
-DELETE FROM soft_delete.purge_log WHERE relation LIKE 'check_purge.%';
+DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'check_purge.%';
 DROP ROLE regress_check_purge;

@@ -17,7 +17,7 @@ DELETE FROM t;
 INSERT INTO t VALUES (1, 2);
 
 -- the owner may rewrite what stepped aside, the names of its types included
-SELECT soft_delete.rewrite_displaced(ctid, "row", types || '{"v": "text || ddl_as_owner.spy()"}') FROM soft_delete.displaced WHERE relation = 't'::regclass;
+SELECT soft_delete_internal.rewrite_displaced(ctid, "row", types || '{"v": "text || ddl_as_owner.spy()"}') FROM soft_delete_internal.displaced WHERE relation = 't'::regclass;
 RESET ROLE;
 ALTER TABLE t SET (fillfactor = 90);
 SELECT DISTINCT role FROM seen;
@@ -27,7 +27,7 @@ SET ROLE regress_ddl_as_owner;
 TRUNCATE seen;
 ALTER TABLE t ADD COLUMN w text;
 ALTER TABLE t ALTER COLUMN w SET DEFAULT spy();
-SELECT soft_delete.rewrite_displaced(ctid, "row" - 'w', types - 'w') FROM soft_delete.displaced WHERE relation = 't'::regclass;
+SELECT soft_delete_internal.rewrite_displaced(ctid, "row" - 'w', types - 'w') FROM soft_delete_internal.displaced WHERE relation = 't'::regclass;
 RESET ROLE;
 ALTER TABLE t SET (fillfactor = 80);
 SELECT DISTINCT role FROM seen;
@@ -36,12 +36,12 @@ SELECT id, v, w FROM t_deleted;
 -- others may not have it run at all
 CREATE ROLE regress_ddl_as_owner_other;
 SET ROLE regress_ddl_as_owner_other;
-SELECT soft_delete.update_displaced(oid) FROM pg_class WHERE relname = 't' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'ddl_as_owner');
+SELECT soft_delete_internal.update_displaced(oid) FROM pg_class WHERE relname = 't' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'ddl_as_owner');
 RESET ROLE;
 -- nor does it for a table that has gone
-SELECT soft_delete.update_displaced(0);
-SELECT soft_delete.update_views(0);
-SELECT soft_delete.release_columns(0);
-SELECT soft_delete.bind_view(0, 0);
+SELECT soft_delete_internal.update_displaced(0);
+SELECT soft_delete_internal.update_views(0);
+SELECT soft_delete_internal.release_columns(0);
+SELECT soft_delete_internal.bind_view(0, 0);
 DROP SCHEMA ddl_as_owner CASCADE;
 DROP ROLE regress_ddl_as_owner, regress_ddl_as_owner_other;

@@ -5,7 +5,7 @@ SET search_path = ddl_indexes;
 SET ROLE regress_ddl_indexes;
 \set SHOW_CONTEXT never
 CREATE FUNCTION indexes_of(relation regclass) RETURNS TABLE (index text, stand_in boolean) LANGUAGE sql AS
-$$ SELECT substring(pg_get_indexdef(indexrelid) FROM 'INDEX .*'), soft_delete.stand_in(indexrelid) IS NOT NULL
+$$ SELECT substring(pg_get_indexdef(indexrelid) FROM 'INDEX .*'), soft_delete_internal.stand_in(indexrelid) IS NOT NULL
    FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = relation ORDER BY relname $$;
 
 -- tombstones and a live row have the same key, which would be in the way

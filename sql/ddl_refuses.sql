@@ -83,7 +83,7 @@ CREATE FUNCTION not_soft_delete.follow_me() RETURNS void LANGUAGE plpgsql AS 'BE
 SELECT not_soft_delete.follow_me();
 DROP SCHEMA not_soft_delete CASCADE;
 SET ROLE regress_ddl_refuses;
-DO $$ BEGIN EXECUTE 'DROP TRIGGER "~soft_delete" ON t -- as soft_delete.untag_table() does'; END $$;
+DO $$ BEGIN EXECUTE 'DROP TRIGGER "~soft_delete" ON t -- as soft_delete_internal.untag_table() does'; END $$;
 
 -- who restores a dump may clean up first
 SET row_security = off;
@@ -97,7 +97,7 @@ RESET row_security;
 -- the table takes everything along
 DROP TABLE t;
 SELECT to_regclass('t_active') AS active, to_regclass('t_deleted') AS bin;
-SELECT count(*) FROM soft_delete.displaced;
+SELECT count(*) FROM soft_delete_internal.displaced;
 CREATE TABLE t (id integer PRIMARY KEY, v text);
 CREATE TABLE u (id integer PRIMARY KEY, t_id integer REFERENCES t);
 SELECT soft_delete.tag('t');

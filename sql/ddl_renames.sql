@@ -8,7 +8,7 @@ SET ROLE regress_ddl_renames;
 \set SHOW_CONTEXT never
 CREATE FUNCTION views_of(relation regclass) RETURNS TABLE (view name, schema regnamespace, comment text) LANGUAGE sql AS
 $$ SELECT relname, relnamespace::regnamespace, obj_description(oid, 'pg_class')
-   FROM pg_class WHERE oid IN (soft_delete.active_of(relation), soft_delete.bin_of(relation)) ORDER BY relname $$;
+   FROM pg_class WHERE oid IN (soft_delete_internal.active_of(relation), soft_delete_internal.bin_of(relation)) ORDER BY relname $$;
 
 CREATE TABLE posts (id integer PRIMARY KEY, title text);
 SELECT soft_delete.tag('posts');
@@ -54,7 +54,7 @@ SELECT view FROM views_of('"a very long name, of which the views can have only a
 
 -- the tombstone column: deleted rows stay deleted
 ALTER TABLE taken RENAME COLUMN deleted_at TO "Gone at";
-SELECT soft_delete.tag_arguments('taken') = '{Gone at,bin:posts_deleted_at_idx}' AS follows;
+SELECT soft_delete_internal.tag_arguments('taken') = '{Gone at,bin:posts_deleted_at_idx}' AS follows;
 SELECT * FROM taken;
 DELETE FROM taken RETURNING *;
 SELECT id, title, "Gone at" IS NOT NULL AS gone FROM taken_deleted ORDER BY id;
@@ -139,7 +139,7 @@ INSERT INTO given VALUES (1);
 DELETE FROM given;
 ALTER TABLE given OWNER TO regress_ddl_renames_3;
 SELECT relname, relowner::regrole FROM pg_class WHERE relname ~ '^given' AND relkind IN ('v', 'r') ORDER BY 1;
-SELECT soft_delete.bin_of('given');
+SELECT soft_delete_internal.bin_of('given');
 DROP TABLE given;
 DROP OWNED BY regress_ddl_renames_3;
 DROP ROLE regress_ddl_renames_3;

@@ -48,7 +48,7 @@ CREATE TRIGGER purge INSTEAD OF DELETE ON forged FOR EACH ROW EXECUTE FUNCTION s
 CREATE TRIGGER restore INSTEAD OF UPDATE ON forged FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
 DELETE FROM forged;
 UPDATE forged SET deleted_at = NULL;
-SELECT soft_delete.bind_view('forged', 'delete_privileges.t');
+SELECT soft_delete_internal.bind_view('forged', 'delete_privileges.t');
 DROP VIEW forged;
 SET ROLE regress_owner;
 SELECT count(*) FROM t;

@@ -27,8 +27,8 @@ SELECT name FROM person TABLESAMPLE soft_delete.rows('all') ORDER BY 1;
 CREATE TABLE newer AS SELECT * FROM soft_delete.erasures;
 
 -- the backup comes back, where a row is live and another one deleted
-TRUNCATE soft_delete.erasures;
-INSERT INTO soft_delete.erasures SELECT * FROM backup;
+TRUNCATE soft_delete_internal.erasures;
+INSERT INTO soft_delete_internal.erasures SELECT * FROM backup;
 INSERT INTO person VALUES ('bob', '2000-01-01');
 INSERT INTO post VALUES (2, '2020-01-02 00:00+00', 'bob'), (3, '2020-01-03 00:00+00', 'cy');
 DELETE FROM person WHERE name = 'bob';
@@ -49,4 +49,4 @@ INSERT INTO newer VALUES ('replay.early', sha256('{1}'), now(), 'someone', 1);
 SELECT soft_delete.replay_erasures('newer');
 
 DROP SCHEMA replay CASCADE;
-TRUNCATE soft_delete.erasures;
+TRUNCATE soft_delete_internal.erasures;

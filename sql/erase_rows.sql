@@ -78,17 +78,17 @@ FROM soft_delete.erasures, generate_series(1, 4) AS id WHERE key_hash = sha256(c
 SELECT count(*) FROM soft_delete.erasures;
 
 -- no trace in the extension's own tables: of the row as parent, and as child
-SELECT count(*) FROM soft_delete.displaced;
-SELECT count(*) FROM soft_delete.visible_cuts;
+SELECT count(*) FROM soft_delete_internal.displaced;
+SELECT count(*) FROM soft_delete_internal.visible_cuts;
 INSERT INTO person VALUES (8), (9);
 UPDATE likes SET person_id = 8 WHERE id = 1;
 UPDATE likes SET person_id = 9 WHERE id > 2;
 DELETE FROM person;
-SELECT key, referenced FROM soft_delete.visible_cuts ORDER BY key;
+SELECT key, referenced FROM soft_delete_internal.visible_cuts ORDER BY key;
 SELECT soft_delete.erase('likes', '3');
-SELECT key, referenced FROM soft_delete.visible_cuts ORDER BY key;
+SELECT key, referenced FROM soft_delete_internal.visible_cuts ORDER BY key;
 SELECT soft_delete.erase('person', '8');
-SELECT key, referenced FROM soft_delete.visible_cuts ORDER BY key;
+SELECT key, referenced FROM soft_delete_internal.visible_cuts ORDER BY key;
 SELECT soft_delete.undo(deleted_at) FROM person_deleted;
 SELECT id, person_id FROM likes ORDER BY id;
 DELETE FROM likes;
@@ -138,4 +138,4 @@ SELECT count(*) FROM soft_delete.erasures WHERE relation = 'erase.person';
 RESET ROLE;
 DROP SCHEMA erase CASCADE;
 DROP ROLE regress_erase;
-TRUNCATE soft_delete.erasures;
+TRUNCATE soft_delete_internal.erasures;

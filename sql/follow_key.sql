@@ -73,7 +73,7 @@ SELECT * FROM soft_delete.check();
 -- what does not change a key does not look for children
 UPDATE parent SET n = n + 1;
 SELECT tgname ~ '^RI_SoftDelete_follow' AS follows, tgrelid::regclass, count(*) FROM pg_trigger
-WHERE tgfoid = 'soft_delete.follow_key()'::regprocedure AND tgrelid IN ('parent'::regclass, 'middle'::regclass) GROUP BY 1, 2 ORDER BY 2;
+WHERE tgfoid = 'soft_delete_internal.follow_key()'::regprocedure AND tgrelid IN ('parent'::regclass, 'middle'::regclass) GROUP BY 1, 2 ORDER BY 2;
 
 -- the other columns of the child, and its index, are as they were
 UPDATE parent SET id = 16 WHERE id = 15;
@@ -102,7 +102,7 @@ SELECT p FROM codes_deleted;
 DROP VIEW deleted;
 SELECT soft_delete.untag('nothing', tombstones => 'keep');
 SELECT conname FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint
-WHERE tgfoid = 'soft_delete.follow_key()'::regprocedure AND connamespace = 'soft'::regnamespace AND conparentid = 0 ORDER BY 1;
+WHERE tgfoid = 'soft_delete_internal.follow_key()'::regprocedure AND connamespace = 'soft'::regnamespace AND conparentid = 0 ORDER BY 1;
 
 -- a partitioned parent: followed within a partition; what moves to another is refused
 CREATE TABLE ranges (id integer PRIMARY KEY, n integer) PARTITION BY RANGE (id);
@@ -128,7 +128,7 @@ SELECT id, p FROM ranged_deleted WHERE id = 201;
 SELECT * FROM soft_delete.check();
 
 -- by hand
-CREATE TRIGGER by_hand AFTER UPDATE ON nothing FOR EACH ROW EXECUTE FUNCTION soft_delete.follow_key();
+CREATE TRIGGER by_hand AFTER UPDATE ON nothing FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.follow_key();
 UPDATE nothing SET id = 2;
 
 RESET ROLE;

@@ -25,7 +25,7 @@ DELETE FROM lines_deleted WHERE order_id = 2;
 
 -- it steps aside
 INSERT INTO lines VALUES (7, 1, 'new');
-SELECT count(*) FROM soft_delete.displaced;
+SELECT count(*) FROM soft_delete_internal.displaced;
 SELECT order_id, line, v, hold FROM lines_deleted;
 DELETE FROM lines_deleted;
 UPDATE lines_deleted SET deleted_at = NULL;
@@ -80,4 +80,4 @@ ALTER TYPE mood RENAME VALUE 'happy' TO 'glad';
 RESET ROLE;
 DROP SCHEMA follows CASCADE;
 DROP ROLE regress_follows;
-TRUNCATE soft_delete.lifted_holds;
+TRUNCATE soft_delete_internal.lifted_holds;

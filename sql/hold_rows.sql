@@ -109,4 +109,4 @@ SELECT relation, key, hold LIKE 'case 1_' AS held, lifted_by FROM soft_delete.li
 
 DROP SCHEMA hold CASCADE;
 DROP ROLE regress_hold;
-TRUNCATE soft_delete.lifted_holds;
+TRUNCATE soft_delete_internal.lifted_holds;

@@ -131,4 +131,4 @@ DELETE FROM "Odd ""name_deleted";
 RESET ROLE;
 DROP SCHEMA wide CASCADE;
 DROP ROLE regress_wide;
-TRUNCATE soft_delete.lifted_holds;
+TRUNCATE soft_delete_internal.lifted_holds;

@@ -90,7 +90,7 @@ CREATE TRIGGER b AFTER DELETE ON tagged_active FOR EACH STATEMENT EXECUTE FUNCTI
 CREATE TRIGGER a AFTER UPDATE ON beside FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.restore_row('a', 'b', 'c', 'd');
 CREATE TRIGGER b INSTEAD OF UPDATE ON beside FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row('a', 'b', 'c', 'd');
 CREATE TRIGGER c AFTER DELETE ON beside FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.purge_row();
-SELECT soft_delete.bin_of('tagged'), soft_delete.active_of('tagged'), soft_delete.bin_columns('tagged');
+SELECT soft_delete_internal.bin_of('tagged'), soft_delete_internal.active_of('tagged'), soft_delete_internal.bin_columns('tagged');
 UPDATE tagged_deleted SET deleted_at = NULL WHERE id = 3;
 DELETE FROM tagged_deleted WHERE id = 3;
 SELECT * FROM soft_delete.check();

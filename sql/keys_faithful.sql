@@ -1,6 +1,6 @@
 -- what stepped aside keeps every value, and follows the columns of its table
 --
--- Fails without the text form of displaced.c, or without soft_delete.align_displaced().
+-- Fails without the text form of displaced.c, or without soft_delete_internal.align_displaced().
 CREATE ROLE regress_faithful;
 CREATE SCHEMA faithful AUTHORIZATION regress_faithful;
 SET ROLE regress_faithful;
@@ -47,7 +47,7 @@ SELECT tableoid::regclass, (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,dele
 SET array_nulls = off;
 SELECT (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,deleted_by,actor,reason,hold,tableoid,ctid}'::text[] AS same FROM t_deleted d;
 RESET array_nulls;
-SELECT count(*), min(relation::text) FROM soft_delete.displaced;
+SELECT count(*), min(relation::text) FROM soft_delete_internal.displaced;
 
 -- columns come, go, and are renamed
 CREATE TABLE c (id integer PRIMARY KEY, a text, b text, gone text);
@@ -74,7 +74,7 @@ ALTER TABLE y ALTER k TYPE integer USING substring(k FROM '\d+')::integer;
 ALTER TABLE y ALTER e TYPE mood USING e::mood;
 SELECT id, i, t, f, at, v, k, e, d FROM y TABLESAMPLE soft_delete.rows('displaced');
 -- what no cast converts is not lost
-SELECT "row" ->> 'k (text)' AS k, types ? 'k (text)' AS attached FROM soft_delete.displaced WHERE relation = 'y'::regclass;
+SELECT "row" ->> 'k (text)' AS k, types ? 'k (text)' AS attached FROM soft_delete_internal.displaced WHERE relation = 'y'::regclass;
 -- nor is a value that a domain would not accept any more
 ALTER DOMAIN positive ADD CHECK (value > 10) NOT VALID;
 SELECT d FROM y TABLESAMPLE soft_delete.rows('displaced');
@@ -103,14 +103,14 @@ ALTER TABLE p ADD COLUMN n integer DEFAULT 3;
 ALTER TABLE p RENAME v TO w;
 ALTER TABLE p DROP COLUMN n;
 SELECT id, w, tableoid::regclass FROM p TABLESAMPLE soft_delete.rows('displaced');
-SELECT relation, "row" - 'deleted_at' AS "row" FROM soft_delete.displaced WHERE relation = 'p1'::regclass;
-SELECT relation FROM soft_delete.displaced ORDER BY relation::text COLLATE "C";
+SELECT relation, "row" - 'deleted_at' AS "row" FROM soft_delete_internal.displaced WHERE relation = 'p1'::regclass;
+SELECT relation FROM soft_delete_internal.displaced ORDER BY relation::text COLLATE "C";
 
 -- dropping a table drops what stepped aside in it
 DROP TABLE p, y, e;
-SELECT relation FROM soft_delete.displaced ORDER BY relation::text COLLATE "C";
+SELECT relation FROM soft_delete_internal.displaced ORDER BY relation::text COLLATE "C";
 
 RESET ROLE;
 DROP SCHEMA faithful CASCADE;
 DROP ROLE regress_faithful;
-SELECT count(*) FROM soft_delete.displaced;
+SELECT count(*) FROM soft_delete_internal.displaced;

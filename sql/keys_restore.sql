@@ -65,9 +65,9 @@ SELECT v FROM t;
 
 -- a view of somebody else is no way to it
 RESET ROLE;
-SELECT ctid AS tid, deleted_at FROM soft_delete.displaced WHERE relation = 't'::regclass LIMIT 1 \gset
+SELECT ctid AS tid, deleted_at FROM soft_delete_internal.displaced WHERE relation = 't'::regclass LIMIT 1 \gset
 SET ROLE regress_keys_support;
-CREATE TEMP VIEW fake AS SELECT :'deleted_at'::timestamptz AS deleted_at, 'soft_delete.displaced'::regclass::oid AS tableoid, :'tid'::tid AS ctid;
+CREATE TEMP VIEW fake AS SELECT :'deleted_at'::timestamptz AS deleted_at, 'soft_delete_internal.displaced'::regclass::oid AS tableoid, :'tid'::tid AS ctid;
 CREATE TRIGGER r INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
 CREATE TRIGGER s AFTER UPDATE ON fake FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin();
 UPDATE fake SET deleted_at = NULL;
@@ -134,13 +134,13 @@ SELECT * FROM p_active ORDER BY k;
 SELECT v, tableoid::regclass FROM p_deleted ORDER BY v;
 
 -- nobody goes behind the back of those who hold
-SELECT soft_delete.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete.displaced WHERE relation = 'p1'::regclass;
+SELECT soft_delete_internal.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete_internal.displaced WHERE relation = 'p1'::regclass;
 
 -- a place that somebody made up
-SELECT soft_delete.rewrite_displaced(NULL, NULL, NULL);
+SELECT soft_delete_internal.rewrite_displaced(NULL, NULL, NULL);
 DO $$
 BEGIN
-	PERFORM soft_delete.rewrite_displaced('(0,999)', '{}', '{}');
+	PERFORM soft_delete_internal.rewrite_displaced('(0,999)', '{}', '{}');
 EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'refused';		-- how depends on whether there is such a page
 END
 $$;

@@ -160,12 +160,12 @@ INSERT INTO author VALUES (1);
 SELECT count(*) FROM post p TABLESAMPLE soft_delete.rows('deleted') JOIN author a ON p.author_id = a.id;
 
 -- what stepped aside is for the owner of the table
-SELECT relation, "row" ->> 'id' AS id FROM soft_delete.displaced WHERE relation IN ('author'::regclass, 'heir'::regclass) ORDER BY 1;
+SELECT relation, "row" ->> 'id' AS id FROM soft_delete_internal.displaced WHERE relation IN ('author'::regclass, 'heir'::regclass) ORDER BY 1;
 SET ROLE regress_keys_app;
-SELECT count(*) FROM soft_delete.displaced;
+SELECT count(*) FROM soft_delete_internal.displaced;
 SELECT id FROM t TABLESAMPLE soft_delete.rows('displaced');
-DELETE FROM soft_delete.displaced;
-INSERT INTO soft_delete.displaced VALUES ('t', now(), '{}', '{}');
+DELETE FROM soft_delete_internal.displaced;
+INSERT INTO soft_delete_internal.displaced VALUES ('t', now(), '{}', '{}');
 SET ROLE regress_keys;
 
 -- a maintenance session enters what it is told
@@ -176,5 +176,5 @@ RESET row_security;
 
 RESET ROLE;
 DROP SCHEMA keys CASCADE;
-SELECT count(*) FROM soft_delete.displaced WHERE relation::text !~ '^\w+\.';
+SELECT count(*) FROM soft_delete_internal.displaced WHERE relation::text !~ '^\w+\.';
 DROP ROLE regress_keys, regress_keys_app;

@@ -65,7 +65,7 @@ SELECT relation, rows FROM soft_delete.deletions, soft_delete.deletion_rows(dele
 RESET ROLE;
 SET ROLE regress_ledger_other;
 SELECT count(*) FROM soft_delete.deletions;
-SELECT count(*) FROM soft_delete.ledger;
+SELECT count(*) FROM soft_delete_internal.ledger;
 INSERT INTO soft_delete.deletions VALUES (now());
 RESET ROLE;
 GRANT regress_ledger TO regress_ledger_other;

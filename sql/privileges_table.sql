@@ -64,12 +64,12 @@ INSERT INTO action (action, statement) VALUES
 	('set `show_deleted`', 'SELECT set_config(''soft_delete.show_deleted'', ''on'', true)'),
 	('read deleted rows under `row_security = off`', 'SET LOCAL row_security = off; SELECT * FROM t WHERE note = ''deleted'''),
 	('read the statistics', 'SELECT * FROM pg_stats WHERE schemaname = ''rights'' AND tablename = ''t'''),
-	('read `displaced`', 'SELECT * FROM soft_delete.displaced WHERE relation = ''t''::regclass'),
+	('read `displaced`', 'SELECT * FROM soft_delete_internal.displaced WHERE relation = ''t''::regclass'),
 	('see who deleted: `deletions`', format('SELECT * FROM soft_delete.deletions WHERE deleted_at = %L', :'stamp')),
 	('count what a deletion took: `deletion_rows()`', format('SELECT * FROM soft_delete.deletion_rows(%L)', :'stamp')),
 	('see the figures: `tables`', 'SELECT * FROM soft_delete.tables WHERE relation = ''t''::regclass'),
 	('see holds: `holds`', 'SELECT * FROM soft_delete.holds'),
-	('write to those by hand', 'UPDATE soft_delete.ledger SET reason = ''none'''),
+	('write to those by hand', 'UPDATE soft_delete_internal.ledger SET reason = ''none'''),
 	('restore by the bin', 'UPDATE t_deleted SET deleted_at = NULL WHERE id = 2'),
 	('restore by `undo()`', format('SELECT 1 WHERE soft_delete.undo(%L) > 0', :'stamp')),
 	('`preview()`', format('SELECT * FROM soft_delete.preview(%L)', :'stamp')),
@@ -114,6 +114,6 @@ SELECT soft_delete.hold('plain', NULL);
 RESET ROLE;
 DROP SCHEMA rights CASCADE;
 DROP TABLE action;
-TRUNCATE soft_delete.lifted_holds, soft_delete.purge_log;
+TRUNCATE soft_delete_internal.lifted_holds, soft_delete_internal.purge_log;
 REVOKE EXECUTE ON FUNCTION soft_delete.rows(internal) FROM regress_sampler;
 DROP ROLE regress_super, regress_owner, regress_writer, regress_clerk, regress_sampler, regress_viewer, regress_nobody;

@@ -100,9 +100,9 @@ DELETE FROM parent;
 INSERT INTO parent VALUES (8);
 DELETE FROM parent;
 INSERT INTO parent VALUES (8);
-SELECT count(*) FROM soft_delete.displaced;
+SELECT count(*) FROM soft_delete_internal.displaced;
 CALL soft_delete.purge();
-SELECT count(*) FROM soft_delete.displaced;
+SELECT count(*) FROM soft_delete_internal.displaced;
 SELECT * FROM bins;
 SELECT id FROM parent;
 
@@ -161,12 +161,12 @@ CREATE TEMP TABLE stamps AS SELECT deleted_at FROM soft_delete.deletions WHERE d
 CALL soft_delete.purge();
 SELECT row_number() OVER (ORDER BY deleted_at) AS deletion, d.xid IS NOT NULL AS is_known, (SELECT count(*) FROM soft_delete.deletion_rows(deleted_at)) AS tables
 FROM stamps LEFT JOIN soft_delete.deletions AS d USING (deleted_at) ORDER BY 1;
-SELECT count(*) FROM soft_delete.visible_cuts JOIN stamps USING (deleted_at);
+SELECT count(*) FROM soft_delete_internal.visible_cuts JOIN stamps USING (deleted_at);
 SELECT soft_delete.retain('cut', '0');
 CALL soft_delete.purge();
 SELECT count(*) FROM soft_delete.deletions JOIN stamps USING (deleted_at);
 DROP TABLE stamps;
 RESET ROLE;
 DROP SCHEMA purge_due CASCADE;
-DELETE FROM soft_delete.purge_log WHERE relation LIKE 'purge_due.%';
+DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'purge_due.%';
 DROP ROLE regress_purge_due;

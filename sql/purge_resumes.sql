@@ -4,7 +4,7 @@
 CREATE SCHEMA purge_resumes;
 SET search_path = purge_resumes;
 CREATE FUNCTION batch(relation regclass, size integer, begins boolean, OUT rows bigint, OUT done boolean) LANGUAGE sql AS
-$$ SELECT rows, done FROM soft_delete.purge_batch(ARRAY[relation], clock_timestamp(), NULL, size, begins, false) $$;
+$$ SELECT rows, done FROM soft_delete_internal.purge_batch(ARRAY[relation], clock_timestamp(), NULL, size, begins, false) $$;
 
 -- a rewrite gives the places of deleted rows to live ones of the same transaction
 CREATE TABLE parent (id integer PRIMARY KEY);
@@ -71,7 +71,7 @@ DELETE FROM kept;
 SELECT * FROM batch('kept', 10, true);
 SELECT soft_delete.retain('kept', NULL);
 SELECT * FROM batch('kept', 10, false);
-SELECT soft_delete.prune_ledger('-infinity', 'infinity', 100000);
+SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 100000);
 SELECT count(*), count(deleted_by) FROM kept_deleted;
 
 \set VERBOSITY terse

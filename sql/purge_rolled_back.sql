@@ -10,12 +10,12 @@ DELETE FROM parents;
 CREATE FUNCTION batch(n integer, begins boolean) RETURNS TABLE (relation regclass, rows bigint, done boolean)
 LANGUAGE sql AS $$
 	SELECT relation, rows, done
-	FROM soft_delete.purge_batch('{children,parents}', clock_timestamp(), '0', n, begins, false) ORDER BY relation::text
+	FROM soft_delete_internal.purge_batch('{children,parents}', clock_timestamp(), '0', n, begins, false) ORDER BY relation::text
 $$;
 CREATE VIEW left_over AS
 SELECT (SELECT count(*) FROM parents_deleted) AS parents, (SELECT count(*) FROM children_deleted) AS children,
 	(SELECT count(*) FROM children_deleted AS c WHERE parent NOT IN (SELECT id FROM parents_deleted)) AS orphans,
-	(SELECT count(*) FROM soft_delete.ledger WHERE deleted_at IN (SELECT deleted_at FROM parents_deleted)) AS deletions;
+	(SELECT count(*) FROM soft_delete_internal.ledger WHERE deleted_at IN (SELECT deleted_at FROM parents_deleted)) AS deletions;
 
 -- to a savepoint: the next batch begins anew
 BEGIN;
@@ -39,14 +39,14 @@ ROLLBACK;
 BEGIN;
 SELECT * FROM batch(100, true);
 ROLLBACK;
-SELECT soft_delete.prune_ledger('-infinity', 'infinity', 100000);
+SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 100000);
 SELECT * FROM left_over;
 BEGIN;
 SAVEPOINT s;
 SELECT * FROM batch(100, true);
 ROLLBACK TO s;
 COMMIT;
-SELECT soft_delete.prune_ledger('-infinity', 'infinity', 100000);
+SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 100000);
 SELECT * FROM left_over;
 
 -- a retention that has become shorter meanwhile lets nothing be forgotten that was not looked for; what is referenced is read at once
@@ -57,10 +57,10 @@ INSERT INTO notes SELECT generate_series(1, 3);
 DELETE FROM notes WHERE id <= 2;
 SELECT clock_timestamp() AS later \gset
 DELETE FROM notes;
-SELECT rows, done FROM soft_delete.purge_batch('{notes}', :'later', '0', 1, true, false);
-SELECT rows, done FROM soft_delete.purge_batch('{notes}', clock_timestamp(), '0', 1, false, false);
-SELECT soft_delete.prune_ledger('-infinity', 'infinity', 100000);
-SELECT id, (SELECT count(*) FROM soft_delete.ledger AS l WHERE l.deleted_at = n.deleted_at) FROM notes_deleted AS n;
+SELECT rows, done FROM soft_delete_internal.purge_batch('{notes}', :'later', '0', 1, true, false);
+SELECT rows, done FROM soft_delete_internal.purge_batch('{notes}', clock_timestamp(), '0', 1, false, false);
+SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 100000);
+SELECT id, (SELECT count(*) FROM soft_delete_internal.ledger AS l WHERE l.deleted_at = n.deleted_at) FROM notes_deleted AS n;
 
 -- the ledger is gone through in batches of its own, however large those of the rows are
 CALL soft_delete.purge('notes', batch_size => 2147483647);

@@ -47,7 +47,7 @@ INSERT INTO posts VALUES (1, 1);
 INSERT INTO likes VALUES (1, 1), (2, NULL);
 SELECT soft_delete.untag('likes');
 \echo :LAST_ERROR_SQLSTATE
-SELECT soft_delete.tag_arguments('likes') IS NULL AS untagged;
+SELECT soft_delete_internal.tag_arguments('likes') IS NULL AS untagged;
 DELETE FROM users;
 SELECT id FROM likes_deleted;
 ALTER TABLE likes DROP CONSTRAINT likes_fk;

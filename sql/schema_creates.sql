@@ -22,9 +22,9 @@ RESET ROLE;
 SET ROLE regress_creator;
 SET search_path = app;
 CREATE VIEW pg_temp.newcomers AS
-	SELECT relname, relowner::regrole, (soft_delete.tag_arguments(oid))[1] IS NOT NULL AS tagged, soft_delete.bin_of(oid) AS bin
+	SELECT relname, relowner::regrole, (soft_delete_internal.tag_arguments(oid))[1] IS NOT NULL AS tagged, soft_delete_internal.bin_of(oid) AS bin
 	FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f')
-	  AND soft_delete.is_own_transaction(xmin);
+	  AND soft_delete_internal.is_own_transaction(xmin);
 CREATE TYPE elsewhere.some_type AS (id integer, code text);
 PREPARE some_rows AS SELECT 1 AS id;
 BEGIN;
@@ -41,7 +41,7 @@ CREATE TABLE typed OF elsewhere.some_type;
 CREATE TABLE IF NOT EXISTS plain (id integer);
 CREATE TABLE IF NOT EXISTS as_query AS SELECT 1;
 CREATE TABLE elsewhere.moved (id integer);
-SELECT soft_delete.tag_arguments('elsewhere.moved');
+SELECT soft_delete_internal.tag_arguments('elsewhere.moved');
 ALTER TABLE elsewhere.moved SET SCHEMA app;
 DO $$ BEGIN EXECUTE 'CREATE TABLE by_do (id integer)'; END $$;
 CREATE FUNCTION elsewhere.make() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'CREATE TABLE app.by_function (id integer)';
@@ -81,7 +81,7 @@ SELECT id FROM archive;
 
 -- not tagged: temporary tables, views, foreign tables
 CREATE TEMPORARY TABLE temporary (id integer);
-SELECT soft_delete.tag_arguments('temporary');
+SELECT soft_delete_internal.tag_arguments('temporary');
 CREATE MATERIALIZED VIEW materialized AS SELECT 1 AS id;
 CREATE FOREIGN TABLE far (id integer) SERVER regress_loop;
 CREATE TABLE elsewhere.exported (id integer);
@@ -94,7 +94,7 @@ SET ROLE regress_creator;
 CREATE TABLE app.restored_too (id integer);
 RESET ROLE;
 RESET row_security;
-SELECT soft_delete.tag_arguments('app.restored'), soft_delete.tag_arguments('app.restored_too');
+SELECT soft_delete_internal.tag_arguments('app.restored'), soft_delete_internal.tag_arguments('app.restored_too');
 
 DISCARD TEMP;
 SET client_min_messages = error;

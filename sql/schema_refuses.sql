@@ -17,7 +17,7 @@ SET search_path = app;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE VIEW pg_temp.untagged AS
-	SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f') AND soft_delete.tag_arguments(oid) IS NULL;
+	SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f') AND soft_delete_internal.tag_arguments(oid) IS NULL;
 
 -- bad arguments
 SELECT soft_delete.tag_schema(NULL);
@@ -82,7 +82,7 @@ SELECT soft_delete.tag_schema('app', exempt => '{}', views => 'private') FROM pg
 RESET ROLE;
 REVOKE CREATE ON SCHEMA private FROM regress_schema;
 CREATE TABLE app.by_superuser (id integer);
-SELECT soft_delete.tag_arguments('app.by_superuser');
+SELECT soft_delete_internal.tag_arguments('app.by_superuser');
 
 DISCARD TEMP;
 SET client_min_messages = error;

@@ -8,7 +8,7 @@ SET search_path = app;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE VIEW pg_temp.tables AS
-	SELECT relname, (soft_delete.tag_arguments(oid))[1] AS tombstone_column FROM pg_class
+	SELECT relname, (soft_delete_internal.tag_arguments(oid))[1] AS tombstone_column FROM pg_class
 	WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f');
 
 -- connected by cascades, in an order in which none of them could be tagged alone
@@ -68,14 +68,14 @@ SELECT * FROM pg_temp.tables WHERE relname = 'So oner';
 SELECT soft_delete.tag_schema('app', deleted_at => 'removed', indexes => 'unique', views => 'app_views');
 CREATE TABLE different (id integer PRIMARY KEY, a text UNIQUE, b text);
 CREATE TABLE different_too (id integer PRIMARY KEY, a text, EXCLUDE (a WITH =));
-SELECT relname, tombstone_column, soft_delete.bin_of(relname::regclass) FROM pg_temp.tables WHERE relname ~ 'different' OR relname = 'users' ORDER BY 1;
+SELECT relname, tombstone_column, soft_delete_internal.bin_of(relname::regclass) FROM pg_temp.tables WHERE relname ~ 'different' OR relname = 'users' ORDER BY 1;
 
 -- it follows its name, and that of the schema of its views
 ALTER SCHEMA app RENAME TO "App 2";
 ALTER SCHEMA app_views RENAME TO views_2;
 SELECT * FROM soft_delete.tagged_schemas;
 CREATE TABLE "App 2".renamed (id integer);
-SELECT soft_delete.tag_arguments('"App 2".renamed');
+SELECT soft_delete_internal.tag_arguments('"App 2".renamed');
 
 -- others do not see to it
 RESET ROLE;
@@ -83,9 +83,9 @@ CREATE ROLE regress_stranger;
 GRANT USAGE, CREATE ON SCHEMA "App 2" TO regress_stranger;
 SET ROLE regress_stranger;
 SELECT schema FROM soft_delete.tagged_schemas;
-UPDATE soft_delete.tagged_schemas SET exempt = '{users}';
-DELETE FROM soft_delete.tagged_schemas;
-INSERT INTO soft_delete.tagged_schemas VALUES ('public', '{}', 'deleted_at', 'all');
+UPDATE soft_delete_internal.tagged_schemas SET exempt = '{users}';
+DELETE FROM soft_delete_internal.tagged_schemas;
+INSERT INTO soft_delete_internal.tagged_schemas VALUES ('public', '{}', 'deleted_at', 'all');
 CREATE TABLE "App 2".of_stranger (id integer);
 SELECT soft_delete.untag('"App 2".of_stranger');
 SELECT exempt FROM soft_delete.tagged_schemas;

@@ -9,7 +9,7 @@ SET search_path = app;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE VIEW pg_temp.tagged AS
-	SELECT oid::regclass AS relation FROM pg_class WHERE relkind IN ('r', 'p') AND soft_delete.tag_arguments(oid) IS NOT NULL;
+	SELECT oid::regclass AS relation FROM pg_class WHERE relkind IN ('r', 'p') AND soft_delete_internal.tag_arguments(oid) IS NOT NULL;
 
 CREATE TABLE a (id integer PRIMARY KEY, code text UNIQUE);
 CREATE TABLE b (id integer PRIMARY KEY, a_id integer REFERENCES a);

@@ -44,7 +44,7 @@ INSERT INTO eve.docs VALUES (1), (2);
 DELETE FROM eve.docs;
 UPDATE eve.docs_deleted SET hold = 'why' WHERE id = 1;
 CREATE INDEX ON eve.docs ((eve.one(1)));
-SELECT soft_delete.check_held_keys('{eve.docs}');
+SELECT soft_delete_internal.check_held_keys('{eve.docs}');
 ALTER TABLE eve.docs ALTER id TYPE bigint;
 RESET ROLE;
 \c -
@@ -146,12 +146,12 @@ RESET ROLE;
 
 -- and nobody becomes who he is not
 SET ROLE regress_alice;
-SELECT soft_delete.ask_as_owner('eve.docs', 'SELECT 1');
+SELECT soft_delete_internal.ask_as_owner('eve.docs', 'SELECT 1');
 RESET ROLE;
 
 SELECT soft_delete.hold('eve.docs', NULL);
 UPDATE eve.docs_deleted SET hold = NULL;
 DROP SCHEMA locked, alice, eve CASCADE;
 DROP TABLE public.loot;
-TRUNCATE soft_delete.erasures, soft_delete.lifted_holds;
+TRUNCATE soft_delete_internal.erasures, soft_delete_internal.lifted_holds;
 DROP ROLE regress_alice, regress_eve;

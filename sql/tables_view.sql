@@ -43,31 +43,31 @@ SELECT relation, tombstone_column, bin, active_view FROM soft_delete.tables ORDE
 SELECT relation, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest FROM soft_delete.tables ORDER BY relation::text;
 
 -- a few are counted, many are estimated
-SELECT soft_delete.count_tombstones('t'), soft_delete.count_tombstones('t', '2004-01-11 00:00 UTC'), soft_delete.count_tombstones('t', '2003-01-01');
-SELECT soft_delete.count_tombstones('"In UTC"', '2001-02-03 04:05:07 UTC'), soft_delete.count_tombstones('"In UTC"', '2001-02-03 04:05:07.000001 UTC'),
-	soft_delete.count_tombstones('p', '2001-06-01'), soft_delete.count_tombstones('parent', '2002-06-01'), soft_delete.count_tombstones('p2');
+SELECT soft_delete_internal.count_tombstones('t'), soft_delete_internal.count_tombstones('t', '2004-01-11 00:00 UTC'), soft_delete_internal.count_tombstones('t', '2003-01-01');
+SELECT soft_delete_internal.count_tombstones('"In UTC"', '2001-02-03 04:05:07 UTC'), soft_delete_internal.count_tombstones('"In UTC"', '2001-02-03 04:05:07.000001 UTC'),
+	soft_delete_internal.count_tombstones('p', '2001-06-01'), soft_delete_internal.count_tombstones('parent', '2002-06-01'), soft_delete_internal.count_tombstones('p2');
 SET row_security = off;
 ALTER TABLE t NO FORCE ROW LEVEL SECURITY;
 INSERT INTO t (id, email, deleted_at) SELECT n, n, timestamptz '2004-01-01 00:00 UTC' + n * interval '1 minute' FROM generate_series(5001, 14000) AS n;
 ALTER TABLE t FORCE ROW LEVEL SECURITY;
 RESET row_security;
 ANALYZE t;
-SELECT soft_delete.count_tombstones('t') BETWEEN 9500 AND 10500 AS all_of_them, soft_delete.count_tombstones('t', '2004-01-08 00:00 UTC') BETWEEN 4000 AND 6000 AS half,
+SELECT soft_delete_internal.count_tombstones('t') BETWEEN 9500 AND 10500 AS all_of_them, soft_delete_internal.count_tombstones('t', '2004-01-08 00:00 UTC') BETWEEN 4000 AND 6000 AS half,
 	live_rows BETWEEN 2500 AND 3500 AS live, graveyard_share BETWEEN 0.7 AND 0.8 AS share FROM soft_delete.tables WHERE relation = 't'::regclass;
 
 -- what tag() made partial, and what deleted rows would take there
 VACUUM (ANALYZE, FREEZE) t;
 SELECT index_bytes_saved BETWEEN 100000 AND 600000 AS saved FROM soft_delete.tables WHERE relation = 't'::regclass;
-SELECT soft_delete.live_index_bytes('t') BETWEEN 50000 AND 150000 AS one_index, soft_delete.live_index_bytes('p') AS too_small;
+SELECT soft_delete_internal.live_index_bytes('t') BETWEEN 50000 AND 150000 AS one_index, soft_delete_internal.live_index_bytes('p') AS too_small;
 
 -- nothing reads a table
 SET enable_indexscan = off;
 SET enable_indexonlyscan = off;
-SELECT soft_delete.count_tombstones('p'), soft_delete.oldest_tombstone('p');
+SELECT soft_delete_internal.count_tombstones('p'), soft_delete_internal.oldest_tombstone('p');
 RESET enable_indexscan;
 RESET enable_indexonlyscan;
 DROP INDEX p_deleted_at_idx;
-SELECT soft_delete.count_tombstones('p'), soft_delete.oldest_tombstone('p');
+SELECT soft_delete_internal.count_tombstones('p'), soft_delete_internal.oldest_tombstone('p');
 SELECT live_rows, deleted_rows, graveyard_share, displaced_rows, oldest FROM soft_delete.tables WHERE relation = 'p'::regclass;
 
 -- retention, and what is due by it
@@ -83,7 +83,7 @@ SELECT due_rows FROM soft_delete.tables WHERE relation = 'p'::regclass;
 
 -- the last purge
 RESET ROLE;
-INSERT INTO soft_delete.purge_log (relation, purged_at, purged_by, rows, duration, error) VALUES
+INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, error) VALUES
 	('tables_view.t', '2005-01-01', 'regress_tables_view', 1, '1s', 'could not'), ('tables_view.t', '2006-01-01', 'regress_tables_view', 2, '1s', NULL),
 	('tables_view."In UTC"', '2005-01-01', 'regress_tables_view', 3, '1s', NULL), ('tables_view."In UTC"', '2006-01-01', 'regress_tables_view', 4, '1s', 'could not'),
 	('tables_view.parent', '2005-01-01', 'regress_tables_view', 5, '1s', 'not finished');
@@ -91,12 +91,12 @@ SET ROLE regress_tables_view;
 SELECT relation, last_purge, last_purge_rows, last_purge_result FROM soft_delete.tables ORDER BY relation::text;
 
 -- who may know
-SELECT soft_delete.may_watch('t'), soft_delete.may_watch('pg_class'), soft_delete.may_watch(NULL), soft_delete.count_tombstones('pg_class'), soft_delete.count_tombstones(NULL);
+SELECT soft_delete_internal.may_watch('t'), soft_delete_internal.may_watch('pg_class'), soft_delete_internal.may_watch(NULL), soft_delete_internal.count_tombstones('pg_class'), soft_delete_internal.count_tombstones(NULL);
 GRANT SELECT ON "In UTC_deleted" TO regress_tables_view_reader;
 RESET ROLE;
 SET ROLE regress_tables_view_reader;
 SELECT relation, live_rows, deleted_rows, oldest, due_rows, last_purge_result FROM soft_delete.tables;
-SELECT soft_delete.count_tombstones('t'), soft_delete.oldest_tombstone('t'), soft_delete.due_rows('t', now());
+SELECT soft_delete_internal.count_tombstones('t'), soft_delete_internal.oldest_tombstone('t'), soft_delete_internal.due_rows('t', now());
 SELECT * FROM soft_delete.metrics ORDER BY name;
 RESET ROLE;
 SET ROLE regress_tables_view_other;
@@ -120,5 +120,5 @@ SELECT relation, bin, active_view, deleted_rows FROM soft_delete.tables WHERE re
 RESET ROLE;
 DROP SCHEMA tables_view CASCADE;
 DROP TABLE mine;
-DELETE FROM soft_delete.purge_log WHERE relation LIKE 'tables_view.%';
+DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'tables_view.%';
 DROP ROLE regress_tables_view, regress_tables_view_reader, regress_tables_view_monitor, regress_tables_view_other;

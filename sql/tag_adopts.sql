@@ -10,7 +10,7 @@ CREATE UNIQUE INDEX old_email ON old (email) WHERE removed IS NULL;
 CREATE INDEX old_removed ON old (removed);
 INSERT INTO old VALUES (1, 'a', NULL), (2, 'a', '2020-01-01'), (3, 'a', '2020-01-01'), (4, 'b', NULL);
 SELECT soft_delete.tag('old', deleted_at => 'removed');
-SELECT soft_delete.tag_arguments('old');
+SELECT soft_delete_internal.tag_arguments('old');
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'old'::regclass ORDER BY 1;
 SELECT * FROM old ORDER BY id;
 SELECT id, email, removed FROM old_deleted ORDER BY id;

@@ -31,11 +31,11 @@ CREATE TABLE foreign_posts (id integer PRIMARY KEY, seen_id integer REFERENCES s
 RESET ROLE;
 SET ROLE regress_references;
 SELECT soft_delete.tag('seen', cascade => true);
-SELECT soft_delete.tag_arguments('seen') IS NULL AS untagged;
+SELECT soft_delete_internal.tag_arguments('seen') IS NULL AS untagged;
 
 SELECT soft_delete.untag('users', tombstones => 'keep', cascade => true);
 SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM posts), (SELECT count(*) FROM votes);
-SELECT soft_delete.tag_arguments('posts') IS NULL AS untagged;
+SELECT soft_delete_internal.tag_arguments('posts') IS NULL AS untagged;
 
 SET client_min_messages = warning;
 RESET ROLE;

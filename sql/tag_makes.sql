@@ -33,7 +33,7 @@ SELECT indexrelid::regclass, pg_get_indexdef(indexrelid), conname, contype, obj_
 FROM pg_index LEFT JOIN pg_constraint ON conindid = indexrelid
 WHERE indrelid = 'users'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT attnum, attstattarget FROM pg_attribute WHERE attrelid = 'expression_name'::regclass AND attstattarget > 0;
-SELECT tgname, soft_delete.tag_arguments('users') FROM pg_trigger
+SELECT tgname, soft_delete_internal.tag_arguments('users') FROM pg_trigger
 WHERE tgrelid = 'users'::regclass AND NOT tgisinternal ORDER BY tgname COLLATE "C";
 
 -- the views: columns, owner, grants, comments
@@ -58,7 +58,7 @@ DROP TABLE before;
 ALTER TABLE users ADD UNIQUE (id, email);
 SELECT soft_delete.tag('users');
 SELECT pg_get_indexdef('users_id_email_key'::regclass);
-SELECT soft_delete.tag_arguments('users');
+SELECT soft_delete_internal.tag_arguments('users');
 
 -- indexes => 'unique' leaves the others alone
 CREATE TABLE few (id integer PRIMARY KEY, a text UNIQUE, b text);

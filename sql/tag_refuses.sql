@@ -76,7 +76,7 @@ SELECT soft_delete.tag('t', deleted_at => 'good', views => 'no_such_schema');
 CREATE TABLE taken (id integer);
 CREATE TABLE taken_deleted (id integer);
 SELECT soft_delete.tag('taken');
-SELECT soft_delete.tag_arguments('taken');
+SELECT soft_delete_internal.tag_arguments('taken');
 SELECT attname FROM pg_attribute WHERE attrelid = 'taken'::regclass AND attnum > 0;
 
 -- triggers that would fire after the tag
@@ -105,7 +105,7 @@ SET ROLE regress_tag_refuses;
 SELECT soft_delete.tag('t', deleted_at => 'good');
 RESET ROLE;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_preload_libraries = ''auto_explain, "$libdir/soft_delete"''', current_database()); END $$;
-SELECT soft_delete.new_sessions_load();
+SELECT soft_delete_internal.new_sessions_load();
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET session_preload_libraries', current_database()); END $$;
 UPDATE pg_event_trigger SET evtenabled = 'A' WHERE evtname = 'soft_delete_login';
 
@@ -114,7 +114,7 @@ SET ROLE regress_tag_refuses;
 SELECT soft_delete.delete_row();
 SELECT soft_delete.restore_row();
 SELECT soft_delete.purge_row();
-SELECT soft_delete.load();
+SELECT soft_delete_internal.load();
 CREATE TABLE wrong (id integer);
 INSERT INTO wrong VALUES (1);
 CREATE TRIGGER w BEFORE DELETE ON wrong FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row();

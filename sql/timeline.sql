@@ -36,7 +36,7 @@ SELECT current_date - day AS ago, deleted, purged, chart FROM soft_delete.timeli
 
 -- purges, by the log
 RESET ROLE;
-INSERT INTO soft_delete.purge_log (relation, purged_at, purged_by, rows, duration) VALUES
+INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration) VALUES
 	('timeline.t', current_date - 3 + time '18:00', 'regress_timeline', 40, '1s'),
 	('timeline.t', current_date - 1 + time '00:00', 'regress_timeline', 1, '1s'),
 	('timeline.t', current_date - 4 + time '23:59', 'regress_timeline', 100, '1s'),
@@ -46,8 +46,8 @@ SELECT current_date - day AS ago, deleted, purged, chart FROM soft_delete.timeli
 SELECT current_date - day AS ago, deleted, purged, chart FROM soft_delete.timeline(days => 6);
 
 -- bars have a sign for whatever there is, and never more than 40
-SELECT d, p, bar, length(bar) FROM (VALUES (1, 0), (0, 1), (1, 1), (1, 999), (999, 1), (500, 500), (333, 667), (1000, 0), (0, 1000), (0, 0)) AS v(d, p), soft_delete.bar(d, p, 1000);
-SELECT soft_delete.bar(0, 0, 0);
+SELECT d, p, bar, length(bar) FROM (VALUES (1, 0), (0, 1), (1, 1), (1, 999), (999, 1), (500, 500), (333, 667), (1000, 0), (0, 1000), (0, 0)) AS v(d, p), soft_delete_internal.bar(d, p, 1000);
+SELECT soft_delete_internal.bar(0, 0, 0);
 
 -- who may not read the bin is told nothing
 RESET ROLE;
@@ -62,5 +62,5 @@ SELECT * FROM soft_delete.timeline('t', NULL);
 
 RESET ROLE;
 DROP SCHEMA timeline CASCADE;
-DELETE FROM soft_delete.purge_log WHERE relation LIKE 'timeline.%';
+DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'timeline.%';
 DROP ROLE regress_timeline, regress_timeline_other;

@@ -47,7 +47,7 @@ SELECT soft_delete.hold('p', NULL);
 TRUNCATE t, p;
 SELECT count(*) FROM t_deleted;
 SELECT count(*) FROM p_deleted;
-SELECT relation FROM soft_delete.displaced WHERE relation IN ('t'::regclass, 'p1'::regclass, 'other'::regclass);
+SELECT relation FROM soft_delete_internal.displaced WHERE relation IN ('t'::regclass, 'p1'::regclass, 'other'::regclass);
 
 -- session_replication_role = replica: as at the origin
 RESET ROLE;
@@ -62,4 +62,4 @@ SELECT count(*) FROM t TABLESAMPLE soft_delete.rows('all');
 SET client_min_messages = warning;
 DROP SCHEMA truncate_hard CASCADE;
 DROP ROLE regress_truncate;
-TRUNCATE soft_delete.lifted_holds;
+TRUNCATE soft_delete_internal.lifted_holds;

@@ -33,7 +33,7 @@ DELETE FROM t WHERE id = 1;
 SELECT soft_delete.untag('t', tombstones => 'purge');
 SELECT * FROM definitions EXCEPT SELECT * FROM was;
 SELECT * FROM was EXCEPT SELECT * FROM definitions;
-SELECT soft_delete.tag_arguments('t');
+SELECT soft_delete_internal.tag_arguments('t');
 SELECT tgname FROM pg_trigger WHERE tgrelid = 't'::regclass AND NOT tgisinternal;
 SELECT relname FROM pg_class WHERE relnamespace = 'untag'::regnamespace AND relkind = 'v' ORDER BY 1;
 SELECT * FROM t;

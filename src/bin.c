@@ -42,7 +42,7 @@ typedef struct BinRow
 	AttrNumber view_attnum; /* the tombstone column of the view */
 	AttrNumber hold_attnum; /* its column of holds */
 	ItemPointerData tid;
-	bool is_displaced; /* tid is in soft_delete.displaced */
+	bool is_displaced; /* tid is in soft_delete_internal.displaced */
 	TimestampTz stamp;
 } BinRow;
 

@@ -287,7 +287,7 @@ bin_of(Oid relid)
 }
 
 /*
- * soft_delete.lock_bin(relation regclass) returns regclass
+ * soft_delete_internal.lock_bin(relation regclass) returns regclass
  *
  * Locks a table, so that it keeps its bin until the transaction ends, and
  * returns the bin.  NULL if the caller may not read that, or if there is none

@@ -74,7 +74,7 @@ static bool is_mentioned(Oid relid);
 static bool names_check(const char *name);
 
 /*
- * soft_delete.is_used() returns boolean
+ * soft_delete_internal.is_used() returns boolean
  *
  * Tells whether any table or schema is tagged, or anything kept of one.  Every
  * DDL command asks.  A tag that is being dropped still has its bin, so both count.
@@ -174,7 +174,7 @@ event_text(TupleTableSlot *slot, AttrNumber attnum)
 }
 
 /*
- * soft_delete.changed_relations() returns regclass[]
+ * soft_delete_internal.changed_relations() returns regclass[]
  *
  * For event triggers: returns the relations that a command has made or changed,
  * by their triggers, constraints and indexes too.
@@ -262,7 +262,7 @@ relation_of_trigger(Oid trigger)
 }
 
 /*
- * soft_delete.concern_tags(relations regclass[]) returns boolean
+ * soft_delete_internal.concern_tags(relations regclass[]) returns boolean
  *
  * Tells whether any of some relations may be tagged, a view of a tagged table, or
  * at one end of its foreign keys.
@@ -312,7 +312,8 @@ static bool
 has_trigger_of_tags(Oid relid)
 {
 	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-	Oid own_schema = get_namespace_oid(EXTENSION_SCHEMA, false);
+	Oid own_schema = get_namespace_oid(EXTENSION_SCHEMA, true);
+	Oid internal_schema = get_namespace_oid(INTERNAL_SCHEMA, true);
 	bool found = false;
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -325,7 +326,9 @@ has_trigger_of_tags(Oid relid)
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		found = get_func_namespace(trigger->tgfoid) == own_schema ||
+		Oid schema = get_func_namespace(trigger->tgfoid);
+
+		found = schema == own_schema || schema == internal_schema ||
 				(OidIsValid(trigger->tgconstrrelid) &&
 				 tag_arguments(trigger->tgconstrrelid) != NIL);
 	}
@@ -335,7 +338,7 @@ has_trigger_of_tags(Oid relid)
 }
 
 /*
- * soft_delete.drops_concern_tags() returns boolean
+ * soft_delete_internal.drops_concern_tags() returns boolean
  *
  * For event triggers: tells whether anything that is dropped may have to do with
  * a tag, or with what is kept of a table.

@@ -129,7 +129,7 @@ void
 finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered)
 {
 	if (OidIsValid(altered->relid))
-		run("SELECT soft_delete.follow_name($1, $2, $3)", 3,
+		run("SELECT soft_delete_internal.follow_name($1, $2, $3)", 3,
 			(Oid[]){OIDOID, NAMEOID, OIDOID},
 			(Datum[]){ObjectIdGetDatum(altered->relid), CStringGetDatum(altered->name),
 					  ObjectIdGetDatum(altered->namespace)});
@@ -259,7 +259,7 @@ prepare_reference(Constraint *constraint)
 	makes_whole = true;
 	PG_TRY();
 	{
-		run_as_owner_of(relid, "SELECT soft_delete.prepare_reference($1, $2)", 2,
+		run_as_owner_of(relid, "SELECT soft_delete_internal.prepare_reference($1, $2)", 2,
 						(Oid[]){OIDOID, NAMEARRAYOID},
 						(Datum[]){ObjectIdGetDatum(relid), PointerGetDatum(columns)});
 	}
@@ -304,9 +304,9 @@ release_typed_tables(AlterTableStmt *stmt, Oid relid)
 	{
 		if (changes_column(lfirst_node(AlterTableCmd, lc)->subtype))
 		{
-			run("SELECT soft_delete.release_columns(oid) FROM pg_catalog.pg_class "
+			run("SELECT soft_delete_internal.release_columns(oid) FROM pg_catalog.pg_class "
 				"WHERE reloftype OPERATOR(pg_catalog.=) $1 "
-				"AND soft_delete.tag_arguments(oid) IS NOT NULL",
+				"AND soft_delete_internal.tag_arguments(oid) IS NOT NULL",
 				1, (Oid[]){OIDOID},
 				(Datum[]){ObjectIdGetDatum(get_rel_type_id(relid))});
 			return;
@@ -508,7 +508,7 @@ check_view_drops(DropStmt *stmt)
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
 		if (tag_arguments(bound_table(relid)) != NIL)
-			run("SELECT soft_delete.check_view_drop($1)", 1, (Oid[]){OIDOID},
+			run("SELECT soft_delete_internal.check_view_drop($1)", 1, (Oid[]){OIDOID},
 				(Datum[]){ObjectIdGetDatum(relid)});
 	}
 }
@@ -569,7 +569,7 @@ follow_grants(GrantStmt *stmt)
 		foreach (lc2, relids)
 		{
 			if (tag_arguments(lfirst_oid(lc2)) != NIL)
-				run_as_owner("SELECT soft_delete.follow_grants($1)", lfirst_oid(lc2));
+				run_as_owner("SELECT soft_delete_internal.follow_grants($1)", lfirst_oid(lc2));
 		}
 	}
 }
@@ -657,7 +657,7 @@ release_columns(Oid relid)
 }
 
 /*
- * soft_delete.release_columns(relation regclass) returns void
+ * soft_delete_internal.release_columns(relation regclass) returns void
  *
  * The same for SQL.  Raises 42501 unless the caller owns the table.
  */
@@ -670,7 +670,7 @@ soft_delete_release_columns(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.bind_view(view regclass, relation regclass) returns void
+ * soft_delete_internal.bind_view(view regclass, relation regclass) returns void
  *
  * Makes the view go with the table, and each of its columns with the table's
  * column of that name.
@@ -729,9 +729,9 @@ bind_columns(Oid view, Oid relid)
 }
 
 /*
- * soft_delete.update_views(relation regclass) returns void
+ * soft_delete_internal.update_views(relation regclass) returns void
  *
- * Runs soft_delete.follow_views(relation) as the owner of the table.
+ * Runs soft_delete_internal.follow_views(relation) as the owner of the table.
  *
  * Raises 42501 unless the caller has the owner's rights.
  */
@@ -739,14 +739,14 @@ Datum
 soft_delete_update_views(PG_FUNCTION_ARGS)
 {
 	check_owns(PG_GETARG_OID(0));
-	run_as_owner("SELECT soft_delete.follow_views($1)", PG_GETARG_OID(0));
+	run_as_owner("SELECT soft_delete_internal.follow_views($1)", PG_GETARG_OID(0));
 	PG_RETURN_VOID();
 }
 
 /*
- * soft_delete.update_displaced(relation regclass) returns void
+ * soft_delete_internal.update_displaced(relation regclass) returns void
  *
- * Runs soft_delete.align_displaced(relation) as the owner of the table.
+ * Runs soft_delete_internal.align_displaced(relation) as the owner of the table.
  *
  * Raises 42501 unless the caller has the owner's rights.
  */
@@ -754,7 +754,7 @@ Datum
 soft_delete_update_displaced(PG_FUNCTION_ARGS)
 {
 	check_owns(PG_GETARG_OID(0));
-	run_as_owner("SELECT soft_delete.align_displaced($1)", PG_GETARG_OID(0));
+	run_as_owner("SELECT soft_delete_internal.align_displaced($1)", PG_GETARG_OID(0));
 	PG_RETURN_VOID();
 }
 

@@ -5,7 +5,7 @@
  * A primary key, a key that a foreign key references, a replica identity and a
  * deferrable unique constraint cannot be partial: there a tombstone is entered along
  * with the live rows.  Where a live row claims such a key, the tombstone moves
- * to soft_delete.displaced (displaced.c), and the row meets what it would meet
+ * to soft_delete_internal.displaced (displaced.c), and the row meets what it would meet
  * had the tombstone never been there.
  *
  * An INSERT pays nothing for that.  A BEFORE INSERT row trigger "arms" the unique
@@ -213,7 +213,7 @@ note_armed(Oid relid, uint64 changes)
 }
 
 /*
- * soft_delete.claims_key(relation oid, new_row record, internal) returns boolean
+ * soft_delete_internal.claims_key(relation oid, new_row record, internal) returns boolean
  *
  * Stands in a check of changed rows that write.c adds: sees to it that tombstones
  * step aside, and returns true.  Nobody else can call it, because of "internal".
@@ -780,7 +780,7 @@ is_same_key(KeyClaims *claims, KeptKey *key)
 }
 
 /*
- * Move a tombstone to soft_delete.displaced, unless another transaction has
+ * Move a tombstone to soft_delete_internal.displaced, unless another transaction has
  * changed it meanwhile.
  */
 static void
@@ -810,9 +810,9 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 }
 
 /*
- * soft_delete.step_aside(relation regclass, "row" tid) returns boolean
+ * soft_delete_internal.step_aside(relation regclass, "row" tid) returns boolean
  *
- * Moves a tombstone to soft_delete.displaced.  Returns false if there is none at
+ * Moves a tombstone to soft_delete_internal.displaced.  Returns false if there is none at
  * that place, or not any more.
  *
  * Raises 42501 unless the caller owns the table, 42P01 if there is none.

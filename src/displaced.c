@@ -2,15 +2,15 @@
  * displaced.c
  *	  Keeps the tombstones that stepped aside, and lists them.
  *
- * soft_delete.displaced holds one row per such tombstone: the table or partition
+ * soft_delete_internal.displaced holds one row per such tombstone: the table or partition
  * that it was taken from, its stamp, and its columns, each as text under its
  * name.  So a row outlives whatever happens to the table: columns that come and
- * go or change their type (soft_delete.follow_columns() keeps the names and
+ * go or change their type (soft_delete_internal.follow_columns() keeps the names and
  * texts in step), and a dump.
  *
  * FROM t TABLESAMPLE soft_delete.rows('displaced') reads them as rows of t, by a
  * custom scan that this file puts in the place of the sample scan.  Their
- * tableoid and ctid are those of the row in soft_delete.displaced.
+ * tableoid and ctid are those of the row in soft_delete_internal.displaced.
  *
  * Invariant: what is stored reads back as the same value, whatever the settings
  * of the session that stored it and of the one that reads it.
@@ -47,7 +47,7 @@
 #include "utils/syscache.h"
 #include "utils/xml.h"
 
-/* The columns of soft_delete.displaced */
+/* The columns of soft_delete_internal.displaced */
 enum
 {
 	DISPLACED_RELATION = 1,
@@ -193,7 +193,7 @@ end_text_form(int nestlevel)
 }
 
 /*
- * Enter a tombstone of the relation into soft_delete.displaced.
+ * Enter a tombstone of the relation into soft_delete_internal.displaced.
  */
 void
 store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
@@ -289,7 +289,7 @@ make_displaced_reader(Relation rel)
 }
 
 /*
- * Read a row of soft_delete.displaced into a virtual slot of the relation.  The
+ * Read a row of soft_delete_internal.displaced into a virtual slot of the relation.  The
  * values live until the next call.
  */
 static void
@@ -332,7 +332,7 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 }
 
 /*
- * Return the relation that a row of soft_delete.displaced was taken from, or
+ * Return the relation that a row of soft_delete_internal.displaced was taken from, or
  * InvalidOid if there is no such row.
  */
 Oid
@@ -406,7 +406,7 @@ fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 }
 
 /*
- * Destroy a locked row of soft_delete.displaced.
+ * Destroy a locked row of soft_delete_internal.displaced.
  */
 void
 destroy_displaced(ItemPointer tid)
@@ -437,9 +437,9 @@ destroy_displaced_unless_locked(ItemPointer tid)
 }
 
 /*
- * soft_delete.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) returns void
+ * soft_delete_internal.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) returns void
  *
- * Replaces the columns of a row of soft_delete.displaced, or destroys it, where
+ * Replaces the columns of a row of soft_delete_internal.displaced, or destroys it, where
  * they are null and its table is gone.  Not an UPDATE: nothing that happens in
  * that table concerns replication.
  *
@@ -489,7 +489,7 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.return_displaced(relation regclass) returns void
+ * soft_delete_internal.return_displaced(relation regclass) returns void
  *
  * Enters the tombstones that stepped aside into their table, which is not tagged
  * any more.
@@ -631,7 +631,7 @@ displaced_before(Oid relid, TimestampTz limit, Oid *storage)
 }
 
 /*
- * Is there, to the snapshot, the row of soft_delete.displaced that a transaction
+ * Is there, to the snapshot, the row of soft_delete_internal.displaced that a transaction
  * wrote at that place of the file?
  */
 bool
@@ -817,7 +817,7 @@ next_displaced(ScanState *node)
 }
 
 /*
- * A row of soft_delete.displaced never changes.
+ * A row of soft_delete_internal.displaced never changes.
  */
 static bool
 recheck_displaced(ScanState *node, TupleTableSlot *slot)

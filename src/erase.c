@@ -7,7 +7,7 @@
  * tombstones of the key, those that stepped aside included, with their families
  * (family.c), and the values of all these rows that the extension's own tables
  * have: in cut references (link.c) and in what is known about lifted holds
- * (hold.c).  What stays is a proof in soft_delete.erasures, which has a hash of
+ * (hold.c).  What stays is a proof in soft_delete_internal.erasures, which has a hash of
  * the key, by which replay_erasures() finds the row in an older state.
  *
  * Invariant: either nothing is left or nothing has changed.
@@ -31,7 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-/* Columns of soft_delete.erasures */
+/* Columns of soft_delete_internal.erasures */
 enum ErasureColumn
 {
 	ERASURE_RELATION,

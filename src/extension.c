@@ -12,8 +12,8 @@
 
 #include "catalog/objectaccess.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
@@ -38,11 +38,9 @@ static const char *const tagged_tables =
 	"FROM (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, "
 	"pg_catalog.row_number() OVER (ORDER BY n.nspname, c.relname) AS n "
 	"FROM pg_catalog.pg_trigger t "
-	"JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid "
-	"JOIN pg_catalog.pg_namespace e ON e.oid OPERATOR(pg_catalog.=) p.pronamespace "
 	"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid "
 	"JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace "
-	"WHERE e.nspname OPERATOR(pg_catalog.=) 'soft_delete' AND p.proname OPERATOR(pg_catalog.=) 'delete_row' "
+	"WHERE t.tgfoid OPERATOR(pg_catalog.=) $1 "
 	"AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid OPERATOR(pg_catalog.=) c.oid)) AS tagged";
 
 /*
@@ -56,7 +54,7 @@ init_extension(void)
 }
 
 /*
- * soft_delete.load() returns event_trigger
+ * soft_delete_internal.load() returns event_trigger
  *
  * Do nothing: that it is called has loaded the library, which is all that the
  * login event trigger wants.
@@ -67,12 +65,12 @@ soft_delete_load(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("function \"%s\" must be called by an event trigger",
-							   "soft_delete.load")));
+							   "soft_delete_internal.load")));
 	PG_RETURN_NULL();
 }
 
 /*
- * soft_delete.keep_extension() returns event_trigger
+ * soft_delete_internal.keep_extension() returns event_trigger
  *
  * Refuses, before it begins, a command that would drop the extension while
  * tables are tagged.  For every other command it has loaded the library, and so
@@ -88,7 +86,7 @@ soft_delete_keep_extension(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("function \"%s\" must be called by an event trigger",
-							   "soft_delete.keep_extension")));
+							   "soft_delete_internal.keep_extension")));
 	command = ((EventTriggerData *) fcinfo->context)->parsetree;
 	if (IsA(command, DropStmt) && drops_extension((DropStmt *) command))
 		refuse_while_tagged();
@@ -107,7 +105,10 @@ drops_extension(const DropStmt *stmt)
 		return false;
 	foreach (lc, stmt->objects)
 	{
-		if (strcmp(strVal(lfirst(lc)), EXTENSION_SCHEMA) == 0)
+		/* the extension, or one of its schemas */
+		if (strcmp(strVal(lfirst(lc)), EXTENSION_NAME) == 0 ||
+			(stmt->removeType == OBJECT_SCHEMA &&
+			 strcmp(strVal(lfirst(lc)), INTERNAL_SCHEMA) == 0))
 			return true;
 	}
 	return false;
@@ -124,7 +125,7 @@ access_object(ObjectAccessType access, Oid classId, Oid objectId, int subId, voi
 		prev_object_access(access, classId, objectId, subId, arg);
 
 	if (access == OAT_DROP && classId == ExtensionRelationId &&
-		objectId == get_extension_oid(EXTENSION_SCHEMA, true))
+		objectId == extension_oid())
 		refuse_while_tagged();
 }
 
@@ -141,7 +142,10 @@ refuse_while_tagged(void)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute(tagged_tables, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute_with_args(tagged_tables, 1, (Oid[]){OIDOID},
+							  (Datum[]){ObjectIdGetDatum(extension_function(TAG_TRIGGER))},
+							  NULL, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
 		elog(ERROR, "could not look for tagged tables");
 	row = SPI_tuptable->vals[0];
 	tupdesc = SPI_tuptable->tupdesc;
@@ -151,7 +155,7 @@ refuse_while_tagged(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("cannot drop extension \"%s\" while tables are tagged",
-						EXTENSION_SCHEMA),
+						EXTENSION_NAME),
 				 errdetail("Without it the deleted rows of %s%s would be live rows again.",
 						   SPI_getvalue(row, tupdesc, 2),
 						   count > 10 ? ", ..." : ""),

@@ -402,7 +402,7 @@ presumed_statistics(Oid relid, AttrNumber attnum, bool inherited)
 }
 
 /*
- * soft_delete.wants_row(which text, is_live boolean) returns boolean
+ * soft_delete_internal.wants_row(which text, is_live boolean) returns boolean
  *
  * Tells whether rows(which) includes a row.  Raises 2202H for a word that it
  * does not know, and for null.

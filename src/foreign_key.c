@@ -269,7 +269,7 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 }
 
 /*
- * soft_delete.ask_as_owner(relation regclass, query text) returns text
+ * soft_delete_internal.ask_as_owner(relation regclass, query text) returns text
  *
  * Returns the text that a query finds, or null if that is nothing, as the owner
  * of a relation, so that no function of the owner's is called by anybody else.

@@ -3,11 +3,11 @@
  *	  Gives foreign keys the triggers of ours that they need: their guards.
  *
  * - Where the server probes the index of a tagged parent, from PostgreSQL 19
- *   on, the referencing table gets soft_delete.check_reference().
+ *   on, the referencing table gets soft_delete_internal.check_reference().
  * - Where the referencing table is tagged, the referenced one gets
- *   soft_delete.follow_key(), so that deleted children follow a changed key.
+ *   soft_delete_internal.follow_key(), so that deleted children follow a changed key.
  * - Where ON DELETE SET NULL or SET DEFAULT connects two tagged tables, the
- *   referencing one gets soft_delete.note_cut(), so that a restore can relink.
+ *   referencing one gets soft_delete_internal.note_cut(), so that a restore can relink.
  *
  * A guard belongs to its foreign key as the server's own triggers do: it is
  * deferred with it, by SET CONSTRAINTS too, and goes with it.  It is not
@@ -70,7 +70,7 @@ static const GuardKind guard_kinds[] = {
 };
 
 /*
- * soft_delete.guard_reference(constraint oid) returns void
+ * soft_delete_internal.guard_reference(constraint oid) returns void
  *
  * Gives the foreign key its guards, or takes those away that it does not need.
  *
@@ -105,7 +105,7 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.lacks_guard(constraint oid) returns boolean
+ * soft_delete_internal.lacks_guard(constraint oid) returns boolean
  *
  * Tells whether guard_reference() would make a guard.
  *

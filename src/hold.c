@@ -2,12 +2,12 @@
  * hold.c
  *	  Holds what must not be destroyed.
  *
- * soft_delete.holds has a row for each hold in force.  With a key it is on one
+ * soft_delete_internal.holds has a row for each hold in force.  With a key it is on one
  * deleted row: of which table or partition, its stamp, and its primary key as
  * text.  With a stamp alone it is on what one deletion took from a table, and
  * without one on all that is deleted from it.  A hold on a table is one on its
  * partitions and inheritance children, too.  What is lifted goes to
- * soft_delete.lifted_holds.
+ * soft_delete_internal.lifted_holds.
  *
  * A held row is not purged.  Nor is it restored, as long as the hold is on the
  * row or its deletion: as a live row it could be changed, and deleted again
@@ -42,7 +42,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-/* Columns of soft_delete.holds, and those that soft_delete.lifted_holds adds */
+/* Columns of soft_delete_internal.holds, and those that soft_delete_internal.lifted_holds adds */
 enum HoldColumn
 {
 	HOLD_RELATION = 1,
@@ -94,7 +94,7 @@ bool
 has_holds(void)
 {
 	Oid relid =
-		get_relname_relid("holds", get_namespace_oid(EXTENSION_SCHEMA, false));
+		get_relname_relid("holds", get_namespace_oid(INTERNAL_SCHEMA, true));
 	Relation holds;
 	bool found;
 
@@ -314,7 +314,7 @@ refuse_held_table(Relation rel)
 							RelationGetRelationName(rel),
 							TextDatumGetCString(slot->tts_values[HOLD_HOLD - 1])),
 					 errdetail("Nothing that is held is destroyed."),
-					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
+					 errhint("SELECT * FROM soft_delete_internal.holds WHERE relation = %s::regclass;",
 							 quote_literal_cstr(qualified_name(relid)))));
 		}
 	}
@@ -600,7 +600,7 @@ holds_on(Relation holds, Oid relid)
 }
 
 /*
- * soft_delete.lift_holds(relation oid, name text) returns void
+ * soft_delete_internal.lift_holds(relation oid, name text) returns void
  *
  * Lifts all holds on a table that is gone.  Superusers' business.
  */
@@ -621,7 +621,7 @@ soft_delete_lift_holds(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.copy_holds(relation regclass, partition regclass) returns void
+ * soft_delete_internal.copy_holds(relation regclass, partition regclass) returns void
  *
  * Holds for a table that is a partition no more what is held for the table that
  * it was one of.
@@ -655,7 +655,7 @@ soft_delete_copy_holds(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.set_hold(relation regclass, deleted_at timestamptz, hold text)
+ * soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold text)
  * returns boolean
  *
  * Holds what a deletion took from the table, or if that is null, all that is
@@ -698,7 +698,7 @@ soft_delete_set_hold(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.may_hold(relation regclass) returns boolean
+ * soft_delete_internal.may_hold(relation regclass) returns boolean
  *
  * Tells whether the caller may hold deleted rows of a table: its owner, and who
  * may update that column of its bin.

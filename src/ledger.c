@@ -2,7 +2,7 @@
  * ledger.c
  *	  Writes the ledger: one row per deletion, whose key makes stamps unique.
  *
- * The ledger is the table soft_delete.ledger, read through the view
+ * The ledger is the table soft_delete_internal.ledger, read through the view
  * soft_delete.deletions.  Its rows are written by C alone, with nobody's
  * rights, and not for logical decoding: they say what happened here.
  *
@@ -28,7 +28,7 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
-/* Columns of soft_delete.ledger */
+/* Columns of soft_delete_internal.ledger */
 enum LedgerColumn
 {
 	LEDGER_DELETED_AT,
@@ -131,19 +131,6 @@ deletion_text(TimestampTz stamp, const char *column)
 	systable_endscan(scan);
 	table_close(ledger, AccessShareLock);
 	return value;
-}
-
-/*
- * Return the OID of one of the extension's own tables or indexes.
- */
-Oid
-extension_relation(const char *name)
-{
-	Oid relid = get_relname_relid(name, get_namespace_oid(EXTENSION_SCHEMA, false));
-
-	if (!OidIsValid(relid))
-		elog(ERROR, "relation \"%s.%s\" does not exist", EXTENSION_SCHEMA, name);
-	return relid;
 }
 
 /*

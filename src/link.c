@@ -5,7 +5,7 @@
  *
  * ON DELETE SET NULL and SET DEFAULT overwrite what live children of a deleted
  * row reference.  A guard on the referencing table sees that happen and writes
- * down, in soft_delete.cut_references, which row it was, what it referenced and
+ * down, in soft_delete_internal.cut_references, which row it was, what it referenced and
  * what it was left with.  A restore gives the reference back where the row still
  * is and still holds that, and says how many it left alone.
  */
@@ -33,7 +33,7 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
-/* Columns of soft_delete.cut_references */
+/* Columns of soft_delete_internal.cut_references */
 enum CutColumn
 {
 	CUT_DELETED_AT,
@@ -90,7 +90,7 @@ static uint64 forget_cuts(Cuts *cuts, const char *from);
 static uint64 mend(Cuts *cuts, const char *from);
 
 /*
- * soft_delete.note_cut() returns trigger
+ * soft_delete_internal.note_cut() returns trigger
  *
  * The guard of a foreign key on its referencing table: BEFORE UPDATE OF the
  * key.  Notes what an action of the key, or of one on the same columns, cuts.
@@ -102,7 +102,7 @@ soft_delete_note_cut(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
-	check_called_as_guard(fcinfo, CUT_NOTE, "soft_delete.note_cut");
+	check_called_as_guard(fcinfo, CUT_NOTE, "soft_delete_internal.note_cut");
 
 	/* an action of a foreign key, in a statement that has deleted something */
 	if (InNoForceRLSOperation() && deletion_is_running())

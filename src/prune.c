@@ -117,7 +117,7 @@ forget_emptied_tables(void)
 }
 
 /*
- * soft_delete.prune_ledger(oldest timestamptz, newest timestamptz,
+ * soft_delete_internal.prune_ledger(oldest timestamptz, newest timestamptz,
  *	batch_size integer) returns timestamptz
  *
  * Forgets deletions that have no rows left, of the first ones from oldest to
@@ -176,7 +176,7 @@ open_sources(List **sources)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute("SELECT leaf::pg_catalog.oid FROM " EXTENSION_SCHEMA
+	if (SPI_execute("SELECT leaf::pg_catalog.oid FROM " INTERNAL_SCHEMA
 					".tagged_leaves() AS leaf",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not find the tagged tables");

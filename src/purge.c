@@ -5,7 +5,7 @@
  * CALL soft_delete.purge() goes from one group of tables to the next, children
  * before parents, and calls purge_batch() for each batch, which it commits.  What
  * the batches of a group share is kept for the session: the walk through its due
- * rows (due.c).  A batch that fails is undone, noted in soft_delete.purge_log and
+ * rows (due.c).  A batch that fails is undone, noted in soft_delete_internal.purge_log and
  * ends its group alone.
  *
  * No row is locked beforehand: what the walk has found is destroyed where it is
@@ -39,7 +39,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* The columns of soft_delete.purge_log */
+/* The columns of soft_delete_internal.purge_log */
 enum
 {
 	LOG_RELATION,
@@ -171,7 +171,7 @@ end_walk(void)
 }
 
 /*
- * soft_delete.purge_batch(relations regclass[], as_of timestamptz,
+ * soft_delete_internal.purge_batch(relations regclass[], as_of timestamptz,
  *	older_than interval, batch_size integer, begins boolean, dry_run boolean)
  *	returns setof record
  *
@@ -196,7 +196,7 @@ soft_delete_purge_batch(PG_FUNCTION_ARGS)
 		PG_ARGISNULL(4) || PG_ARGISNULL(5) || PG_GETARG_INT32(3) < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid argument of soft_delete.purge_batch()"),
+				 errmsg("invalid argument of soft_delete_internal.purge_batch()"),
 				 errdetail("The tables must be given, and the batch size must be positive."),
 				 errhint("CALL soft_delete.purge('my_table');")));
 	request.as_of = PG_GETARG_TIMESTAMPTZ(1);
@@ -285,7 +285,7 @@ check_roots(int n, const Datum *relations)
 {
 	if (n == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("invalid argument of soft_delete.purge_batch()"),
+						errmsg("invalid argument of soft_delete_internal.purge_batch()"),
 						errdetail("There must be a table.")));
 	for (int i = 0; i < n; i++)
 	{
@@ -393,7 +393,7 @@ find_limit(Root *root, const Request *request)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("SELECT " EXTENSION_SCHEMA ".purge_limit($1, $2, $3)",
+	if (SPI_execute_with_args("SELECT " INTERNAL_SCHEMA ".purge_limit($1, $2, $3)",
 							  3, argtypes, values, nulls, false, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "could not find the retention of a table");

@@ -110,7 +110,7 @@ prepare_partition(Oid parent, Oid partition)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	SPI_execute_with_args("SELECT soft_delete.prepare_partition($1, $2)", 2,
+	SPI_execute_with_args("SELECT soft_delete_internal.prepare_partition($1, $2)", 2,
 						  (Oid[]){OIDOID, OIDOID},
 						  (Datum[]){ObjectIdGetDatum(parent),
 									ObjectIdGetDatum(partition)},
@@ -131,7 +131,7 @@ is_table(Oid relid)
 }
 
 /*
- * soft_delete.named_by(command pg_ddl_command, action text) returns name[]
+ * soft_delete_internal.named_by(command pg_ddl_command, action text) returns name[]
  *
  * Returns the names of the tables that an ALTER TABLE attached, detached,
  * inherits from now, or does not any more: names only, for the search path is
@@ -182,7 +182,7 @@ is_action(AlterTableType type, const char *name)
 }
 
 /*
- * soft_delete.changes_schema(command pg_ddl_command) returns boolean
+ * soft_delete_internal.changes_schema(command pg_ddl_command) returns boolean
  *
  * Tells whether a command is ALTER ... SET SCHEMA.
  */
@@ -196,7 +196,7 @@ soft_delete_changes_schema(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.renamed_from(command pg_ddl_command) returns name
+ * soft_delete_internal.renamed_from(command pg_ddl_command) returns name
  *
  * Returns the name that a schema, a relation, a column or a constraint had
  * before ALTER ... RENAME, or NULL if the command is none.
@@ -220,7 +220,7 @@ soft_delete_renamed_from(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.lock_schema(schema name) returns void
+ * soft_delete_internal.lock_schema(schema name) returns void
  *
  * Waits for the transactions that have created something in the schema, and
  * lets nobody else do so until this one ends: who creates a table holds a lock
@@ -246,7 +246,7 @@ soft_delete_lock_schema(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.current_tagged_schemas() returns soft_delete.tagged_schemas[]
+ * soft_delete_internal.current_tagged_schemas() returns soft_delete_internal.tagged_schemas[]
  *
  * Returns which schemas are tagged as of now, or NULL if none is: a transaction
  * that keeps its snapshot creates tables, too, and row security may be off.
@@ -262,7 +262,7 @@ soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	execute_as_owner(extension_relation("tagged_schemas"),
-					 "SELECT pg_catalog.array_agg(s) FROM " EXTENSION_SCHEMA
+					 "SELECT pg_catalog.array_agg(s) FROM " INTERNAL_SCHEMA
 					 ".tagged_schemas s",
 					 0, NULL, NULL, SPI_OK_SELECT);
 	schemas =

@@ -19,6 +19,7 @@ void _PG_init(void);
 void
 _PG_init(void)
 {
+	init_membership();
 	init_tag();
 	init_filter();
 	init_write();

@@ -18,10 +18,13 @@
 
 #include "compat.h"
 
+#define EXTENSION_NAME "soft_delete"
+/* What people call and what dumps name is in the one schema, the rest in the other */
 #define EXTENSION_SCHEMA "soft_delete"
+#define INTERNAL_SCHEMA "soft_delete_internal"
 
 /*
- * tag.c: which relation is tagged, and who is exempt
+ * membership.c: the extension's own functions and relations
  */
 
 /* Functions of the extension that C code looks up by name. */
@@ -29,26 +32,33 @@ typedef enum ExtensionFunction
 {
 	TAG_TRIGGER,	  /* soft_delete.delete_row() */
 	SAMPLING_METHOD,  /* soft_delete.rows(internal) */
-	SHOWS_TOMBSTONES, /* soft_delete.shows_tombstones(oid) */
+	SHOWS_TOMBSTONES, /* soft_delete_internal.shows_tombstones(oid) */
 	ADMITS_TOMBSTONE, /* soft_delete.admits_tombstone(oid) */
-	WANTS_ROW,		  /* soft_delete.wants_row(text, boolean) */
-	REFERENCE_GUARD,  /* soft_delete.check_reference() */
-	KEY_FOLLOWER,	  /* soft_delete.follow_key() */
-	CUT_NOTE,		  /* soft_delete.note_cut() */
+	WANTS_ROW,		  /* soft_delete_internal.wants_row(text, boolean) */
+	REFERENCE_GUARD,  /* soft_delete_internal.check_reference() */
+	KEY_FOLLOWER,	  /* soft_delete_internal.follow_key() */
+	CUT_NOTE,		  /* soft_delete_internal.note_cut() */
 	BIN_UPDATE,		  /* soft_delete.restore_row() */
 	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
 	KEY_CLAIM,		  /* soft_delete.claim_key() */
-	CLAIMS_KEY,		  /* soft_delete.claims_key(oid, record, internal) */
+	CLAIMS_KEY,		  /* soft_delete_internal.claims_key(oid, record, internal) */
 	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
-	SHOWS_STATISTICS, /* soft_delete.shows_statistics(oid) */
+	SHOWS_STATISTICS, /* soft_delete_internal.shows_statistics(oid) */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
+extern void init_membership(void);
+extern Oid extension_oid(void);
+extern Oid extension_function(ExtensionFunction which);
+extern Oid extension_relation(const char *name);
+
+/*
+ * tag.c: which relation is tagged, and who is exempt
+ */
 extern uint64 relcache_changes;
 
 extern void init_tag(void);
 extern bool shows_deleted(void);
-extern Oid extension_function(ExtensionFunction which);
 extern AttrNumber tombstone_attribute(Relation rel);
 extern List *tag_arguments(Oid relid);
 extern void check_relation_exists(Oid relid);
@@ -171,7 +181,6 @@ extern bool deletion_is_running(void);
  */
 extern void init_ledger(void);
 extern bool enter_deletion(TimestampTz stamp);
-extern Oid extension_relation(const char *name);
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
 extern void remove_row(Relation rel, ItemPointer tid);
 extern text *deletion_text(TimestampTz stamp, const char *column);
@@ -286,7 +295,7 @@ typedef struct Member
 	ItemPointerData tid; /* of the newest version, which is locked */
 	TimestampTz stamp;
 	Oid via;		   /* the foreign key that brought it in, if one did */
-	bool is_displaced; /* tid is in soft_delete.displaced */
+	bool is_displaced; /* tid is in soft_delete_internal.displaced */
 	bool is_childless; /* leave_children(): by the foreign key at hand */
 } Member;
 
@@ -417,7 +426,7 @@ typedef struct DueRow
 	TimestampTz stamp;
 	Leaf *leaf;
 	ItemPointerData tid;
-	bool is_displaced;	/* tid is in soft_delete.displaced */
+	bool is_displaced;	/* tid is in soft_delete_internal.displaced */
 	bool stays;			/* something that stays references it */
 	bool is_refused;	/* it stays of itself */
 	TransactionId xmin; /* who wrote the version at that place */

@@ -82,7 +82,7 @@ infer_stand_in(Query *query, Relation relation, AttrNumber attnum)
 }
 
 /*
- * soft_delete.bind_index(index regclass, constraint oid) returns void
+ * soft_delete_internal.bind_index(index regclass, constraint oid) returns void
  *
  * Makes the index go with the constraint that stands in for it.
  *

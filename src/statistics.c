@@ -185,7 +185,7 @@ is_foreign_wrapper(Oid function)
 }
 
 /*
- * soft_delete.shows_statistics(relation oid) returns boolean
+ * soft_delete_internal.shows_statistics(relation oid) returns boolean
  *
  * Tells whether the current role may know the statistics of a relation, which may
  * be an index on expressions: whether it may see the deleted rows of the table, if

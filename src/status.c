@@ -37,7 +37,7 @@ static int64 fetch_by_index(Oid relid, const char *query, int nargs,
 static bool takes_long(PlanState *planstate, void *context);
 
 /*
- * soft_delete.may_watch(relation regclass) returns boolean
+ * soft_delete_internal.may_watch(relation regclass) returns boolean
  *
  * Tells whether the caller may know figures of a tagged table: as its owner, by
  * SELECT on its bin, or as one who may read all statistics.
@@ -54,7 +54,7 @@ soft_delete_may_watch(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.count_tombstones(relation regclass, before timestamptz DEFAULT NULL)
+ * soft_delete_internal.count_tombstones(relation regclass, before timestamptz DEFAULT NULL)
  * returns bigint
  *
  * Returns how many tombstones a tagged table and its partitions have, with a
@@ -99,7 +99,7 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.oldest_tombstone(relation regclass) returns timestamptz
+ * soft_delete_internal.oldest_tombstone(relation regclass) returns timestamptz
  *
  * Returns the stamp of the oldest tombstone in a tagged table and its
  * partitions.  Null if there is none, the caller may not know, or no index

@@ -36,32 +36,6 @@ static bool show_deleted = false;
 /* How often the relation cache has changed: what was learnt from it holds as long */
 uint64 relcache_changes = 0;
 
-/* How each ExtensionFunction is declared. */
-static const struct
-{
-	const char *name;
-	int nargs;
-	Oid argtypes[3];
-} function_signatures[N_EXTENSION_FUNCTIONS] = {
-	[TAG_TRIGGER] = {"delete_row", 0, {0}},
-	[SAMPLING_METHOD] = {"rows", 1, {INTERNALOID}},
-	[SHOWS_TOMBSTONES] = {"shows_tombstones", 1, {OIDOID}},
-	[ADMITS_TOMBSTONE] = {"admits_tombstone", 1, {OIDOID}},
-	[WANTS_ROW] = {"wants_row", 2, {TEXTOID, BOOLOID}},
-	[REFERENCE_GUARD] = {"check_reference", 0, {0}},
-	[KEY_FOLLOWER] = {"follow_key", 0, {0}},
-	[CUT_NOTE] = {"note_cut", 0, {0}},
-	[BIN_UPDATE] = {"restore_row", 0, {0}},
-	[BIN_STATEMENT] = {"finish_bin", 0, {0}},
-	[KEY_CLAIM] = {"claim_key", 0, {0}},
-	[CLAIMS_KEY] = {"claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
-	[TRUNCATE_GUARD] = {"guard_truncate", 0, {0}},
-	[SHOWS_STATISTICS] = {"shows_statistics", 1, {OIDOID}},
-};
-
-/* Their OIDs as far as they were asked for; forgotten when pg_proc changes. */
-static Oid function_oids[N_EXTENSION_FUNCTIONS];
-
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_is_own_transaction);
 PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
@@ -72,7 +46,6 @@ static void check_tombstone_type(Relation rel, Form_pg_attribute att,
 								 const Trigger *tag);
 static List *trigger_arguments(Relation triggers, HeapTuple tuple);
 static void note_change(Datum arg, Oid relid);
-static void forget_functions(Datum arg, int cacheid, uint32 hashvalue);
 static void assign_show_deleted(bool newval, void *extra);
 
 /*
@@ -87,8 +60,6 @@ init_tag(void)
 							 &show_deleted, false, PGC_SUSET, 0, NULL,
 							 assign_show_deleted, NULL);
 
-	CacheRegisterSyscacheCallback(PROCOID, forget_functions, (Datum) 0);
-	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_functions, (Datum) 0);
 	CacheRegisterRelcacheCallback(note_change, (Datum) 0);
 }
 
@@ -121,39 +92,6 @@ bool
 shows_deleted(void)
 {
 	return show_deleted || am_walsender;
-}
-
-/*
- * Forget the OIDs of the extension's functions (syscache callback).
- */
-static void
-forget_functions(Datum arg, int cacheid, uint32 hashvalue)
-{
-	memset(function_oids, 0, sizeof(function_oids));
-}
-
-/*
- * Return the OID of one of the extension's functions, or InvalidOid where the
- * extension is not installed in this database.
- */
-Oid
-extension_function(ExtensionFunction which)
-{
-	if (!OidIsValid(function_oids[which]))
-	{
-		Oid namespace = get_namespace_oid(EXTENSION_SCHEMA, true);
-		oidvector *argtypes;
-
-		if (!OidIsValid(namespace))
-			return InvalidOid;
-		argtypes = buildoidvector(function_signatures[which].argtypes,
-								  function_signatures[which].nargs);
-		function_oids[which] =
-			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-							CStringGetDatum(function_signatures[which].name),
-							PointerGetDatum(argtypes), ObjectIdGetDatum(namespace));
-	}
-	return function_oids[which];
 }
 
 /*
@@ -386,7 +324,7 @@ trigger_arguments(Relation triggers, HeapTuple tuple)
 }
 
 /*
- * soft_delete.tag_arguments(relation regclass) returns text[]
+ * soft_delete_internal.tag_arguments(relation regclass) returns text[]
  *
  * The same for SQL; NULL if the relation is not tagged.
  */
@@ -406,7 +344,7 @@ soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.is_own_transaction(xid) returns boolean
+ * soft_delete_internal.is_own_transaction(xid) returns boolean
  *
  * Tells whether what a transaction wrote was written by the current one or one
  * of its subtransactions.
@@ -418,7 +356,7 @@ soft_delete_is_own_transaction(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.shows_tombstones(relation oid) returns boolean
+ * soft_delete_internal.shows_tombstones(relation oid) returns boolean
  *
  * Stands in plans that were made in a maintenance session, so that they hide
  * tombstones again as soon as the session is none any more.

@@ -482,7 +482,7 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 }
 
 /*
- * soft_delete.index_hides(index regclass, attnum smallint) returns boolean
+ * soft_delete_internal.index_hides(index regclass, attnum smallint) returns boolean
  *
  * Tells whether an index is partial on live rows: its predicate demands that
  * the column be null.  Null where there is no index, for it may have been dropped

@@ -86,7 +86,7 @@ def single(bench):
         with connect(contender.database) as session:
             assert contender.live_rows(session) == rows - first, contender.name
     with connect(unledgered.database) as session:
-        assert session.value("SELECT count(*) FROM soft_delete.ledger") == 0, "the library without a ledger has one"
+        assert session.value("SELECT count(*) FROM soft_delete_internal.ledger") == 0, "the library without a ledger has one"
 
 
 def single_delete(contender, rows, clients):

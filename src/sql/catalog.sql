@@ -4,39 +4,39 @@
  * Those that are asked often are in PL/pgSQL, which keeps their plans.
  */
 
-CREATE FUNCTION soft_delete.lists_library(setting text) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.lists_library(setting text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce(bool_or(regexp_replace(btrim(entry, E' \t\n"'), '^\$libdir/|\.so$', '', 'g') = 'soft_delete'), false)
 	FROM regexp_split_to_table(setting, ',') AS entry
 $$;
-COMMENT ON FUNCTION soft_delete.lists_library(text) IS
+COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS
 'whether a list of libraries names soft_delete';
 
 /* Security definer: ordinary roles may not read these settings. */
-CREATE FUNCTION soft_delete.new_sessions_load() RETURNS boolean
+CREATE FUNCTION soft_delete_internal.new_sessions_load() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT soft_delete.lists_library(current_setting('shared_preload_libraries'))
+	SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
 		OR coalesce(
 			-- the database's own setting comes before the server's
-			(SELECT soft_delete.lists_library(substring(entry FROM '^session_preload_libraries=(.*)$'))
+			(SELECT soft_delete_internal.lists_library(substring(entry FROM '^session_preload_libraries=(.*)$'))
 			 FROM pg_db_role_setting, unnest(setconfig) AS entry
 			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
 			   AND setrole = 0 AND entry LIKE 'session\_preload\_libraries=%'),
-			(SELECT source NOT IN ('user', 'database user') AND soft_delete.lists_library(reset_val)
+			(SELECT source NOT IN ('user', 'database user') AND soft_delete_internal.lists_library(reset_val)
 			 FROM pg_settings WHERE name = 'session_preload_libraries'))
 		OR EXISTS
 			(SELECT FROM pg_event_trigger
-			 WHERE evtfoid = 'soft_delete.load()'::regprocedure
+			 WHERE evtfoid = 'soft_delete_internal.load()'::regprocedure
 			   AND evtevent = 'login' AND evtenabled IN ('O', 'A'))
 $$;
-COMMENT ON FUNCTION soft_delete.new_sessions_load() IS
+COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
 'whether new sessions of this database will load the library';
 
-CREATE FUNCTION soft_delete.family(relation regclass) RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.family(relation regclass) RETURNS SETOF regclass
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -55,10 +55,10 @@ BEGIN
 		SELECT member FROM family GROUP BY member ORDER BY max(depth), member;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.family(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.family(regclass) IS
 'a table, its partitions and its inheritance children, parents first';
 
-CREATE FUNCTION soft_delete.add_suffix(name name, suffix text) RETURNS name
+CREATE FUNCTION soft_delete_internal.add_suffix(name name, suffix text) RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -67,17 +67,17 @@ AS $$
 	FROM generate_series(1, 63) AS length
 	WHERE length <= char_length(name)
 $$;
-COMMENT ON FUNCTION soft_delete.add_suffix(name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.add_suffix(name, text) IS
 'a name and a suffix, in the length that names may have';
 
-CREATE FUNCTION soft_delete.view_name(relation regclass, suffix text) RETURNS name
+CREATE FUNCTION soft_delete_internal.view_name(relation regclass, suffix text) RETURNS name
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT soft_delete.add_suffix(relname, suffix) FROM pg_class WHERE oid = relation $$;
-COMMENT ON FUNCTION soft_delete.view_name(regclass, text) IS
+AS $$ SELECT soft_delete_internal.add_suffix(relname, suffix) FROM pg_class WHERE oid = relation $$;
+COMMENT ON FUNCTION soft_delete_internal.view_name(regclass, text) IS
 'name of a view that tag() makes for a table';
 
-CREATE FUNCTION soft_delete.bin_of(relation regclass) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.bin_of(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -96,10 +96,10 @@ BEGIN
 	);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.bin_of(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.bin_of(regclass) IS
 'the bin of a tagged table';
 
-CREATE FUNCTION soft_delete.is_plain_bin(bin regclass) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.is_plain_bin(bin regclass) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -114,10 +114,10 @@ AS $$
 						   WHERE own.classid = d.refclassid AND own.objid = d.refobjid AND own.deptype = 'e'
 							 AND own.refclassid = 'pg_extension'::regclass AND extname = 'soft_delete'))
 $$;
-COMMENT ON FUNCTION soft_delete.is_plain_bin(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.is_plain_bin(regclass) IS
 'whether a bin calls nothing but what tag() has written into it: functions of a view run as who reads it';
 
-CREATE FUNCTION soft_delete.active_of(relation regclass) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.active_of(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -131,17 +131,17 @@ BEGIN
 	);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.active_of(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.active_of(regclass) IS
 'the view of live rows of a tagged table';
 
-CREATE FUNCTION soft_delete.is_own_command(context text) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.is_own_command(context text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	-- the first line is that of the function that asks; in quotes are statements, which may speak of anything
-	RETURN regexp_replace(context, '^[^\n]*', '') ~ '\n[^\n"]*(?<![a-z0-9_$])soft_delete\.((un)?tag_table|(prepare|join|leave)_partition|prepare_reference|follow_\w+)\(';
+	RETURN regexp_replace(context, '^[^\n]*', '') ~ '\n[^\n"]*(?<![a-z0-9_$])soft_delete_internal\.((un)?tag_table|(prepare|join|leave)_partition|prepare_reference|follow_\w+)\(';
 END
 $$;
-COMMENT ON FUNCTION soft_delete.is_own_command(text) IS
+COMMENT ON FUNCTION soft_delete_internal.is_own_command(text) IS
 'whether PG_CONTEXT says that the extension itself runs a command, which knows what follows from it';

@@ -8,7 +8,7 @@
  * functions that others have written.
  */
 
-CREATE FUNCTION soft_delete.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
+CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -16,10 +16,10 @@ AS $$
 		CASE WHEN tombstone <> 'deleted_at' THEN format(', deleted_at => %L', tombstone) END,
 		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END)
 $$;
-COMMENT ON FUNCTION soft_delete.tag_command(regclass, name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text) IS
 'the command that completes what a tagged table lacks';
 
-CREATE FUNCTION soft_delete.check_installation(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+CREATE FUNCTION soft_delete_internal.check_installation(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -27,7 +27,7 @@ SET row_security = on
 AS $$
 	SELECT 'error', NULL::regclass, format('new sessions of database "%s" will not load the library, and see deleted rows', current_database()),
 		format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database())
-	WHERE NOT soft_delete.new_sessions_load()
+	WHERE NOT soft_delete_internal.new_sessions_load()
 	UNION ALL
 	SELECT 'error', NULL, format('event trigger "%s" is disabled: tagged tables do not follow DDL', evtname),
 		format('ALTER EVENT TRIGGER %I ENABLE%s;', evtname, CASE evtevent WHEN 'login' THEN ' ALWAYS' END)
@@ -37,17 +37,17 @@ AS $$
 	WHERE extname = 'soft_delete' AND evtenabled NOT IN ('O', 'A')
 	UNION ALL
 	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', nspname), format('SELECT soft_delete.tag(%L);', untagged)
-	FROM soft_delete.untagged_tables() AS untagged JOIN pg_class ON pg_class.oid = untagged JOIN pg_namespace n ON n.oid = relnamespace
+	FROM soft_delete_internal.untagged_tables() AS untagged JOIN pg_class ON pg_class.oid = untagged JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE pg_has_role(relowner, 'USAGE')
 	UNION ALL
-	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.forget_retention(%L);', retention.relation)
-	FROM soft_delete.retention JOIN pg_class ON pg_class.oid = retention.relation
-	WHERE pg_has_role(relowner, 'USAGE') AND soft_delete.tag_arguments(retention.relation) IS NULL
+	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete_internal.forget_retention(%L);', retention.relation)
+	FROM soft_delete_internal.retention JOIN pg_class ON pg_class.oid = retention.relation
+	WHERE pg_has_role(relowner, 'USAGE') AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
 $$;
-COMMENT ON FUNCTION soft_delete.check_installation() IS
+COMMENT ON FUNCTION soft_delete_internal.check_installation() IS
 'the problems of check() with the database as a whole, and with what is said about tables that are not tagged';
 
-CREATE FUNCTION soft_delete.find_trigger_problems(table_name regclass, tombstone name,
+CREATE FUNCTION soft_delete_internal.find_trigger_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
@@ -57,34 +57,34 @@ AS $$
 		CASE name WHEN '~soft_delete' THEN 'the tag is missing: deletes are hard'
 			WHEN '~soft_delete_key' THEN 'trigger "~soft_delete_key" is missing: deleted rows do not release their keys'
 			ELSE 'trigger "~soft_delete_truncate" is missing: TRUNCATE destroys' END,
-		soft_delete.tag_command(table_name, tombstone, 'unique')
-	FROM soft_delete.missing_triggers(table_name)
+		soft_delete_internal.tag_command(table_name, tombstone, 'unique')
+	FROM soft_delete_internal.missing_triggers(table_name)
 	UNION ALL
 	SELECT 'error', table_name, format('trigger "%s" of its bin is missing', expected),
-		format('SELECT soft_delete.make_bin_triggers(%L, soft_delete.bin_columns(%L));', bin, table_name)
-	FROM soft_delete.bin_of(table_name) AS bin, unnest('{soft_delete_restore,soft_delete_statement}'::name[]) AS expected
+		format('SELECT soft_delete_internal.make_bin_triggers(%L, soft_delete_internal.bin_columns(%L));', bin, table_name)
+	FROM soft_delete_internal.bin_of(table_name) AS bin, unnest('{soft_delete_restore,soft_delete_statement}'::name[]) AS expected
 	WHERE bin IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgname = expected)
 	UNION ALL
 	SELECT 'error', tgrelid::regclass,
 		CASE tgfoid WHEN 'soft_delete.delete_row()'::regprocedure THEN 'the tag is disabled: deletes are hard'
 			ELSE format('trigger "%s" is disabled', tgname) END,
 		format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
-	FROM soft_delete.family(table_name) AS member JOIN pg_trigger ON tgrelid = member
+	FROM soft_delete_internal.family(table_name) AS member JOIN pg_trigger ON tgrelid = member
 		JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_namespace ON pg_namespace.oid = pronamespace
 	WHERE nspname = 'soft_delete' AND tgenabled NOT IN ('O', 'A')
 	UNION ALL
 	SELECT 'error', later.tgrelid::regclass, format('trigger "%s" would fire after the tag: deletes fail', later.tgname),
 		-- before the tag, but after what fires before it already
 		format('ALTER TRIGGER %I ON %s RENAME TO %I;', later.tgname, later.tgrelid::regclass, ('}' || later.tgname)::name)
-	FROM soft_delete.family(table_name) AS member JOIN pg_trigger AS later ON later.tgrelid = member
+	FROM soft_delete_internal.family(table_name) AS member JOIN pg_trigger AS later ON later.tgrelid = member
 	WHERE later.tgenabled <> 'D' AND later.tgparentid = 0
 	  AND later.tgtype & 11 = 11		-- FOR EACH ROW BEFORE DELETE
 	  AND later.tgname COLLATE "C" > '~soft_delete'
 $$;
-COMMENT ON FUNCTION soft_delete.find_trigger_problems(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.find_trigger_problems(regclass, name) IS
 'the problems of check() with the triggers of a tagged table';
 
-CREATE FUNCTION soft_delete.find_column_problems(table_name regclass, tombstone name,
+CREATE FUNCTION soft_delete_internal.find_column_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
@@ -99,10 +99,10 @@ AS $$
 	  AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = table_name AND attname = tombstone AND NOT attisdropped)
 	LIMIT 1
 $$;
-COMMENT ON FUNCTION soft_delete.find_column_problems(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.find_column_problems(regclass, name) IS
 'the problem of check() with the column that a tag names';
 
-CREATE FUNCTION soft_delete.find_index_problems(table_name regclass, tombstone name,
+CREATE FUNCTION soft_delete_internal.find_index_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
@@ -112,28 +112,28 @@ AS $$
 		CASE WHEN is_exclusion THEN format('exclusion constraint "%s" is in force for deleted rows, too', name)
 			WHEN indisunique THEN format('unique index "%s" holds deleted rows, which must step aside', name)
 			ELSE format('index "%s" holds deleted rows, which are %s %% of the table', name, round(100 * share)) END,
-		soft_delete.tag_command(table_name, tombstone, CASE WHEN is_exclusion OR indisunique THEN 'unique' ELSE 'all' END)
-	FROM soft_delete.convertible_indexes(table_name, tombstone, 'all') AS c JOIN pg_index ON indexrelid = c.index
+		soft_delete_internal.tag_command(table_name, tombstone, CASE WHEN is_exclusion OR indisunique THEN 'unique' ELSE 'all' END)
+	FROM soft_delete_internal.convertible_indexes(table_name, tombstone, 'all') AS c JOIN pg_index ON indexrelid = c.index
 		JOIN pg_attribute ON attrelid = indrelid AND attname = tombstone AND NOT attisdropped
 		CROSS JOIN LATERAL (SELECT CASE WHEN NOT (is_exclusion OR indisunique OR hides) THEN
-				soft_delete.count_tombstones(table_name)::numeric / nullif(soft_delete.estimated_rows(table_name), 0) END) AS graveyard(share)
+				soft_delete_internal.count_tombstones(table_name)::numeric / nullif(soft_delete_internal.estimated_rows(table_name), 0) END) AS graveyard(share)
 	WHERE NOT hides AND (is_exclusion OR indisunique OR share > 0.5)
 	UNION ALL
 	-- a partitioned table hands its index on
 	SELECT 'warning', member, CASE
 			WHEN invalid IS NULL THEN 'no index finds deleted rows: the bin reads the whole table'
 			ELSE format('index "%s", which is to find deleted rows, is invalid: the bin reads the whole table', invalid) END,
-		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete.tag_command(table_name, tombstone, 'unique'))
-	FROM soft_delete.family(table_name) AS member JOIN pg_class ON pg_class.oid = member
+		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete_internal.tag_command(table_name, tombstone, 'unique'))
+	FROM soft_delete_internal.family(table_name) AS member JOIN pg_class ON pg_class.oid = member
 		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 									WHERE indrelid = member AND attname = tombstone AND NOT indisvalid LIMIT 1)) AS broken(invalid)
-	WHERE NOT relispartition AND NOT soft_delete.has_bin_index(member, tombstone)
+	WHERE NOT relispartition AND NOT soft_delete_internal.has_bin_index(member, tombstone)
 	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = member AND attname = tombstone AND NOT attisdropped)
 $$;
-COMMENT ON FUNCTION soft_delete.find_index_problems(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.find_index_problems(regclass, name) IS
 'the problems of check() with indexes: deleted rows in them, or none to find these by';
 
-CREATE FUNCTION soft_delete.find_stand_in_problems(table_name regclass,
+CREATE FUNCTION soft_delete_internal.find_stand_in_problems(table_name regclass,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
@@ -141,7 +141,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH stand_ins AS (
 		SELECT con.oid, conrelid::regclass, conname, own.oid AS index, bound.relname AS bound_name
-		FROM soft_delete.family(table_name) AS member JOIN pg_constraint con ON conrelid = member
+		FROM soft_delete_internal.family(table_name) AS member JOIN pg_constraint con ON conrelid = member
 			LEFT JOIN (pg_index JOIN pg_class own ON own.oid = indexrelid) ON indrelid = conrelid AND own.relname = conname
 			LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND refclassid = 'pg_constraint'::regclass
 				AND refobjid = con.oid AND deptype = 'a'
@@ -157,25 +157,25 @@ AS $$
 	FROM stand_ins WHERE bound_name <> conname
 	UNION ALL
 	SELECT 'warning', conrelid, format('constraint "%s" is not tied to its index: DROP CONSTRAINT would leave that', conname),
-		format('SELECT soft_delete.bind_index(%L, (SELECT oid FROM pg_constraint WHERE conrelid = %L::regclass AND conname = %L));',
+		format('SELECT soft_delete_internal.bind_index(%L, (SELECT oid FROM pg_constraint WHERE conrelid = %L::regclass AND conname = %L));',
 			   index::regclass, conrelid, conname)
-	FROM stand_ins WHERE bound_name IS NULL AND oid = soft_delete.stand_in(index)
+	FROM stand_ins WHERE bound_name IS NULL AND oid = soft_delete_internal.stand_in(index)
 $$;
-COMMENT ON FUNCTION soft_delete.find_stand_in_problems(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.find_stand_in_problems(regclass) IS
 'the problems of check() with constraints that stand in for unique indexes';
 
-CREATE FUNCTION soft_delete.find_view_problems(table_name regclass, tombstone name,
+CREATE FUNCTION soft_delete_internal.find_view_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH views AS (
-		SELECT what, tied, t.relowner, soft_delete.view_name(table_name, suffix) AS view_name,
+		SELECT what, tied, t.relowner, soft_delete_internal.view_name(table_name, suffix) AS view_name,
 			coalesce((SELECT relnamespace FROM pg_class WHERE oid = coalesce(bin, active)), t.relnamespace) AS view_schema
-		FROM pg_class t, soft_delete.active_of(table_name) AS active,
+		FROM pg_class t, soft_delete_internal.active_of(table_name) AS active,
 			-- one that was given to somebody else is none any more
-			coalesce(soft_delete.bin_of(table_name), (SELECT tgrelid FROM pg_depend JOIN pg_trigger ON tgrelid = objid
+			coalesce(soft_delete_internal.bin_of(table_name), (SELECT tgrelid FROM pg_depend JOIN pg_trigger ON tgrelid = objid
 				WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = table_name AND refobjsubid = 0
 				  AND deptype = 'a' AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73)) AS bin,
 			LATERAL (VALUES ('bin', bin, '_deleted'), ('view of live rows', active, '_active')) AS made(what, tied, suffix)
@@ -191,14 +191,14 @@ AS $$
 		FROM views LEFT JOIN pg_class v ON v.oid = tied OR (tied IS NULL AND relname = view_name AND relnamespace = view_schema)
 	)
 	SELECT 'error', table_name, format('relation "%s" has the name of its %s', view_name, what),
-		format('ALTER TABLE %s RENAME TO %I;', view, soft_delete.add_suffix(view_name, '_old'))
+		format('ALTER TABLE %s RENAME TO %I;', view, soft_delete_internal.add_suffix(view_name, '_old'))
 	FROM found WHERE view IS NOT NULL AND NOT is_own
 	UNION ALL
-	SELECT 'error', table_name, format('its %s is missing', what), soft_delete.tag_command(table_name, tombstone, 'unique')
+	SELECT 'error', table_name, format('its %s is missing', what), soft_delete_internal.tag_command(table_name, tombstone, 'unique')
 	FROM found WHERE view IS NULL OR NOT is_own
 	UNION ALL
 	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', view),
-		format('SELECT soft_delete.bind_view(%L, %L);', view, table_name)
+		format('SELECT soft_delete_internal.bind_view(%L, %L);', view, table_name)
 	FROM found WHERE is_own AND NOT is_tied
 	UNION ALL
 	SELECT 'error', table_name, format('%s does not belong to the owner of its table', view),
@@ -206,13 +206,13 @@ AS $$
 	FROM found WHERE is_own AND view_owner <> relowner
 	UNION ALL
 	SELECT 'warning', table_name, format('%s calls more than tag() has written into it: undo() and others pass it over', view),
-		format('SELECT soft_delete.bind_view(soft_delete.follow_view(%1$L, %2$L, soft_delete.bin_query(%2$L, %3$L)), %2$L);', view, table_name, tombstone)
-	FROM found WHERE is_own AND what = 'bin' AND view_owner = relowner AND NOT soft_delete.is_plain_bin(view)
+		format('SELECT soft_delete_internal.bind_view(soft_delete_internal.follow_view(%1$L, %2$L, soft_delete_internal.bin_query(%2$L, %3$L)), %2$L);', view, table_name, tombstone)
+	FROM found WHERE is_own AND what = 'bin' AND view_owner = relowner AND NOT soft_delete_internal.is_plain_bin(view)
 $$;
-COMMENT ON FUNCTION soft_delete.find_view_problems(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.find_view_problems(regclass, name) IS
 'the problems of check() with the two views of a tagged table';
 
-CREATE FUNCTION soft_delete.find_hold_problems(table_name regclass, tombstone name,
+CREATE FUNCTION soft_delete_internal.find_hold_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -220,32 +220,32 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = on SET datestyle = 'ISO'
 AS $$
 DECLARE
-	bin regclass := soft_delete.bin_of(table_name);
-	stamp text := soft_delete.stamp_parameter(table_name, tombstone);
+	bin regclass := soft_delete_internal.bin_of(table_name);
+	stamp text := soft_delete_internal.stamp_parameter(table_name, tombstone);
 	held timestamptz;
 	has_rows boolean;
 BEGIN
 	severity := 'notice';
 	FOR relation, held IN
-		SELECT h.relation, h.deleted_at FROM soft_delete.holds AS h
-		WHERE h.relation IN (SELECT soft_delete.family(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
+		SELECT h.relation, h.deleted_at FROM soft_delete_internal.holds AS h
+		WHERE h.relation IN (SELECT soft_delete_internal.family(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
 		  AND bin IS NOT NULL AND stamp IS NOT NULL
 	LOOP
-		has_rows := soft_delete.ask_as_owner(table_name,
+		has_rows := soft_delete_internal.ask_as_owner(table_name,
 			format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY (%L::oid[]))', bin, tombstone,
-				   replace(stamp, '$1', quote_literal(held)), ARRAY(SELECT soft_delete.family(relation)::oid)));
+				   replace(stamp, '$1', quote_literal(held)), ARRAY(SELECT soft_delete_internal.family(relation)::oid)));
 		IF NOT has_rows THEN
 			problem := format('a deletion is held of which no row is left: %s', held);
-			remedy := format('SELECT soft_delete.set_hold(%L, %L, NULL);', relation, held);
+			remedy := format('SELECT soft_delete_internal.set_hold(%L, %L, NULL);', relation, held);
 			RETURN NEXT;
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.find_hold_problems(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.find_hold_problems(regclass, name) IS
 'the problems of check() with holds on what a tagged table has no more';
 
-CREATE FUNCTION soft_delete.find_purge_problems(table_name regclass, tombstone name,
+CREATE FUNCTION soft_delete_internal.find_purge_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -254,9 +254,9 @@ SET row_security = on SET intervalstyle = 'postgres' SET datestyle = 'ISO'
 AS $$
 DECLARE
 	patience interval := greatest('1 day', 2 * coalesce(nullif(current_setting('soft_delete.purge_interval', true), ''), '0')::interval);
-	due_before timestamptz := soft_delete.purge_limit(table_name, now() - patience, NULL);
-	bin regclass := soft_delete.bin_of(table_name);
-	last soft_delete.purge_log;
+	due_before timestamptz := soft_delete_internal.purge_limit(table_name, now() - patience, NULL);
+	bin regclass := soft_delete_internal.bin_of(table_name);
+	last soft_delete_internal.purge_log;
 	overdue bigint;
 BEGIN
 	relation := table_name;
@@ -264,7 +264,7 @@ BEGIN
 
 	SELECT purge_log.* INTO last
 	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		JOIN soft_delete.purge_log ON purge_log.relation = format('%I.%I', nspname, relname)
+		JOIN soft_delete_internal.purge_log ON purge_log.relation = format('%I.%I', nspname, relname)
 	WHERE pg_class.oid = table_name ORDER BY purged_at DESC LIMIT 1;
 	IF last.error <> 'not finished' THEN
 		severity := 'error';
@@ -277,14 +277,14 @@ BEGIN
 	END IF;
 
 	IF due_before IS NOT NULL THEN
-		SELECT soft_delete.count_tombstones(table_name, due_before) + count(*) INTO overdue
-		FROM soft_delete.displaced AS d WHERE d.relation IN (SELECT soft_delete.family(table_name)) AND deleted_at < due_before;
+		SELECT soft_delete_internal.count_tombstones(table_name, due_before) + count(*) INTO overdue
+		FROM soft_delete_internal.displaced AS d WHERE d.relation IN (SELECT soft_delete_internal.family(table_name)) AND deleted_at < due_before;
 		-- held ones stay
 		IF overdue > 0 AND bin IS NOT NULL
-		   AND EXISTS (SELECT FROM soft_delete.holds AS h WHERE h.relation IN (SELECT soft_delete.family(table_name))) THEN
-			overdue := soft_delete.ask_as_owner(table_name,
+		   AND EXISTS (SELECT FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.family(table_name))) THEN
+			overdue := soft_delete_internal.ask_as_owner(table_name,
 				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
-					   bin, tombstone, replace(soft_delete.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before))));
+					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before))));
 		END IF;
 		IF overdue > 0 THEN
 			severity := 'warning';
@@ -294,19 +294,19 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.find_purge_problems(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.find_purge_problems(regclass, name) IS
 'the problems of check() with the purge of a tagged table';
 
-CREATE FUNCTION soft_delete.find_reference_problems("constraint" oid,
+CREATE FUNCTION soft_delete_internal.find_reference_problems("constraint" oid,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH sides AS (
-		SELECT conname, confdeltype, conparentid, conrelid, soft_delete.root(conrelid) AS child, soft_delete.root(confrelid) AS parent,
-			soft_delete.tag_arguments(conrelid) IS NOT NULL AS child_is_tagged,
-			soft_delete.tag_arguments(confrelid) IS NOT NULL AS parent_is_tagged
+		SELECT conname, confdeltype, conparentid, conrelid, soft_delete_internal.root(conrelid) AS child, soft_delete_internal.root(confrelid) AS parent,
+			soft_delete_internal.tag_arguments(conrelid) IS NOT NULL AS child_is_tagged,
+			soft_delete_internal.tag_arguments(confrelid) IS NOT NULL AS parent_is_tagged
 		FROM pg_constraint WHERE oid = "constraint"
 	)
 	SELECT 'error', child,
@@ -316,13 +316,13 @@ AS $$
 	FROM sides WHERE confdeltype = 'c' AND conparentid = 0 AND child_is_tagged <> parent_is_tagged
 	UNION ALL
 	SELECT 'error', conrelid::regclass, format('foreign key "%s" lacks a guard', conname),
-		format('SELECT soft_delete.guard_references(%L);', CASE WHEN parent_is_tagged THEN parent ELSE child END)
-	FROM sides WHERE soft_delete.lacks_guard("constraint")
+		format('SELECT soft_delete_internal.guard_references(%L);', CASE WHEN parent_is_tagged THEN parent ELSE child END)
+	FROM sides WHERE soft_delete_internal.lacks_guard("constraint")
 $$;
-COMMENT ON FUNCTION soft_delete.find_reference_problems(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.find_reference_problems(oid) IS
 'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing guards';
 
-CREATE FUNCTION soft_delete.ties_rows("constraint" oid) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.ties_rows("constraint" oid) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -330,10 +330,10 @@ AS $$
 	SELECT coalesce((con ->> 'conenforced')::boolean, true) AND NOT coalesce((con ->> 'conperiod')::boolean, false)
 	FROM (SELECT to_jsonb(pg_constraint) FROM pg_constraint WHERE oid = "constraint") AS c(con)
 $$;
-COMMENT ON FUNCTION soft_delete.ties_rows(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.ties_rows(oid) IS
 'whether each row must reference another one by a foreign key: not if that is not enforced, or one of periods';
 
-CREATE FUNCTION soft_delete.reader_of("constraint" oid) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.reader_of("constraint" oid) RETURNS regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -343,17 +343,17 @@ AS $$
 	  AND (a.relowner = b.relowner OR (has_table_privilege(a.relowner, b.oid, 'SELECT') AND NOT b.relrowsecurity))
 	ORDER BY a.oid = conrelid DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION soft_delete.reader_of(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.reader_of(oid) IS
 'which of the two tables of a foreign key has an owner who may read both; null if neither has';
 
-CREATE FUNCTION soft_delete.check_dangling("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+CREATE FUNCTION soft_delete_internal.check_dangling("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	con pg_constraint;
-	reader regclass := soft_delete.reader_of("constraint");
+	reader regclass := soft_delete_internal.reader_of("constraint");
 	is_reference text;
 	without_parent text;
 	which text;
@@ -373,15 +373,15 @@ BEGIN
 		RETURN;
 	END IF;
 
-	FOREACH which IN ARRAY CASE WHEN soft_delete.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
+	FOREACH which IN ARRAY CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
 		without_parent := is_reference;
 		-- a parent that stepped aside for another key of it can come back
-		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete.tag_arguments(con.confrelid) IS NULL THEN '{all}'
+		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete_internal.tag_arguments(con.confrelid) IS NULL THEN '{all}'
 			ELSE '{all,displaced}'::text[] END LOOP
 			without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', without_parent,
-				soft_delete.rows_of(con.confrelid, 'p', parents), soft_delete.key_match("constraint"));
+				soft_delete_internal.rows_of(con.confrelid, 'p', parents), soft_delete_internal.key_match("constraint"));
 		END LOOP;
-		n := soft_delete.ask_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete.rows_of(relation, 'c', which), without_parent));
+		n := soft_delete_internal.ask_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete_internal.rows_of(relation, 'c', which), without_parent));
 		CONTINUE WHEN n = 0;
 
 		severity := 'error';
@@ -390,13 +390,13 @@ BEGIN
 			remedy := format('DELETE FROM %s c WHERE %s;', relation, without_parent);
 		ELSE
 			problem := format('%s deleted rows reference missing rows of %s by foreign key "%s", and cannot be restored', n, con.confrelid::regclass, con.conname);
-			remedy := format('DELETE FROM %s c WHERE %s;', soft_delete.bin_of(soft_delete.root(relation)), without_parent);
+			remedy := format('DELETE FROM %s c WHERE %s;', soft_delete_internal.bin_of(soft_delete_internal.root(relation)), without_parent);
 		END IF;
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_dangling(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.check_dangling(oid) IS
 'the problems of check() with one foreign key: rows that reference nothing';
 
 CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
@@ -411,34 +411,34 @@ BEGIN
 	SELECT coalesce(array_agg(tagged.relation), '{}'),
 		coalesce(array_agg(tagged.relation) FILTER (WHERE attname IS NULL), '{}')
 	INTO own_tables, broken
-	FROM soft_delete.tagged_tables() AS tagged JOIN pg_class ON pg_class.oid = tagged.relation
+	FROM soft_delete_internal.tagged_tables() AS tagged JOIN pg_class ON pg_class.oid = tagged.relation
 		LEFT JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
 	WHERE pg_has_role(relowner, 'USAGE');
 
-	RETURN QUERY SELECT * FROM soft_delete.check_installation();
+	RETURN QUERY SELECT * FROM soft_delete_internal.check_installation();
 	RETURN QUERY
-	SELECT found.* FROM soft_delete.tagged_tables() AS tagged,
-		LATERAL (SELECT * FROM soft_delete.find_column_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete.find_trigger_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete.find_view_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete.find_index_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete.find_stand_in_problems(tagged.relation)
-			UNION ALL SELECT * FROM soft_delete.find_purge_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete.find_hold_problems(tagged.relation, tombstone_column)) AS found
+	SELECT found.* FROM soft_delete_internal.tagged_tables() AS tagged,
+		LATERAL (SELECT * FROM soft_delete_internal.find_column_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete_internal.find_trigger_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete_internal.find_view_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete_internal.find_index_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete_internal.find_stand_in_problems(tagged.relation)
+			UNION ALL SELECT * FROM soft_delete_internal.find_purge_problems(tagged.relation, tombstone_column)
+			UNION ALL SELECT * FROM soft_delete_internal.find_hold_problems(tagged.relation, tombstone_column)) AS found
 	WHERE tagged.relation = ANY (own_tables);
 
 	RETURN QUERY
 	SELECT found.*
-	FROM (SELECT con.oid, ARRAY[soft_delete.root(conrelid), soft_delete.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con,
-		soft_delete.find_reference_problems(con.oid) AS found
+	FROM (SELECT con.oid, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con,
+		soft_delete_internal.find_reference_problems(con.oid) AS found
 	WHERE tables && own_tables
 	ORDER BY con.oid;
 
 	RETURN QUERY
-	SELECT found.* FROM pg_constraint AS con, soft_delete.check_dangling(con.oid) AS found
-	WHERE contype = 'f' AND conparentid = 0 AND soft_delete.ties_rows(con.oid)
-	  AND ARRAY[soft_delete.root(conrelid), soft_delete.root(confrelid)] && own_tables
-	  AND NOT ARRAY[soft_delete.root(conrelid), soft_delete.root(confrelid)] && broken
+	SELECT found.* FROM pg_constraint AS con, soft_delete_internal.check_dangling(con.oid) AS found
+	WHERE contype = 'f' AND conparentid = 0 AND soft_delete_internal.ties_rows(con.oid)
+	  AND ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && own_tables
+	  AND NOT ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && broken
 	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
 					  AND (NOT pg_has_role(relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
 	ORDER BY con.oid;

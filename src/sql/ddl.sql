@@ -8,61 +8,61 @@
  * the event what to do, so it does nothing for who calls it by hand.
  */
 
-CREATE FUNCTION soft_delete.changed_relations() RETURNS regclass[]
+CREATE FUNCTION soft_delete_internal.changed_relations() RETURNS regclass[]
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_changed_relations';
-COMMENT ON FUNCTION soft_delete.changed_relations() IS
+COMMENT ON FUNCTION soft_delete_internal.changed_relations() IS
 'for event triggers: the relations that a command has made or changed, by their triggers, constraints and indexes too';
 
-CREATE FUNCTION soft_delete.concern_tags(relations regclass[]) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.concern_tags(relations regclass[]) RETURNS boolean
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_concern_tags';
-COMMENT ON FUNCTION soft_delete.concern_tags(regclass[]) IS
+COMMENT ON FUNCTION soft_delete_internal.concern_tags(regclass[]) IS
 'whether any of some relations may be tagged, a view of a tagged table, or at one end of its foreign keys';
 
-CREATE FUNCTION soft_delete.drops_concern_tags() RETURNS boolean
+CREATE FUNCTION soft_delete_internal.drops_concern_tags() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_drops_concern_tags';
-COMMENT ON FUNCTION soft_delete.drops_concern_tags() IS
+COMMENT ON FUNCTION soft_delete_internal.drops_concern_tags() IS
 'for event triggers: whether anything that is dropped may have to do with a tag, or with what is kept of a table';
 
-CREATE FUNCTION soft_delete.follow_tagged(member regclass, tag text) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_tagged(member regclass, tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete.bind_stand_ins(member);
+	PERFORM soft_delete_internal.bind_stand_ins(member);
 	IF tag IN ('CREATE TRIGGER', 'ALTER TRIGGER') THEN
-		PERFORM soft_delete.bind_views(member);
-		PERFORM soft_delete.check_triggers(member);
+		PERFORM soft_delete_internal.bind_views(member);
+		PERFORM soft_delete_internal.check_triggers(member);
 		IF tag = 'ALTER TRIGGER' THEN
-			PERFORM soft_delete.check_trigger_names(member);
+			PERFORM soft_delete_internal.check_trigger_names(member);
 		END IF;
 	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
-		PERFORM soft_delete.follow_constraints(member);
-		PERFORM soft_delete.follow_owner(member);
-		PERFORM soft_delete.update_views(member);
+		PERFORM soft_delete_internal.follow_constraints(member);
+		PERFORM soft_delete_internal.follow_owner(member);
+		PERFORM soft_delete_internal.update_views(member);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_tagged(regclass, text) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_tagged(regclass, text) IS
 'lets what belongs to a tagged table follow a command';
 
-CREATE FUNCTION soft_delete.follow_cuts() RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_cuts() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	UPDATE soft_delete.cut_references SET "constraint" = conname
+	UPDATE soft_delete_internal.cut_references SET "constraint" = conname
 	FROM pg_event_trigger_ddl_commands() JOIN pg_constraint ON pg_constraint.oid = objid
-	WHERE classid = 'pg_constraint'::regclass AND relation = conrelid AND "constraint" = soft_delete.renamed_from(command);
+	WHERE classid = 'pg_constraint'::regclass AND relation = conrelid AND "constraint" = soft_delete_internal.renamed_from(command);
 
-	UPDATE soft_delete.cut_references SET key_columns = array_replace(key_columns, soft_delete.renamed_from(command), attname)
+	UPDATE soft_delete_internal.cut_references SET key_columns = array_replace(key_columns, soft_delete_internal.renamed_from(command), attname)
 	FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
-	WHERE classid = 'pg_class'::regclass AND relation IN (SELECT soft_delete.family(objid)) AND soft_delete.renamed_from(command) = ANY (key_columns);
+	WHERE classid = 'pg_class'::regclass AND relation IN (SELECT soft_delete_internal.family(objid)) AND soft_delete_internal.renamed_from(command) = ANY (key_columns);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_cuts() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_cuts() IS
 'for event triggers: has cut references follow ALTER TABLE ... RENAME of their foreign key, or of a column of the primary key';
 
-CREATE FUNCTION soft_delete.follow_ddl() RETURNS event_trigger
+CREATE FUNCTION soft_delete_internal.follow_ddl() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
@@ -76,72 +76,72 @@ DECLARE
 BEGIN
 	-- the one that is gone may have been the only tag
 	IF TG_TAG = 'CREATE TRIGGER' AND NOT restores THEN
-		PERFORM soft_delete.check_replaced_triggers();
+		PERFORM soft_delete_internal.check_replaced_triggers();
 	END IF;
-	IF NOT soft_delete.is_used() THEN
+	IF NOT soft_delete_internal.is_used() THEN
 		RETURN;
 	END IF;
-	changed := soft_delete.changed_relations();
-	IF TG_TAG NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete.current_tagged_schemas() IS NULL
-	   AND NOT soft_delete.concern_tags(changed) THEN
+	changed := soft_delete_internal.changed_relations();
+	IF TG_TAG NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete_internal.current_tagged_schemas() IS NULL
+	   AND NOT soft_delete_internal.concern_tags(changed) THEN
 		RETURN;
 	END IF;
 	GET DIAGNOSTICS callers = PG_CONTEXT;
-	IF soft_delete.is_own_command(callers) THEN
+	IF soft_delete_internal.is_own_command(callers) THEN
 		RETURN;
 	END IF;
 
 	IF TG_TAG = 'ALTER SCHEMA' THEN
-		PERFORM soft_delete.follow_retention();
+		PERFORM soft_delete_internal.follow_retention();
 	END IF;
-	PERFORM soft_delete.follow_partitions();
-	PERFORM soft_delete.follow_schemas();
+	PERFORM soft_delete_internal.follow_partitions();
+	PERFORM soft_delete_internal.follow_schemas();
 	IF TG_TAG = 'ALTER TYPE' THEN
-		PERFORM soft_delete.follow_labels();
+		PERFORM soft_delete_internal.follow_labels();
 		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
 	END IF;
 	IF TG_TAG = 'CREATE TRIGGER' THEN
-		changed := changed || ARRAY(SELECT soft_delete.tables_of_bins(changed));
+		changed := changed || ARRAY(SELECT soft_delete_internal.tables_of_bins(changed));
 	END IF;
 	-- what has no triggers has neither a tag nor foreign keys
 	IF TG_TAG <> 'ALTER TYPE' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
 		RETURN;
 	END IF;
-	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete.family(c) AS member
-					WHERE soft_delete.tag_arguments(member) IS NOT NULL ORDER BY member);
+	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.family(c) AS member
+					WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL ORDER BY member);
 
 	-- first the name of the tombstone column, for who reads the table must know it
 	IF TG_TAG IN ('ALTER TABLE', 'ALTER TYPE') THEN
-		PERFORM soft_delete.follow_tombstone(member) FROM unnest(tagged) AS member;
+		PERFORM soft_delete_internal.follow_tombstone(member) FROM unnest(tagged) AS member;
 	END IF;
-	PERFORM soft_delete.follow_references(changed, check_new => TG_TAG <> 'CREATE TRIGGER' AND NOT restores);
-	PERFORM soft_delete.follow_displaced(changed);
+	PERFORM soft_delete_internal.follow_references(changed, check_new => TG_TAG <> 'CREATE TRIGGER' AND NOT restores);
+	PERFORM soft_delete_internal.follow_displaced(changed);
 	IF TG_TAG = 'ALTER TABLE' THEN
-		PERFORM soft_delete.follow_cuts();
+		PERFORM soft_delete_internal.follow_cuts();
 	END IF;
 	IF tagged <> '{}' THEN
-		PERFORM soft_delete.rename_stand_ins();
-		PERFORM soft_delete.follow_tagged(member, TG_TAG) FROM unnest(tagged) AS member;
+		PERFORM soft_delete_internal.rename_stand_ins();
+		PERFORM soft_delete_internal.follow_tagged(member, TG_TAG) FROM unnest(tagged) AS member;
 		IF TG_TAG = 'ALTER TABLE' AND NOT restores THEN
-			PERFORM soft_delete.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
+			PERFORM soft_delete_internal.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
 		END IF;
 	END IF;
 	IF TG_TAG IN ('ALTER TABLE', 'ALTER TYPE') AND NOT restores THEN
-		PERFORM soft_delete.check_held_keys(CASE TG_TAG WHEN 'ALTER TABLE' THEN tagged END);
+		PERFORM soft_delete_internal.check_held_keys(CASE TG_TAG WHEN 'ALTER TABLE' THEN tagged END);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_ddl() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_ddl() IS
 'event trigger that lets views, foreign keys, indexes and deleted rows follow a command';
 
 CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
 				 'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SCHEMA', 'CREATE TRIGGER', 'ALTER TRIGGER', 'ALTER TYPE')
-	EXECUTE FUNCTION soft_delete.follow_ddl();
+	EXECUTE FUNCTION soft_delete_internal.follow_ddl();
 COMMENT ON EVENT TRIGGER soft_delete_ddl IS
 'follows what a command does to tagged tables';
 
-CREATE FUNCTION soft_delete.follow_drops() RETURNS event_trigger
+CREATE FUNCTION soft_delete_internal.follow_drops() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
@@ -149,32 +149,32 @@ AS $$
 DECLARE
 	callers text;
 BEGIN
-	IF NOT soft_delete.is_used() OR NOT soft_delete.drops_concern_tags() THEN
+	IF NOT soft_delete_internal.is_used() OR NOT soft_delete_internal.drops_concern_tags() THEN
 		RETURN;
 	END IF;
 	GET DIAGNOSTICS callers = PG_CONTEXT;
 	-- what restores a dump may drop one by one what was there before
 	IF TG_TAG IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean
-	   AND NOT soft_delete.is_own_command(callers) THEN
-		PERFORM soft_delete.check_drops();
+	   AND NOT soft_delete_internal.is_own_command(callers) THEN
+		PERFORM soft_delete_internal.check_drops();
 	END IF;
 	IF TG_TAG NOT IN ('ALTER TABLE', 'ALTER TYPE') THEN
-		PERFORM soft_delete.follow_dropped_columns();
+		PERFORM soft_delete_internal.follow_dropped_columns();
 	END IF;
-	PERFORM soft_delete.forget_dropped();
+	PERFORM soft_delete_internal.forget_dropped();
 	IF TG_TAG IN ('DROP SCHEMA', 'DROP OWNED') THEN
-		PERFORM soft_delete.forget_schemas();
+		PERFORM soft_delete_internal.forget_schemas();
 	END IF;
 	IF TG_TAG IN ('DROP INDEX', 'ALTER TABLE') THEN
-		PERFORM soft_delete.drop_stand_ins();
+		PERFORM soft_delete_internal.drop_stand_ins();
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_drops() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_drops() IS
 'event trigger that follows what is dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
 
 CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
 	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP OWNED', 'DROP EXTENSION')
-	EXECUTE FUNCTION soft_delete.follow_drops();
+	EXECUTE FUNCTION soft_delete_internal.follow_drops();
 COMMENT ON EVENT TRIGGER soft_delete_drops IS
 'follows what is dropped from tagged tables, or with them';

@@ -2,7 +2,7 @@
  * What stepped aside follows ALTER TABLE
  */
 
-CREATE FUNCTION soft_delete.convert_text(value text, from_type text, to_type text) RETURNS text
+CREATE FUNCTION soft_delete_internal.convert_text(value text, from_type text, to_type text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
@@ -21,10 +21,10 @@ EXCEPTION WHEN others THEN
 	END;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.convert_text(text, text, text) IS
+COMMENT ON FUNCTION soft_delete_internal.convert_text(text, text, text) IS
 'text of a value after a change of its type; null if no cast does that';
 
-CREATE FUNCTION soft_delete.align_displaced(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.align_displaced(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
@@ -39,17 +39,17 @@ BEGIN
 	SELECT jsonb_object_agg(attname, format_type(atttypid, atttypmod)) INTO columns
 	FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v';
 	SELECT jsonb_object_agg(key, value) INTO stored
-	FROM soft_delete.displaced d, jsonb_each(d.types) WHERE d.relation = relation;
+	FROM soft_delete_internal.displaced d, jsonb_each(d.types) WHERE d.relation = relation;
 
 	-- a column that was dropped is forgotten already, so one that is unknown has a new name
 	FOR item IN
 		SELECT o.key AS old_name, n.key AS new_name FROM jsonb_each_text(stored) AS o, jsonb_each_text(columns) AS n
 		WHERE NOT columns ? o.key AND NOT stored ? n.key AND o.value = n.value
 	LOOP
-		PERFORM soft_delete.rewrite_displaced(d.ctid,
+		PERFORM soft_delete_internal.rewrite_displaced(d.ctid,
 			d."row" - item.old_name || jsonb_build_object(item.new_name, d."row" -> item.old_name),
 			d.types - item.old_name || jsonb_build_object(item.new_name, d.types -> item.old_name))
-		FROM soft_delete.displaced d WHERE d.relation = relation;
+		FROM soft_delete_internal.displaced d WHERE d.relation = relation;
 		stored := stored - item.old_name || jsonb_build_object(item.new_name, stored -> item.old_name);
 	END LOOP;
 
@@ -58,13 +58,13 @@ BEGIN
 		SELECT key, o.value AS old_type, n.value AS new_type
 		FROM jsonb_each_text(stored) AS o JOIN jsonb_each_text(columns) AS n USING (key) WHERE o.value <> n.value
 	LOOP
-		PERFORM soft_delete.rewrite_displaced(d.ctid,
+		PERFORM soft_delete_internal.rewrite_displaced(d.ctid,
 			d."row" || CASE
 				WHEN converted IS NULL AND d."row" ->> item.key IS NOT NULL
 					THEN jsonb_build_object(item.key, NULL, format('%s (%s)', item.key, item.old_type), d."row" -> item.key)
 				ELSE jsonb_build_object(item.key, converted) END,
 			d.types || jsonb_build_object(item.key, item.new_type))
-		FROM soft_delete.displaced d, soft_delete.convert_text(d."row" ->> item.key, item.old_type, item.new_type) AS converted
+		FROM soft_delete_internal.displaced d, soft_delete_internal.convert_text(d."row" ->> item.key, item.old_type, item.new_type) AS converted
 		WHERE d.relation = relation;
 	END LOOP;
 
@@ -76,34 +76,34 @@ BEGIN
 		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 		WHERE attrelid = relation AND columns ? attname AND NOT stored ? attname
 	LOOP
-		EXECUTE format('SELECT soft_delete.rewrite_displaced(d.ctid, d."row" || jsonb_build_object(%1$L, value), d.types || jsonb_build_object(%1$L, %2$L)) '
-					   'FROM soft_delete.displaced d JOIN '
+		EXECUTE format('SELECT soft_delete_internal.rewrite_displaced(d.ctid, d."row" || jsonb_build_object(%1$L, value), d.types || jsonb_build_object(%1$L, %2$L)) '
+					   'FROM soft_delete_internal.displaced d JOIN '
 					   '(SELECT ctid AS tid, (%3$s)::text AS value FROM ONLY %4$s TABLESAMPLE soft_delete.rows(''displaced'')) AS new ON d.ctid = tid',
 					   item.attname, item.type, item.expression, relation);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.align_displaced(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.align_displaced(regclass) IS
 'gives the tombstones that stepped aside the columns that their table now has; run it by update_displaced(), for it runs casts and defaults';
 
-CREATE FUNCTION soft_delete.follow_displaced(changed regclass[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_displaced(changed regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
 BEGIN
-	IF EXISTS (SELECT FROM soft_delete.displaced) THEN
-		PERFORM soft_delete.update_displaced(member)
-		FROM (SELECT DISTINCT soft_delete.family(c) AS member FROM unnest(changed) AS c) AS members
-		WHERE EXISTS (SELECT FROM soft_delete.displaced WHERE relation = member);
+	IF EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
+		PERFORM soft_delete_internal.update_displaced(member)
+		FROM (SELECT DISTINCT soft_delete_internal.family(c) AS member FROM unnest(changed) AS c) AS members
+		WHERE EXISTS (SELECT FROM soft_delete_internal.displaced WHERE relation = member);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_displaced(regclass[]) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_displaced(regclass[]) IS
 'keeps the tombstones that stepped aside in step with the columns of their tables';
 
 /* Security definer: who owns a type need not own the tables that use it. */
-CREATE FUNCTION soft_delete.follow_labels() RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_labels() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -112,17 +112,17 @@ DECLARE
 	labels text[];
 	new_label text;
 BEGIN
-	IF NOT EXISTS (SELECT FROM soft_delete.displaced) THEN
+	IF NOT EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
 		RETURN;
 	END IF;
 	FOR enum IN SELECT objid FROM pg_event_trigger_ddl_commands() JOIN pg_type ON oid = objid WHERE typtype = 'e' LOOP
 		-- what is no label any more must have the one name that is new
 		SELECT array_agg(enumlabel::text) INTO labels FROM pg_enum WHERE enumtypid = enum;
 		SELECT enumlabel INTO new_label FROM pg_enum
-		WHERE enumtypid = enum AND soft_delete.is_own_transaction(xmin) ORDER BY cmin::text::bigint DESC LIMIT 1;
+		WHERE enumtypid = enum AND soft_delete_internal.is_own_transaction(xmin) ORDER BY cmin::text::bigint DESC LIMIT 1;
 
-		PERFORM soft_delete.rewrite_displaced(d.ctid, d."row" || jsonb_object_agg(attname, relabeled) FILTER (WHERE relabeled <> d."row" ->> attname), d.types)
-		FROM soft_delete.displaced d JOIN pg_attribute ON attrelid = relation AND NOT attisdropped AND d."row" ->> attname IS NOT NULL
+		PERFORM soft_delete_internal.rewrite_displaced(d.ctid, d."row" || jsonb_object_agg(attname, relabeled) FILTER (WHERE relabeled <> d."row" ->> attname), d.types)
+		FROM soft_delete_internal.displaced d JOIN pg_attribute ON attrelid = relation AND NOT attisdropped AND d."row" ->> attname IS NOT NULL
 			JOIN pg_type ON pg_type.oid = atttypid AND (pg_type.oid = enum OR (typelem = enum AND typcategory = 'A')),
 			LATERAL (SELECT array_agg(CASE WHEN label = ANY (labels) OR label IS NULL THEN label ELSE new_label END ORDER BY n)
 					 FROM unnest(CASE typcategory WHEN 'A' THEN (d."row" ->> attname)::text[] ELSE ARRAY[d."row" ->> attname] END)
@@ -132,23 +132,23 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_labels() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_labels() IS
 'for event triggers: keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
 
 /* Security definer: who drops a table is not its owner any more. */
-CREATE FUNCTION soft_delete.forget_dropped() RETURNS void
+CREATE FUNCTION soft_delete_internal.forget_dropped() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
 BEGIN
-	DELETE FROM soft_delete.retention AS r USING pg_event_trigger_dropped_objects() AS d
+	DELETE FROM soft_delete_internal.retention AS r USING pg_event_trigger_dropped_objects() AS d
 	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
 	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
-	PERFORM soft_delete.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
-	WHERE EXISTS (SELECT FROM soft_delete.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
-	IF NOT EXISTS (SELECT FROM soft_delete.displaced) THEN
+	PERFORM soft_delete_internal.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
+	WHERE EXISTS (SELECT FROM soft_delete_internal.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
+	IF NOT EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
 		RETURN;
 	END IF;
 	FOR item IN
@@ -156,13 +156,13 @@ BEGIN
 		WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
 	LOOP
 		IF item.objsubid = 0 THEN
-			PERFORM soft_delete.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete.displaced WHERE relation = item.objid;
+			PERFORM soft_delete_internal.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete_internal.displaced WHERE relation = item.objid;
 		ELSE
-			PERFORM soft_delete.rewrite_displaced(ctid, "row" - item.name, types - item.name) FROM soft_delete.displaced
-			WHERE relation IN (SELECT soft_delete.family(item.objid));
+			PERFORM soft_delete_internal.rewrite_displaced(ctid, "row" - item.name, types - item.name) FROM soft_delete_internal.displaced
+			WHERE relation IN (SELECT soft_delete_internal.family(item.objid));
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.forget_dropped() IS
+COMMENT ON FUNCTION soft_delete_internal.forget_dropped() IS
 'for event triggers: drops from the tombstones that stepped aside what is dropped from their tables';

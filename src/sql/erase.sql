@@ -2,7 +2,7 @@
  * Erasing rows for good
  */
 
-CREATE TABLE soft_delete.erasures (
+CREATE TABLE soft_delete_internal.erasures (
 	-- a name: the table may be gone
 	relation text NOT NULL,
 	key_hash bytea NOT NULL,
@@ -10,19 +10,31 @@ CREATE TABLE soft_delete.erasures (
 	erased_by text NOT NULL,
 	rows bigint NOT NULL
 ) USING heap;
-ALTER TABLE soft_delete.erasures REPLICA IDENTITY NOTHING;
-COMMENT ON TABLE soft_delete.erasures IS
+ALTER TABLE soft_delete_internal.erasures REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete_internal.erasures IS
 'proofs of erasures, by which soft_delete.replay_erasures() repeats them after an older state was restored';
+COMMENT ON COLUMN soft_delete_internal.erasures.relation IS 'the table';
+COMMENT ON COLUMN soft_delete_internal.erasures.key_hash IS 'SHA-256 of the primary key as the text of an array of texts, such as {1}: who can guess the key can test it';
+COMMENT ON COLUMN soft_delete_internal.erasures.erased_at IS 'when';
+COMMENT ON COLUMN soft_delete_internal.erasures.erased_by IS 'the role that erased';
+COMMENT ON COLUMN soft_delete_internal.erasures.rows IS 'how many rows were destroyed, in all tables';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.erasures', '');
+
+ALTER TABLE soft_delete_internal.erasures ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_own_tables ON soft_delete_internal.erasures USING (soft_delete_internal.owns_named(relation));
+COMMENT ON POLICY of_own_tables ON soft_delete_internal.erasures IS 'the owner of a table sees what was erased from it';
+GRANT SELECT ON soft_delete_internal.erasures TO PUBLIC;
+
+CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
+SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
+WHERE EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
+			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
+COMMENT ON VIEW soft_delete.erasures IS 'proofs of erasures, of the tables whose owner''s rights the reader has';
 COMMENT ON COLUMN soft_delete.erasures.relation IS 'the table';
 COMMENT ON COLUMN soft_delete.erasures.key_hash IS 'SHA-256 of the primary key as the text of an array of texts, such as {1}: who can guess the key can test it';
 COMMENT ON COLUMN soft_delete.erasures.erased_at IS 'when';
 COMMENT ON COLUMN soft_delete.erasures.erased_by IS 'the role that erased';
 COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in all tables';
-SELECT pg_catalog.pg_extension_config_dump('soft_delete.erasures', '');
-
-ALTER TABLE soft_delete.erasures ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_own_tables ON soft_delete.erasures USING (soft_delete.owns_named(relation));
-COMMENT ON POLICY of_own_tables ON soft_delete.erasures IS 'the owner of a table sees what was erased from it';
 GRANT SELECT ON soft_delete.erasures TO PUBLIC;
 
 CREATE FUNCTION soft_delete.erase(relation regclass, VARIADIC key text[]) RETURNS bigint
@@ -30,7 +42,7 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_erase';
 COMMENT ON FUNCTION soft_delete.erase(regclass, text[]) IS
 'destroys the rows of a primary key, live and deleted, and those below them by CASCADE; returns their number; a proof without personal data stays';
 
-CREATE FUNCTION soft_delete.keys_again(proofs regclass, OUT relation regclass, OUT key text[]) RETURNS SETOF record
+CREATE FUNCTION soft_delete_internal.keys_again(proofs regclass, OUT relation regclass, OUT key text[]) RETURNS SETOF record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
@@ -42,7 +54,7 @@ DECLARE
 BEGIN
 	-- an erasure that this state knows of has been done before it, and its key may have been used anew
 	FOR item IN EXECUTE format('SELECT to_regclass(relation) AS relation, array_agg(key_hash) AS hashes FROM '
-							   '(SELECT relation, key_hash, erased_at FROM %s EXCEPT SELECT relation, key_hash, erased_at FROM soft_delete.erasures) AS new '
+							   '(SELECT relation, key_hash, erased_at FROM %s EXCEPT SELECT relation, key_hash, erased_at FROM soft_delete_internal.erasures) AS new '
 							   'GROUP BY relation', proofs)
 	LOOP
 		relation := item.relation;
@@ -53,11 +65,11 @@ BEGIN
 		RETURN QUERY EXECUTE
 			format('SELECT DISTINCT $1, key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
 				   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY ($2)',
-				   columns, relation, coalesce(soft_delete.bin_of(relation), relation)) USING relation, item.hashes;
+				   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation)) USING relation, item.hashes;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.keys_again(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.keys_again(regclass) IS
 'the keys that proofs of erasures speak of, this state does not, and that are there';
 
 /* The application's triggers fire in this: it keeps the caller's search_path. */
@@ -68,10 +80,10 @@ DECLARE
 	item record;
 	erased bigint := 0;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete.keys_again(proofs) LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.keys_again(proofs) LOOP
 		erased := erased OPERATOR(pg_catalog.+) soft_delete.erase(item.relation, VARIADIC item.key);
 	END LOOP;
-	EXECUTE pg_catalog.format('INSERT INTO soft_delete.erasures SELECT * FROM %s EXCEPT SELECT * FROM soft_delete.erasures', proofs);
+	EXECUTE pg_catalog.format('INSERT INTO soft_delete_internal.erasures SELECT * FROM %s EXCEPT SELECT * FROM soft_delete_internal.erasures', proofs);
 	RETURN erased;
 END
 $$;

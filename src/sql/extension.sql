@@ -3,16 +3,16 @@
  */
 
 /* From 17 on a login event trigger loads the library into every session. */
-CREATE FUNCTION soft_delete.make_login_trigger() RETURNS void
+CREATE FUNCTION soft_delete_internal.make_login_trigger() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF current_setting('server_version_num')::integer < 170000
-	   OR EXISTS (SELECT FROM pg_event_trigger WHERE evtfoid = 'soft_delete.load()'::regprocedure AND evtevent = 'login') THEN
+	   OR EXISTS (SELECT FROM pg_event_trigger WHERE evtfoid = 'soft_delete_internal.load()'::regprocedure AND evtevent = 'login') THEN
 		RETURN;
 	END IF;
-	CREATE EVENT TRIGGER soft_delete_login ON login EXECUTE FUNCTION soft_delete.load();
+	CREATE EVENT TRIGGER soft_delete_login ON login EXECUTE FUNCTION soft_delete_internal.load();
 	ALTER EVENT TRIGGER soft_delete_login ENABLE ALWAYS;
 	COMMENT ON EVENT TRIGGER soft_delete_login IS 'loads soft_delete into every session';
 	-- CREATE EXTENSION adds it by itself
@@ -22,23 +22,23 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_login_trigger() IS
+COMMENT ON FUNCTION soft_delete_internal.make_login_trigger() IS
 'creates the event trigger that loads the library at login, on PostgreSQL 17 and later';
-REVOKE EXECUTE ON FUNCTION soft_delete.make_login_trigger() FROM PUBLIC;
-SELECT soft_delete.make_login_trigger();
+REVOKE EXECUTE ON FUNCTION soft_delete_internal.make_login_trigger() FROM PUBLIC;
+SELECT soft_delete_internal.make_login_trigger();
 
-CREATE FUNCTION soft_delete.renew(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.renew(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete.bind_views(relation);
-	PERFORM soft_delete.bind_index(indexrelid, soft_delete.stand_in(indexrelid))
-	FROM pg_index WHERE indrelid IN (SELECT soft_delete.family(relation)) AND soft_delete.stand_in(indexrelid) IS NOT NULL;
-	PERFORM soft_delete.guard_references(relation);
+	PERFORM soft_delete_internal.bind_views(relation);
+	PERFORM soft_delete_internal.bind_index(indexrelid, soft_delete_internal.stand_in(indexrelid))
+	FROM pg_index WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND soft_delete_internal.stand_in(indexrelid) IS NOT NULL;
+	PERFORM soft_delete_internal.guard_references(relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.renew(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.renew(regclass) IS
 'makes anew what no dump carries: the guards of a tagged table''s foreign keys, and what ties its views and indexes to it';
 
 /*
@@ -47,7 +47,7 @@ COMMENT ON FUNCTION soft_delete.renew(regclass) IS
  * without their help have views that are not bound.  The name makes this event
  * trigger the last one.  After an UPDATE all tagged tables are looked at.
  */
-CREATE FUNCTION soft_delete.follow_extension() RETURNS event_trigger
+CREATE FUNCTION soft_delete_internal.follow_extension() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -60,29 +60,29 @@ BEGIN
 		RETURN;
 	END IF;
 
-	PERFORM CASE WHEN is_update THEN soft_delete.update_views(tgrelid) END, soft_delete.renew(tgrelid)
+	PERFORM CASE WHEN is_update THEN soft_delete_internal.update_views(tgrelid) END, soft_delete_internal.renew(tgrelid)
 	FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
 	WHERE tgfoid = 'soft_delete.delete_row()'::regprocedure AND NOT pg_is_other_temp_schema(relnamespace)
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = tgrelid)
 	  AND (is_update
 		   OR NOT EXISTS (SELECT FROM pg_depend
-						  WHERE classid = 'pg_class'::regclass AND objid = soft_delete.bin_of(tgrelid)
+						  WHERE classid = 'pg_class'::regclass AND objid = soft_delete_internal.bin_of(tgrelid)
 							AND refclassid = 'pg_class'::regclass AND refobjid = tgrelid AND deptype = 'a'));
-	PERFORM soft_delete.make_login_trigger();
+	PERFORM soft_delete_internal.make_login_trigger();
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_extension() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_extension() IS
 'event trigger that brings tagged tables up to date after ALTER EXTENSION UPDATE, and makes anew what no dump carries at the end of pg_upgrade';
 
 CREATE EVENT TRIGGER soft_delete_renew ON ddl_command_end
 	WHEN TAG IN ('ALTER EXTENSION')
-	EXECUTE FUNCTION soft_delete.follow_extension();
+	EXECUTE FUNCTION soft_delete_internal.follow_extension();
 ALTER EVENT TRIGGER soft_delete_renew ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER soft_delete_renew IS
 'brings tagged tables up to date after ALTER EXTENSION UPDATE, and at the end of pg_upgrade';
 
 CREATE EVENT TRIGGER soft_delete_keep ON ddl_command_start
 	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
-	EXECUTE FUNCTION soft_delete.keep_extension();
+	EXECUTE FUNCTION soft_delete_internal.keep_extension();
 COMMENT ON EVENT TRIGGER soft_delete_keep IS
 'refuses to drop the extension while tables are tagged';

@@ -7,7 +7,10 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION soft_delete" to load this file. \quit
 
+CREATE SCHEMA soft_delete_internal;
+COMMENT ON SCHEMA soft_delete_internal IS 'what the extension soft_delete keeps and does; nothing in it is for anybody else';
 GRANT USAGE ON SCHEMA soft_delete TO PUBLIC;
+GRANT USAGE ON SCHEMA soft_delete_internal TO PUBLIC;
 
 /*
  * Functions in C
@@ -48,9 +51,9 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delet
 COMMENT ON FUNCTION soft_delete.hold_of(oid, tid, boolean) IS
 'the hold on a row that a bin lists: on the row, its deletion, or, if tables, on its table; null to who may not read that column of the bin';
 
-CREATE FUNCTION soft_delete.ask_as_owner(relation regclass, query text) RETURNS text
+CREATE FUNCTION soft_delete_internal.ask_as_owner(relation regclass, query text) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_ask_as_owner';
-COMMENT ON FUNCTION soft_delete.ask_as_owner(regclass, text) IS
+COMMENT ON FUNCTION soft_delete_internal.ask_as_owner(regclass, text) IS
 'what a query finds that is run as the owner of a relation, who the caller must be, or have the rights of';
 
 CREATE FUNCTION soft_delete.rows(internal) RETURNS tsm_handler
@@ -59,14 +62,14 @@ COMMENT ON FUNCTION soft_delete.rows(internal) IS
 'sampling method: FROM t TABLESAMPLE soft_delete.rows(''all'' | ''deleted'' | ''live'')';
 REVOKE EXECUTE ON FUNCTION soft_delete.rows(internal) FROM PUBLIC;
 
-CREATE FUNCTION soft_delete.wants_row(which text, is_live boolean) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.wants_row(which text, is_live boolean) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_wants_row';
-COMMENT ON FUNCTION soft_delete.wants_row(text, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.wants_row(text, boolean) IS
 'whether soft_delete.rows(which) includes a row';
 
-CREATE FUNCTION soft_delete.shows_tombstones(relation oid) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.shows_tombstones(relation oid) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_shows_tombstones';
-COMMENT ON FUNCTION soft_delete.shows_tombstones(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.shows_tombstones(oid) IS
 'whether this is a maintenance session for the relation: row_security off, and its owner or superuser';
 
 CREATE FUNCTION soft_delete.admits_tombstone(relation oid) RETURNS boolean
@@ -74,137 +77,137 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_admits
 COMMENT ON FUNCTION soft_delete.admits_tombstone(oid) IS
 'guard of the tombstone column: true in a maintenance session, else an error';
 
-CREATE FUNCTION soft_delete.shows_statistics(relation oid) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.shows_statistics(relation oid) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_shows_statistics';
-COMMENT ON FUNCTION soft_delete.shows_statistics(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.shows_statistics(oid) IS
 'whether the caller may know the statistics of a relation: of a tagged table, who may see its deleted rows';
 
-CREATE FUNCTION soft_delete.index_hides(index regclass, attnum smallint) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.index_hides(index regclass, attnum smallint) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_hides';
-COMMENT ON FUNCTION soft_delete.index_hides(regclass, smallint) IS
+COMMENT ON FUNCTION soft_delete_internal.index_hides(regclass, smallint) IS
 'whether an index is partial on rows whose column is null';
 
-CREATE FUNCTION soft_delete.tag_arguments(relation regclass) RETURNS text[]
+CREATE FUNCTION soft_delete_internal.tag_arguments(relation regclass) RETURNS text[]
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
-COMMENT ON FUNCTION soft_delete.tag_arguments(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_arguments(regclass) IS
 'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
 
-CREATE FUNCTION soft_delete.lock_bin(relation regclass) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.lock_bin(relation regclass) RETURNS regclass
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_bin';
-COMMENT ON FUNCTION soft_delete.lock_bin(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.lock_bin(regclass) IS
 'the bin of a table, which stays until the transaction ends; null if the caller may not read it, or if the table has been untagged or dropped';
 
-CREATE FUNCTION soft_delete.is_used() RETURNS boolean
+CREATE FUNCTION soft_delete_internal.is_used() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_is_used';
-COMMENT ON FUNCTION soft_delete.is_used() IS
+COMMENT ON FUNCTION soft_delete_internal.is_used() IS
 'whether any table or schema is tagged, or anything kept of one: if not, DDL has no consequences';
 
-CREATE FUNCTION soft_delete.bind_view(view regclass, relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.bind_view(view regclass, relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
-COMMENT ON FUNCTION soft_delete.bind_view(regclass, regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.bind_view(regclass, regclass) IS
 'lets DROP TABLE take along a view that tag() made, and DROP COLUMN the view''s column';
 
-CREATE FUNCTION soft_delete.release_columns(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.release_columns(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_release_columns';
-COMMENT ON FUNCTION soft_delete.release_columns(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.release_columns(regclass) IS
 'unties the columns of a table''s views from its own, whose types are going to change';
 
-CREATE FUNCTION soft_delete.update_views(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.update_views(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
-COMMENT ON FUNCTION soft_delete.update_views(regclass) IS
-'runs soft_delete.follow_views() as the owner of the table';
+COMMENT ON FUNCTION soft_delete_internal.update_views(regclass) IS
+'runs soft_delete_internal.follow_views() as the owner of the table';
 
-CREATE FUNCTION soft_delete.update_displaced(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.update_displaced(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_displaced';
-COMMENT ON FUNCTION soft_delete.update_displaced(regclass) IS
-'runs soft_delete.align_displaced() as the owner of the table';
+COMMENT ON FUNCTION soft_delete_internal.update_displaced(regclass) IS
+'runs soft_delete_internal.align_displaced() as the owner of the table';
 
 CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
 COMMENT ON FUNCTION soft_delete.claim_key() IS
 'BEFORE INSERT trigger of a tagged table: tombstones step aside where a new row claims the key that they keep';
 
-CREATE FUNCTION soft_delete.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) RETURNS void
+CREATE FUNCTION soft_delete_internal.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_rewrite_displaced';
-COMMENT ON FUNCTION soft_delete.rewrite_displaced(tid, jsonb, jsonb) IS
+COMMENT ON FUNCTION soft_delete_internal.rewrite_displaced(tid, jsonb, jsonb) IS
 'replaces the columns of a tombstone that stepped aside, or destroys it, where they are null';
 
-CREATE FUNCTION soft_delete.return_displaced(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.return_displaced(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_return_displaced';
-COMMENT ON FUNCTION soft_delete.return_displaced(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.return_displaced(regclass) IS
 'enters the tombstones that stepped aside into their table, which is not tagged any more';
 
-CREATE FUNCTION soft_delete.step_aside(relation regclass, "row" tid) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.step_aside(relation regclass, "row" tid) RETURNS boolean
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_step_aside';
-COMMENT ON FUNCTION soft_delete.step_aside(regclass, tid) IS
-'moves a deleted row to soft_delete.displaced; false if there is none';
+COMMENT ON FUNCTION soft_delete_internal.step_aside(regclass, tid) IS
+'moves a deleted row to soft_delete_internal.displaced; false if there is none';
 
-CREATE FUNCTION soft_delete.claims_key(relation oid, new_row record, internal) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.claims_key(relation oid, new_row record, internal) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
-COMMENT ON FUNCTION soft_delete.claims_key(oid, record, internal) IS
+COMMENT ON FUNCTION soft_delete_internal.claims_key(oid, record, internal) IS
 'the same, checking a changed row; returns true';
 
-CREATE FUNCTION soft_delete.bind_index(index regclass, "constraint" oid) RETURNS void
+CREATE FUNCTION soft_delete_internal.bind_index(index regclass, "constraint" oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_index';
-COMMENT ON FUNCTION soft_delete.bind_index(regclass, oid) IS
+COMMENT ON FUNCTION soft_delete_internal.bind_index(regclass, oid) IS
 'lets DROP CONSTRAINT take along the index that the constraint stands in for';
 
-CREATE FUNCTION soft_delete.check_reference() RETURNS trigger
+CREATE FUNCTION soft_delete_internal.check_reference() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_check_reference';
-COMMENT ON FUNCTION soft_delete.check_reference() IS
+COMMENT ON FUNCTION soft_delete_internal.check_reference() IS
 'guard of a foreign key that references a tagged table, from PostgreSQL 19 on: refuses a child of a deleted parent';
 
-CREATE FUNCTION soft_delete.follow_key() RETURNS trigger
+CREATE FUNCTION soft_delete_internal.follow_key() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_key';
-COMMENT ON FUNCTION soft_delete.follow_key() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_key() IS
 'guard of a foreign key from a tagged table: lets deleted rows follow a change of the key that they reference';
 
-CREATE FUNCTION soft_delete.note_cut() RETURNS trigger
+CREATE FUNCTION soft_delete_internal.note_cut() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_note_cut';
-COMMENT ON FUNCTION soft_delete.note_cut() IS
+COMMENT ON FUNCTION soft_delete_internal.note_cut() IS
 'guard of a foreign key with ON DELETE SET NULL or SET DEFAULT between tagged tables: notes which references a deletion cuts';
 
-CREATE FUNCTION soft_delete.guard_reference("constraint" oid) RETURNS void
+CREATE FUNCTION soft_delete_internal.guard_reference("constraint" oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_guard_reference';
-COMMENT ON FUNCTION soft_delete.guard_reference(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.guard_reference(oid) IS
 'gives a foreign key its guards, or takes away those that it does not need';
 
-CREATE FUNCTION soft_delete.lacks_guard("constraint" oid) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.lacks_guard("constraint" oid) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_lacks_guard';
-COMMENT ON FUNCTION soft_delete.lacks_guard(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.lacks_guard(oid) IS
 'whether a foreign key is without a guard that it needs';
 
-CREATE FUNCTION soft_delete.is_own_transaction(xid) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.is_own_transaction(xid) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
-COMMENT ON FUNCTION soft_delete.is_own_transaction(xid) IS
+COMMENT ON FUNCTION soft_delete_internal.is_own_transaction(xid) IS
 'whether a transaction is the current one or one of its subtransactions';
 
-CREATE FUNCTION soft_delete.named_by(command pg_ddl_command, action text) RETURNS name[]
+CREATE FUNCTION soft_delete_internal.named_by(command pg_ddl_command, action text) RETURNS name[]
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_named_by';
-COMMENT ON FUNCTION soft_delete.named_by(pg_ddl_command, text) IS
+COMMENT ON FUNCTION soft_delete_internal.named_by(pg_ddl_command, text) IS
 'for event triggers: the names of the tables that ALTER TABLE ... ATTACH PARTITION, DETACH PARTITION, INHERIT or NO INHERIT names, without their schemas';
 
-CREATE FUNCTION soft_delete.changes_schema(command pg_ddl_command) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.changes_schema(command pg_ddl_command) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_changes_schema';
-COMMENT ON FUNCTION soft_delete.changes_schema(pg_ddl_command) IS
+COMMENT ON FUNCTION soft_delete_internal.changes_schema(pg_ddl_command) IS
 'for event triggers: whether a command is ALTER ... SET SCHEMA';
 
-CREATE FUNCTION soft_delete.renamed_from(command pg_ddl_command) RETURNS name
+CREATE FUNCTION soft_delete_internal.renamed_from(command pg_ddl_command) RETURNS name
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_renamed_from';
-COMMENT ON FUNCTION soft_delete.renamed_from(pg_ddl_command) IS
+COMMENT ON FUNCTION soft_delete_internal.renamed_from(pg_ddl_command) IS
 'for event triggers: what a schema, relation, column or constraint was named before ALTER ... RENAME; null for other commands';
 
-CREATE FUNCTION soft_delete.lock_schema(schema name) RETURNS void
+CREATE FUNCTION soft_delete_internal.lock_schema(schema name) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_schema';
-COMMENT ON FUNCTION soft_delete.lock_schema(name) IS
+COMMENT ON FUNCTION soft_delete_internal.lock_schema(name) IS
 'waits for those who have created something in a schema, and lets nobody else do so until the transaction ends';
 
-CREATE FUNCTION soft_delete.load() RETURNS event_trigger
+CREATE FUNCTION soft_delete_internal.load() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
-COMMENT ON FUNCTION soft_delete.load() IS
+COMMENT ON FUNCTION soft_delete_internal.load() IS
 'loads the library into the session';
 
-CREATE FUNCTION soft_delete.keep_extension() RETURNS event_trigger
+CREATE FUNCTION soft_delete_internal.keep_extension() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_keep_extension';
-COMMENT ON FUNCTION soft_delete.keep_extension() IS
+COMMENT ON FUNCTION soft_delete_internal.keep_extension() IS
 'event trigger that refuses to drop the extension while tables are tagged';

@@ -2,7 +2,7 @@
  * Indexes that hide tombstones, and the one that finds them
  */
 
-CREATE FUNCTION soft_delete.index_definition(index regclass, OUT definition text, OUT predicate text, OUT deferral text)
+CREATE FUNCTION soft_delete_internal.index_definition(index regclass, OUT definition text, OUT predicate text, OUT deferral text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -36,20 +36,20 @@ BEGIN
 		 WHERE pg_class.oid = index), '');
 END
 $$;
-COMMENT ON FUNCTION soft_delete.index_definition(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.index_definition(regclass) IS
 'definition of an index, or of the exclusion constraint that it belongs to, split before and after WHERE';
 
 /* A violation names the partition's index, so that keeps its name too. */
-CREATE FUNCTION soft_delete.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
+CREATE FUNCTION soft_delete_internal.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT indrelid::regclass, indexrelid::regclass, relname
-	FROM soft_delete.family(index) AS member JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
+	FROM soft_delete_internal.family(index) AS member JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
 	WHERE member <> index
 $$;
-COMMENT ON FUNCTION soft_delete.partition_indexes(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.partition_indexes(regclass) IS
 'the indexes of partitions that belong to an index of a partitioned table';
 
 /*
@@ -57,7 +57,7 @@ COMMENT ON FUNCTION soft_delete.partition_indexes(regclass) IS
  * rows, the name of the unique constraint before it.  ON CONFLICT ON CONSTRAINT
  * and ALTER TABLE name it.
  */
-CREATE FUNCTION soft_delete.stand_in(index regclass) RETURNS oid
+CREATE FUNCTION soft_delete_internal.stand_in(index regclass) RETURNS oid
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -66,10 +66,10 @@ AS $$
 	WHERE indexrelid = index AND indisunique AND indpred IS NOT NULL
 	  AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true'
 $$;
-COMMENT ON FUNCTION soft_delete.stand_in(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.stand_in(regclass) IS
 'the constraint that stands in for the unique constraint which an index was';
 
-CREATE FUNCTION soft_delete.make_stand_in(index regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_stand_in(index regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,24 +78,24 @@ DECLARE
 BEGIN
 	FOR item IN
 		SELECT indexrelid::regclass AS index, indrelid::regclass AS relation, i.relname, t.relkind
-		FROM soft_delete.family(index) AS member JOIN pg_index ON indexrelid = member
+		FROM soft_delete_internal.family(index) AS member JOIN pg_index ON indexrelid = member
 			JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
 	LOOP
-		IF soft_delete.stand_in(item.index) IS NULL THEN
+		IF soft_delete_internal.stand_in(item.index) IS NULL THEN
 			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true) %s %s', item.relation, item.relname,
 				-- of a partitioned table it must be inherited
 				CASE item.relkind WHEN 'p' THEN '' ELSE 'NO INHERIT' END,
 				-- no scan; and from 18 on it need not be looked at at all
 				CASE WHEN current_setting('server_version_num')::integer >= 180000 THEN 'NOT ENFORCED' ELSE 'NOT VALID' END);
 		END IF;
-		PERFORM soft_delete.bind_index(item.index, soft_delete.stand_in(item.index));
+		PERFORM soft_delete_internal.bind_index(item.index, soft_delete_internal.stand_in(item.index));
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_stand_in(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.make_stand_in(regclass) IS
 'gives an index on live rows, and those of its partitions, their stand-ins';
 
-CREATE FUNCTION soft_delete.comments_on(index regclass) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.comments_on(index regclass) RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -106,63 +106,63 @@ AS $$
 	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint'))
 	FROM pg_constraint
 	WHERE conrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = index)
-	  AND (oid = soft_delete.stand_in(index) OR (conindid = index AND contype IN ('u', 'x')))
+	  AND (oid = soft_delete_internal.stand_in(index) OR (conindid = index AND contype IN ('u', 'x')))
 	  AND obj_description(oid, 'pg_constraint') IS NOT NULL
 $$;
-COMMENT ON FUNCTION soft_delete.comments_on(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.comments_on(regclass) IS
 'commands that give an index and its constraint their comments';
 
 /*
  * An index that soft_delete.plan() had prepared to take another's place is known
  * by its name, and ready if it differs in nothing but that and the predicate.
  */
-CREATE FUNCTION soft_delete.prepared_name(index regclass) RETURNS name
+CREATE FUNCTION soft_delete_internal.prepared_name(index regclass) RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('soft_delete_%s', index::oid)::name $$;
-COMMENT ON FUNCTION soft_delete.prepared_name(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.prepared_name(regclass) IS
 'name of the index that plan() prepares to take an index''s place';
 
-CREATE FUNCTION soft_delete.prepared_index(index regclass) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.prepared_index(index regclass) RETURNS regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT new.oid FROM pg_class old JOIN pg_index o ON o.indexrelid = old.oid
-		JOIN pg_class new ON new.relnamespace = old.relnamespace AND new.relname = soft_delete.prepared_name(index)
+		JOIN pg_class new ON new.relnamespace = old.relnamespace AND new.relname = soft_delete_internal.prepared_name(index)
 		JOIN pg_index n ON n.indexrelid = new.oid AND n.indrelid = o.indrelid
 	WHERE old.oid = index
 $$;
-COMMENT ON FUNCTION soft_delete.prepared_index(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
 'the index that plan() has prepared to take an index''s place';
 
-CREATE FUNCTION soft_delete.index_body(index regclass) RETURNS text
+CREATE FUNCTION soft_delete_internal.index_body(index regclass) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT substr(definition, char_length(format('CREATE %sINDEX %I ', CASE WHEN indisunique THEN 'UNIQUE ' END, relname)) + 1)
-	FROM pg_index JOIN pg_class ON oid = indexrelid, soft_delete.index_definition(index)
+	FROM pg_index JOIN pg_class ON oid = indexrelid, soft_delete_internal.index_definition(index)
 	WHERE indexrelid = index
 $$;
-COMMENT ON FUNCTION soft_delete.index_body(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.index_body(regclass) IS
 'definition of an index but for its name and its predicate';
 
-CREATE FUNCTION soft_delete.is_prepared(index regclass, deleted_at name) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.is_prepared(index regclass, deleted_at name) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce((SELECT n.indisvalid AND n.indisunique = o.indisunique AND n.indnullsnotdistinct = o.indnullsnotdistinct
-			AND soft_delete.index_body(n.indexrelid) = soft_delete.index_body(index)
+			AND soft_delete_internal.index_body(n.indexrelid) = soft_delete_internal.index_body(index)
 			AND CASE WHEN o.indpred IS NULL THEN pg_get_expr(n.indpred, n.indrelid) = own
 				-- theirs in parentheses or not, as it is an AND or another condition
 				ELSE pg_get_expr(o.indpred, o.indrelid) IN (theirs, format('(%s)', theirs)) END
 		FROM pg_index n, pg_index o, format('(%I IS NULL)', deleted_at) AS own,
 			left(substr(pg_get_expr(n.indpred, n.indrelid), 2), -char_length(own) - 6) AS theirs
-		WHERE n.indexrelid = soft_delete.prepared_index(index) AND o.indexrelid = index), false)
+		WHERE n.indexrelid = soft_delete_internal.prepared_index(index) AND o.indexrelid = index), false)
 $$;
-COMMENT ON FUNCTION soft_delete.is_prepared(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.is_prepared(regclass, name) IS
 'whether the index that is to take an index''s place is ready';
 
-CREATE FUNCTION soft_delete.replace_index(index regclass, definition text, as_constraint boolean, prepared regclass DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete_internal.replace_index(index regclass, definition text, as_constraint boolean, prepared regclass DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -174,7 +174,7 @@ DECLARE
 	partition_names jsonb;
 BEGIN
 	SELECT indrelid::regclass AS relation, relname, format('%I.%I', nspname, relname) AS name, contype,
-		soft_delete.stand_in(indexrelid) IS NOT NULL AS has_stand_in
+		soft_delete_internal.stand_in(indexrelid) IS NOT NULL AS has_stand_in
 	INTO STRICT old
 	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -182,11 +182,11 @@ BEGIN
 	WHERE indexrelid = index;
 
 	SELECT array_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', attrelid::regclass, attnum, attstattarget))
-	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete.family(index)) AND attstattarget >= 0;
-	commands := commands || ARRAY(SELECT soft_delete.comments_on(m) FROM soft_delete.family(index) AS m);
+	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete_internal.family(index)) AND attstattarget >= 0;
+	commands := commands || ARRAY(SELECT soft_delete_internal.comments_on(m) FROM soft_delete_internal.family(index) AS m);
 	SELECT jsonb_object_agg(partition::oid, name), array_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', partition, name))
-		FILTER (WHERE soft_delete.stand_in(child) IS NOT NULL)
-	INTO partition_names, stand_ins FROM soft_delete.partition_indexes(index);
+		FILTER (WHERE soft_delete_internal.stand_in(child) IS NOT NULL)
+	INTO partition_names, stand_ins FROM soft_delete_internal.partition_indexes(index);
 
 	IF old.contype IS NOT NULL OR old.has_stand_in THEN
 		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', old.relation, old.relname);
@@ -208,27 +208,27 @@ BEGIN
 
 	FOR command IN
 		SELECT format('ALTER INDEX %s RENAME TO %I', child, partition_names ->> partition::oid::text)
-		FROM soft_delete.partition_indexes(old.name::regclass)
+		FROM soft_delete_internal.partition_indexes(old.name::regclass)
 		WHERE name <> partition_names ->> partition::oid::text
 	LOOP
 		EXECUTE command;
 	END LOOP;
 	IF NOT as_constraint AND old.contype = 'u' THEN
-		PERFORM soft_delete.make_stand_in(old.name::regclass);
+		PERFORM soft_delete_internal.make_stand_in(old.name::regclass);
 	END IF;
 	FOREACH command IN ARRAY coalesce(commands, '{}') LOOP
 		EXECUTE command;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.replace_index(regclass, text, boolean, regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.replace_index(regclass, text, boolean, regclass) IS
 'puts another index of the same name, a prepared one or a new one, in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
 
 /*
  * A key that a foreign key references, a replica identity, a deferrable unique
  * constraint and the primary key cannot be partial.
  */
-CREATE FUNCTION soft_delete.convertible_indexes(relation regclass, deleted_at name, indexes text,
+CREATE FUNCTION soft_delete_internal.convertible_indexes(relation regclass, deleted_at name, indexes text,
 	OUT index regclass, OUT name name, OUT hides boolean, OUT was_constraint boolean, OUT is_exclusion boolean)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -238,9 +238,9 @@ BEGIN
 	RETURN QUERY
 		SELECT indexrelid::regclass, relname,
 			-- a unique constraint that does is one that has just been added, and must not stay one
-			contype IS DISTINCT FROM 'u' AND coalesce(soft_delete.index_hides(indexrelid, attnum), false),
-			coalesce(contype = 'u', false) OR soft_delete.stand_in(indexrelid) IS NOT NULL, indisexclusion
-		FROM soft_delete.family(relation) AS member
+			contype IS DISTINCT FROM 'u' AND coalesce(soft_delete_internal.index_hides(indexrelid, attnum), false),
+			coalesce(contype = 'u', false) OR soft_delete_internal.stand_in(indexrelid) IS NOT NULL, indisexclusion
+		FROM soft_delete_internal.family(relation) AS member
 			JOIN pg_index ON indrelid = member
 			JOIN pg_class ON pg_class.oid = indexrelid
 			JOIN pg_am ON pg_am.oid = relam
@@ -254,7 +254,7 @@ BEGIN
 		  AND indkey[0] IS DISTINCT FROM attnum	-- serves the bin, or was made for tombstones
 		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 		  AND NOT EXISTS (SELECT FROM pg_index replaced
-						  WHERE replaced.indrelid = member AND relname = soft_delete.prepared_name(replaced.indexrelid))
+						  WHERE replaced.indrelid = member AND relname = soft_delete_internal.prepared_name(replaced.indexrelid))
 		  AND NOT EXISTS (SELECT FROM pg_depend JOIN pg_constraint fk ON fk.oid = objid
 						  WHERE classid = 'pg_constraint'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = indexrelid
 							AND fk.contype = 'f' AND fk.conindid = indexrelid)
@@ -263,10 +263,10 @@ BEGIN
 		ORDER BY indexrelid;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.convertible_indexes(regclass, name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.convertible_indexes(regclass, name, text) IS
 'the indexes of a table that can be partial on live rows, and whether they are';
 
-CREATE FUNCTION soft_delete.report_others(relation regclass, deleted_at name) RETURNS void
+CREATE FUNCTION soft_delete_internal.report_others(relation regclass, deleted_at name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -281,7 +281,7 @@ BEGIN
 				WHEN NOT indisvalid THEN 'It is invalid.'
 			END AS reason
 		FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at
-		WHERE indrelid IN (SELECT soft_delete.family(relation)) AND NOT soft_delete.index_hides(indexrelid, attnum)
+		WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
 		ORDER BY 1
 	LOOP
 		IF item.reason IS NOT NULL THEN
@@ -291,10 +291,10 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.report_others(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.report_others(regclass, name) IS
 'says which indexes are not made partial, and why, where that is not expected';
 
-CREATE FUNCTION soft_delete.hide_tombstones(relation regclass, deleted_at name, indexes text) RETURNS text[]
+CREATE FUNCTION soft_delete_internal.hide_tombstones(relation regclass, deleted_at name, indexes text) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -305,7 +305,7 @@ DECLARE
 	deferral text;
 	remembered text[] := '{}';
 BEGIN
-	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, indexes) LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) LOOP
 		IF item.hides THEN
 			IF NOT item.was_constraint THEN
 				remembered := remembered || format('partial:%s', item.name);
@@ -313,38 +313,38 @@ BEGIN
 			CONTINUE;
 		END IF;
 
-		SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(item.index);
-		IF NOT (SELECT soft_delete.index_hides(item.index, attnum) FROM pg_attribute
+		SELECT * INTO definition, predicate, deferral FROM soft_delete_internal.index_definition(item.index);
+		IF NOT (SELECT soft_delete_internal.index_hides(item.index, attnum) FROM pg_attribute
 				WHERE attrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = item.index) AND attname = deleted_at) THEN
 			predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
 		END IF;
-		PERFORM soft_delete.replace_index(item.index,
+		PERFORM soft_delete_internal.replace_index(item.index,
 			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)%s' ELSE '%s WHERE %s' END, definition, predicate, deferral),
 			item.is_exclusion,
-			CASE WHEN soft_delete.is_prepared(item.index, deleted_at) THEN soft_delete.prepared_index(item.index) END);
+			CASE WHEN soft_delete_internal.is_prepared(item.index, deleted_at) THEN soft_delete_internal.prepared_index(item.index) END);
 		remembered := remembered || format('converted:%s', item.name);
 	END LOOP;
 	RETURN remembered;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.hide_tombstones(regclass, name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.hide_tombstones(regclass, name, text) IS
 'makes indexes partial on live rows; returns which it has converted, and which were partial before';
 
-CREATE FUNCTION soft_delete.follow_constraints(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_constraints(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'u' AND NOT condeferrable AND conparentid = 0
-			   AND soft_delete.is_own_transaction(xmin)) THEN
-		PERFORM soft_delete.hide_tombstones(relation, (soft_delete.tag_arguments(relation))[1], 'unique');
+			   AND soft_delete_internal.is_own_transaction(xmin)) THEN
+		PERFORM soft_delete_internal.hide_tombstones(relation, (soft_delete_internal.tag_arguments(relation))[1], 'unique');
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_constraints(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_constraints(regclass) IS
 'makes unique constraints that this transaction has added to a tagged table indexes on live rows';
 
-CREATE FUNCTION soft_delete.make_whole(index regclass, deleted_at name, was_constraint boolean, is_exclusion boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_whole(index regclass, deleted_at name, was_constraint boolean, is_exclusion boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -354,7 +354,7 @@ DECLARE
 	deferral text;
 	own_predicate text := format('(%I IS NULL)', deleted_at);
 BEGIN
-	SELECT * INTO definition, predicate, deferral FROM soft_delete.index_definition(index);
+	SELECT * INTO definition, predicate, deferral FROM soft_delete_internal.index_definition(index);
 	IF predicate = own_predicate THEN
 		predicate := NULL;
 	ELSE
@@ -371,29 +371,29 @@ BEGIN
 	ELSIF predicate IS NOT NULL THEN
 		definition := format(CASE WHEN is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate);
 	END IF;
-	PERFORM soft_delete.replace_index(index, definition || deferral, is_exclusion OR was_constraint);
+	PERFORM soft_delete_internal.replace_index(index, definition || deferral, is_exclusion OR was_constraint);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_whole(regclass, name, boolean, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.make_whole(regclass, name, boolean, boolean) IS
 'gives an index or constraint back as it was before hide_tombstones()';
 
-CREATE FUNCTION soft_delete.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete.convertible_indexes(relation, deleted_at, 'all') LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.convertible_indexes(relation, deleted_at, 'all') LOOP
 		CONTINUE WHEN NOT item.hides OR 'partial:' || item.name = ANY (remembered);
-		PERFORM soft_delete.make_whole(item.index, deleted_at, item.was_constraint, item.is_exclusion);
+		PERFORM soft_delete_internal.make_whole(item.index, deleted_at, item.was_constraint, item.is_exclusion);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.show_tombstones(regclass, name, text[]) IS
+COMMENT ON FUNCTION soft_delete_internal.show_tombstones(regclass, name, text[]) IS
 'gives indexes and constraints back as they were before hide_tombstones()';
 
-CREATE FUNCTION soft_delete.has_key_columns(index regclass, columns name[]) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.has_key_columns(index regclass, columns name[]) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -401,60 +401,60 @@ AS $$
 		SELECT attname FROM pg_attribute, unnest(indkey[0:indnkeyatts - 1]) AS k WHERE attrelid = indrelid AND attnum = k)
 	FROM pg_index WHERE indexrelid = index
 $$;
-COMMENT ON FUNCTION soft_delete.has_key_columns(regclass, name[]) IS
+COMMENT ON FUNCTION soft_delete_internal.has_key_columns(regclass, name[]) IS
 'whether an index is on these columns, in whatever order';
 
 /*
  * A foreign key needs a whole key, which has room for one of the tombstones that
  * have it and no live row: the last.
  */
-CREATE FUNCTION soft_delete.prepare_reference(parent regclass, columns name[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.prepare_reference(parent regclass, columns name[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $$
 DECLARE
-	deleted_at name := (soft_delete.tag_arguments(parent))[1];
+	deleted_at name := (soft_delete_internal.tag_arguments(parent))[1];
 	key record;
 	list text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) AS c);
 BEGIN
 	SELECT c.index, c.was_constraint INTO key
-	FROM soft_delete.convertible_indexes(parent, deleted_at, 'unique') AS c JOIN pg_index ON indexrelid = c.index
+	FROM soft_delete_internal.convertible_indexes(parent, deleted_at, 'unique') AS c JOIN pg_index ON indexrelid = c.index
 	WHERE c.hides AND NOT c.is_exclusion AND indrelid = parent AND indexprs IS NULL
 	  AND pg_get_expr(indpred, indrelid) = format('(%I IS NULL)', deleted_at)
-	  AND soft_delete.has_key_columns(c.index, columns)
+	  AND soft_delete_internal.has_key_columns(c.index, columns)
 	ORDER BY c.was_constraint DESC LIMIT 1;
 	IF NOT FOUND OR EXISTS (SELECT FROM pg_index WHERE indrelid = parent AND indisunique AND indisvalid AND indimmediate
-							AND indpred IS NULL AND indexprs IS NULL AND soft_delete.has_key_columns(indexrelid, columns)) THEN
+							AND indpred IS NULL AND indexprs IS NULL AND soft_delete_internal.has_key_columns(indexrelid, columns)) THEN
 		RETURN;
 	END IF;
 
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', parent);
-	EXECUTE format('SELECT soft_delete.step_aside(tableoid, ctid) FROM ('
+	EXECUTE format('SELECT soft_delete_internal.step_aside(tableoid, ctid) FROM ('
 				   'SELECT tableoid, ctid, %2$I, row_number() OVER (PARTITION BY %3$s ORDER BY %2$I DESC NULLS FIRST) AS place '
 				   'FROM %5$s %1$s TABLESAMPLE soft_delete.rows(''all'') %4$s) AS holders WHERE place > 1 AND %2$I IS NOT NULL',
 		parent, deleted_at, list,
 		CASE WHEN (SELECT indnullsnotdistinct FROM pg_index WHERE indexrelid = key.index) THEN ''
 			ELSE 'WHERE ' || (SELECT string_agg(format('%I IS NOT NULL', c), ' AND ') FROM unnest(columns) AS c) END,
 		CASE (SELECT relkind FROM pg_class WHERE oid = parent) WHEN 'p' THEN '' ELSE 'ONLY' END);
-	PERFORM soft_delete.make_whole(key.index, deleted_at, key.was_constraint, false);
+	PERFORM soft_delete_internal.make_whole(key.index, deleted_at, key.was_constraint, false);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.prepare_reference(regclass, name[]) IS
+COMMENT ON FUNCTION soft_delete_internal.prepare_reference(regclass, name[]) IS
 'makes the key of a tagged table whole that a foreign key is going to reference; deleted rows that have the key of another row step aside';
 
-CREATE FUNCTION soft_delete.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid
-					 AND NOT soft_delete.index_hides(indexrelid, attnum))
+					 AND NOT soft_delete_internal.index_hides(indexrelid, attnum))
 $$;
-COMMENT ON FUNCTION soft_delete.has_bin_index(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.has_bin_index(regclass, name) IS
 'whether an index finds tombstones by their stamp';
 
-CREATE FUNCTION soft_delete.index_bin(relation regclass, deleted_at name) RETURNS text[]
+CREATE FUNCTION soft_delete_internal.index_bin(relation regclass, deleted_at name) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -465,17 +465,17 @@ DECLARE
 	made text[] := '{}';
 BEGIN
 	FOR member, prepared, name IN
-		SELECT m, to_regclass(format('%I.%I', nspname, soft_delete.prepared_name(m))), soft_delete.view_name(m, '_deleted_at_idx')
-		FROM soft_delete.family(relation) AS m JOIN pg_class ON pg_class.oid = m JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		SELECT m, to_regclass(format('%I.%I', nspname, soft_delete_internal.prepared_name(m))), soft_delete_internal.view_name(m, '_deleted_at_idx')
+		FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON pg_class.oid = m JOIN pg_namespace ON pg_namespace.oid = relnamespace
 		WHERE NOT relispartition
 	LOOP
 		-- plan() has made one
-		IF prepared IS NOT NULL AND soft_delete.has_bin_index(member, deleted_at) THEN
+		IF prepared IS NOT NULL AND soft_delete_internal.has_bin_index(member, deleted_at) THEN
 			IF to_regclass(format('%I.%I', (SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = member), name)) IS NULL THEN
 				EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);
 			END IF;
 			made := made || (SELECT format('bin:%s', relname) FROM pg_class WHERE oid = prepared);
-		ELSIF NOT soft_delete.has_bin_index(member, deleted_at) THEN
+		ELSIF NOT soft_delete_internal.has_bin_index(member, deleted_at) THEN
 			EXECUTE format('CREATE INDEX ON %s (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
 			made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 							 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
@@ -484,5 +484,5 @@ BEGIN
 	RETURN made;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.index_bin(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.index_bin(regclass, name) IS
 'indexes tombstones by their stamp where no index does; returns what untag() must know of it';

@@ -9,12 +9,12 @@
  * What is to be attached must have the columns, the indexes and the CHECK
  * constraints of its parent, and not a tag of its own.
  */
-CREATE FUNCTION soft_delete.release_partition(parent regclass, partition regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.release_partition(parent regclass, partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	deleted_at name := (soft_delete.tag_arguments(partition))[1];
+	deleted_at name := (soft_delete_internal.tag_arguments(partition))[1];
 	schema_name name;
 BEGIN
 	SELECT nspname INTO schema_name FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = partition;
@@ -22,10 +22,10 @@ BEGIN
 		RETURN;
 	END IF;
 	BEGIN
-		IF NOT EXISTS (SELECT FROM unnest(soft_delete.current_tagged_schemas()) AS tagged WHERE schema = schema_name) THEN
+		IF NOT EXISTS (SELECT FROM unnest(soft_delete_internal.current_tagged_schemas()) AS tagged WHERE schema = schema_name) THEN
 			RAISE object_not_in_prerequisite_state;
 		END IF;
-		PERFORM soft_delete.untag_table(partition, 'error');
+		PERFORM soft_delete_internal.untag_table(partition, 'error');
 	EXCEPTION WHEN object_not_in_prerequisite_state THEN
 		RAISE EXCEPTION 'cannot attach tagged table "%" to untagged table "%"', partition, parent
 			USING ERRCODE = 'feature_not_supported',
@@ -37,22 +37,22 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.release_partition(regclass, regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.release_partition(regclass, regclass) IS
 'untags a table that a tagged schema has tagged, and that is to be attached to an untagged one; raises 0A000 if it was tagged by hand or has deleted rows';
 
-CREATE FUNCTION soft_delete.prepare_partition(parent regclass, partition regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.prepare_partition(parent regclass, partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	deleted_at name := (soft_delete.tag_arguments(parent))[1];
-	own_tag text[] := soft_delete.tag_arguments(partition);
+	deleted_at name := (soft_delete_internal.tag_arguments(parent))[1];
+	own_tag text[] := soft_delete_internal.tag_arguments(partition);
 	is_partitioned boolean := relkind = 'p' FROM pg_class WHERE oid = parent;
 	stand_in name;
 BEGIN
-	PERFORM soft_delete.check_owner(partition);
+	PERFORM soft_delete_internal.check_owner(partition);
 	IF deleted_at IS NULL THEN
-		PERFORM soft_delete.release_partition(parent, partition);
+		PERFORM soft_delete_internal.release_partition(parent, partition);
 		RETURN;
 	END IF;
 	IF own_tag[1] <> deleted_at THEN
@@ -65,18 +65,18 @@ BEGIN
 		EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
 			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at));
 	END IF;
-	PERFORM soft_delete.check_column(partition, deleted_at);
+	PERFORM soft_delete_internal.check_column(partition, deleted_at);
 	IF own_tag IS NOT NULL THEN
-		PERFORM soft_delete.drop_views(partition);
+		PERFORM soft_delete_internal.drop_views(partition);
 		IF is_partitioned THEN
-			PERFORM soft_delete.drop_triggers(partition);
+			PERFORM soft_delete_internal.drop_triggers(partition);
 		END IF;
 	END IF;
 
 	IF is_partitioned THEN
-		PERFORM soft_delete.hide_tombstones(partition, deleted_at, soft_delete.index_choice(soft_delete.tag_arguments(parent)));
+		PERFORM soft_delete_internal.hide_tombstones(partition, deleted_at, soft_delete_internal.index_choice(soft_delete_internal.tag_arguments(parent)));
 		FOR stand_in IN
-			SELECT conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete.stand_in(indexrelid)
+			SELECT conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete_internal.stand_in(indexrelid)
 			WHERE indrelid = parent
 			  AND NOT EXISTS (SELECT FROM pg_constraint own WHERE own.conrelid = partition AND own.conname = con.conname)
 		LOOP
@@ -85,20 +85,20 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.prepare_partition(regclass, regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.prepare_partition(regclass, regclass) IS
 'makes a table that is to be attached to a tagged one, or to an untagged one, like that';
 
-CREATE FUNCTION soft_delete.index_choice(tag_arguments text[]) RETURNS text
+CREATE FUNCTION soft_delete_internal.index_choice(tag_arguments text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT CASE WHEN 'indexes:unique' = ANY (tag_arguments) THEN 'unique' ELSE 'all' END $$;
-COMMENT ON FUNCTION soft_delete.index_choice(text[]) IS
+COMMENT ON FUNCTION soft_delete_internal.index_choice(text[]) IS
 'which indexes of a tagged table become partial: ''all'' or ''unique''';
 
 /*
  * The names are those that the unique constraint would have had there.
  */
-CREATE FUNCTION soft_delete.name_partition_keys(partition regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.name_partition_keys(partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -109,132 +109,132 @@ BEGIN
 		SELECT indexrelid::regclass AS index, regexp_replace(relname, '_idx(\d*)$', '_key\1') AS name
 		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace n ON n.oid = relnamespace
 			JOIN pg_inherits ON inhrelid = indexrelid
-		WHERE indrelid IN (SELECT soft_delete.family(partition)) AND relname ~ '_idx\d*$'
-		  AND soft_delete.stand_in(soft_delete.root(indexrelid)) IS NOT NULL AND soft_delete.stand_in(indexrelid) IS NULL
+		WHERE indrelid IN (SELECT soft_delete_internal.family(partition)) AND relname ~ '_idx\d*$'
+		  AND soft_delete_internal.stand_in(soft_delete_internal.root(indexrelid)) IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL
 		  AND to_regclass(format('%I.%I', nspname, regexp_replace(relname, '_idx(\d*)$', '_key\1'))) IS NULL
 	LOOP
 		EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
 	END LOOP;
 
-	PERFORM soft_delete.make_stand_in(indexrelid) FROM pg_index JOIN pg_inherits ON inhrelid = indexrelid
-	WHERE indrelid = partition AND soft_delete.stand_in(inhparent) IS NOT NULL;
+	PERFORM soft_delete_internal.make_stand_in(indexrelid) FROM pg_index JOIN pg_inherits ON inhrelid = indexrelid
+	WHERE indrelid = partition AND soft_delete_internal.stand_in(inhparent) IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.name_partition_keys(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.name_partition_keys(regclass) IS
 'gives the indexes of a new partition the names of unique constraints, and stand-ins';
 
-CREATE FUNCTION soft_delete.join_partition(partition regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.join_partition(partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	own_tag text[] := soft_delete.tag_arguments(partition);
+	own_tag text[] := soft_delete_internal.tag_arguments(partition);
 	arguments text[];
 	added text[];
 	other name;
 BEGIN
-	SELECT soft_delete.tag_arguments(inhparent) INTO arguments FROM pg_inherits
-	WHERE inhrelid = partition ORDER BY soft_delete.tag_arguments(inhparent) IS NULL, inhseqno LIMIT 1;
-	IF arguments IS NULL AND NOT EXISTS (SELECT FROM soft_delete.family(partition) AS m WHERE soft_delete.tag_arguments(m) IS NOT NULL) THEN
+	SELECT soft_delete_internal.tag_arguments(inhparent) INTO arguments FROM pg_inherits
+	WHERE inhrelid = partition ORDER BY soft_delete_internal.tag_arguments(inhparent) IS NULL, inhseqno LIMIT 1;
+	IF arguments IS NULL AND NOT EXISTS (SELECT FROM soft_delete_internal.family(partition) AS m WHERE soft_delete_internal.tag_arguments(m) IS NOT NULL) THEN
 		RETURN;
 	END IF;
-	PERFORM soft_delete.check_relation(m) FROM soft_delete.family(partition) AS m;
+	PERFORM soft_delete_internal.check_relation(m) FROM soft_delete_internal.family(partition) AS m;
 	SELECT tag[1] INTO other
-	FROM pg_inherits, soft_delete.tag_arguments(inhparent) AS tag
-	WHERE inhrelid IN (SELECT soft_delete.family(partition)) AND tag[1] <> arguments[1] LIMIT 1;
+	FROM pg_inherits, soft_delete_internal.tag_arguments(inhparent) AS tag
+	WHERE inhrelid IN (SELECT soft_delete_internal.family(partition)) AND tag[1] <> arguments[1] LIMIT 1;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" with two columns', partition
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = format('Its parents are tagged with columns %I and %I.', arguments[1], other),
 				HINT = 'Untag one of the parents, or rename its column.';
 	END IF;
-	PERFORM soft_delete.check_column(partition, arguments[1]);
-	PERFORM soft_delete.check_triggers(partition);
+	PERFORM soft_delete_internal.check_column(partition, arguments[1]);
+	PERFORM soft_delete_internal.check_triggers(partition);
 
 	SELECT array_agg(memory) FILTER (WHERE memory NOT LIKE 'converted:%' AND (own_tag IS NULL OR memory NOT LIKE 'partial:%')) INTO added
-	FROM unnest(soft_delete.hide_tombstones(partition, arguments[1], soft_delete.index_choice(arguments)) ||
-				soft_delete.index_bin(partition, arguments[1])) AS memory;
-	PERFORM soft_delete.make_triggers(partition, arguments[1] || (coalesce(own_tag, arguments))[2:] || added);
-	PERFORM soft_delete.name_partition_keys(partition);
-	PERFORM soft_delete.guard_references(partition);
+	FROM unnest(soft_delete_internal.hide_tombstones(partition, arguments[1], soft_delete_internal.index_choice(arguments)) ||
+				soft_delete_internal.index_bin(partition, arguments[1])) AS memory;
+	PERFORM soft_delete_internal.make_triggers(partition, arguments[1] || (coalesce(own_tag, arguments))[2:] || added);
+	PERFORM soft_delete_internal.name_partition_keys(partition);
+	PERFORM soft_delete_internal.guard_references(partition);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.join_partition(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.join_partition(regclass) IS
 'tags a partition or inheritance child that has come, with its partitions, as its root is; raises 0A000 where one would be tagged without the other';
 
-CREATE FUNCTION soft_delete.memories_of(partition regclass, root regclass, root_tag text[]) RETURNS text[]
+CREATE FUNCTION soft_delete_internal.memories_of(partition regclass, root regclass, root_tag text[]) RETURNS text[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce(array_agg(memory), '{}') FROM (
 	SELECT memory FROM unnest(root_tag[2:]) AS memory WHERE memory LIKE 'indexes:%'
 	UNION ALL
-	SELECT 'partial:' || c.name FROM soft_delete.convertible_indexes(partition, root_tag[1], 'all') AS c
+	SELECT 'partial:' || c.name FROM soft_delete_internal.convertible_indexes(partition, root_tag[1], 'all') AS c
 	WHERE hides AND EXISTS
 		(SELECT FROM pg_index JOIN pg_class ON oid = indexrelid
 		 WHERE indrelid = root AND 'partial:' || relname = ANY (root_tag[2:])
-		   AND substring(soft_delete.index_body(indexrelid) FROM ' USING .*') = substring(soft_delete.index_body(c.index) FROM ' USING .*'))
+		   AND substring(soft_delete_internal.index_body(indexrelid) FROM ' USING .*') = substring(soft_delete_internal.index_body(c.index) FROM ' USING .*'))
 	UNION ALL
 	SELECT 'bin:' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-	WHERE indrelid = partition AND attname = root_tag[1] AND NOT soft_delete.index_hides(indexrelid, attnum)
+	WHERE indrelid = partition AND attname = root_tag[1] AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
 	  AND EXISTS (SELECT FROM unnest(root_tag[2:]) AS memory WHERE memory LIKE 'bin:%')
 	) AS memories(memory)
 $$;
-COMMENT ON FUNCTION soft_delete.memories_of(regclass, regclass, text[]) IS
+COMMENT ON FUNCTION soft_delete_internal.memories_of(regclass, regclass, text[]) IS
 'what untag() must know of the indexes of a partition that has left its root';
 
-CREATE FUNCTION soft_delete.leave_partition(partition regclass, parent regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.leave_partition(partition regclass, parent regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	own_tag text[] := soft_delete.tag_arguments(partition);
-	root regclass := soft_delete.root(parent);
-	root_tag text[] := soft_delete.tag_arguments(root);
+	own_tag text[] := soft_delete_internal.tag_arguments(partition);
+	root regclass := soft_delete_internal.root(parent);
+	root_tag text[] := soft_delete_internal.tag_arguments(root);
 	arguments text[];
 	stand_in name;
 	view_schema name;
 	taken name;
 BEGIN
-	PERFORM soft_delete.check_owner(partition);
+	PERFORM soft_delete_internal.check_owner(partition);
 
 	-- those of the root's keys stand for nothing here
 	FOR stand_in IN
-		SELECT own.conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete.stand_in(indexrelid)
+		SELECT own.conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete_internal.stand_in(indexrelid)
 			JOIN pg_constraint own ON own.conrelid = partition AND own.conname = con.conname AND own.contype = 'c'
 		WHERE indrelid = parent AND pg_get_expr(own.conbin, own.conrelid) = 'true'
-		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = partition AND soft_delete.stand_in(indexrelid) = own.oid)
+		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = partition AND soft_delete_internal.stand_in(indexrelid) = own.oid)
 	LOOP
 		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', partition, stand_in);
 	END LOOP;
 
-	arguments := coalesce(own_tag, root_tag[1] || soft_delete.memories_of(partition, root, root_tag));
-	PERFORM soft_delete.make_triggers(partition, arguments || soft_delete.index_bin(partition, arguments[1]));
+	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.memories_of(partition, root, root_tag));
+	PERFORM soft_delete_internal.make_triggers(partition, arguments || soft_delete_internal.index_bin(partition, arguments[1]));
 
 	SELECT nspname INTO view_schema
-	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete.bin_of(root)
+	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete_internal.bin_of(root)
 		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
 	WHERE p.oid = partition;
 	SELECT relname INTO taken FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-	WHERE nspname = view_schema AND relname IN (soft_delete.view_name(partition, '_active'), soft_delete.view_name(partition, '_deleted')) LIMIT 1;
+	WHERE nspname = view_schema AND relname IN (soft_delete_internal.view_name(partition, '_active'), soft_delete_internal.view_name(partition, '_deleted')) LIMIT 1;
 	IF taken IS NOT NULL THEN
 		RAISE EXCEPTION 'relation "%" already exists', taken
 			USING ERRCODE = 'duplicate_table',
 				DETAIL = format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', partition, parent),
 				HINT = format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, taken);
 	END IF;
-	PERFORM soft_delete.make_active_view(partition, arguments[1], view_schema);
-	PERFORM soft_delete.make_bin(partition, arguments[1], view_schema);
-	PERFORM soft_delete.copy_holds(above, partition) FROM (VALUES (parent), (root)) AS former(above);
-	PERFORM soft_delete.guard_references(partition);
-	PERFORM soft_delete.copy_retention(root, partition);
+	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);
+	PERFORM soft_delete_internal.make_bin(partition, arguments[1], view_schema);
+	PERFORM soft_delete_internal.copy_holds(above, partition) FROM (VALUES (parent), (root)) AS former(above);
+	PERFORM soft_delete_internal.guard_references(partition);
+	PERFORM soft_delete_internal.copy_retention(root, partition);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.leave_partition(regclass, regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.leave_partition(regclass, regclass) IS
 'tags a partition or inheritance child that has left its tagged parent by itself, so that its deleted rows stay deleted';
 
-CREATE FUNCTION soft_delete.left_tables(relation regclass, detached name[], former_parents name[],
+CREATE FUNCTION soft_delete_internal.left_tables(relation regclass, detached name[], former_parents name[],
 	OUT left_table regclass, OUT parent regclass)
 RETURNS SETOF record
 LANGUAGE sql STABLE
@@ -243,22 +243,22 @@ AS $$
 	SELECT left_table, parent FROM (
 	-- a partition lost its tag in this transaction, and has the column still
 	SELECT pg_class.oid::regclass, relation FROM pg_class
-		JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped AND attname = (soft_delete.tag_arguments(relation))[1]
-	WHERE relname = ANY (detached) AND relkind IN ('r', 'p') AND soft_delete.is_own_transaction(pg_class.xmin)
-	  AND soft_delete.tag_arguments(pg_class.oid) IS NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
+		JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped AND attname = (soft_delete_internal.tag_arguments(relation))[1]
+	WHERE relname = ANY (detached) AND relkind IN ('r', 'p') AND soft_delete_internal.is_own_transaction(pg_class.xmin)
+	  AND soft_delete_internal.tag_arguments(pg_class.oid) IS NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
 	UNION ALL
 	SELECT relation, pg_class.oid::regclass FROM pg_class
-	WHERE relname = ANY (former_parents) AND soft_delete.tag_arguments(relation) IS NOT NULL
-	  AND soft_delete.tag_arguments(pg_class.oid) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation)
+	WHERE relname = ANY (former_parents) AND soft_delete_internal.tag_arguments(relation) IS NOT NULL
+	  AND soft_delete_internal.tag_arguments(pg_class.oid) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation)
 	) AS namesakes(left_table, parent)
 	-- what has been tagged keeps a trigger that is no copy of its root's
 	ORDER BY EXISTS (SELECT FROM pg_trigger WHERE tgrelid = left_table AND tgfoid = 'soft_delete.guard_truncate()'::regprocedure) DESC
 	LIMIT 1
 $$;
-COMMENT ON FUNCTION soft_delete.left_tables(regclass, name[], name[]) IS
+COMMENT ON FUNCTION soft_delete_internal.left_tables(regclass, name[], name[]) IS
 'the tables that ALTER TABLE ... DETACH PARTITION or NO INHERIT has taken out of a tagged one, and that one; by names without schemas, so there may be several, of which it gives one, and of partitions the one that was tagged';
 
-CREATE FUNCTION soft_delete.follow_partitions() RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_partitions() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -268,15 +268,15 @@ DECLARE
 BEGIN
 	FOR item IN
 		-- a command must not get into a variable: no plan that has it can be shown, as auto_explain may want to
-		SELECT objid AS relation, command_tag, soft_delete.named_by(command, 'DETACH PARTITION') AS detached,
-			soft_delete.named_by(command, 'NO INHERIT') AS disinherited, soft_delete.named_by(command, 'ATTACH PARTITION') AS attached,
-			soft_delete.named_by(command, 'INHERIT') AS parents
+		SELECT objid AS relation, command_tag, soft_delete_internal.named_by(command, 'DETACH PARTITION') AS detached,
+			soft_delete_internal.named_by(command, 'NO INHERIT') AS disinherited, soft_delete_internal.named_by(command, 'ATTACH PARTITION') AS attached,
+			soft_delete_internal.named_by(command, 'INHERIT') AS parents
 		FROM pg_event_trigger_ddl_commands()
 		WHERE classid = 'pg_class'::regclass AND command_tag IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
 	LOOP
 		IF item.detached <> '{}' OR item.disinherited <> '{}' THEN
-			PERFORM soft_delete.leave_partition(left_table, parent)
-			FROM soft_delete.left_tables(item.relation, item.detached, item.disinherited);
+			PERFORM soft_delete_internal.leave_partition(left_table, parent)
+			FROM soft_delete_internal.left_tables(item.relation, item.detached, item.disinherited);
 		END IF;
 		IF item.attached <> '{}' THEN
 			came := came || ARRAY(SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhrelid
@@ -287,9 +287,9 @@ BEGIN
 		END IF;
 	END LOOP;
 
-	PERFORM soft_delete.join_partition(partition) FROM unnest(came) AS partition
+	PERFORM soft_delete_internal.join_partition(partition) FROM unnest(came) AS partition
 	WHERE EXISTS (SELECT FROM pg_inherits WHERE inhrelid = partition);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_partitions() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_partitions() IS
 'for event triggers: tags the partitions and inheritance children that a command has made, attached or detached';

@@ -3,7 +3,7 @@
  * transaction of its own
  */
 
-CREATE FUNCTION soft_delete.plan_index(index regclass, deleted_at name) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.plan_index(index regclass, deleted_at name) RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -14,31 +14,31 @@ BEGIN
 	-- an index of a partitioned table is made on each partition, and put together
 	FOR item IN
 		SELECT member, inhparent::regclass AS parent, relkind = 'I' AS is_partitioned, nspname, indisunique, indrelid,
-			soft_delete.index_body(member) AS body, pg_get_expr(indpred, indrelid) AS predicate
-		FROM soft_delete.family(index) WITH ORDINALITY AS f(member, n) JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
+			soft_delete_internal.index_body(member) AS body, pg_get_expr(indpred, indrelid) AS predicate
+		FROM soft_delete_internal.family(index) WITH ORDINALITY AS f(member, n) JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
 			JOIN pg_namespace ON pg_namespace.oid = relnamespace LEFT JOIN pg_inherits ON inhrelid = member AND member <> index
 		ORDER BY n
 	LOOP
-		prepared := soft_delete.prepared_index(item.member);
-		IF prepared IS NOT NULL AND NOT item.is_partitioned AND NOT soft_delete.is_prepared(item.member, deleted_at) THEN
+		prepared := soft_delete_internal.prepared_index(item.member);
+		IF prepared IS NOT NULL AND NOT item.is_partitioned AND NOT soft_delete_internal.is_prepared(item.member, deleted_at) THEN
 			RETURN NEXT format('DROP INDEX CONCURRENTLY %s', prepared);
 			prepared := NULL;
 		END IF;
 		IF prepared IS NULL THEN
 			RETURN NEXT format('CREATE %sINDEX %s%s %s WHERE %s', CASE WHEN item.indisunique THEN 'UNIQUE ' END,
-				CASE WHEN item.is_partitioned THEN '' ELSE 'CONCURRENTLY ' END, soft_delete.prepared_name(item.member),
+				CASE WHEN item.is_partitioned THEN '' ELSE 'CONCURRENTLY ' END, soft_delete_internal.prepared_name(item.member),
 				CASE WHEN item.is_partitioned THEN regexp_replace(item.body, '^ON ', 'ON ONLY ') ELSE item.body END,
 				concat_ws(' AND ', item.predicate, format('(%I IS NULL)', deleted_at)));
 		END IF;
 		IF item.parent IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = prepared) THEN
 			RETURN NEXT format('ALTER INDEX %I.%I ATTACH PARTITION %I.%I',
 				(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = item.parent),
-				soft_delete.prepared_name(item.parent), item.nspname, soft_delete.prepared_name(item.member));
+				soft_delete_internal.prepared_name(item.parent), item.nspname, soft_delete_internal.prepared_name(item.member));
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.plan_index(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.plan_index(regclass, name) IS
 'statements that prepare, without a long lock, the index that is to take an index''s place';
 
 CREATE FUNCTION soft_delete.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
@@ -54,30 +54,30 @@ BEGIN
 				DETAIL = 'The table and the column must be given, and indexes must be ''all'' or ''unique''.',
 				HINT = 'SELECT soft_delete.plan(''my_table'');';
 	END IF;
-	PERFORM soft_delete.check_relation(relation);
-	PERFORM soft_delete.check_owner(relation);
-	PERFORM soft_delete.check_library();
-	PERFORM soft_delete.check_column(relation, deleted_at);
-	PERFORM soft_delete.check_triggers(relation);
+	PERFORM soft_delete_internal.check_relation(relation);
+	PERFORM soft_delete_internal.check_owner(relation);
+	PERFORM soft_delete_internal.check_library();
+	PERFORM soft_delete_internal.check_column(relation, deleted_at);
+	PERFORM soft_delete_internal.check_triggers(relation);
 
 	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
 		RETURN NEXT format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
 	END IF;
 	FOR item IN
-		SELECT c.index FROM soft_delete.convertible_indexes(relation, deleted_at, indexes) AS c
-		WHERE NOT hides AND NOT is_exclusion AND NOT soft_delete.is_prepared(c.index, deleted_at)
+		SELECT c.index FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) AS c
+		WHERE NOT hides AND NOT is_exclusion AND NOT soft_delete_internal.is_prepared(c.index, deleted_at)
 	LOOP
-		RETURN QUERY SELECT soft_delete.plan_index(item.index, deleted_at);
+		RETURN QUERY SELECT soft_delete_internal.plan_index(item.index, deleted_at);
 	END LOOP;
 	RETURN QUERY
 		SELECT command
-		FROM soft_delete.family(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
-			format('%I.%I', nspname, soft_delete.prepared_name(member)) AS prepared,
+		FROM soft_delete_internal.family(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
+			format('%I.%I', nspname, soft_delete_internal.prepared_name(member)) AS prepared,
 			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
 					 UNION ALL
-					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s (%I) WHERE %3$I IS NOT NULL', soft_delete.prepared_name(member), member, deleted_at)
+					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s (%I) WHERE %3$I IS NOT NULL', soft_delete_internal.prepared_name(member), member, deleted_at)
 					) AS commands(command)
-		WHERE relkind = 'r' AND NOT soft_delete.has_bin_index(member, deleted_at)
+		WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(member, deleted_at)
 		ORDER BY n, command DESC;		-- DROP before CREATE
 	RETURN NEXT format('SELECT soft_delete.tag(%L%s%s)', relation,
 		CASE WHEN deleted_at <> 'deleted_at' THEN format(', deleted_at => %L', deleted_at) END,

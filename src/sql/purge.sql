@@ -2,32 +2,32 @@
  * Retention and purge
  */
 
-CREATE TABLE soft_delete.retention (
+CREATE TABLE soft_delete_internal.retention (
 	relation regclass UNIQUE,
 	-- by name, for pg_upgrade keeps no OIDs of schemas
 	schema name UNIQUE,
 	retain interval CHECK (retain >= '0'),
 	CHECK (num_nonnulls(relation, schema) = 1)
 );
-COMMENT ON TABLE soft_delete.retention IS
+COMMENT ON TABLE soft_delete_internal.retention IS
 'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema(); a row that is deleted here says nothing any more';
-COMMENT ON COLUMN soft_delete.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
-COMMENT ON COLUMN soft_delete.retention.schema IS 'or the schema, for all tables in it';
-COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purged; null: never';
+COMMENT ON COLUMN soft_delete_internal.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
+COMMENT ON COLUMN soft_delete_internal.retention.schema IS 'or the schema, for all tables in it';
+COMMENT ON COLUMN soft_delete_internal.retention.retain IS 'the least age of what is purged; null: never';
 -- a name that the new database does not have would make it refuse all rows
-SELECT pg_catalog.pg_extension_config_dump('soft_delete.retention',
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.retention',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
-ALTER TABLE soft_delete.retention ENABLE ROW LEVEL SECURITY;
-CREATE POLICY read_by_all ON soft_delete.retention FOR SELECT USING (true);
-COMMENT ON POLICY read_by_all ON soft_delete.retention IS 'it is no secret';
-CREATE POLICY of_own_objects ON soft_delete.retention USING
+ALTER TABLE soft_delete_internal.retention ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read_by_all ON soft_delete_internal.retention FOR SELECT USING (true);
+COMMENT ON POLICY read_by_all ON soft_delete_internal.retention IS 'it is no secret';
+CREATE POLICY of_own_objects ON soft_delete_internal.retention USING
 	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'))
 	 OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) schema AND pg_catalog.pg_has_role(nspowner, 'USAGE')));
-COMMENT ON POLICY of_own_objects ON soft_delete.retention IS 'the owner of a table or schema decides';
-GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete.retention TO PUBLIC;
+COMMENT ON POLICY of_own_objects ON soft_delete_internal.retention IS 'the owner of a table or schema decides';
+GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete_internal.retention TO PUBLIC;
 
-CREATE TABLE soft_delete.purge_log (
+CREATE TABLE soft_delete_internal.purge_log (
 	-- not regclass: the log outlives the table
 	relation text COLLATE "C",
 	purged_at timestamptz,
@@ -40,9 +40,41 @@ CREATE TABLE soft_delete.purge_log (
 	PRIMARY KEY (relation, purged_at)
 ) USING heap;
 -- what was purged here is not replicated, neither as it is written nor as it goes
-ALTER TABLE soft_delete.purge_log REPLICA IDENTITY NOTHING;
-COMMENT ON TABLE soft_delete.purge_log IS
+ALTER TABLE soft_delete_internal.purge_log REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete_internal.purge_log IS
 'what purges have destroyed: a row per table and run, written with each batch, so that it shows how far a running one has come';
+COMMENT ON COLUMN soft_delete_internal.purge_log.relation IS 'the table, as schema.name';
+COMMENT ON COLUMN soft_delete_internal.purge_log.purged_at IS 'when the purge of the table began';
+COMMENT ON COLUMN soft_delete_internal.purge_log.purged_by IS 'the role';
+COMMENT ON COLUMN soft_delete_internal.purge_log.rows IS 'how many rows it has destroyed';
+COMMENT ON COLUMN soft_delete_internal.purge_log.oldest IS 'the oldest stamp of those';
+COMMENT ON COLUMN soft_delete_internal.purge_log.newest IS 'the newest';
+COMMENT ON COLUMN soft_delete_internal.purge_log.duration IS 'till its last batch';
+COMMENT ON COLUMN soft_delete_internal.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off; the next one that is well has a row even if it destroys nothing';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.purge_log', '');
+
+ALTER TABLE soft_delete_internal.purge_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_own_tables ON soft_delete_internal.purge_log FOR SELECT USING
+	(EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) purged_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'))
+	 OR soft_delete_internal.owns_named(relation));
+COMMENT ON POLICY of_own_tables ON soft_delete_internal.purge_log IS 'the owner of a table, and who has purged, see it';
+GRANT SELECT ON soft_delete_internal.purge_log TO PUBLIC;
+
+CREATE VIEW soft_delete.retention WITH (security_barrier) AS
+SELECT relation, schema, retain FROM soft_delete_internal.retention;
+COMMENT ON VIEW soft_delete.retention IS 'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema()';
+COMMENT ON COLUMN soft_delete.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
+COMMENT ON COLUMN soft_delete.retention.schema IS 'or the schema, for all tables in it';
+COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purged; null: never';
+GRANT SELECT ON soft_delete.retention TO PUBLIC;
+
+CREATE VIEW soft_delete.purge_log WITH (security_barrier) AS
+SELECT relation, purged_at, purged_by, rows, oldest, newest, duration, error FROM soft_delete_internal.purge_log
+WHERE EXISTS (SELECT FROM pg_catalog.pg_roles
+			  WHERE rolname OPERATOR(pg_catalog.=) purged_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'))
+   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
+			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
+COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables whose owner''s rights the reader has, or as a role whose rights it has';
 COMMENT ON COLUMN soft_delete.purge_log.relation IS 'the table, as schema.name';
 COMMENT ON COLUMN soft_delete.purge_log.purged_at IS 'when the purge of the table began';
 COMMENT ON COLUMN soft_delete.purge_log.purged_by IS 'the role';
@@ -51,42 +83,35 @@ COMMENT ON COLUMN soft_delete.purge_log.oldest IS 'the oldest stamp of those';
 COMMENT ON COLUMN soft_delete.purge_log.newest IS 'the newest';
 COMMENT ON COLUMN soft_delete.purge_log.duration IS 'till its last batch';
 COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off; the next one that is well has a row even if it destroys nothing';
-SELECT pg_catalog.pg_extension_config_dump('soft_delete.purge_log', '');
-
-ALTER TABLE soft_delete.purge_log ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_own_tables ON soft_delete.purge_log FOR SELECT USING
-	(EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) purged_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'))
-	 OR soft_delete.owns_named(relation));
-COMMENT ON POLICY of_own_tables ON soft_delete.purge_log IS 'the owner of a table, and who has purged, see it';
 GRANT SELECT ON soft_delete.purge_log TO PUBLIC;
 
 /*
  * Retention
  */
 
-CREATE FUNCTION soft_delete.check_root(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_root(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF soft_delete.tag_arguments(relation) IS NULL THEN
+	IF soft_delete_internal.tag_arguments(relation) IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not tagged', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				HINT = format('SELECT soft_delete.tag(%L);', relation);
 	END IF;
-	PERFORM soft_delete.check_owner(relation);
-	IF soft_delete.root(relation) <> relation THEN
+	PERFORM soft_delete_internal.check_owner(relation);
+	IF soft_delete_internal.root(relation) <> relation THEN
 		RAISE EXCEPTION 'table "%" is a partition or inheritance child', relation
 			USING ERRCODE = 'wrong_object_type',
 				DETAIL = 'It is purged with the table that it belongs to.',
-				HINT = format('Name "%s" instead.', soft_delete.root(relation));
+				HINT = format('Name "%s" instead.', soft_delete_internal.root(relation));
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_root(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.check_root(regclass) IS
 'raises 55000, 42501 or 42809 unless it is a tagged table that the current role owns, and no partition';
 
-CREATE FUNCTION soft_delete.check_age(age interval, hint text) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_age(age interval, hint text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -98,7 +123,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_age(interval, text) IS
+COMMENT ON FUNCTION soft_delete_internal.check_age(interval, text) IS
 'raises 22023 or 22008 for an interval that cannot be the age of a row';
 
 CREATE FUNCTION soft_delete.retain(relation regclass, retain interval) RETURNS void
@@ -114,9 +139,9 @@ BEGIN
 				DETAIL = 'The table must be given.',
 				HINT = 'SELECT soft_delete.retain(''my_table'', ''90 days'');';
 	END IF;
-	PERFORM soft_delete.check_root(relation);
-	PERFORM soft_delete.check_age(retain, format('SELECT soft_delete.retain(%L, ''90 days'');', relation));
-	INSERT INTO soft_delete.retention AS r VALUES (relation, NULL, retain)
+	PERFORM soft_delete_internal.check_root(relation);
+	PERFORM soft_delete_internal.check_age(retain, format('SELECT soft_delete.retain(%L, ''90 days'');', relation));
+	INSERT INTO soft_delete_internal.retention AS r VALUES (relation, NULL, retain)
 	ON CONFLICT ON CONSTRAINT retention_relation_key DO UPDATE SET retain = excluded.retain;
 END
 $$;
@@ -139,43 +164,43 @@ BEGIN
 		RAISE EXCEPTION 'must be owner of schema %', schema
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
-	PERFORM soft_delete.check_age(retain, format('SELECT soft_delete.retain_schema(%L, ''90 days'');', schema));
-	INSERT INTO soft_delete.retention AS r VALUES (NULL, schema, retain)
+	PERFORM soft_delete_internal.check_age(retain, format('SELECT soft_delete.retain_schema(%L, ''90 days'');', schema));
+	INSERT INTO soft_delete_internal.retention AS r VALUES (NULL, schema, retain)
 	ON CONFLICT ON CONSTRAINT retention_schema_key DO UPDATE SET retain = excluded.retain;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.retain_schema(name, interval) IS
 'says how long deleted rows of all tables in a schema are kept, but for those that have a retention of their own; null: for ever';
 
-CREATE FUNCTION soft_delete.copy_retention(root regclass, partition regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.copy_retention(root regclass, partition regclass) RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
-	INSERT INTO soft_delete.retention SELECT partition, NULL, retain FROM soft_delete.retention WHERE relation = root
+	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
 	ON CONFLICT DO NOTHING
 $$;
-COMMENT ON FUNCTION soft_delete.copy_retention(regclass, regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.copy_retention(regclass, regclass) IS
 'gives a table that was a partition the retention of the table that it was one of';
 
 /* Security definer: there is no schema of the old name whose owner could be asked. */
-CREATE FUNCTION soft_delete.follow_retention() RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_retention() RETURNS void
 LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-	UPDATE soft_delete.retention AS r SET schema = nspname
+	UPDATE soft_delete_internal.retention AS r SET schema = nspname
 	FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON pg_namespace.oid = objid
-	WHERE classid = 'pg_namespace'::regclass AND r.schema = soft_delete.renamed_from(command)
+	WHERE classid = 'pg_namespace'::regclass AND r.schema = soft_delete_internal.renamed_from(command)
 $$;
-COMMENT ON FUNCTION soft_delete.follow_retention() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_retention() IS
 'for event triggers: has what is said about a schema follow ALTER SCHEMA ... RENAME';
 
-CREATE FUNCTION soft_delete.forget_retention(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.forget_retention(relation regclass) RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
-AS 'DELETE FROM soft_delete.retention AS r WHERE r.relation = forget_retention.relation';
-COMMENT ON FUNCTION soft_delete.forget_retention(regclass) IS
+AS 'DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = forget_retention.relation';
+COMMENT ON FUNCTION soft_delete_internal.forget_retention(regclass) IS
 'takes back what was said about a table';
 
 /*
@@ -184,52 +209,52 @@ COMMENT ON FUNCTION soft_delete.forget_retention(regclass) IS
  * at each call, and that took a seventh of a purge's time.
  */
 
-CREATE FUNCTION soft_delete.stated_retention(relation regclass, OUT is_stated boolean, OUT retain interval)
+CREATE FUNCTION soft_delete_internal.stated_retention(relation regclass, OUT is_stated boolean, OUT retain interval)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
 BEGIN
-	SELECT r.retain INTO retain FROM soft_delete.retention AS r WHERE r.relation = stated_retention.relation;
+	SELECT r.retain INTO retain FROM soft_delete_internal.retention AS r WHERE r.relation = stated_retention.relation;
 	is_stated := FOUND;
 	IF NOT is_stated THEN
 		SELECT r.retain INTO retain
-		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace JOIN soft_delete.retention AS r ON r.schema = nspname
+		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace JOIN soft_delete_internal.retention AS r ON r.schema = nspname
 		WHERE pg_class.oid = stated_retention.relation;
 		is_stated := FOUND;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.stated_retention(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.stated_retention(regclass) IS
 'what is said about a table, or else about its schema';
 
-CREATE FUNCTION soft_delete.cascade_parents(relation regclass) RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.cascade_parents(relation regclass) RETURNS SETOF regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY
-		SELECT DISTINCT soft_delete.root(confrelid) FROM pg_constraint
+		SELECT DISTINCT soft_delete_internal.root(confrelid) FROM pg_constraint
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c'
-		  AND conrelid IN (SELECT soft_delete.family(relation)) AND soft_delete.root(confrelid) <> relation;
+		  AND conrelid IN (SELECT soft_delete_internal.family(relation)) AND soft_delete_internal.root(confrelid) <> relation;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.cascade_parents(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.cascade_parents(regclass) IS
 'the other tables whose deletes reach a table by ON DELETE CASCADE';
 
 /*
  * A table about which nothing is said goes with those whose deletes reach it by
  * CASCADE: else their rows could never go.
  */
-CREATE FUNCTION soft_delete.retention_of(relation regclass, OUT is_known boolean, OUT is_eternal boolean, OUT retain interval)
+CREATE FUNCTION soft_delete_internal.retention_of(relation regclass, OUT is_known boolean, OUT is_eternal boolean, OUT retain interval)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
 DECLARE
-	root regclass := soft_delete.root(relation);
+	root regclass := soft_delete_internal.root(relation);
 BEGIN
-	SELECT * INTO is_known, retain FROM soft_delete.stated_retention(root);
+	SELECT * INTO is_known, retain FROM soft_delete_internal.stated_retention(root);
 	IF is_known THEN
 		is_eternal := retain IS NULL;
 		RETURN;
@@ -237,37 +262,37 @@ BEGIN
 	WITH RECURSIVE followed(member, is_stated, stated) AS (
 		SELECT root, false, NULL::interval
 		UNION
-		SELECT parent, s.is_stated, s.retain FROM followed, soft_delete.cascade_parents(member) AS parent, soft_delete.stated_retention(parent) AS s
+		SELECT parent, s.is_stated, s.retain FROM followed, soft_delete_internal.cascade_parents(member) AS parent, soft_delete_internal.stated_retention(parent) AS s
 		WHERE NOT followed.is_stated
 	)
-	SELECT bool_or(is_stated) AND NOT bool_or(NOT is_stated AND NOT EXISTS (SELECT FROM soft_delete.cascade_parents(member))),
+	SELECT bool_or(is_stated) AND NOT bool_or(NOT is_stated AND NOT EXISTS (SELECT FROM soft_delete_internal.cascade_parents(member))),
 		bool_or(is_stated AND stated IS NULL), max(stated)
 	INTO is_known, is_eternal, retain
 	FROM followed;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.retention_of(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.retention_of(regclass) IS
 'how long deleted rows of a table are kept: what is said about it or its schema, else the longest of what holds for the tables whose deletes reach it by CASCADE; is_known: that says when all go; is_eternal: some are kept for ever';
 
-CREATE FUNCTION soft_delete.purge_limit(relation regclass, as_of timestamptz, older_than interval) RETURNS timestamptz
+CREATE FUNCTION soft_delete_internal.purge_limit(relation regclass, as_of timestamptz, older_than interval) RETURNS timestamptz
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (
 		SELECT CASE WHEN NOT is_eternal AND (is_known OR older_than IS NOT NULL) THEN least(as_of - retain, as_of - older_than) END
-		FROM soft_delete.retention_of(relation)
+		FROM soft_delete_internal.retention_of(relation)
 	);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.purge_limit(regclass, timestamptz, interval) IS
+COMMENT ON FUNCTION soft_delete_internal.purge_limit(regclass, timestamptz, interval) IS
 'the stamp before which deleted rows of a table are due; null if none are';
 
 /*
  * Purge
  */
 
-CREATE FUNCTION soft_delete.tagged_leaves() RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.tagged_leaves() RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -276,21 +301,21 @@ AS $$
 	WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
 	  AND refobjid = 'soft_delete.delete_row()'::regprocedure AND relkind = 'r'
 $$;
-COMMENT ON FUNCTION soft_delete.tagged_leaves() IS
+COMMENT ON FUNCTION soft_delete_internal.tagged_leaves() IS
 'all tables, partitions and inheritance children that may hold deleted rows, whoever owns them';
 
-CREATE FUNCTION soft_delete.purge_groups(relation regclass DEFAULT NULL) RETURNS SETOF regclass[]
+CREATE FUNCTION soft_delete_internal.purge_groups(relation regclass DEFAULT NULL) RETURNS SETOF regclass[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE tables AS MATERIALIZED (
 		SELECT DISTINCT root AS member
-		FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid, soft_delete.root(tgrelid) AS root JOIN pg_class ON pg_class.oid = root
+		FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid, soft_delete_internal.root(tgrelid) AS root JOIN pg_class ON pg_class.oid = root
 		WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure
 		  AND pg_has_role(relowner, 'USAGE') AND NOT pg_is_other_temp_schema(relnamespace)
 	), edges AS MATERIALIZED (
 		SELECT DISTINCT p.member AS parent, c.member AS child, confdeltype
-		FROM pg_constraint JOIN tables AS p ON p.member = soft_delete.root(confrelid) JOIN tables AS c ON c.member = soft_delete.root(conrelid)
+		FROM pg_constraint JOIN tables AS p ON p.member = soft_delete_internal.root(confrelid) JOIN tables AS c ON c.member = soft_delete_internal.root(conrelid)
 		WHERE contype = 'f' AND conparentid = 0 AND p.member <> c.member
 	), wanted AS (
 		SELECT member FROM tables WHERE relation IS NULL OR member = relation
@@ -309,22 +334,22 @@ AS $$
 	)
 	SELECT array_agg(member ORDER BY member) FROM placed GROUP BY first_of_circle, n_below ORDER BY n_below, first_of_circle
 $$;
-COMMENT ON FUNCTION soft_delete.purge_groups(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.purge_groups(regclass) IS
 'the tagged tables of the current role, or one of them with what its deletes reach by CASCADE, children before parents; those whose foreign keys form a circle together';
 
-CREATE FUNCTION soft_delete.purge_batch(relations regclass[], as_of timestamptz, older_than interval, batch_size integer, begins boolean, dry_run boolean,
+CREATE FUNCTION soft_delete_internal.purge_batch(relations regclass[], as_of timestamptz, older_than interval, batch_size integer, begins boolean, dry_run boolean,
 	OUT relation regclass, OUT rows bigint, OUT held bigint, OUT referenced bigint, OUT locked bigint, OUT oldest timestamptz, OUT newest timestamptz, OUT done boolean)
 RETURNS SETOF record
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_purge_batch';
-COMMENT ON FUNCTION soft_delete.purge_batch(regclass[], timestamptz, interval, integer, boolean, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.purge_batch(regclass[], timestamptz, interval, integer, boolean, boolean) IS
 'destroys the next due rows of a group of tables, from the oldest on or from where the session''s last batch ended; returns what has become of due rows so far, per table';
 
-CREATE FUNCTION soft_delete.prune_ledger(oldest timestamptz, newest timestamptz, batch_size integer) RETURNS timestamptz
+CREATE FUNCTION soft_delete_internal.prune_ledger(oldest timestamptz, newest timestamptz, batch_size integer) RETURNS timestamptz
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_prune_ledger';
-COMMENT ON FUNCTION soft_delete.prune_ledger(timestamptz, timestamptz, integer) IS
+COMMENT ON FUNCTION soft_delete_internal.prune_ledger(timestamptz, timestamptz, integer) IS
 'forgets deletions of a range of stamps that have no rows left; returns where to go on, null at the end';
 
-CREATE FUNCTION soft_delete.check_purge(relation regclass, older_than interval, batch_size integer, pause interval) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_purge(relation regclass, older_than interval, batch_size integer, pause interval) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -335,24 +360,24 @@ BEGIN
 				DETAIL = 'The batch size must be positive, and the pause must not be negative.',
 				HINT = 'CALL soft_delete.purge(batch_size => 10000, pause => ''0'');';
 	END IF;
-	PERFORM soft_delete.check_age(older_than, 'CALL soft_delete.purge(older_than => ''90 days'');');
+	PERFORM soft_delete_internal.check_age(older_than, 'CALL soft_delete.purge(older_than => ''90 days'');');
 	IF relation IS NOT NULL THEN
-		PERFORM soft_delete.check_root(relation);
+		PERFORM soft_delete_internal.check_root(relation);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_purge(regclass, interval, integer, interval) IS
+COMMENT ON FUNCTION soft_delete_internal.check_purge(regclass, interval, integer, interval) IS
 'raises 22023, or what check_root() does, for arguments that purge() cannot do with';
 
-CREATE FUNCTION soft_delete.unpruned_stamps(OUT oldest timestamptz, OUT newest timestamptz)
+CREATE FUNCTION soft_delete_internal.unpruned_stamps(OUT oldest timestamptz, OUT newest timestamptz)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
 	SELECT least(min(oldest) FILTER (WHERE error IS NOT NULL), max(newest)), max(newest) FILTER (WHERE error IS NOT NULL)
-	FROM (SELECT DISTINCT ON (relation) oldest, newest, error FROM soft_delete.purge_log ORDER BY relation, purged_at DESC) AS latest
+	FROM (SELECT DISTINCT ON (relation) oldest, newest, error FROM soft_delete_internal.purge_log ORDER BY relation, purged_at DESC) AS latest
 $$;
-COMMENT ON FUNCTION soft_delete.unpruned_stamps() IS
+COMMENT ON FUNCTION soft_delete_internal.unpruned_stamps() IS
 'the range of stamps whose deletions the ledger may know although they have no rows left: from where the last purge ended, and of purges that were broken off';
 
 /* It commits, so it can set no search_path: all names in it, of types too, are qualified, and there is no operator. */
@@ -368,15 +393,15 @@ DECLARE
 	oldest pg_catalog.timestamptz;
 	newest pg_catalog.timestamptz;
 BEGIN
-	PERFORM soft_delete.check_purge(relation, older_than, batch_size, pause);
-	SELECT * INTO oldest, newest FROM soft_delete.unpruned_stamps();
-	FOR members IN SELECT * FROM soft_delete.purge_groups(relation) LOOP
+	PERFORM soft_delete_internal.check_purge(relation, older_than, batch_size, pause);
+	SELECT * INTO oldest, newest FROM soft_delete_internal.unpruned_stamps();
+	FOR members IN SELECT * FROM soft_delete_internal.purge_groups(relation) LOOP
 		begins := true;
 		LOOP
 			COMMIT;
 			-- a row that another session has changed is skipped, not an error
 			SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-			FOR counts IN SELECT * FROM soft_delete.purge_batch(members, as_of, older_than, batch_size, begins, false) LOOP
+			FOR counts IN SELECT * FROM soft_delete_internal.purge_batch(members, as_of, older_than, batch_size, begins, false) LOOP
 				done := counts.done;
 				oldest := least(oldest, counts.oldest);
 				newest := greatest(newest, counts.newest);
@@ -390,7 +415,7 @@ BEGIN
 
 	WHILE oldest IS NOT NULL AND newest IS NOT NULL LOOP
 		COMMIT;
-		oldest := soft_delete.prune_ledger(oldest, newest, batch_size);
+		oldest := soft_delete_internal.prune_ledger(oldest, newest, batch_size);
 	END LOOP;
 END
 $$;
@@ -409,12 +434,12 @@ DECLARE
 	begins boolean;
 	is_done boolean;
 BEGIN
-	PERFORM soft_delete.check_purge(relation, older_than, 1, '0');
-	FOR members IN SELECT * FROM soft_delete.purge_groups(relation) LOOP
+	PERFORM soft_delete_internal.check_purge(relation, older_than, 1, '0');
+	FOR members IN SELECT * FROM soft_delete_internal.purge_groups(relation) LOOP
 		begins := true;
 		is_done := false;
 		WHILE NOT is_done LOOP
-			FOR counts IN SELECT * FROM soft_delete.purge_batch(members, as_of, older_than, 10000, begins, true) LOOP
+			FOR counts IN SELECT * FROM soft_delete_internal.purge_batch(members, as_of, older_than, 10000, begins, true) LOOP
 				is_done := counts.done;
 				IF is_done AND counts.rows + counts.held + counts.referenced > 0 THEN
 					member := counts.relation;

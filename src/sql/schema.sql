@@ -2,7 +2,7 @@
  * Schemas that are tagged as a whole: their tables now, and those that come
  */
 
-CREATE TABLE soft_delete.tagged_schemas (
+CREATE TABLE soft_delete_internal.tagged_schemas (
 	-- by name, for no other reference to a schema survives pg_upgrade
 	schema name PRIMARY KEY,
 	exempt name[] NOT NULL,
@@ -10,33 +10,43 @@ CREATE TABLE soft_delete.tagged_schemas (
 	indexes text NOT NULL CHECK (indexes IN ('all', 'unique')),
 	views name
 );
-COMMENT ON TABLE soft_delete.tagged_schemas IS
+COMMENT ON TABLE soft_delete_internal.tagged_schemas IS
 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.schema IS 'the schema';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.exempt IS 'names of tables that are not tagged, whether they exist or not';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.views IS 'the schema of their views; null: their own';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.tagged_schemas', '');
+
+ALTER TABLE soft_delete_internal.tagged_schemas ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON soft_delete_internal.tagged_schemas FOR SELECT USING (true);
+COMMENT ON POLICY readable ON soft_delete_internal.tagged_schemas IS 'who creates a table finds out whether it is to be tagged';
+CREATE POLICY of_own_schemas ON soft_delete_internal.tagged_schemas USING
+	(EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = schema AND pg_catalog.pg_has_role(nspowner, 'USAGE')));
+COMMENT ON POLICY of_own_schemas ON soft_delete_internal.tagged_schemas IS 'the owner of a schema decides about it';
+GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete_internal.tagged_schemas TO PUBLIC;
+
+CREATE VIEW soft_delete.tagged_schemas WITH (security_barrier) AS
+SELECT schema, exempt, deleted_at, indexes, views FROM soft_delete_internal.tagged_schemas;
+COMMENT ON VIEW soft_delete.tagged_schemas IS 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
 COMMENT ON COLUMN soft_delete.tagged_schemas.schema IS 'the schema';
 COMMENT ON COLUMN soft_delete.tagged_schemas.exempt IS 'names of tables that are not tagged, whether they exist or not';
 COMMENT ON COLUMN soft_delete.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
 COMMENT ON COLUMN soft_delete.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
 COMMENT ON COLUMN soft_delete.tagged_schemas.views IS 'the schema of their views; null: their own';
-SELECT pg_catalog.pg_extension_config_dump('soft_delete.tagged_schemas', '');
+GRANT SELECT ON soft_delete.tagged_schemas TO PUBLIC;
 
-ALTER TABLE soft_delete.tagged_schemas ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON soft_delete.tagged_schemas FOR SELECT USING (true);
-COMMENT ON POLICY readable ON soft_delete.tagged_schemas IS 'who creates a table finds out whether it is to be tagged';
-CREATE POLICY of_own_schemas ON soft_delete.tagged_schemas USING
-	(EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = schema AND pg_catalog.pg_has_role(nspowner, 'USAGE')));
-COMMENT ON POLICY of_own_schemas ON soft_delete.tagged_schemas IS 'the owner of a schema decides about it';
-GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete.tagged_schemas TO PUBLIC;
-
-CREATE FUNCTION soft_delete.current_tagged_schemas() RETURNS soft_delete.tagged_schemas[]
+CREATE FUNCTION soft_delete_internal.current_tagged_schemas() RETURNS soft_delete_internal.tagged_schemas[]
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_current_tagged_schemas';
-COMMENT ON FUNCTION soft_delete.current_tagged_schemas() IS
+COMMENT ON FUNCTION soft_delete_internal.current_tagged_schemas() IS
 'which schemas are tagged as of now, whatever the snapshot and row security; null if none is';
 
 /*
  * Refusals
  */
 
-CREATE FUNCTION soft_delete.check_schema(schema name) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_schema(schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -60,11 +70,11 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_schema(name) IS
+COMMENT ON FUNCTION soft_delete_internal.check_schema(name) IS
 'raises 3F000 if there is no such schema, 42809 if it cannot be tagged, 42501 unless the current role owns it';
 
 /* Views are made by whoever creates a table, with more rights perhaps than the owner of the schema has. */
-CREATE FUNCTION soft_delete.check_views(schema name, views name) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_views(schema name, views name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -79,14 +89,14 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_views(name, name) IS
+COMMENT ON FUNCTION soft_delete_internal.check_views(name, name) IS
 'raises 42501 unless the owner of a tagged schema may create the views of its tables in another one, 3F000 if there is none';
 
 /*
  * Tables
  */
 
-CREATE FUNCTION soft_delete.tables_of(schema name) RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.tables_of(schema name) RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -95,20 +105,20 @@ AS $$
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
 	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
 $$;
-COMMENT ON FUNCTION soft_delete.tables_of(name) IS
+COMMENT ON FUNCTION soft_delete_internal.tables_of(name) IS
 'the tables of a schema that can have a tag: not partitions and inheritance children, nor what belongs to an extension';
 
-CREATE FUNCTION soft_delete.untagged_tables() RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.untagged_tables() RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT t FROM unnest(soft_delete.current_tagged_schemas()), soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
-	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete.tag_arguments(t) IS NULL
+	SELECT t FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
+	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
 $$;
-COMMENT ON FUNCTION soft_delete.untagged_tables() IS
+COMMENT ON FUNCTION soft_delete_internal.untagged_tables() IS
 'tables of tagged schemas that are not tagged and not exempt: they were refused';
 
-CREATE FUNCTION soft_delete.try_to_tag(relations regclass[], tagged soft_delete.tagged_schemas) RETURNS void
+CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[], tagged soft_delete_internal.tagged_schemas) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -118,13 +128,13 @@ DECLARE
 	native_detail text;
 	native_hint text;
 BEGIN
-	PERFORM soft_delete.check_views(tagged.schema, tagged.views);
+	PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
 	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete.adopt_stand_ins(relation);
-		PERFORM soft_delete.tag_table(relation, tagged.deleted_at, tagged.indexes, tagged.views);
+		PERFORM soft_delete_internal.adopt_stand_ins(relation);
+		PERFORM soft_delete_internal.tag_table(relation, tagged.deleted_at, tagged.indexes, tagged.views);
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete.check_references(relation);
+		PERFORM soft_delete_internal.check_references(relation);
 	END LOOP;
 EXCEPTION WHEN OTHERS THEN
 	-- conflicts with other sessions and lack of resources are no refusals
@@ -139,10 +149,10 @@ EXCEPTION WHEN OTHERS THEN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.try_to_tag(regclass[], soft_delete.tagged_schemas) IS
+COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[], soft_delete_internal.tagged_schemas) IS
 'tags tables that ON DELETE CASCADE connects, all of them or none; a refusal is a warning';
 
-CREATE FUNCTION soft_delete.set_exempt(relation regclass, is_exempt boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.set_exempt(relation regclass, is_exempt boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET row_security = on
@@ -153,7 +163,7 @@ DECLARE
 BEGIN
 	SELECT relname, nspname INTO table_name, schema_name
 	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
-	UPDATE soft_delete.tagged_schemas
+	UPDATE soft_delete_internal.tagged_schemas
 	SET exempt = array_remove(exempt, table_name) || CASE WHEN is_exempt THEN ARRAY[table_name] ELSE '{}' END
 	WHERE schema = schema_name AND (table_name = ANY (exempt)) <> is_exempt;
 	IF FOUND AND is_exempt THEN
@@ -162,7 +172,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.set_exempt(regclass, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.set_exempt(regclass, boolean) IS
 'has a tagged schema remember that a table is exempt, or is not any more, if the current role owns the schema';
 
 /*
@@ -176,7 +186,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
 DECLARE
-	tagged soft_delete.tagged_schemas;
+	tagged soft_delete_internal.tagged_schemas;
 	relation regclass;
 	candidates regclass[];
 	members regclass[];
@@ -193,12 +203,12 @@ BEGIN
 				DETAIL = 'It would not see the tables that others have created meanwhile.',
 				HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
 	END IF;
-	PERFORM soft_delete.check_schema(schema);
-	PERFORM soft_delete.check_views(schema, views);
-	PERFORM soft_delete.check_library();
-	PERFORM soft_delete.lock_schema(schema);
+	PERFORM soft_delete_internal.check_schema(schema);
+	PERFORM soft_delete_internal.check_views(schema, views);
+	PERFORM soft_delete_internal.check_library();
+	PERFORM soft_delete_internal.lock_schema(schema);
 
-	INSERT INTO soft_delete.tagged_schemas AS s
+	INSERT INTO soft_delete_internal.tagged_schemas AS s
 	VALUES (schema, coalesce(exempt, '{}'), coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views)
 	ON CONFLICT ON CONSTRAINT tagged_schemas_pkey DO UPDATE
 	SET exempt = coalesce(tag_schema.exempt, s.exempt), deleted_at = coalesce(tag_schema.deleted_at, s.deleted_at),
@@ -206,20 +216,20 @@ BEGIN
 	RETURNING * INTO tagged;
 
 	FOR relation IN
-		SELECT t FROM soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
-		WHERE relname = ANY (tagged.exempt) AND soft_delete.tag_arguments(t) IS NOT NULL
+		SELECT t FROM soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
+		WHERE relname = ANY (tagged.exempt) AND soft_delete_internal.tag_arguments(t) IS NOT NULL
 		ORDER BY t
 	LOOP
 		RAISE WARNING 'table "%" is exempt, but tagged', relation
 			USING ERRCODE = '01000', HINT = format('SELECT soft_delete.untag(%L);', relation);
 	END LOOP;
 
-	candidates := ARRAY(SELECT t FROM soft_delete.tables_of(schema) AS t JOIN pg_class ON oid = t
-						WHERE relname <> ALL (tagged.exempt) AND soft_delete.tag_arguments(t) IS NULL
+	candidates := ARRAY(SELECT t FROM soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
+						WHERE relname <> ALL (tagged.exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
 						ORDER BY t);
 	WHILE candidates <> '{}' LOOP
-		members := ARRAY(SELECT m FROM soft_delete.cascade_family(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
-		PERFORM soft_delete.try_to_tag(members, tagged);
+		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_family(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
+		PERFORM soft_delete_internal.try_to_tag(members, tagged);
 		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);
 	END LOOP;
 END
@@ -228,7 +238,7 @@ COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name) IS
 'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views: as for tag(); null: as it was told before, at first none, ''deleted_at'', ''all'' and the schema itself';
 
 /* One round after the other, for the deleted rows of one table may be referenced by those of another. */
-CREATE FUNCTION soft_delete.purge_bins(relations regclass[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.purge_bins(relations regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -241,7 +251,7 @@ BEGIN
 		remaining := '{}';
 		FOREACH relation IN ARRAY relations LOOP
 			BEGIN
-				EXECUTE format('DELETE FROM %s', soft_delete.bin_of(relation));
+				EXECUTE format('DELETE FROM %s', soft_delete_internal.bin_of(relation));
 			EXCEPTION WHEN foreign_key_violation THEN
 				IF is_last THEN
 					RAISE;
@@ -254,7 +264,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.purge_bins(regclass[]) IS
+COMMENT ON FUNCTION soft_delete_internal.purge_bins(regclass[]) IS
 'purges all deleted rows of some tables; raises 23503 if other rows reference them';
 
 CREATE FUNCTION soft_delete.untag_schema(schema name, tombstones text DEFAULT 'error') RETURNS void
@@ -272,23 +282,23 @@ BEGIN
 				DETAIL = 'The schema must be given, and tombstones must be ''error'', ''purge'' or ''keep''.',
 				HINT = 'SELECT soft_delete.untag_schema(''my_schema'', tombstones => ''error'');';
 	END IF;
-	PERFORM soft_delete.check_schema(schema);
-	PERFORM soft_delete.lock_schema(schema);
+	PERFORM soft_delete_internal.check_schema(schema);
+	PERFORM soft_delete_internal.lock_schema(schema);
 
-	DELETE FROM soft_delete.tagged_schemas AS s WHERE s.schema = untag_schema.schema;
+	DELETE FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = untag_schema.schema;
 	IF NOT FOUND THEN
 		RAISE NOTICE 'schema "%" is not tagged', schema;
 		RETURN;
 	END IF;
-	members := ARRAY(SELECT t FROM soft_delete.tables_of(schema) AS t WHERE soft_delete.tag_arguments(t) IS NOT NULL ORDER BY t);
+	members := ARRAY(SELECT t FROM soft_delete_internal.tables_of(schema) AS t WHERE soft_delete_internal.tag_arguments(t) IS NOT NULL ORDER BY t);
 	IF tombstones = 'purge' THEN
-		PERFORM soft_delete.purge_bins(members);
+		PERFORM soft_delete_internal.purge_bins(members);
 	END IF;
 	FOREACH relation IN ARRAY members LOOP
-		PERFORM soft_delete.untag_table(relation, tombstones);
+		PERFORM soft_delete_internal.untag_table(relation, tombstones);
 	END LOOP;
 	FOREACH relation IN ARRAY members LOOP
-		PERFORM soft_delete.check_references(relation);
+		PERFORM soft_delete_internal.check_references(relation);
 	END LOOP;
 END
 $$;
@@ -300,7 +310,7 @@ COMMENT ON FUNCTION soft_delete.untag_schema(name, text) IS
  */
 
 /* Security definer: who renames or drops a table or a schema need not own the schema, any more. */
-CREATE FUNCTION soft_delete.follow_schema_names() RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_schema_names() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -308,41 +318,41 @@ DECLARE
 	item record;
 BEGIN
 	FOR item IN
-		SELECT soft_delete.renamed_from(command) AS old_name, nspname FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON oid = objid
-		WHERE classid = 'pg_namespace'::regclass AND soft_delete.renamed_from(command) IS NOT NULL
+		SELECT soft_delete_internal.renamed_from(command) AS old_name, nspname FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON oid = objid
+		WHERE classid = 'pg_namespace'::regclass AND soft_delete_internal.renamed_from(command) IS NOT NULL
 	LOOP
-		DELETE FROM soft_delete.tagged_schemas WHERE schema = item.nspname;	-- there was none of that name
-		UPDATE soft_delete.tagged_schemas SET schema = item.nspname WHERE schema = item.old_name;
-		UPDATE soft_delete.tagged_schemas SET views = item.nspname WHERE views = item.old_name;
+		DELETE FROM soft_delete_internal.tagged_schemas WHERE schema = item.nspname;	-- there was none of that name
+		UPDATE soft_delete_internal.tagged_schemas SET schema = item.nspname WHERE schema = item.old_name;
+		UPDATE soft_delete_internal.tagged_schemas SET views = item.nspname WHERE views = item.old_name;
 	END LOOP;
 
-	UPDATE soft_delete.tagged_schemas SET exempt = array_replace(exempt, soft_delete.renamed_from(command), relname)
+	UPDATE soft_delete_internal.tagged_schemas SET exempt = array_replace(exempt, soft_delete_internal.renamed_from(command), relname)
 	FROM pg_event_trigger_ddl_commands() JOIN pg_class ON pg_class.oid = objid JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND relkind IN ('r', 'p', 'f')
-	  AND soft_delete.renamed_from(command) = ANY (exempt) AND schema = nspname
-	  AND soft_delete.tag_arguments(pg_class.oid) IS NULL;
+	  AND soft_delete_internal.renamed_from(command) = ANY (exempt) AND schema = nspname
+	  AND soft_delete_internal.tag_arguments(pg_class.oid) IS NULL;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_schema_names() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_schema_names() IS
 'for event triggers: has tagged schemas and their exempt tables follow ALTER ... RENAME';
 
-CREATE FUNCTION soft_delete.forget_schemas() RETURNS void
+CREATE FUNCTION soft_delete_internal.forget_schemas() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	DELETE FROM soft_delete.tagged_schemas
+	DELETE FROM soft_delete_internal.tagged_schemas
 	WHERE schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE object_type = 'schema');
 END
 $$;
-COMMENT ON FUNCTION soft_delete.forget_schemas() IS
+COMMENT ON FUNCTION soft_delete_internal.forget_schemas() IS
 'for event triggers: forgets tagged schemas that are dropped';
 
 /*
  * LIKE copies a stand-in under its old name, and its index under another than
  * the unique constraint would have had.
  */
-CREATE FUNCTION soft_delete.adopt_stand_ins(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.adopt_stand_ins(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -352,40 +362,40 @@ BEGIN
 	FOR item IN
 		SELECT con.oid, con.conname, own.indexrelid::regclass AS index, regexp_replace(own.relname, '_idx(\d*)$', '_key\1') AS name
 		FROM pg_constraint con JOIN pg_constraint origin ON origin.conname = con.conname AND origin.contype = 'c'
-			JOIN pg_index ON pg_index.indrelid = origin.conrelid AND soft_delete.stand_in(indexrelid) = origin.oid
+			JOIN pg_index ON pg_index.indrelid = origin.conrelid AND soft_delete_internal.stand_in(indexrelid) = origin.oid
 			LEFT JOIN (SELECT indexrelid, relname, indrelid FROM pg_index JOIN pg_class ON oid = indexrelid
-					   WHERE indisunique AND indpred IS NOT NULL AND soft_delete.stand_in(indexrelid) IS NULL) AS own
+					   WHERE indisunique AND indpred IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL) AS own
 				ON own.indrelid = con.conrelid
-				AND substring(soft_delete.index_body(own.indexrelid) FROM ' USING .*') = substring(soft_delete.index_body(pg_index.indexrelid) FROM ' USING .*')
+				AND substring(soft_delete_internal.index_body(own.indexrelid) FROM ' USING .*') = substring(soft_delete_internal.index_body(pg_index.indexrelid) FROM ' USING .*')
 		WHERE con.conrelid = relation AND con.contype = 'c' AND origin.conrelid <> relation AND pg_get_expr(con.conbin, relation) = 'true'
 		  AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = origin.conrelid AND tgfoid = 'soft_delete.delete_row()'::regprocedure)
-		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = relation AND soft_delete.stand_in(indexrelid) = con.oid)
+		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = relation AND soft_delete_internal.stand_in(indexrelid) = con.oid)
 	LOOP
 		IF item.index IS NULL THEN
 			EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', relation, item.conname);
 		ELSE
 			EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
 			EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', relation, item.conname, item.name);
-			PERFORM soft_delete.bind_index(item.index, item.oid);
+			PERFORM soft_delete_internal.bind_index(item.index, item.oid);
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.adopt_stand_ins(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.adopt_stand_ins(regclass) IS
 'gives the unique indexes that CREATE TABLE ... LIKE a tagged table has made the names of unique constraints, and their stand-ins';
 
-CREATE FUNCTION soft_delete.tag_newcomer(relation regclass, is_query boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.tag_newcomer(relation regclass, is_query boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	tagged soft_delete.tagged_schemas;
+	tagged soft_delete_internal.tagged_schemas;
 	hides_rows boolean;
 BEGIN
 	SELECT s.* INTO tagged
-	FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace JOIN unnest(soft_delete.current_tagged_schemas()) AS s ON schema = nspname
-	WHERE pg_class.oid = relation AND relname <> ALL (exempt) AND relation IN (SELECT soft_delete.tables_of(nspname));
-	IF NOT FOUND OR soft_delete.tag_arguments(relation) IS NOT NULL THEN
+	FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace JOIN unnest(soft_delete_internal.current_tagged_schemas()) AS s ON schema = nspname
+	WHERE pg_class.oid = relation AND relname <> ALL (exempt) AND relation IN (SELECT soft_delete_internal.tables_of(nspname));
+	IF NOT FOUND OR soft_delete_internal.tag_arguments(relation) IS NOT NULL THEN
 		RETURN;
 	END IF;
 
@@ -400,13 +410,13 @@ BEGIN
 			RETURN;
 		END IF;
 	END IF;
-	PERFORM soft_delete.try_to_tag(ARRAY[relation], tagged);
+	PERFORM soft_delete_internal.try_to_tag(ARRAY[relation], tagged);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.tag_newcomer(regclass, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_newcomer(regclass, boolean) IS
 'tags a table that has come into a tagged schema, or warns that it cannot; is_query: by CREATE TABLE AS';
 
-CREATE FUNCTION soft_delete.follow_schemas() RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_schemas() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -414,20 +424,20 @@ DECLARE
 	item record;
 BEGIN
 	-- what restores a dump knows which tables are tagged
-	IF NOT current_setting('row_security')::boolean OR soft_delete.current_tagged_schemas() IS NULL THEN
+	IF NOT current_setting('row_security')::boolean OR soft_delete_internal.current_tagged_schemas() IS NULL THEN
 		RETURN;
 	END IF;
-	PERFORM soft_delete.follow_schema_names();
+	PERFORM soft_delete_internal.follow_schema_names();
 	FOR item IN
 		SELECT DISTINCT objid::regclass AS relation, command_tag IN ('CREATE TABLE AS', 'SELECT INTO') AS is_query
 		FROM pg_event_trigger_ddl_commands()
 		WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND NOT in_extension
-		  AND (command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE') OR soft_delete.changes_schema(command))
+		  AND (command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE') OR soft_delete_internal.changes_schema(command))
 		ORDER BY 1
 	LOOP
-		PERFORM soft_delete.tag_newcomer(item.relation, item.is_query);
+		PERFORM soft_delete_internal.tag_newcomer(item.relation, item.is_query);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_schemas() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_schemas() IS
 'for event triggers: tags what has come into a tagged schema';

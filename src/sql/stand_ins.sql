@@ -2,7 +2,7 @@
  * Stand-ins follow their indexes, and indexes their stand-ins
  */
 
-CREATE FUNCTION soft_delete.rename_stand_ins() RETURNS void
+CREATE FUNCTION soft_delete_internal.rename_stand_ins() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -24,26 +24,26 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.rename_stand_ins() IS
+COMMENT ON FUNCTION soft_delete_internal.rename_stand_ins() IS
 'for event triggers: gives a stand-in the new name of its index, or the index that of its stand-in';
 
-CREATE FUNCTION soft_delete.bind_stand_ins(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.bind_stand_ins(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	-- an index was made anew, by a change of type or from a dump
-	PERFORM soft_delete.bind_index(indexrelid, soft_delete.stand_in(indexrelid))
+	PERFORM soft_delete_internal.bind_index(indexrelid, soft_delete_internal.stand_in(indexrelid))
 	FROM pg_index
-	WHERE indrelid = relation AND soft_delete.stand_in(indexrelid) IS NOT NULL
+	WHERE indrelid = relation AND soft_delete_internal.stand_in(indexrelid) IS NOT NULL
 	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid
 					  AND refclassid = 'pg_constraint'::regclass AND deptype = 'a');
 END
 $$;
-COMMENT ON FUNCTION soft_delete.bind_stand_ins(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.bind_stand_ins(regclass) IS
 'ties the indexes of a tagged table to their stand-ins, where that is not done';
 
-CREATE FUNCTION soft_delete.drop_stand_ins() RETURNS void
+CREATE FUNCTION soft_delete_internal.drop_stand_ins() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -58,11 +58,11 @@ BEGIN
 			WHERE object_type = 'index' AND to_regclass(quote_ident(schema_name) || '.' || quote_ident(object_name)) IS NULL
 		)
 		SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM orphans
-		WHERE pg_get_expr(conbin, conrelid) = 'true' AND soft_delete.tag_arguments(conrelid) IS NOT NULL
+		WHERE pg_get_expr(conbin, conrelid) = 'true' AND soft_delete_internal.tag_arguments(conrelid) IS NOT NULL
 	LOOP
 		EXECUTE command;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.drop_stand_ins() IS
+COMMENT ON FUNCTION soft_delete_internal.drop_stand_ins() IS
 'for event triggers: drops the stand-ins of dropped indexes';

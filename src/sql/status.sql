@@ -3,25 +3,25 @@
  * and from the index of the bin; no table is read.
  */
 
-CREATE FUNCTION soft_delete.may_watch(relation regclass) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.may_watch(relation regclass) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_may_watch';
-COMMENT ON FUNCTION soft_delete.may_watch(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.may_watch(regclass) IS
 'whether the caller may know figures of a tagged table: its owner, who may read its bin, and members of pg_read_all_stats';
 
 /* The planner is to use the bin's index, for only then is the query run. */
-CREATE FUNCTION soft_delete.count_tombstones(relation regclass, before timestamptz DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.count_tombstones(relation regclass, before timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_count_tombstones'
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on SET enable_indexonlyscan = on;
-COMMENT ON FUNCTION soft_delete.count_tombstones(regclass, timestamptz) IS
+COMMENT ON FUNCTION soft_delete_internal.count_tombstones(regclass, timestamptz) IS
 'how many tombstones a tagged table has, of those with an earlier stamp if one is given: exactly up to 1,000, else the planner''s estimate; null for who may not know, or where no index tells';
 
-CREATE FUNCTION soft_delete.oldest_tombstone(relation regclass) RETURNS timestamptz
+CREATE FUNCTION soft_delete_internal.oldest_tombstone(relation regclass) RETURNS timestamptz
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_oldest_tombstone'
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on SET enable_indexonlyscan = on;
-COMMENT ON FUNCTION soft_delete.oldest_tombstone(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.oldest_tombstone(regclass) IS
 'the stamp of the oldest tombstone in a tagged table; null for who may not know, or where no index tells';
 
-CREATE FUNCTION soft_delete.estimated_rows(relation regclass) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.estimated_rows(relation regclass) RETURNS bigint
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -30,38 +30,38 @@ AS $$
 			WHEN relpages > 0 THEN reltuples * (pg_relation_size(oid) / current_setting('block_size')::bigint) / relpages
 			WHEN pg_stat_get_live_tuples(oid) + pg_stat_get_dead_tuples(oid) > 0 THEN pg_stat_get_live_tuples(oid)
 			WHEN reltuples = 0 THEN 0 END)::bigint
-	FROM soft_delete.family(relation) AS member JOIN pg_class ON oid = member
+	FROM soft_delete_internal.family(relation) AS member JOIN pg_class ON oid = member
 	WHERE relkind = 'r'
 $$;
-COMMENT ON FUNCTION soft_delete.estimated_rows(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.estimated_rows(regclass) IS
 'how many rows, tombstones included, a table and its partitions have by what statistics say';
 
-CREATE FUNCTION soft_delete.live_index_bytes(relation regclass) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.live_index_bytes(relation regclass) RETURNS bigint
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT sum((relpages - 1) * current_setting('block_size')::bigint)
-	FROM soft_delete.tag_arguments(relation) AS arguments, soft_delete.family(relation) AS member
+	FROM soft_delete_internal.tag_arguments(relation) AS arguments, soft_delete_internal.family(relation) AS member
 		JOIN pg_index ON indrelid = member
 		JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_attribute ON attrelid = member
 	WHERE attname = arguments[1] AND relkind = 'i'
 	  -- less says nothing about the size of an entry
 	  AND reltuples >= 1000
-	  AND soft_delete.index_hides(indexrelid, attnum)
-	  AND 'partial:' || (SELECT relname FROM pg_class WHERE oid = soft_delete.root(indexrelid)) <> ALL (arguments)
+	  AND soft_delete_internal.index_hides(indexrelid, attnum)
+	  AND 'partial:' || (SELECT relname FROM pg_class WHERE oid = soft_delete_internal.root(indexrelid)) <> ALL (arguments)
 $$;
-COMMENT ON FUNCTION soft_delete.live_index_bytes(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.live_index_bytes(regclass) IS
 'size of the indexes of a table that tag() made partial, as the last VACUUM or ANALYZE found it; the small ones are left out';
 
-CREATE FUNCTION soft_delete.due_rows(relation regclass, due_before timestamptz) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.due_rows(relation regclass, due_before timestamptz) RETURNS bigint
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN due_before IS NULL THEN 0 ELSE soft_delete.count_tombstones(relation, due_before) END
-	WHERE soft_delete.may_watch(relation)
+	SELECT CASE WHEN due_before IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(relation, due_before) END
+	WHERE soft_delete_internal.may_watch(relation)
 $$;
-COMMENT ON FUNCTION soft_delete.due_rows(regclass, timestamptz) IS
+COMMENT ON FUNCTION soft_delete_internal.due_rows(regclass, timestamptz) IS
 'how many tombstones of a table are due, counted as count_tombstones() does; without a date none is';
 
 /*
@@ -69,32 +69,32 @@ COMMENT ON FUNCTION soft_delete.due_rows(regclass, timestamptz) IS
  * reader, the tables in it are read as its owner.
  */
 CREATE VIEW soft_delete.tables AS
-SELECT tagged.relation, tombstone_column, soft_delete.bin_of(tagged.relation) AS bin, soft_delete.active_of(tagged.relation) AS active_view,
+SELECT tagged.relation, tombstone_column, soft_delete_internal.bin_of(tagged.relation) AS bin, soft_delete_internal.active_of(tagged.relation) AS active_view,
 	live_rows, deleted_rows, round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3) AS graveyard_share,
-	(SELECT count(*) FROM soft_delete.displaced AS d WHERE d.relation = ANY (members)) AS displaced_rows,
-	least(soft_delete.oldest_tombstone(tagged.relation),
-		(SELECT min(deleted_at) FROM soft_delete.displaced AS d WHERE d.relation = ANY (members))) AS oldest,
+	(SELECT count(*) FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members)) AS displaced_rows,
+	least(soft_delete_internal.oldest_tombstone(tagged.relation),
+		(SELECT min(deleted_at) FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members))) AS oldest,
 	retention,
-	soft_delete.due_rows(tagged.relation, now() - retention) +
-		(SELECT count(*) FROM soft_delete.displaced AS d WHERE d.relation = ANY (members) AND deleted_at < now() - retention) AS due_rows,
+	soft_delete_internal.due_rows(tagged.relation, now() - retention) +
+		(SELECT count(*) FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members) AND deleted_at < now() - retention) AS due_rows,
 	last.purged_at AS last_purge, last.rows AS last_purge_rows,
 	CASE WHEN last.purged_at IS NULL THEN NULL WHEN last.error IS NULL OR last.error = 'not finished' THEN coalesce(last.error, 'done')
 		ELSE 'failed' || CASE WHEN pg_catalog.pg_has_role(relowner, 'USAGE') THEN ': ' || last.error ELSE '' END END AS last_purge_result,
-	(soft_delete.live_index_bytes(tagged.relation)::numeric * deleted_rows / nullif(live_rows, 0))::bigint AS index_bytes_saved
-FROM soft_delete.tagged_tables() AS tagged
+	(soft_delete_internal.live_index_bytes(tagged.relation)::numeric * deleted_rows / nullif(live_rows, 0))::bigint AS index_bytes_saved
+FROM soft_delete_internal.tagged_tables() AS tagged
 	JOIN pg_catalog.pg_class ON pg_class.oid = tagged.relation
 	JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
 	-- what is used more than once is looked up once
-	CROSS JOIN LATERAL (SELECT soft_delete.count_tombstones(tagged.relation) AS deleted_rows,
-		soft_delete.estimated_rows(tagged.relation) AS all_rows,
-		ARRAY(SELECT soft_delete.family(tagged.relation)) AS members,
-		CASE WHEN EXISTS (SELECT FROM soft_delete.retention) THEN
-			(SELECT CASE WHEN is_known AND NOT is_eternal THEN retain END FROM soft_delete.retention_of(tagged.relation)) END AS retention
+	CROSS JOIN LATERAL (SELECT soft_delete_internal.count_tombstones(tagged.relation) AS deleted_rows,
+		soft_delete_internal.estimated_rows(tagged.relation) AS all_rows,
+		ARRAY(SELECT soft_delete_internal.family(tagged.relation)) AS members,
+		CASE WHEN EXISTS (SELECT FROM soft_delete_internal.retention) THEN
+			(SELECT CASE WHEN is_known AND NOT is_eternal THEN retain END FROM soft_delete_internal.retention_of(tagged.relation)) END AS retention
 		OFFSET 0) AS once
 	CROSS JOIN LATERAL (SELECT CASE WHEN all_rows < deleted_rows THEN 0 ELSE all_rows - deleted_rows END AS live_rows) AS difference
-	LEFT JOIN LATERAL (SELECT purged_at, rows, error FROM soft_delete.purge_log
+	LEFT JOIN LATERAL (SELECT purged_at, rows, error FROM soft_delete_internal.purge_log
 					   WHERE purge_log.relation = pg_catalog.format('%I.%I', nspname, relname) ORDER BY purged_at DESC LIMIT 1) AS last ON true
-WHERE soft_delete.may_watch(tagged.relation);
+WHERE soft_delete_internal.may_watch(tagged.relation);
 GRANT SELECT ON soft_delete.tables TO PUBLIC;
 COMMENT ON VIEW soft_delete.tables IS
 'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
@@ -146,7 +146,7 @@ COMMENT ON COLUMN soft_delete.metrics.value IS 'its value; there is no row for w
 /*
  * A picture
  */
-CREATE FUNCTION soft_delete.bar(deleted bigint, purged bigint, most bigint) RETURNS text
+CREATE FUNCTION soft_delete_internal.bar(deleted bigint, purged bigint, most bigint) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -156,10 +156,10 @@ AS $$
 		LATERAL (SELECT CASE WHEN deleted > 0
 				THEN least(greatest(round(length::numeric * deleted / (deleted + purged)), 1), length - (purged > 0)::integer) ELSE 0 END::integer) AS d(of_deleted)
 $$;
-COMMENT ON FUNCTION soft_delete.bar(bigint, bigint, bigint) IS
+COMMENT ON FUNCTION soft_delete_internal.bar(bigint, bigint, bigint) IS
 'one bar of timeline()';
 
-CREATE FUNCTION soft_delete.stamp_parameter(relation regclass, tombstone name) RETURNS text
+CREATE FUNCTION soft_delete_internal.stamp_parameter(relation regclass, tombstone name) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -167,7 +167,7 @@ AS $$
 	SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
 	FROM pg_attribute WHERE attrelid = relation AND attname = tombstone AND NOT attisdropped
 $$;
-COMMENT ON FUNCTION soft_delete.stamp_parameter(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
 'parameter $1 of a query, a time, as it compares with a tombstone column; null if there is none';
 
 CREATE FUNCTION soft_delete.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14)
@@ -195,8 +195,8 @@ BEGIN
 	FOR item IN
 		SELECT bin, tombstone, format('%I.%I', nspname, relname) AS name,
 			CASE atttypid WHEN 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', tombstone) ELSE quote_ident(tombstone) END AS stamp,
-			soft_delete.stamp_parameter(bins.relation, tombstone) AS start
-		FROM soft_delete.readable_bins() AS bins
+			soft_delete_internal.stamp_parameter(bins.relation, tombstone) AS start
+		FROM soft_delete_internal.readable_bins() AS bins
 			JOIN pg_class ON pg_class.oid = bins.relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
 			JOIN pg_attribute ON attrelid = bins.relation AND attname = tombstone
 		WHERE timeline.relation IS NULL OR bins.relation = timeline.relation
@@ -209,7 +209,7 @@ BEGIN
 			deletions[found.n] := deletions[found.n] + found.rows;
 		END LOOP;
 		FOR found IN
-			SELECT purged_at::date - first_day + 1 AS n, sum(rows) AS rows FROM soft_delete.purge_log
+			SELECT purged_at::date - first_day + 1 AS n, sum(rows) AS rows FROM soft_delete_internal.purge_log
 			WHERE purge_log.relation = item.name AND purged_at >= first_day GROUP BY 1
 		LOOP
 			purges[found.n] := purges[found.n] + found.rows;
@@ -222,7 +222,7 @@ BEGIN
 	END IF;
 
 	RETURN QUERY
-	SELECT first_day + n - 1, d, p, soft_delete.bar(d, p, max(d + p) OVER ())
+	SELECT first_day + n - 1, d, p, soft_delete_internal.bar(d, p, max(d + p) OVER ())
 	FROM unnest(deletions, purges) WITH ORDINALITY AS u(d, p, number), CAST(number AS integer) AS n ORDER BY n;
 END
 $$;

@@ -6,12 +6,12 @@
  * Refusals
  */
 
-CREATE FUNCTION soft_delete.check_library() RETURNS void
+CREATE FUNCTION soft_delete_internal.check_library() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NOT soft_delete.new_sessions_load() THEN
+	IF NOT soft_delete_internal.new_sessions_load() THEN
 		RAISE EXCEPTION 'new sessions of database "%" will not load library "soft_delete"', current_database()
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = 'A session without the library would see deleted rows.',
@@ -19,10 +19,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_library() IS
+COMMENT ON FUNCTION soft_delete_internal.check_library() IS
 'raises 55000 unless new sessions of this database will load the library';
 
-CREATE FUNCTION soft_delete.check_owner(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_owner(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -33,10 +33,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_owner(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.check_owner(regclass) IS
 'raises 42501 unless the current role owns the table';
 
-CREATE FUNCTION soft_delete.check_relation(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_relation(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -64,8 +64,8 @@ BEGIN
 	END IF;
 
 	SELECT inhparent INTO other FROM pg_inherits
-	WHERE inhrelid IN (SELECT soft_delete.family(relation)) AND inhparent NOT IN (SELECT soft_delete.family(relation))
-	  AND soft_delete.tag_arguments(inhparent) IS NULL LIMIT 1;
+	WHERE inhrelid IN (SELECT soft_delete_internal.family(relation)) AND inhparent NOT IN (SELECT soft_delete_internal.family(relation))
+	  AND soft_delete_internal.tag_arguments(inhparent) IS NULL LIMIT 1;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, other
 			USING ERRCODE = 'feature_not_supported',
@@ -73,7 +73,7 @@ BEGIN
 				HINT = format('SELECT soft_delete.tag(%L);', other);
 	END IF;
 
-	SELECT m INTO other FROM soft_delete.family(relation) AS m JOIN pg_class ON oid = m WHERE relkind = 'f' LIMIT 1;
+	SELECT m INTO other FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON oid = m WHERE relkind = 'f' LIMIT 1;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" because it has a foreign table, "%"', class.relname, other
 			USING ERRCODE = 'feature_not_supported',
@@ -82,7 +82,7 @@ BEGIN
 	END IF;
 
 	SELECT rulename INTO rule FROM pg_rewrite
-	WHERE ev_class IN (SELECT soft_delete.family(relation)) AND ev_type = '4' LIMIT 1;
+	WHERE ev_class IN (SELECT soft_delete_internal.family(relation)) AND ev_type = '4' LIMIT 1;
 	IF rule IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" because it has an ON DELETE rule', class.relname
 			USING ERRCODE = 'feature_not_supported',
@@ -91,10 +91,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_relation(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.check_relation(regclass) IS
 'raises 42809 or 0A000 for a relation that cannot be tagged';
 
-CREATE FUNCTION soft_delete.check_column(relation regclass, deleted_at name) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_column(relation regclass, deleted_at name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -145,7 +145,7 @@ BEGIN
 	END IF;
 
 	IF EXISTS (SELECT FROM pg_partitioned_table
-			   WHERE partrelid IN (SELECT soft_delete.family(relation))
+			   WHERE partrelid IN (SELECT soft_delete_internal.family(relation))
 				 AND (col.attname IN (SELECT attname FROM pg_attribute
 									  WHERE attrelid = partrelid AND attnum = ANY (partattrs))
 					  OR pg_get_expr(partexprs, partrelid) ~ ('\m' || deleted_at || '\M'))) THEN
@@ -156,10 +156,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_column(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.check_column(regclass, name) IS
 'raises 42804, 42P16, 42P17 or 42701 for an existing column that cannot be the tombstone column';
 
-CREATE FUNCTION soft_delete.check_triggers(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -167,7 +167,7 @@ DECLARE
 	later record;
 BEGIN
 	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
-	WHERE tgrelid IN (SELECT soft_delete.family(relation))
+	WHERE tgrelid IN (SELECT soft_delete_internal.family(relation))
 	  AND tgtype & 11 = 11				-- FOR EACH ROW BEFORE DELETE
 	  AND tgname COLLATE "C" > '~soft_delete' ORDER BY tgrelid LIMIT 1;
 	IF FOUND THEN
@@ -178,20 +178,20 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_triggers(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.check_triggers(regclass) IS
 'raises 55000 if a BEFORE DELETE row trigger sorts after the tag';
 
 /*
  * The tombstone column and the tag follow DDL, or refuse it
  */
 
-CREATE FUNCTION soft_delete.follow_tombstone(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_tombstone(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	arguments text[] := soft_delete.tag_arguments(relation);
-	bin regclass := soft_delete.bin_of(relation);
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	bin regclass := soft_delete_internal.bin_of(relation);
 	new_name name;
 BEGIN
 	-- the bin's column is still called as the tombstone column was
@@ -201,11 +201,11 @@ BEGIN
 	WHERE classid = 'pg_class'::regclass AND objid = bin AND refclassid = 'pg_class'::regclass AND refobjid = relation
 	  AND v.attname = arguments[1] AND t.attname <> v.attname AND NOT t.attisdropped;
 	IF FOUND THEN
-		IF obj_description(bin, 'pg_class') = soft_delete.bin_comment(relation::text, arguments[1]) THEN
-			EXECUTE format('COMMENT ON VIEW %s IS %L', bin, soft_delete.bin_comment(relation::text, new_name));
+		IF obj_description(bin, 'pg_class') = soft_delete_internal.bin_comment(relation::text, arguments[1]) THEN
+			EXECUTE format('COMMENT ON VIEW %s IS %L', bin, soft_delete_internal.bin_comment(relation::text, new_name));
 		END IF;
 		arguments[1] := new_name;
-		PERFORM soft_delete.make_triggers(relation, arguments);
+		PERFORM soft_delete_internal.make_triggers(relation, arguments);
 	END IF;
 
 	IF NOT EXISTS (SELECT FROM pg_attribute
@@ -215,20 +215,20 @@ BEGIN
 		RAISE EXCEPTION 'cannot alter tombstone column "%" of tagged table "%"', arguments[1], relation
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'It must keep its type, and be null in every live row: it takes no NOT NULL, no default and no expression.',
-				HINT = format('SELECT soft_delete.untag(%L);', soft_delete.root(relation));
+				HINT = format('SELECT soft_delete.untag(%L);', soft_delete_internal.root(relation));
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_tombstone(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_tombstone(regclass) IS
 'lets the tag follow the name of the tombstone column; raises 0A000 for any other change of it';
 
-CREATE FUNCTION soft_delete.warn_of_disabled_tag(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.warn_of_disabled_tag(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.delete_row()'::regprocedure
-			   AND tgenabled NOT IN ('O', 'A') AND soft_delete.is_own_transaction(xmin)) THEN
+			   AND tgenabled NOT IN ('O', 'A') AND soft_delete_internal.is_own_transaction(xmin)) THEN
 		RAISE WARNING 'deletes from table "%" are hard now', relation
 			USING ERRCODE = '01000',
 				DETAIL = 'The tag is a trigger, and it is disabled.',
@@ -236,10 +236,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.warn_of_disabled_tag(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.warn_of_disabled_tag(regclass) IS
 'warns if this transaction has disabled the tag of a table';
 
-CREATE FUNCTION soft_delete.check_drops() RETURNS void
+CREATE FUNCTION soft_delete_internal.check_drops() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -254,10 +254,10 @@ BEGIN
 				AND refclassid = 'pg_class'::regclass AND refobjsubid = 0 AND deptype = 'a'
 		WHERE owner IS NOT NULL
 		  AND (object_type = 'trigger' AND original AND name IN ('~soft_delete', '~soft_delete_key', '~soft_delete_truncate')
-				AND (soft_delete.tag_arguments(owner) IS NOT NULL OR soft_delete.bin_of(soft_delete.root(owner)) IS NOT NULL)
-			   OR object_type = 'trigger' AND original AND name ~ '^soft_delete_(restore|purge|statement)$' AND soft_delete.tag_arguments(refobjid) IS NOT NULL
+				AND (soft_delete_internal.tag_arguments(owner) IS NOT NULL OR soft_delete_internal.bin_of(soft_delete_internal.root(owner)) IS NOT NULL)
+			   OR object_type = 'trigger' AND original AND name ~ '^soft_delete_(restore|purge|statement)$' AND soft_delete_internal.tag_arguments(refobjid) IS NOT NULL
 				AND (SELECT relkind FROM pg_class WHERE oid = owner) = 'v'
-			   OR object_type = 'table column' AND name = (soft_delete.tag_arguments(owner))[1])
+			   OR object_type = 'table column' AND name = (soft_delete_internal.tag_arguments(owner))[1])
 	LOOP
 		RAISE EXCEPTION 'cannot drop % "%" of tagged table "%"',
 			CASE item.type WHEN 'trigger' THEN 'trigger' ELSE 'tombstone column' END, item.name, item.relation
@@ -267,10 +267,10 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_drops() IS
+COMMENT ON FUNCTION soft_delete_internal.check_drops() IS
 'for event triggers: raises 2BP01 where a trigger of ours or a tombstone column is dropped, but not its table';
 
-CREATE FUNCTION soft_delete.check_trigger_names(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_trigger_names(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -286,10 +286,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_trigger_names(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.check_trigger_names(regclass) IS
 'raises 0A000 if a trigger that tag() made was renamed';
 
-CREATE FUNCTION soft_delete.check_replaced_triggers() RETURNS void
+CREATE FUNCTION soft_delete_internal.check_replaced_triggers() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -310,7 +310,7 @@ BEGIN
 					  AND refclassid = 'pg_class'::regclass AND deptype = 'a') END::regclass) AS of(relation)
 		WHERE (tgfoid <> format('soft_delete.%s()', function)::regprocedure OR tgtype <> type OR tgqual IS NOT NULL)
 		  AND (name ~ '^~') = (relkind <> 'v')
-		  AND CASE relkind WHEN 'v' THEN soft_delete.tag_arguments(relation) IS NOT NULL ELSE soft_delete.bin_of(soft_delete.root(relation)) IS NOT NULL END
+		  AND CASE relkind WHEN 'v' THEN soft_delete_internal.tag_arguments(relation) IS NOT NULL ELSE soft_delete_internal.bin_of(soft_delete_internal.root(relation)) IS NOT NULL END
 	LOOP
 		RAISE EXCEPTION 'cannot replace trigger "%" of tagged table "%"', item.name, item.relation
 			USING ERRCODE = 'dependent_objects_still_exist',
@@ -319,14 +319,14 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_replaced_triggers() IS
+COMMENT ON FUNCTION soft_delete_internal.check_replaced_triggers() IS
 'for event triggers: raises 2BP01 where another trigger has taken the place of one that tag() made';
 
 /*
  * Triggers
  */
 
-CREATE FUNCTION soft_delete.make_triggers(relation regclass, arguments text[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_triggers(relation regclass, arguments text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -335,7 +335,7 @@ DECLARE
 	is_clone boolean;
 BEGIN
 	FOR member, is_clone IN
-		SELECT m, relispartition FROM soft_delete.family(relation) AS m JOIN pg_class ON oid = m
+		SELECT m, relispartition FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON oid = m
 	LOOP
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_truncate()', member);
 		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
@@ -345,17 +345,17 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_triggers(regclass, text[]) IS
+COMMENT ON FUNCTION soft_delete_internal.make_triggers(regclass, text[]) IS
 'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
 
-CREATE FUNCTION soft_delete.drop_triggers(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.drop_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	member regclass;
 BEGIN
-	FOR member IN SELECT soft_delete.family(relation) LOOP
+	FOR member IN SELECT soft_delete_internal.family(relation) LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
 		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
 			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
@@ -364,37 +364,37 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.drop_triggers(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.drop_triggers(regclass) IS
 'takes what make_triggers() makes';
 
-CREATE FUNCTION soft_delete.missing_triggers(relation regclass, OUT member regclass, OUT name name)
+CREATE FUNCTION soft_delete_internal.missing_triggers(relation regclass, OUT member regclass, OUT name name)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT m, expected
-	FROM soft_delete.family(relation) AS m,
+	FROM soft_delete_internal.family(relation) AS m,
 		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
 	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
 $$;
-COMMENT ON FUNCTION soft_delete.missing_triggers(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass) IS
 'the triggers that a tagged table, its partitions and its inheritance children lack';
 
-CREATE FUNCTION soft_delete.is_complete(relation regclass) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.is_complete(relation regclass) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT NOT EXISTS (SELECT FROM soft_delete.missing_triggers(relation))
-		AND soft_delete.bin_of(relation) IS NOT NULL AND soft_delete.active_of(relation) IS NOT NULL
+	SELECT NOT EXISTS (SELECT FROM soft_delete_internal.missing_triggers(relation))
+		AND soft_delete_internal.bin_of(relation) IS NOT NULL AND soft_delete_internal.active_of(relation) IS NOT NULL
 $$;
-COMMENT ON FUNCTION soft_delete.is_complete(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.is_complete(regclass) IS
 'whether a tagged table has the triggers and views that tag() makes';
 
 /*
  * The interface
  */
 
-CREATE FUNCTION soft_delete.tag_table(relation regclass, deleted_at name, indexes text, views name) RETURNS void
+CREATE FUNCTION soft_delete_internal.tag_table(relation regclass, deleted_at name, indexes text, views name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -403,20 +403,20 @@ DECLARE
 	added text[];
 	has_changed boolean;
 BEGIN
-	PERFORM soft_delete.check_relation(relation);
-	PERFORM soft_delete.check_owner(relation);
-	PERFORM soft_delete.check_library();
+	PERFORM soft_delete_internal.check_relation(relation);
+	PERFORM soft_delete_internal.check_owner(relation);
+	PERFORM soft_delete_internal.check_library();
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 
-	arguments := soft_delete.tag_arguments(relation);
+	arguments := soft_delete_internal.tag_arguments(relation);
 	IF arguments[1] <> deleted_at THEN
 		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, arguments[1]
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = 'A table has one tombstone column.',
 				HINT = format('SELECT soft_delete.untag(%L);', relation);
 	END IF;
-	PERFORM soft_delete.check_column(relation, deleted_at);
-	PERFORM soft_delete.check_triggers(relation);
+	PERFORM soft_delete_internal.check_column(relation, deleted_at);
+	PERFORM soft_delete_internal.check_triggers(relation);
 
 	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
 		EXECUTE format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
@@ -426,22 +426,22 @@ BEGIN
 	SELECT array_agg(memory ORDER BY n) FILTER (WHERE memory NOT LIKE 'converted:%' AND (arguments IS NULL OR memory NOT LIKE 'partial:%')),
 		bool_or(memory NOT LIKE 'partial:%')
 	INTO added, has_changed
-	FROM unnest(soft_delete.hide_tombstones(relation, deleted_at, indexes) ||
-				soft_delete.index_bin(relation, deleted_at)) WITH ORDINALITY AS u(memory, n);
+	FROM unnest(soft_delete_internal.hide_tombstones(relation, deleted_at, indexes) ||
+				soft_delete_internal.index_bin(relation, deleted_at)) WITH ORDINALITY AS u(memory, n);
 
-	PERFORM soft_delete.report_others(relation, deleted_at);
+	PERFORM soft_delete_internal.report_others(relation, deleted_at);
 
-	IF arguments IS NOT NULL AND has_changed IS NOT TRUE AND soft_delete.is_complete(relation) THEN
+	IF arguments IS NOT NULL AND has_changed IS NOT TRUE AND soft_delete_internal.is_complete(relation) THEN
 		RAISE NOTICE 'table "%" is already tagged', relation;
 		RETURN;
 	END IF;
-	PERFORM soft_delete.make_triggers(relation,
+	PERFORM soft_delete_internal.make_triggers(relation,
 		coalesce(arguments, array_remove(ARRAY[deleted_at, CASE indexes WHEN 'unique' THEN 'indexes:unique' END]::text[], NULL)) || added);
-	PERFORM soft_delete.make_views(relation, deleted_at, views);
-	PERFORM soft_delete.guard_references(relation);
+	PERFORM soft_delete_internal.make_views(relation, deleted_at, views);
+	PERFORM soft_delete_internal.guard_references(relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.tag_table(regclass, name, text, name) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_table(regclass, name, text, name) IS
 'puts the tag on one table, its partitions and its inheritance children';
 
 CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
@@ -460,25 +460,25 @@ BEGIN
 				HINT = 'SELECT soft_delete.tag(''my_table'');';
 	END IF;
 
-	PERFORM soft_delete.tag_table(relation, deleted_at, indexes, views);
+	PERFORM soft_delete_internal.tag_table(relation, deleted_at, indexes, views);
 	IF cascade THEN
-		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m WHERE soft_delete.tag_arguments(m) IS NULL ORDER BY m);
+		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_family(relation) AS m WHERE soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
 		FOREACH member IN ARRAY members LOOP
-			PERFORM soft_delete.tag_table(member, deleted_at, indexes, views);
+			PERFORM soft_delete_internal.tag_table(member, deleted_at, indexes, views);
 			RAISE NOTICE 'table "%" is tagged too', member;
 		END LOOP;
 	END IF;
 
 	FOREACH member IN ARRAY relation || members LOOP
-		PERFORM soft_delete.check_references(member);
-		PERFORM soft_delete.set_exempt(member, false);
+		PERFORM soft_delete_internal.check_references(member);
+		PERFORM soft_delete_internal.set_exempt(member, false);
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name) IS
 'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of the two views, by default the table''s';
 
-CREATE FUNCTION soft_delete.make_rows_equal(relation regclass, deleted_at name, remembered text[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_rows_equal(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -486,8 +486,8 @@ DECLARE
 	key name;
 	native_detail text;
 BEGIN
-	PERFORM soft_delete.return_displaced(member) FROM soft_delete.family(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
-	PERFORM soft_delete.show_tombstones(relation, deleted_at, remembered);
+	PERFORM soft_delete_internal.return_displaced(member) FROM soft_delete_internal.family(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
+	PERFORM soft_delete_internal.show_tombstones(relation, deleted_at, remembered);
 EXCEPTION WHEN unique_violation OR exclusion_violation THEN
 	GET STACKED DIAGNOSTICS key = CONSTRAINT_NAME, native_detail = PG_EXCEPTION_DETAIL;
 	RAISE EXCEPTION 'deleted rows of table "%" collide with other rows in key "%"', relation, key
@@ -495,10 +495,10 @@ EXCEPTION WHEN unique_violation OR exclusion_violation THEN
 			HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge''), or change or purge one of each first.', relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_rows_equal(regclass, name, text[]) IS
+COMMENT ON FUNCTION soft_delete_internal.make_rows_equal(regclass, name, text[]) IS
 'gives indexes and constraints back to a table whose deleted rows are rows as others from now on; raises 23505 or 23P01 where their keys collide';
 
-CREATE FUNCTION soft_delete.untag_table(relation regclass, tombstones text) RETURNS void
+CREATE FUNCTION soft_delete_internal.untag_table(relation regclass, tombstones text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -509,16 +509,16 @@ DECLARE
 	item text;
 	has_tombstones boolean;
 BEGIN
-	arguments := soft_delete.tag_arguments(relation);
+	arguments := soft_delete_internal.tag_arguments(relation);
 	IF arguments IS NULL THEN
 		RAISE NOTICE 'table "%" is not tagged', relation;
 		RETURN;
 	END IF;
-	PERFORM soft_delete.check_owner(relation);
-	PERFORM soft_delete.check_relation(relation);
+	PERFORM soft_delete_internal.check_owner(relation);
+	PERFORM soft_delete_internal.check_relation(relation);
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
-	PERFORM soft_delete.check_holds(relation);
-	bin := soft_delete.bin_of(relation);
+	PERFORM soft_delete_internal.check_holds(relation);
+	bin := soft_delete_internal.bin_of(relation);
 
 	IF tombstones = 'purge' THEN
 		EXECUTE format('DELETE FROM %s', bin);
@@ -534,24 +534,24 @@ BEGIN
 	END IF;
 
 	SELECT array_agg(DISTINCT memory) INTO remembered
-	FROM soft_delete.family(relation) AS m, unnest((soft_delete.tag_arguments(m))[2:]) AS memory;
-	PERFORM soft_delete.drop_views(relation);
-	PERFORM soft_delete.drop_triggers(relation);
+	FROM soft_delete_internal.family(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS memory;
+	PERFORM soft_delete_internal.drop_views(relation);
+	PERFORM soft_delete_internal.drop_triggers(relation);
 	FOR item IN
 		SELECT format('%I.%I', nspname, relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 			JOIN pg_namespace n ON n.oid = relnamespace
-		WHERE indrelid IN (SELECT soft_delete.family(relation)) AND 'bin:' || relname = ANY (remembered)
+		WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND 'bin:' || relname = ANY (remembered)
 	LOOP
 		EXECUTE format('DROP INDEX %s', item);
 	END LOOP;
-	PERFORM soft_delete.make_rows_equal(relation, arguments[1], coalesce(remembered, '{}'));
-	PERFORM soft_delete.guard_references(relation);
-	PERFORM soft_delete.forget_retention(relation);
+	PERFORM soft_delete_internal.make_rows_equal(relation, arguments[1], coalesce(remembered, '{}'));
+	PERFORM soft_delete_internal.guard_references(relation);
+	PERFORM soft_delete_internal.forget_retention(relation);
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
 		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.untag_table(regclass, text) IS
+COMMENT ON FUNCTION soft_delete_internal.untag_table(regclass, text) IS
 'takes the tag off one table, its partitions and its inheritance children';
 
 CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
@@ -570,15 +570,15 @@ BEGIN
 	END IF;
 
 	IF cascade THEN
-		members := ARRAY(SELECT m FROM soft_delete.cascade_family(relation) AS m
-						 WHERE m <> relation AND soft_delete.tag_arguments(m) IS NOT NULL ORDER BY m);
+		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_family(relation) AS m
+						 WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NOT NULL ORDER BY m);
 	END IF;
 	FOREACH member IN ARRAY relation || members LOOP
-		PERFORM soft_delete.untag_table(member, tombstones);
+		PERFORM soft_delete_internal.untag_table(member, tombstones);
 	END LOOP;
 	FOREACH member IN ARRAY relation || members LOOP
-		PERFORM soft_delete.check_references(member);
-		PERFORM soft_delete.set_exempt(member, true);
+		PERFORM soft_delete_internal.check_references(member);
+		PERFORM soft_delete_internal.set_exempt(member, true);
 	END LOOP;
 END
 $$;

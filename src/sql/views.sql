@@ -2,7 +2,7 @@
  * The two views of a tagged table
  */
 
-CREATE FUNCTION soft_delete.active_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
+CREATE FUNCTION soft_delete_internal.active_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -11,10 +11,10 @@ AS $$
 	FROM pg_attribute
 	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> deleted_at
 $$;
-COMMENT ON FUNCTION soft_delete.active_query(regclass, name, name[]) IS
+COMMENT ON FUNCTION soft_delete_internal.active_query(regclass, name, name[]) IS
 'the query of the view of live rows; columns: those that come first';
 
-CREATE FUNCTION soft_delete.new_bin_columns(relation regclass) RETURNS name[]
+CREATE FUNCTION soft_delete_internal.new_bin_columns(relation regclass) RETURNS name[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -23,36 +23,36 @@ AS $$
 					  ORDER BY n LIMIT 1) ORDER BY position)
 	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position)
 $$;
-COMMENT ON FUNCTION soft_delete.new_bin_columns(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.new_bin_columns(regclass) IS
 'names for the columns that a bin has beside those of its table: deleted_by, actor, reason and hold, with soft_delete_ before a name that the table has';
 
-CREATE FUNCTION soft_delete.bin_columns(relation regclass) RETURNS name[]
+CREATE FUNCTION soft_delete_internal.bin_columns(relation regclass) RETURNS name[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce((SELECT (string_to_array(encode(tgargs, 'escape'), '\000'))[:4]::name[] FROM pg_trigger
-					 WHERE tgrelid = soft_delete.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
-					soft_delete.new_bin_columns(relation))
+					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
+					soft_delete_internal.new_bin_columns(relation))
 $$;
-COMMENT ON FUNCTION soft_delete.bin_columns(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
 'names of the columns that the bin of a table has beside those of the table, or will have';
 
-CREATE FUNCTION soft_delete.bin_expressions(relation regclass, deleted_at name) RETURNS text
+CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, deleted_at name) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
 					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
 					  ', ' ORDER BY n)
-	FROM unnest(soft_delete.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
+	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
 		-- a timestamp column holds UTC
 		(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname) AS stamp
 		 FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at) AS tombstone
 $$;
-COMMENT ON FUNCTION soft_delete.bin_expressions(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, name) IS
 'the columns that a bin has beside those of its table, as they are selected';
 
-CREATE FUNCTION soft_delete.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
+CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -60,7 +60,7 @@ AS $$
 		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
 					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
 					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at,
-					  soft_delete.bin_expressions(relation, deleted_at)) AS query,
+					  soft_delete_internal.bin_expressions(relation, deleted_at)) AS query,
 			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
 		FROM pg_attribute
 		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
@@ -70,29 +70,29 @@ AS $$
 			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END
 	FROM own
 $$;
-COMMENT ON FUNCTION soft_delete.bin_query(regclass, name, name[]) IS
+COMMENT ON FUNCTION soft_delete_internal.bin_query(regclass, name, name[]) IS
 'the query of the bin; columns: those that come first, in an order of their own';
 
-CREATE FUNCTION soft_delete.active_comment(relation text) RETURNS text
+CREATE FUNCTION soft_delete_internal.active_comment(relation text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('live rows of %s', relation) $$;
-COMMENT ON FUNCTION soft_delete.active_comment(text) IS
+COMMENT ON FUNCTION soft_delete_internal.active_comment(text) IS
 'the comment of the view of live rows of a table';
 
-CREATE FUNCTION soft_delete.bin_comment(relation text, deleted_at name) RETURNS text
+CREATE FUNCTION soft_delete_internal.bin_comment(relation text, deleted_at name) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at) $$;
-COMMENT ON FUNCTION soft_delete.bin_comment(text, name) IS
+COMMENT ON FUNCTION soft_delete_internal.bin_comment(text, name) IS
 'the comment of the bin of a table';
 
-CREATE FUNCTION soft_delete.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	view_name name := soft_delete.view_name(relation, suffix);
+	view_name name := soft_delete_internal.view_name(relation, suffix);
 	view text := format('%I.%I', view_schema, view_name);
 	persistence text;
 BEGIN
@@ -108,31 +108,31 @@ BEGIN
 	EXECUTE format('CREATE %sVIEW %s %s AS %s', persistence,
 				   CASE WHEN persistence <> '' THEN quote_ident(view_name) ELSE view END, options, query);
 	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, (SELECT relowner::regrole::text::name FROM pg_class WHERE oid = relation));
-	PERFORM soft_delete.bind_view(view::regclass, relation);
+	PERFORM soft_delete_internal.bind_view(view::regclass, relation);
 	RETURN view::regclass;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_view(regclass, name, text, text, text) IS
+COMMENT ON FUNCTION soft_delete_internal.make_view(regclass, name, text, text, text) IS
 'creates a view for a tagged table, owned like the table and dropped with it';
 
-CREATE FUNCTION soft_delete.make_active_view(relation regclass, deleted_at name, view_schema name) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_active_view(relation regclass, deleted_at name, view_schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	view regclass;
 BEGIN
-	view := soft_delete.make_view(relation, view_schema, '_active', soft_delete.active_query(relation, deleted_at),
+	view := soft_delete_internal.make_view(relation, view_schema, '_active', soft_delete_internal.active_query(relation, deleted_at),
 		-- rights on the table, and its row security, are those of who asks
 		'WITH (security_invoker = true)');
-	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete.active_comment(relation::text));
-	PERFORM soft_delete.follow_grants(relation);
+	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.active_comment(relation::text));
+	PERFORM soft_delete_internal.follow_grants(relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_active_view(regclass, name, name) IS
+COMMENT ON FUNCTION soft_delete_internal.make_active_view(regclass, name, name) IS
 'creates the view of live rows, with the application''s columns and the grants of the table';
 
-CREATE FUNCTION soft_delete.make_bin_triggers(bin regclass, columns name[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_bin_triggers(bin regclass, columns name[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -143,61 +143,61 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', bin);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_bin_triggers(regclass, name[]) IS
+COMMENT ON FUNCTION soft_delete_internal.make_bin_triggers(regclass, name[]) IS
 'makes the triggers of a bin, which know the names of the columns that it has beside those of its table';
 
-CREATE FUNCTION soft_delete.yield_names(bin regclass, relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.yield_names(bin regclass, relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	old_names name[] := soft_delete.bin_columns(relation);
+	old_names name[] := soft_delete_internal.bin_columns(relation);
 	new_names name[] := old_names;
 BEGIN
 	FOR i IN 1 .. 4 LOOP
 		IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = old_names[i] AND NOT attisdropped) THEN
-			new_names[i] := (soft_delete.new_bin_columns(relation))[i];
+			new_names[i] := (soft_delete_internal.new_bin_columns(relation))[i];
 			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_names[i], new_names[i]);
 		END IF;
 	END LOOP;
 	IF new_names <> old_names THEN
-		PERFORM soft_delete.make_bin_triggers(bin, new_names);
+		PERFORM soft_delete_internal.make_bin_triggers(bin, new_names);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.yield_names(regclass, regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.yield_names(regclass, regclass) IS
 'renames columns of a bin whose names the table has got for its own';
 
-CREATE FUNCTION soft_delete.make_bin(relation regclass, deleted_at name, view_schema name) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_bin(relation regclass, deleted_at name, view_schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	view regclass;
 BEGIN
-	view := soft_delete.make_view(relation, view_schema, '_deleted', soft_delete.bin_query(relation, deleted_at), '');
-	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete.bin_comment(relation::text, deleted_at));
-	PERFORM soft_delete.make_bin_triggers(view, soft_delete.bin_columns(relation));
+	view := soft_delete_internal.make_view(relation, view_schema, '_deleted', soft_delete_internal.bin_query(relation, deleted_at), '');
+	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.bin_comment(relation::text, deleted_at));
+	PERFORM soft_delete_internal.make_bin_triggers(view, soft_delete_internal.bin_columns(relation));
 	-- what ALTER DEFAULT PRIVILEGES grants on tables is not meant for it
-	PERFORM soft_delete.set_grants(view, NULL, NULL);
+	PERFORM soft_delete_internal.set_grants(view, NULL, NULL);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_bin(regclass, name, name) IS
+COMMENT ON FUNCTION soft_delete_internal.make_bin(regclass, name, name) IS
 'creates the view of tombstones, at first readable by the owner alone';
 
-CREATE FUNCTION soft_delete.drop_views(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.drop_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	view regclass;
 BEGIN
-	FOREACH view IN ARRAY array_remove(ARRAY[soft_delete.bin_of(relation), soft_delete.active_of(relation)], NULL) LOOP
+	FOREACH view IN ARRAY array_remove(ARRAY[soft_delete_internal.bin_of(relation), soft_delete_internal.active_of(relation)], NULL) LOOP
 		EXECUTE format('DROP VIEW %s', view);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.drop_views(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.drop_views(regclass) IS
 'drops the two views of a table';
 
 /*
@@ -206,7 +206,7 @@ COMMENT ON FUNCTION soft_delete.drop_views(regclass) IS
  * views that users have made upon them.
  */
 
-CREATE FUNCTION soft_delete.set_grants(view regclass, "column" name, wanted aclitem[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.set_grants(view regclass, "column" name, wanted aclitem[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -237,26 +237,26 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.set_grants(regclass, name, aclitem[]) IS
+COMMENT ON FUNCTION soft_delete_internal.set_grants(regclass, name, aclitem[]) IS
 'gives others than the owner these rights on a view, or one of its columns, and no more';
 
-CREATE FUNCTION soft_delete.follow_grants(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_grants(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	view regclass := soft_delete.active_of(relation);
+	view regclass := soft_delete_internal.active_of(relation);
 BEGIN
-	PERFORM soft_delete.set_grants(view, NULL, relacl) FROM pg_class WHERE oid = relation AND view IS NOT NULL;
-	PERFORM soft_delete.set_grants(view, t.attname, t.attacl)
+	PERFORM soft_delete_internal.set_grants(view, NULL, relacl) FROM pg_class WHERE oid = relation AND view IS NOT NULL;
+	PERFORM soft_delete_internal.set_grants(view, t.attname, t.attacl)
 	FROM pg_attribute t JOIN pg_attribute v ON v.attrelid = view AND v.attname = t.attname AND v.attnum > 0
 	WHERE t.attrelid = relation AND t.attnum > 0 AND t.attacl IS DISTINCT FROM v.attacl;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_grants(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_grants(regclass) IS
 'gives the view of live rows the grants of its table';
 
-CREATE FUNCTION soft_delete.dependent_views(view regclass) RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.dependent_views(view regclass) RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -270,10 +270,10 @@ AS $$
 	)
 	SELECT member FROM dependents WHERE member <> view GROUP BY member ORDER BY max(depth), member
 $$;
-COMMENT ON FUNCTION soft_delete.dependent_views(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.dependent_views(regclass) IS
 'the views upon a view, in an order in which they can be made';
 
-CREATE FUNCTION soft_delete.view_commands(view regclass, query text) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.view_commands(view regclass, query text) RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -291,9 +291,9 @@ BEGIN
 			' WITH (' || array_to_string(reloptions, ', ') || ')', query) AS command
 		FROM pg_class WHERE oid = view
 		UNION ALL
-		SELECT 2, format('SELECT soft_delete.set_grants(%L, NULL, %L)', name, relacl) FROM pg_class WHERE oid = view
+		SELECT 2, format('SELECT soft_delete_internal.set_grants(%L, NULL, %L)', name, relacl) FROM pg_class WHERE oid = view
 		UNION ALL
-		SELECT 3, format('SELECT soft_delete.set_grants(%L, %L, %L)', name, attname, attacl)
+		SELECT 3, format('SELECT soft_delete_internal.set_grants(%L, %L, %L)', name, attname, attacl)
 		FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND attacl IS NOT NULL
 		UNION ALL
 		SELECT 3, format('COMMENT ON VIEW %s IS %L', name, obj_description(view, 'pg_class'))
@@ -315,11 +315,11 @@ BEGIN
 	ORDER BY part;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.view_commands(regclass, text) IS
+COMMENT ON FUNCTION soft_delete_internal.view_commands(regclass, text) IS
 'commands that make a view anew with another query, and with its options, grants, comments, defaults, rules and triggers';
 
 /* What depends on a view of ours, and cannot be made anew with it, is in the way as it would be in that of DROP VIEW. */
-CREATE FUNCTION soft_delete.check_dependents(view regclass, relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_dependents(view regclass, relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -342,7 +342,7 @@ BEGIN
 
 	SELECT identity.type, identity.identity, pg_describe_object(classid, objid, 0) AS description INTO item
 	FROM (SELECT CASE WHEN ev_class IS NULL THEN classid ELSE 'pg_class'::regclass END AS classid, coalesce(ev_class, objid) AS objid
-		  FROM unnest(view || ARRAY(SELECT soft_delete.dependent_views(view))) AS member
+		  FROM unnest(view || ARRAY(SELECT soft_delete_internal.dependent_views(view))) AS member
 			JOIN pg_type ON typrelid = member
 			JOIN pg_depend ON (refclassid = 'pg_class'::regclass AND refobjid = member)
 				OR (refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray))
@@ -362,24 +362,24 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_dependents(regclass, regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.check_dependents(regclass, regclass) IS
 'raises 0A000 if a view uses a column whose type has changed, and 2BP01 if what depends on a view of a tagged table is no view of the same owner';
 
-CREATE FUNCTION soft_delete.follow_view(view regclass, relation regclass, query text) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.follow_view(view regclass, relation regclass, query text) RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	name text;
-	dependents regclass[] := ARRAY(SELECT soft_delete.dependent_views(view));
+	dependents regclass[] := ARRAY(SELECT soft_delete_internal.dependent_views(view));
 	commands text[];
 	command text;
 BEGIN
-	PERFORM soft_delete.check_dependents(view, relation);
+	PERFORM soft_delete_internal.check_dependents(view, relation);
 	SELECT format('%I.%I', nspname, relname) INTO name
 	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
-	commands := ARRAY(SELECT soft_delete.view_commands(view, query)) ||
-		ARRAY(SELECT soft_delete.view_commands(member, pg_get_viewdef(member))
+	commands := ARRAY(SELECT soft_delete_internal.view_commands(view, query)) ||
+		ARRAY(SELECT soft_delete_internal.view_commands(member, pg_get_viewdef(member))
 			  FROM unnest(dependents) WITH ORDINALITY AS u(member, n) ORDER BY n);
 	EXECUTE format('DROP VIEW %s', array_to_string(view || dependents, ', '));
 	FOREACH command IN ARRAY commands LOOP
@@ -388,10 +388,10 @@ BEGIN
 	RETURN name::regclass;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_view(regclass, regclass, text) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_view(regclass, regclass, text) IS
 'makes a view of a tagged table anew with another query, and the views upon it';
 
-CREATE FUNCTION soft_delete.follow_columns(view regclass, relation regclass, deleted_at name, is_bin boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_columns(view regclass, relation regclass, deleted_at name, is_bin boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -404,7 +404,7 @@ DECLARE
 	query text;
 BEGIN
 	IF is_bin THEN
-		PERFORM soft_delete.yield_names(view, relation);
+		PERFORM soft_delete_internal.yield_names(view, relation);
 	END IF;
 	FOR item IN
 		SELECT v.attname AS old_name, t.attname AS new_name
@@ -426,92 +426,92 @@ BEGIN
 	WHERE v.attrelid = view AND v.attnum > 0;
 
 	IF is_stale THEN
-		query := CASE WHEN is_bin THEN soft_delete.bin_query(relation, deleted_at) ELSE soft_delete.active_query(relation, deleted_at) END;
-		view := soft_delete.follow_view(view, relation, query);
+		query := CASE WHEN is_bin THEN soft_delete_internal.bin_query(relation, deleted_at) ELSE soft_delete_internal.active_query(relation, deleted_at) END;
+		view := soft_delete_internal.follow_view(view, relation, query);
 	ELSIF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 				  AND attname <> ALL (columns) AND (is_bin OR attname <> deleted_at)) THEN
-		query := CASE WHEN is_bin THEN soft_delete.bin_query(relation, deleted_at, columns) ELSE soft_delete.active_query(relation, deleted_at, columns) END;
+		query := CASE WHEN is_bin THEN soft_delete_internal.bin_query(relation, deleted_at, columns) ELSE soft_delete_internal.active_query(relation, deleted_at, columns) END;
 		SELECT ' WITH (' || array_to_string(reloptions, ', ') || ')' INTO options FROM pg_class WHERE oid = view;
 		EXECUTE format('CREATE OR REPLACE VIEW %s%s AS %s', view, options, query);
 	ELSIF is_bound THEN
 		RETURN;
 	END IF;
-	PERFORM soft_delete.bind_view(view, relation);
+	PERFORM soft_delete_internal.bind_view(view, relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_columns(regclass, regclass, name, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_columns(regclass, regclass, name, boolean) IS
 'gives a view of a tagged table the columns that the table has now';
 
-CREATE FUNCTION soft_delete.follow_views(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	deleted_at name := (soft_delete.tag_arguments(relation))[1];
-	active regclass := soft_delete.active_of(relation);
-	bin regclass := soft_delete.bin_of(relation);
+	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
+	active regclass := soft_delete_internal.active_of(relation);
+	bin regclass := soft_delete_internal.bin_of(relation);
 BEGIN
 	IF active IS NOT NULL THEN
-		PERFORM soft_delete.follow_columns(active, relation, deleted_at, false);
+		PERFORM soft_delete_internal.follow_columns(active, relation, deleted_at, false);
 	END IF;
 	-- the triggers of a bin that 0.1.0 has made know no columns of ours, for it had none
 	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0) THEN
-		bin := soft_delete.follow_view(bin, relation, soft_delete.bin_query(relation, deleted_at));
-		PERFORM soft_delete.make_bin_triggers(bin, soft_delete.bin_columns(relation));
+		bin := soft_delete_internal.follow_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
+		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.bin_columns(relation));
 	END IF;
 	IF bin IS NOT NULL THEN
-		PERFORM soft_delete.follow_columns(bin, relation, deleted_at, true);
+		PERFORM soft_delete_internal.follow_columns(bin, relation, deleted_at, true);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_views(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_views(regclass) IS
 'lets the views of a tagged table follow its columns; run it by update_views()';
 
 /* Security definer: who drops a type need not own the tables whose columns go with it. */
-CREATE FUNCTION soft_delete.follow_dropped_columns() RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_dropped_columns() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete.update_views(relation)
+	PERFORM soft_delete_internal.update_views(relation)
 	FROM (SELECT DISTINCT objid AS relation FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table column') AS changed
-	WHERE soft_delete.tag_arguments(relation) IS NOT NULL;
+	WHERE soft_delete_internal.tag_arguments(relation) IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_dropped_columns() IS
+COMMENT ON FUNCTION soft_delete_internal.follow_dropped_columns() IS
 'for event triggers: lets the views of tagged tables follow where columns have gone with something else';
 
 /* What a dump does not carry.  The view of live rows is known by its name then. */
-CREATE FUNCTION soft_delete.bind_views(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.bind_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete.bind_view(view.oid, relation)
+	PERFORM soft_delete_internal.bind_view(view.oid, relation)
 	FROM pg_class bin JOIN pg_class view ON view.relnamespace = bin.relnamespace AND view.relkind = 'v'
-		AND (view.oid = bin.oid OR view.relname = soft_delete.view_name(relation, '_active'))
-	WHERE bin.oid = soft_delete.bin_of(relation)
+		AND (view.oid = bin.oid OR view.relname = soft_delete_internal.view_name(relation, '_active'))
+	WHERE bin.oid = soft_delete_internal.bin_of(relation)
 	  AND EXISTS (SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
 				  WHERE ev_class = view.oid AND refclassid = 'pg_class'::regclass AND refobjid = relation)
 	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = view.oid AND objsubid = 0
 					  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a');
 END
 $$;
-COMMENT ON FUNCTION soft_delete.bind_views(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.bind_views(regclass) IS
 'binds the views of a tagged table to it, where that is not done';
 
-CREATE FUNCTION soft_delete.tables_of_bins(views regclass[]) RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.tables_of_bins(views regclass[]) RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT DISTINCT refobjid::regclass
 	FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
-	WHERE ev_class = ANY (views) AND soft_delete.bin_of(refobjid) = ev_class
+	WHERE ev_class = ANY (views) AND soft_delete_internal.bin_of(refobjid) = ev_class
 $$;
-COMMENT ON FUNCTION soft_delete.tables_of_bins(regclass[]) IS
+COMMENT ON FUNCTION soft_delete_internal.tables_of_bins(regclass[]) IS
 'the tables whose bins are among some relations';
 
-CREATE FUNCTION soft_delete.follow_owner(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_owner(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -530,27 +530,27 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_owner(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_owner(regclass) IS
 'gives the views of a tagged table to its owner';
 
-CREATE FUNCTION soft_delete.follow_name(relation regclass, old_name name, old_schema oid) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_name(relation regclass, old_name name, old_schema oid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	deleted_at name := (soft_delete.tag_arguments(relation))[1];
+	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
 	old_table text := (SELECT format('%I.%I', nspname, old_name) FROM pg_namespace WHERE oid = old_schema);
 	item record;
 	view text;
 BEGIN
 	FOR item IN
 		SELECT v.oid, v.relname AS name, n.nspname AS schema, vn.nspname AS view_schema,
-			CASE v.relname WHEN soft_delete.add_suffix(old_name, suffix) THEN soft_delete.add_suffix(t.relname, suffix) ELSE v.relname END AS new_name,
+			CASE v.relname WHEN soft_delete_internal.add_suffix(old_name, suffix) THEN soft_delete_internal.add_suffix(t.relname, suffix) ELSE v.relname END AS new_name,
 			CASE v.relnamespace WHEN old_schema THEN n.nspname ELSE vn.nspname END AS new_schema,
 			CASE WHEN obj_description(v.oid, 'pg_class') = old_comment THEN new_comment END AS comment
 		FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace,
-			(VALUES (soft_delete.active_of(relation), '_active', soft_delete.active_comment(old_table), soft_delete.active_comment(relation::text)),
-					(soft_delete.bin_of(relation), '_deleted', soft_delete.bin_comment(old_table, deleted_at), soft_delete.bin_comment(relation::text, deleted_at)))
+			(VALUES (soft_delete_internal.active_of(relation), '_active', soft_delete_internal.active_comment(old_table), soft_delete_internal.active_comment(relation::text)),
+					(soft_delete_internal.bin_of(relation), '_deleted', soft_delete_internal.bin_comment(old_table, deleted_at), soft_delete_internal.bin_comment(relation::text, deleted_at)))
 				AS made(oid, suffix, old_comment, new_comment)
 			JOIN pg_class v ON v.oid = made.oid JOIN pg_namespace vn ON vn.oid = v.relnamespace
 		WHERE t.oid = relation
@@ -574,10 +574,10 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.follow_name(regclass, name, oid) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_name(regclass, name, oid) IS
 'lets the views of a tagged table follow its name and its schema, where they have the names that tag() gave them';
 
-CREATE FUNCTION soft_delete.check_view_drop(view regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_view_drop(view regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -588,8 +588,8 @@ BEGIN
 	GET DIAGNOSTICS callers = PG_CONTEXT;
 	SELECT refobjid INTO relation FROM pg_depend
 	WHERE classid = 'pg_class'::regclass AND objid = view AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND deptype = 'a'
-	  AND soft_delete.tag_arguments(refobjid) IS NOT NULL;
-	IF FOUND AND current_setting('row_security')::boolean AND NOT soft_delete.is_own_command(callers) THEN
+	  AND soft_delete_internal.tag_arguments(refobjid) IS NOT NULL;
+	IF FOUND AND current_setting('row_security')::boolean AND NOT soft_delete_internal.is_own_command(callers) THEN
 		RAISE EXCEPTION 'cannot drop view "%" of tagged table "%"', view, relation
 			USING ERRCODE = 'dependent_objects_still_exist',
 				DETAIL = 'It goes with the tag, or with the table.',
@@ -597,30 +597,30 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check_view_drop(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.check_view_drop(regclass) IS
 'raises 2BP01 for a view of a tagged table';
 
-CREATE FUNCTION soft_delete.make_views(relation regclass, deleted_at name, view_schema name) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_views(relation regclass, deleted_at name, view_schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	bin regclass := soft_delete.bin_of(relation);
+	bin regclass := soft_delete_internal.bin_of(relation);
 	active regclass;
 BEGIN
-	PERFORM soft_delete.bind_views(relation);
-	active := soft_delete.active_of(relation);
+	PERFORM soft_delete_internal.bind_views(relation);
+	active := soft_delete_internal.active_of(relation);
 	IF view_schema IS NULL THEN
 		SELECT nspname INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 		WHERE pg_class.oid = coalesce(bin, active, relation);
 	END IF;
 	IF active IS NULL THEN
-		PERFORM soft_delete.make_active_view(relation, deleted_at, view_schema);
+		PERFORM soft_delete_internal.make_active_view(relation, deleted_at, view_schema);
 	END IF;
 	IF bin IS NULL THEN
-		PERFORM soft_delete.make_bin(relation, deleted_at, view_schema);
+		PERFORM soft_delete_internal.make_bin(relation, deleted_at, view_schema);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.make_views(regclass, name, name) IS
+COMMENT ON FUNCTION soft_delete_internal.make_views(regclass, name, name) IS
 'creates those of the two views that a tagged table does not have, by default beside the other one or the table';

@@ -83,9 +83,9 @@ ANALYZE fuzz.parent, fuzz.child, fuzz.parts;
 STATE = """SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
 	SELECT t::text FROM fuzz.parent AS t TABLESAMPLE soft_delete.rows('all') UNION ALL SELECT t::text FROM fuzz.child AS t TABLESAMPLE soft_delete.rows('all')
 	UNION ALL SELECT t::text FROM fuzz.parts AS t TABLESAMPLE soft_delete.rows('all') UNION ALL SELECT t::text FROM fuzz.typed AS t TABLESAMPLE soft_delete.rows('all')
-	UNION ALL SELECT t::text FROM soft_delete.displaced AS t UNION ALL SELECT t::text FROM soft_delete.holds AS t
-	UNION ALL SELECT t::text FROM soft_delete.retention AS t UNION ALL SELECT t::text FROM soft_delete.ledger AS t
-	UNION ALL SELECT t::text FROM soft_delete.cut_references AS t
+	UNION ALL SELECT t::text FROM soft_delete_internal.displaced AS t UNION ALL SELECT t::text FROM soft_delete.holds AS t
+	UNION ALL SELECT t::text FROM soft_delete.retention AS t UNION ALL SELECT t::text FROM soft_delete_internal.ledger AS t
+	UNION ALL SELECT t::text FROM soft_delete_internal.cut_references AS t
 	UNION ALL SELECT concat_ws(' ', tgrelid::regclass, tgname, tgfoid::regprocedure, tgenabled) FROM pg_trigger
 	UNION ALL SELECT concat_ws(' ', oid::regclass, relowner, relkind, relacl::text) FROM pg_class
 	UNION ALL SELECT pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = 'fuzz'::regnamespace AND relkind = 'v'
@@ -99,11 +99,11 @@ HALVES = """SELECT c.oid::regclass::text FROM pg_class AS c WHERE relnamespace I
 	AND (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgname IN ('~soft_delete', '~soft_delete_key', '~soft_delete_truncate')) NOT IN (0, 3)
 	UNION ALL SELECT c.oid::regclass::text FROM pg_class AS c WHERE relnamespace IN ('fuzz'::regnamespace, 'strange'::regnamespace) AND relkind IN ('r', 'p') AND NOT relispartition
 	AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
-	AND (soft_delete.tag_arguments(c.oid) IS NOT NULL) <> (soft_delete.bin_of(c.oid) IS NOT NULL)"""
+	AND (soft_delete_internal.tag_arguments(c.oid) IS NOT NULL) <> (soft_delete_internal.bin_of(c.oid) IS NOT NULL)"""
 
 RELATIONS = ["parent", "child", "parts", "parts_1", "parts_2", "plain", "typed", "above", "below", "a_view", "a_matview", "a_sequence", "unlogged", "a_foreign",
              "parent_deleted", "parent_active", "parent_pkey", "parent_code_key", "parts_pkey"]
-OTHERS = ["pg_class", "pg_attribute", "pg_statistic", "pg_toast.pg_toast_1255", "pg_stats", "soft_delete.displaced", "soft_delete.ledger", "soft_delete.holds",
+OTHERS = ["pg_class", "pg_attribute", "pg_statistic", "pg_toast.pg_toast_1255", "pg_stats", "soft_delete_internal.displaced", "soft_delete_internal.ledger", "soft_delete.holds",
           "soft_delete.tables", "soft_delete.deletions", "information_schema.tables"]
 NAMES = ["", "id", "deleted_at", "ts", "d", "g", "flag", "day", "dflt", "nn", "few", "note", "ctid", "fuzz", "strange", "pg_catalog", "pg_temp", "soft_delete", "nothing",
          "x" * 63, "é" * 31 + "x", "%s %I %L %1$s", 'a "b".c', "new\nline", "select", "user", "it's", "\\", "~soft_delete", '%s "x".y', "parent_code_key", "parent"]
@@ -151,7 +151,7 @@ class Fuzzer:
 			  AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'tsm_handler'::regtype) AND 'internal'::regtype <> ALL (proargtypes::oid[]) ORDER BY proname""")
         self.triggers = [name for name, in self.ask("""SELECT proname FROM pg_proc
 			WHERE pronamespace = 'soft_delete'::regnamespace AND prorettype = 'trigger'::regtype ORDER BY 1""")]
-        self.stamps = [stamp for stamp, in self.ask("SELECT deleted_at::text FROM soft_delete.ledger")]
+        self.stamps = [stamp for stamp, in self.ask("SELECT deleted_at::text FROM soft_delete_internal.ledger")]
         self.tids = [tid for tid, in self.ask("SELECT ctid::text FROM fuzz.parent TABLESAMPLE soft_delete.rows('all')")]
         self.constraints = [oid for oid, in self.ask("SELECT oid::text FROM pg_constraint WHERE connamespace = 'fuzz'::regnamespace")]
         self.baseline = self.look()

@@ -121,8 +121,8 @@ my $state = q{
 		SELECT deleted_at, 'parent', worker, id, NULL::integer, length(code) FROM parent_deleted
 		UNION ALL SELECT deleted_at, 'child', worker, id, parent_id, length(wide) FROM child_deleted
 		UNION ALL SELECT deleted_at, 'linked', worker, id, parent_id, 0 FROM linked_deleted) AS d(deleted_at, relation, worker, id, a, b);
-	SELECT 'deletions', count(*) FROM soft_delete.ledger;
-	SELECT 'cuts', count(*) FROM soft_delete.cut_references;
+	SELECT 'deletions', count(*) FROM soft_delete_internal.ledger;
+	SELECT 'cuts', count(*) FROM soft_delete_internal.cut_references;
 	SELECT 'tagged', tgrelid::regclass FROM pg_trigger WHERE tgname = '~soft_delete';
 	SELECT 'index', indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid IN
 		(SELECT oid FROM pg_class WHERE relname ~ '^(own|parent|child|linked)' AND relnamespace = 'public'::regnamespace);
@@ -175,7 +175,7 @@ foreach my $round (1 .. $rounds)
 		$node->safe_psql('crashed', "COMMIT PREPARED 'first'; ROLLBACK PREPARED 'second'");
 		is($node->safe_psql('crashed', 'SELECT * FROM two_phase_active; SELECT id FROM two_phase_deleted; SELECT soft_delete.undo(max(deleted_at)) FROM two_phase_deleted'),
 			"2\n1\n1", 'prepared deletions outlive the crash');
-		$node->safe_psql('crashed', "DROP TABLE two_phase; DELETE FROM soft_delete.ledger WHERE deleted_at = (SELECT min(deleted_at) FROM soft_delete.ledger)");
+		$node->safe_psql('crashed', "DROP TABLE two_phase; DELETE FROM soft_delete_internal.ledger WHERE deleted_at = (SELECT min(deleted_at) FROM soft_delete_internal.ledger)");
 	}
 
 	my ($kept, $unknown) = (1, 0);

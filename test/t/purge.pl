@@ -95,7 +95,7 @@ foreach my $table ('child', 'parent')
 }
 $primary->safe_psql('postgres', 'CALL soft_delete.purge()');
 is(counts($primary), '0|0|0', 'the next purge goes on');
-is($primary->safe_psql('postgres', 'SELECT count(*) FROM soft_delete.ledger'), 0, 'and the ledger forgets what the crashes had left there');
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM soft_delete_internal.ledger'), 0, 'and the ledger forgets what the crashes had left there');
 is($primary->safe_psql('postgres', 'SELECT count(*) FROM child'), 10, 'live rows are there');
 
 # a standby is not purged, until it is promoted

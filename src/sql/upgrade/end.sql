@@ -7,7 +7,7 @@ DO $$
 DECLARE
 	item text;
 BEGIN
-	PERFORM soft_delete.make_triggers(tgrelid, soft_delete.tag_arguments(tgrelid))
+	PERFORM soft_delete_internal.make_triggers(tgrelid, soft_delete_internal.tag_arguments(tgrelid))
 	FROM pg_catalog.pg_trigger WHERE tgfoid = 'soft_delete.delete_row()'::regprocedure
 	  AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = tgrelid)
 	  AND NOT EXISTS (SELECT FROM pg_catalog.pg_class
@@ -17,7 +17,7 @@ BEGIN
 		SELECT format('DROP ROUTINE %s', pg_proc.oid::regprocedure)
 		FROM pg_catalog.pg_proc JOIN pg_catalog.pg_depend ON classid = 'pg_catalog.pg_proc'::regclass AND objid = pg_proc.oid
 			JOIN pg_catalog.pg_extension ON refclassid = 'pg_catalog.pg_extension'::regclass AND pg_extension.oid = refobjid
-		WHERE deptype = 'e' AND extname = 'soft_delete' AND NOT soft_delete.is_own_transaction(pg_proc.xmin)
+		WHERE deptype = 'e' AND extname = 'soft_delete' AND NOT soft_delete_internal.is_own_transaction(pg_proc.xmin)
 	LOOP
 		EXECUTE item;
 	END LOOP;

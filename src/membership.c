@@ -1,0 +1,217 @@
+/*
+ * membership.c
+ *	  Finds the extension's own functions and relations.
+ *
+ * Invariant: an object is ours because it is a member of the extension, never
+ * because of its name: anybody may make a schema and call it soft_delete.  In a
+ * database without the extension there is none, and the library does nothing.
+ */
+#include "soft_delete.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* How each ExtensionFunction is declared; its C symbol is its name with a prefix. */
+static const struct
+{
+	const char *schema;
+	const char *name;
+	int nargs;
+	Oid argtypes[3];
+} function_signatures[N_EXTENSION_FUNCTIONS] = {
+	[TAG_TRIGGER] = {EXTENSION_SCHEMA, "delete_row", 0, {0}},
+	[SAMPLING_METHOD] = {EXTENSION_SCHEMA, "rows", 1, {INTERNALOID}},
+	[SHOWS_TOMBSTONES] = {INTERNAL_SCHEMA, "shows_tombstones", 1, {OIDOID}},
+	[ADMITS_TOMBSTONE] = {EXTENSION_SCHEMA, "admits_tombstone", 1, {OIDOID}},
+	[WANTS_ROW] = {INTERNAL_SCHEMA, "wants_row", 2, {TEXTOID, BOOLOID}},
+	[REFERENCE_GUARD] = {INTERNAL_SCHEMA, "check_reference", 0, {0}},
+	[KEY_FOLLOWER] = {INTERNAL_SCHEMA, "follow_key", 0, {0}},
+	[CUT_NOTE] = {INTERNAL_SCHEMA, "note_cut", 0, {0}},
+	[BIN_UPDATE] = {EXTENSION_SCHEMA, "restore_row", 0, {0}},
+	[BIN_STATEMENT] = {EXTENSION_SCHEMA, "finish_bin", 0, {0}},
+	[KEY_CLAIM] = {EXTENSION_SCHEMA, "claim_key", 0, {0}},
+	[CLAIMS_KEY] = {INTERNAL_SCHEMA, "claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
+	[TRUNCATE_GUARD] = {EXTENSION_SCHEMA, "guard_truncate", 0, {0}},
+	[SHOWS_STATISTICS] = {INTERNAL_SCHEMA, "shows_statistics", 1, {OIDOID}},
+};
+
+/* What has been found, until a function or a schema changes */
+static bool is_known = false;
+static Oid known_extension = InvalidOid;
+static Oid function_oids[N_EXTENSION_FUNCTIONS];
+static bool function_is_known[N_EXTENSION_FUNCTIONS];
+
+/* How often it was forgotten: what is found meanwhile may be old already */
+static uint64 times_forgotten = 0;
+
+static void forget(Datum arg, int cacheid, uint32 hashvalue);
+static Oid find_function(ExtensionFunction which, Oid extension);
+static Oid find_by_symbol(const char *name, Oid extension);
+
+/*
+ * Watch the catalogs.
+ */
+void
+init_membership(void)
+{
+	CacheRegisterSyscacheCallback(PROCOID, forget, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget, (Datum) 0);
+}
+
+/*
+ * Forget what has been found (syscache callback).  CREATE EXTENSION and DROP
+ * EXTENSION change functions, so each of them is noticed.
+ */
+static void
+forget(Datum arg, int cacheid, uint32 hashvalue)
+{
+	is_known = false;
+	memset(function_is_known, 0, sizeof(function_is_known));
+	times_forgotten++;
+}
+
+/*
+ * Return the OID of the extension, or InvalidOid where this database has none.
+ */
+Oid
+extension_oid(void)
+{
+	uint64 before = times_forgotten;
+	Oid extension;
+
+	if (is_known)
+		return known_extension;
+	extension = get_extension_oid(EXTENSION_NAME, true);
+	if (before == times_forgotten)
+	{
+		known_extension = extension;
+		is_known = true;
+	}
+	return extension;
+}
+
+/*
+ * Return the OID of one of the extension's functions, or InvalidOid where the
+ * extension is not installed in this database.
+ */
+Oid
+extension_function(ExtensionFunction which)
+{
+	uint64 before = times_forgotten;
+	Oid extension, function;
+
+	if (function_is_known[which])
+		return function_oids[which];
+	extension = extension_oid();
+	function = OidIsValid(extension) ? find_function(which, extension) : InvalidOid;
+	if (before == times_forgotten)
+	{
+		function_oids[which] = function;
+		function_is_known[which] = true;
+	}
+	return function;
+}
+
+/*
+ * Look a function up by its name, or, where it was renamed, by its C symbol.
+ */
+static Oid
+find_function(ExtensionFunction which, Oid extension)
+{
+	Oid schema = get_namespace_oid(function_signatures[which].schema, true);
+	Oid function = InvalidOid;
+
+	if (OidIsValid(schema))
+		function = GetSysCacheOid3(
+			PROCNAMEARGSNSP, Anum_pg_proc_oid,
+			CStringGetDatum(function_signatures[which].name),
+			PointerGetDatum(buildoidvector(function_signatures[which].argtypes,
+										   function_signatures[which].nargs)),
+			ObjectIdGetDatum(schema));
+	if (OidIsValid(function) &&
+		getExtensionOfObject(ProcedureRelationId, function) == extension)
+		return function;
+	return find_by_symbol(function_signatures[which].name, extension);
+}
+
+/*
+ * Look for the function among the members of the extension.  There is none while
+ * the extension is created or dropped.
+ */
+static Oid
+find_by_symbol(const char *name, Oid extension)
+{
+	char *symbol = psprintf(EXTENSION_NAME "_%s", name);
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	Oid function = InvalidOid;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ExtensionRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(extension));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	while (!OidIsValid(function) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend member = (Form_pg_depend) GETSTRUCT(tuple);
+		HeapTuple proc;
+
+		if (member->deptype != DEPENDENCY_EXTENSION ||
+			member->classid != ProcedureRelationId)
+			continue;
+		proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(member->objid));
+		if (HeapTupleIsValid(proc))
+		{
+			bool isnull;
+			Datum source = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &isnull);
+
+			if (((Form_pg_proc) GETSTRUCT(proc))->prolang == ClanguageId &&
+				!isnull && strcmp(TextDatumGetCString(source), symbol) == 0)
+				function = member->objid;
+			ReleaseSysCache(proc);
+		}
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	pfree(symbol);
+	return function;
+}
+
+/*
+ * Return the OID of one of the extension's own tables or indexes.
+ *
+ * Raises 42P01 where it is gone, or where something else has its name.
+ */
+Oid
+extension_relation(const char *name)
+{
+	Oid relid = get_relname_relid(name, get_namespace_oid(INTERNAL_SCHEMA, false));
+	char kind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+
+	/* an index is none itself, but belongs to a table that is */
+	if (!OidIsValid(relid) ||
+		(kind != RELKIND_INDEX &&
+		 getExtensionOfObject(RelationRelationId, relid) != extension_oid()))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation \"%s.%s\" of extension \"%s\" does not exist",
+							   INTERNAL_SCHEMA, name, EXTENSION_NAME)));
+	return relid;
+}
