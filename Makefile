@@ -22,7 +22,9 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	status \
 	check \
 	ddl \
-	extension))
+	extension \
+	interface \
+	grants))
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
 # Older versions: each has an upgrade script, and its install script in test/versions for test/climb.  A
 # release copies its own there, joins them, and has an src/sql/upgrade/VERSION.sql for what its

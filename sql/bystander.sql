@@ -26,7 +26,9 @@ SELECT soft_delete.tag('tagged');
 DELETE FROM tagged;
 DELETE FROM t WHERE id = 1;
 SELECT id FROM t ORDER BY id;
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('t');
+SET ROLE regress_bystander;
 TRUNCATE t;
 SELECT count(*) FROM t;
 

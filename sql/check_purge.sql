@@ -52,7 +52,9 @@ SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT count(*) FROM soft_delete.holds WHERE relation = 't'::regclass;
 
 -- where nothing says how long, nothing is due
+RESET ROLE;
 SELECT soft_delete_internal.forget_retention('t');
+SET ROLE regress_check_purge;
 SET row_security = off;
 INSERT INTO t VALUES (6, now() - interval '12 days');
 RESET row_security;
@@ -73,7 +75,9 @@ SELECT remedy FROM soft_delete.check() \gexec
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
 -- a retention of what is not tagged
+RESET ROLE;
 INSERT INTO soft_delete_internal.retention VALUES ('plain', NULL, '1 day');
+SET ROLE regress_check_purge;
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;

@@ -17,7 +17,9 @@ DELETE FROM t;
 INSERT INTO t VALUES (1, 2);
 
 -- the owner may rewrite what stepped aside, the names of its types included
+RESET ROLE;
 SELECT soft_delete_internal.rewrite_displaced(ctid, "row", types || '{"v": "text || ddl_as_owner.spy()"}') FROM soft_delete_internal.displaced WHERE relation = 't'::regclass;
+SET ROLE regress_ddl_as_owner;
 RESET ROLE;
 ALTER TABLE t SET (fillfactor = 90);
 SELECT DISTINCT role FROM seen;
@@ -27,7 +29,9 @@ SET ROLE regress_ddl_as_owner;
 TRUNCATE seen;
 ALTER TABLE t ADD COLUMN w text;
 ALTER TABLE t ALTER COLUMN w SET DEFAULT spy();
+RESET ROLE;
 SELECT soft_delete_internal.rewrite_displaced(ctid, "row" - 'w', types - 'w') FROM soft_delete_internal.displaced WHERE relation = 't'::regclass;
+SET ROLE regress_ddl_as_owner;
 RESET ROLE;
 ALTER TABLE t SET (fillfactor = 80);
 SELECT DISTINCT role FROM seen;
@@ -36,7 +40,9 @@ SELECT id, v, w FROM t_deleted;
 -- others may not have it run at all
 CREATE ROLE regress_ddl_as_owner_other;
 SET ROLE regress_ddl_as_owner_other;
+RESET ROLE;
 SELECT soft_delete_internal.update_displaced(oid) FROM pg_class WHERE relname = 't' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'ddl_as_owner');
+SET ROLE regress_ddl_as_owner_other;
 RESET ROLE;
 -- nor does it for a table that has gone
 SELECT soft_delete_internal.update_displaced(0);

@@ -54,7 +54,9 @@ SELECT view FROM views_of('"a very long name, of which the views can have only a
 
 -- the tombstone column: deleted rows stay deleted
 ALTER TABLE taken RENAME COLUMN deleted_at TO "Gone at";
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('taken') = '{Gone at,bin:posts_deleted_at_idx}' AS follows;
+SET ROLE regress_ddl_renames;
 SELECT * FROM taken;
 DELETE FROM taken RETURNING *;
 SELECT id, title, "Gone at" IS NOT NULL AS gone FROM taken_deleted ORDER BY id;

@@ -78,17 +78,27 @@ FROM soft_delete.erasures, generate_series(1, 4) AS id WHERE key_hash = sha256(c
 SELECT count(*) FROM soft_delete.erasures;
 
 -- no trace in the extension's own tables: of the row as parent, and as child
+RESET ROLE;
 SELECT count(*) FROM soft_delete_internal.displaced;
+SET ROLE regress_erase;
+RESET ROLE;
 SELECT count(*) FROM soft_delete_internal.visible_cuts;
+SET ROLE regress_erase;
 INSERT INTO person VALUES (8), (9);
 UPDATE likes SET person_id = 8 WHERE id = 1;
 UPDATE likes SET person_id = 9 WHERE id > 2;
 DELETE FROM person;
+RESET ROLE;
 SELECT key, referenced FROM soft_delete_internal.visible_cuts ORDER BY key;
+SET ROLE regress_erase;
 SELECT soft_delete.erase('likes', '3');
+RESET ROLE;
 SELECT key, referenced FROM soft_delete_internal.visible_cuts ORDER BY key;
+SET ROLE regress_erase;
 SELECT soft_delete.erase('person', '8');
+RESET ROLE;
 SELECT key, referenced FROM soft_delete_internal.visible_cuts ORDER BY key;
+SET ROLE regress_erase;
 SELECT soft_delete.undo(deleted_at) FROM person_deleted;
 SELECT id, person_id FROM likes ORDER BY id;
 DELETE FROM likes;

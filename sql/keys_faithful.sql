@@ -47,7 +47,9 @@ SELECT tableoid::regclass, (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,dele
 SET array_nulls = off;
 SELECT (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,deleted_by,actor,reason,hold,tableoid,ctid}'::text[] AS same FROM t_deleted d;
 RESET array_nulls;
+RESET ROLE;
 SELECT count(*), min(relation::text) FROM soft_delete_internal.displaced;
+SET ROLE regress_faithful;
 
 -- columns come, go, and are renamed
 CREATE TABLE c (id integer PRIMARY KEY, a text, b text, gone text);
@@ -74,7 +76,9 @@ ALTER TABLE y ALTER k TYPE integer USING substring(k FROM '\d+')::integer;
 ALTER TABLE y ALTER e TYPE mood USING e::mood;
 SELECT id, i, t, f, at, v, k, e, d FROM y TABLESAMPLE soft_delete.rows('displaced');
 -- what no cast converts is not lost
+RESET ROLE;
 SELECT "row" ->> 'k (text)' AS k, types ? 'k (text)' AS attached FROM soft_delete_internal.displaced WHERE relation = 'y'::regclass;
+SET ROLE regress_faithful;
 -- nor is a value that a domain would not accept any more
 ALTER DOMAIN positive ADD CHECK (value > 10) NOT VALID;
 SELECT d FROM y TABLESAMPLE soft_delete.rows('displaced');
@@ -103,12 +107,18 @@ ALTER TABLE p ADD COLUMN n integer DEFAULT 3;
 ALTER TABLE p RENAME v TO w;
 ALTER TABLE p DROP COLUMN n;
 SELECT id, w, tableoid::regclass FROM p TABLESAMPLE soft_delete.rows('displaced');
+RESET ROLE;
 SELECT relation, "row" - 'deleted_at' AS "row" FROM soft_delete_internal.displaced WHERE relation = 'p1'::regclass;
+SET ROLE regress_faithful;
+RESET ROLE;
 SELECT relation FROM soft_delete_internal.displaced ORDER BY relation::text COLLATE "C";
+SET ROLE regress_faithful;
 
 -- dropping a table drops what stepped aside in it
 DROP TABLE p, y, e;
+RESET ROLE;
 SELECT relation FROM soft_delete_internal.displaced ORDER BY relation::text COLLATE "C";
+SET ROLE regress_faithful;
 
 RESET ROLE;
 DROP SCHEMA faithful CASCADE;

@@ -53,8 +53,10 @@ ALTER TABLE e ADD FOREIGN KEY (c, b) REFERENCES p (c, b) ON UPDATE CASCADE;
 ALTER TABLE e ADD COLUMN d integer REFERENCES p (d);
 SELECT * FROM keys('p');
 SELECT id, a, b, c, d FROM p ORDER BY id;
+RESET ROLE;
 SELECT id, a, b, c, d, soft_delete_internal.displaced.relation IS NOT NULL AS aside
 FROM p_deleted LEFT JOIN soft_delete_internal.displaced ON displaced.tableoid = p_deleted.tableoid AND displaced.ctid = p_deleted.ctid ORDER BY id;
+SET ROLE regress_keys_owner;
 
 -- it sees live rows, and their keys only
 SET ROLE regress_keys_other;

@@ -134,10 +134,14 @@ SELECT * FROM p_active ORDER BY k;
 SELECT v, tableoid::regclass FROM p_deleted ORDER BY v;
 
 -- nobody goes behind the back of those who hold
+RESET ROLE;
 SELECT soft_delete_internal.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete_internal.displaced WHERE relation = 'p1'::regclass;
+SET ROLE regress_keys_restore;
 
 -- a place that somebody made up
+RESET ROLE;
 SELECT soft_delete_internal.rewrite_displaced(NULL, NULL, NULL);
+SET ROLE regress_keys_restore;
 DO $$
 BEGIN
 	PERFORM soft_delete_internal.rewrite_displaced('(0,999)', '{}', '{}');

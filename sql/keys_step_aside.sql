@@ -160,12 +160,20 @@ INSERT INTO author VALUES (1);
 SELECT count(*) FROM post p TABLESAMPLE soft_delete.rows('deleted') JOIN author a ON p.author_id = a.id;
 
 -- what stepped aside is for the owner of the table
+RESET ROLE;
 SELECT relation, "row" ->> 'id' AS id FROM soft_delete_internal.displaced WHERE relation IN ('author'::regclass, 'heir'::regclass) ORDER BY 1;
+SET ROLE regress_keys;
 SET ROLE regress_keys_app;
+RESET ROLE;
 SELECT count(*) FROM soft_delete_internal.displaced;
+SET ROLE regress_keys_app;
 SELECT id FROM t TABLESAMPLE soft_delete.rows('displaced');
+RESET ROLE;
 DELETE FROM soft_delete_internal.displaced;
+SET ROLE regress_keys_app;
+RESET ROLE;
 INSERT INTO soft_delete_internal.displaced VALUES ('t', now(), '{}', '{}');
+SET ROLE regress_keys_app;
 SET ROLE regress_keys;
 
 -- a maintenance session enters what it is told

@@ -26,7 +26,9 @@ BEGIN;
 ALTER TABLE p DETACH PARTITION a;
 SELECT id, code FROM a ORDER BY id;
 ROLLBACK;
+RESET ROLE;
 SELECT to_regclass('a_deleted'), soft_delete_internal.root('a');
+SET ROLE regress_partitions;
 
 ALTER TABLE p DETACH PARTITION a;
 SELECT id, code FROM a ORDER BY id;
@@ -67,7 +69,9 @@ SELECT relname FROM pg_class WHERE relnamespace = 'go'::regnamespace AND relkind
 CREATE TABLE c_deleted (id integer);
 ALTER TABLE p DETACH PARTITION c;
 \echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
 SELECT soft_delete_internal.root('c');
+SET ROLE regress_partitions;
 ALTER TABLE p DETACH PARTITION c CONCURRENTLY;
 SELECT id FROM c ORDER BY id;
 DROP TABLE c_deleted;
@@ -85,7 +89,9 @@ DELETE FROM p WHERE id = 1001;
 ALTER TABLE p DETACH PARTITION e;
 SELECT id FROM e;
 SELECT id FROM e_deleted;
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('views.e');
+SET ROLE regress_partitions;
 ROLLBACK;
 
 -- untag() gives back what it would have given back before
@@ -100,7 +106,9 @@ CREATE TABLE q1 PARTITION OF q FOR VALUES IN (1);
 CREATE INDEX q_idx ON q (id);
 SELECT soft_delete.tag('q', indexes => 'unique', views => 'views');
 ALTER TABLE q DETACH PARTITION q1;
+RESET ROLE;
 SELECT soft_delete_internal.bin_of('q1'), soft_delete_internal.tag_arguments('q1');
+SET ROLE regress_partitions;
 
 -- an inheritance child
 CREATE TABLE parent (id integer);

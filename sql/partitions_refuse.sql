@@ -28,7 +28,9 @@ CREATE TABLE mixed () INHERITS (tagged, other);
 -- as the hint says
 SELECT soft_delete.tag('untagged');
 ALTER TABLE untagged ATTACH PARTITION tagged FOR VALUES FROM (0) TO (100);
+RESET ROLE;
 SELECT relname, soft_delete_internal.tag_arguments(oid) IS NOT NULL AS tagged FROM pg_class WHERE relnamespace = 'parts'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1;
+SET ROLE regress_partitions;
 
 -- what only a tagged schema has tagged is released for an untagged root, unless it
 -- has deleted rows
@@ -36,8 +38,10 @@ SELECT soft_delete.tag_schema('parts', exempt => '{root,parent}');
 CREATE TABLE root (id integer, code text) PARTITION BY RANGE (id);
 CREATE TABLE part (id integer, code text UNIQUE);
 ALTER TABLE root ATTACH PARTITION part FOR VALUES FROM (0) TO (100);
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('part'), to_regclass('part_deleted'), string_agg(attname, ', ' ORDER BY attnum)
 FROM pg_attribute WHERE attrelid = 'part'::regclass AND attnum > 0 AND NOT attisdropped;
+SET ROLE regress_partitions;
 SELECT conname, contype FROM pg_constraint WHERE conrelid = 'part'::regclass AND contype <> 'n';
 CREATE TABLE used (id integer, code text);
 INSERT INTO used VALUES (100);

@@ -100,9 +100,13 @@ DELETE FROM parent;
 INSERT INTO parent VALUES (8);
 DELETE FROM parent;
 INSERT INTO parent VALUES (8);
+RESET ROLE;
 SELECT count(*) FROM soft_delete_internal.displaced;
+SET ROLE regress_purge_due;
 CALL soft_delete.purge();
+RESET ROLE;
 SELECT count(*) FROM soft_delete_internal.displaced;
+SET ROLE regress_purge_due;
 SELECT * FROM bins;
 SELECT id FROM parent;
 
@@ -161,7 +165,9 @@ CREATE TEMP TABLE stamps AS SELECT deleted_at FROM soft_delete.deletions WHERE d
 CALL soft_delete.purge();
 SELECT row_number() OVER (ORDER BY deleted_at) AS deletion, d.xid IS NOT NULL AS is_known, (SELECT count(*) FROM soft_delete.deletion_rows(deleted_at)) AS tables
 FROM stamps LEFT JOIN soft_delete.deletions AS d USING (deleted_at) ORDER BY 1;
+RESET ROLE;
 SELECT count(*) FROM soft_delete_internal.visible_cuts JOIN stamps USING (deleted_at);
+SET ROLE regress_purge_due;
 SELECT soft_delete.retain('cut', '0');
 CALL soft_delete.purge();
 SELECT count(*) FROM soft_delete.deletions JOIN stamps USING (deleted_at);

@@ -47,7 +47,9 @@ INSERT INTO posts VALUES (1, 1);
 INSERT INTO likes VALUES (1, 1), (2, NULL);
 SELECT soft_delete.untag('likes');
 \echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('likes') IS NULL AS untagged;
+SET ROLE regress_references;
 DELETE FROM users;
 SELECT id FROM likes_deleted;
 ALTER TABLE likes DROP CONSTRAINT likes_fk;

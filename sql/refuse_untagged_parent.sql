@@ -43,7 +43,9 @@ INSERT INTO users VALUES (1);
 INSERT INTO posts VALUES (1, 1);
 SELECT soft_delete.untag('users');
 \echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('users') IS NULL AS untagged;
+SET ROLE regress_references;
 DELETE FROM users;
 SELECT id FROM posts_deleted;
 SELECT soft_delete.untag('places');

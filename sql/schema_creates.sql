@@ -41,7 +41,9 @@ CREATE TABLE typed OF elsewhere.some_type;
 CREATE TABLE IF NOT EXISTS plain (id integer);
 CREATE TABLE IF NOT EXISTS as_query AS SELECT 1;
 CREATE TABLE elsewhere.moved (id integer);
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('elsewhere.moved');
+SET ROLE regress_creator;
 ALTER TABLE elsewhere.moved SET SCHEMA app;
 DO $$ BEGIN EXECUTE 'CREATE TABLE by_do (id integer)'; END $$;
 CREATE FUNCTION elsewhere.make() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'CREATE TABLE app.by_function (id integer)';
@@ -81,7 +83,9 @@ SELECT id FROM archive;
 
 -- not tagged: temporary tables, views, foreign tables
 CREATE TEMPORARY TABLE temporary (id integer);
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('temporary');
+SET ROLE regress_creator;
 CREATE MATERIALIZED VIEW materialized AS SELECT 1 AS id;
 CREATE FOREIGN TABLE far (id integer) SERVER regress_loop;
 CREATE TABLE elsewhere.exported (id integer);

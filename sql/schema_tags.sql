@@ -68,14 +68,18 @@ SELECT * FROM pg_temp.tables WHERE relname = 'So oner';
 SELECT soft_delete.tag_schema('app', deleted_at => 'removed', indexes => 'unique', views => 'app_views');
 CREATE TABLE different (id integer PRIMARY KEY, a text UNIQUE, b text);
 CREATE TABLE different_too (id integer PRIMARY KEY, a text, EXCLUDE (a WITH =));
+RESET ROLE;
 SELECT relname, tombstone_column, soft_delete_internal.bin_of(relname::regclass) FROM pg_temp.tables WHERE relname ~ 'different' OR relname = 'users' ORDER BY 1;
+SET ROLE regress_schema;
 
 -- it follows its name, and that of the schema of its views
 ALTER SCHEMA app RENAME TO "App 2";
 ALTER SCHEMA app_views RENAME TO views_2;
 SELECT * FROM soft_delete.tagged_schemas;
 CREATE TABLE "App 2".renamed (id integer);
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('"App 2".renamed');
+SET ROLE regress_schema;
 
 -- others do not see to it
 RESET ROLE;
@@ -83,9 +87,15 @@ CREATE ROLE regress_stranger;
 GRANT USAGE, CREATE ON SCHEMA "App 2" TO regress_stranger;
 SET ROLE regress_stranger;
 SELECT schema FROM soft_delete.tagged_schemas;
+RESET ROLE;
 UPDATE soft_delete_internal.tagged_schemas SET exempt = '{users}';
+SET ROLE regress_stranger;
+RESET ROLE;
 DELETE FROM soft_delete_internal.tagged_schemas;
+SET ROLE regress_stranger;
+RESET ROLE;
 INSERT INTO soft_delete_internal.tagged_schemas VALUES ('public', '{}', 'deleted_at', 'all');
+SET ROLE regress_stranger;
 CREATE TABLE "App 2".of_stranger (id integer);
 SELECT soft_delete.untag('"App 2".of_stranger');
 SELECT exempt FROM soft_delete.tagged_schemas;

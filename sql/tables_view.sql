@@ -43,31 +43,43 @@ SELECT relation, tombstone_column, bin, active_view FROM soft_delete.tables ORDE
 SELECT relation, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest FROM soft_delete.tables ORDER BY relation::text;
 
 -- a few are counted, many are estimated
+RESET ROLE;
 SELECT soft_delete_internal.count_tombstones('t'), soft_delete_internal.count_tombstones('t', '2004-01-11 00:00 UTC'), soft_delete_internal.count_tombstones('t', '2003-01-01');
+SET ROLE regress_tables_view;
+RESET ROLE;
 SELECT soft_delete_internal.count_tombstones('"In UTC"', '2001-02-03 04:05:07 UTC'), soft_delete_internal.count_tombstones('"In UTC"', '2001-02-03 04:05:07.000001 UTC'),
 	soft_delete_internal.count_tombstones('p', '2001-06-01'), soft_delete_internal.count_tombstones('parent', '2002-06-01'), soft_delete_internal.count_tombstones('p2');
+SET ROLE regress_tables_view;
 SET row_security = off;
 ALTER TABLE t NO FORCE ROW LEVEL SECURITY;
 INSERT INTO t (id, email, deleted_at) SELECT n, n, timestamptz '2004-01-01 00:00 UTC' + n * interval '1 minute' FROM generate_series(5001, 14000) AS n;
 ALTER TABLE t FORCE ROW LEVEL SECURITY;
 RESET row_security;
 ANALYZE t;
+RESET ROLE;
 SELECT soft_delete_internal.count_tombstones('t') BETWEEN 9500 AND 10500 AS all_of_them, soft_delete_internal.count_tombstones('t', '2004-01-08 00:00 UTC') BETWEEN 4000 AND 6000 AS half,
 	live_rows BETWEEN 2500 AND 3500 AS live, graveyard_share BETWEEN 0.7 AND 0.8 AS share FROM soft_delete.tables WHERE relation = 't'::regclass;
+SET ROLE regress_tables_view;
 
 -- what tag() made partial, and what deleted rows would take there
 VACUUM (ANALYZE, FREEZE) t;
 SELECT index_bytes_saved BETWEEN 100000 AND 600000 AS saved FROM soft_delete.tables WHERE relation = 't'::regclass;
+RESET ROLE;
 SELECT soft_delete_internal.live_index_bytes('t') BETWEEN 50000 AND 150000 AS one_index, soft_delete_internal.live_index_bytes('p') AS too_small;
+SET ROLE regress_tables_view;
 
 -- nothing reads a table
 SET enable_indexscan = off;
 SET enable_indexonlyscan = off;
+RESET ROLE;
 SELECT soft_delete_internal.count_tombstones('p'), soft_delete_internal.oldest_tombstone('p');
+SET ROLE regress_tables_view;
 RESET enable_indexscan;
 RESET enable_indexonlyscan;
 DROP INDEX p_deleted_at_idx;
+RESET ROLE;
 SELECT soft_delete_internal.count_tombstones('p'), soft_delete_internal.oldest_tombstone('p');
+SET ROLE regress_tables_view;
 SELECT live_rows, deleted_rows, graveyard_share, displaced_rows, oldest FROM soft_delete.tables WHERE relation = 'p'::regclass;
 
 -- retention, and what is due by it
@@ -91,12 +103,16 @@ SET ROLE regress_tables_view;
 SELECT relation, last_purge, last_purge_rows, last_purge_result FROM soft_delete.tables ORDER BY relation::text;
 
 -- who may know
+RESET ROLE;
 SELECT soft_delete_internal.may_watch('t'), soft_delete_internal.may_watch('pg_class'), soft_delete_internal.may_watch(NULL), soft_delete_internal.count_tombstones('pg_class'), soft_delete_internal.count_tombstones(NULL);
+SET ROLE regress_tables_view;
 GRANT SELECT ON "In UTC_deleted" TO regress_tables_view_reader;
 RESET ROLE;
 SET ROLE regress_tables_view_reader;
 SELECT relation, live_rows, deleted_rows, oldest, due_rows, last_purge_result FROM soft_delete.tables;
+RESET ROLE;
 SELECT soft_delete_internal.count_tombstones('t'), soft_delete_internal.oldest_tombstone('t'), soft_delete_internal.due_rows('t', now());
+SET ROLE regress_tables_view_reader;
 SELECT * FROM soft_delete.metrics ORDER BY name;
 RESET ROLE;
 SET ROLE regress_tables_view_other;

@@ -31,11 +31,15 @@ CREATE TABLE foreign_posts (id integer PRIMARY KEY, seen_id integer REFERENCES s
 RESET ROLE;
 SET ROLE regress_references;
 SELECT soft_delete.tag('seen', cascade => true);
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('seen') IS NULL AS untagged;
+SET ROLE regress_references;
 
 SELECT soft_delete.untag('users', tombstones => 'keep', cascade => true);
 SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM posts), (SELECT count(*) FROM votes);
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('posts') IS NULL AS untagged;
+SET ROLE regress_references;
 
 SET client_min_messages = warning;
 RESET ROLE;

@@ -33,8 +33,10 @@ SELECT indexrelid::regclass, pg_get_indexdef(indexrelid), conname, contype, obj_
 FROM pg_index LEFT JOIN pg_constraint ON conindid = indexrelid
 WHERE indrelid = 'users'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT attnum, attstattarget FROM pg_attribute WHERE attrelid = 'expression_name'::regclass AND attstattarget > 0;
+RESET ROLE;
 SELECT tgname, soft_delete_internal.tag_arguments('users') FROM pg_trigger
 WHERE tgrelid = 'users'::regclass AND NOT tgisinternal ORDER BY tgname COLLATE "C";
+SET ROLE regress_tag_makes;
 
 -- the views: columns, owner, grants, comments
 SELECT relname, attname, format_type(atttypid, atttypmod), pg_get_userbyid(relowner), reloptions
@@ -58,7 +60,9 @@ DROP TABLE before;
 ALTER TABLE users ADD UNIQUE (id, email);
 SELECT soft_delete.tag('users');
 SELECT pg_get_indexdef('users_id_email_key'::regclass);
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('users');
+SET ROLE regress_tag_makes;
 
 -- indexes => 'unique' leaves the others alone
 CREATE TABLE few (id integer PRIMARY KEY, a text UNIQUE, b text);

@@ -54,7 +54,9 @@ SELECT soft_delete.plan('"Big"') \gexec
 SELECT count(*) AS swapped, count(*) FILTER (WHERE files.file IS NULL) AS lost FROM prepared LEFT JOIN files USING (file);
 SELECT count(*) AS left_over FROM files WHERE relname LIKE 'soft\_delete\_%';
 SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = '"Big"'::regclass ORDER BY relname COLLATE "C";
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('"Big"');
+SET ROLE regress_plan;
 INSERT INTO "Big" VALUES (200, 'e1', 200) ON CONFLICT ON CONSTRAINT one_email DO NOTHING;
 DELETE FROM "Big" WHERE id = 1;
 INSERT INTO "Big" VALUES (200, 'e1', 200) ON CONFLICT ON CONSTRAINT one_email DO NOTHING;

@@ -76,7 +76,9 @@ SELECT soft_delete.tag('t', deleted_at => 'good', views => 'no_such_schema');
 CREATE TABLE taken (id integer);
 CREATE TABLE taken_deleted (id integer);
 SELECT soft_delete.tag('taken');
+RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('taken');
+SET ROLE regress_tag_refuses;
 SELECT attname FROM pg_attribute WHERE attrelid = 'taken'::regclass AND attnum > 0;
 
 -- triggers that would fire after the tag
@@ -114,7 +116,9 @@ SET ROLE regress_tag_refuses;
 SELECT soft_delete.delete_row();
 SELECT soft_delete.restore_row();
 SELECT soft_delete.purge_row();
+RESET ROLE;
 SELECT soft_delete_internal.load();
+SET ROLE regress_tag_refuses;
 CREATE TABLE wrong (id integer);
 INSERT INTO wrong VALUES (1);
 CREATE TRIGGER w BEFORE DELETE ON wrong FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row();

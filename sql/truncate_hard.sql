@@ -47,7 +47,9 @@ SELECT soft_delete.hold('p', NULL);
 TRUNCATE t, p;
 SELECT count(*) FROM t_deleted;
 SELECT count(*) FROM p_deleted;
+RESET ROLE;
 SELECT relation FROM soft_delete_internal.displaced WHERE relation IN ('t'::regclass, 'p1'::regclass, 'other'::regclass);
+SET ROLE regress_truncate;
 
 -- session_replication_role = replica: as at the origin
 RESET ROLE;

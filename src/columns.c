@@ -189,7 +189,7 @@ column_state(FunctionCallInfo fcinfo, Oid relid, BinColumn which)
 		/* who may update it must be told what he overwrites */
 		state->may_read =
 			OidIsValid(relid) &&
-			(relation_ownercheck(relid, GetUserId()) ||
+			(relation_ownercheck(relid, calling_role()) ||
 			 may_use_bin(relid, which,
 						 which == BIN_HOLD ? ACL_SELECT | ACL_UPDATE : ACL_SELECT));
 	}
@@ -323,7 +323,7 @@ readable_bin_of(Oid relid)
 {
 	Oid bin = bin_of(relid);
 
-	if (OidIsValid(bin) && pg_class_aclcheck(bin, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	if (OidIsValid(bin) && pg_class_aclcheck(bin, calling_role(), ACL_SELECT) != ACLCHECK_OK)
 		return InvalidOid;
 	return bin;
 }
@@ -463,7 +463,7 @@ may_use_bin(Oid relid, BinColumn which, AclMode mode)
 	if (!OidIsValid(bin))
 		return false;
 	attnum = bin_column(bin, which);
-	return pg_class_aclcheck(bin, GetUserId(), mode) == ACLCHECK_OK ||
+	return pg_class_aclcheck(bin, calling_role(), mode) == ACLCHECK_OK ||
 		   (attnum != InvalidAttrNumber &&
-			pg_attribute_aclcheck(bin, attnum, GetUserId(), mode) == ACLCHECK_OK);
+			pg_attribute_aclcheck(bin, attnum, calling_role(), mode) == ACLCHECK_OK);
 }

@@ -56,7 +56,6 @@ static bool makes_whole = false;
 PG_FUNCTION_INFO_V1(soft_delete_bind_view);
 PG_FUNCTION_INFO_V1(soft_delete_release_columns);
 PG_FUNCTION_INFO_V1(soft_delete_update_views);
-PG_FUNCTION_INFO_V1(soft_delete_update_displaced);
 
 static PlannedStmt *prepare_index(PlannedStmt *pstmt);
 static PlannedStmt *prepare_alter_table(PlannedStmt *pstmt);
@@ -609,11 +608,21 @@ tables_with_triggers(Oid namespace)
 static void
 run(const char *query, int nargs, Oid *argtypes, Datum *values)
 {
+	Entry entry;
 	int result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	result = SPI_execute_with_args(query, nargs, argtypes, values, NULL, false, 0);
+	enter(&entry);
+	PG_TRY();
+	{
+		result = SPI_execute_with_args(query, nargs, argtypes, values, NULL, false, 0);
+	}
+	PG_FINALLY();
+	{
+		leave(&entry);
+	}
+	PG_END_TRY();
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
 	SPI_finish();
@@ -744,21 +753,6 @@ soft_delete_update_views(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete_internal.update_displaced(relation regclass) returns void
- *
- * Runs soft_delete_internal.align_displaced(relation) as the owner of the table.
- *
- * Raises 42501 unless the caller has the owner's rights.
- */
-Datum
-soft_delete_update_displaced(PG_FUNCTION_ARGS)
-{
-	check_owns(PG_GETARG_OID(0));
-	run_as_owner("SELECT soft_delete_internal.align_displaced($1)", PG_GETARG_OID(0));
-	PG_RETURN_VOID();
-}
-
-/*
  * Run a query about a table as the owner of that.  A superuser may alter the
  * table of someone else, but what is in that one's views, defaults and casts is
  * not to be run with his rights.
@@ -776,23 +770,7 @@ run_as_owner(const char *query, Oid relid)
 static void
 run_as_owner_of(Oid relid, const char *query, int nargs, Oid *argtypes, Datum *values)
 {
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
-	Oid owner = class->relowner;
-	int flags = SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS;
-	Oid save_userid;
-	int save_sec_context;
-
-	/* nobody else has put anything into a temporary schema */
-	if (class->relpersistence != RELPERSISTENCE_TEMP)
-		flags |= SECURITY_RESTRICTED_OPERATION;
-	ReleaseSysCache(tuple);
-
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	if (owner != save_userid)
-		SetUserIdAndSecContext(owner, save_sec_context | flags);
 	run(query, nargs, argtypes, values);
-	SetUserIdAndSecContext(save_userid, save_sec_context);
 }
 
 /*
@@ -802,7 +780,7 @@ static void
 check_owns(Oid relid)
 {
 	check_relation_exists(relid); /* a superuser seems to own whatever there is not */
-	if (!relation_ownercheck(relid, GetUserId()))
+	if (!relation_ownercheck(relid, calling_role()))
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));

@@ -825,7 +825,7 @@ soft_delete_step_aside(PG_FUNCTION_ARGS)
 	KeyClaims claims = {0};
 	bool is_live = true;
 
-	if (!relation_ownercheck(RelationGetRelid(rel), GetUserId()))
+	if (!relation_ownercheck(RelationGetRelid(rel), calling_role()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
 	claims.attnum = tombstone_attribute(rel);
 	if (claims.attnum != InvalidAttrNumber && rel->rd_tableam != NULL)

@@ -462,7 +462,7 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("no deleted row stepped aside to there")));
 	relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull[0]));
-	if (!relation_ownercheck(relid, GetUserId()))
+	if (!relation_ownercheck(relid, calling_role()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 
 	/* as long as there is its table, a row is destroyed by purging it */
@@ -505,7 +505,7 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 	List *tids;
 	ListCell *lc;
 
-	if (!relation_ownercheck(relid, GetUserId()))
+	if (!relation_ownercheck(relid, calling_role()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 
 	tids = displaced_of(relid);

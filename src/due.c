@@ -167,33 +167,6 @@ open_leaf(Leaf *leaf, Oid caller)
 }
 
 /*
- * Act as the owner of a table, whose functions may be called, and let those do
- * nothing that outlasts the operation.  He sees all of it, forced row security or
- * not.
- */
-void
-become_owner(Relation rel, SavedRole *saved)
-{
-	GetUserIdAndSecContext(&saved->roleid, &saved->sec_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   saved->sec_context | SECURITY_RESTRICTED_OPERATION |
-							   SECURITY_NOFORCE_RLS);
-	saved->nestlevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
-/*
- * Be again who one was.
- */
-void
-become_again(const SavedRole *saved)
-{
-	AtEOXact_GUC(false, saved->nestlevel);
-	SetUserIdAndSecContext(saved->roleid, saved->sec_context);
-}
-
-/*
  * Read on, when the rows that have been read are done: a batch of so many, unless
  * it takes more to know their order.  Sets is_complete when there are no more.
  */
@@ -231,7 +204,7 @@ read_on(Walk *walk, int batch_size)
 static void
 read_leaf(Walk *walk, Leaf *leaf, int capacity)
 {
-	Relation rel = leaf->root->has_limit ? open_leaf(leaf, GetUserId()) : NULL;
+	Relation rel = leaf->root->has_limit ? open_leaf(leaf, calling_role()) : NULL;
 	bool is_done = true;
 
 	if (rel != NULL)
@@ -261,7 +234,7 @@ read_leaf(Walk *walk, Leaf *leaf, int capacity)
 		}
 		if (is_done)
 			read_displaced_rows(walk, leaf);
-		become_again(&saved);
+		restore_role(&saved);
 		leaf->rel = NULL;
 		table_close(rel, NoLock);
 	}
@@ -584,7 +557,7 @@ find_references_to(Walk *walk, Leaf *leaf, int first, int n)
 		become_owner(rel, &saved);
 		foreach (lc, foreign_keys)
 			find_references_by(walk, &lot, rel, first, lfirst(lc));
-		become_again(&saved);
+		restore_role(&saved);
 		pfree(lot.members);
 	}
 	table_close(rel, NoLock);
@@ -687,7 +660,7 @@ has_key_index(const ForeignKey *fk, bool for_tombstones)
 										 index_hides_tombstones(index, tombstone)));
 		index_close(index, NoLock);
 	}
-	become_again(&saved);
+	restore_role(&saved);
 	table_close(rel, NoLock);
 	return found;
 }

@@ -28,6 +28,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -60,6 +61,7 @@ typedef struct KnownKey
 
 PG_FUNCTION_INFO_V1(soft_delete_erase);
 
+static bool may_delete(Oid relid);
 static Relation open_erasable(Oid relid);
 static void read_key(RowKey *key, Relation rel, ArrayType *array);
 static char *key_hint(const RowKey *key);
@@ -121,7 +123,21 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 }
 
 /*
- * Open a table that rows can be erased from by the current role.
+ * May the caller delete any row of a table?  Row security says so of some rows only,
+ * and the owner, as whom they are deleted, is not subject to it.
+ */
+static bool
+may_delete(Oid relid)
+{
+	Oid caller = calling_role();
+
+	return pg_class_aclcheck(relid, caller, ACL_DELETE) == ACLCHECK_OK &&
+		   pg_class_aclcheck(relid, caller, ACL_SELECT) == ACLCHECK_OK &&
+		   check_enable_rls(relid, caller, true) != RLS_ENABLED;
+}
+
+/*
+ * Open a table that rows can be erased from by the caller.
  */
 static Relation
 open_erasable(Oid relid)
@@ -144,9 +160,9 @@ open_erasable(Oid relid)
 				 errhint("SELECT soft_delete.erase(%s, ...);",
 						 quote_literal_cstr(qualified_name(llast_oid(relids))))));
 
-	if (!relation_ownercheck(relid, GetUserId()) &&
-		(!OidIsValid(bin) ||
-		 pg_class_aclcheck(bin, GetUserId(), ACL_DELETE) != ACLCHECK_OK))
+	if (!relation_ownercheck(relid, calling_role()) &&
+		(!OidIsValid(bin) || !may_delete(relid) ||
+		 pg_class_aclcheck(bin, calling_role(), ACL_DELETE) != ACLCHECK_OK))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to erase rows of table \"%s\"",
@@ -189,6 +205,7 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 		Form_pg_attribute att =
 			TupleDescAttr(RelationGetDescr(rel), key->attnums[i] - 1);
 		Oid input, typioparam;
+		SavedRole saved;
 
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -196,8 +213,10 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 								   NameStr(att->attname))));
 		getTypeInputInfo(att->atttypid, &input, &typioparam);
 		key->types[i] = att->atttypid;
+		become_owner(rel, &saved);
 		key->values[i] = OidInputFunctionCall(input, TextDatumGetCString(texts[i]),
 											  typioparam, att->atttypmod);
+		restore_role(&saved);
 	}
 	error_context_stack = context.previous;
 }
@@ -255,21 +274,24 @@ append_condition(StringInfo query, const RowKey *key)
 }
 
 /*
- * Delete the live row as the application does, with the rights of the current
- * role.
+ * Delete the live row as the application does, with the rights of the table's
+ * owner, whose triggers fire.
  */
 static void
 delete_live(const RowKey *key)
 {
 	StringInfoData query;
+	SavedRole saved;
 	int result;
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "DELETE FROM %s",
 					 qualified_name(RelationGetRelid(key->rel)));
 	append_condition(&query, key);
+	become_owner_to_write(RelationGetRelid(key->rel), &saved);
 	result = SPI_execute_with_args(query.data, key->n, (Oid *) key->types,
 								   (Datum *) key->values, NULL, false, 0);
+	restore_role(&saved);
 	if (result != SPI_OK_DELETE)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query.data);
 }
@@ -465,7 +487,7 @@ write_proof(const RowKey *key, Datum hash, uint64 nrows)
 	values[ERASURE_KEY_HASH] = hash;
 	values[ERASURE_ERASED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[ERASURE_ERASED_BY] =
-		CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
 	values[ERASURE_ROWS] = Int64GetDatum(nrows);
 	(void) append_row(erasures, values, nulls);
 	table_close(erasures, NoLock);

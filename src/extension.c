@@ -11,7 +11,7 @@
 #include "soft_delete.h"
 
 #include "catalog/objectaccess.h"
-#include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
@@ -115,8 +115,8 @@ drops_extension(const DropStmt *stmt)
 }
 
 /*
- * Object access hook: the extension does not go while tables are tagged,
- * whatever takes it along.
+ * Object access hook: the function that is the tag does not go while tables are
+ * tagged, whatever takes it along.
  */
 static void
 access_object(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
@@ -124,8 +124,9 @@ access_object(ObjectAccessType access, Oid classId, Oid objectId, int subId, voi
 	if (prev_object_access)
 		prev_object_access(access, classId, objectId, subId, arg);
 
-	if (access == OAT_DROP && classId == ExtensionRelationId &&
-		objectId == extension_oid())
+	/* the function goes before the extension that it is a member of */
+	if (access == OAT_DROP && classId == ProcedureRelationId &&
+		objectId == extension_function(TAG_TRIGGER))
 		refuse_while_tagged();
 }
 

@@ -159,8 +159,7 @@ static void
 follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 {
 	Family *children;
-	Oid userid;
-	int sec_context;
+	SavedRole saved;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -172,17 +171,14 @@ follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 		bool nulls[INDEX_MAX_KEYS];
 		ListCell *lc;
 
-		GetUserIdAndSecContext(&userid, &sec_context);
-		SetUserIdAndSecContext(owner_of(fk->child),
-							   sec_context | SECURITY_LOCAL_USERID_CHANGE |
-								   SECURITY_NOFORCE_RLS);
+		become_owner_for_reference(fk->child, &saved);
 		compute_reference(fk, fk->on_update, new, estate, values, nulls);
 		if (fk->on_update == FKCONSTR_ACTION_SETDEFAULT &&
 			reference_dangles(fk, values, nulls))
 			compute_reference(fk, FKCONSTR_ACTION_CASCADE, new, estate, values, nulls);
 		foreach (lc, children->lots)
 			rewrite_lot(fk, lfirst(lc), values, nulls);
-		SetUserIdAndSecContext(userid, sec_context);
+		restore_role(&saved);
 		FreeExecutorState(estate);
 	}
 	SPI_finish();

@@ -240,8 +240,7 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 	Snapshot snapshot = InvalidSnapshot;
 	SPIPlanPtr plan;
 	Relation rel;
-	Oid save_userid;
-	int save_sec_context;
+	SavedRole saved;
 	int result;
 
 	if (IsolationUsesXactSnapshot())
@@ -251,16 +250,13 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 	}
 
 	rel = table_open(relid, AccessShareLock);
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_NOFORCE_RLS);
+	become_owner_for_reference(relid, &saved);
 	plan = SPI_prepare(query, nargs, argtypes);
 	if (plan == NULL)
 		elog(ERROR, "%s for %s", SPI_result_code_string(SPI_result), query);
 	result = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
 								  false, false, 0);
-	SetUserIdAndSecContext(save_userid, save_sec_context);
+	restore_role(&saved);
 	table_close(rel, NoLock);
 
 	if (result != expected)
@@ -306,7 +302,7 @@ soft_delete_ask_as_owner(PG_FUNCTION_ARGS)
 			memcpy(VARDATA(answer), value, strlen(value));
 		}
 	}
-	become_again(&saved);
+	restore_role(&saved);
 	SPI_finish();
 	table_close(rel, NoLock);
 	if (answer == NULL)

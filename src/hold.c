@@ -514,7 +514,7 @@ place_hold(const HoldKey *key, const char *hold, LOCKMODE lockmode)
 		strcmp(hold, TextDatumGetCString(slot_getattr(slot, HOLD_HOLD, &isnull))) != 0)
 	{
 		if (is_held)
-			lift_hold(holds, slot, qualified_name(key->relid), GetUserId());
+			lift_hold(holds, slot, qualified_name(key->relid), calling_role());
 		if (hold != NULL)
 			enter_hold(holds, key, hold);
 	}
@@ -539,7 +539,7 @@ enter_hold(Relation holds, const HoldKey *key, const char *hold)
 	values[HOLD_KEY - 1] = key->key;
 	values[HOLD_HOLD - 1] = CStringGetTextDatum(hold);
 	values[HOLD_HELD_BY - 1] =
-		CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
 	values[HOLD_HELD_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	if (!append_row(holds, values, nulls))
 		elog(ERROR, "a row that is locked has got a hold");
@@ -636,7 +636,7 @@ soft_delete_copy_holds(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < 2; i++)
 	{
-		if (!relation_ownercheck(PG_GETARG_OID(i), GetUserId()))
+		if (!relation_ownercheck(PG_GETARG_OID(i), calling_role()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
 						   get_rel_name(PG_GETARG_OID(i)));
 	}
@@ -715,7 +715,7 @@ soft_delete_may_hold(PG_FUNCTION_ARGS)
 static bool
 may_hold(Oid relid)
 {
-	return relation_ownercheck(relid, GetUserId()) ||
+	return relation_ownercheck(relid, calling_role()) ||
 		   may_use_bin(relid, BIN_HOLD, ACL_UPDATE);
 }
 

@@ -38,6 +38,7 @@ enum LedgerColumn
 	LEDGER_APPLICATION_NAME,
 	LEDGER_ACTOR,
 	LEDGER_REASON,
+	LEDGER_ROLEID,
 	N_LEDGER_COLUMNS
 };
 
@@ -94,6 +95,7 @@ enter_deletion(TimestampTz stamp)
 	set_text(values, nulls, LEDGER_APPLICATION_NAME, application_name);
 	set_text(values, nulls, LEDGER_ACTOR, actor);
 	set_text(values, nulls, LEDGER_REASON, reason);
+	values[LEDGER_ROLEID] = ObjectIdGetDatum(GetUserId());
 	is_free = append_row(ledger, values, nulls);
 	table_close(ledger, NoLock);
 	return is_free;

@@ -20,7 +20,6 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -54,12 +53,14 @@ static const struct
 /* What has been found, until a function or a schema changes */
 static bool is_known = false;
 static Oid known_extension = InvalidOid;
+static Oid known_owner = InvalidOid;
 static Oid function_oids[N_EXTENSION_FUNCTIONS];
 static bool function_is_known[N_EXTENSION_FUNCTIONS];
 
 /* How often it was forgotten: what is found meanwhile may be old already */
 static uint64 times_forgotten = 0;
 
+static Oid look_up(Oid *owner);
 static void forget(Datum arg, int cacheid, uint32 hashvalue);
 static Oid find_function(ExtensionFunction which, Oid extension);
 static Oid find_by_symbol(const char *name, Oid extension);
@@ -87,23 +88,76 @@ forget(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 /*
+ * Look the extension and its owner up, by index: there is no cache of extensions.
+ * Returns InvalidOid where this database has none.
+ */
+static Oid
+look_up(Oid *owner)
+{
+	uint64 before = times_forgotten;
+	Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
+	Oid extension = InvalidOid;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(EXTENSION_NAME));
+	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	*owner = InvalidOid;
+	if (HeapTupleIsValid(tuple))
+	{
+		extension = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+		*owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	}
+	systable_endscan(scan);
+	table_close(extensions, AccessShareLock);
+
+	if (before == times_forgotten)
+	{
+		known_extension = extension;
+		known_owner = *owner;
+		is_known = true;
+	}
+	return extension;
+}
+
+/*
  * Return the OID of the extension, or InvalidOid where this database has none.
  */
 Oid
 extension_oid(void)
 {
-	uint64 before = times_forgotten;
-	Oid extension;
+	Oid owner;
 
-	if (is_known)
-		return known_extension;
-	extension = get_extension_oid(EXTENSION_NAME, true);
-	if (before == times_forgotten)
-	{
-		known_extension = extension;
-		is_known = true;
-	}
-	return extension;
+	return is_known ? known_extension : look_up(&owner);
+}
+
+/*
+ * Return the owner of the extension, who must be there.
+ */
+Oid
+extension_owner(void)
+{
+	Oid owner;
+
+	if (is_known && OidIsValid(known_extension))
+		return known_owner;
+	if (!OidIsValid(look_up(&owner)))
+		elog(ERROR, "extension \"%s\" does not exist", EXTENSION_NAME);
+	return owner;
+}
+
+/*
+ * Is an object a member of the extension?
+ */
+bool
+is_extension_member(Oid classid, Oid objid)
+{
+	Oid extension = extension_oid();
+
+	return OidIsValid(extension) && getExtensionOfObject(classid, objid) == extension;
 }
 
 /*
@@ -145,7 +199,7 @@ find_function(ExtensionFunction which, Oid extension)
 										   function_signatures[which].nargs)),
 			ObjectIdGetDatum(schema));
 	if (OidIsValid(function) &&
-		getExtensionOfObject(ProcedureRelationId, function) == extension)
+		is_extension_member(ProcedureRelationId, function))
 		return function;
 	return find_by_symbol(function_signatures[which].name, extension);
 }
@@ -209,7 +263,7 @@ extension_relation(const char *name)
 	/* an index is none itself, but belongs to a table that is */
 	if (!OidIsValid(relid) ||
 		(kind != RELKIND_INDEX &&
-		 getExtensionOfObject(RelationRelationId, relid) != extension_oid()))
+		 !is_extension_member(RelationRelationId, relid)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation \"%s.%s\" of extension \"%s\" does not exist",
 							   INTERNAL_SCHEMA, name, EXTENSION_NAME)));

@@ -225,7 +225,7 @@ open_source(List **sources, Oid relid, Relation displaced)
 
 		become_owner(source->rel, &saved);
 		source->index = open_bin_index(source->rel, source->attnum);
-		become_again(&saved);
+		restore_role(&saved);
 	}
 	if (source->index == NULL)
 	{

@@ -292,7 +292,7 @@ check_roots(int n, const Datum *relations)
 		Oid relid = DatumGetObjectId(relations[i]);
 
 		/* one that is gone meanwhile is nobody's */
-		if (get_rel_name(relid) != NULL && !relation_ownercheck(relid, GetUserId()))
+		if (get_rel_name(relid) != NULL && !relation_ownercheck(relid, calling_role()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 	}
 }
@@ -419,7 +419,7 @@ open_leaves(Walk *walk, int first, int n)
 		if (leaf->is_open)
 			continue;
 		leaf->is_open = true;
-		leaf->rel = open_leaf(leaf, GetUserId());
+		leaf->rel = open_leaf(leaf, calling_role());
 		leaf->slot = leaf->rel ? table_slot_create(leaf->rel, NULL) : NULL;
 	}
 }
@@ -548,7 +548,7 @@ may_go(Walk *walk, DueRow *row, bool holds)
 		if (row->is_displaced)
 			fetch_displaced(leaf->rel, &row->tid, leaf->slot);
 		is_held = hold_of(leaf->rel, row->stamp, leaf->slot) != NULL;
-		become_again(&saved);
+		restore_role(&saved);
 	}
 	if (is_held)
 		leaf->root->held++;
@@ -697,7 +697,7 @@ log_purge(Root *root, const char *error)
 		forget_log_row(log, values);
 
 	values[LOG_PURGED_BY] =
-		CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
 	values[LOG_ROWS] = Int64GetDatum(root->purged);
 	values[LOG_OLDEST] = TimestampTzGetDatum(root->oldest);
 	values[LOG_NEWEST] = TimestampTzGetDatum(root->newest);

@@ -426,14 +426,10 @@ has_live_parent(Reference *ref, TupleTableSlot *slot)
 	Relation parent = table_open(ref->parent, RowShareLock);
 	Relation index = index_open(ref->index, AccessShareLock);
 	ScanKeyData scankeys[INDEX_MAX_KEYS];
-	Oid save_userid;
-	int save_sec_context;
+	SavedRole saved;
 	bool found;
 
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(parent->rd_rel->relowner,
-						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_NOFORCE_RLS);
+	become_owner_for_reference(ref->parent, &saved);
 	fill_scankeys(ref, slot, scankeys);
 	found = probe_parent(ref, parent, index, scankeys, SnapshotSelf) ||
 			is_maintenance(ref->parent);
@@ -444,7 +440,7 @@ has_live_parent(Reference *ref, TupleTableSlot *slot)
 		found = probe_parent(ref, parent, index, scankeys, snapshot);
 		UnregisterSnapshot(snapshot);
 	}
-	SetUserIdAndSecContext(save_userid, save_sec_context);
+	restore_role(&saved);
 
 	index_close(index, NoLock);
 	table_close(parent, NoLock);

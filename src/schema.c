@@ -108,14 +108,8 @@ prepare_partition(Oid parent, Oid partition)
 		(!is_tagged(parent) && !is_tagged(partition)))
 		return;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	SPI_execute_with_args("SELECT soft_delete_internal.prepare_partition($1, $2)", 2,
-						  (Oid[]){OIDOID, OIDOID},
-						  (Datum[]){ObjectIdGetDatum(parent),
-									ObjectIdGetDatum(partition)},
-						  NULL, false, 0);
-	SPI_finish();
+	call_internal("prepare_partition", 2, (Oid[]){REGCLASSOID, REGCLASSOID},
+				  (Datum[]){ObjectIdGetDatum(parent), ObjectIdGetDatum(partition)});
 }
 
 /*
@@ -234,7 +228,7 @@ soft_delete_lock_schema(PG_FUNCTION_ARGS)
 	char *name = NameStr(*PG_GETARG_NAME(0));
 	Oid schema = get_namespace_oid(name, false);
 
-	if (!schema_ownercheck(schema, GetUserId()))
+	if (!schema_ownercheck(schema, calling_role()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_SCHEMA, name);
 	LockDatabaseObject(NamespaceRelationId, schema, 0, AccessExclusiveLock);
 

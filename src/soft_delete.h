@@ -49,8 +49,56 @@ typedef enum ExtensionFunction
 
 extern void init_membership(void);
 extern Oid extension_oid(void);
+extern Oid extension_owner(void);
+extern bool is_extension_member(Oid classid, Oid objid);
 extern Oid extension_function(ExtensionFunction which);
 extern Oid extension_relation(const char *name);
+
+/*
+ * entry.c: where callers enter the extension
+ */
+
+/* Beside the server's bits of the security context: our own code runs */
+#define SECURITY_OWN_CODE 0x4000
+
+/* A call from outside, until it returns */
+typedef struct Entry
+{
+	Oid caller;
+	int sec_context;
+	char *search_path;
+	struct Entry *outer;
+} Entry;
+
+/* Who was at work before become_owner() and its like */
+typedef struct SavedRole
+{
+	Oid roleid;
+	int sec_context;
+	int nestlevel; /* of settings, or 0 */
+} SavedRole;
+
+extern void enter(Entry *entry);
+extern void leave(const Entry *entry);
+extern Oid calling_role(void);
+extern bool is_caller(Oid roleid);
+extern void become_caller(SavedRole *saved);
+extern void announce_own_command(void);
+extern bool begin_command(void);
+extern void end_command(bool before);
+extern bool command_is_own(void);
+extern void call_internal(const char *name, int nargs, Oid *argtypes, Datum *values);
+
+/*
+ * owner.c: acting as the owner of a relation
+ */
+
+extern void become_owner(Relation rel, SavedRole *saved);
+extern void become_restricted(Oid roleid, bool is_temporary, SavedRole *saved);
+extern void become_owner_of(Oid relid, SavedRole *saved);
+extern void become_owner_to_write(Oid relid, SavedRole *saved);
+extern void become_owner_for_reference(Oid relid, SavedRole *saved);
+extern void restore_role(const SavedRole *saved);
 
 /*
  * tag.c: which relation is tagged, and who is exempt
@@ -469,14 +517,6 @@ typedef struct Walk
 	struct HTAB *known; /* the rows by place, where they are asked for */
 } Walk;
 
-/* Who was at work before become_owner() */
-typedef struct SavedRole
-{
-	Oid roleid;
-	int sec_context;
-	int nestlevel;
-} SavedRole;
-
 extern Walk *begin_walk(int nroots, const Oid *roots);
 extern void read_on(Walk *walk, int batch_size);
 extern DueRow *nth_due(Walk *walk, int n);
@@ -484,8 +524,6 @@ extern Relation open_leaf(Leaf *leaf, Oid caller);
 extern bool fetch_due(Relation rel, DueRow *row, Snapshot snapshot,
 					  TupleTableSlot *slot);
 extern void keep_due(Walk *walk, int number);
-extern void become_owner(Relation rel, SavedRole *saved);
-extern void become_again(const SavedRole *saved);
 extern Relation open_bin_index(Relation rel, AttrNumber attnum);
 extern void init_stamp_key(struct ScanKeyData *key, Relation index, int n,
 						   StrategyNumber strategy, TimestampTz stamp);

@@ -143,12 +143,12 @@ may_watch(Oid relid)
 {
 	Oid bin;
 
-	if (relation_ownercheck(relid, GetUserId()) ||
-		has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+	if (relation_ownercheck(relid, calling_role()) ||
+		has_privs_of_role(calling_role(), ROLE_PG_READ_ALL_STATS))
 		return true;
 	bin = bin_of(relid);
 	return OidIsValid(bin) &&
-		   pg_class_aclcheck(bin, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+		   pg_class_aclcheck(bin, calling_role(), ACL_SELECT) == ACLCHECK_OK;
 }
 
 /*

@@ -81,10 +81,11 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	AlteredTable altered = {InvalidOid};
-	bool added_before;
+	bool added_before, own_before;
 
 	begin_statement();
 	enter_statement();
+	own_before = begin_command();
 	added_before = set_foreign_key_is_added(adds_foreign_key(pstmt->utilityStmt));
 	PG_TRY();
 	{
@@ -102,6 +103,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	{
 		leave_statement();
 		(void) set_foreign_key_is_added(added_before);
+		end_command(own_before);
 	}
 	PG_END_TRY();
 }

@@ -502,7 +502,7 @@ soft_delete_index_hides(PG_FUNCTION_ARGS)
 
 		become_owner(index, &saved);
 		hides = index_hides_tombstones(index, PG_GETARG_INT16(1));
-		become_again(&saved);
+		restore_role(&saved);
 	}
 	if (index != NULL)
 		relation_close(index, AccessShareLock);

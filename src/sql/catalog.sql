@@ -14,9 +14,8 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS
 'whether a list of libraries names soft_delete';
 
-/* Security definer: ordinary roles may not read these settings. */
 CREATE FUNCTION soft_delete_internal.new_sessions_load() RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
@@ -99,24 +98,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_of(regclass) IS
 'the bin of a tagged table';
 
-CREATE FUNCTION soft_delete_internal.is_plain_bin(bin regclass) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	-- what the server brings along is no dependency
-	SELECT NOT EXISTS
-		(SELECT FROM pg_rewrite JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = pg_rewrite.oid
-		 WHERE ev_class = bin AND d.deptype = 'n'
-		   AND NOT EXISTS (SELECT FROM pg_class AS read JOIN pg_class AS view USING (relowner)
-						   WHERE d.refclassid = 'pg_class'::regclass AND read.oid = d.refobjid AND view.oid = bin
-							 AND (read.oid = bin OR read.relkind IN ('r', 'p')))
-		   AND NOT EXISTS (SELECT FROM pg_depend AS own JOIN pg_extension ON own.refobjid = pg_extension.oid
-						   WHERE own.classid = d.refclassid AND own.objid = d.refobjid AND own.deptype = 'e'
-							 AND own.refclassid = 'pg_extension'::regclass AND extname = 'soft_delete'))
-$$;
-COMMENT ON FUNCTION soft_delete_internal.is_plain_bin(regclass) IS
-'whether a bin calls nothing but what tag() has written into it: functions of a view run as who reads it';
-
 CREATE FUNCTION soft_delete_internal.active_of(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -134,14 +115,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.active_of(regclass) IS
 'the view of live rows of a tagged table';
 
-CREATE FUNCTION soft_delete_internal.is_own_command(context text) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	-- the first line is that of the function that asks; in quotes are statements, which may speak of anything
-	RETURN regexp_replace(context, '^[^\n]*', '') ~ '\n[^\n"]*(?<![a-z0-9_$])soft_delete_internal\.((un)?tag_table|(prepare|join|leave)_partition|prepare_reference|follow_\w+)\(';
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.is_own_command(text) IS
-'whether PG_CONTEXT says that the extension itself runs a command, which knows what follows from it';
+CREATE FUNCTION soft_delete_internal.command_is_own() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_is_own';
+COMMENT ON FUNCTION soft_delete_internal.command_is_own() IS
+'whether the extension itself runs the utility command at hand, and knows what follows from it';

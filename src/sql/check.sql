@@ -23,7 +23,6 @@ CREATE FUNCTION soft_delete_internal.check_installation(OUT severity text, OUT r
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 	SELECT 'error', NULL::regclass, format('new sessions of database "%s" will not load the library, and see deleted rows', current_database()),
 		format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database())
@@ -38,11 +37,11 @@ AS $$
 	UNION ALL
 	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', nspname), format('SELECT soft_delete.tag(%L);', untagged)
 	FROM soft_delete_internal.untagged_tables() AS untagged JOIN pg_class ON pg_class.oid = untagged JOIN pg_namespace n ON n.oid = relnamespace
-	WHERE pg_has_role(relowner, 'USAGE')
+	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
 	UNION ALL
-	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete_internal.forget_retention(%L);', retention.relation)
+	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)
 	FROM soft_delete_internal.retention JOIN pg_class ON pg_class.oid = retention.relation
-	WHERE pg_has_role(relowner, 'USAGE') AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
+	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_installation() IS
 'the problems of check() with the database as a whole, and with what is said about tables that are not tagged';
@@ -61,7 +60,7 @@ AS $$
 	FROM soft_delete_internal.missing_triggers(table_name)
 	UNION ALL
 	SELECT 'error', table_name, format('trigger "%s" of its bin is missing', expected),
-		format('SELECT soft_delete_internal.make_bin_triggers(%L, soft_delete_internal.bin_columns(%L));', bin, table_name)
+		format('SELECT soft_delete.repair(%L);', table_name)
 	FROM soft_delete_internal.bin_of(table_name) AS bin, unnest('{soft_delete_restore,soft_delete_statement}'::name[]) AS expected
 	WHERE bin IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgname = expected)
 	UNION ALL
@@ -157,8 +156,7 @@ AS $$
 	FROM stand_ins WHERE bound_name <> conname
 	UNION ALL
 	SELECT 'warning', conrelid, format('constraint "%s" is not tied to its index: DROP CONSTRAINT would leave that', conname),
-		format('SELECT soft_delete_internal.bind_index(%L, (SELECT oid FROM pg_constraint WHERE conrelid = %L::regclass AND conname = %L));',
-			   index::regclass, conrelid, conname)
+		format('SELECT soft_delete.repair(%L);', table_name)
 	FROM stand_ins WHERE bound_name IS NULL AND oid = soft_delete_internal.stand_in(index)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_stand_in_problems(regclass) IS
@@ -198,16 +196,12 @@ AS $$
 	FROM found WHERE view IS NULL OR NOT is_own
 	UNION ALL
 	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', view),
-		format('SELECT soft_delete_internal.bind_view(%L, %L);', view, table_name)
+		format('SELECT soft_delete.repair(%L);', table_name)
 	FROM found WHERE is_own AND NOT is_tied
 	UNION ALL
 	SELECT 'error', table_name, format('%s does not belong to the owner of its table', view),
 		format('ALTER VIEW %s OWNER TO %I;', view, pg_get_userbyid(relowner))
 	FROM found WHERE is_own AND view_owner <> relowner
-	UNION ALL
-	SELECT 'warning', table_name, format('%s calls more than tag() has written into it: undo() and others pass it over', view),
-		format('SELECT soft_delete_internal.bind_view(soft_delete_internal.follow_view(%1$L, %2$L, soft_delete_internal.bin_query(%2$L, %3$L)), %2$L);', view, table_name, tombstone)
-	FROM found WHERE is_own AND what = 'bin' AND view_owner = relowner AND NOT soft_delete_internal.is_plain_bin(view)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_view_problems(regclass, name) IS
 'the problems of check() with the two views of a tagged table';
@@ -217,7 +211,7 @@ CREATE FUNCTION soft_delete_internal.find_hold_problems(table_name regclass, tom
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
-SET row_security = on SET datestyle = 'ISO'
+SET datestyle = 'ISO'
 AS $$
 DECLARE
 	bin regclass := soft_delete_internal.bin_of(table_name);
@@ -236,7 +230,7 @@ BEGIN
 				   replace(stamp, '$1', quote_literal(held)), ARRAY(SELECT soft_delete_internal.family(relation)::oid)));
 		IF NOT has_rows THEN
 			problem := format('a deletion is held of which no row is left: %s', held);
-			remedy := format('SELECT soft_delete_internal.set_hold(%L, %L, NULL);', relation, held);
+			remedy := format('SELECT soft_delete.hold_deletion(%L, NULL);', held);
 			RETURN NEXT;
 		END IF;
 	END LOOP;
@@ -250,7 +244,7 @@ CREATE FUNCTION soft_delete_internal.find_purge_problems(table_name regclass, to
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
-SET row_security = on SET intervalstyle = 'postgres' SET datestyle = 'ISO'
+SET intervalstyle = 'postgres' SET datestyle = 'ISO'
 AS $$
 DECLARE
 	patience interval := greatest('1 day', 2 * coalesce(nullif(current_setting('soft_delete.purge_interval', true), ''), '0')::interval);
@@ -316,7 +310,7 @@ AS $$
 	FROM sides WHERE confdeltype = 'c' AND conparentid = 0 AND child_is_tagged <> parent_is_tagged
 	UNION ALL
 	SELECT 'error', conrelid::regclass, format('foreign key "%s" lacks a guard', conname),
-		format('SELECT soft_delete_internal.guard_references(%L);', CASE WHEN parent_is_tagged THEN parent ELSE child END)
+		format('SELECT soft_delete.repair(%L);', CASE WHEN parent_is_tagged THEN parent ELSE child END)
 	FROM sides WHERE soft_delete_internal.lacks_guard("constraint")
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_reference_problems(oid) IS
@@ -399,7 +393,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_dangling(oid) IS
 'the problems of check() with one foreign key: rows that reference nothing';
 
-CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -413,7 +407,7 @@ BEGIN
 	INTO own_tables, broken
 	FROM soft_delete_internal.tagged_tables() AS tagged JOIN pg_class ON pg_class.oid = tagged.relation
 		LEFT JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
-	WHERE pg_has_role(relowner, 'USAGE');
+	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE');
 
 	RETURN QUERY SELECT * FROM soft_delete_internal.check_installation();
 	RETURN QUERY
@@ -440,9 +434,9 @@ BEGIN
 	  AND ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && own_tables
 	  AND NOT ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && broken
 	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
-					  AND (NOT pg_has_role(relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
+					  AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
 	ORDER BY con.oid;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.check() IS
-'problems of the tagged tables that the caller owns, each with severity and remedy: above all, rows that reference what is deleted or gone';
+COMMENT ON FUNCTION soft_delete_internal.check() IS
+'does soft_delete.check()';

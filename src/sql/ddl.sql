@@ -3,9 +3,8 @@
  *
  * One event trigger per event calls what each concern has to do.  Where nothing
  * is tagged that is is_used(), and for tables that have nothing to do with what
- * is, it ends with what src/concern.c finds out.  They run as whoever runs the DDL.
- * What needs more rights is security definer, takes no arguments and reads from
- * the event what to do, so it does nothing for who calls it by hand.
+ * is, it ends with what src/concern.c finds out.  They run with the rights of the
+ * extension's owner, as all that src/entry.c enters.
  */
 
 CREATE FUNCTION soft_delete_internal.changed_relations() RETURNS regclass[]
@@ -46,7 +45,7 @@ COMMENT ON FUNCTION soft_delete_internal.follow_tagged(regclass, text) IS
 'lets what belongs to a tagged table follow a command';
 
 CREATE FUNCTION soft_delete_internal.follow_cuts() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -62,77 +61,71 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_cuts() IS
 'for event triggers: has cut references follow ALTER TABLE ... RENAME of their foreign key, or of a column of the primary key';
 
-CREATE FUNCTION soft_delete_internal.follow_ddl() RETURNS event_trigger
+CREATE FUNCTION soft_delete_internal.follow_ddl(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
 AS $$
 DECLARE
-	callers text;
 	changed regclass[];
 	tagged regclass[];
 	-- what restores a dump makes tags and foreign keys in any order, and disables triggers on purpose
 	restores boolean := NOT current_setting('row_security')::boolean;
 BEGIN
 	-- the one that is gone may have been the only tag
-	IF TG_TAG = 'CREATE TRIGGER' AND NOT restores THEN
+	IF tag = 'CREATE TRIGGER' AND NOT restores THEN
 		PERFORM soft_delete_internal.check_replaced_triggers();
 	END IF;
 	IF NOT soft_delete_internal.is_used() THEN
 		RETURN;
 	END IF;
 	changed := soft_delete_internal.changed_relations();
-	IF TG_TAG NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete_internal.current_tagged_schemas() IS NULL
+	IF tag NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete_internal.current_tagged_schemas() IS NULL
 	   AND NOT soft_delete_internal.concern_tags(changed) THEN
 		RETURN;
 	END IF;
-	GET DIAGNOSTICS callers = PG_CONTEXT;
-	IF soft_delete_internal.is_own_command(callers) THEN
-		RETURN;
-	END IF;
-
-	IF TG_TAG = 'ALTER SCHEMA' THEN
+	IF tag = 'ALTER SCHEMA' THEN
 		PERFORM soft_delete_internal.follow_retention();
 	END IF;
 	PERFORM soft_delete_internal.follow_partitions();
 	PERFORM soft_delete_internal.follow_schemas();
-	IF TG_TAG = 'ALTER TYPE' THEN
+	IF tag = 'ALTER TYPE' THEN
 		PERFORM soft_delete_internal.follow_labels();
 		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
 	END IF;
-	IF TG_TAG = 'CREATE TRIGGER' THEN
+	IF tag = 'CREATE TRIGGER' THEN
 		changed := changed || ARRAY(SELECT soft_delete_internal.tables_of_bins(changed));
 	END IF;
 	-- what has no triggers has neither a tag nor foreign keys
-	IF TG_TAG <> 'ALTER TYPE' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
+	IF tag <> 'ALTER TYPE' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
 		RETURN;
 	END IF;
 	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.family(c) AS member
 					WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL ORDER BY member);
 
 	-- first the name of the tombstone column, for who reads the table must know it
-	IF TG_TAG IN ('ALTER TABLE', 'ALTER TYPE') THEN
+	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete_internal.follow_tombstone(member) FROM unnest(tagged) AS member;
 	END IF;
-	PERFORM soft_delete_internal.follow_references(changed, check_new => TG_TAG <> 'CREATE TRIGGER' AND NOT restores);
+	PERFORM soft_delete_internal.follow_references(changed, check_new => tag <> 'CREATE TRIGGER' AND NOT restores);
 	PERFORM soft_delete_internal.follow_displaced(changed);
-	IF TG_TAG = 'ALTER TABLE' THEN
+	IF tag = 'ALTER TABLE' THEN
 		PERFORM soft_delete_internal.follow_cuts();
 	END IF;
 	IF tagged <> '{}' THEN
 		PERFORM soft_delete_internal.rename_stand_ins();
-		PERFORM soft_delete_internal.follow_tagged(member, TG_TAG) FROM unnest(tagged) AS member;
-		IF TG_TAG = 'ALTER TABLE' AND NOT restores THEN
+		PERFORM soft_delete_internal.follow_tagged(member, tag) FROM unnest(tagged) AS member;
+		IF tag = 'ALTER TABLE' AND NOT restores THEN
 			PERFORM soft_delete_internal.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
 		END IF;
 	END IF;
-	IF TG_TAG IN ('ALTER TABLE', 'ALTER TYPE') AND NOT restores THEN
-		PERFORM soft_delete_internal.check_held_keys(CASE TG_TAG WHEN 'ALTER TABLE' THEN tagged END);
+	IF tag IN ('ALTER TABLE', 'ALTER TYPE') AND NOT restores THEN
+		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TABLE' THEN tagged END);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_ddl() IS
-'event trigger that lets views, foreign keys, indexes and deleted rows follow a command';
+COMMENT ON FUNCTION soft_delete_internal.follow_ddl(text) IS
+'lets views, foreign keys, indexes and deleted rows follow a command with that tag';
 
 CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
@@ -141,37 +134,34 @@ CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
 COMMENT ON EVENT TRIGGER soft_delete_ddl IS
 'follows what a command does to tagged tables';
 
-CREATE FUNCTION soft_delete_internal.follow_drops() RETURNS event_trigger
+CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
 AS $$
-DECLARE
-	callers text;
 BEGIN
 	IF NOT soft_delete_internal.is_used() OR NOT soft_delete_internal.drops_concern_tags() THEN
 		RETURN;
 	END IF;
-	GET DIAGNOSTICS callers = PG_CONTEXT;
 	-- what restores a dump may drop one by one what was there before
-	IF TG_TAG IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean
-	   AND NOT soft_delete_internal.is_own_command(callers) THEN
+	IF tag IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean
+	   AND NOT soft_delete_internal.command_is_own() THEN
 		PERFORM soft_delete_internal.check_drops();
 	END IF;
-	IF TG_TAG NOT IN ('ALTER TABLE', 'ALTER TYPE') THEN
+	IF tag NOT IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete_internal.follow_dropped_columns();
 	END IF;
 	PERFORM soft_delete_internal.forget_dropped();
-	IF TG_TAG IN ('DROP SCHEMA', 'DROP OWNED') THEN
+	IF tag IN ('DROP SCHEMA', 'DROP OWNED') THEN
 		PERFORM soft_delete_internal.forget_schemas();
 	END IF;
-	IF TG_TAG IN ('DROP INDEX', 'ALTER TABLE') THEN
+	IF tag IN ('DROP INDEX', 'ALTER TABLE') THEN
 		PERFORM soft_delete_internal.drop_stand_ins();
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_drops() IS
-'event trigger that follows what is dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
+COMMENT ON FUNCTION soft_delete_internal.follow_drops(text) IS
+'follows what a command with that tag has dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
 
 CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
 	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP OWNED', 'DROP EXTENSION')

@@ -2,32 +2,29 @@
  * What stepped aside follows ALTER TABLE
  */
 
-CREATE FUNCTION soft_delete_internal.convert_text(value text, from_type text, to_type text) RETURNS text
+CREATE FUNCTION soft_delete_internal.convert_text(relation regclass, value text, from_type text, to_type text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
 AS $$
-DECLARE
-	converted text;
 BEGIN
-	EXECUTE format('SELECT $1::%s::%s::text', from_type, to_type) INTO converted USING value;
-	RETURN converted;
+	RETURN (SELECT converted FROM soft_delete_internal.query_as_owner(relation,
+		format('SELECT %L::%s::%s::text', value, from_type, to_type)) AS q(converted text));
 EXCEPTION WHEN others THEN
 	BEGIN
-		EXECUTE format('SELECT $1::%s::text', to_type) INTO converted USING value;
-		RETURN converted;
+		RETURN (SELECT converted FROM soft_delete_internal.query_as_owner(relation,
+			format('SELECT %L::%s::text', value, to_type)) AS q(converted text));
 	EXCEPTION WHEN others THEN
 		RETURN NULL;
 	END;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.convert_text(text, text, text) IS
+COMMENT ON FUNCTION soft_delete_internal.convert_text(regclass, text, text, text) IS
 'text of a value after a change of its type; null if no cast does that';
 
 CREATE FUNCTION soft_delete_internal.align_displaced(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
 AS $$
 #variable_conflict use_variable
@@ -64,7 +61,7 @@ BEGIN
 					THEN jsonb_build_object(item.key, NULL, format('%s (%s)', item.key, item.old_type), d."row" -> item.key)
 				ELSE jsonb_build_object(item.key, converted) END,
 			d.types || jsonb_build_object(item.key, item.new_type))
-		FROM soft_delete_internal.displaced d, soft_delete_internal.convert_text(d."row" ->> item.key, item.old_type, item.new_type) AS converted
+		FROM soft_delete_internal.displaced d, soft_delete_internal.convert_text(relation, d."row" ->> item.key, item.old_type, item.new_type) AS converted
 		WHERE d.relation = relation;
 	END LOOP;
 
@@ -76,24 +73,23 @@ BEGIN
 		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 		WHERE attrelid = relation AND columns ? attname AND NOT stored ? attname
 	LOOP
-		EXECUTE format('SELECT soft_delete_internal.rewrite_displaced(d.ctid, d."row" || jsonb_build_object(%1$L, value), d.types || jsonb_build_object(%1$L, %2$L)) '
-					   'FROM soft_delete_internal.displaced d JOIN '
-					   '(SELECT ctid AS tid, (%3$s)::text AS value FROM ONLY %4$s TABLESAMPLE soft_delete.rows(''displaced'')) AS new ON d.ctid = tid',
-					   item.attname, item.type, item.expression, relation);
+		PERFORM soft_delete_internal.rewrite_displaced(d.ctid, d."row" || jsonb_build_object(item.attname, value), d.types || jsonb_build_object(item.attname, item.type))
+		FROM soft_delete_internal.query_as_owner(relation,
+				format('SELECT ctid, (%s)::text FROM ONLY %s TABLESAMPLE soft_delete.rows(''displaced'')', item.expression, relation)) AS new(tid tid, value text)
+			JOIN soft_delete_internal.displaced d ON d.ctid = tid;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.align_displaced(regclass) IS
-'gives the tombstones that stepped aside the columns that their table now has; run it by update_displaced(), for it runs casts and defaults';
+'gives the tombstones that stepped aside the columns that their table now has';
 
 CREATE FUNCTION soft_delete_internal.follow_displaced(changed regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 BEGIN
 	IF EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
-		PERFORM soft_delete_internal.update_displaced(member)
+		PERFORM soft_delete_internal.align_displaced(member)
 		FROM (SELECT DISTINCT soft_delete_internal.family(c) AS member FROM unnest(changed) AS c) AS members
 		WHERE EXISTS (SELECT FROM soft_delete_internal.displaced WHERE relation = member);
 	END IF;
@@ -102,9 +98,8 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_displaced(regclass[]) IS
 'keeps the tombstones that stepped aside in step with the columns of their tables';
 
-/* Security definer: who owns a type need not own the tables that use it. */
 CREATE FUNCTION soft_delete_internal.follow_labels() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -135,9 +130,8 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_labels() IS
 'for event triggers: keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
 
-/* Security definer: who drops a table is not its owner any more. */
 CREATE FUNCTION soft_delete_internal.forget_dropped() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

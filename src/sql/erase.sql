@@ -20,11 +20,6 @@ COMMENT ON COLUMN soft_delete_internal.erasures.erased_by IS 'the role that eras
 COMMENT ON COLUMN soft_delete_internal.erasures.rows IS 'how many rows were destroyed, in all tables';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.erasures', '');
 
-ALTER TABLE soft_delete_internal.erasures ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_own_tables ON soft_delete_internal.erasures USING (soft_delete_internal.owns_named(relation));
-COMMENT ON POLICY of_own_tables ON soft_delete_internal.erasures IS 'the owner of a table sees what was erased from it';
-GRANT SELECT ON soft_delete_internal.erasures TO PUBLIC;
-
 CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
 SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
@@ -35,13 +30,32 @@ COMMENT ON COLUMN soft_delete.erasures.key_hash IS 'SHA-256 of the primary key a
 COMMENT ON COLUMN soft_delete.erasures.erased_at IS 'when';
 COMMENT ON COLUMN soft_delete.erasures.erased_by IS 'the role that erased';
 COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in all tables';
-GRANT SELECT ON soft_delete.erasures TO PUBLIC;
 
 CREATE FUNCTION soft_delete.erase(relation regclass, VARIADIC key text[]) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_erase';
 COMMENT ON FUNCTION soft_delete.erase(regclass, text[]) IS
 'destroys the rows of a primary key, live and deleted, and those below them by CASCADE; returns their number; a proof without personal data stays';
 
+CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS SETOF soft_delete_internal.erasures
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT has_table_privilege(soft_delete_internal.caller(), proofs, 'SELECT') THEN
+		RAISE EXCEPTION 'permission denied for table %', proofs
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	RETURN QUERY
+		SELECT * FROM soft_delete_internal.query_as_owner(proofs,
+				format('SELECT relation, key_hash, erased_at, erased_by, rows FROM %s', proofs))
+			AS q(relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint)
+		EXCEPT SELECT * FROM soft_delete_internal.erasures;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
+'what a table of proofs says of erasures that this state does not know of; raises 42501 unless the caller may read the table';
+
+/* An erasure that this state knows of has been done before it, and its key may have been used anew. */
 CREATE FUNCTION soft_delete_internal.keys_again(proofs regclass, OUT relation regclass, OUT key text[]) RETURNS SETOF record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -52,40 +66,45 @@ DECLARE
 	item record;
 	columns text;
 BEGIN
-	-- an erasure that this state knows of has been done before it, and its key may have been used anew
-	FOR item IN EXECUTE format('SELECT to_regclass(relation) AS relation, array_agg(key_hash) AS hashes FROM '
-							   '(SELECT relation, key_hash, erased_at FROM %s EXCEPT SELECT relation, key_hash, erased_at FROM soft_delete_internal.erasures) AS new '
-							   'GROUP BY relation', proofs)
+	FOR item IN
+		SELECT to_regclass(p.relation) AS relation, array_agg(key_hash) AS hashes FROM soft_delete_internal.new_proofs(proofs) AS p
+		WHERE NOT EXISTS (SELECT FROM soft_delete_internal.erasures AS known
+						  WHERE (known.relation, known.key_hash, known.erased_at) = (p.relation, p.key_hash, p.erased_at))
+		GROUP BY p.relation
 	LOOP
 		relation := item.relation;
 		CONTINUE WHEN relation IS NULL;
-		SELECT string_agg(format('format(''%%s'', %I)', attname), ', ' ORDER BY n) INTO columns
+		SELECT string_agg(format('pg_catalog.format(''%%s'', %I)', attname), ', ' ORDER BY n) INTO columns
 		FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
 		WHERE conrelid = item.relation AND contype = 'p' AND attrelid = conrelid;
-		RETURN QUERY EXECUTE
-			format('SELECT DISTINCT $1, key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
-				   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY ($2)',
-				   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation)) USING relation, item.hashes;
+		RETURN QUERY SELECT item.relation, answer FROM soft_delete_internal.query_as_owner(item.relation,
+			format('SELECT DISTINCT key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
+				   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY (%4$L::bytea[])',
+				   columns, item.relation, coalesce(soft_delete_internal.bin_of(item.relation), item.relation), item.hashes)) AS q(answer text[]);
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.keys_again(regclass) IS
 'the keys that proofs of erasures speak of, this state does not, and that are there';
 
-/* The application's triggers fire in this: it keeps the caller's search_path. */
-CREATE FUNCTION soft_delete.replay_erasures(proofs regclass) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.replay_erasures(proofs regclass) RETURNS bigint
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
 	erased bigint := 0;
 BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.keys_again(proofs) LOOP
-		erased := erased OPERATOR(pg_catalog.+) soft_delete.erase(item.relation, VARIADIC item.key);
+		erased := erased + soft_delete.erase(item.relation, VARIADIC item.key);
 	END LOOP;
-	EXECUTE pg_catalog.format('INSERT INTO soft_delete_internal.erasures SELECT * FROM %s EXCEPT SELECT * FROM soft_delete_internal.erasures', proofs);
+	-- what is said here is believed: only of tables that are the caller's own
+	INSERT INTO soft_delete_internal.erasures SELECT p.* FROM soft_delete_internal.new_proofs(proofs) AS p
+	WHERE (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
+	   OR EXISTS (SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+				  WHERE format('%I.%I', nspname, relname) = p.relation AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE'));
 	RETURN erased;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.replay_erasures(regclass) IS
-'repeats erasures in a restored older state, from the table of proofs of the newer one; returns the number of rows destroyed';
+COMMENT ON FUNCTION soft_delete_internal.replay_erasures(regclass) IS
+'does soft_delete.replay_erasures()';

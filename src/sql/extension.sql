@@ -24,7 +24,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_login_trigger() IS
 'creates the event trigger that loads the library at login, on PostgreSQL 17 and later';
-REVOKE EXECUTE ON FUNCTION soft_delete_internal.make_login_trigger() FROM PUBLIC;
 SELECT soft_delete_internal.make_login_trigger();
 
 CREATE FUNCTION soft_delete_internal.renew(relation regclass) RETURNS void
@@ -41,13 +40,39 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.renew(regclass) IS
 'makes anew what no dump carries: the guards of a tagged table''s foreign keys, and what ties its views and indexes to it';
 
+CREATE FUNCTION soft_delete_internal.repair(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(relation);
+BEGIN
+	IF relation IS NULL THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.repair()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table must be given.';
+	END IF;
+	PERFORM soft_delete_internal.check_owner(relation);
+	IF soft_delete_internal.tag_arguments(relation) IS NULL THEN
+		PERFORM soft_delete_internal.forget_retention(relation);
+		RETURN;
+	END IF;
+	IF bin IS NOT NULL THEN
+		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.bin_columns(relation));
+	END IF;
+	PERFORM soft_delete_internal.renew(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.repair(regclass) IS
+'does soft_delete.repair()';
+
 /*
  * pg_upgrade creates the members of the extension one by one, event triggers
  * last, and after each says ALTER EXTENSION ... ADD.  Tables that were tagged
  * without their help have views that are not bound.  The name makes this event
  * trigger the last one.  After an UPDATE all tagged tables are looked at.
  */
-CREATE FUNCTION soft_delete_internal.follow_extension() RETURNS event_trigger
+CREATE FUNCTION soft_delete_internal.follow_extension(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -71,8 +96,8 @@ BEGIN
 	PERFORM soft_delete_internal.make_login_trigger();
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_extension() IS
-'event trigger that brings tagged tables up to date after ALTER EXTENSION UPDATE, and makes anew what no dump carries at the end of pg_upgrade';
+COMMENT ON FUNCTION soft_delete_internal.follow_extension(text) IS
+'brings tagged tables up to date after ALTER EXTENSION UPDATE, and makes anew what no dump carries at the end of pg_upgrade';
 
 CREATE EVENT TRIGGER soft_delete_renew ON ddl_command_end
 	WHEN TAG IN ('ALTER EXTENSION')

@@ -7,10 +7,34 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION soft_delete" to load this file. \quit
 
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 CREATE SCHEMA soft_delete_internal;
 COMMENT ON SCHEMA soft_delete_internal IS 'what the extension soft_delete keeps and does; nothing in it is for anybody else';
-GRANT USAGE ON SCHEMA soft_delete TO PUBLIC;
-GRANT USAGE ON SCHEMA soft_delete_internal TO PUBLIC;
+
+/*
+ * Whose rights
+ */
+
+CREATE FUNCTION soft_delete_internal.caller() RETURNS oid
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_caller';
+COMMENT ON FUNCTION soft_delete_internal.caller() IS
+'the role on whose behalf a function of the extension runs';
+
+CREATE FUNCTION soft_delete_internal.alter_as_owner(relation regclass, command text) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_alter_as_owner';
+COMMENT ON FUNCTION soft_delete_internal.alter_as_owner(regclass, text) IS
+'runs a utility command of the extension as the owner of a relation';
+
+CREATE FUNCTION soft_delete_internal.query_as_owner(relation regclass, query text, stamps timestamptz[] DEFAULT NULL) RETURNS SETOF record
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_query_as_owner';
+COMMENT ON FUNCTION soft_delete_internal.query_as_owner(regclass, text, timestamptz[]) IS
+'what a query finds that is run as the owner of a relation; stamps: its parameter $1';
+
+CREATE FUNCTION soft_delete_internal.write_as_owner(relation regclass, statement text, stamps timestamptz[] DEFAULT NULL) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_write_as_owner';
+COMMENT ON FUNCTION soft_delete_internal.write_as_owner(regclass, text, timestamptz[]) IS
+'runs a statement as the owner of a relation, with the search_path of the owner''s own sessions; stamps: its parameter $1; returns how many rows it is about, or the number that it returns';
 
 /*
  * Functions in C
@@ -60,7 +84,6 @@ CREATE FUNCTION soft_delete.rows(internal) RETURNS tsm_handler
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_rows';
 COMMENT ON FUNCTION soft_delete.rows(internal) IS
 'sampling method: FROM t TABLESAMPLE soft_delete.rows(''all'' | ''deleted'' | ''live'')';
-REVOKE EXECUTE ON FUNCTION soft_delete.rows(internal) FROM PUBLIC;
 
 CREATE FUNCTION soft_delete_internal.wants_row(which text, is_live boolean) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_wants_row';
@@ -116,11 +139,6 @@ CREATE FUNCTION soft_delete_internal.update_views(relation regclass) RETURNS voi
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
 COMMENT ON FUNCTION soft_delete_internal.update_views(regclass) IS
 'runs soft_delete_internal.follow_views() as the owner of the table';
-
-CREATE FUNCTION soft_delete_internal.update_displaced(relation regclass) RETURNS void
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_displaced';
-COMMENT ON FUNCTION soft_delete_internal.update_displaced(regclass) IS
-'runs soft_delete_internal.align_displaced() as the owner of the table';
 
 CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
@@ -201,6 +219,21 @@ CREATE FUNCTION soft_delete_internal.lock_schema(schema name) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_schema';
 COMMENT ON FUNCTION soft_delete_internal.lock_schema(name) IS
 'waits for those who have created something in a schema, and lets nobody else do so until the transaction ends';
+
+CREATE FUNCTION soft_delete_internal.follow_ddl() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_ddl';
+COMMENT ON FUNCTION soft_delete_internal.follow_ddl() IS
+'event trigger that lets views, foreign keys, indexes and deleted rows follow a command';
+
+CREATE FUNCTION soft_delete_internal.follow_drops() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_drops';
+COMMENT ON FUNCTION soft_delete_internal.follow_drops() IS
+'event trigger that follows what is dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
+
+CREATE FUNCTION soft_delete_internal.follow_extension() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_extension';
+COMMENT ON FUNCTION soft_delete_internal.follow_extension() IS
+'event trigger that brings tagged tables up to date after ALTER EXTENSION UPDATE, and makes anew what no dump carries at the end of pg_upgrade';
 
 CREATE FUNCTION soft_delete_internal.load() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';

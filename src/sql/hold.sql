@@ -25,13 +25,6 @@ COMMENT ON COLUMN soft_delete_internal.holds.held_at IS 'since when';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.holds',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
-/* The owner of a table may see them. */
-ALTER TABLE soft_delete_internal.holds ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_own_tables ON soft_delete_internal.holds USING
-	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE')));
-COMMENT ON POLICY of_own_tables ON soft_delete_internal.holds IS 'the owner of a table sees what is held in it';
-GRANT SELECT ON soft_delete_internal.holds TO PUBLIC;
-
 CREATE TABLE soft_delete_internal.lifted_holds (
 	-- a name: the table may be gone
 	relation text NOT NULL,
@@ -50,11 +43,6 @@ COMMENT ON COLUMN soft_delete_internal.lifted_holds.lifted_by IS 'the role that 
 COMMENT ON COLUMN soft_delete_internal.lifted_holds.lifted_at IS 'when';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.lifted_holds', '');
 
-ALTER TABLE soft_delete_internal.lifted_holds ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_own_tables ON soft_delete_internal.lifted_holds USING (soft_delete_internal.owns_named(relation));
-COMMENT ON POLICY of_own_tables ON soft_delete_internal.lifted_holds IS 'the owner of a table sees what was held in it';
-GRANT SELECT ON soft_delete_internal.lifted_holds TO PUBLIC;
-
 CREATE VIEW soft_delete.holds WITH (security_barrier) AS
 SELECT relation, deleted_at, key, hold, held_by, held_at FROM soft_delete_internal.holds
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class
@@ -66,7 +54,6 @@ COMMENT ON COLUMN soft_delete.holds.key IS 'its primary key as text';
 COMMENT ON COLUMN soft_delete.holds.hold IS 'why it is held';
 COMMENT ON COLUMN soft_delete.holds.held_by IS 'the role that holds it';
 COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
-GRANT SELECT ON soft_delete.holds TO PUBLIC;
 
 CREATE VIEW soft_delete.lifted_holds WITH (security_barrier) AS
 SELECT relation, deleted_at, key, hold, held_by, held_at, lifted_by, lifted_at FROM soft_delete_internal.lifted_holds
@@ -81,7 +68,6 @@ COMMENT ON COLUMN soft_delete.lifted_holds.held_by IS 'the role that holds it';
 COMMENT ON COLUMN soft_delete.lifted_holds.held_at IS 'since when';
 COMMENT ON COLUMN soft_delete.lifted_holds.lifted_by IS 'the role that lifted it';
 COMMENT ON COLUMN soft_delete.lifted_holds.lifted_at IS 'when';
-GRANT SELECT ON soft_delete.lifted_holds TO PUBLIC;
 
 CREATE FUNCTION soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold text) RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_set_hold';
@@ -97,7 +83,6 @@ CREATE FUNCTION soft_delete_internal.lift_holds(relation oid, name text) RETURNS
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lift_holds';
 COMMENT ON FUNCTION soft_delete_internal.lift_holds(oid, text) IS
 'lifts all holds on a table that is gone';
-REVOKE EXECUTE ON FUNCTION soft_delete_internal.lift_holds(oid, text) FROM PUBLIC;
 
 CREATE FUNCTION soft_delete_internal.copy_holds(relation regclass, partition regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_copy_holds';
@@ -178,7 +163,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_held_keys(regclass[]) IS
 'for event triggers: raises 55006 if a held row of these tables, or of any, is not found by its key';
 
-CREATE FUNCTION soft_delete.hold(relation regclass, hold text) RETURNS void
+CREATE FUNCTION soft_delete_internal.hold(relation regclass, hold text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -192,10 +177,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.hold(regclass, text) IS
-'forbids to purge whatever is deleted from a table; hold says why, null lifts that';
+COMMENT ON FUNCTION soft_delete_internal.hold(regclass, text) IS
+'does soft_delete.hold()';
 
-CREATE FUNCTION soft_delete.hold_deletion(deleted_at timestamptz, hold text) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.hold_deletion(deleted_at timestamptz, hold text) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -208,8 +193,7 @@ BEGIN
 		IF hold IS NULL THEN
 			found := soft_delete_internal.set_hold(item.relation, deleted_at, NULL);
 		ELSE
-			EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps)
-				INTO found USING ARRAY[deleted_at];
+			found := soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, ARRAY[deleted_at]);
 			IF found THEN
 				PERFORM soft_delete_internal.set_hold(item.relation, deleted_at, hold);
 			END IF;
@@ -224,5 +208,5 @@ BEGIN
 	RETURN tables;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.hold_deletion(timestamptz, text) IS
-'forbids to purge or restore what one deletion took from the tables whose rows the caller may hold; hold says why, null lifts that; returns the number of tables';
+COMMENT ON FUNCTION soft_delete_internal.hold_deletion(timestamptz, text) IS
+'does soft_delete.hold_deletion()';

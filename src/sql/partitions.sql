@@ -33,7 +33,7 @@ BEGIN
 				HINT = format('SELECT soft_delete.tag(%L), or soft_delete.untag(%L).', parent, partition);
 	END;
 	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at AND NOT attisdropped) THEN
-		EXECUTE format('ALTER TABLE %s DROP COLUMN %I', partition, deleted_at);
+		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s DROP COLUMN %I', partition, deleted_at));
 	END IF;
 END
 $$;
@@ -62,8 +62,8 @@ BEGIN
 				HINT = format('ALTER TABLE %s RENAME COLUMN %I TO %I;', partition, own_tag[1], deleted_at);
 	END IF;
 	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = partition AND attname = deleted_at AND NOT attisdropped) THEN
-		EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
-			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at));
+		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
+			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at)));
 	END IF;
 	PERFORM soft_delete_internal.check_column(partition, deleted_at);
 	IF own_tag IS NOT NULL THEN
@@ -80,7 +80,7 @@ BEGIN
 			WHERE indrelid = parent
 			  AND NOT EXISTS (SELECT FROM pg_constraint own WHERE own.conrelid = partition AND own.conname = con.conname)
 		LOOP
-			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true)', partition, stand_in);
+			PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true)', partition, stand_in));
 		END LOOP;
 	END IF;
 END
@@ -206,7 +206,7 @@ BEGIN
 		WHERE indrelid = parent AND pg_get_expr(own.conbin, own.conrelid) = 'true'
 		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = partition AND soft_delete_internal.stand_in(indexrelid) = own.oid)
 	LOOP
-		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', partition, stand_in);
+		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s DROP CONSTRAINT %I', partition, stand_in));
 	END LOOP;
 
 	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.memories_of(partition, root, root_tag));

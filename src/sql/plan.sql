@@ -41,7 +41,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.plan_index(regclass, name) IS
 'statements that prepare, without a long lock, the index that is to take an index''s place';
 
-CREATE FUNCTION soft_delete.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -84,5 +84,5 @@ BEGIN
 		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END);
 END
 $$;
-COMMENT ON FUNCTION soft_delete.plan(regclass, name, text) IS
-'statements, in order, that tag a big table without a long lock, for psql''s \gexec; what is done already is left out';
+COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text) IS
+'does soft_delete.plan()';

@@ -18,15 +18,6 @@ COMMENT ON COLUMN soft_delete_internal.retention.retain IS 'the least age of wha
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.retention',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
-ALTER TABLE soft_delete_internal.retention ENABLE ROW LEVEL SECURITY;
-CREATE POLICY read_by_all ON soft_delete_internal.retention FOR SELECT USING (true);
-COMMENT ON POLICY read_by_all ON soft_delete_internal.retention IS 'it is no secret';
-CREATE POLICY of_own_objects ON soft_delete_internal.retention USING
-	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'))
-	 OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) schema AND pg_catalog.pg_has_role(nspowner, 'USAGE')));
-COMMENT ON POLICY of_own_objects ON soft_delete_internal.retention IS 'the owner of a table or schema decides';
-GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete_internal.retention TO PUBLIC;
-
 CREATE TABLE soft_delete_internal.purge_log (
 	-- not regclass: the log outlives the table
 	relation text COLLATE "C",
@@ -53,20 +44,12 @@ COMMENT ON COLUMN soft_delete_internal.purge_log.duration IS 'till its last batc
 COMMENT ON COLUMN soft_delete_internal.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off; the next one that is well has a row even if it destroys nothing';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.purge_log', '');
 
-ALTER TABLE soft_delete_internal.purge_log ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_own_tables ON soft_delete_internal.purge_log FOR SELECT USING
-	(EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) purged_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'))
-	 OR soft_delete_internal.owns_named(relation));
-COMMENT ON POLICY of_own_tables ON soft_delete_internal.purge_log IS 'the owner of a table, and who has purged, see it';
-GRANT SELECT ON soft_delete_internal.purge_log TO PUBLIC;
-
 CREATE VIEW soft_delete.retention WITH (security_barrier) AS
 SELECT relation, schema, retain FROM soft_delete_internal.retention;
 COMMENT ON VIEW soft_delete.retention IS 'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema()';
 COMMENT ON COLUMN soft_delete.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
 COMMENT ON COLUMN soft_delete.retention.schema IS 'or the schema, for all tables in it';
 COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purged; null: never';
-GRANT SELECT ON soft_delete.retention TO PUBLIC;
 
 CREATE VIEW soft_delete.purge_log WITH (security_barrier) AS
 SELECT relation, purged_at, purged_by, rows, oldest, newest, duration, error FROM soft_delete_internal.purge_log
@@ -83,7 +66,6 @@ COMMENT ON COLUMN soft_delete.purge_log.oldest IS 'the oldest stamp of those';
 COMMENT ON COLUMN soft_delete.purge_log.newest IS 'the newest';
 COMMENT ON COLUMN soft_delete.purge_log.duration IS 'till its last batch';
 COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off; the next one that is well has a row even if it destroys nothing';
-GRANT SELECT ON soft_delete.purge_log TO PUBLIC;
 
 /*
  * Retention
@@ -126,10 +108,9 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_age(interval, text) IS
 'raises 22023 or 22008 for an interval that cannot be the age of a row';
 
-CREATE FUNCTION soft_delete.retain(relation regclass, retain interval) RETURNS void
+CREATE FUNCTION soft_delete_internal.retain(relation regclass, retain interval) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -145,13 +126,12 @@ BEGIN
 	ON CONFLICT ON CONSTRAINT retention_relation_key DO UPDATE SET retain = excluded.retain;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.retain(regclass, interval) IS
-'says how long deleted rows of a table are kept before a purge takes them; null: for ever';
+COMMENT ON FUNCTION soft_delete_internal.retain(regclass, interval) IS
+'does soft_delete.retain()';
 
-CREATE FUNCTION soft_delete.retain_schema(schema name, retain interval) RETURNS void
+CREATE FUNCTION soft_delete_internal.retain_schema(schema name, retain interval) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -160,7 +140,7 @@ BEGIN
 			USING ERRCODE = 'invalid_schema_name',
 				HINT = 'SELECT soft_delete.retain_schema(''my_schema'', ''90 days'');';
 	END IF;
-	IF NOT (SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = schema) THEN
+	IF NOT (SELECT pg_has_role(soft_delete_internal.caller(), nspowner, 'USAGE') FROM pg_namespace WHERE nspname = schema) THEN
 		RAISE EXCEPTION 'must be owner of schema %', schema
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
@@ -169,13 +149,12 @@ BEGIN
 	ON CONFLICT ON CONSTRAINT retention_schema_key DO UPDATE SET retain = excluded.retain;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.retain_schema(name, interval) IS
-'says how long deleted rows of all tables in a schema are kept, but for those that have a retention of their own; null: for ever';
+COMMENT ON FUNCTION soft_delete_internal.retain_schema(name, interval) IS
+'does soft_delete.retain_schema()';
 
 CREATE FUNCTION soft_delete_internal.copy_retention(root regclass, partition regclass) RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
 	ON CONFLICT DO NOTHING
@@ -183,9 +162,8 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.copy_retention(regclass, regclass) IS
 'gives a table that was a partition the retention of the table that it was one of';
 
-/* Security definer: there is no schema of the old name whose owner could be asked. */
 CREATE FUNCTION soft_delete_internal.follow_retention() RETURNS void
-LANGUAGE sql SECURITY DEFINER
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	UPDATE soft_delete_internal.retention AS r SET schema = nspname
@@ -198,7 +176,6 @@ COMMENT ON FUNCTION soft_delete_internal.follow_retention() IS
 CREATE FUNCTION soft_delete_internal.forget_retention(relation regclass) RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS 'DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = forget_retention.relation';
 COMMENT ON FUNCTION soft_delete_internal.forget_retention(regclass) IS
 'takes back what was said about a table';
@@ -212,7 +189,6 @@ COMMENT ON FUNCTION soft_delete_internal.forget_retention(regclass) IS
 CREATE FUNCTION soft_delete_internal.stated_retention(relation regclass, OUT is_stated boolean, OUT retain interval)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 BEGIN
 	SELECT r.retain INTO retain FROM soft_delete_internal.retention AS r WHERE r.relation = stated_retention.relation;
@@ -249,7 +225,6 @@ COMMENT ON FUNCTION soft_delete_internal.cascade_parents(regclass) IS
 CREATE FUNCTION soft_delete_internal.retention_of(relation regclass, OUT is_known boolean, OUT is_eternal boolean, OUT retain interval)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 DECLARE
 	root regclass := soft_delete_internal.root(relation);
@@ -312,7 +287,7 @@ AS $$
 		SELECT DISTINCT root AS member
 		FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid, soft_delete_internal.root(tgrelid) AS root JOIN pg_class ON pg_class.oid = root
 		WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure
-		  AND pg_has_role(relowner, 'USAGE') AND NOT pg_is_other_temp_schema(relnamespace)
+		  AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AND NOT pg_is_other_temp_schema(relnamespace)
 	), edges AS MATERIALIZED (
 		SELECT DISTINCT p.member AS parent, c.member AS child, confdeltype
 		FROM pg_constraint JOIN tables AS p ON p.member = soft_delete_internal.root(confrelid) JOIN tables AS c ON c.member = soft_delete_internal.root(conrelid)
@@ -372,7 +347,6 @@ COMMENT ON FUNCTION soft_delete_internal.check_purge(regclass, interval, integer
 CREATE FUNCTION soft_delete_internal.unpruned_stamps(OUT oldest timestamptz, OUT newest timestamptz)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 	SELECT least(min(oldest) FILTER (WHERE error IS NOT NULL), max(newest)), max(newest) FILTER (WHERE error IS NOT NULL)
 	FROM (SELECT DISTINCT ON (relation) oldest, newest, error FROM soft_delete_internal.purge_log ORDER BY relation, purged_at DESC) AS latest
@@ -380,49 +354,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.unpruned_stamps() IS
 'the range of stamps whose deletions the ledger may know although they have no rows left: from where the last purge ended, and of purges that were broken off';
 
-/* It commits, so it can set no search_path: all names in it, of types too, are qualified, and there is no operator. */
-CREATE PROCEDURE soft_delete.purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL, batch_size integer DEFAULT 10000, pause interval DEFAULT '0')
-LANGUAGE plpgsql
-AS $$
-DECLARE
-	as_of pg_catalog.timestamptz := pg_catalog.clock_timestamp();
-	members pg_catalog.regclass[];
-	counts pg_catalog.record;
-	begins pg_catalog.bool;
-	done pg_catalog.bool;
-	oldest pg_catalog.timestamptz;
-	newest pg_catalog.timestamptz;
-BEGIN
-	PERFORM soft_delete_internal.check_purge(relation, older_than, batch_size, pause);
-	SELECT * INTO oldest, newest FROM soft_delete_internal.unpruned_stamps();
-	FOR members IN SELECT * FROM soft_delete_internal.purge_groups(relation) LOOP
-		begins := true;
-		LOOP
-			COMMIT;
-			-- a row that another session has changed is skipped, not an error
-			SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-			FOR counts IN SELECT * FROM soft_delete_internal.purge_batch(members, as_of, older_than, batch_size, begins, false) LOOP
-				done := counts.done;
-				oldest := least(oldest, counts.oldest);
-				newest := greatest(newest, counts.newest);
-			END LOOP;
-			EXIT WHEN done;
-			begins := false;
-			COMMIT;
-			PERFORM pg_catalog.pg_sleep_for(pause);
-		END LOOP;
-	END LOOP;
-
-	WHILE oldest IS NOT NULL AND newest IS NOT NULL LOOP
-		COMMIT;
-		oldest := soft_delete_internal.prune_ledger(oldest, newest, batch_size);
-	END LOOP;
-END
-$$;
-COMMENT ON PROCEDURE soft_delete.purge(regclass, interval, integer, interval) IS
-'destroys deleted rows that are due, oldest first, children before parents, committing after each batch: of all tagged tables that the caller owns, or of one with what its deletes reach by CASCADE; older_than: the least age, where their retention is not longer; pause: between batches';
-
-CREATE FUNCTION soft_delete.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL)
+CREATE FUNCTION soft_delete_internal.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL)
 RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -456,5 +388,5 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.preview_purge(regclass, interval) IS
-'dry run of purge(): how many rows of each table would go, and how many that are due would stay, because they are held or referenced by what stays; touches nothing';
+COMMENT ON FUNCTION soft_delete_internal.preview_purge(regclass, interval) IS
+'does soft_delete.preview_purge()';

@@ -19,14 +19,6 @@ COMMENT ON COLUMN soft_delete_internal.tagged_schemas.indexes IS 'which of their
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.views IS 'the schema of their views; null: their own';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.tagged_schemas', '');
 
-ALTER TABLE soft_delete_internal.tagged_schemas ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON soft_delete_internal.tagged_schemas FOR SELECT USING (true);
-COMMENT ON POLICY readable ON soft_delete_internal.tagged_schemas IS 'who creates a table finds out whether it is to be tagged';
-CREATE POLICY of_own_schemas ON soft_delete_internal.tagged_schemas USING
-	(EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = schema AND pg_catalog.pg_has_role(nspowner, 'USAGE')));
-COMMENT ON POLICY of_own_schemas ON soft_delete_internal.tagged_schemas IS 'the owner of a schema decides about it';
-GRANT SELECT, INSERT, UPDATE, DELETE ON soft_delete_internal.tagged_schemas TO PUBLIC;
-
 CREATE VIEW soft_delete.tagged_schemas WITH (security_barrier) AS
 SELECT schema, exempt, deleted_at, indexes, views FROM soft_delete_internal.tagged_schemas;
 COMMENT ON VIEW soft_delete.tagged_schemas IS 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
@@ -35,7 +27,6 @@ COMMENT ON COLUMN soft_delete.tagged_schemas.exempt IS 'names of tables that are
 COMMENT ON COLUMN soft_delete.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
 COMMENT ON COLUMN soft_delete.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
 COMMENT ON COLUMN soft_delete.tagged_schemas.views IS 'the schema of their views; null: their own';
-GRANT SELECT ON soft_delete.tagged_schemas TO PUBLIC;
 
 CREATE FUNCTION soft_delete_internal.current_tagged_schemas() RETURNS soft_delete_internal.tagged_schemas[]
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_current_tagged_schemas';
@@ -58,13 +49,13 @@ BEGIN
 		RAISE EXCEPTION 'schema "%" does not exist', schema
 			USING ERRCODE = 'invalid_schema_name';
 	END IF;
-	IF schema ~ '^pg_' OR schema IN ('information_schema', 'soft_delete') THEN
+	IF schema ~ '^pg_' OR schema IN ('information_schema', 'soft_delete', 'soft_delete_internal') THEN
 		RAISE EXCEPTION 'cannot tag schema "%"', schema
 			USING ERRCODE = 'wrong_object_type',
 				DETAIL = 'The server and the extension rely on deletions from their own tables.',
 				HINT = 'Tag a schema of the application.';
 	END IF;
-	IF NOT pg_has_role(owner, 'USAGE') THEN
+	IF NOT pg_has_role(soft_delete_internal.caller(), owner, 'USAGE') THEN
 		RAISE EXCEPTION 'must be owner of schema %', schema
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
@@ -155,7 +146,6 @@ COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[], soft_delete_inte
 CREATE FUNCTION soft_delete_internal.set_exempt(relation regclass, is_exempt boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 DECLARE
 	table_name name;
@@ -165,7 +155,8 @@ BEGIN
 	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
 	UPDATE soft_delete_internal.tagged_schemas
 	SET exempt = array_remove(exempt, table_name) || CASE WHEN is_exempt THEN ARRAY[table_name] ELSE '{}' END
-	WHERE schema = schema_name AND (table_name = ANY (exempt)) <> is_exempt;
+	WHERE schema = schema_name AND (table_name = ANY (exempt)) <> is_exempt
+	  AND (SELECT pg_has_role(soft_delete_internal.caller(), nspowner, 'USAGE') FROM pg_namespace WHERE nspname = schema_name);
 	IF FOUND AND is_exempt THEN
 		RAISE NOTICE 'table "%" is exempt from the tag of schema "%"', relation, schema_name
 			USING HINT = format('SELECT soft_delete.tag(%L) ends that.', relation);
@@ -179,11 +170,10 @@ COMMENT ON FUNCTION soft_delete_internal.set_exempt(regclass, boolean) IS
  * The interface
  */
 
-CREATE FUNCTION soft_delete.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
+CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
 	indexes text DEFAULT NULL, views name DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 DECLARE
 	tagged soft_delete_internal.tagged_schemas;
@@ -234,8 +224,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name) IS
-'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views: as for tag(); null: as it was told before, at first none, ''deleted_at'', ''all'' and the schema itself';
+COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name) IS
+'does soft_delete.tag_schema()';
 
 /* One round after the other, for the deleted rows of one table may be referenced by those of another. */
 CREATE FUNCTION soft_delete_internal.purge_bins(relations regclass[]) RETURNS void
@@ -251,7 +241,7 @@ BEGIN
 		remaining := '{}';
 		FOREACH relation IN ARRAY relations LOOP
 			BEGIN
-				EXECUTE format('DELETE FROM %s', soft_delete_internal.bin_of(relation));
+				PERFORM soft_delete_internal.write_as_owner(relation, format('DELETE FROM %s', soft_delete_internal.bin_of(relation)));
 			EXCEPTION WHEN foreign_key_violation THEN
 				IF is_last THEN
 					RAISE;
@@ -267,10 +257,9 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.purge_bins(regclass[]) IS
 'purges all deleted rows of some tables; raises 23503 if other rows reference them';
 
-CREATE FUNCTION soft_delete.untag_schema(schema name, tombstones text DEFAULT 'error') RETURNS void
+CREATE FUNCTION soft_delete_internal.untag_schema(schema name, tombstones text DEFAULT 'error') RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 DECLARE
 	relation regclass;
@@ -302,16 +291,15 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.untag_schema(name, text) IS
-'makes deletes from the tables of a schema hard again, all or nothing, and those from tables that come stay hard; tombstones: as for untag()';
+COMMENT ON FUNCTION soft_delete_internal.untag_schema(name, text) IS
+'does soft_delete.untag_schema()';
 
 /*
  * What the event triggers do
  */
 
-/* Security definer: who renames or drops a table or a schema need not own the schema, any more. */
 CREATE FUNCTION soft_delete_internal.follow_schema_names() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -337,7 +325,7 @@ COMMENT ON FUNCTION soft_delete_internal.follow_schema_names() IS
 'for event triggers: has tagged schemas and their exempt tables follow ALTER ... RENAME';
 
 CREATE FUNCTION soft_delete_internal.forget_schemas() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -401,7 +389,8 @@ BEGIN
 
 	-- CREATE TABLE AS of deleted rows is meant to show them
 	IF is_query AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = tagged.deleted_at AND NOT attisdropped) THEN
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tagged.deleted_at) INTO hides_rows;
+		SELECT answer INTO hides_rows FROM soft_delete_internal.query_as_owner(relation,
+			format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tagged.deleted_at)) AS q(answer boolean);
 		IF hides_rows THEN
 			RAISE WARNING 'table "%" is not tagged: it has deleted rows', relation
 				USING ERRCODE = '01000',

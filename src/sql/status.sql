@@ -95,7 +95,6 @@ FROM soft_delete_internal.tagged_tables() AS tagged
 	LEFT JOIN LATERAL (SELECT purged_at, rows, error FROM soft_delete_internal.purge_log
 					   WHERE purge_log.relation = pg_catalog.format('%I.%I', nspname, relname) ORDER BY purged_at DESC LIMIT 1) AS last ON true
 WHERE soft_delete_internal.may_watch(tagged.relation);
-GRANT SELECT ON soft_delete.tables TO PUBLIC;
 COMMENT ON VIEW soft_delete.tables IS
 'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
 COMMENT ON COLUMN soft_delete.tables.relation IS 'the table; its partitions and inheritance children are counted with it';
@@ -136,7 +135,6 @@ FROM soft_delete.tables
 		('soft_delete_last_purge_failed', (last_purge_result LIKE 'failed%')::integer),
 		('soft_delete_index_saved_bytes', index_bytes_saved)) AS figures(name, value)
 WHERE value IS NOT NULL;
-GRANT SELECT ON soft_delete.metrics TO PUBLIC;
 COMMENT ON VIEW soft_delete.metrics IS
 'the figures of soft_delete.tables as gauges in the sense of OpenMetrics';
 COMMENT ON COLUMN soft_delete.metrics.name IS 'its name, which says the unit';
@@ -170,11 +168,10 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
 'parameter $1 of a query, a time, as it compares with a tombstone column; null if there is none';
 
-CREATE FUNCTION soft_delete.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14)
+CREATE FUNCTION soft_delete_internal.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14)
 RETURNS TABLE (day date, deleted bigint, purged bigint, chart text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -193,7 +190,7 @@ BEGIN
 	END IF;
 
 	FOR item IN
-		SELECT bin, tombstone, format('%I.%I', nspname, relname) AS name,
+		SELECT bins.relation, bin, tombstone, format('%I.%I', nspname, relname) AS name,
 			CASE atttypid WHEN 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', tombstone) ELSE quote_ident(tombstone) END AS stamp,
 			soft_delete_internal.stamp_parameter(bins.relation, tombstone) AS start
 		FROM soft_delete_internal.readable_bins() AS bins
@@ -203,8 +200,9 @@ BEGIN
 	LOOP
 		is_known := true;
 		FOR found IN
-			EXECUTE format('SELECT %s::date - $1 + 1 AS n, count(*) AS rows FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
-						   item.stamp, item.bin, item.tombstone, item.start) USING first_day
+			SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
+				format('SELECT %s::date - %L::date + 1, count(*) FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
+					   item.stamp, first_day, item.bin, item.tombstone, replace(item.start, '$1', quote_literal(first_day)))) AS q(n integer, rows bigint)
 		LOOP
 			deletions[found.n] := deletions[found.n] + found.rows;
 		END LOOP;
@@ -226,5 +224,5 @@ BEGIN
 	FROM unnest(deletions, purges) WITH ORDINALITY AS u(d, p, number), CAST(number AS integer) AS n ORDER BY n;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.timeline(regclass, integer) IS
-'draws how many rows were deleted (#) and purged (-) on each of the last days, of one tagged table or of all whose bin the caller may read; a row that was restored or purged is not deleted any more';
+COMMENT ON FUNCTION soft_delete_internal.timeline(regclass, integer) IS
+'does soft_delete.timeline()';

@@ -1,20 +1,4 @@
 /*
- * What policies of the extension's tables ask
- */
-
-/* Not to_regclass(), which fails for who may not use the schema. */
-CREATE FUNCTION soft_delete_internal.owns_named(relation text) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-				   WHERE nspname = name[1]::name AND relname = name[2]::name AND pg_has_role(relowner, 'USAGE'))
-	FROM parse_ident(relation) AS name
-$$;
-COMMENT ON FUNCTION soft_delete_internal.owns_named(text) IS
-'whether there is a relation of that name, given as schema.name, that the current role owns';
-
-/*
  * Tombstones that stepped aside: their columns as text, by name
  */
 
@@ -23,7 +7,7 @@ CREATE TABLE soft_delete_internal.displaced (
 	deleted_at timestamptz NOT NULL,
 	"row" jsonb NOT NULL,
 	types jsonb NOT NULL
-);
+) USING heap;
 -- what happens here concerns no subscriber, even where all tables are published
 ALTER TABLE soft_delete_internal.displaced REPLICA IDENTITY NOTHING;
 CREATE INDEX displaced_relation_deleted_at_idx ON soft_delete_internal.displaced (relation, deleted_at);
@@ -38,13 +22,6 @@ COMMENT ON INDEX soft_delete_internal.displaced_relation_deleted_at_idx IS 'find
 SELECT pg_extension_config_dump('soft_delete_internal.displaced',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
-/* The owner of a table may see them. */
-ALTER TABLE soft_delete_internal.displaced ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_own_tables ON soft_delete_internal.displaced USING
-	(EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND pg_catalog.pg_has_role(relowner, 'USAGE')));
-COMMENT ON POLICY of_own_tables ON soft_delete_internal.displaced IS 'the owner of a table sees what stepped aside in it';
-GRANT SELECT ON soft_delete_internal.displaced TO PUBLIC;
-
 /*
  * The ledger
  */
@@ -57,7 +34,8 @@ CREATE TABLE soft_delete_internal.ledger (
 	session_role text NOT NULL,
 	application_name text,
 	actor text,
-	reason text
+	reason text,
+	roleid oid NOT NULL
 ) USING heap;
 -- what happened here is not replicated, neither as it is written nor as it goes
 ALTER TABLE soft_delete_internal.ledger REPLICA IDENTITY NOTHING;
@@ -82,11 +60,12 @@ COMMENT ON TABLE soft_delete_internal.cut_references IS
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.cut_references',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
+/* A role is known by its OID, too: another one may have the name by now. */
 CREATE VIEW soft_delete.deletions WITH (security_barrier) AS
 SELECT deleted_at, xid, deleted_by::name, session_role::name, application_name, actor, reason FROM soft_delete_internal.ledger
 WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles
-			  WHERE rolname OPERATOR(pg_catalog.=) deleted_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
+			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) deleted_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
 COMMENT ON VIEW soft_delete.deletions IS
 'who deleted when and why: the deletions of roles whose rights the reader has';
 COMMENT ON COLUMN soft_delete.deletions.deleted_at IS 'the stamp that all rows of the deletion carry';
@@ -96,4 +75,14 @@ COMMENT ON COLUMN soft_delete.deletions.session_role IS 'the role that logged in
 COMMENT ON COLUMN soft_delete.deletions.application_name IS 'application_name of the session';
 COMMENT ON COLUMN soft_delete.deletions.actor IS 'soft_delete.actor: whom the application acted for';
 COMMENT ON COLUMN soft_delete.deletions.reason IS 'soft_delete.reason: why';
-GRANT SELECT ON soft_delete.deletions TO PUBLIC;
+
+CREATE FUNCTION soft_delete_internal.visible_deletions(roleid oid) RETURNS SETOF soft_delete_internal.ledger
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT * FROM soft_delete_internal.ledger AS l
+	WHERE (SELECT rolsuper FROM pg_roles WHERE oid = visible_deletions.roleid)
+	   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = deleted_by::name AND pg_has_role(visible_deletions.roleid, oid, 'USAGE'))
+$$;
+COMMENT ON FUNCTION soft_delete_internal.visible_deletions(oid) IS
+'what the ledger says about the deletions of roles whose rights a role has';

@@ -27,7 +27,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NOT (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN
+	IF NOT (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN
 		RAISE EXCEPTION 'must be owner of table %', relation
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
@@ -56,7 +56,7 @@ BEGIN
 				DETAIL = 'Only ordinary and partitioned tables can be tagged.',
 				HINT = 'Tag the tables that it reads from, or copy it into a table.';
 	END IF;
-	IF class.oid < 16384 OR class.relnamespace = 'soft_delete'::regnamespace THEN
+	IF class.oid < 16384 OR class.relnamespace IN ('soft_delete'::regnamespace, 'soft_delete_internal'::regnamespace) THEN
 		RAISE EXCEPTION 'cannot tag system table "%"', class.relname
 			USING ERRCODE = 'wrong_object_type',
 				DETAIL = 'The server and the extension rely on deletions from their own tables.',
@@ -419,7 +419,7 @@ BEGIN
 	PERFORM soft_delete_internal.check_triggers(relation);
 
 	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
-		EXECUTE format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at));
 	END IF;
 
 	-- what the tag remembers is about the state before it, so old memories stay
@@ -444,7 +444,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_table(regclass, name, text, name) IS
 'puts the tag on one table, its partitions and its inheritance children';
 
-CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
+CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
 	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -475,8 +475,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name) IS
-'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of the two views, by default the table''s';
+COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name) IS
+'does soft_delete.tag()';
 
 CREATE FUNCTION soft_delete_internal.make_rows_equal(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
@@ -521,10 +521,11 @@ BEGIN
 	bin := soft_delete_internal.bin_of(relation);
 
 	IF tombstones = 'purge' THEN
-		EXECUTE format('DELETE FROM %s', bin);
+		PERFORM soft_delete_internal.write_as_owner(relation, format('DELETE FROM %s', bin));
 	ELSIF tombstones = 'error' THEN
-		EXECUTE format('SELECT EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'')) OR '
-					   'EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''displaced''))', relation) INTO has_tombstones;
+		SELECT answer INTO has_tombstones FROM soft_delete_internal.query_as_owner(relation,
+			format('SELECT EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'')) OR '
+				   'EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''displaced''))', relation)) AS q(answer boolean);
 		IF has_tombstones THEN
 			RAISE EXCEPTION 'table "%" has deleted rows', relation
 				USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -554,7 +555,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_table(regclass, text) IS
 'takes the tag off one table, its partitions and its inheritance children';
 
-CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
+CREATE FUNCTION soft_delete_internal.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -582,5 +583,5 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
-'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows; cascade: untags what ON DELETE CASCADE connects it with too';
+COMMENT ON FUNCTION soft_delete_internal.untag(regclass, text, boolean) IS
+'does soft_delete.untag()';

@@ -14,13 +14,25 @@ AS $$
 	FROM soft_delete_internal.tagged_tables() AS tagged
 		JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
 		CROSS JOIN LATERAL soft_delete_internal.lock_bin(tagged.relation) AS bin
-	WHERE bin IS NOT NULL AND soft_delete_internal.is_plain_bin(bin)
+	WHERE bin IS NOT NULL
 	ORDER BY tagged.relation
 $$;
 COMMENT ON FUNCTION soft_delete_internal.readable_bins() IS
 'the tagged tables whose bin the caller may read, locked against being untagged or dropped; stamps: the array $1 of timestamptz as their tombstone column compares with it';
 
-CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
+CREATE FUNCTION soft_delete_internal.has_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
+		format('SELECT EXISTS (SELECT FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s)', bin, tombstone, stamps), deletions) AS q(answer boolean));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_stamps(regclass, regclass, name, text, timestamptz[]) IS
+'whether a bin, as readable_bins() has it, lists rows of some deletions';
+
+CREATE FUNCTION soft_delete_internal.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -28,87 +40,121 @@ DECLARE
 	item record;
 BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.readable_bins() LOOP
-		EXECUTE format('SELECT count(*) FROM %s WHERE %I = ANY %s', item.bin, item.tombstone, item.stamps)
-			INTO rows USING ARRAY[deleted_at];
 		relation := item.relation;
+		SELECT n INTO rows FROM soft_delete_internal.query_as_owner(relation,
+			format('SELECT pg_catalog.count(*) FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s', item.bin, item.tombstone, item.stamps),
+			ARRAY[deleted_at]) AS q(n bigint);
 		IF rows > 0 THEN
 			RETURN NEXT;
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.deletion_rows(timestamptz) IS
-'how many rows a deletion still has in each table whose bin the caller may read';
+COMMENT ON FUNCTION soft_delete_internal.deletion_rows(timestamptz) IS
+'does soft_delete.deletion_rows()';
 
-CREATE FUNCTION soft_delete_internal.undo_query(deletions timestamptz[]) RETURNS text
-LANGUAGE plpgsql STABLE
+CREATE FUNCTION soft_delete_internal.undo_queries(deletions timestamptz[], OUT relation regclass, OUT owner oid, OUT forbidden regclass, OUT query text) RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- one statement, at whose end foreign keys are checked: the order does not matter
+	SELECT min(relation::oid)::regclass, relowner,
+		min(bin::oid) FILTER (WHERE NOT has_column_privilege(soft_delete_internal.caller(), bin, tombstone::text, 'UPDATE'))::regclass,
+		format('WITH %s SELECT %s', string_agg(format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY %4$s RETURNING 1)',
+													  n, bin, tombstone, stamps), ', ' ORDER BY n),
+			   string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n), ' OPERATOR(pg_catalog.+) ' ORDER BY n))
+	FROM (SELECT bins.*, relowner, row_number() OVER (PARTITION BY relowner ORDER BY relation) - 1 AS n
+		  FROM soft_delete_internal.readable_bins() AS bins JOIN pg_class ON pg_class.oid = bins.relation
+		  WHERE soft_delete_internal.has_stamps(relation, bin, tombstone, stamps, deletions)) AS concerned
+	GROUP BY relowner ORDER BY relowner
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS
+'the statements, one for each owner, that restore what the deletions $1 deleted from the tables whose bin the caller may read; forbidden: a bin that the caller may not update';
+
+/* One round after the other, for rows of one owner may reference those of another. */
+CREATE FUNCTION soft_delete_internal.undo_all(deletions timestamptz[]) RETURNS bigint
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
-	found boolean;
-	restores text[] := '{}';
-BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins() LOOP
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps)
-			INTO found USING deletions;
-		IF found THEN
-			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY %4$s RETURNING 1)',
-										   cardinality(restores), item.bin, item.tombstone, item.stamps);
-		END IF;
-	END LOOP;
-	-- one statement, at whose end foreign keys are checked: the order does not matter
-	RETURN (SELECT format('WITH %s SELECT %s', array_to_string(restores, ', '),
-						  string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n - 1), ' OPERATOR(pg_catalog.+) '))
-			FROM generate_series(1, cardinality(restores)) AS n
-			HAVING count(*) > 0);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.undo_query(timestamptz[]) IS
-'the statement that restores what the deletions $1 deleted, from every table whose bin the caller may read; null if there is nothing';
-
-/* The application's triggers fire in these: they keep the caller's search_path. */
-CREATE FUNCTION soft_delete_internal.undo_all(deletions timestamptz[]) RETURNS bigint
-LANGUAGE plpgsql
-AS $$
-DECLARE
-	query text := soft_delete_internal.undo_query(deletions);
+	done oid[] := '{}';
+	n_done integer := -1;
 	restored bigint := 0;
+	message text;
+	is_last boolean := false;
 BEGIN
-	IF query IS NOT NULL THEN
-		EXECUTE query INTO restored USING deletions;
-	END IF;
+	WHILE n_done < cardinality(done) OR NOT is_last LOOP
+		is_last := n_done = cardinality(done);
+		n_done := cardinality(done);
+		FOR item IN SELECT * FROM soft_delete_internal.undo_queries(deletions) WHERE owner <> ALL (done) LOOP
+			IF item.forbidden IS NOT NULL THEN
+				RAISE EXCEPTION 'permission denied for view %', item.forbidden
+					USING ERRCODE = 'insufficient_privilege',
+						DETAIL = 'It takes the right to update the tombstone column of each bin that lists rows of the deletion.';
+			END IF;
+			BEGIN
+				restored := restored + soft_delete_internal.write_as_owner(item.relation, item.query, deletions);
+				done := done || item.owner;
+			EXCEPTION
+				WHEN foreign_key_violation THEN
+					IF is_last THEN
+						RAISE;
+					END IF;
+				WHEN insufficient_privilege THEN
+					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+					RAISE EXCEPTION '%', message
+						USING ERRCODE = 'insufficient_privilege',
+							DETAIL = format('What role %I owns is restored with its rights.', pg_get_userbyid(item.owner)),
+							HINT = format('SET ROLE %I;', pg_get_userbyid(item.owner));
+			END;
+		END LOOP;
+	END LOOP;
 	RETURN restored;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_all(timestamptz[]) IS
 'restores all that some deletions deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
 
-CREATE FUNCTION soft_delete.undo(deleted_at timestamptz) RETURNS bigint
-LANGUAGE sql
-AS 'SELECT soft_delete_internal.undo_all(ARRAY[deleted_at])';
-COMMENT ON FUNCTION soft_delete.undo(timestamptz) IS
-'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
-
-CREATE FUNCTION soft_delete.undo_transaction(xid xid8) RETURNS bigint
-LANGUAGE sql
+CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT soft_delete_internal.undo_all(ARRAY(SELECT deleted_at FROM soft_delete.deletions AS d WHERE d.xid OPERATOR(pg_catalog.=) $1))
+BEGIN
+	RETURN soft_delete_internal.undo_all(ARRAY[deleted_at]);
+END
 $$;
-COMMENT ON FUNCTION soft_delete.undo_transaction(xid8) IS
-'restores all that the deletions of one transaction deleted, as undo() does';
+COMMENT ON FUNCTION soft_delete_internal.undo(timestamptz) IS
+'does soft_delete.undo()';
+
+CREATE FUNCTION soft_delete_internal.undo_transaction(xid xid8) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN soft_delete_internal.undo_all(ARRAY(SELECT deleted_at FROM soft_delete_internal.visible_deletions(soft_delete_internal.caller()) AS d
+											   WHERE d.xid = undo_transaction.xid));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8) IS
+'does soft_delete.undo_transaction()';
 
 /*
  * The dry run.  Its queries read r: what would come back, as it would be then.
  */
 
-CREATE VIEW soft_delete_internal.visible_cuts AS
-SELECT * FROM soft_delete_internal.cut_references
-WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'))
-  AND NOT pg_catalog.row_security_active(relation);
-COMMENT ON VIEW soft_delete_internal.visible_cuts IS
-'the cut references of the reader''s own tables: they tell of rows that are deleted';
-GRANT SELECT ON soft_delete_internal.visible_cuts TO PUBLIC;
+CREATE FUNCTION soft_delete_internal.visible_cuts(deletions timestamptz[]) RETURNS SETOF soft_delete_internal.cut_references
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT cut.* FROM soft_delete_internal.cut_references AS cut JOIN pg_class ON pg_class.oid = relation
+	WHERE deleted_at = ANY (deletions) AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
+	  -- forced row security hides rows from their owner, too
+	  AND NOT (relrowsecurity AND relforcerowsecurity
+			   AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE pg_roles.oid = soft_delete_internal.caller()))
+$$;
+COMMENT ON FUNCTION soft_delete_internal.visible_cuts(timestamptz[]) IS
+'the references that some deletions cut in tables whose owner''s rights the caller has: they tell of rows that are deleted';
 
 CREATE FUNCTION soft_delete_internal.qualified_operator(operator oid) RETURNS text
 LANGUAGE sql STABLE
@@ -209,6 +255,8 @@ AS $$
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid)))
 	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid
 	WHERE contype = 'f' AND conrelid = relation AND conparentid = 0
+	  -- the owner of the table asks, who may not see what others have deleted
+	  AND pg_has_role((SELECT relowner FROM pg_class WHERE oid = relation), relowner, 'USAGE')
 	ORDER BY con.oid
 $$;
 COMMENT ON FUNCTION soft_delete_internal.parent_conflicts(regclass) IS
@@ -252,32 +300,36 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_rows(regclass, regclass, name, text) IS
 'the query of preview() for the rows of one table';
 
-CREATE FUNCTION soft_delete_internal.preview_links("constraint" oid) RETURNS text
+CREATE FUNCTION soft_delete_internal.preview_links("constraint" oid, deletions timestamptz[]) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT %1$L::regclass, format(''(%%s)=(%%s)'', array_to_string(key_columns, '', ''), array_to_string(key, '', '')), '
-				  'CASE WHEN EXISTS (SELECT FROM %2$s WHERE %3$s) THEN ''is linked again'' ELSE ''stays unlinked'' END, conname, '
-				  'format(''It referenced (%%s).'', array_to_string(referenced, '', '')) '
-				  'FROM (SELECT *, "constraint" AS conname FROM soft_delete_internal.visible_cuts) AS x '
-				  'WHERE relation = %1$L::regclass AND conname = %4$L AND deleted_at = ANY ($1) AND key_columns = %5$L::name[]',
+	SELECT format('SELECT %1$L::pg_catalog.regclass, pg_catalog.format(''(%%s)=(%%s)'', %4$L, pg_catalog.array_to_string(key, '', '')), '
+				  'CASE WHEN EXISTS (SELECT FROM %2$s WHERE %3$s) THEN ''is linked again'' ELSE ''stays unlinked'' END, %5$L::pg_catalog.name, '
+				  'pg_catalog.format(''It referenced (%%s).'', pg_catalog.array_to_string(referenced, '', '')) '
+				  'FROM (VALUES %6$s) AS x(key, left_with, referenced)',
 				  conrelid::regclass, soft_delete_internal.rows_of(conrelid, 'c', 'live'),
 				  concat_ws(' AND ',
 					(SELECT string_agg(format('c.%I = CAST(x.key[%s] AS %s)', attname, n, format_type(atttypid, atttypmod)), ' AND ')
-					 FROM unnest(key_columns) WITH ORDINALITY AS u(attname, n) JOIN pg_attribute USING (attname) WHERE attrelid = conrelid),
+					 FROM unnest(pk.key_columns) WITH ORDINALITY AS u(attname, n) JOIN pg_attribute USING (attname) WHERE attrelid = conrelid),
 					(SELECT string_agg(format('c.%I IS NOT DISTINCT FROM CAST(x.left_with[%s] AS %s)', attname, n, format_type(atttypid, atttypmod)), ' AND ')
 					 FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = conrelid)),
-				  conname, key_columns)
+				  array_to_string(pk.key_columns, ', '), conname,
+				  string_agg(format('(%L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.text[])', cut.key, cut.left_with, cut.referenced), ', '
+							 ORDER BY cut.key))
 	FROM pg_constraint AS con
 		CROSS JOIN LATERAL (SELECT array_agg(attname ORDER BY attnum) AS key_columns
 							FROM pg_constraint AS pk JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
 							WHERE pk.conrelid = con.conrelid AND contype = 'p') AS pk
-	WHERE con.oid = "constraint"
+		JOIN soft_delete_internal.visible_cuts(deletions) AS cut
+			ON cut.relation = conrelid AND cut."constraint" = conname AND cut.key_columns = pk.key_columns
+	WHERE con.oid = preview_links."constraint"
+	GROUP BY con.oid, conrelid, conname, conkey, pk.key_columns
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_links(oid) IS
-'the query of preview() for the references that one foreign key would give back';
+COMMENT ON FUNCTION soft_delete_internal.preview_links(oid, timestamptz[]) IS
+'the query of preview() for the references that one foreign key would give back; null if there are none';
 
-CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamptz[])
+CREATE FUNCTION soft_delete_internal.preview(VARIADIC deletions timestamptz[])
 RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -285,23 +337,23 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	item record;
-	found boolean;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins() LOOP
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps) INTO found USING deletions;
-		IF found THEN
-			RETURN QUERY EXECUTE soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps) USING deletions;
-		END IF;
-	END LOOP;
 	FOR item IN
-		SELECT con.oid FROM pg_constraint AS con
-		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
-		  AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete_internal.visible_cuts AS cut WHERE deleted_at = ANY (deletions))
-		ORDER BY con.oid
+		SELECT bins.relation, soft_delete_internal.preview_rows(bins.relation, bin, tombstone, stamps) AS query
+		FROM soft_delete_internal.readable_bins() AS bins
+		WHERE soft_delete_internal.has_stamps(bins.relation, bin, tombstone, stamps, deletions)
+		UNION ALL
+		SELECT * FROM (SELECT conrelid, soft_delete_internal.preview_links(con.oid, deletions) FROM pg_constraint AS con
+					   WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
+						 AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete_internal.visible_cuts(deletions) AS cut)
+					   ORDER BY con.oid) AS links(relation, query)
+		WHERE query IS NOT NULL
 	LOOP
-		RETURN QUERY EXECUTE soft_delete_internal.preview_links(item.oid) USING deletions;
+		RETURN QUERY
+			SELECT * FROM soft_delete_internal.query_as_owner(item.relation, item.query, deletions)
+				AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete.preview(timestamptz[]) IS
-'dry run of undo(): what would come back, be linked again, or stand in the way, one row each; touches nothing';
+COMMENT ON FUNCTION soft_delete_internal.preview(timestamptz[]) IS
+'does soft_delete.preview()';

@@ -467,9 +467,8 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_views(regclass) IS
 'lets the views of a tagged table follow its columns; run it by update_views()';
 
-/* Security definer: who drops a type need not own the tables whose columns go with it. */
 CREATE FUNCTION soft_delete_internal.follow_dropped_columns() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -582,14 +581,12 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	callers text;
 	relation regclass;
 BEGIN
-	GET DIAGNOSTICS callers = PG_CONTEXT;
 	SELECT refobjid INTO relation FROM pg_depend
 	WHERE classid = 'pg_class'::regclass AND objid = view AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND deptype = 'a'
 	  AND soft_delete_internal.tag_arguments(refobjid) IS NOT NULL;
-	IF FOUND AND current_setting('row_security')::boolean AND NOT soft_delete_internal.is_own_command(callers) THEN
+	IF FOUND AND current_setting('row_security')::boolean AND NOT soft_delete_internal.command_is_own() THEN
 		RAISE EXCEPTION 'cannot drop view "%" of tagged table "%"', view, relation
 			USING ERRCODE = 'dependent_objects_still_exist',
 				DETAIL = 'It goes with the tag, or with the table.',

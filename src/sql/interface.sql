@@ -1,0 +1,101 @@
+/*
+ * The interface: what people call.  Each of these functions enters the extension
+ * (src/entry.c) and runs the one of its name in schema soft_delete_internal.
+ */
+
+CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name) IS
+'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of the two views, by default the table''s';
+
+CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
+'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows; cascade: untags what ON DELETE CASCADE connects it with too';
+
+CREATE FUNCTION soft_delete.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
+	indexes text DEFAULT NULL, views name DEFAULT NULL) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name) IS
+'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views: as for tag(); null: as it was told before, at first none, ''deleted_at'', ''all'' and the schema itself';
+
+CREATE FUNCTION soft_delete.untag_schema(schema name, tombstones text DEFAULT 'error') RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.untag_schema(name, text) IS
+'makes deletes from the tables of a schema hard again, all or nothing, and those from tables that come stay hard; tombstones: as for untag()';
+
+CREATE FUNCTION soft_delete.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.plan(regclass, name, text) IS
+'statements, in order, that tag a big table without a long lock, for psql''s \gexec; what is done already is left out';
+
+CREATE FUNCTION soft_delete.repair(relation regclass) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.repair(regclass) IS
+'makes anew what a tagged table lacks of what the extension made for it, and forgets what is said about a table that is not tagged any more';
+
+CREATE FUNCTION soft_delete.retain(relation regclass, retain interval) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.retain(regclass, interval) IS
+'says how long deleted rows of a table are kept before a purge takes them; null: for ever';
+
+CREATE FUNCTION soft_delete.retain_schema(schema name, retain interval) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.retain_schema(name, interval) IS
+'says how long deleted rows of all tables in a schema are kept, but for those that have a retention of their own; null: for ever';
+
+CREATE FUNCTION soft_delete.hold(relation regclass, hold text) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.hold(regclass, text) IS
+'forbids to purge whatever is deleted from a table; hold says why, null lifts that';
+
+CREATE FUNCTION soft_delete.hold_deletion(deleted_at timestamptz, hold text) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.hold_deletion(timestamptz, text) IS
+'forbids to purge or restore what one deletion took from the tables whose rows the caller may hold; hold says why, null lifts that; returns the number of tables';
+
+CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.deletion_rows(timestamptz) IS
+'how many rows a deletion still has in each table whose bin the caller may read';
+
+CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamptz[]) RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.preview(timestamptz[]) IS
+'dry run of undo(): what would come back, be linked again, or stand in the way, one row each; touches nothing';
+
+CREATE FUNCTION soft_delete.undo(deleted_at timestamptz) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.undo(timestamptz) IS
+'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
+
+CREATE FUNCTION soft_delete.undo_transaction(xid xid8) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.undo_transaction(xid8) IS
+'restores all that the deletions of one transaction deleted, as undo() does';
+
+CREATE FUNCTION soft_delete.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL) RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.preview_purge(regclass, interval) IS
+'dry run of purge(): how many rows of each table would go, and how many that are due would stay, because they are held or referenced by what stays; touches nothing';
+
+CREATE FUNCTION soft_delete.replay_erasures(proofs regclass) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.replay_erasures(regclass) IS
+'repeats erasures in a restored older state, from the table of proofs of the newer one; returns the number of rows destroyed';
+
+CREATE FUNCTION soft_delete.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14) RETURNS TABLE (day date, deleted bigint, purged bigint, chart text)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.timeline(regclass, integer) IS
+'draws how many rows were deleted (#) and purged (-) on each of the last days, of one tagged table or of all whose bin the caller may read; a row that was restored or purged is not deleted any more';
+
+CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text) RETURNS SETOF record
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.check() IS
+'problems of the tagged tables that the caller owns, each with severity and remedy: above all, rows that reference what is deleted or gone';
+
+CREATE PROCEDURE soft_delete.purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL, batch_size integer DEFAULT 10000, pause interval DEFAULT '0')
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge';
+COMMENT ON PROCEDURE soft_delete.purge(regclass, interval, integer, interval) IS
+'destroys deleted rows that are due, oldest first, children before parents, committing after each batch: of all tagged tables that the caller owns, or of one with what its deletes reach by CASCADE; older_than: the least age, where their retention is not longer; pause: between batches';
