@@ -127,7 +127,7 @@ BEGIN
 		END IF;
 	END IF;
 	IF TG_TAG IN ('ALTER TABLE', 'ALTER TYPE') AND NOT restores THEN
-		PERFORM soft_delete_internal.check_held_keys(CASE TG_TAG WHEN 'ALTER TABLE' THEN tagged END);
+		PERFORM soft_delete_internal.check_held_keys(CASE TG_TAG WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_types(soft_delete_internal.altered_types()) ELSE tagged END);
 	END IF;
 END
 $$;

@@ -2,23 +2,53 @@
  * Whole deletions
  */
 
-CREATE FUNCTION soft_delete_internal.readable_bins(OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
-RETURNS SETOF record
-LANGUAGE sql STABLE
+CREATE FUNCTION soft_delete_internal.pass_over(relation regclass, state text, message text) RETURNS void
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT tagged.relation, bin, attname,
-		-- a timestamp column holds UTC
-		CASE atttypid WHEN 'timestamp'::regtype
-			THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
-	FROM soft_delete_internal.tagged_tables() AS tagged
-		JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
-		CROSS JOIN LATERAL soft_delete_internal.lock_bin(tagged.relation) AS bin
-	WHERE bin IS NOT NULL AND soft_delete_internal.is_plain_bin(bin)
-	ORDER BY tagged.relation
+BEGIN
+	IF soft_delete_internal.is_interrupt(state) THEN
+		RAISE EXCEPTION '%', message USING ERRCODE = state;
+	END IF;
+	RAISE WARNING 'deleted rows of table "%" are passed over: %', relation, message
+		USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
+END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.readable_bins() IS
-'the tagged tables whose bin the caller may read, locked against being untagged or dropped; stamps: the array $1 of timestamptz as their tombstone column compares with it';
+COMMENT ON FUNCTION soft_delete_internal.pass_over(regclass, text, text) IS
+'warns that the deleted rows of a table cannot be read, or raises the error again if that is not the fault of the table';
+
+CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	FOR relation, tombstone, stamps IN
+		SELECT tagged.relation, attname,
+			-- a timestamp column holds UTC
+			CASE atttypid WHEN 'timestamp'::regtype
+				THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
+		FROM soft_delete_internal.tagged_tables() AS tagged
+			JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
+		ORDER BY tagged.relation
+	LOOP
+		bin := NULL;
+		BEGIN
+			bin := soft_delete_internal.lock_bin(relation);
+		EXCEPTION WHEN OTHERS THEN
+			IF NOT passes_over THEN
+				RAISE;
+			END IF;
+			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
+		END;
+		IF bin IS NOT NULL AND soft_delete_internal.is_plain_bin(bin) THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean) IS
+'the tagged tables whose bin the caller may read, locked against being untagged or dropped; stamps: the array $1 of timestamptz as their tombstone column compares with it; passes_over: a table that cannot be locked is a warning';
 
 CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
 LANGUAGE plpgsql STABLE
@@ -27,10 +57,15 @@ AS $$
 DECLARE
 	item record;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins() LOOP
-		EXECUTE format('SELECT count(*) FROM %s WHERE %I = ANY %s', item.bin, item.tombstone, item.stamps)
-			INTO rows USING ARRAY[deleted_at];
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
 		relation := item.relation;
+		rows := 0;
+		BEGIN
+			EXECUTE format('SELECT count(*) FROM %s WHERE %I = ANY %s', item.bin, item.tombstone, item.stamps)
+				INTO rows USING ARRAY[deleted_at];
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
+		END;
 		IF rows > 0 THEN
 			RETURN NEXT;
 		END IF;
@@ -48,10 +83,23 @@ DECLARE
 	item record;
 	found boolean;
 	restores text[] := '{}';
+	message text;
+	native_detail text;
+	native_hint text;
 BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.readable_bins() LOOP
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps)
-			INTO found USING deletions;
+		BEGIN
+			EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps)
+				INTO found USING deletions;
+		EXCEPTION WHEN OTHERS THEN
+			IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
+			RAISE EXCEPTION 'could not read the deleted rows of table "%": %', item.relation, message
+				USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.'),
+					HINT = coalesce(nullif(native_hint, ''), 'SELECT * FROM soft_delete.check();');
+		END;
 		IF found THEN
 			restores := restores || format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY %4$s RETURNING 1)',
 										   cardinality(restores), item.bin, item.tombstone, item.stamps);
@@ -287,19 +335,27 @@ DECLARE
 	item record;
 	found boolean;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins() LOOP
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps) INTO found USING deletions;
-		IF found THEN
-			RETURN QUERY EXECUTE soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps) USING deletions;
-		END IF;
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
+		BEGIN
+			EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ANY %s)', item.bin, item.tombstone, item.stamps) INTO found USING deletions;
+			IF found THEN
+				RETURN QUERY EXECUTE soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps) USING deletions;
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+		END;
 	END LOOP;
 	FOR item IN
-		SELECT con.oid FROM pg_constraint AS con
+		SELECT con.oid, conrelid::regclass AS relation FROM pg_constraint AS con
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
 		  AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete_internal.visible_cuts AS cut WHERE deleted_at = ANY (deletions))
 		ORDER BY con.oid
 	LOOP
-		RETURN QUERY EXECUTE soft_delete_internal.preview_links(item.oid) USING deletions;
+		BEGIN
+			RETURN QUERY EXECUTE soft_delete_internal.preview_links(item.oid) USING deletions;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+		END;
 	END LOOP;
 END
 $$;
