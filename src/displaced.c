@@ -70,6 +70,7 @@ typedef struct DisplacedReader
 	int natts;
 	ColumnInput *columns;  /* name is NULL where nothing is stored */
 	MemoryContext context; /* of the row that was read last */
+	const char *relname;
 } DisplacedReader;
 
 /* State of the scan of a table's displaced tombstones */
@@ -93,6 +94,7 @@ static int begin_text_form(void);
 static DisplacedReader *make_displaced_reader(Relation rel);
 static void read_displaced(DisplacedReader *reader, HeapTuple tuple,
 						   TupleDesc tupdesc, TupleTableSlot *slot);
+static void name_table(void *arg);
 static void set_unless(bool is_good, const char *name, const char *value);
 static Datum text_object(Datum *names, Datum *texts, bool *nulls, int n);
 static void replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti,
@@ -267,6 +269,7 @@ make_displaced_reader(Relation rel)
 	TupleDesc tupdesc = RelationGetDescr(rel);
 	DisplacedReader *reader = palloc0(sizeof(DisplacedReader));
 
+	reader->relname = pstrdup(RelationGetRelationName(rel));
 	reader->natts = tupdesc->natts;
 	reader->columns = palloc0(tupdesc->natts * sizeof(ColumnInput));
 	reader->context =
@@ -297,6 +300,7 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 			   TupleTableSlot *slot)
 {
 	MemoryContext oldcontext;
+	ErrorContextCallback context;
 	Jsonb *row;
 	bool isnull;
 	int nestlevel;
@@ -305,7 +309,15 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 	MemoryContextReset(reader->context);
 	oldcontext = MemoryContextSwitchTo(reader->context);
 
+	context.callback = name_table;
+	context.arg = (void *) reader->relname;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 	row = DatumGetJsonbP(heap_getattr(tuple, DISPLACED_ROW, tupdesc, &isnull));
+	if (!JB_ROOT_IS_OBJECT(row))
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("a deleted row of table \"%s\" that stepped aside is no JSON object",
+							   reader->relname)));
 	nestlevel = begin_text_form();
 	for (int i = 0; i < reader->natts; i++)
 	{
@@ -324,11 +336,21 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 								  column->typioparam, -1);
 	}
 	end_text_form(nestlevel);
+	error_context_stack = context.previous;
 	MemoryContextSwitchTo(oldcontext);
 
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = tuple->t_tableOid;
 	slot->tts_tid = tuple->t_self;
+}
+
+/*
+ * Tell of which table a row cannot be read (error context callback).
+ */
+static void
+name_table(void *arg)
+{
+	errcontext("deleted row of table \"%s\" that stepped aside", (const char *) arg);
 }
 
 /*

@@ -7,9 +7,10 @@ CREATE FUNCTION soft_delete_internal.owns_named(relation text) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+	-- what is no name, as a forged dump may bring it, is nobody's
 	SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 				   WHERE nspname = name[1]::name AND relname = name[2]::name AND pg_has_role(relowner, 'USAGE'))
-	FROM parse_ident(relation) AS name
+	FROM (SELECT CASE WHEN relation ~ '^("([^"]|"")+"|[a-z_][a-z0-9_]*)[.]("([^"]|"")+"|[a-z_][a-z0-9_]*)$' THEN parse_ident(relation) END) AS n(name)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.owns_named(text) IS
 'whether there is a relation of that name, given as schema.name, that the current role owns';
@@ -21,8 +22,8 @@ COMMENT ON FUNCTION soft_delete_internal.owns_named(text) IS
 CREATE TABLE soft_delete_internal.displaced (
 	relation regclass NOT NULL,
 	deleted_at timestamptz NOT NULL,
-	"row" jsonb NOT NULL,
-	types jsonb NOT NULL
+	"row" jsonb NOT NULL CHECK (jsonb_typeof("row") = 'object'),
+	types jsonb NOT NULL CHECK (jsonb_typeof(types) = 'object')
 );
 -- what happens here concerns no subscriber, even where all tables are published
 ALTER TABLE soft_delete_internal.displaced REPLICA IDENTITY NOTHING;
