@@ -4,6 +4,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 # in the order that they need
 SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	functions \
+	interface \
 	tables \
 	hold \
 	catalog \
@@ -23,7 +24,6 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	check \
 	ddl \
 	extension \
-	interface \
 	grants))
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
 # Older versions: each has an upgrade script, and its install script in test/versions for test/climb.  A

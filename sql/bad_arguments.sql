@@ -53,12 +53,12 @@ $$;
 CREATE TABLE calls (call text, state text);
 SELECT setseed(0.4711);
 INSERT INTO calls SELECT call, NULL FROM (
-	SELECT DISTINCT format('soft_delete.%I(%s)', proname, string_agg(format('%s%s::%s', CASE WHEN provariadic <> 0 AND n = pronargs THEN 'VARIADIC ' END,
+	SELECT DISTINCT format('%s.%I(%s)', pronamespace::regnamespace, proname, string_agg(format('%s%s::%s', CASE WHEN provariadic <> 0 AND n = pronargs THEN 'VARIADIC ' END,
 			(odd_values(type))[1 + floor(random() * cardinality(odd_values(type)))], format_type(type, NULL)), ', ' ORDER BY n)) AS call
-	FROM pg_proc, generate_series(1, 60) AS round, unnest(proargtypes::oid[]) WITH ORDINALITY AS a(type, n)
-	WHERE pronamespace = 'soft_delete'::regnamespace AND prokind = 'f' AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'tsm_handler'::regtype)
+	FROM pg_proc, generate_series(1, CASE pronamespace::regnamespace::text WHEN 'soft_delete' THEN 60 ELSE 20 END) AS round, unnest(proargtypes::oid[]) WITH ORDINALITY AS a(type, n)
+	WHERE pronamespace IN ('soft_delete'::regnamespace, 'soft_delete_internal'::regnamespace) AND prokind = 'f' AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'tsm_handler'::regtype)
 	  AND 'internal'::regtype <> ALL (proargtypes::oid[])
-	GROUP BY pg_proc.oid, proname, round) AS c;
+	GROUP BY pg_proc.oid, pronamespace, proname, round) AS c;
 SELECT count(*) > 1000 AS enough FROM calls;
 UPDATE calls SET state = call_oddly(call);
 

@@ -91,15 +91,9 @@ SELECT id, u FROM bystander_tagged_deleted;
 -- what reads the event does nothing for who calls it otherwise
 SELECT soft_delete_internal.follow_dropped_columns();
 SET ROLE regress_ddl_bystander;
-RESET ROLE;
 SELECT soft_delete_internal.update_views('public.bystander_tagged');
-SET ROLE regress_ddl_bystander;
-RESET ROLE;
 SELECT soft_delete_internal.release_columns('public.bystander_tagged');
-SET ROLE regress_ddl_bystander;
-RESET ROLE;
 SELECT soft_delete_internal.bind_view('public.bystander_tagged_active', 'public.bystander_tagged');
-SET ROLE regress_ddl_bystander;
 RESET ROLE;
 DROP TABLE bystander_tagged;
 DROP SCHEMA ddl_bystander, hostile, moved CASCADE;

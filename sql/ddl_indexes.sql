@@ -4,9 +4,11 @@ CREATE SCHEMA ddl_indexes AUTHORIZATION regress_ddl_indexes;
 SET search_path = ddl_indexes;
 SET ROLE regress_ddl_indexes;
 \set SHOW_CONTEXT never
+RESET ROLE;
 CREATE FUNCTION indexes_of(relation regclass) RETURNS TABLE (index text, stand_in boolean) LANGUAGE sql AS
 $$ SELECT substring(pg_get_indexdef(indexrelid) FROM 'INDEX .*'), soft_delete_internal.stand_in(indexrelid) IS NOT NULL
    FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = relation ORDER BY relname $$;
+SET ROLE regress_ddl_indexes;
 
 -- tombstones and a live row have the same key, which would be in the way
 CREATE TABLE t (id integer PRIMARY KEY, email text, n integer, during int4range);
@@ -26,7 +28,9 @@ CREATE INDEX t_gone ON t (n) WHERE deleted_at IS NOT NULL;
 CREATE INDEX t_when ON t (deleted_at, n);
 -- and those that cannot be partial
 ALTER TABLE t ADD COLUMN late integer UNIQUE DEFERRABLE INITIALLY DEFERRED;
+RESET ROLE;
 SELECT * FROM indexes_of('t');
+SET ROLE regress_ddl_indexes;
 
 -- errors, upserts and migrations name them
 INSERT INTO t VALUES (4, 'b', 1);
@@ -55,7 +59,9 @@ CREATE TABLE few (id integer PRIMARY KEY, a text, b text);
 SELECT soft_delete.tag('few', indexes => 'unique');
 CREATE INDEX few_a ON few (a);
 CREATE UNIQUE INDEX few_b ON few (b);
+RESET ROLE;
 SELECT * FROM indexes_of('few');
+SET ROLE regress_ddl_indexes;
 
 -- a primary key is whole
 CREATE TABLE keyless (id integer, a text);
@@ -76,18 +82,30 @@ INSERT INTO part VALUES (2, 'x');
 CREATE UNIQUE INDEX part_a ON part (id, a);
 ALTER TABLE part ADD CONSTRAINT part_b UNIQUE (a, id);
 CREATE UNIQUE INDEX part_1_a ON part_1 (a);
+RESET ROLE;
 SELECT * FROM indexes_of('part');
+SET ROLE regress_ddl_indexes;
+RESET ROLE;
 SELECT * FROM indexes_of('part_1');
+SET ROLE regress_ddl_indexes;
 CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (10) TO (20);
+RESET ROLE;
 SELECT count(*) FROM indexes_of('part_2') WHERE index LIKE '%WHERE (deleted_at IS NULL)';
+SET ROLE regress_ddl_indexes;
 
 -- all are given back
 SET client_min_messages = warning;
 DELETE FROM t;
 SELECT soft_delete.untag('t', tombstones => 'purge'), soft_delete.untag('few'), soft_delete.untag('part', tombstones => 'purge');
+RESET ROLE;
 SELECT * FROM indexes_of('t');
+SET ROLE regress_ddl_indexes;
+RESET ROLE;
 SELECT * FROM indexes_of('few');
+SET ROLE regress_ddl_indexes;
+RESET ROLE;
 SELECT * FROM indexes_of('part');
+SET ROLE regress_ddl_indexes;
 SELECT conname, contype FROM pg_constraint WHERE conrelid IN ('t'::regclass, 'part'::regclass) AND contype <> 'n' ORDER BY 1;
 
 RESET ROLE;

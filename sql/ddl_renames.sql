@@ -6,9 +6,11 @@ CREATE SCHEMA ddl_renamed AUTHORIZATION regress_ddl_renames;
 SET search_path = ddl_renames, ddl_renamed;
 SET ROLE regress_ddl_renames;
 \set SHOW_CONTEXT never
+RESET ROLE;
 CREATE FUNCTION views_of(relation regclass) RETURNS TABLE (view name, schema regnamespace, comment text) LANGUAGE sql AS
 $$ SELECT relname, relnamespace::regnamespace, obj_description(oid, 'pg_class')
    FROM pg_class WHERE oid IN (soft_delete_internal.active_of(relation), soft_delete_internal.bin_of(relation)) ORDER BY relname $$;
+SET ROLE regress_ddl_renames;
 
 CREATE TABLE posts (id integer PRIMARY KEY, title text);
 SELECT soft_delete.tag('posts');
@@ -17,22 +19,32 @@ DELETE FROM posts WHERE id = 1;
 CREATE VIEW titles AS SELECT title FROM posts_active;
 -- the server lets ALTER INDEX rename a table
 ALTER INDEX posts RENAME TO texts;
+RESET ROLE;
 SELECT * FROM views_of('texts');
+SET ROLE regress_ddl_renames;
 ALTER TABLE texts RENAME TO articles;
+RESET ROLE;
 SELECT * FROM views_of('articles');
+SET ROLE regress_ddl_renames;
 SELECT id, title FROM articles_deleted;
 SELECT * FROM titles;
 
 ALTER TABLE articles SET SCHEMA ddl_renamed;
+RESET ROLE;
 SELECT * FROM views_of('articles');
+SET ROLE regress_ddl_renames;
 
 -- a name that is taken is not needed
 CREATE TABLE taken_active (id integer);
 CREATE TABLE ddl_renamed.taken_deleted (id integer);
 ALTER TABLE articles RENAME TO taken;
+RESET ROLE;
 SELECT * FROM views_of('taken');
+SET ROLE regress_ddl_renames;
 ALTER TABLE taken SET SCHEMA ddl_renames;
+RESET ROLE;
 SELECT * FROM views_of('taken');
+SET ROLE regress_ddl_renames;
 DROP TABLE taken_active, ddl_renamed.taken_deleted;
 ALTER VIEW articles_deleted RENAME TO taken_deleted;
 ALTER VIEW ddl_renamed.taken_active SET SCHEMA ddl_renames;
@@ -43,14 +55,18 @@ SELECT soft_delete.tag('hand', views => 'ddl_renamed');
 ALTER VIEW ddl_renamed.hand_active RENAME TO current_hands;
 ALTER TABLE hand RENAME TO hands;
 ALTER TABLE hands ADD COLUMN a integer;
+RESET ROLE;
 SELECT * FROM views_of('hands');
+SET ROLE regress_ddl_renames;
 SELECT * FROM ddl_renamed.current_hands;
 
 -- long names are cut as tag() cuts them
 CREATE TABLE short (id integer PRIMARY KEY);
 SELECT soft_delete.tag('short');
 ALTER TABLE short RENAME TO "a very long name, of which the views can have only as much as f";
+RESET ROLE;
 SELECT view FROM views_of('"a very long name, of which the views can have only as much as f"');
+SET ROLE regress_ddl_renames;
 
 -- the tombstone column: deleted rows stay deleted
 ALTER TABLE taken RENAME COLUMN deleted_at TO "Gone at";
@@ -60,7 +76,9 @@ SET ROLE regress_ddl_renames;
 SELECT * FROM taken;
 DELETE FROM taken RETURNING *;
 SELECT id, title, "Gone at" IS NOT NULL AS gone FROM taken_deleted ORDER BY id;
+RESET ROLE;
 SELECT * FROM views_of('taken');
+SET ROLE regress_ddl_renames;
 UPDATE taken_deleted SET "Gone at" = NULL WHERE id = 2 RETURNING id;
 SELECT id FROM taken_active;
 BEGIN;

@@ -18,8 +18,8 @@ DELETE FROM tagged WHERE id = 3;
 
 -- ways to attach each function, as far as the server allows them: one in four, test/fuzz tries them all
 CREATE TABLE ways AS
-SELECT * FROM (SELECT proname, relation, format('CREATE TRIGGER %I %s %s ON %s FOR EACH %s EXECUTE FUNCTION soft_delete.%I(%s)', name, timing, event, relation, level, proname, arguments) AS command
-	FROM (SELECT proname FROM pg_proc WHERE pronamespace = 'soft_delete'::regnamespace AND prorettype = 'trigger'::regtype) AS ours,
+SELECT * FROM (SELECT proname, relation, format('CREATE TRIGGER %I %s %s ON %s FOR EACH %s EXECUTE FUNCTION %s.%I(%s)', name, timing, event, relation, level, schema, proname, arguments) AS command
+	FROM (SELECT proname, pronamespace::regnamespace AS schema FROM pg_proc WHERE pronamespace IN ('soft_delete'::regnamespace, 'soft_delete_internal'::regnamespace) AND prorettype = 'trigger'::regtype) AS ours,
 		unnest('{plain,parted,viewed,tagged_deleted}'::text[]) AS relation,
 		unnest('{BEFORE,AFTER,INSTEAD OF}'::text[]) AS timing,
 		unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) AS event,

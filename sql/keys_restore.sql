@@ -65,9 +65,9 @@ SELECT v FROM t;
 
 -- a view of somebody else is no way to it
 RESET ROLE;
-SELECT ctid AS tid, deleted_at FROM soft_delete_internal.displaced WHERE relation = 't'::regclass LIMIT 1 \gset
+SELECT ctid AS tid, deleted_at, tableoid AS displaced FROM soft_delete_internal.displaced WHERE relation = 't'::regclass LIMIT 1 \gset
 SET ROLE regress_keys_support;
-CREATE TEMP VIEW fake AS SELECT :'deleted_at'::timestamptz AS deleted_at, 'soft_delete_internal.displaced'::regclass::oid AS tableoid, :'tid'::tid AS ctid;
+CREATE TEMP VIEW fake AS SELECT :'deleted_at'::timestamptz AS deleted_at, :displaced::oid AS tableoid, :'tid'::tid AS ctid;
 CREATE TRIGGER r INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
 CREATE TRIGGER s AFTER UPDATE ON fake FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin();
 UPDATE fake SET deleted_at = NULL;

@@ -21,10 +21,12 @@ SELECT soft_delete.tag_schema('app');
 RESET ROLE;
 SET ROLE regress_creator;
 SET search_path = app;
+RESET ROLE;
 CREATE VIEW pg_temp.newcomers AS
 	SELECT relname, relowner::regrole, (soft_delete_internal.tag_arguments(oid))[1] IS NOT NULL AS tagged, soft_delete_internal.bin_of(oid) AS bin
 	FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f')
 	  AND soft_delete_internal.is_own_transaction(xmin);
+SET ROLE regress_creator;
 CREATE TYPE elsewhere.some_type AS (id integer, code text);
 PREPARE some_rows AS SELECT 1 AS id;
 BEGIN;
@@ -48,7 +50,9 @@ ALTER TABLE elsewhere.moved SET SCHEMA app;
 DO $$ BEGIN EXECUTE 'CREATE TABLE by_do (id integer)'; END $$;
 CREATE FUNCTION elsewhere.make() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'CREATE TABLE app.by_function (id integer)';
 SELECT elsewhere.make();
+RESET ROLE;
 SELECT * FROM pg_temp.newcomers ORDER BY 1;
+SET ROLE regress_creator;
 DELETE FROM as_query WHERE id = 1;
 SELECT id FROM as_query ORDER BY id;
 SELECT id FROM as_query_deleted;

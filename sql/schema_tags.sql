@@ -7,9 +7,11 @@ SET ROLE regress_schema;
 SET search_path = app;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
+RESET ROLE;
 CREATE VIEW pg_temp.tables AS
 	SELECT relname, (soft_delete_internal.tag_arguments(oid))[1] AS tombstone_column FROM pg_class
 	WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f');
+SET ROLE regress_schema;
 
 -- connected by cascades, in an order in which none of them could be tagged alone
 CREATE TABLE votes (id integer PRIMARY KEY, post_id integer);
@@ -28,7 +30,9 @@ CREATE VIEW some_view AS SELECT 1;
 SELECT soft_delete.tag('adopted');
 
 SELECT soft_delete.tag_schema('app', exempt => '{migrations,later}');
+RESET ROLE;
 SELECT * FROM pg_temp.tables ORDER BY 1;
+SET ROLE regress_schema;
 SELECT * FROM soft_delete.tagged_schemas;
 INSERT INTO users VALUES (1, 'a');
 INSERT INTO posts VALUES (1, 1);
@@ -41,20 +45,28 @@ SELECT soft_delete.tag_schema('app');
 SELECT * FROM soft_delete.tagged_schemas;
 CREATE TABLE later (id integer);
 CREATE TABLE sooner (id integer);
+RESET ROLE;
 SELECT * FROM pg_temp.tables WHERE relname IN ('later', 'sooner') ORDER BY 1;
+SET ROLE regress_schema;
 
 -- exemptions are lifted and added; what is tagged stays so until it is untagged
 SELECT soft_delete.tag_schema('app', exempt => '{later,sooner}');
+RESET ROLE;
 SELECT * FROM pg_temp.tables WHERE relname IN ('migrations', 'later', 'sooner') ORDER BY 1;
+SET ROLE regress_schema;
 SELECT soft_delete.untag('sooner');
 SELECT soft_delete.tag('later');
 SELECT exempt FROM soft_delete.tagged_schemas;
 SELECT soft_delete.tag_schema('app');
+RESET ROLE;
 SELECT * FROM pg_temp.tables WHERE relname IN ('later', 'sooner') ORDER BY 1;
+SET ROLE regress_schema;
 SELECT soft_delete.untag('users', tombstones => 'purge', cascade => true);
 SELECT exempt FROM soft_delete.tagged_schemas;
 SELECT soft_delete.tag_schema('app', exempt => '{}');
+RESET ROLE;
 SELECT relname FROM pg_temp.tables WHERE tombstone_column IS NULL;
+SET ROLE regress_schema;
 
 -- an exempt table may be dropped, made again and renamed
 SELECT soft_delete.untag('sooner');
@@ -62,7 +74,9 @@ DROP TABLE sooner;
 CREATE TABLE sooner (id integer);
 ALTER TABLE sooner RENAME TO "So oner";
 SELECT exempt FROM soft_delete.tagged_schemas;
+RESET ROLE;
 SELECT * FROM pg_temp.tables WHERE relname = 'So oner';
+SET ROLE regress_schema;
 
 -- another column, other indexes, other views
 SELECT soft_delete.tag_schema('app', deleted_at => 'removed', indexes => 'unique', views => 'app_views');
@@ -87,15 +101,9 @@ CREATE ROLE regress_stranger;
 GRANT USAGE, CREATE ON SCHEMA "App 2" TO regress_stranger;
 SET ROLE regress_stranger;
 SELECT schema FROM soft_delete.tagged_schemas;
-RESET ROLE;
 UPDATE soft_delete_internal.tagged_schemas SET exempt = '{users}';
-SET ROLE regress_stranger;
-RESET ROLE;
 DELETE FROM soft_delete_internal.tagged_schemas;
-SET ROLE regress_stranger;
-RESET ROLE;
 INSERT INTO soft_delete_internal.tagged_schemas VALUES ('public', '{}', 'deleted_at', 'all');
-SET ROLE regress_stranger;
 CREATE TABLE "App 2".of_stranger (id integer);
 SELECT soft_delete.untag('"App 2".of_stranger');
 SELECT exempt FROM soft_delete.tagged_schemas;

@@ -8,8 +8,10 @@ SET ROLE regress_schema;
 SET search_path = app;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
+RESET ROLE;
 CREATE VIEW pg_temp.tagged AS
 	SELECT oid::regclass AS relation FROM pg_class WHERE relkind IN ('r', 'p') AND soft_delete_internal.tag_arguments(oid) IS NOT NULL;
+SET ROLE regress_schema;
 
 CREATE TABLE a (id integer PRIMARY KEY, code text UNIQUE);
 CREATE TABLE b (id integer PRIMARY KEY, a_id integer REFERENCES a);
@@ -38,7 +40,9 @@ RESET ROLE;
 SET ROLE regress_schema;
 SELECT soft_delete.untag_schema('app');
 \echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
 SELECT * FROM pg_temp.tagged ORDER BY relation::text;
+SET ROLE regress_schema;
 -- or a table of somebody else,
 RESET ROLE;
 SET ROLE regress_other;
@@ -56,7 +60,9 @@ SELECT soft_delete.tag('elsewhere.d');
 ALTER TABLE elsewhere.d ADD FOREIGN KEY (id) REFERENCES a ON DELETE CASCADE;
 SELECT soft_delete.untag_schema('app', tombstones => 'keep');
 \echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
 SELECT * FROM pg_temp.tagged ORDER BY relation::text;
+SET ROLE regress_schema;
 SELECT schema, exempt FROM soft_delete.tagged_schemas;
 DROP TABLE elsewhere.d;
 
@@ -69,13 +75,17 @@ ROLLBACK;
 -- purge, whatever references what
 SELECT soft_delete.untag_schema('app', tombstones => 'purge');
 SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b), (SELECT count(*) FROM c);
+RESET ROLE;
 SELECT * FROM pg_temp.tagged;
+SET ROLE regress_schema;
 SELECT * FROM soft_delete.tagged_schemas;
 SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind = 'v';
 SELECT conname, contype FROM pg_constraint WHERE conrelid = 'a'::regclass AND contype IN ('u', 'c');
 -- what comes is not tagged any more
 CREATE TABLE d (id integer);
+RESET ROLE;
 SELECT * FROM pg_temp.tagged;
+SET ROLE regress_schema;
 
 -- what cannot be purged is named
 SELECT soft_delete.tag_schema('app');

@@ -407,21 +407,26 @@ owner_of(Oid relid)
 /*
  * Find the trigger of a bin for UPDATE.  Returns the number of its arguments,
  * which it copies, if so asked, or -1 if the relation is no bin.
+ *
+ * It is asked about the views of all tables: it locks nothing, and waits for nobody.
  */
 static int
 bin_trigger(Oid bin, char **arguments)
 {
 	Oid function = extension_function(BIN_UPDATE);
-	Relation view = try_relation_open(bin, AccessShareLock);
-	TriggerDesc *trigdesc;
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
 	int n = -1;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
 
-	if (view == NULL)
-		return -1; /* dropped meanwhile */
-	trigdesc = view->trigdesc;
-	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(bin));
+	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		const Trigger *trigger = &trigdesc->triggers[i];
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+		List *names;
 
 		/* whoever attaches the function otherwise makes no bin */
 		if (trigger->tgfoid != function || trigger->tgnargs > N_BIN_COLUMNS ||
@@ -429,10 +434,12 @@ bin_trigger(Oid bin, char **arguments)
 								  TRIGGER_TYPE_INSTEAD, TRIGGER_TYPE_UPDATE))
 			continue;
 		n = trigger->tgnargs;
-		for (int k = 0; arguments != NULL && k < n; k++)
-			arguments[k] = pstrdup(trigger->tgargs[k]);
+		names = arguments != NULL ? trigger_arguments(triggers, tuple) : NIL;
+		for (int k = 0; k < list_length(names); k++)
+			arguments[k] = list_nth(names, k);
 	}
-	relation_close(view, AccessShareLock);
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
 	return n;
 }
 

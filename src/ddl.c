@@ -780,7 +780,7 @@ static void
 check_owns(Oid relid)
 {
 	check_relation_exists(relid); /* a superuser seems to own whatever there is not */
-	if (!relation_ownercheck(relid, calling_role()))
+	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));

@@ -825,7 +825,7 @@ soft_delete_step_aside(PG_FUNCTION_ARGS)
 	KeyClaims claims = {0};
 	bool is_live = true;
 
-	if (!relation_ownercheck(RelationGetRelid(rel), calling_role()))
+	if (!relation_ownercheck(RelationGetRelid(rel), GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
 	claims.attnum = tombstone_attribute(rel);
 	if (claims.attnum != InvalidAttrNumber && rel->rd_tableam != NULL)
@@ -834,7 +834,14 @@ soft_delete_step_aside(PG_FUNCTION_ARGS)
 		if (lock_newest(rel, tid, claims.existing))
 			(void) slot_getattr(claims.existing, claims.attnum, &is_live);
 		if (!is_live)
+		{
+			SavedRole saved;
+
+			/* types and indexes may call functions that the owner has written */
+			become_owner(rel, &saved);
 			displace_tombstone(&claims, rel, tid);
+			restore_role(&saved);
+		}
 		ExecDropSingleTupleTableSlot(claims.existing);
 	}
 	table_close(rel, NoLock);

@@ -70,6 +70,7 @@ typedef struct DisplacedReader
 	int natts;
 	ColumnInput *columns;  /* name is NULL where nothing is stored */
 	MemoryContext context; /* of the row that was read last */
+	const char *relname;
 } DisplacedReader;
 
 /* State of the scan of a table's displaced tombstones */
@@ -93,6 +94,7 @@ static int begin_text_form(void);
 static DisplacedReader *make_displaced_reader(Relation rel);
 static void read_displaced(DisplacedReader *reader, HeapTuple tuple,
 						   TupleDesc tupdesc, TupleTableSlot *slot);
+static void name_table(void *arg);
 static void set_unless(bool is_good, const char *name, const char *value);
 static Datum text_object(Datum *names, Datum *texts, bool *nulls, int n);
 static void replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti,
@@ -267,6 +269,7 @@ make_displaced_reader(Relation rel)
 	TupleDesc tupdesc = RelationGetDescr(rel);
 	DisplacedReader *reader = palloc0(sizeof(DisplacedReader));
 
+	reader->relname = pstrdup(RelationGetRelationName(rel));
 	reader->natts = tupdesc->natts;
 	reader->columns = palloc0(tupdesc->natts * sizeof(ColumnInput));
 	reader->context =
@@ -297,6 +300,7 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 			   TupleTableSlot *slot)
 {
 	MemoryContext oldcontext;
+	ErrorContextCallback context;
 	Jsonb *row;
 	bool isnull;
 	int nestlevel;
@@ -305,7 +309,15 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 	MemoryContextReset(reader->context);
 	oldcontext = MemoryContextSwitchTo(reader->context);
 
+	context.callback = name_table;
+	context.arg = (void *) reader->relname;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 	row = DatumGetJsonbP(heap_getattr(tuple, DISPLACED_ROW, tupdesc, &isnull));
+	if (!JB_ROOT_IS_OBJECT(row))
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("a deleted row of table \"%s\" that stepped aside is no JSON object",
+							   reader->relname)));
 	nestlevel = begin_text_form();
 	for (int i = 0; i < reader->natts; i++)
 	{
@@ -324,11 +336,21 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 								  column->typioparam, -1);
 	}
 	end_text_form(nestlevel);
+	error_context_stack = context.previous;
 	MemoryContextSwitchTo(oldcontext);
 
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = tuple->t_tableOid;
 	slot->tts_tid = tuple->t_self;
+}
+
+/*
+ * Tell of which table a row cannot be read (error context callback).
+ */
+static void
+name_table(void *arg)
+{
+	errcontext("deleted row of table \"%s\" that stepped aside", (const char *) arg);
 }
 
 /*
@@ -462,7 +484,7 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("no deleted row stepped aside to there")));
 	relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull[0]));
-	if (!relation_ownercheck(relid, calling_role()))
+	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 
 	/* as long as there is its table, a row is destroyed by purging it */
@@ -505,7 +527,7 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 	List *tids;
 	ListCell *lc;
 
-	if (!relation_ownercheck(relid, calling_role()))
+	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 
 	tids = displaced_of(relid);
@@ -514,7 +536,10 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 		EState *estate = CreateExecutorState();
 		ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 		TupleTableSlot *slot = table_slot_create(rel, NULL);
+		SavedRole saved;
 
+		/* types and indexes may call functions that the owner has written */
+		become_owner(rel, &saved);
 		InitResultRelInfo(relinfo, rel, 0, NULL, 0);
 		ExecOpenIndices(relinfo, false);
 		foreach (lc, tids)
@@ -526,6 +551,7 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 			destroy_displaced(lfirst(lc));
 		}
 		ExecCloseIndices(relinfo);
+		restore_role(&saved);
 		ExecDropSingleTupleTableSlot(slot);
 		FreeExecutorState(estate);
 	}

@@ -375,7 +375,8 @@ rewrite_lot(const ForeignKey *fk, Lot *lot, const Datum *values, const bool *nul
 	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
 	ExecOpenIndices(relinfo, false);
 	arm_keys(rel);
-	any_held = has_holds();
+	/* the rows are locked, so no hold comes meanwhile */
+	any_held = has_holds(lot->relid);
 
 	for (int i = 0; i < lot->nmembers; i++)
 	{

@@ -279,6 +279,8 @@ soft_delete_ask_as_owner(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	char *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	Relation rel = open_given_table(relid, AccessShareLock);
+	MemoryContext context = CurrentMemoryContext;
+	int result = 0;
 	text *answer = NULL;
 	SavedRole saved;
 
@@ -287,7 +289,16 @@ soft_delete_ask_as_owner(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	become_owner(rel, &saved);
-	if (SPI_execute(query, false, 1) != SPI_OK_SELECT)
+	PG_TRY();
+	{
+		result = SPI_execute(query, false, 1);
+	}
+	PG_CATCH();
+	{
+		throw_owners_error(context);
+	}
+	PG_END_TRY();
+	if (result != SPI_OK_SELECT)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
 						errmsg("\"%s\" is not a query", query)));
 	if (SPI_processed > 0)

@@ -85,8 +85,8 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 	/* one that ties no rows needs no guards; those that it had do nothing */
 	if (fk == NULL)
 		PG_RETURN_VOID();
-	if (!relation_ownercheck(fk->child, calling_role()) &&
-		!relation_ownercheck(fk->parent, calling_role()))
+	if (!relation_ownercheck(fk->child, GetUserId()) &&
+		!relation_ownercheck(fk->parent, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(fk->parent));
 
 	for (int i = 0; i < lengthof(guard_kinds); i++)

@@ -13,9 +13,12 @@
  * row or its deletion: as a live row it could be changed, and deleted again
  * without the hold.  A hold on the table is on what is deleted again, too.
  *
- * A row is held under the lock of the row, and more than a row under a lock that
- * waits for all who purge or restore.  They look for holds when they have locked
- * their rows.
+ * A row is held under the lock of the row.  More than a row is held under a lock
+ * that waits for all who purge or restore rows of that table, its partitions or
+ * its inheritance children.  They take that lock for each table that they have
+ * rows of, and look for holds when they have locked their rows.  The lock is one on
+ * an object of the table "holds", whose OID is that of the table that is held: no
+ * lock here concerns any other table.
  *
  * Invariant: no row is destroyed after a hold on it has been committed.
  */
@@ -32,6 +35,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -57,6 +61,9 @@ enum HoldColumn
 	N_LIFTED_COLUMNS = HOLD_LIFTED_AT
 };
 
+/* A hold says why, not all about it: each reader of a bin is told */
+#define MAX_HOLD_BYTES 10000
+
 /* What a hold is on, by which its index finds it */
 typedef struct HoldKey
 {
@@ -70,6 +77,8 @@ PG_FUNCTION_INFO_V1(soft_delete_may_hold);
 PG_FUNCTION_INFO_V1(soft_delete_lift_holds);
 PG_FUNCTION_INFO_V1(soft_delete_copy_holds);
 
+static void lock_family(Oid relid);
+static bool holds_mention(Relation holds, Oid relid);
 static bool find_hold(Relation holds, const HoldKey *key, Snapshot snapshot,
 					  TupleTableSlot *slot);
 static List *look_up_ancestors(Oid relid);
@@ -78,31 +87,104 @@ static void report_held(Relation rel, Member *member, const Hold *hold, bool is_
 static char *lifting_statement(Relation rel, TimestampTz stamp,
 							   TupleTableSlot *row, const Hold *hold);
 static void refuse_to_lift(Relation rel, TimestampTz stamp, TupleTableSlot *row);
-static bool place_hold(const HoldKey *key, const char *hold, LOCKMODE lockmode);
+static bool place_hold(const HoldKey *key, const char *hold);
+static void check_hold_text(const char *hold);
 static void enter_hold(Relation holds, const HoldKey *key, const char *hold);
 static void lift_hold(Relation holds, TupleTableSlot *slot, const char *relname,
 					  Oid roleid);
 static List *holds_on(Relation holds, Oid relid);
 static bool may_hold(Oid relid);
+static Oid named_table(char *qualified);
 
 /*
- * Is anything held at all?  To be asked when the rows that are to be destroyed
- * are locked.  Till the end of the transaction no more than single rows can be
- * held then.
+ * Lock what can be said about holds in some tables, until the transaction ends.
+ *
+ * RowShareLock keeps others from holding more than single rows of them, ShareLock
+ * from holding anything.  Who holds a row takes RowExclusiveLock, who holds more
+ * ExclusiveLock.  All who lock several tables lock them in one order.
+ */
+void
+lock_holds(List *relids, LOCKMODE lockmode)
+{
+	Oid holds =
+		get_relname_relid("holds", get_namespace_oid(INTERNAL_SCHEMA, true));
+	List *sorted = list_copy(relids);
+	ListCell *lc;
+
+	if (!OidIsValid(holds))
+		return; /* a database whose extension is to be updated yet */
+	list_sort(sorted, list_oid_cmp);
+	list_deduplicate_oid(sorted);
+	foreach (lc, sorted)
+		LockDatabaseObject(holds, lfirst_oid(lc), 0, lockmode);
+	list_free(sorted);
+}
+
+/*
+ * Do the same with one table, unless that takes waiting: then return false.
  */
 bool
-has_holds(void)
+lock_holds_unless_busy(Oid relid, LOCKMODE lockmode)
 {
-	Oid relid =
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, extension_relation("holds"), relid, 0);
+	return LockAcquire(&tag, lockmode, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Lock a table, its partitions and inheritance children for a hold on all of them.
+ */
+static void
+lock_family(Oid relid)
+{
+	/* again, for some may have come while this waited */
+	for (int i = 0; i < 2; i++)
+		lock_holds(find_all_inheritors(relid, NoLock, NULL), ExclusiveLock);
+}
+
+/*
+ * Is anything held in a table?  Who is about to destroy or restore rows of it asks
+ * after lock_holds(), and when the rows are locked.
+ */
+bool
+has_holds(Oid relid)
+{
+	Oid holds_relid =
 		get_relname_relid("holds", get_namespace_oid(INTERNAL_SCHEMA, true));
 	Relation holds;
+	bool found = false;
+	ListCell *lc;
+
+	if (!OidIsValid(holds_relid))
+		return false; /* a database whose extension is to be updated yet */
+	holds = table_open(holds_relid, AccessShareLock);
+	foreach (lc, with_ancestors(relid))
+		found = found || holds_mention(holds, lfirst_oid(lc));
+	table_close(holds, NoLock);
+	return found;
+}
+
+/*
+ * Is there any hold on a table, or in it?
+ */
+static bool
+holds_mention(Relation holds, Oid relid)
+{
+	Relation index =
+		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(holds, NULL);
+	IndexScanDesc scan = begin_index_scan(holds, index, SnapshotSelf, 1);
+	ScanKeyData key;
 	bool found;
 
-	if (!OidIsValid(relid))
-		return false; /* a database whose extension is to be updated yet */
-	holds = table_open(relid, RowShareLock);
-	found = any_hold(holds, SnapshotSelf);
-	table_close(holds, NoLock);
+	ScanKeyInit(&key, HOLD_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
 	return found;
 }
 
@@ -274,11 +356,16 @@ look_up_ancestors(Oid relid)
 void
 refuse_held(Family *family)
 {
+	List *relids = NIL;
 	Member *member;
 	Lot *lot;
 	Hold hold;
+	ListCell *lc;
 
-	if (has_holds() && find_held(family, &lot, &member, &hold))
+	foreach (lc, family->lots)
+		relids = lappend_oid(relids, ((Lot *) lfirst(lc))->relid);
+	lock_holds(relids, RowShareLock);
+	if (find_held(family, &lot, &member, &hold))
 		report_held(table_open(lot->relid, NoLock), member, &hold, family->is_purge);
 }
 
@@ -292,9 +379,10 @@ refuse_held_table(Relation rel)
 	Relation holds;
 	ListCell *lc;
 
-	if (!has_holds())
+	lock_holds(list_make1_oid(RelationGetRelid(rel)), RowShareLock);
+	if (!has_holds(RelationGetRelid(rel)))
 		return;
-	holds = table_open(extension_relation("holds"), NoLock);
+	holds = table_open(extension_relation("holds"), AccessShareLock);
 	foreach (lc, with_ancestors(RelationGetRelid(rel)))
 	{
 		Oid relid = lfirst_oid(lc);
@@ -314,7 +402,7 @@ refuse_held_table(Relation rel)
 							RelationGetRelationName(rel),
 							TextDatumGetCString(slot->tts_values[HOLD_HOLD - 1])),
 					 errdetail("Nothing that is held is destroyed."),
-					 errhint("SELECT * FROM soft_delete_internal.holds WHERE relation = %s::regclass;",
+					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
 							 quote_literal_cstr(qualified_name(relid)))));
 		}
 	}
@@ -336,6 +424,8 @@ find_held(Family *family, Lot **lot, Member **member, Hold *hold)
 		bool found = false;
 
 		*lot = lfirst(lc);
+		if (!has_holds((*lot)->relid))
+			continue;
 		rel = table_open((*lot)->relid, NoLock);
 		row = table_slot_create(rel, NULL);
 		for (int i = 0; i < (*lot)->nmembers && !found; i++)
@@ -422,7 +512,7 @@ hold_row(Relation rel, ItemPointer tid, bool is_displaced, TimestampTz stamp,
 	bool is_there;
 
 	/* before the row, as a purge does */
-	LockRelationOid(extension_relation("holds"), RowExclusiveLock);
+	lock_holds(list_make1_oid(key.relid), RowExclusiveLock);
 	is_there = is_displaced ? lock_displaced(rel, tid, &stamp, &found)
 							: lock_tombstone(rel, tid, &stamp, &found, row);
 	if (is_there && is_displaced)
@@ -440,7 +530,7 @@ hold_row(Relation rel, ItemPointer tid, bool is_displaced, TimestampTz stamp,
 							 timestamptz_to_str(stamp), quote_literal_cstr(hold),
 							 quote_literal_cstr(qualified_name(key.relid)),
 							 quote_literal_cstr(hold))));
-		if (!key.key || (!place_hold(&key, hold, RowExclusiveLock) && hold == NULL))
+		if (!key.key || (!place_hold(&key, hold) && hold == NULL))
 			refuse_to_lift(rel, stamp, row);
 	}
 	ExecDropSingleTupleTableSlot(row);
@@ -495,21 +585,19 @@ move_hold(Relation rel, TimestampTz stamp, TupleTableSlot *old, TupleTableSlot *
 }
 
 /*
- * Place a hold, or lift it where it is NULL.  Returns whether there was one.
+ * Place a hold, or lift it where it is NULL, under lock_holds().  Returns whether
+ * there was one.
  */
 static bool
-place_hold(const HoldKey *key, const char *hold, LOCKMODE lockmode)
+place_hold(const HoldKey *key, const char *hold)
 {
-	Relation holds = table_open(extension_relation("holds"), lockmode);
+	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
 	TupleTableSlot *slot = table_slot_create(holds, NULL);
 	bool is_held = find_hold(holds, key, SnapshotSelf, slot);
 	bool isnull;
 
-	if (hold != NULL && hold[0] == '\0')
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("a hold cannot be empty"),
-						errdetail("It says why rows are held; null lifts it."),
-						errhint("Use, for example, 'case 4711'.")));
+	if (hold != NULL)
+		check_hold_text(hold);
 	if (!is_held || hold == NULL ||
 		strcmp(hold, TextDatumGetCString(slot_getattr(slot, HOLD_HOLD, &isnull))) != 0)
 	{
@@ -521,6 +609,25 @@ place_hold(const HoldKey *key, const char *hold, LOCKMODE lockmode)
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(holds, NoLock);
 	return is_held;
+}
+
+/*
+ * Raise 22023 for a text that cannot say why something is held.
+ */
+static void
+check_hold_text(const char *hold)
+{
+	if (hold[0] == '\0')
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a hold cannot be empty"),
+						errdetail("It says why rows are held; null lifts it."),
+						errhint("Use, for example, 'case 4711'.")));
+	if (strlen(hold) > MAX_HOLD_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a hold cannot be longer than %d bytes", MAX_HOLD_BYTES),
+				 errdetail("Everybody who reads the bin is told it, row by row."),
+				 errhint("Use, for example, 'case 4711'.")));
 }
 
 /*
@@ -607,10 +714,11 @@ holds_on(Relation holds, Oid relid)
 Datum
 soft_delete_lift_holds(PG_FUNCTION_ARGS)
 {
-	Relation holds = table_open(extension_relation("holds"), ExclusiveLock);
+	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
 	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	ListCell *lc;
 
+	lock_holds(list_make1_oid(PG_GETARG_OID(0)), ExclusiveLock);
 	foreach (lc, holds_on(holds, PG_GETARG_OID(0)))
 	{
 		lift_hold(holds, lfirst(lc), name, GetOuterUserId());
@@ -631,15 +739,17 @@ soft_delete_lift_holds(PG_FUNCTION_ARGS)
 Datum
 soft_delete_copy_holds(PG_FUNCTION_ARGS)
 {
-	Relation holds = table_open(extension_relation("holds"), ExclusiveLock);
+	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
 	ListCell *lc;
 
 	for (int i = 0; i < 2; i++)
 	{
-		if (!relation_ownercheck(PG_GETARG_OID(i), calling_role()))
+		check_relation_exists(PG_GETARG_OID(i));
+		if (!relation_ownercheck(PG_GETARG_OID(i), GetUserId()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
 						   get_rel_name(PG_GETARG_OID(i)));
 	}
+	lock_family(PG_GETARG_OID(1));
 	foreach (lc, holds_on(holds, PG_GETARG_OID(0)))
 	{
 		TupleTableSlot *slot = lfirst(lc);
@@ -660,7 +770,7 @@ soft_delete_copy_holds(PG_FUNCTION_ARGS)
  *
  * Holds what a deletion took from the table, or if that is null, all that is
  * deleted from it; a null hold lifts.  Returns whether there was such a hold.
- * Waits for all transactions that have purged or restored.
+ * Waits for all transactions that have purged or restored rows of the table.
  *
  * Raises 22004 for a null table, 22023 for an empty hold, 55000 for a table that
  * is not tagged, 42501 for who may not hold its rows.
@@ -691,10 +801,10 @@ soft_delete_set_hold(PG_FUNCTION_ARGS)
 				 errmsg("permission denied to hold deleted rows of table \"%s\"",
 						get_rel_name(key.relid)),
 				 errdetail("It takes the right to update column \"hold\" of its bin.")));
+	lock_family(key.relid);
 	PG_RETURN_BOOL(
 		place_hold(&key,
-				   PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
-				   ExclusiveLock));
+				   PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2))));
 }
 
 /*
@@ -738,6 +848,22 @@ collect_held_keys(Lot *lot, HTAB *keys)
 }
 
 /*
+ * Return the table of a name that qualified_name() once gave, or InvalidOid if
+ * there is none, or the name is none.
+ */
+static Oid
+named_table(char *qualified)
+{
+	List *names;
+	Oid schema;
+
+	if (!SplitIdentifierString(qualified, '.', &names) || list_length(names) != 2)
+		return InvalidOid;
+	schema = get_namespace_oid(linitial(names), true);
+	return OidIsValid(schema) ? get_relname_relid(lsecond(names), schema) : InvalidOid;
+}
+
+/*
  * Erase those keys from what is known about lifted holds.
  */
 void
@@ -751,19 +877,16 @@ erase_held_keys(HTAB *keys)
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		char *schema, *name;
 		Oid relid;
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
 		if (slot->tts_isnull[HOLD_KEY - 1])
 			continue;
-		DeconstructQualifiedName(
-			textToQualifiedNameList(
-				DatumGetTextPP(slot->tts_values[HOLD_RELATION - 1])),
-			&schema, &name);
-		relid = get_relname_relid(name, get_namespace_oid(schema, true));
-		if (key_in_set(keys, relid, slot->tts_values[HOLD_KEY - 1], false))
+		relid =
+			named_table(TextDatumGetCString(slot->tts_values[HOLD_RELATION - 1]));
+		if (OidIsValid(relid) && 
+			key_in_set(keys, relid, slot->tts_values[HOLD_KEY - 1], false))
 		{
 			slot->tts_values[HOLD_KEY - 1] =
 				PointerGetDatum(construct_empty_array(TEXTOID));

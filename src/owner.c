@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(soft_delete_write_as_owner);
 static void become(Oid roleid, int flags, SavedRole *saved);
 static int run_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 						Datum *values, const char *nulls);
+static char *given_statement(FunctionCallInfo fcinfo);
 static const char *home_search_path(Oid roleid);
 static void return_rows(FunctionCallInfo fcinfo, const char *query);
 
@@ -133,9 +134,23 @@ soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
 	announce_own_command();
 	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), 0, NULL, NULL, NULL) !=
 		SPI_OK_UTILITY)
-		elog(ERROR, "not a utility command");
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a utility command is expected")));
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/*
+ * Return the second argument, a statement.  Raises 22004 where it, or the relation
+ * before it, is null.
+ */
+static char *
+given_statement(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the relation and the statement must not be null")));
+	return text_to_cstring(PG_GETARG_TEXT_PP(1));
 }
 
 /*
@@ -200,7 +215,7 @@ become_owner_to_write(Oid relid, SavedRole *saved)
 Datum
 soft_delete_write_as_owner(PG_FUNCTION_ARGS)
 {
-	char *statement = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char *statement = given_statement(fcinfo);
 	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
 	SavedRole saved;
 	int64 count;
@@ -210,7 +225,8 @@ soft_delete_write_as_owner(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	become_owner_to_write(PG_GETARG_OID(0), &saved);
 	if (SPI_execute_with_args(statement, 1, (Oid[]){TIMESTAMPTZARRAYOID}, &stamps,
-							  PG_ARGISNULL(2) ? "n" : NULL, false, 0) == SPI_OK_SELECT)
+							  PG_ARGISNULL(2) ? "n" : NULL, false, 0) == SPI_OK_SELECT &&
+		SPI_processed == 1 && SPI_gettypeid(SPI_tuptable->tupdesc, 1) == INT8OID)
 		count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 											SPI_tuptable->tupdesc, 1, &isnull));
 	else
@@ -234,13 +250,20 @@ Datum
 soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 {
 	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
-	char *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char *query = given_statement(fcinfo);
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
+		(rsinfo->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("function %s must be called in FROM",
+							   "soft_delete_internal.query_as_owner")));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (run_as_owner(PG_GETARG_OID(0), query, 1, (Oid[]){TIMESTAMPTZARRAYOID}, &stamps,
 					 PG_ARGISNULL(2) ? "n" : NULL) != SPI_OK_SELECT)
-		elog(ERROR, "not a query");
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a query is expected")));
 	return_rows(fcinfo, query);
 	SPI_finish();
 	return (Datum) 0;
@@ -260,7 +283,10 @@ return_rows(FunctionCallInfo fcinfo, const char *query)
 	Tuplestorestate *rows;
 
 	if (expected == NULL || expected->natts != found->tupdesc->natts)
-		elog(ERROR, "unexpected columns of %s", query);
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("a query has %d columns, not as many as expected",
+							   found->tupdesc->natts),
+						errdetail("The query is %s.", query)));
 	for (int i = 0; i < expected->natts; i++)
 	{
 		if (TupleDescAttr(expected, i)->atttypid !=

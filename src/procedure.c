@@ -25,7 +25,9 @@ typedef struct PurgeCall
 	Datum arguments[4]; /* relation, older_than, batch_size, pause */
 	char nulls[5];		/* as SPI has it, and a final zero */
 	TimestampTz as_of;
-	List *groups; /* of Datum: regclass[] */
+	List *groups;  /* of ArrayType: regclass[] */
+	List *waiting; /* those that somebody keeps from being purged, which come last */
+	ArrayType *waiting_tables;
 	/* the stamps whose deletions may have no rows any more */
 	bool has_oldest;
 	TimestampTz oldest;
@@ -38,6 +40,9 @@ PG_FUNCTION_INFO_V1(soft_delete_purge);
 static void read_arguments(FunctionCallInfo fcinfo, PurgeCall *call);
 static void begin_purge(PurgeCall *call);
 static void begin_transaction(void);
+static bool must_wait(PurgeCall *call, ArrayType *group);
+static void put_off(PurgeCall *call, ArrayType *group);
+static void purge_group(PurgeCall *call, ArrayType *group);
 static bool purge_batch(PurgeCall *call, Datum group, bool begins);
 static void prune_batch(PurgeCall *call);
 static void note_stamps(PurgeCall *call, HeapTuple row, int column);
@@ -72,17 +77,16 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 	begin_purge(&call);
 	foreach (lc, call.groups)
 	{
-		bool begins = true;
-
 		begin_transaction();
-		while (!purge_batch(&call, PointerGetDatum(lfirst(lc)), begins))
-		{
-			begins = false;
-			SPI_commit();
-			ask("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
-				&call.arguments[3], NULL);
-			begin_transaction();
-		}
+		if (must_wait(&call, lfirst(lc)))
+			put_off(&call, lfirst(lc));
+		else
+			purge_group(&call, lfirst(lc));
+	}
+	foreach (lc, call.waiting)
+	{
+		begin_transaction();
+		purge_group(&call, lfirst(lc));
 	}
 	while (call.has_oldest && call.has_newest)
 	{
@@ -100,7 +104,8 @@ static void
 read_arguments(FunctionCallInfo fcinfo, PurgeCall *call)
 {
 	call->context = CurrentMemoryContext;
-	call->groups = NIL;
+	call->groups = call->waiting = NIL;
+	call->waiting_tables = construct_empty_array(REGCLASSOID);
 	call->has_oldest = call->has_newest = false;
 	call->as_of = GetCurrentTimestamp();
 	for (int i = 0; i < 4; i++)
@@ -153,6 +158,59 @@ begin_transaction(void)
 {
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
+}
+
+/*
+ * Does somebody keep a group of tables from being purged, so that the others had
+ * better not wait for them?
+ */
+static bool
+must_wait(PurgeCall *call, ArrayType *group)
+{
+	bool isnull;
+
+	ask("SELECT " INTERNAL_SCHEMA ".must_wait($1, $2)", 2,
+		(Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
+		(Datum[]){PointerGetDatum(group), PointerGetDatum(call->waiting_tables)}, NULL);
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+									  &isnull));
+}
+
+/*
+ * Put a group of tables off until the others are done.
+ */
+static void
+put_off(PurgeCall *call, ArrayType *group)
+{
+	MemoryContext oldcontext;
+	bool isnull;
+
+	ask("SELECT $1 OPERATOR(pg_catalog.||) $2", 2,
+		(Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
+		(Datum[]){PointerGetDatum(call->waiting_tables), PointerGetDatum(group)}, NULL);
+	oldcontext = MemoryContextSwitchTo(call->context);
+	call->waiting = lappend(call->waiting, group);
+	call->waiting_tables = DatumGetArrayTypePCopy(SPI_getbinval(
+		SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Purge a group of tables, whose transaction has begun, batch by batch.
+ */
+static void
+purge_group(PurgeCall *call, ArrayType *group)
+{
+	bool begins = true;
+
+	while (!purge_batch(call, PointerGetDatum(group), begins))
+	{
+		begins = false;
+		SPI_commit();
+		ask("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
+			&call->arguments[3], NULL);
+		begin_transaction();
+	}
 }
 
 /*

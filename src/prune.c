@@ -6,7 +6,8 @@
  * that range are looked up in the index on stamps of each tagged table, from one
  * hit to the next, so that neither a large ledger nor a large bin is read through.
  * Tables that the purge has just emptied up to some stamp are not looked into: the
- * index would lead to all that is dead.
+ * index would lead to all that is dead.  One without such an index is read as a
+ * whole: a broken index keeps nobody's deletions.
  *
  * Invariant: the ledger and the tables are seen as of one moment, and a deletion
  * enters both at once, so none is forgotten of which a row is left.
@@ -20,6 +21,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -28,6 +30,7 @@
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -38,7 +41,7 @@
 typedef struct StampSource
 {
 	Relation rel;
-	Relation index;
+	Relation index;	   /* NULL: the table is read from its beginning to its end */
 	AttrNumber attnum; /* of the stamp, in the table */
 	int column; /* the same in the index; a first one is the table it was in */
 	Oid relid;
@@ -79,6 +82,10 @@ static void find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
 						   TimestampTz oldest, TimestampTz newest);
 static bool is_emptied(StampSource *source, const Deletions *deletions);
 static void find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot);
+static AttrNumber stamp_column(Relation rel);
+static Oid find_bin_index(Relation rel, AttrNumber attnum);
+static void find_rows_in_heap(Deletions *deletions, StampSource *source,
+							  Snapshot snapshot);
 static int first_from(const Deletions *deletions, TimestampTz stamp);
 static void forget_deletions(Deletions *deletions, Snapshot snapshot);
 static void forget_cuts_of(Relation cuts, TimestampTz stamp, Snapshot snapshot);
@@ -212,28 +219,24 @@ open_source(List **sources, Oid relid, Relation displaced)
 	source->rel = try_table_open(relid, NoLock);
 	if (source->rel == NULL)
 		return true; /* it is gone */
-	source->attnum = tombstone_attribute(source->rel);
-	if (source->attnum == InvalidAttrNumber)
-	{
-		table_close(source->rel, NoLock);
-		return true; /* its tag is */
-	}
-	source->column = 1;
-	if (!RELATION_IS_OTHER_TEMP(source->rel))
-	{
-		SavedRole saved;
-
-		become_owner(source->rel, &saved);
-		source->index = open_bin_index(source->rel, source->attnum);
-		restore_role(&saved);
-	}
-	if (source->index == NULL)
+	if (RELATION_IS_OTHER_TEMP(source->rel))
 	{
 		table_close(source->rel, NoLock);
 		return false;
 	}
-	*sources = lappend(*sources, source);
+	source->relid = relid;
+	source->column = 1;
+	source->attnum = stamp_column(source->rel);
+	if (source->attnum == InvalidAttrNumber)
+		table_close(source->rel, NoLock);
+	else
+	{
+		Oid index = find_bin_index(source->rel, source->attnum);
 
+		source->index =
+			OidIsValid(index) ? index_open(index, AccessShareLock) : NULL;
+		*sources = lappend(*sources, source);
+	}
 	if (RelationGetNumberOfBlocks(displaced) > 0)
 	{
 		source = palloc0(sizeof(StampSource));
@@ -248,6 +251,71 @@ open_source(List **sources, Oid relid, Relation displaced)
 }
 
 /*
+ * Return the number of the column that holds the stamps of a table, or
+ * InvalidAttrNumber if it is not tagged, or by a tag that names no such column:
+ * then nobody can tell that it has a tombstone.
+ */
+static AttrNumber
+stamp_column(Relation rel)
+{
+	Oid relid = RelationGetRelid(rel);
+	List *arguments = tag_arguments(relid);
+	AttrNumber attnum =
+		arguments ? get_attnum(relid, linitial(arguments)) : InvalidAttrNumber;
+	Oid type = attnum > 0 ? get_atttype(relid, attnum) : InvalidOid;
+
+	return type == TIMESTAMPTZOID || type == TIMESTAMPOID ? attnum : InvalidAttrNumber;
+}
+
+/*
+ * Return the index that has all tombstones of a table in the order of their
+ * stamps, or InvalidOid if there is none, or one fails that its owner has made.
+ */
+static Oid
+find_bin_index(Relation rel, AttrNumber attnum)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	Oid found = InvalidOid;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		SavedRole saved;
+		Relation index;
+
+		become_owner(rel, &saved);
+		index = open_bin_index(rel, attnum);
+		restore_role(&saved);
+		if (index != NULL)
+		{
+			found = RelationGetRelid(index);
+			index_close(index, NoLock);
+		}
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised(error))
+			ReThrowError(error);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	return found;
+}
+
+/*
  * Close them.
  */
 static void
@@ -259,7 +327,8 @@ close_sources(List *sources)
 	{
 		StampSource *source = lfirst(lc);
 
-		index_close(source->index, NoLock);
+		if (source->index != NULL)
+			index_close(source->index, NoLock);
 		table_close(source->rel, NoLock);
 	}
 }
@@ -366,10 +435,18 @@ is_emptied(StampSource *source, const Deletions *deletions)
 static void
 find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot)
 {
-	IndexScanDesc scan = begin_source_scan(source, snapshot);
-	TupleTableSlot *slot = table_slot_create(source->rel, NULL);
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
 	int i = 0;
 	TimestampTz stamp;
+
+	if (source->index == NULL)
+	{
+		find_rows_in_heap(deletions, source, snapshot);
+		return;
+	}
+	scan = begin_source_scan(source, snapshot);
+	slot = table_slot_create(source->rel, NULL);
 
 	while (i < deletions->n &&
 		   next_stamp(source, scan, deletions->stamps[i],
@@ -381,6 +458,33 @@ find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot)
 			deletions->have_rows[i++] = true;
 	}
 	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * Do the same where no index on stamps can be used.
+ */
+static void
+find_rows_in_heap(Deletions *deletions, StampSource *source, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(source->rel, NULL);
+	TableScanDesc scan = begin_table_scan(source->rel, snapshot);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool isnull;
+		TimestampTz stamp =
+			DatumGetTimestampTz(slot_getattr(slot, source->attnum, &isnull));
+		int i;
+
+		CHECK_FOR_INTERRUPTS();
+		if (isnull || stamp > deletions->stamps[deletions->n - 1])
+			continue;
+		i = first_from(deletions, stamp);
+		if (deletions->stamps[i] == stamp)
+			deletions->have_rows[i] = true;
+	}
+	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 }
 

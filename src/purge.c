@@ -10,8 +10,8 @@
  *
  * No row is locked beforehand: what the walk has found is destroyed where it is
  * found unchanged, and left where another transaction has its hands on it.  A
- * batch keeps holds and retention from changing, so what has been committed of
- * these is obeyed.
+ * batch keeps holds and retention of its tables from changing, so what has been
+ * committed of these is obeyed.
  *
  * Invariants: no row is destroyed before the retention of its table lets it go,
  * nor one that is held, nor one that another row is left behind to reference.
@@ -96,10 +96,11 @@ static char *try_batch(Walk *walk, const Request *request);
 static void run_batch(Walk *walk, const Request *request);
 static void find_limit(Root *root, const Request *request);
 static void open_leaves(Walk *walk, int first, int n);
+static void lock_leaves(Walk *walk);
 static void close_leaves(Walk *walk);
 static void purge_rows(Walk *walk, int n);
 static void purge_circles(Walk *walk);
-static bool may_go(Walk *walk, DueRow *row, bool holds);
+static bool may_go(Walk *walk, DueRow *row);
 static bool destroy_due_row(Walk *walk, DueRow *row);
 static void imagine_gone(DueRow *row);
 static void report_progress(Walk *walk);
@@ -329,7 +330,7 @@ try_batch(Walk *walk, const Request *request)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(oldcontext);
 		CurrentResourceOwner = oldowner;
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised(error))
 			ReThrowError(error);
 		memcpy(walk->roots, counts, walk->nroots * sizeof(Root));
 		message = error->message;
@@ -344,12 +345,8 @@ try_batch(Walk *walk, const Request *request)
 static void
 run_batch(Walk *walk, const Request *request)
 {
-	if (!walk->is_dry)
-	{
-		/* holds and retention stay as they are till the batch is committed */
-		LockRelationOid(extension_relation("holds"), ShareLock);
-		LockRelationOid(extension_relation("retention"), ShareLock);
-	}
+	for (int i = 0; i < walk->nroots && !walk->is_dry; i++)
+		share_retention(walk->roots[i].relid);
 	PushActiveSnapshot(GetLatestSnapshot());
 	walk->is_fresh = false;
 	for (int i = 0; i < walk->nroots; i++)
@@ -422,6 +419,32 @@ open_leaves(Walk *walk, int first, int n)
 		leaf->rel = open_leaf(leaf, calling_role());
 		leaf->slot = leaf->rel ? table_slot_create(leaf->rel, NULL) : NULL;
 	}
+	lock_leaves(walk);
+}
+
+/*
+ * Keep holds on what is open as they are until the batch is committed, and find
+ * out where there is any.
+ */
+static void
+lock_leaves(Walk *walk)
+{
+	List *relids = NIL;
+
+	for (int i = 0; i < walk->nleaves; i++)
+	{
+		if (walk->leaves[i].is_open && walk->leaves[i].rel != NULL)
+			relids = lappend_oid(relids, walk->leaves[i].relid);
+	}
+	if (!walk->is_dry)
+		lock_holds(relids, ShareLock);
+	for (int i = 0; i < walk->nleaves; i++)
+	{
+		Leaf *leaf = &walk->leaves[i];
+
+		leaf->has_holds =
+			leaf->is_open && leaf->rel != NULL && has_holds(leaf->relid);
+	}
 }
 
 /*
@@ -450,8 +473,6 @@ close_leaves(Walk *walk)
 static void
 purge_rows(Walk *walk, int n)
 {
-	bool holds = has_holds();
-
 	open_leaves(walk, walk->next, n);
 	for (int end = walk->next + n; walk->next < end; walk->next++)
 	{
@@ -460,7 +481,7 @@ purge_rows(Walk *walk, int n)
 		CHECK_FOR_INTERRUPTS();
 		if (row->stays)
 			row->leaf->root->referenced++;
-		else if (may_go(walk, row, holds) && destroy_due_row(walk, row))
+		else if (may_go(walk, row) && destroy_due_row(walk, row))
 			continue;
 		else
 			keep_due(walk, row - walk->rows);
@@ -479,7 +500,6 @@ purge_circles(Walk *walk)
 	int first = walk->next;
 	Size size = walk->nroots * sizeof(Root);
 	Root *counts = palloc(size);
-	bool holds = has_holds();
 	bool all_go = true;
 
 	open_leaves(walk, first, walk->nrows - first);
@@ -489,7 +509,7 @@ purge_circles(Walk *walk)
 
 		CHECK_FOR_INTERRUPTS();
 		row->leaf->has_left = true; /* or may have */
-		if (!row->stays && !may_go(walk, row, holds))
+		if (!row->stays && !may_go(walk, row))
 		{
 			row->is_refused = true;
 			keep_due(walk, row - walk->rows);
@@ -530,17 +550,17 @@ purge_circles(Walk *walk)
  * the next purge.
  */
 static bool
-may_go(Walk *walk, DueRow *row, bool holds)
+may_go(Walk *walk, DueRow *row)
 {
 	Leaf *leaf = row->leaf;
 	bool is_held = false;
 
 	if (leaf->rel == NULL || !leaf->root->has_limit || row->stamp >= leaf->root->limit)
 		return false;
-	if ((holds || row->is_displaced || !walk->is_fresh) &&
+	if ((leaf->has_holds || row->is_displaced || !walk->is_fresh) &&
 		!fetch_due(leaf->rel, row, GetActiveSnapshot(), leaf->slot))
 		return false;
-	if (holds)
+	if (leaf->has_holds)
 	{
 		SavedRole saved;
 

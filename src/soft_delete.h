@@ -109,6 +109,7 @@ extern void init_tag(void);
 extern bool shows_deleted(void);
 extern AttrNumber tombstone_attribute(Relation rel);
 extern List *tag_arguments(Oid relid);
+extern List *trigger_arguments(Relation triggers, HeapTuple tuple);
 extern void check_relation_exists(Oid relid);
 extern Relation open_given_table(Oid relid, LOCKMODE lockmode);
 extern bool is_tagged(Oid relid);
@@ -402,7 +403,9 @@ typedef struct Hold
 	char *text;
 } Hold;
 
-extern bool has_holds(void);
+extern void lock_holds(List *relids, LOCKMODE lockmode);
+extern bool lock_holds_unless_busy(Oid relid, LOCKMODE lockmode);
+extern bool has_holds(Oid relid);
 extern bool any_hold(Relation holds, Snapshot snapshot);
 extern const char *hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row);
 extern bool find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
@@ -435,6 +438,17 @@ extern AttrNumber bin_column(Oid bin, BinColumn which);
 extern bool may_use_bin(Oid relid, BinColumn which, AclMode mode);
 
 /*
+ * retention.c: who waits for whom about how long deleted rows are kept
+ */
+extern void share_retention(Oid relid);
+
+/*
+ * fault.c: errors that an owner's functions raise
+ */
+extern bool is_raised(const ErrorData *error);
+extern void throw_owners_error(MemoryContext context);
+
+/*
  * due.c: tombstones whose time has come, in the order in which they can go
  */
 
@@ -462,6 +476,7 @@ typedef struct Leaf
 	bool is_open; /* then: */
 	Relation rel; /* NULL if there is nothing to do */
 	TupleTableSlot *slot;
+	bool has_holds; /* on it, or on something in it */
 	Oid storage; /* the file that it was read from */
 	Oid displaced_storage; /* and that of what stepped aside */
 	TransactionId xmin; /* of the snapshot that it was first read with */

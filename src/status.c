@@ -5,18 +5,21 @@
  *
  * A watcher is told figures, not rows: it needs no right on the table, and the
  * index of the bin answers.  Nothing here reads a whole table or a whole index;
- * where counting would take long, the planner's estimate must do.
+ * where counting would take long, the planner's estimate must do.  Nor does it
+ * wait for anybody: what is locked tells nothing.
  */
 #include "soft_delete.h"
 
 #include "access/table.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/execdesc.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -28,12 +31,14 @@
 PG_FUNCTION_INFO_V1(soft_delete_may_watch);
 PG_FUNCTION_INFO_V1(soft_delete_count_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_oldest_tombstone);
+PG_FUNCTION_INFO_V1(soft_delete_is_free);
 
 static bool may_watch(Oid relid);
 static const char *watched_column(Oid relid);
 static const char *as_stored(Oid relid, const char *tombstone);
 static int64 fetch_by_index(Oid relid, const char *query, int nargs,
 							Datum *values, long limit, double *estimate);
+static bool is_free(Oid relid, LOCKMODE lockmode);
 static bool takes_long(PlanState *planstate, void *context);
 
 /*
@@ -184,42 +189,109 @@ as_stored(Oid relid, const char *tombstone)
  * Run a query on a table as its owner, without row security, leave up to
  * "limit" rows to SPI, which must be connected, and return their number.  A
  * plan that does not read from indexes, in their order, is not run, and none if
- * the owner may not read the table: then the result is -1.
+ * the owner may not read the table, or somebody keeps others from reading it: then
+ * the result is -1.
  */
 static int64
 fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 			   long limit, double *estimate)
 {
 	Oid argtypes[] = {TIMESTAMPTZOID};
-	Relation rel = table_open(relid, AccessShareLock);
-	Oid save_userid;
-	int save_sec_context;
-	Portal portal;
-	PlanState *planstate;
+	MemoryContext context = CurrentMemoryContext;
 	int64 fetched = -1;
+	Relation rel;
+	SavedRole saved;
 
-	if (pg_class_aclcheck(relid, rel->rd_rel->relowner, ACL_SELECT) != ACLCHECK_OK)
-	{
-		table_close(rel, NoLock);
+	if (!is_free(relid, AccessShareLock))
 		return -1;
-	}
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   save_sec_context | SECURITY_RESTRICTED_OPERATION |
-							   SECURITY_NOFORCE_RLS);
-	portal = SPI_cursor_open_with_args(NULL, query, nargs, argtypes, values,
-									   NULL, true, CURSOR_OPT_FAST_PLAN);
-	planstate = portal->queryDesc->planstate;
-	*estimate = planstate->plan->plan_rows;
-	if (!takes_long(planstate, NULL))
+	rel = try_table_open(relid, NoLock);
+	if (rel == NULL)
+		return -1; /* it is gone */
+	if (pg_class_aclcheck(relid, rel->rd_rel->relowner, ACL_SELECT) == ACLCHECK_OK)
 	{
-		SPI_cursor_fetch(portal, true, limit);
-		fetched = SPI_processed;
+		become_owner(rel, &saved);
+		PG_TRY();
+		{
+			Portal portal =
+				SPI_cursor_open_with_args(NULL, query, nargs, argtypes, values,
+										  NULL, true, CURSOR_OPT_FAST_PLAN);
+			PlanState *planstate = portal->queryDesc->planstate;
+
+			*estimate = planstate->plan->plan_rows;
+			if (!takes_long(planstate, NULL))
+			{
+				SPI_cursor_fetch(portal, true, limit);
+				fetched = SPI_processed;
+			}
+			SPI_cursor_close(portal);
+		}
+		PG_CATCH();
+		{
+			throw_owners_error(context);
+		}
+		PG_END_TRY();
+		restore_role(&saved);
 	}
-	SPI_cursor_close(portal);
-	SetUserIdAndSecContext(save_userid, save_sec_context);
 	table_close(rel, NoLock);
 	return fetched;
+}
+
+/*
+ * Lock a table, its partitions and inheritance children and their indexes until
+ * the transaction ends, unless somebody else keeps that from being done at once:
+ * then return false.
+ */
+static bool
+is_free(Oid relid, LOCKMODE lockmode)
+{
+	ListCell *lc;
+
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		Oid member = lfirst_oid(lc);
+		Relation rel;
+		bool all = true;
+		ListCell *index;
+
+		if (!ConditionalLockRelationOid(member, lockmode))
+			return false;
+		rel = try_table_open(member, NoLock);
+		if (rel == NULL)
+			continue; /* it is gone */
+		foreach (index, RelationGetIndexList(rel))
+			all = all && ConditionalLockRelationOid(lfirst_oid(index), lockmode);
+		table_close(rel, NoLock);
+		if (!all)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * soft_delete_internal.is_free(relation regclass, purges boolean) returns boolean
+ *
+ * Tells whether who reads a table, its partitions and their indexes, or purges
+ * them, need not wait for anybody else, and locks them so until the transaction
+ * ends.
+ */
+Datum
+soft_delete_is_free(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	bool purges = PG_GETARG_BOOL(1);
+	ListCell *lc;
+
+	/* nobody waits for what is gone */
+	if (get_rel_relkind(relid) == '\0')
+		PG_RETURN_BOOL(true);
+	if (!is_free(relid, purges ? RowExclusiveLock : AccessShareLock))
+		PG_RETURN_BOOL(false);
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (purges && !lock_holds_unless_busy(lfirst_oid(lc), ShareLock))
+			PG_RETURN_BOOL(false);
+	}
+	PG_RETURN_BOOL(true);
 }
 
 /*

@@ -44,7 +44,6 @@ PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 static const Trigger *tag_of(Relation rel);
 static void check_tombstone_type(Relation rel, Form_pg_attribute att,
 								 const Trigger *tag);
-static List *trigger_arguments(Relation triggers, HeapTuple tuple);
 static void note_change(Datum arg, Oid relid);
 static void assign_show_deleted(bool newval, void *extra);
 
@@ -306,7 +305,7 @@ tag_arguments(Oid relid)
  * Return the arguments of a trigger, from its row in pg_trigger: strings, one
  * after the other.
  */
-static List *
+List *
 trigger_arguments(Relation triggers, HeapTuple tuple)
 {
 	List *arguments = NIL;

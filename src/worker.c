@@ -34,6 +34,9 @@
 
 #define PURGE_STATEMENT "CALL soft_delete.purge()"
 
+/* How long a worker waits for who has locked a table, which then fails */
+#define WORKER_LOCK_TIMEOUT "1min"
+
 /* A database that is purged, and its worker */
 typedef struct PurgedDatabase
 {
@@ -282,6 +285,9 @@ soft_delete_purge_database(Datum arg)
 	BackgroundWorkerUnblockSignals();
 
 	BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, NULL, 0);
+	/* nobody keeps it from coming back, unless a setting says so */
+	SetConfigOption("lock_timeout", WORKER_LOCK_TIMEOUT, PGC_USERSET,
+					PGC_S_DYNAMIC_DEFAULT);
 	if (has_extension())
 		run_statement(PURGE_STATEMENT);
 	else

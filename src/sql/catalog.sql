@@ -35,6 +35,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
 'whether new sessions of this database will load the library';
 
+CREATE FUNCTION soft_delete_internal.is_interrupt(state text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- conflicts with other sessions, lack of resources, operators and the system
+	RETURN left(state, 2) IN ('40', '53', '57', '58');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_interrupt(text) IS
+'whether an error is not the fault of the table at hand, so that the others would not do any better';
+
 CREATE FUNCTION soft_delete_internal.family(relation regclass) RETURNS SETOF regclass
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp

@@ -393,14 +393,89 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_dangling(oid) IS
 'the problems of check() with one foreign key: rows that reference nothing';
 
+/* What one concern fails with is its line; what others find is found all the same. */
+CREATE FUNCTION soft_delete_internal.find_table_problems(table_name regclass, tombstone name,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	concern text;
+BEGIN
+	IF NOT soft_delete_internal.is_free(table_name, false) THEN
+		relation := table_name;
+		severity := 'notice';
+		problem := 'somebody has locked the table: it is not checked';
+		RETURN NEXT;
+		RETURN;
+	END IF;
+	FOREACH concern IN ARRAY '{column,trigger,view,index,stand-in,purge,hold}'::text[] LOOP
+		BEGIN
+			CASE concern
+				WHEN 'column' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_column_problems(table_name, tombstone);
+				WHEN 'trigger' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_trigger_problems(table_name, tombstone);
+				WHEN 'view' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_view_problems(table_name, tombstone);
+				WHEN 'index' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_index_problems(table_name, tombstone);
+				WHEN 'stand-in' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_stand_in_problems(table_name);
+				WHEN 'purge' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_purge_problems(table_name, tombstone);
+				WHEN 'hold' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_hold_problems(table_name, tombstone);
+			END CASE;
+		EXCEPTION WHEN OTHERS THEN
+			IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			relation := table_name;
+			severity := 'error';
+			problem := format('could not check it (%s): %s', concern, left(SQLERRM, 1000));
+			RETURN NEXT;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_table_problems(regclass, name) IS
+'the problems of check() with a tagged table';
+
+CREATE FUNCTION soft_delete_internal.find_dangling_rows("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	con pg_constraint;
+BEGIN
+	SELECT * INTO con FROM pg_constraint WHERE oid = "constraint";
+	IF soft_delete_internal.is_free(con.conrelid, false) AND soft_delete_internal.is_free(con.confrelid, false) THEN
+		RETURN QUERY SELECT * FROM soft_delete_internal.check_dangling("constraint");
+		RETURN;
+	END IF;
+	relation := con.conrelid;
+	severity := 'notice';
+	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: somebody has locked a table', con.confrelid::regclass, con.conname);
+	RETURN NEXT;
+EXCEPTION WHEN OTHERS THEN
+	IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+		RAISE;
+	END IF;
+	relation := con.conrelid;
+	-- the owner who reads both tables may have fewer rights on deleted rows
+	severity := CASE SQLSTATE WHEN '42501' THEN 'notice' ELSE 'error' END;
+	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: %s', con.confrelid::regclass, con.conname, left(SQLERRM, 1000));
+	RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_dangling_rows(oid) IS
+'what check_dangling() finds, or why it does not';
+
 CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	own_tables regclass[];
 	broken regclass[];
+	item record;
 BEGIN
 	SELECT coalesce(array_agg(tagged.relation), '{}'),
 		coalesce(array_agg(tagged.relation) FILTER (WHERE attname IS NULL), '{}')
@@ -410,16 +485,9 @@ BEGIN
 	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE');
 
 	RETURN QUERY SELECT * FROM soft_delete_internal.check_installation();
-	RETURN QUERY
-	SELECT found.* FROM soft_delete_internal.tagged_tables() AS tagged,
-		LATERAL (SELECT * FROM soft_delete_internal.find_column_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete_internal.find_trigger_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete_internal.find_view_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete_internal.find_index_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete_internal.find_stand_in_problems(tagged.relation)
-			UNION ALL SELECT * FROM soft_delete_internal.find_purge_problems(tagged.relation, tombstone_column)
-			UNION ALL SELECT * FROM soft_delete_internal.find_hold_problems(tagged.relation, tombstone_column)) AS found
-	WHERE tagged.relation = ANY (own_tables);
+	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (own_tables) LOOP
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column);
+	END LOOP;
 
 	RETURN QUERY
 	SELECT found.*
@@ -428,14 +496,17 @@ BEGIN
 	WHERE tables && own_tables
 	ORDER BY con.oid;
 
-	RETURN QUERY
-	SELECT found.* FROM pg_constraint AS con, soft_delete_internal.check_dangling(con.oid) AS found
-	WHERE contype = 'f' AND conparentid = 0 AND soft_delete_internal.ties_rows(con.oid)
-	  AND ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && own_tables
-	  AND NOT ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && broken
-	  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
-					  AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
-	ORDER BY con.oid;
+	FOR item IN
+		SELECT con.oid FROM pg_constraint AS con
+		WHERE contype = 'f' AND conparentid = 0 AND soft_delete_internal.ties_rows(con.oid)
+		  AND ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && own_tables
+		  AND NOT ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && broken
+		  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
+						  AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
+		ORDER BY con.oid
+	LOOP
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_dangling_rows(item.oid);
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check() IS

@@ -120,7 +120,7 @@ BEGIN
 		END IF;
 	END IF;
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE') AND NOT restores THEN
-		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TABLE' THEN tagged END);
+		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_types(soft_delete_internal.altered_types()) ELSE tagged END);
 	END IF;
 END
 $$;

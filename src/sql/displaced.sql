@@ -106,6 +106,7 @@ DECLARE
 	enum regtype;
 	labels text[];
 	new_label text;
+	item record;
 BEGIN
 	IF NOT EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
 		RETURN;
@@ -116,14 +117,25 @@ BEGIN
 		SELECT enumlabel INTO new_label FROM pg_enum
 		WHERE enumtypid = enum AND soft_delete_internal.is_own_transaction(xmin) ORDER BY cmin::text::bigint DESC LIMIT 1;
 
-		PERFORM soft_delete_internal.rewrite_displaced(d.ctid, d."row" || jsonb_object_agg(attname, relabeled) FILTER (WHERE relabeled <> d."row" ->> attname), d.types)
-		FROM soft_delete_internal.displaced d JOIN pg_attribute ON attrelid = relation AND NOT attisdropped AND d."row" ->> attname IS NOT NULL
-			JOIN pg_type ON pg_type.oid = atttypid AND (pg_type.oid = enum OR (typelem = enum AND typcategory = 'A')),
-			LATERAL (SELECT array_agg(CASE WHEN label = ANY (labels) OR label IS NULL THEN label ELSE new_label END ORDER BY n)
-					 FROM unnest(CASE typcategory WHEN 'A' THEN (d."row" ->> attname)::text[] ELSE ARRAY[d."row" ->> attname] END)
-						WITH ORDINALITY AS u(label, n)) AS a(relabeled_labels),
-			LATERAL (SELECT CASE typcategory WHEN 'A' THEN relabeled_labels::text ELSE relabeled_labels[1] END) AS r(relabeled)
-		GROUP BY d.ctid, d."row", d.types HAVING bool_or(relabeled <> d."row" ->> attname);
+		FOR item IN
+			SELECT DISTINCT d.ctid, d.relation, d."row", d.types
+			FROM soft_delete_internal.displaced AS d JOIN pg_attribute ON attrelid = d.relation AND NOT attisdropped AND d."row" ->> attname IS NOT NULL
+				JOIN pg_type ON pg_type.oid = atttypid AND (pg_type.oid = enum OR (typelem = enum AND typcategory = 'A'))
+		LOOP
+			BEGIN
+				PERFORM soft_delete_internal.rewrite_displaced(item.ctid, item."row" || jsonb_object_agg(attname, relabeled) FILTER (WHERE relabeled <> item."row" ->> attname), item.types)
+				FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid AND (pg_type.oid = enum OR (typelem = enum AND typcategory = 'A')),
+					LATERAL (SELECT array_agg(CASE WHEN label = ANY (labels) OR label IS NULL THEN label ELSE new_label END ORDER BY n)
+							 FROM unnest(CASE typcategory WHEN 'A' THEN (item."row" ->> attname)::text[] ELSE ARRAY[item."row" ->> attname] END)
+								WITH ORDINALITY AS u(label, n)) AS a(relabeled_labels),
+					LATERAL (SELECT CASE typcategory WHEN 'A' THEN relabeled_labels::text ELSE relabeled_labels[1] END) AS r(relabeled)
+				WHERE attrelid = item.relation AND NOT attisdropped AND item."row" ->> attname IS NOT NULL
+				HAVING bool_or(relabeled <> item."row" ->> attname);
+			EXCEPTION WHEN OTHERS THEN
+				-- a row that cannot be read is its table's, and none of the type's
+				PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+			END;
+		END LOOP;
 	END LOOP;
 END
 $$;

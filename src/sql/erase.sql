@@ -22,7 +22,8 @@ SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.erasures', '');
 
 CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
 SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
-WHERE EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
+WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
 			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
 COMMENT ON VIEW soft_delete.erasures IS 'proofs of erasures, of the tables whose owner''s rights the reader has';
 COMMENT ON COLUMN soft_delete.erasures.relation IS 'the table';

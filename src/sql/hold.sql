@@ -6,7 +6,7 @@ CREATE TABLE soft_delete_internal.holds (
 	relation regclass NOT NULL,
 	deleted_at timestamptz,
 	key text[],
-	hold text NOT NULL,
+	hold text NOT NULL CHECK (hold <> '' AND octet_length(hold) <= 10000),
 	held_by text NOT NULL,
 	held_at timestamptz NOT NULL,
 	UNIQUE NULLS NOT DISTINCT (relation, deleted_at, key)
@@ -57,7 +57,8 @@ COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
 
 CREATE VIEW soft_delete.lifted_holds WITH (security_barrier) AS
 SELECT relation, deleted_at, key, hold, held_by, held_at, lifted_by, lifted_at FROM soft_delete_internal.lifted_holds
-WHERE EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
+WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
 			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
 COMMENT ON VIEW soft_delete.lifted_holds IS 'holds that were lifted, or replaced by others, of the tables whose owner''s rights the reader has';
 COMMENT ON COLUMN soft_delete.lifted_holds.relation IS 'the table; of a row, the table or partition that it is in';
@@ -92,7 +93,6 @@ COMMENT ON FUNCTION soft_delete_internal.copy_holds(regclass, regclass) IS
 CREATE FUNCTION soft_delete_internal.check_holds(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
 AS $$
 DECLARE
 	item soft_delete_internal.holds;
@@ -118,10 +118,40 @@ COMMENT ON FUNCTION soft_delete_internal.check_holds(regclass) IS
  *
  * Security definer: who alters a type need not own the tables that use it.
  */
-CREATE FUNCTION soft_delete_internal.check_held_keys(members regclass[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION soft_delete_internal.held_by_types(types oid[]) RETURNS regclass[]
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-SET row_security = on
+AS $$
+	WITH RECURSIVE parts(relation, type) AS (
+		SELECT conrelid::regclass, atttypid
+		FROM (SELECT DISTINCT relation FROM soft_delete_internal.holds WHERE key IS NOT NULL) AS held
+			JOIN pg_constraint ON conrelid = relation AND contype = 'p' JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+		UNION
+		SELECT relation, part
+		FROM parts JOIN pg_type ON pg_type.oid = type,
+			LATERAL (SELECT typelem UNION ALL SELECT typbasetype
+					 UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped
+					 UNION ALL SELECT rngsubtype FROM pg_range WHERE type IN (rngtypid, rngmultitypid)) AS p(part)
+		WHERE part <> 0
+	)
+	SELECT coalesce(array_agg(DISTINCT relation), '{}') FROM parts WHERE type = ANY (types)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.held_by_types(oid[]) IS
+'the tables with held rows whose primary key has one of some types, or an array, a domain, a composite or a range of it';
+
+CREATE FUNCTION soft_delete_internal.altered_types() RETURNS oid[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg(CASE WHEN classid = 'pg_type'::regclass THEN objid ELSE (SELECT reltype FROM pg_class WHERE pg_class.oid = objid) END)
+	FROM pg_event_trigger_ddl_commands() WHERE classid IN ('pg_type'::regclass, 'pg_class'::regclass)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.altered_types() IS
+'for event triggers: the types that ALTER TYPE has changed';
+
+CREATE FUNCTION soft_delete_internal.check_held_keys(members regclass[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
 SET timezone = 'UTC' SET bytea_output = 'hex'
 AS $$
@@ -130,29 +160,39 @@ DECLARE
 	lost text;
 BEGIN
 	FOR item IN
-		SELECT relation, min(hold) AS hold,
+		SELECT relation, min(hold) AS hold, pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AS is_own,
 			(SELECT string_agg(format('format(''%%s'', %I)', attname), ', ' ORDER BY n)
 			 FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
 			 WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid) AS columns,
 			(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', %I)' ELSE '%I' END, attname) FROM pg_attribute
 			 WHERE attrelid = relation AND attname = (soft_delete_internal.tag_arguments(relation))[1]) AS stamp
 		FROM soft_delete_internal.holds JOIN pg_class ON pg_class.oid = relation
-		WHERE key IS NOT NULL AND (members IS NULL OR relation = ANY (members))
+		WHERE key IS NOT NULL AND relation = ANY (members)
 		  -- what cannot be read must not keep others from altering their types
 		  AND NOT pg_is_other_temp_schema(relnamespace) AND has_table_privilege(relowner, pg_class.oid, 'SELECT')
-		GROUP BY relation
+		GROUP BY relation, relowner
 	LOOP
 		lost := item.hold;
-		IF item.columns IS NOT NULL THEN
-			-- not by ourselves: to plan a query may call functions that the owner of the table has written
-			lost := soft_delete_internal.ask_as_owner(item.relation,
-					format('SELECT min(hold) FROM soft_delete_internal.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
-						   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''all'') '
-						   'UNION ALL SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''displaced'')) AS r(stamp, key) '
-						   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid));
-		END IF;
+		BEGIN
+			IF item.columns IS NOT NULL THEN
+				-- not by ourselves: to plan a query may call functions that the owner of the table has written
+				lost := soft_delete_internal.ask_as_owner(item.relation,
+						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
+							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''all'') '
+							   'UNION ALL SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''displaced'')) AS r(stamp, key) '
+							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid));
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			-- what somebody else's table does is no reason to refuse
+			IF item.is_own OR soft_delete_internal.is_interrupt(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			lost := NULL;
+			RAISE WARNING 'held rows of table "%" could not be looked for: %', item.relation, SQLERRM
+				USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
+		END;
 		IF lost IS NOT NULL THEN
-			RAISE EXCEPTION 'cannot change the primary key of table "%", by which held rows are known: %', item.relation, lost
+			RAISE EXCEPTION 'cannot change the primary key of table "%", by which held rows are known%', item.relation, CASE WHEN item.is_own THEN ': ' || lost ELSE '' END
 				USING ERRCODE = 'object_in_use',
 					DETAIL = 'A hold would not find its row any more.',
 					HINT = format('Hold the table, SELECT soft_delete.hold(%L, ''why''), and then lift the holds on its rows.', item.relation);
@@ -161,7 +201,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_held_keys(regclass[]) IS
-'for event triggers: raises 55006 if a held row of these tables, or of any, is not found by its key';
+'for event triggers: raises 55006 if a held row of these tables is not found by its key';
 
 CREATE FUNCTION soft_delete_internal.hold(relation regclass, hold text) RETURNS void
 LANGUAGE plpgsql
@@ -189,11 +229,16 @@ DECLARE
 	found boolean;
 	tables bigint := 0;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins() AS bins WHERE soft_delete_internal.may_hold(bins.relation) LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) AS bins WHERE soft_delete_internal.may_hold(bins.relation) LOOP
 		IF hold IS NULL THEN
 			found := soft_delete_internal.set_hold(item.relation, deleted_at, NULL);
 		ELSE
-			found := soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, ARRAY[deleted_at]);
+			found := false;
+			BEGIN
+				found := soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, ARRAY[deleted_at]);
+			EXCEPTION WHEN OTHERS THEN
+				PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+			END;
 			IF found THEN
 				PERFORM soft_delete_internal.set_hold(item.relation, deleted_at, hold);
 			END IF;

@@ -430,13 +430,14 @@ BEGIN
 	END IF;
 
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', parent);
-	EXECUTE format('SELECT soft_delete_internal.step_aside(tableoid, ctid) FROM ('
+	PERFORM soft_delete_internal.step_aside(relation, place)
+	FROM soft_delete_internal.query_as_owner(parent, format('SELECT tableoid::regclass, ctid FROM ('
 				   'SELECT tableoid, ctid, %2$I, row_number() OVER (PARTITION BY %3$s ORDER BY %2$I DESC NULLS FIRST) AS place '
 				   'FROM %5$s %1$s TABLESAMPLE soft_delete.rows(''all'') %4$s) AS holders WHERE place > 1 AND %2$I IS NOT NULL',
 		parent, deleted_at, list,
 		CASE WHEN (SELECT indnullsnotdistinct FROM pg_index WHERE indexrelid = key.index) THEN ''
 			ELSE 'WHERE ' || (SELECT string_agg(format('%I IS NOT NULL', c), ' AND ') FROM unnest(columns) AS c) END,
-		CASE (SELECT relkind FROM pg_class WHERE oid = parent) WHEN 'p' THEN '' ELSE 'ONLY' END);
+		CASE (SELECT relkind FROM pg_class WHERE oid = parent) WHEN 'p' THEN '' ELSE 'ONLY' END)) AS q(relation regclass, place tid);
 	PERFORM soft_delete_internal.make_whole(key.index, deleted_at, key.was_constraint, false);
 END
 $$;

@@ -91,9 +91,16 @@ COMMENT ON FUNCTION soft_delete.timeline(regclass, integer) IS
 'draws how many rows were deleted (#) and purged (-) on each of the last days, of one tagged table or of all whose bin the caller may read; a row that was restored or purged is not deleted any more';
 
 CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text) RETURNS SETOF record
-LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.check() IS
 'problems of the tagged tables that the caller owns, each with severity and remedy: above all, rows that reference what is deleted or gone';
+
+CREATE FUNCTION soft_delete.list_tables() RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
+	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
+	index_bytes_saved bigint)
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.list_tables() IS
+'the rows of view soft_delete.tables';
 
 CREATE PROCEDURE soft_delete.purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL, batch_size integer DEFAULT 10000, pause interval DEFAULT '0')
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge';

@@ -2,11 +2,23 @@
  * Retention and purge
  */
 
+/* Longer than any law asks for, and such that no time from now on less it is none. */
+CREATE FUNCTION soft_delete_internal.is_age(age interval) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- parts may have signs of their own, and infinity has none
+	SELECT coalesce(age >= '0' AND age <= '3000 years' AND abs(date_part('year', age)) <= 3000
+		AND abs(date_part('day', age)) <= 1095750 AND abs(date_part('hour', age)) <= 26298000, age IS NULL)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_age(interval) IS
+'whether an interval can be the age of a row: not negative and up to 3000 years; null can';
+
 CREATE TABLE soft_delete_internal.retention (
 	relation regclass UNIQUE,
 	-- by name, for pg_upgrade keeps no OIDs of schemas
 	schema name UNIQUE,
-	retain interval CHECK (retain >= '0'),
+	retain interval CHECK (soft_delete_internal.is_age(retain)),
 	CHECK (num_nonnulls(relation, schema) = 1)
 );
 COMMENT ON TABLE soft_delete_internal.retention IS
@@ -17,6 +29,14 @@ COMMENT ON COLUMN soft_delete_internal.retention.retain IS 'the least age of wha
 -- a name that the new database does not have would make it refuse all rows
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.retention',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
+
+CREATE FUNCTION soft_delete_internal.lock_retention() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_lock_retention';
+COMMENT ON FUNCTION soft_delete_internal.lock_retention() IS
+'trigger of soft_delete_internal.retention: waits for the purges that obey the row, and for no others';
+CREATE OR REPLACE TRIGGER lock_retention BEFORE INSERT OR UPDATE OR DELETE ON soft_delete_internal.retention
+	FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.lock_retention();
+COMMENT ON TRIGGER lock_retention ON soft_delete_internal.retention IS 'a batch of a purge obeys what is said before it ends';
 
 CREATE TABLE soft_delete_internal.purge_log (
 	-- not regclass: the log outlives the table
@@ -53,11 +73,10 @@ COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purg
 
 CREATE VIEW soft_delete.purge_log WITH (security_barrier) AS
 SELECT relation, purged_at, purged_by, rows, oldest, newest, duration, error FROM soft_delete_internal.purge_log
-WHERE EXISTS (SELECT FROM pg_catalog.pg_roles
-			  WHERE rolname OPERATOR(pg_catalog.=) purged_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'))
+WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
    OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
 			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables whose owner''s rights the reader has, or as a role whose rights it has';
+COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables whose owner''s rights the reader has; superusers see those of tables that are gone, too';
 COMMENT ON COLUMN soft_delete.purge_log.relation IS 'the table, as schema.name';
 COMMENT ON COLUMN soft_delete.purge_log.purged_at IS 'when the purge of the table began';
 COMMENT ON COLUMN soft_delete.purge_log.purged_by IS 'the role';
@@ -98,10 +117,15 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	-- raises 22008 for one that goes back beyond what a timestamp can be
-	IF age < '0' OR clock_timestamp() - age IS NULL AND age IS NOT NULL THEN
+	IF age < '0' THEN
 		RAISE EXCEPTION 'an age cannot be negative: %', age
-			USING ERRCODE = 'invalid_parameter_value', HINT = hint;
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'It is how long ago a row was deleted.', HINT = hint;
+	END IF;
+	IF NOT soft_delete_internal.is_age(age) THEN
+		RAISE EXCEPTION 'an age is out of range: %', age
+			USING ERRCODE = 'datetime_field_overflow',
+				DETAIL = 'It can be up to 3000 years; null is for ever.', HINT = hint;
 	END IF;
 END
 $$;
@@ -249,6 +273,36 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.retention_of(regclass) IS
 'how long deleted rows of a table are kept: what is said about it or its schema, else the longest of what holds for the tables whose deletes reach it by CASCADE; is_known: that says when all go; is_eternal: some are kept for ever';
 
+CREATE FUNCTION soft_delete_internal.keep_retention(relation regclass, waits boolean) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_keep_retention';
+COMMENT ON FUNCTION soft_delete_internal.keep_retention(regclass, boolean) IS
+'keeps what is said about a table, and about its schema, as it is until the transaction ends; false if somebody is changing it and this is not to wait';
+
+CREATE FUNCTION soft_delete_internal.share_retention(relation regclass, waits boolean DEFAULT true) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	members regclass[] := ARRAY[soft_delete_internal.root(relation)];
+	n integer := 1;
+BEGIN
+	-- as retention_of() follows them
+	WHILE n <= cardinality(members) LOOP
+		IF NOT soft_delete_internal.keep_retention(members[n], waits) THEN
+			RETURN false;
+		END IF;
+		-- a query of its own, which sees what was committed meanwhile
+		IF NOT (SELECT is_stated FROM soft_delete_internal.stated_retention(members[n])) THEN
+			members := members || ARRAY(SELECT parent FROM soft_delete_internal.cascade_parents(members[n]) AS parent WHERE parent <> ALL (members));
+		END IF;
+		n := n + 1;
+	END LOOP;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.share_retention(regclass, boolean) IS
+'keeps all that the retention of a table depends on as it is until the transaction ends; false if somebody is changing it and this is not to wait';
+
 CREATE FUNCTION soft_delete_internal.purge_limit(relation regclass, as_of timestamptz, older_than interval) RETURNS timestamptz
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -329,10 +383,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF batch_size IS NULL OR batch_size < 1 OR pause IS NULL OR pause < '0' THEN
+	IF batch_size IS NULL OR batch_size < 1 OR pause IS NULL OR pause < '0' OR NOT soft_delete_internal.is_age(pause) THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.purge()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The batch size must be positive, and the pause must not be negative.',
+				DETAIL = CASE WHEN pause > '0' AND batch_size > 0 THEN 'The pause can be up to 3000 years.'
+					ELSE 'The batch size must be positive, and the pause must not be negative.' END,
 				HINT = 'CALL soft_delete.purge(batch_size => 10000, pause => ''0'');';
 	END IF;
 	PERFORM soft_delete_internal.check_age(older_than, 'CALL soft_delete.purge(older_than => ''90 days'');');
@@ -343,6 +398,34 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_purge(regclass, interval, integer, interval) IS
 'raises 22023, or what check_root() does, for arguments that purge() cannot do with';
+
+CREATE FUNCTION soft_delete_internal.is_free(relation regclass, purges boolean) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_free';
+COMMENT ON FUNCTION soft_delete_internal.is_free(regclass, boolean) IS
+'whether who reads a table, its partitions and their indexes, or purges them, need not wait for anybody else; locks them so until the transaction ends';
+
+/* Children come before parents, so what is below a group has had its turn before. */
+CREATE FUNCTION soft_delete_internal.must_wait(members regclass[], waiting regclass[]) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+BEGIN
+	IF waiting <> '{}' AND EXISTS
+		(SELECT FROM pg_constraint WHERE contype = 'f' AND soft_delete_internal.root(conrelid) = ANY (waiting) AND soft_delete_internal.root(confrelid) = ANY (members)) THEN
+		RETURN true;
+	END IF;
+	FOREACH member IN ARRAY members LOOP
+		IF NOT soft_delete_internal.is_free(member, true) OR NOT soft_delete_internal.share_retention(member, false) THEN
+			RETURN true;
+		END IF;
+	END LOOP;
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.must_wait(regclass[], regclass[]) IS
+'whether a purge of a group of tables would wait for somebody else, or for one of the tables below it that are waiting';
 
 CREATE FUNCTION soft_delete_internal.unpruned_stamps(OUT oldest timestamptz, OUT newest timestamptz)
 LANGUAGE sql STABLE

@@ -64,37 +64,98 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.due_rows(regclass, timestamptz) IS
 'how many tombstones of a table are due, counted as count_tombstones() does; without a date none is';
 
-/*
- * Whatever is not asked for is not looked up.  Functions in a view run as the
- * reader, the tables in it are read as its owner.
- */
+/* Security definer: who may know figures of a table need not own it. */
+CREATE FUNCTION soft_delete_internal.count_displaced(members regclass[], before timestamptz, OUT rows bigint, OUT oldest timestamptz, OUT due bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	SELECT count(*), min(deleted_at), count(*) FILTER (WHERE deleted_at < before) INTO rows, oldest, due
+	FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.count_displaced(regclass[], timestamptz) IS
+'how many tombstones of some tables have stepped aside, the stamp of the oldest, and how many have an earlier stamp than the one given';
+
+CREATE FUNCTION soft_delete_internal.last_purge(relation regclass, OUT purged_at timestamptz, OUT rows bigint, OUT error text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	SELECT log.purged_at, log.rows, log.error INTO purged_at, rows, error
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		JOIN soft_delete_internal.purge_log AS log ON log.relation = format('%I.%I', nspname, relname)
+	WHERE pg_class.oid = last_purge.relation ORDER BY log.purged_at DESC LIMIT 1;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
+'what the log says of the last purge of a table';
+
+/* What fails, or is locked by somebody, is null, and concerns no other table. */
+CREATE FUNCTION soft_delete_internal.list_tables()
+RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
+	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
+	index_bytes_saved bigint)
+LANGUAGE plpgsql ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	is_watched boolean;
+	members regclass[];
+	due_before timestamptz;
+	displaced record;
+	error text;
+	stated record;
+BEGIN
+	FOR relation, tombstone_column IN SELECT t.relation, t.tombstone_column FROM soft_delete_internal.tagged_tables() AS t LOOP
+		is_watched := false;
+		bin := NULL; active_view := NULL; live_rows := NULL; deleted_rows := NULL; graveyard_share := NULL; displaced_rows := NULL; oldest := NULL;
+		retention := NULL; due_before := NULL; due_rows := NULL; last_purge := NULL; last_purge_rows := NULL; last_purge_result := NULL; index_bytes_saved := NULL;
+		BEGIN
+			is_watched := soft_delete_internal.may_watch(relation);
+			CONTINUE WHEN NOT is_watched;
+			bin := soft_delete_internal.bin_of(relation);
+			active_view := soft_delete_internal.active_of(relation);
+			SELECT * INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation);
+			last_purge_result := CASE WHEN last_purge IS NULL THEN NULL WHEN error IS NULL OR error = 'not finished' THEN coalesce(error, 'done')
+				ELSE 'failed' || CASE WHEN (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN ': ' || error ELSE '' END END;
+
+			SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
+			retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
+			members := ARRAY(SELECT soft_delete_internal.family(relation));
+			SELECT * INTO displaced FROM soft_delete_internal.count_displaced(members, NULL);
+			displaced_rows := displaced.rows;
+
+			IF soft_delete_internal.is_free(relation, false) THEN
+				deleted_rows := soft_delete_internal.count_tombstones(relation);
+				oldest := least(soft_delete_internal.oldest_tombstone(relation), displaced.oldest);
+				live_rows := soft_delete_internal.estimated_rows(relation);
+				live_rows := CASE WHEN live_rows < deleted_rows THEN 0 ELSE live_rows - deleted_rows END;
+				graveyard_share := round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3);
+				index_bytes_saved := (soft_delete_internal.live_index_bytes(relation)::numeric * deleted_rows / nullif(live_rows, 0))::bigint;
+				-- fails for an age that is none
+				due_before := now() - retention;
+				due_rows := CASE WHEN due_before IS NULL THEN 0
+					ELSE soft_delete_internal.count_tombstones(relation, due_before) + (soft_delete_internal.count_displaced(members, due_before)).due END;
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+				RAISE;
+			END IF;
+		END;
+		CONTINUE WHEN NOT is_watched;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.list_tables() IS
+'does soft_delete.list_tables()';
+
 CREATE VIEW soft_delete.tables AS
-SELECT tagged.relation, tombstone_column, soft_delete_internal.bin_of(tagged.relation) AS bin, soft_delete_internal.active_of(tagged.relation) AS active_view,
-	live_rows, deleted_rows, round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3) AS graveyard_share,
-	(SELECT count(*) FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members)) AS displaced_rows,
-	least(soft_delete_internal.oldest_tombstone(tagged.relation),
-		(SELECT min(deleted_at) FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members))) AS oldest,
-	retention,
-	soft_delete_internal.due_rows(tagged.relation, now() - retention) +
-		(SELECT count(*) FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members) AND deleted_at < now() - retention) AS due_rows,
-	last.purged_at AS last_purge, last.rows AS last_purge_rows,
-	CASE WHEN last.purged_at IS NULL THEN NULL WHEN last.error IS NULL OR last.error = 'not finished' THEN coalesce(last.error, 'done')
-		ELSE 'failed' || CASE WHEN pg_catalog.pg_has_role(relowner, 'USAGE') THEN ': ' || last.error ELSE '' END END AS last_purge_result,
-	(soft_delete_internal.live_index_bytes(tagged.relation)::numeric * deleted_rows / nullif(live_rows, 0))::bigint AS index_bytes_saved
-FROM soft_delete_internal.tagged_tables() AS tagged
-	JOIN pg_catalog.pg_class ON pg_class.oid = tagged.relation
-	JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-	-- what is used more than once is looked up once
-	CROSS JOIN LATERAL (SELECT soft_delete_internal.count_tombstones(tagged.relation) AS deleted_rows,
-		soft_delete_internal.estimated_rows(tagged.relation) AS all_rows,
-		ARRAY(SELECT soft_delete_internal.family(tagged.relation)) AS members,
-		CASE WHEN EXISTS (SELECT FROM soft_delete_internal.retention) THEN
-			(SELECT CASE WHEN is_known AND NOT is_eternal THEN retain END FROM soft_delete_internal.retention_of(tagged.relation)) END AS retention
-		OFFSET 0) AS once
-	CROSS JOIN LATERAL (SELECT CASE WHEN all_rows < deleted_rows THEN 0 ELSE all_rows - deleted_rows END AS live_rows) AS difference
-	LEFT JOIN LATERAL (SELECT purged_at, rows, error FROM soft_delete_internal.purge_log
-					   WHERE purge_log.relation = pg_catalog.format('%I.%I', nspname, relname) ORDER BY purged_at DESC LIMIT 1) AS last ON true
-WHERE soft_delete_internal.may_watch(tagged.relation);
+SELECT relation, tombstone_column, bin, active_view, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest, retention, due_rows,
+	last_purge, last_purge_rows, last_purge_result, index_bytes_saved
+FROM soft_delete.list_tables();
 COMMENT ON VIEW soft_delete.tables IS
 'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
 COMMENT ON COLUMN soft_delete.tables.relation IS 'the table; its partitions and inheritance children are counted with it';
@@ -175,17 +236,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	first_day date := current_date - days + 1;
+	first_day date := current_date - least(days, 36525) + 1;
 	item record;
 	found record;
-	deletions bigint[] := array_fill(0::bigint, ARRAY[greatest(days, 1)]);
+	deletions bigint[] := array_fill(0::bigint, ARRAY[least(greatest(days, 1), 36525)]);
 	purges bigint[] := deletions;
+	days_deleted bigint[];
 	is_known boolean := timeline.relation IS NULL;
 BEGIN
-	IF days IS NULL OR days < 1 THEN
+	IF days IS NULL OR days < 1 OR days > 36525 THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.timeline()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'There must be at least one day.',
+				DETAIL = CASE WHEN days > 1 THEN 'There can be up to 36525 days.' ELSE 'There must be at least one day.' END,
 				HINT = 'SELECT * FROM soft_delete.timeline(days => 14);';
 	END IF;
 
@@ -193,22 +255,30 @@ BEGIN
 		SELECT bins.relation, bin, tombstone, format('%I.%I', nspname, relname) AS name,
 			CASE atttypid WHEN 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', tombstone) ELSE quote_ident(tombstone) END AS stamp,
 			soft_delete_internal.stamp_parameter(bins.relation, tombstone) AS start
-		FROM soft_delete_internal.readable_bins() AS bins
+		FROM soft_delete_internal.readable_bins(true) AS bins
 			JOIN pg_class ON pg_class.oid = bins.relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
 			JOIN pg_attribute ON attrelid = bins.relation AND attname = tombstone
 		WHERE timeline.relation IS NULL OR bins.relation = timeline.relation
 	LOOP
 		is_known := true;
-		FOR found IN
-			SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
-				format('SELECT %s::date - %L::date + 1, count(*) FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
-					   item.stamp, first_day, item.bin, item.tombstone, replace(item.start, '$1', quote_literal(first_day)))) AS q(n integer, rows bigint)
-		LOOP
-			deletions[found.n] := deletions[found.n] + found.rows;
-		END LOOP;
+		days_deleted := '{}';
+		BEGIN
+			FOR found IN
+				SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
+					format('SELECT %s::date - %L::date + 1, count(*) FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
+						   item.stamp, first_day, item.bin, item.tombstone, replace(item.start, '$1', quote_literal(first_day)))) AS q(n integer, rows bigint)
+			LOOP
+				days_deleted[found.n] := found.rows;
+			END LOOP;
+			FOR n IN 1 .. coalesce(array_upper(days_deleted, 1), 0) LOOP
+				deletions[n] := deletions[n] + coalesce(days_deleted[n], 0);
+			END LOOP;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+		END;
 		FOR found IN
 			SELECT purged_at::date - first_day + 1 AS n, sum(rows) AS rows FROM soft_delete_internal.purge_log
-			WHERE purge_log.relation = item.name AND purged_at >= first_day GROUP BY 1
+			WHERE purge_log.relation = item.name AND purged_at >= first_day AND purged_at < current_date + 1 GROUP BY 1
 		LOOP
 			purges[found.n] := purges[found.n] + found.rows;
 		END LOOP;

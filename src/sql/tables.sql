@@ -5,8 +5,8 @@
 CREATE TABLE soft_delete_internal.displaced (
 	relation regclass NOT NULL,
 	deleted_at timestamptz NOT NULL,
-	"row" jsonb NOT NULL,
-	types jsonb NOT NULL
+	"row" jsonb NOT NULL CHECK (jsonb_typeof("row") = 'object'),
+	types jsonb NOT NULL CHECK (jsonb_typeof(types) = 'object')
 ) USING heap;
 -- what happens here concerns no subscriber, even where all tables are published
 ALTER TABLE soft_delete_internal.displaced REPLICA IDENTITY NOTHING;

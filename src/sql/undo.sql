@@ -2,23 +2,53 @@
  * Whole deletions
  */
 
-CREATE FUNCTION soft_delete_internal.readable_bins(OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
-RETURNS SETOF record
-LANGUAGE sql STABLE
+CREATE FUNCTION soft_delete_internal.pass_over(relation regclass, state text, message text) RETURNS void
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT tagged.relation, bin, attname,
-		-- a timestamp column holds UTC
-		CASE atttypid WHEN 'timestamp'::regtype
-			THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
-	FROM soft_delete_internal.tagged_tables() AS tagged
-		JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
-		CROSS JOIN LATERAL soft_delete_internal.lock_bin(tagged.relation) AS bin
-	WHERE bin IS NOT NULL
-	ORDER BY tagged.relation
+BEGIN
+	IF soft_delete_internal.is_interrupt(state) THEN
+		RAISE EXCEPTION '%', message USING ERRCODE = state;
+	END IF;
+	RAISE WARNING 'deleted rows of table "%" are passed over: %', relation, message
+		USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
+END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.readable_bins() IS
-'the tagged tables whose bin the caller may read, locked against being untagged or dropped; stamps: the array $1 of timestamptz as their tombstone column compares with it';
+COMMENT ON FUNCTION soft_delete_internal.pass_over(regclass, text, text) IS
+'warns that the deleted rows of a table cannot be read, or raises the error again if that is not the fault of the table';
+
+CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	FOR relation, tombstone, stamps IN
+		SELECT tagged.relation, attname,
+			-- a timestamp column holds UTC
+			CASE atttypid WHEN 'timestamp'::regtype
+				THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
+		FROM soft_delete_internal.tagged_tables() AS tagged
+			JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
+		ORDER BY tagged.relation
+	LOOP
+		bin := NULL;
+		BEGIN
+			bin := soft_delete_internal.lock_bin(relation);
+		EXCEPTION WHEN OTHERS THEN
+			IF NOT passes_over THEN
+				RAISE;
+			END IF;
+			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
+		END;
+		IF bin IS NOT NULL THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean) IS
+'the tagged tables whose bin the caller may read, locked against being untagged or dropped; stamps: the array $1 of timestamptz as their tombstone column compares with it; passes_over: a table that cannot be locked is a warning';
 
 CREATE FUNCTION soft_delete_internal.has_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
 LANGUAGE plpgsql
@@ -39,11 +69,16 @@ AS $$
 DECLARE
 	item record;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins() LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
 		relation := item.relation;
-		SELECT n INTO rows FROM soft_delete_internal.query_as_owner(relation,
-			format('SELECT pg_catalog.count(*) FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s', item.bin, item.tombstone, item.stamps),
-			ARRAY[deleted_at]) AS q(n bigint);
+		rows := 0;
+		BEGIN
+			SELECT n INTO rows FROM soft_delete_internal.query_as_owner(relation,
+				format('SELECT pg_catalog.count(*) FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s', item.bin, item.tombstone, item.stamps),
+				ARRAY[deleted_at]) AS q(n bigint);
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
+		END;
 		IF rows > 0 THEN
 			RETURN NEXT;
 		END IF;
@@ -52,6 +87,29 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.deletion_rows(timestamptz) IS
 'does soft_delete.deletion_rows()';
+
+CREATE FUNCTION soft_delete_internal.must_have_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	message text;
+	native_detail text;
+	native_hint text;
+BEGIN
+	RETURN soft_delete_internal.has_stamps(relation, bin, tombstone, stamps, deletions);
+EXCEPTION WHEN OTHERS THEN
+	IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+		RAISE;
+	END IF;
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
+	RAISE EXCEPTION 'could not read the deleted rows of table "%": %', relation, message
+		USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.'),
+			HINT = coalesce(nullif(native_hint, ''), 'SELECT * FROM soft_delete.check();');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.must_have_stamps(regclass, regclass, name, text, timestamptz[]) IS
+'the same, with an error that names the table where its bin cannot be read';
 
 CREATE FUNCTION soft_delete_internal.undo_queries(deletions timestamptz[], OUT relation regclass, OUT owner oid, OUT forbidden regclass, OUT query text) RETURNS SETOF record
 LANGUAGE sql STABLE
@@ -65,7 +123,7 @@ AS $$
 			   string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n), ' OPERATOR(pg_catalog.+) ' ORDER BY n))
 	FROM (SELECT bins.*, relowner, row_number() OVER (PARTITION BY relowner ORDER BY relation) - 1 AS n
 		  FROM soft_delete_internal.readable_bins() AS bins JOIN pg_class ON pg_class.oid = bins.relation
-		  WHERE soft_delete_internal.has_stamps(relation, bin, tombstone, stamps, deletions)) AS concerned
+		  WHERE soft_delete_internal.must_have_stamps(relation, bin, tombstone, stamps, deletions)) AS concerned
 	GROUP BY relowner ORDER BY relowner
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS
@@ -338,20 +396,32 @@ AS $$
 DECLARE
 	item record;
 BEGIN
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
+		BEGIN
+			IF soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, deletions) THEN
+				RETURN QUERY
+					SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
+							soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps), deletions)
+						AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text);
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+		END;
+	END LOOP;
 	FOR item IN
-		SELECT bins.relation, soft_delete_internal.preview_rows(bins.relation, bin, tombstone, stamps) AS query
-		FROM soft_delete_internal.readable_bins() AS bins
-		WHERE soft_delete_internal.has_stamps(bins.relation, bin, tombstone, stamps, deletions)
-		UNION ALL
-		SELECT * FROM (SELECT conrelid, soft_delete_internal.preview_links(con.oid, deletions) FROM pg_constraint AS con
-					   WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
-						 AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete_internal.visible_cuts(deletions) AS cut)
-					   ORDER BY con.oid) AS links(relation, query)
-		WHERE query IS NOT NULL
+		SELECT conrelid::regclass AS relation, soft_delete_internal.preview_links(con.oid, deletions) AS query FROM pg_constraint AS con
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
+		  AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete_internal.visible_cuts(deletions) AS cut)
+		ORDER BY con.oid
 	LOOP
-		RETURN QUERY
-			SELECT * FROM soft_delete_internal.query_as_owner(item.relation, item.query, deletions)
-				AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text);
+		CONTINUE WHEN item.query IS NULL;
+		BEGIN
+			RETURN QUERY
+				SELECT * FROM soft_delete_internal.query_as_owner(item.relation, item.query)
+					AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text);
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+		END;
 	END LOOP;
 END
 $$;

@@ -95,6 +95,7 @@ DECLARE
 	view_name name := soft_delete_internal.view_name(relation, suffix);
 	view text := format('%I.%I', view_schema, view_name);
 	persistence text;
+	owner oid;
 BEGIN
 	IF to_regclass(view) IS NOT NULL THEN
 		RAISE EXCEPTION 'relation "%" already exists', view_name
@@ -102,12 +103,21 @@ BEGIN
 				DETAIL = format('Table %s needs a view of that name.', relation),
 				HINT = format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation);
 	END IF;
-	SELECT CASE WHEN relpersistence = 't' THEN 'TEMPORARY ' ELSE '' END INTO persistence
+	SELECT CASE WHEN relpersistence = 't' THEN 'TEMPORARY ' ELSE '' END, relowner INTO persistence, owner
 	FROM pg_class WHERE oid = relation;
+	-- as if the caller had made it and given it to the owner
+	IF NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
+			AND (has_schema_privilege(owner, view_schema::text, 'CREATE')
+				 OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
+		RAISE EXCEPTION 'permission denied for schema %', view_schema
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = format('A view of table %s is made there, for its owner.', relation),
+				HINT = format('GRANT CREATE ON SCHEMA %I TO %I;', view_schema, pg_get_userbyid(owner));
+	END IF;
 
 	EXECUTE format('CREATE %sVIEW %s %s AS %s', persistence,
 				   CASE WHEN persistence <> '' THEN quote_ident(view_name) ELSE view END, options, query);
-	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, (SELECT relowner::regrole::text::name FROM pg_class WHERE oid = relation));
+	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(owner));
 	PERFORM soft_delete_internal.bind_view(view::regclass, relation);
 	RETURN view::regclass;
 END
@@ -372,18 +382,27 @@ AS $$
 DECLARE
 	name text;
 	dependents regclass[] := ARRAY(SELECT soft_delete_internal.dependent_views(view));
+	owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation);
 	commands text[];
+	dependent_commands text[];
 	command text;
 BEGIN
 	PERFORM soft_delete_internal.check_dependents(view, relation);
 	SELECT format('%I.%I', nspname, relname) INTO name
 	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
-	commands := ARRAY(SELECT soft_delete_internal.view_commands(view, query)) ||
-		ARRAY(SELECT soft_delete_internal.view_commands(member, pg_get_viewdef(member))
-			  FROM unnest(dependents) WITH ORDINALITY AS u(member, n) ORDER BY n);
+	commands := ARRAY(SELECT soft_delete_internal.view_commands(view, query));
+	dependent_commands := ARRAY(SELECT soft_delete_internal.view_commands(member, pg_get_viewdef(member))
+								FROM unnest(dependents) WITH ORDINALITY AS u(member, n) ORDER BY n);
 	EXECUTE format('DROP VIEW %s', array_to_string(view || dependents, ', '));
-	FOREACH command IN ARRAY commands LOOP
-		EXECUTE command;
+	EXECUTE commands[1];
+	EXECUTE format('ALTER VIEW %s OWNER TO %I', name, owner);
+	-- what the owner has written is the owner's to say
+	FOREACH command IN ARRAY commands[2:] || dependent_commands LOOP
+		IF starts_with(command, 'SELECT ') THEN
+			EXECUTE command;
+		ELSE
+			PERFORM soft_delete_internal.alter_as_owner(relation, command);
+		END IF;
 	END LOOP;
 	RETURN name::regclass;
 END
