@@ -2,7 +2,8 @@
  * Health: what could break the promise, and how to mend it
  *
  * Each function finds the problems of one concern, and takes a tagged table with
- * its tombstone column, or a foreign key.  All but the last, which looks for rows
+ * its tombstone column, or a foreign key.  Those that are called for each table are
+ * in PL/pgSQL, which keeps the plans of their queries.  All but the last, which looks for rows
  * that reference nothing, read catalogs, statistics and the index of the bin.
  * Tables and bins are read as their owner: else a superuser who checks would call
  * functions that others have written.
@@ -50,9 +51,12 @@ COMMENT ON FUNCTION soft_delete_internal.check_installation() IS
 CREATE FUNCTION soft_delete_internal.find_trigger_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT 'error', member,
 		CASE name WHEN '~soft_delete' THEN 'the tag is missing: deletes are hard'
 			WHEN '~soft_delete_key' THEN 'trigger "~soft_delete_key" is missing: deleted rows do not release their keys'
@@ -79,7 +83,8 @@ AS $$
 	FROM soft_delete_internal.family(table_name) AS member JOIN pg_trigger AS later ON later.tgrelid = member
 	WHERE later.tgenabled <> 'D' AND later.tgparentid = 0
 	  AND later.tgtype & 11 = 11		-- FOR EACH ROW BEFORE DELETE
-	  AND later.tgname COLLATE "C" > '~soft_delete'
+	  AND later.tgname COLLATE "C" > '~soft_delete';
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_trigger_problems(regclass, name) IS
 'the problems of check() with the triggers of a tagged table';
@@ -87,9 +92,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_trigger_problems(regclass, name) I
 CREATE FUNCTION soft_delete_internal.find_column_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	-- the index of the bin tells which column it was
 	SELECT 'error', table_name, format('tombstone column "%s" has another name: every statement fails', tombstone),
 		format('ALTER TABLE %s RENAME COLUMN %I TO %I;', table_name, attname, tombstone)
@@ -97,7 +105,8 @@ AS $$
 	WHERE indrelid = table_name AND pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', attname)
 	  AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
 	  AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = table_name AND attname = tombstone AND NOT attisdropped)
-	LIMIT 1
+	LIMIT 1;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_column_problems(regclass, name) IS
 'the problem of check() with the column that a tag names';
@@ -105,9 +114,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_column_problems(regclass, name) IS
 CREATE FUNCTION soft_delete_internal.find_index_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT CASE WHEN is_exclusion THEN 'error' WHEN indisunique THEN 'warning' ELSE 'notice' END, indrelid::regclass,
 		CASE WHEN is_exclusion THEN format('exclusion constraint "%s" is in force for deleted rows, too', name)
 			WHEN indisunique THEN format('unique index "%s" holds deleted rows, which must step aside', name)
@@ -128,7 +140,8 @@ AS $$
 		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 									WHERE indrelid = member AND attname = tombstone AND NOT indisvalid LIMIT 1)) AS broken(invalid)
 	WHERE NOT relispartition AND NOT soft_delete_internal.has_bin_index(member, tombstone)
-	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = member AND attname = tombstone AND NOT attisdropped)
+	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = member AND attname = tombstone AND NOT attisdropped);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_index_problems(regclass, name) IS
 'the problems of check() with indexes: deleted rows in them, or none to find these by';
@@ -136,9 +149,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_index_problems(regclass, name) IS
 CREATE FUNCTION soft_delete_internal.find_stand_in_problems(table_name regclass,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH stand_ins AS (
 		SELECT con.oid, conrelid::regclass, conname, own.oid AS index, bound.relname AS bound_name
 		FROM soft_delete_internal.family(table_name) AS member JOIN pg_constraint con ON conrelid = member
@@ -159,7 +175,8 @@ AS $$
 	SELECT 'warning', conrelid, format('constraint "%s" is not tied to its index: DROP CONSTRAINT would leave that', conname),
 		format('SELECT soft_delete_internal.bind_index(%L, (SELECT oid FROM pg_constraint WHERE conrelid = %L::regclass AND conname = %L));',
 			   index::regclass, conrelid, conname)
-	FROM stand_ins WHERE bound_name IS NULL AND oid = soft_delete_internal.stand_in(index)
+	FROM stand_ins WHERE bound_name IS NULL AND oid = soft_delete_internal.stand_in(index);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_stand_in_problems(regclass) IS
 'the problems of check() with constraints that stand in for unique indexes';
@@ -167,9 +184,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_stand_in_problems(regclass) IS
 CREATE FUNCTION soft_delete_internal.find_view_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH views AS (
 		SELECT what, tied, t.relowner, soft_delete_internal.view_name(table_name, suffix) AS view_name,
 			coalesce((SELECT relnamespace FROM pg_class WHERE oid = coalesce(bin, active)), t.relnamespace) AS view_schema
@@ -207,7 +227,8 @@ AS $$
 	UNION ALL
 	SELECT 'warning', table_name, format('%s calls more than tag() has written into it: undo() and others pass it over', view),
 		format('SELECT soft_delete_internal.bind_view(soft_delete_internal.follow_view(%1$L, %2$L, soft_delete_internal.bin_query(%2$L, %3$L)), %2$L);', view, table_name, tombstone)
-	FROM found WHERE is_own AND what = 'bin' AND view_owner = relowner AND NOT soft_delete_internal.is_plain_bin(view)
+	FROM found WHERE is_own AND what = 'bin' AND view_owner = relowner AND NOT soft_delete_internal.is_plain_bin(view);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_view_problems(regclass, name) IS
 'the problems of check() with the two views of a tagged table';
