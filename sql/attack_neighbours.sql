@@ -5,7 +5,7 @@
 -- restore what is good's.
 --
 -- Fails without the subtransaction per table in list_tables(), find_table_problems(),
--- find_dangling_rows(), timeline(), preview() and others; without throw_owners_error()
+-- find_foreign_key_problems(), timeline(), preview() and others; without throw_owners_error()
 -- and is_raised() where an error pretends to be a cancellation; without the CHECK
 -- constraints, and is_age(); without the types in check_held_keys().
 \set VERBOSITY terse

@@ -321,9 +321,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_purge_problems(regclass, name) IS
 CREATE FUNCTION soft_delete_internal.find_reference_problems("constraint" oid,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH sides AS (
 		SELECT conname, confdeltype, conparentid, conrelid, soft_delete_internal.root(conrelid) AS child, soft_delete_internal.root(confrelid) AS parent,
 			soft_delete_internal.tag_arguments(conrelid) IS NOT NULL AS child_is_tagged,
@@ -338,7 +341,8 @@ AS $$
 	UNION ALL
 	SELECT 'error', conrelid::regclass, format('foreign key "%s" lacks a guard', conname),
 		format('SELECT soft_delete_internal.guard_references(%L);', CASE WHEN parent_is_tagged THEN parent ELSE child END)
-	FROM sides WHERE soft_delete_internal.lacks_guard("constraint")
+	FROM sides WHERE soft_delete_internal.lacks_guard("constraint");
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_reference_problems(oid) IS
 'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing guards';
@@ -463,36 +467,43 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_table_problems(regclass, name) IS
 'the problems of check() with a tagged table';
 
-CREATE FUNCTION soft_delete_internal.find_dangling_rows("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+CREATE FUNCTION soft_delete_internal.find_foreign_key_problems("constraint" oid, looks_for_rows boolean,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	con pg_constraint;
+	reason text := 'somebody has locked a table';
 BEGIN
 	SELECT * INTO con FROM pg_constraint WHERE oid = "constraint";
-	IF soft_delete_internal.is_free(con.conrelid, false) AND soft_delete_internal.is_free(con.confrelid, false) THEN
-		RETURN QUERY SELECT * FROM soft_delete_internal.check_dangling("constraint");
-		RETURN;
-	END IF;
-	relation := con.conrelid;
 	severity := 'notice';
-	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: somebody has locked a table', con.confrelid::regclass, con.conname);
-	RETURN NEXT;
-EXCEPTION WHEN OTHERS THEN
-	IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
-		RAISE;
-	END IF;
+	BEGIN
+		IF soft_delete_internal.is_free(con.conrelid, false) AND soft_delete_internal.is_free(con.confrelid, false) THEN
+			RETURN QUERY SELECT * FROM soft_delete_internal.find_reference_problems("constraint");
+			IF looks_for_rows THEN
+				RETURN QUERY SELECT * FROM soft_delete_internal.check_dangling("constraint");
+			END IF;
+			RETURN;
+		END IF;
+	EXCEPTION WHEN OTHERS THEN
+		IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		-- the owner who reads both tables may have fewer rights on deleted rows
+		IF SQLSTATE <> '42501' THEN
+			severity := 'error';
+		END IF;
+		reason := left(SQLERRM, 1000);
+	END;
 	relation := con.conrelid;
-	-- the owner who reads both tables may have fewer rights on deleted rows
-	severity := CASE SQLSTATE WHEN '42501' THEN 'notice' ELSE 'error' END;
-	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: %s', con.confrelid::regclass, con.conname, left(SQLERRM, 1000));
+	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: %s', con.confrelid::regclass, con.conname, reason);
 	RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.find_dangling_rows(oid) IS
-'what check_dangling() finds, or why it does not';
+COMMENT ON FUNCTION soft_delete_internal.find_foreign_key_problems(oid, boolean) IS
+'the problems of check() with a foreign key; looks_for_rows: with its rows, too';
 
 CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -516,23 +527,15 @@ BEGIN
 		RETURN QUERY SELECT * FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column);
 	END LOOP;
 
-	RETURN QUERY
-	SELECT found.*
-	FROM (SELECT con.oid, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con,
-		soft_delete_internal.find_reference_problems(con.oid) AS found
-	WHERE tables && own_tables
-	ORDER BY con.oid;
-
 	FOR item IN
-		SELECT con.oid FROM pg_constraint AS con
-		WHERE contype = 'f' AND conparentid = 0 AND soft_delete_internal.ties_rows(con.oid)
-		  AND ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && own_tables
-		  AND NOT ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && broken
-		  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
-						  AND (NOT pg_has_role(relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
+		SELECT con.oid, contype = 'f' AND conparentid = 0 AND soft_delete_internal.ties_rows(con.oid) AND NOT tables && broken
+			AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
+							AND (NOT pg_has_role(relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace))) AS looks_for_rows
+		FROM (SELECT con.*, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con
+		WHERE tables && own_tables
 		ORDER BY con.oid
 	LOOP
-		RETURN QUERY SELECT * FROM soft_delete_internal.find_dangling_rows(item.oid);
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_foreign_key_problems(item.oid, item.looks_for_rows);
 	END LOOP;
 END
 $$;
