@@ -52,7 +52,8 @@ BEGIN
 	WHERE attname = arguments[1] AND relkind = 'i'
 	  -- less says nothing about the size of an entry
 	  AND reltuples >= 1000
-	  AND soft_delete_internal.index_hides(indexrelid, attnum)
+	  -- no index of another table is looked into, whatever the plan
+	  AND CASE WHEN indrelid = member THEN soft_delete_internal.index_hides(indexrelid, attnum) END
 	  AND 'partial:' || (SELECT relname FROM pg_class WHERE oid = soft_delete_internal.root(indexrelid)) <> ALL (arguments));
 END
 $$;
