@@ -141,7 +141,7 @@ RESET ROLE;
 
 -- and nobody becomes who he is not
 SET ROLE regress_alice;
-SELECT soft_delete_internal.ask_as_owner('eve.docs', 'SELECT 1');
+SELECT * FROM soft_delete_internal.query_as_owner('eve.docs', 'SELECT 1') AS q(n integer);
 RESET ROLE;
 
 SELECT soft_delete.hold('eve.docs', NULL);

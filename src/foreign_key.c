@@ -26,8 +26,6 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-PG_FUNCTION_INFO_V1(soft_delete_ask_as_owner);
-
 static char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
 static Oid top_constraint(Oid constraint, bool *is_parent_copy);
 static List *foreign_keys_by_trigger(Relation rel, int kind, int16 event);
@@ -262,63 +260,6 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 	if (result != expected)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
 	return SPI_processed;
-}
-
-/*
- * soft_delete_internal.ask_as_owner(relation regclass, query text) returns text
- *
- * Returns the text that a query finds, or null if that is nothing, as the owner
- * of a relation, so that no function of the owner's is called by anybody else.
- *
- * Raises 42501 unless the caller owns the relation, 42P01 if there is none, 42601
- * for what is not one query.
- */
-Datum
-soft_delete_ask_as_owner(PG_FUNCTION_ARGS)
-{
-	Oid relid = PG_GETARG_OID(0);
-	char *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Relation rel = open_given_table(relid, AccessShareLock);
-	MemoryContext context = CurrentMemoryContext;
-	int result = 0;
-	text *answer = NULL;
-	SavedRole saved;
-
-	if (!relation_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	become_owner(rel, &saved);
-	PG_TRY();
-	{
-		result = SPI_execute(query, false, 1);
-	}
-	PG_CATCH();
-	{
-		throw_owners_error(context);
-	}
-	PG_END_TRY();
-	if (result != SPI_OK_SELECT)
-		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
-						errmsg("\"%s\" is not a query", query)));
-	if (SPI_processed > 0)
-	{
-		char *value =
-			SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-
-		answer = value ? SPI_palloc(strlen(value) + VARHDRSZ) : NULL;
-		if (answer != NULL)
-		{
-			SET_VARSIZE(answer, strlen(value) + VARHDRSZ);
-			memcpy(VARDATA(answer), value, strlen(value));
-		}
-	}
-	restore_role(&saved);
-	SPI_finish();
-	table_close(rel, NoLock);
-	if (answer == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(answer);
 }
 
 /*

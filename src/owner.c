@@ -110,11 +110,20 @@ static int
 run_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes, Datum *values,
 			 const char *nulls)
 {
+	MemoryContext context = CurrentMemoryContext;
 	SavedRole saved;
-	int result;
+	int result = 0;
 
 	become_owner_of(relid, &saved);
-	result = SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
+	PG_TRY();
+	{
+		result = SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
+	}
+	PG_CATCH();
+	{
+		throw_owners_error(context);
+	}
+	PG_END_TRY();
 	restore_role(&saved);
 	return result;
 }

@@ -2,7 +2,8 @@
  * Health: what could break the promise, and how to mend it
  *
  * Each function finds the problems of one concern, and takes a tagged table with
- * its tombstone column, or a foreign key.  All but the last, which looks for rows
+ * its tombstone column, or a foreign key.  Those that are called for each table are
+ * in PL/pgSQL, which keeps the plans of their queries.  All but the last, which looks for rows
  * that reference nothing, read catalogs, statistics and the index of the bin.
  * Tables and bins are read as their owner: else a superuser who checks would call
  * functions that others have written.
@@ -49,9 +50,12 @@ COMMENT ON FUNCTION soft_delete_internal.check_installation() IS
 CREATE FUNCTION soft_delete_internal.find_trigger_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT 'error', member,
 		CASE name WHEN '~soft_delete' THEN 'the tag is missing: deletes are hard'
 			WHEN '~soft_delete_key' THEN 'trigger "~soft_delete_key" is missing: deleted rows do not release their keys'
@@ -78,7 +82,8 @@ AS $$
 	FROM soft_delete_internal.family(table_name) AS member JOIN pg_trigger AS later ON later.tgrelid = member
 	WHERE later.tgenabled <> 'D' AND later.tgparentid = 0
 	  AND later.tgtype & 11 = 11		-- FOR EACH ROW BEFORE DELETE
-	  AND later.tgname COLLATE "C" > '~soft_delete'
+	  AND later.tgname COLLATE "C" > '~soft_delete';
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_trigger_problems(regclass, name) IS
 'the problems of check() with the triggers of a tagged table';
@@ -86,9 +91,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_trigger_problems(regclass, name) I
 CREATE FUNCTION soft_delete_internal.find_column_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	-- the index of the bin tells which column it was
 	SELECT 'error', table_name, format('tombstone column "%s" has another name: every statement fails', tombstone),
 		format('ALTER TABLE %s RENAME COLUMN %I TO %I;', table_name, attname, tombstone)
@@ -96,7 +104,8 @@ AS $$
 	WHERE indrelid = table_name AND pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', attname)
 	  AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
 	  AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = table_name AND attname = tombstone AND NOT attisdropped)
-	LIMIT 1
+	LIMIT 1;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_column_problems(regclass, name) IS
 'the problem of check() with the column that a tag names';
@@ -104,9 +113,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_column_problems(regclass, name) IS
 CREATE FUNCTION soft_delete_internal.find_index_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT CASE WHEN is_exclusion THEN 'error' WHEN indisunique THEN 'warning' ELSE 'notice' END, indrelid::regclass,
 		CASE WHEN is_exclusion THEN format('exclusion constraint "%s" is in force for deleted rows, too', name)
 			WHEN indisunique THEN format('unique index "%s" holds deleted rows, which must step aside', name)
@@ -127,7 +139,8 @@ AS $$
 		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 									WHERE indrelid = member AND attname = tombstone AND NOT indisvalid LIMIT 1)) AS broken(invalid)
 	WHERE NOT relispartition AND NOT soft_delete_internal.has_bin_index(member, tombstone)
-	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = member AND attname = tombstone AND NOT attisdropped)
+	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = member AND attname = tombstone AND NOT attisdropped);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_index_problems(regclass, name) IS
 'the problems of check() with indexes: deleted rows in them, or none to find these by';
@@ -135,9 +148,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_index_problems(regclass, name) IS
 CREATE FUNCTION soft_delete_internal.find_stand_in_problems(table_name regclass,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH stand_ins AS (
 		SELECT con.oid, conrelid::regclass, conname, own.oid AS index, bound.relname AS bound_name
 		FROM soft_delete_internal.family(table_name) AS member JOIN pg_constraint con ON conrelid = member
@@ -157,7 +173,8 @@ AS $$
 	UNION ALL
 	SELECT 'warning', conrelid, format('constraint "%s" is not tied to its index: DROP CONSTRAINT would leave that', conname),
 		format('SELECT soft_delete.repair(%L);', table_name)
-	FROM stand_ins WHERE bound_name IS NULL AND oid = soft_delete_internal.stand_in(index)
+	FROM stand_ins WHERE bound_name IS NULL AND oid = soft_delete_internal.stand_in(index);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_stand_in_problems(regclass) IS
 'the problems of check() with constraints that stand in for unique indexes';
@@ -165,9 +182,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_stand_in_problems(regclass) IS
 CREATE FUNCTION soft_delete_internal.find_view_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH views AS (
 		SELECT what, tied, t.relowner, soft_delete_internal.view_name(table_name, suffix) AS view_name,
 			coalesce((SELECT relnamespace FROM pg_class WHERE oid = coalesce(bin, active)), t.relnamespace) AS view_schema
@@ -201,7 +221,8 @@ AS $$
 	UNION ALL
 	SELECT 'error', table_name, format('%s does not belong to the owner of its table', view),
 		format('ALTER VIEW %s OWNER TO %I;', view, pg_get_userbyid(relowner))
-	FROM found WHERE is_own AND view_owner <> relowner
+	FROM found WHERE is_own AND view_owner <> relowner;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_view_problems(regclass, name) IS
 'the problems of check() with the two views of a tagged table';
@@ -209,32 +230,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_view_problems(regclass, name) IS
 CREATE FUNCTION soft_delete_internal.find_hold_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 10
+LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO'
 AS $$
-DECLARE
-	bin regclass := soft_delete_internal.bin_of(table_name);
-	stamp text := soft_delete_internal.stamp_parameter(table_name, tombstone);
-	held timestamptz;
-	has_rows boolean;
-BEGIN
-	severity := 'notice';
-	FOR relation, held IN
-		SELECT h.relation, h.deleted_at FROM soft_delete_internal.holds AS h
-		WHERE h.relation IN (SELECT soft_delete_internal.family(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
-		  AND bin IS NOT NULL AND stamp IS NOT NULL
-	LOOP
-		has_rows := soft_delete_internal.ask_as_owner(table_name,
-			format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY (%L::oid[]))', bin, tombstone,
-				   replace(stamp, '$1', quote_literal(held)), ARRAY(SELECT soft_delete_internal.family(relation)::oid)));
-		IF NOT has_rows THEN
-			problem := format('a deletion is held of which no row is left: %s', held);
-			remedy := format('SELECT soft_delete.hold_deletion(%L, NULL);', held);
-			RETURN NEXT;
-		END IF;
-	END LOOP;
-END
+	SELECT 'notice', h.relation, format('a deletion is held of which no row is left: %s', h.deleted_at), format('SELECT soft_delete.repair(%L);', table_name)
+	FROM soft_delete_internal.idle_holds(table_name, tombstone) AS h
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_hold_problems(regclass, name) IS
 'the problems of check() with holds on what a tagged table has no more';
@@ -276,9 +277,9 @@ BEGIN
 		-- held ones stay
 		IF overdue > 0 AND bin IS NOT NULL
 		   AND EXISTS (SELECT FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.family(table_name))) THEN
-			overdue := soft_delete_internal.ask_as_owner(table_name,
+			overdue := (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
 				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
-					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before))));
+					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)))) AS q(answer bigint));
 		END IF;
 		IF overdue > 0 THEN
 			severity := 'warning';
@@ -294,9 +295,12 @@ COMMENT ON FUNCTION soft_delete_internal.find_purge_problems(regclass, name) IS
 CREATE FUNCTION soft_delete_internal.find_reference_problems("constraint" oid,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH sides AS (
 		SELECT conname, confdeltype, conparentid, conrelid, soft_delete_internal.root(conrelid) AS child, soft_delete_internal.root(confrelid) AS parent,
 			soft_delete_internal.tag_arguments(conrelid) IS NOT NULL AS child_is_tagged,
@@ -311,7 +315,8 @@ AS $$
 	UNION ALL
 	SELECT 'error', conrelid::regclass, format('foreign key "%s" lacks a guard', conname),
 		format('SELECT soft_delete.repair(%L);', CASE WHEN parent_is_tagged THEN parent ELSE child END)
-	FROM sides WHERE soft_delete_internal.lacks_guard("constraint")
+	FROM sides WHERE soft_delete_internal.lacks_guard("constraint");
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_reference_problems(oid) IS
 'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing guards';
@@ -375,7 +380,7 @@ BEGIN
 			without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', without_parent,
 				soft_delete_internal.rows_of(con.confrelid, 'p', parents), soft_delete_internal.key_match("constraint"));
 		END LOOP;
-		n := soft_delete_internal.ask_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete_internal.rows_of(relation, 'c', which), without_parent));
+		n := (SELECT answer FROM soft_delete_internal.query_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete_internal.rows_of(relation, 'c', which), without_parent)) AS q(answer bigint));
 		CONTINUE WHEN n = 0;
 
 		severity := 'error';
@@ -436,36 +441,43 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_table_problems(regclass, name) IS
 'the problems of check() with a tagged table';
 
-CREATE FUNCTION soft_delete_internal.find_dangling_rows("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+CREATE FUNCTION soft_delete_internal.find_foreign_key_problems("constraint" oid, looks_for_rows boolean,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	con pg_constraint;
+	reason text := 'somebody has locked a table';
 BEGIN
 	SELECT * INTO con FROM pg_constraint WHERE oid = "constraint";
-	IF soft_delete_internal.is_free(con.conrelid, false) AND soft_delete_internal.is_free(con.confrelid, false) THEN
-		RETURN QUERY SELECT * FROM soft_delete_internal.check_dangling("constraint");
-		RETURN;
-	END IF;
-	relation := con.conrelid;
 	severity := 'notice';
-	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: somebody has locked a table', con.confrelid::regclass, con.conname);
-	RETURN NEXT;
-EXCEPTION WHEN OTHERS THEN
-	IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
-		RAISE;
-	END IF;
+	BEGIN
+		IF soft_delete_internal.is_free(con.conrelid, false) AND soft_delete_internal.is_free(con.confrelid, false) THEN
+			RETURN QUERY SELECT * FROM soft_delete_internal.find_reference_problems("constraint");
+			IF looks_for_rows THEN
+				RETURN QUERY SELECT * FROM soft_delete_internal.check_dangling("constraint");
+			END IF;
+			RETURN;
+		END IF;
+	EXCEPTION WHEN OTHERS THEN
+		IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		-- the owner who reads both tables may have fewer rights on deleted rows
+		IF SQLSTATE <> '42501' THEN
+			severity := 'error';
+		END IF;
+		reason := left(SQLERRM, 1000);
+	END;
 	relation := con.conrelid;
-	-- the owner who reads both tables may have fewer rights on deleted rows
-	severity := CASE SQLSTATE WHEN '42501' THEN 'notice' ELSE 'error' END;
-	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: %s', con.confrelid::regclass, con.conname, left(SQLERRM, 1000));
+	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: %s', con.confrelid::regclass, con.conname, reason);
 	RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.find_dangling_rows(oid) IS
-'what check_dangling() finds, or why it does not';
+COMMENT ON FUNCTION soft_delete_internal.find_foreign_key_problems(oid, boolean) IS
+'the problems of check() with a foreign key; looks_for_rows: with its rows, too';
 
 CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -489,23 +501,15 @@ BEGIN
 		RETURN QUERY SELECT * FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column);
 	END LOOP;
 
-	RETURN QUERY
-	SELECT found.*
-	FROM (SELECT con.oid, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con,
-		soft_delete_internal.find_reference_problems(con.oid) AS found
-	WHERE tables && own_tables
-	ORDER BY con.oid;
-
 	FOR item IN
-		SELECT con.oid FROM pg_constraint AS con
-		WHERE contype = 'f' AND conparentid = 0 AND soft_delete_internal.ties_rows(con.oid)
-		  AND ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && own_tables
-		  AND NOT ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] && broken
-		  AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
-						  AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace)))
+		SELECT con.oid, contype = 'f' AND conparentid = 0 AND soft_delete_internal.ties_rows(con.oid) AND NOT tables && broken
+			AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
+							AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace))) AS looks_for_rows
+		FROM (SELECT con.*, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con
+		WHERE tables && own_tables
 		ORDER BY con.oid
 	LOOP
-		RETURN QUERY SELECT * FROM soft_delete_internal.find_dangling_rows(item.oid);
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_foreign_key_problems(item.oid, item.looks_for_rows);
 	END LOOP;
 END
 $$;

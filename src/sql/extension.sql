@@ -61,6 +61,9 @@ BEGIN
 		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.bin_columns(relation));
 	END IF;
 	PERFORM soft_delete_internal.renew(relation);
+	-- what is not there is not kept from being destroyed
+	PERFORM soft_delete_internal.set_hold(h.relation, h.deleted_at, NULL)
+	FROM soft_delete_internal.idle_holds(relation, (soft_delete_internal.tag_arguments(relation))[1]) AS h;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.repair(regclass) IS

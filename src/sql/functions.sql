@@ -75,11 +75,6 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delet
 COMMENT ON FUNCTION soft_delete.hold_of(oid, tid, boolean) IS
 'the hold on a row that a bin lists: on the row, its deletion, or, if tables, on its table; null to who may not read that column of the bin';
 
-CREATE FUNCTION soft_delete_internal.ask_as_owner(relation regclass, query text) RETURNS text
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_ask_as_owner';
-COMMENT ON FUNCTION soft_delete_internal.ask_as_owner(regclass, text) IS
-'what a query finds that is run as the owner of a relation, who the caller must be, or have the rights of';
-
 CREATE FUNCTION soft_delete.rows(internal) RETURNS tsm_handler
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_rows';
 COMMENT ON FUNCTION soft_delete.rows(internal) IS

@@ -176,11 +176,11 @@ BEGIN
 		BEGIN
 			IF item.columns IS NOT NULL THEN
 				-- not by ourselves: to plan a query may call functions that the owner of the table has written
-				lost := soft_delete_internal.ask_as_owner(item.relation,
+				lost := (SELECT answer FROM soft_delete_internal.query_as_owner(item.relation,
 						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
 							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''all'') '
 							   'UNION ALL SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''displaced'')) AS r(stamp, key) '
-							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid));
+							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid)) AS q(answer text));
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			-- what somebody else's table does is no reason to refuse
@@ -255,3 +255,28 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.hold_deletion(timestamptz, text) IS
 'does soft_delete.hold_deletion()';
+
+CREATE FUNCTION soft_delete_internal.idle_holds(table_name regclass, tombstone name, OUT relation regclass, OUT deleted_at timestamptz) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'
+AS $$
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(table_name);
+	stamp text := soft_delete_internal.stamp_parameter(table_name, tombstone);
+BEGIN
+	FOR relation, deleted_at IN
+		SELECT h.relation, h.deleted_at FROM soft_delete_internal.holds AS h
+		WHERE h.relation IN (SELECT soft_delete_internal.family(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
+		  AND bin IS NOT NULL AND stamp IS NOT NULL
+	LOOP
+		IF NOT (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
+				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY (%L::oid[]))', bin, tombstone,
+					   replace(stamp, '$1', quote_literal(deleted_at)), ARRAY(SELECT soft_delete_internal.family(relation)::oid))) AS q(answer boolean)) THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.idle_holds(regclass, name) IS
+'the holds on deletions that have no row left in a tagged table';

@@ -281,7 +281,8 @@ BEGIN
 				WHEN NOT indisvalid THEN 'It is invalid.'
 			END AS reason
 		FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at
-		WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
+		-- an array: no index of another table is looked into, whatever the plan
+		WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.family(relation))) AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
 		ORDER BY 1
 	LOOP
 		IF item.reason IS NOT NULL THEN

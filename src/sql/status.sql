@@ -21,26 +21,30 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on S
 COMMENT ON FUNCTION soft_delete_internal.oldest_tombstone(regclass) IS
 'the stamp of the oldest tombstone in a tagged table; null for who may not know, or where no index tells';
 
+/* In PL/pgSQL, which keeps the plans: list_tables() asks for each table. */
 CREATE FUNCTION soft_delete_internal.estimated_rows(relation regclass) RETURNS bigint
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT sum(CASE
+BEGIN
+	RETURN (SELECT sum(CASE
 			-- as the planner does: the rows per page that the last VACUUM or ANALYZE found
 			WHEN relpages > 0 THEN reltuples * (pg_relation_size(oid) / current_setting('block_size')::bigint) / relpages
 			WHEN pg_stat_get_live_tuples(oid) + pg_stat_get_dead_tuples(oid) > 0 THEN pg_stat_get_live_tuples(oid)
 			WHEN reltuples = 0 THEN 0 END)::bigint
 	FROM soft_delete_internal.family(relation) AS member JOIN pg_class ON oid = member
-	WHERE relkind = 'r'
+	WHERE relkind = 'r');
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.estimated_rows(regclass) IS
 'how many rows, tombstones included, a table and its partitions have by what statistics say';
 
 CREATE FUNCTION soft_delete_internal.live_index_bytes(relation regclass) RETURNS bigint
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT sum((relpages - 1) * current_setting('block_size')::bigint)
+BEGIN
+	RETURN (SELECT sum((relpages - 1) * current_setting('block_size')::bigint)
 	FROM soft_delete_internal.tag_arguments(relation) AS arguments, soft_delete_internal.family(relation) AS member
 		JOIN pg_index ON indrelid = member
 		JOIN pg_class ON pg_class.oid = indexrelid
@@ -48,8 +52,10 @@ AS $$
 	WHERE attname = arguments[1] AND relkind = 'i'
 	  -- less says nothing about the size of an entry
 	  AND reltuples >= 1000
-	  AND soft_delete_internal.index_hides(indexrelid, attnum)
-	  AND 'partial:' || (SELECT relname FROM pg_class WHERE oid = soft_delete_internal.root(indexrelid)) <> ALL (arguments)
+	  -- no index of another table is looked into, whatever the plan
+	  AND CASE WHEN indrelid = member THEN soft_delete_internal.index_hides(indexrelid, attnum) END
+	  AND 'partial:' || (SELECT relname FROM pg_class WHERE oid = soft_delete_internal.root(indexrelid)) <> ALL (arguments));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.live_index_bytes(regclass) IS
 'size of the indexes of a table that tag() made partial, as the last VACUUM or ANALYZE found it; the small ones are left out';
@@ -66,7 +72,7 @@ COMMENT ON FUNCTION soft_delete_internal.due_rows(regclass, timestamptz) IS
 
 /* Security definer: who may know figures of a table need not own it. */
 CREATE FUNCTION soft_delete_internal.count_displaced(members regclass[], before timestamptz, OUT rows bigint, OUT oldest timestamptz, OUT due bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -78,7 +84,7 @@ COMMENT ON FUNCTION soft_delete_internal.count_displaced(regclass[], timestamptz
 'how many tombstones of some tables have stepped aside, the stamp of the oldest, and how many have an earlier stamp than the one given';
 
 CREATE FUNCTION soft_delete_internal.last_purge(relation regclass, OUT purged_at timestamptz, OUT rows bigint, OUT error text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -107,6 +113,7 @@ DECLARE
 	displaced record;
 	error text;
 	stated record;
+	is_any_retained boolean := EXISTS (SELECT FROM soft_delete_internal.retention);
 BEGIN
 	FOR relation, tombstone_column IN SELECT t.relation, t.tombstone_column FROM soft_delete_internal.tagged_tables() AS t LOOP
 		is_watched := false;
@@ -121,8 +128,10 @@ BEGIN
 			last_purge_result := CASE WHEN last_purge IS NULL THEN NULL WHEN error IS NULL OR error = 'not finished' THEN coalesce(error, 'done')
 				ELSE 'failed' || CASE WHEN (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN ': ' || error ELSE '' END END;
 
-			SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
-			retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
+			IF is_any_retained THEN
+				SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
+				retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
+			END IF;
 			members := ARRAY(SELECT soft_delete_internal.family(relation));
 			SELECT * INTO displaced FROM soft_delete_internal.count_displaced(members, NULL);
 			displaced_rows := displaced.rows;

@@ -36,8 +36,9 @@ BEGIN
 		BEGIN
 			bin := soft_delete_internal.lock_bin(relation);
 		EXCEPTION WHEN OTHERS THEN
-			IF NOT passes_over THEN
-				RAISE;
+			IF NOT passes_over AND NOT soft_delete_internal.is_interrupt(SQLSTATE) THEN
+				RAISE EXCEPTION 'could not lock table "%": %', relation, SQLERRM
+					USING ERRCODE = SQLSTATE, DETAIL = 'All or nothing is restored.';
 			END IF;
 			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
 		END;
