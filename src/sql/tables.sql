@@ -23,7 +23,7 @@ CREATE TABLE soft_delete_internal.displaced (
 	deleted_at timestamptz NOT NULL,
 	"row" jsonb NOT NULL,
 	types jsonb NOT NULL
-);
+) USING heap;
 -- what happens here concerns no subscriber, even where all tables are published
 ALTER TABLE soft_delete_internal.displaced REPLICA IDENTITY NOTHING;
 CREATE INDEX displaced_relation_deleted_at_idx ON soft_delete_internal.displaced (relation, deleted_at);
