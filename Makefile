@@ -35,7 +35,8 @@ DATA_built = soft_delete--$(EXTVERSION).sql $(UPGRADES)
 DOCS = README.md $(wildcard docs/*.md)
 PGFILEDESC = "soft_delete - DELETE that an application cannot tell from the real one"
 PG_CPPFLAGS = -Isrc
-PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered \
+	-fvisibility=hidden
 
 REGRESS = $(sort $(basename $(notdir $(wildcard sql/*.sql))))
 REGRESS_OPTS = --load-extension=soft_delete

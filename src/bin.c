@@ -71,6 +71,7 @@ static BinQuery *find_bin_query(MemoryContext context);
 static void forget_bin_query(void *arg);
 static void check_statement_trigger(TriggerData *trigdata);
 static void open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row);
+static Relation open_listed_table(Relation view, Oid relid);
 static AttrNumber view_attnum(TriggerData *trigdata, const char *name, Oid type);
 static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
 static bool column_changes(TriggerData *trigdata, AttrNumber attnum);
@@ -337,16 +338,8 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 	row->is_displaced = relid == extension_relation("displaced");
 	if (row->is_displaced)
 		relid = displaced_from(&row->tid);
-	row->rel = table_open(relid, RowExclusiveLock);
+	row->rel = open_listed_table(trigdata->tg_relation, relid);
 	attnum = tombstone_attribute(row->rel);
-	if (attnum == InvalidAttrNumber ||
-		!relation_ownercheck(relid, trigdata->tg_relation->rd_rel->relowner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("view \"%s\" is not the bin of table \"%s\"",
-						RelationGetRelationName(trigdata->tg_relation),
-						RelationGetRelationName(row->rel)),
-				 errdetail("A bin lists a tagged table that belongs to the owner of the view.")));
 
 	tombstone = TupleDescAttr(RelationGetDescr(row->rel), attnum - 1);
 	row->view_attnum =
@@ -358,6 +351,37 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 		trigdata->tg_trigger->tgnargs == N_BIN_COLUMNS)
 		row->hold_attnum =
 			view_attnum(trigdata, trigdata->tg_trigger->tgargs[BIN_HOLD], TEXTOID);
+}
+
+/*
+ * Open the table that a row of a view claims to be of.  Nothing is locked that does
+ * not belong to the owner of the view.
+ *
+ * Raises 42501 unless it is a tagged table of his.
+ */
+static Relation
+open_listed_table(Relation view, Oid relid)
+{
+	Relation rel = NULL;
+
+	if (get_rel_relkind(relid) == RELKIND_RELATION &&
+		relation_ownercheck(relid, view->rd_rel->relowner))
+		rel = try_table_open(relid, RowExclusiveLock);
+	if (rel == NULL || RELATION_IS_OTHER_TEMP(rel) ||
+		tombstone_attribute(rel) == InvalidAttrNumber ||
+		!relation_ownercheck(relid, view->rd_rel->relowner))
+	{
+		char *name = get_rel_name(relid);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 name ? errmsg("view \"%s\" is not the bin of table \"%s\"",
+							   RelationGetRelationName(view), name)
+					  : errmsg("view \"%s\" is not the bin of the relation with OID %u",
+							   RelationGetRelationName(view), relid),
+				 errdetail("A bin lists a tagged table that belongs to the owner of the view.")));
+	}
+	return rel;
 }
 
 /*

@@ -231,12 +231,15 @@ static Relation
 open_tombstone(Oid relid, ItemPointer tid, bool is_displaced,
 			   TupleTableSlot **row, TimestampTz *stamp)
 {
-	Relation rel = relation_open(relid, AccessShareLock);
-	AttrNumber attnum =
-		rel->rd_tableam ? tombstone_attribute(rel) : InvalidAttrNumber;
+	Relation rel = try_relation_open(relid, AccessShareLock);
+	AttrNumber attnum = InvalidAttrNumber;
 	bool isnull = true;
 
 	*row = NULL;
+	if (rel == NULL)
+		return NULL; /* dropped meanwhile, or never there */
+	if (rel->rd_tableam != NULL && !RELATION_IS_OTHER_TEMP(rel))
+		attnum = tombstone_attribute(rel);
 	if (attnum != InvalidAttrNumber)
 	{
 		*row = table_slot_create(rel, NULL);

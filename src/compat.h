@@ -9,6 +9,7 @@
 #include "access/tupdesc.h"
 #include "access/genam.h"
 #include "executor/executor.h"
+#include "fmgr.h"
 #include "optimizer/restrictinfo.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/proc.h"
@@ -16,6 +17,26 @@
 
 #if PG_VERSION_NUM < 150000
 #error "soft_delete needs PostgreSQL 15 or later"
+#endif
+
+/*
+ * 16: functions that the server calls are exported by name, and the library is built
+ * with -fvisibility=hidden (Makefile): what another library exports does not become
+ * ours, nor ours another's
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(funcname) \
+	extern PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
+	extern PGDLLEXPORT const Pg_finfo_record *CppConcat(pg_finfo_, funcname)(void); \
+	const Pg_finfo_record *CppConcat(pg_finfo_, funcname)(void) \
+	{ \
+		static const Pg_finfo_record my_finfo = {1}; \
+		return &my_finfo; \
+	} \
+	extern int no_such_variable
 #endif
 
 /* 16: an update says which indexes it needs, not just whether it needs any */

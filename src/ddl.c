@@ -180,7 +180,7 @@ prepare_alter_table(PlannedStmt *pstmt)
 
 	prepare_references(stmt);
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-	if (stmt->objtype == OBJECT_TYPE && OidIsValid(extension_function(TAG_TRIGGER)))
+	if (stmt->objtype == OBJECT_TYPE && OidIsValid(extension_oid()))
 		release_typed_tables(stmt, relid);
 	arguments = tag_arguments(relid);
 	if (arguments == NIL || makes_whole)
@@ -552,7 +552,7 @@ follow_grants(GrantStmt *stmt)
 	ListCell *lc;
 
 	if (stmt->objtype != OBJECT_TABLE || stmt->targtype == ACL_TARGET_DEFAULTS ||
-		!OidIsValid(extension_function(TAG_TRIGGER)))
+		!OidIsValid(extension_oid()))
 		return;
 	foreach (lc, stmt->objects)
 	{

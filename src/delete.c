@@ -102,8 +102,8 @@ soft_delete_delete_row(PG_FUNCTION_ARGS)
 }
 
 /*
- * Raise 39P01 unless the function is called as a BEFORE DELETE row trigger
- * with the name of a column.
+ * Raise 39P01 unless the function is called as a BEFORE DELETE row trigger of a
+ * table that is tagged by it, with the name of a column.
  */
 static void
 check_tag_trigger(FunctionCallInfo fcinfo)
@@ -113,12 +113,13 @@ check_tag_trigger(FunctionCallInfo fcinfo)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ||
-		trigdata->tg_trigger->tgnargs < 1)
+		trigdata->tg_trigger->tgnargs < 1 ||
+		tombstone_attribute(trigdata->tg_relation) == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as the tag of a table",
 						"soft_delete.delete_row"),
-				 errdetail("It must be a BEFORE DELETE row trigger with the name of the tombstone column as its argument."),
+				 errdetail("It must be a BEFORE DELETE row trigger of a table, with the name of the tombstone column as its argument."),
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
 }
 

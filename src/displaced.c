@@ -10,10 +10,16 @@
  *
  * FROM t TABLESAMPLE soft_delete.rows('displaced') reads them as rows of t, by a
  * custom scan that this file puts in the place of the sample scan.  Their
- * tableoid and ctid are those of the row in soft_delete_internal.displaced.
+ * tableoid and ctid are those of the row in soft_delete_internal.displaced, by
+ * which the bin's functions and triggers find it.
  *
- * Invariant: what is stored reads back as the same value, whatever the settings
- * of the session that stored it and of the one that reads it.
+ * Invariants: what is stored reads back as the same value, whatever the settings
+ * of the session that stored it and of the one that reads it.  The executor never
+ * looks for such a ctid in t: it is not in t that it leads to that row.  There are
+ * three occasions on which it would, FOR UPDATE and its kin, which are refused when
+ * they are planned; WHERE CURRENT OF, to which the scan says that it reads
+ * soft_delete_internal.displaced; and EvalPlanQual, for which the scan fetches its row by
+ * itself.
  */
 #include "soft_delete.h"
 
@@ -32,6 +38,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "optimizer/prep.h"
 #include "optimizer/restrictinfo.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
@@ -78,8 +85,10 @@ typedef struct DisplacedScanState
 {
 	CustomScanState css;
 	DisplacedReader *reader;
+	Relation table; /* that they were taken from */
 	Relation displaced;
 	SysScanDesc scan; /* NULL before the first row */
+	TupleTableSlot *again; /* the row that EvalPlanQual wants again */
 } DisplacedScanState;
 
 PG_FUNCTION_INFO_V1(soft_delete_return_displaced);
@@ -96,14 +105,19 @@ static void read_displaced(DisplacedReader *reader, HeapTuple tuple,
 						   TupleDesc tupdesc, TupleTableSlot *slot);
 static void name_table(void *arg);
 static void set_unless(bool is_good, const char *name, const char *value);
+static void check_size(Relation rel, const Datum *names, const Datum *texts,
+					   const bool *nulls, int n);
 static Datum text_object(Datum *names, Datum *texts, bool *nulls, int n);
 static void replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti,
 								RangeTblEntry *rte);
+static void refuse_locks(PlannerInfo *root, Index rti, RangeTblEntry *rte);
 static Plan *plan_displaced_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 								 List *tlist, List *clauses, List *custom_plans);
 static Node *create_displaced_scan(CustomScan *plan);
 static void begin_displaced_scan(CustomScanState *node, EState *estate, int eflags);
 static TupleTableSlot *execute_displaced_scan(CustomScanState *node);
+static bool fetch_again(DisplacedScanState *state, EPQState *epqstate,
+						const ExecAuxRowMark *mark);
 static TupleTableSlot *next_displaced(ScanState *node);
 static bool recheck_displaced(ScanState *node, TupleTableSlot *slot);
 static void end_displaced_scan(CustomScanState *node);
@@ -232,6 +246,7 @@ store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
 		n++;
 	}
 	end_text_form(nestlevel);
+	check_size(rel, names, texts, nulls, n);
 
 	values[DISPLACED_RELATION - 1] = ObjectIdGetDatum(RelationGetRelid(rel));
 	values[DISPLACED_STAMP - 1] = slot_getattr(slot, attnum, &isnull[0]);
@@ -241,6 +256,34 @@ store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
 	displaced = table_open(extension_relation("displaced"), RowExclusiveLock);
 	append_row(displaced, values, isnull);
 	table_close(displaced, NoLock);
+}
+
+/*
+ * Raise 54000 if the columns of a row are larger as text than a jsonb object may
+ * be.
+ */
+static void
+check_size(Relation rel, const Datum *names, const Datum *texts, const bool *nulls,
+		   int n)
+{
+	Size size = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		/* the largest padding and entry that an element takes */
+		size += VARSIZE_ANY_EXHDR(DatumGetPointer(names[i])) + 2 * sizeof(JEntry);
+		if (!nulls[i])
+			size += VARSIZE_ANY_EXHDR(DatumGetPointer(texts[i]));
+	}
+	if (size > JENTRY_OFFLENMASK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a deleted row of table \"%s\" is too large to step aside",
+						RelationGetRelationName(rel)),
+				 errdetail("Its columns take %zu bytes as text, of which %d can be kept. A bytea takes two for each byte.",
+						   size, JENTRY_OFFLENMASK),
+				 errhint("Use another key, or see the rows whose keys are kept: SELECT * FROM %s;",
+						 bin_name(RelationGetRelid(rel)))));
 }
 
 /*
@@ -746,6 +789,7 @@ replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 	if (rte->rtekind != RTE_RELATION || rte->inh || IS_DUMMY_REL(rel) ||
 		!samples_displaced(rte))
 		return;
+	refuse_locks(root, rti, rte);
 
 	path = makeNode(CustomPath);
 	path->path.pathtype = T_CustomScan;
@@ -760,6 +804,25 @@ replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 	rel->pathlist = NIL;
 	rel->partial_pathlist = NIL;
 	add_path(rel, &path->path);
+}
+
+/*
+ * Raise 0A000 if the statement wants to lock the rows: the executor would lock
+ * what is at their places in the table.
+ */
+static void
+refuse_locks(PlannerInfo *root, Index rti, RangeTblEntry *rte)
+{
+	PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rti);
+
+	if (mark == NULL || !RowMarkRequiresRowShareLock(mark->markType))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot lock deleted rows of table \"%s\" that stepped aside",
+					get_rel_name(rte->relid)),
+			 errdetail("They are not in the table any more."),
+			 errhint("Read them without FOR UPDATE or FOR SHARE; what restores or purges them locks them.")));
 }
 
 /*
@@ -792,24 +855,73 @@ create_displaced_scan(CustomScan *plan)
 }
 
 /*
- * Begin the scan.
+ * Begin the scan.  WHERE CURRENT OF takes the place of a row for one in the scan's
+ * current relation.
  */
 static void
 begin_displaced_scan(CustomScanState *node, EState *estate, int eflags)
 {
 	DisplacedScanState *state = (DisplacedScanState *) node;
 
-	state->reader = make_displaced_reader(node->ss.ss_currentRelation);
+	state->table = node->ss.ss_currentRelation;
+	state->reader = make_displaced_reader(state->table);
 	state->displaced = table_open(extension_relation("displaced"), AccessShareLock);
+	state->again = ExecInitExtraTupleSlot(estate, RelationGetDescr(state->table),
+										  &TTSOpsVirtual);
+	node->ss.ss_currentRelation = state->displaced;
 }
 
 /*
  * Return the next row that passes the conditions.
+ *
+ * EvalPlanQual, which runs the plan again for rows that it has been run for, has
+ * the scan return the same row again: ExecScan() would fetch it from the table, by
+ * its place.  So it finds the row fetched.
  */
 static TupleTableSlot *
 execute_displaced_scan(CustomScanState *node)
 {
-	return ExecScan(&node->ss, next_displaced, recheck_displaced);
+	DisplacedScanState *state = (DisplacedScanState *) node;
+	EPQState *epqstate = node->ss.ps.state->es_epq_active;
+	int i = ((Scan *) node->ss.ps.plan)->scanrelid - 1;
+	TupleTableSlot *result;
+
+	if (epqstate == NULL || epqstate->relsubs_done[i] ||
+		epqstate->relsubs_slot[i] != NULL || epqstate->relsubs_rowmark[i] == NULL)
+		return ExecScan(&node->ss, next_displaced, recheck_displaced);
+
+	if (!fetch_again(state, epqstate, epqstate->relsubs_rowmark[i]))
+		ExecClearTuple(state->again);
+	epqstate->relsubs_slot[i] = state->again;
+	result = ExecScan(&node->ss, next_displaced, recheck_displaced);
+	epqstate->relsubs_slot[i] = NULL;
+	return result;
+}
+
+/*
+ * Fetch the row that the row at hand was made of.  Returns false if that was none
+ * of this table: null-extended by an outer join, or of another partition.
+ */
+static bool
+fetch_again(DisplacedScanState *state, EPQState *epqstate, const ExecAuxRowMark *mark)
+{
+	TupleTableSlot *stored;
+	bool isnull;
+	Datum tid = ExecGetJunkAttribute(epqstate->origslot, mark->ctidAttNo, &isnull);
+	bool found;
+
+	if (isnull)
+		return false;
+	stored = table_slot_create(state->displaced, NULL);
+	found = fetch_version_at(state->displaced, (ItemPointer) DatumGetPointer(tid),
+							 stored) &&
+			DatumGetObjectId(slot_getattr(stored, DISPLACED_RELATION, &isnull)) ==
+				RelationGetRelid(state->table);
+	if (found)
+		read_displaced(state->reader, ExecFetchSlotHeapTuple(stored, false, NULL),
+					   RelationGetDescr(state->displaced), state->again);
+	ExecDropSingleTupleTableSlot(stored);
+	return found;
 }
 
 /*
@@ -827,7 +939,7 @@ next_displaced(ScanState *node)
 		ScanKeyData key;
 
 		ScanKeyInit(&key, DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(RelationGetRelid(node->ss_currentRelation)));
+					ObjectIdGetDatum(RelationGetRelid(state->table)));
 		state->scan =
 			systable_beginscan(state->displaced,
 							   get_relname_relid("displaced_relation_deleted_at_idx",
@@ -861,6 +973,7 @@ end_displaced_scan(CustomScanState *node)
 
 	if (state->scan != NULL)
 		systable_endscan(state->scan);
+	node->ss.ss_currentRelation = state->table;
 	table_close(state->displaced, NoLock);
 }
 

@@ -40,6 +40,9 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
+/* So many rows are read at once, however much memory there may be */
+#define MAX_ROWS (1 << 28)
+
 /* A row that is due, by the place where it is found */
 typedef struct KnownDue
 {
@@ -169,12 +172,16 @@ open_leaf(Leaf *leaf, Oid caller)
 /*
  * Read on, when the rows that have been read are done: a batch of so many, unless
  * it takes more to know their order.  Sets is_complete when there are no more.
+ *
+ * maintenance_work_mem goes up to 2 TB, the numbers of rows are integers.
  */
 void
 read_on(Walk *walk, int batch_size)
 {
-	int capacity =
-		Max(maintenance_work_mem * INT64CONST(1024) / sizeof(DueRow), 1000);
+	int capacity = (int) Min(Max(maintenance_work_mem * INT64CONST(1024) /
+									 (int64) sizeof(DueRow),
+								 1000),
+							 MAX_ROWS);
 
 	/* not when it begins: a lock that times out is an error of the batch */
 	if (walk->reading == 0 && !walk->has_position)
@@ -387,7 +394,7 @@ new_row(Walk *walk, Leaf *leaf)
 	}
 	else if (walk->nrows == walk->nallocated)
 	{
-		walk->nallocated *= 2;
+		walk->nallocated = doubled(walk->nallocated);
 		walk->rows =
 			repalloc_huge(walk->rows, (Size) walk->nallocated * sizeof(DueRow));
 	}
@@ -544,7 +551,7 @@ find_references_to(Walk *walk, Leaf *leaf, int first, int n)
 		SavedRole saved;
 
 		lot.members =
-			MemoryContextAllocExtended(CurrentMemoryContext, n * sizeof(Member),
+			MemoryContextAllocExtended(CurrentMemoryContext, (Size) n * sizeof(Member),
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 		for (int i = 0; i < n; i++)
 		{
@@ -742,7 +749,7 @@ add_edge(Walk *walk, int child, int parent)
 	}
 	else if (walk->nedges == walk->nedges_allocated)
 	{
-		walk->nedges_allocated *= 2;
+		walk->nedges_allocated = doubled(walk->nedges_allocated);
 		walk->edges = repalloc_huge(walk->edges,
 									(Size) walk->nedges_allocated * sizeof(Edge));
 	}
@@ -794,10 +801,12 @@ put_children_first(Walk *walk)
 		return;
 
 	nchildren =
-		MemoryContextAllocExtended(walk->rows_context, walk->nrows * sizeof(int),
+		MemoryContextAllocExtended(walk->rows_context,
+								   (Size) walk->nrows * sizeof(int),
 								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	walk->order =
-		MemoryContextAllocHuge(walk->rows_context, walk->nrows * sizeof(int));
+		MemoryContextAllocHuge(walk->rows_context,
+							   (Size) walk->nrows * sizeof(int));
 	for (int i = 0; i < walk->nedges; i++)
 		nchildren[walk->edges[i].parent]++;
 	for (int i = 0; i < walk->nrows; i++)

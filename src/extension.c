@@ -10,7 +10,10 @@
  */
 #include "soft_delete.h"
 
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
@@ -112,6 +115,28 @@ drops_extension(const DropStmt *stmt)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Raise 0A000 for ALTER SCHEMA ... RENAME of a schema of the extension's: its
+ * functions name one another with their schema, and anybody who may make schemas
+ * could put his own in their place.
+ */
+void
+refuse_schema_rename(const RenameStmt *stmt)
+{
+	Oid schema;
+
+	if (stmt->renameType != OBJECT_SCHEMA || !OidIsValid(extension_oid()))
+		return;
+	schema = get_namespace_oid(stmt->subname, true);
+	if (OidIsValid(schema) &&
+		(strcmp(stmt->subname, EXTENSION_SCHEMA) == 0 ||
+		 is_extension_member(NamespaceRelationId, schema)))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot rename schema \"%s\" of extension \"%s\"",
+							   stmt->subname, EXTENSION_NAME),
+						errdetail("Its functions name one another with their schema.")));
 }
 
 /*

@@ -224,9 +224,9 @@ add_member(Family *family, Relation rel, const Member *member)
 
 	if (lot->nmembers == lot->nallocated)
 	{
-		lot->nallocated *= 2;
+		lot->nallocated = doubled(lot->nallocated);
 		lot->members =
-			repalloc_huge(lot->members, lot->nallocated * sizeof(Member));
+			repalloc_huge(lot->members, (Size) lot->nallocated * sizeof(Member));
 	}
 	lot->members[lot->nmembers++] = *member;
 	return true;
@@ -430,7 +430,8 @@ select_children(Family *family, Lot *lot, int first, const ForeignKey *fk,
 static Datum
 stamps_of(Lot *lot, int first)
 {
-	Datum *stamps = palloc((lot->ncomplete - first) * sizeof(Datum));
+	int nallocated = 16;
+	Datum *stamps = palloc(nallocated * sizeof(Datum));
 	int n = 0;
 
 	/* members of one deletion follow one another */
@@ -438,8 +439,14 @@ stamps_of(Lot *lot, int first)
 	{
 		Datum stamp = TimestampTzGetDatum(lot->members[i].stamp);
 
-		if (n == 0 || stamps[n - 1] != stamp)
-			stamps[n++] = stamp;
+		if (n > 0 && stamps[n - 1] == stamp)
+			continue;
+		if (n == nallocated)
+		{
+			nallocated = doubled(nallocated);
+			stamps = repalloc_huge(stamps, (Size) nallocated * sizeof(Datum));
+		}
+		stamps[n++] = stamp;
 	}
 	return PointerGetDatum(construct_array(stamps, n, TIMESTAMPTZOID,
 										   sizeof(TimestampTz), FLOAT8PASSBYVAL,
@@ -525,7 +532,7 @@ leave_children(Lot *lot, Relation rel, const ForeignKey *fk)
 {
 	Lot displaced = {.relid = lot->relid};
 	int *numbers =
-		MemoryContextAllocHuge(CurrentMemoryContext, lot->nmembers * sizeof(int));
+		MemoryContextAllocHuge(CurrentMemoryContext, (Size) lot->nmembers * sizeof(int));
 	Datum *tids;
 	Oid argtypes[] = {TIDARRAYOID};
 	Datum values[1];
@@ -540,8 +547,11 @@ leave_children(Lot *lot, Relation rel, const ForeignKey *fk)
 	if (displaced.nmembers == 0)
 		return;
 
-	displaced.members = palloc(displaced.nmembers * sizeof(Member));
-	tids = palloc(displaced.nmembers * sizeof(Datum));
+	displaced.members =
+		MemoryContextAllocHuge(CurrentMemoryContext,
+							   (Size) displaced.nmembers * sizeof(Member));
+	tids = MemoryContextAllocHuge(CurrentMemoryContext,
+								  (Size) displaced.nmembers * sizeof(Datum));
 	for (int i = 0; i < displaced.nmembers; i++)
 	{
 		lot->members[numbers[i]].is_childless = false;

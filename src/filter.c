@@ -151,7 +151,7 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 	{
 		Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
 								 ObjectIdGetDatum(rte->relid), false, true);
-		FuncExpr *exempt = makeFuncExpr(extension_function(SHOWS_TOMBSTONES),
+		FuncExpr *exempt = makeFuncExpr(needed_function(SHOWS_TOMBSTONES),
 										BOOLOID, list_make1(relid), InvalidOid,
 										InvalidOid, COERCE_EXPLICIT_CALL);
 
@@ -216,7 +216,7 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_l
 	}
 
 	/* not known before execution, or wrong: the function finds out */
-	return (Expr *) makeFuncExpr(extension_function(WANTS_ROW), BOOLOID,
+	return (Expr *) makeFuncExpr(needed_function(WANTS_ROW), BOOLOID,
 								 list_make2(which, is_live), InvalidOid,
 								 InvalidOid, COERCE_EXPLICIT_CALL);
 }
@@ -255,7 +255,7 @@ bool
 may_see_tombstones(Oid relid, Oid roleid)
 {
 	return relation_ownercheck(relid, roleid) ||
-		   function_aclcheck(extension_function(SAMPLING_METHOD), roleid,
+		   function_aclcheck(needed_function(SAMPLING_METHOD), roleid,
 							 ACL_EXECUTE) == ACLCHECK_OK;
 }
 

@@ -288,7 +288,7 @@ static Oid
 find_guard(const GuardKind *kind, const ForeignKey *fk, bool *fits)
 {
 	Relation pg_trigger = table_open(TriggerRelationId, AccessShareLock);
-	Oid function = extension_function(kind->function);
+	Oid function = needed_function(kind->function);
 	Oid guard = InvalidOid;
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -339,7 +339,7 @@ create_guard(const GuardKind *kind, const ForeignKey *fk)
 	if (kind->narrow)
 		kind->narrow(stmt, fk);
 	guard = CreateTrigger(stmt, NULL, relid, InvalidOid, fk->constraint,
-						  InvalidOid, extension_function(kind->function),
+						  InvalidOid, needed_function(kind->function),
 						  InvalidOid, NULL, true, false);
 
 	/*

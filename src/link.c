@@ -332,8 +332,8 @@ collect_cuts_of(Cuts *cuts, TimestampTz stamp, TupleTableSlot *field)
 			continue;
 		if (cuts->n == cuts->nallocated)
 		{
-			cuts->nallocated *= 2;
-			cuts->tids = repalloc_huge(cuts->tids, cuts->nallocated *
+			cuts->nallocated = doubled(cuts->nallocated);
+			cuts->tids = repalloc_huge(cuts->tids, (Size) cuts->nallocated *
 													   sizeof(ItemPointerData));
 		}
 		ExecClearTuple(field);

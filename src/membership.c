@@ -64,6 +64,7 @@ static Oid look_up(Oid *owner);
 static void forget(Datum arg, int cacheid, uint32 hashvalue);
 static Oid find_function(ExtensionFunction which, Oid extension);
 static Oid find_by_symbol(const char *name, Oid extension);
+static bool has_symbol(Oid function, const char *name);
 
 /*
  * Watch the catalogs.
@@ -211,7 +212,6 @@ find_function(ExtensionFunction which, Oid extension)
 static Oid
 find_by_symbol(const char *name, Oid extension)
 {
-	char *symbol = psprintf(EXTENSION_NAME "_%s", name);
 	Relation depend = table_open(DependRelationId, AccessShareLock);
 	Oid function = InvalidOid;
 	ScanKeyData keys[2];
@@ -226,27 +226,77 @@ find_by_symbol(const char *name, Oid extension)
 	while (!OidIsValid(function) && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_depend member = (Form_pg_depend) GETSTRUCT(tuple);
-		HeapTuple proc;
 
-		if (member->deptype != DEPENDENCY_EXTENSION ||
-			member->classid != ProcedureRelationId)
-			continue;
-		proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(member->objid));
-		if (HeapTupleIsValid(proc))
-		{
-			bool isnull;
-			Datum source = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &isnull);
-
-			if (((Form_pg_proc) GETSTRUCT(proc))->prolang == ClanguageId &&
-				!isnull && strcmp(TextDatumGetCString(source), symbol) == 0)
-				function = member->objid;
-			ReleaseSysCache(proc);
-		}
+		if (member->deptype == DEPENDENCY_EXTENSION &&
+			member->classid == ProcedureRelationId && has_symbol(member->objid, name))
+			function = member->objid;
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
-	pfree(symbol);
 	return function;
+}
+
+/*
+ * Is that the C function of a name, by its symbol?
+ */
+static bool
+has_symbol(Oid function, const char *name)
+{
+	HeapTuple proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool found = false;
+
+	if (HeapTupleIsValid(proc))
+	{
+		bool isnull;
+		Datum source = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &isnull);
+
+		found = ((Form_pg_proc) GETSTRUCT(proc))->prolang == ClanguageId && !isnull &&
+				strcmp(TextDatumGetCString(source),
+					   psprintf(EXTENSION_NAME "_%s", name)) == 0;
+		ReleaseSysCache(proc);
+	}
+	return found;
+}
+
+/*
+ * Return the OID of a function of the extension that a plan or a trigger cannot do
+ * without.
+ *
+ * Raises 42883 where the extension has it no more.
+ */
+Oid
+needed_function(ExtensionFunction which)
+{
+	Oid function = extension_function(which);
+	StringInfoData signature;
+
+	if (OidIsValid(function))
+		return function;
+	initStringInfo(&signature);
+	appendStringInfo(&signature, "%s.%s(", function_signatures[which].schema,
+					 function_signatures[which].name);
+	for (int i = 0; i < function_signatures[which].nargs; i++)
+		appendStringInfo(&signature, "%s%s", i > 0 ? ", " : "",
+						 format_type_be(function_signatures[which].argtypes[i]));
+	appendStringInfoChar(&signature, ')');
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg("function %s is no member of extension \"%s\"", signature.data,
+					EXTENSION_NAME),
+			 errhint("ALTER EXTENSION %s ADD FUNCTION %s;", EXTENSION_NAME,
+					 signature.data)));
+	return InvalidOid; /* keep compiler quiet */
+}
+
+/*
+ * Is that a function of the extension that has been taken out of it?  What carries
+ * it is not what it seems to be, then.
+ */
+bool
+is_lost_function(Oid function, ExtensionFunction which)
+{
+	return OidIsValid(extension_oid()) && !OidIsValid(extension_function(which)) &&
+		   has_symbol(function, function_signatures[which].name);
 }
 
 /*

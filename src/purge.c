@@ -299,8 +299,12 @@ check_roots(int n, const Datum *relations)
 }
 
 /*
- * Do a batch, or nothing of it if it fails.  Returns the error then, unless it is
- * the client that has cancelled.
+ * Do a batch, or nothing of it if it fails.  Returns the error then, unless the
+ * statement was cancelled, by the client or by a timeout.
+ *
+ * The error may come from within a subtransaction of the batch, as that of
+ * purge_circles(); all of them end here.  That gives back what else the batch has
+ * taken: the role, the security context, settings, locks and buffers.
  */
 static char *
 try_batch(Walk *walk, const Request *request)
@@ -308,6 +312,7 @@ try_batch(Walk *walk, const Request *request)
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
 	Root *counts = palloc(walk->nroots * sizeof(Root));
+	int nestlevel = GetCurrentTransactionNestLevel();
 	char *message = NULL;
 
 	memcpy(counts, walk->roots, walk->nroots * sizeof(Root));
@@ -327,7 +332,8 @@ try_batch(Walk *walk, const Request *request)
 		MemoryContextSwitchTo(oldcontext);
 		error = CopyErrorData();
 		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		while (GetCurrentTransactionNestLevel() > nestlevel)
+			RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(oldcontext);
 		CurrentResourceOwner = oldowner;
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised(error))
@@ -500,6 +506,7 @@ purge_circles(Walk *walk)
 	int first = walk->next;
 	Size size = walk->nroots * sizeof(Root);
 	Root *counts = palloc(size);
+	MemoryContext oldcontext = CurrentMemoryContext;
 	bool all_go = true;
 
 	open_leaves(walk, first, walk->nrows - first);
@@ -516,8 +523,10 @@ purge_circles(Walk *walk)
 		}
 	}
 
+	/* an error leaves it open: try_batch() ends it */
 	memcpy(counts, walk->roots, size);
 	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
 	for (int i = first; i < walk->nrows && all_go; i++)
 	{
 		DueRow *row = nth_due(walk, i);
@@ -537,6 +546,7 @@ purge_circles(Walk *walk)
 		for (int i = first; i < walk->nrows; i++)
 			nth_due(walk, i)->leaf->root->locked++;
 	}
+	MemoryContextSwitchTo(oldcontext);
 	walk->next = walk->nrows;
 	close_leaves(walk);
 }

@@ -11,7 +11,7 @@
 
 PG_MODULE_MAGIC;
 
-void _PG_init(void);
+PGDLLEXPORT void _PG_init(void);
 
 /*
  * Install the hooks and settings of every file.

@@ -24,6 +24,19 @@
 #define INTERNAL_SCHEMA "soft_delete_internal"
 
 /*
+ * Return twice a number of rows, for an array that grows.  Raises 54000 where there
+ * are more than an integer counts.
+ */
+static inline int
+doubled(int n)
+{
+	if (n > INT_MAX / 2)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("cannot handle more than %d rows at once", INT_MAX / 2)));
+	return n * 2;
+}
+
+/*
  * membership.c: the extension's own functions and relations
  */
 
@@ -52,6 +65,8 @@ extern Oid extension_oid(void);
 extern Oid extension_owner(void);
 extern bool is_extension_member(Oid classid, Oid objid);
 extern Oid extension_function(ExtensionFunction which);
+extern Oid needed_function(ExtensionFunction which);
+extern bool is_lost_function(Oid function, ExtensionFunction which);
 extern Oid extension_relation(const char *name);
 
 /*
@@ -592,5 +607,6 @@ extern void init_delete(void);
  * extension.c: the extension stays where tables are tagged
  */
 extern void init_extension(void);
+extern void refuse_schema_rename(const RenameStmt *stmt);
 
 #endif /* SOFT_DELETE_H */

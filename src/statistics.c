@@ -21,6 +21,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -50,9 +51,12 @@ statistics_filter(RelOptInfo *rel, Oid relid)
 {
 	Oid function;
 
+	/* while the extension is made or updated, it may be to come */
 	if (relid != StatisticRelationId)
 		return NULL;
-	function = extension_function(SHOWS_STATISTICS);
+	function = creating_extension || IsBinaryUpgrade ? extension_function(SHOWS_STATISTICS)
+			   : OidIsValid(extension_oid()) ? needed_function(SHOWS_STATISTICS)
+											 : InvalidOid;
 	if (!OidIsValid(function))
 		return NULL;
 	return (Expr *) makeFuncExpr(function, BOOLOID,

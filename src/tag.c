@@ -42,6 +42,8 @@ PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
+static bool may_be_tagged(char relkind);
+static void refuse_lost_tag(Relation rel);
 static void check_tombstone_type(Relation rel, Form_pg_attribute att,
 								 const Trigger *tag);
 static void note_change(Datum arg, Oid relid);
@@ -105,10 +107,13 @@ tag_of(Relation rel)
 	TriggerDesc *trigdesc = rel->trigdesc;
 	Oid tag_function;
 
-	if (trigdesc == NULL || !trigdesc->trig_delete_before_row)
+	if (trigdesc == NULL || !trigdesc->trig_delete_before_row ||
+		!may_be_tagged(rel->rd_rel->relkind))
 		return NULL;
 
 	tag_function = extension_function(TAG_TRIGGER);
+	if (!OidIsValid(tag_function))
+		refuse_lost_tag(rel);
 	trigdesc = rel->trigdesc;
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
@@ -121,6 +126,37 @@ tag_of(Relation rel)
 			return trigger;
 	}
 	return NULL;
+}
+
+/*
+ * May a relation of that kind be tagged?  Nobody but the server that has its rows
+ * can keep those of a foreign table.
+ */
+static bool
+may_be_tagged(char relkind)
+{
+	return relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE;
+}
+
+/*
+ * Raise 42883 if a trigger of the relation would be its tag, were the trigger's
+ * function still a member of the extension: its deleted rows must not be shown.
+ */
+static void
+refuse_lost_tag(Relation rel)
+{
+	List *functions = NIL;
+	ListCell *lc;
+
+	/* a look at a catalog may rebuild the descriptor */
+	for (int i = 0; i < rel->trigdesc->numtriggers; i++)
+		functions = lappend_oid(functions, rel->trigdesc->triggers[i].tgfoid);
+	foreach (lc, functions)
+	{
+		if (is_lost_function(lfirst_oid(lc), TAG_TRIGGER))
+			(void) needed_function(TAG_TRIGGER);
+	}
+	list_free(functions);
 }
 
 /*
@@ -188,21 +224,26 @@ open_given_table(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * Raise 42804 unless the tombstone column is timestamptz or timestamp.
+ * Raise 42804 unless the tombstone column is timestamptz or timestamp, and one that
+ * can be written.
  */
 static void
 check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
 {
 	char *name;
 
-	if (att->atttypid == TIMESTAMPTZOID || att->atttypid == TIMESTAMPOID)
+	if ((att->atttypid == TIMESTAMPTZOID || att->atttypid == TIMESTAMPOID) &&
+		att->attgenerated == '\0')
 		return;
 
 	name = pstrdup(tag->tgname);
 	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("tombstone column \"%s\" of tagged table \"%s\" has type %s",
-						   NameStr(att->attname), RelationGetRelationName(rel),
-						   format_type_be(att->atttypid)),
+					att->attgenerated == '\0'
+						? errmsg("tombstone column \"%s\" of tagged table \"%s\" has type %s",
+								 NameStr(att->attname), RelationGetRelationName(rel),
+								 format_type_be(att->atttypid))
+						: errmsg("tombstone column \"%s\" of tagged table \"%s\" is a generated column",
+								 NameStr(att->attname), RelationGetRelationName(rel)),
 					errdetail("It must be timestamptz or timestamp."),
 					strcmp(name, "~soft_delete") == 0
 						? errhint("SELECT soft_delete.untag(%s);",
@@ -292,9 +333,13 @@ tag_arguments(Oid relid)
 
 		if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
 								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_DELETE) &&
-			trigger->tgnargs > 0 &&
-			trigger->tgfoid == extension_function(TAG_TRIGGER))
-			arguments = trigger_arguments(triggers, tuple);
+			trigger->tgnargs > 0 && may_be_tagged(get_rel_relkind(relid)))
+		{
+			if (trigger->tgfoid == extension_function(TAG_TRIGGER))
+				arguments = trigger_arguments(triggers, tuple);
+			else if (is_lost_function(trigger->tgfoid, TAG_TRIGGER))
+				(void) needed_function(TAG_TRIGGER);
+		}
 	}
 	systable_endscan(scan);
 	table_close(triggers, AccessShareLock);

@@ -124,7 +124,7 @@ truncate_softly(PlannedStmt *pstmt)
 
 	if (truncate_mode == TRUNCATE_HARD ||
 		SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || XactReadOnly ||
-		IsInParallelMode() || !OidIsValid(extension_function(TAG_TRIGGER)))
+		IsInParallelMode() || !OidIsValid(extension_oid()))
 		return pstmt;
 
 	if (open_tables(stmt, &tables) && tables.any_tagged)
@@ -547,12 +547,13 @@ soft_delete_guard_truncate(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
-		!TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		!TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) ||
+		tombstone_attribute(trigdata->tg_relation) == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a trigger of a tagged table",
 						"soft_delete.guard_truncate"),
-				 errdetail("It must be a BEFORE TRUNCATE trigger."),
+				 errdetail("It must be a BEFORE TRUNCATE trigger of a table that is tagged."),
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
 
 	if (truncate_mode != TRUNCATE_HARD)

@@ -45,6 +45,9 @@ prepare_utility(PlannedStmt *pstmt, AlteredTable *altered)
 		case T_AlterTableStmt:
 			prepare_partitions((AlterTableStmt *) pstmt->utilityStmt);
 			return prepare_ddl(pstmt, altered);
+		case T_RenameStmt:
+			refuse_schema_rename((RenameStmt *) pstmt->utilityStmt);
+			return prepare_ddl(pstmt, altered);
 		default:
 			return prepare_ddl(pstmt, altered);
 	}

@@ -220,7 +220,7 @@ add_guard(Query *query, RangeTblEntry *rte, Relation relation, Bitmapset *set,
 	{
 		Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
 								 ObjectIdGetDatum(rte->relid), false, true);
-		FuncExpr *admits = makeFuncExpr(extension_function(ADMITS_TOMBSTONE),
+		FuncExpr *admits = makeFuncExpr(needed_function(ADMITS_TOMBSTONE),
 										BOOLOID, list_make1(relid), InvalidOid,
 										InvalidOid, COERCE_EXPLICIT_CALL);
 		Expr *guard = makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
@@ -296,7 +296,7 @@ add_claim(Query *query, RangeTblEntry *rte)
 								(Datum) 0, false, true);
 
 	add_check(query, rte, WCO_RLS_UPDATE_CHECK,
-			  (Node *) makeFuncExpr(extension_function(CLAIMS_KEY), BOOLOID,
+			  (Node *) makeFuncExpr(needed_function(CLAIMS_KEY), BOOLOID,
 									list_make3(tableoid, row, internal),
 									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
 }

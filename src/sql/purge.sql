@@ -341,7 +341,7 @@ AS $$
 		SELECT DISTINCT root AS member
 		FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid, soft_delete_internal.root(tgrelid) AS root JOIN pg_class ON pg_class.oid = root
 		WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure
-		  AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AND NOT pg_is_other_temp_schema(relnamespace)
+		  AND relkind IN ('r', 'p') AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AND NOT pg_is_other_temp_schema(relnamespace)
 	), edges AS MATERIALIZED (
 		SELECT DISTINCT p.member AS parent, c.member AS child, confdeltype
 		FROM pg_constraint JOIN tables AS p ON p.member = soft_delete_internal.root(confrelid) JOIN tables AS c ON c.member = soft_delete_internal.root(conrelid)
