@@ -24,12 +24,13 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	check \
 	ddl \
 	extension \
+	revoke \
 	grants))
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
 # Older versions: each has an upgrade script, and its install script in test/versions for test/climb.  A
 # release copies its own there, joins them, and has an src/sql/upgrade/VERSION.sql for what its
 # upgrade needs by hand.
-OLD_VERSIONS = 0.1.0
+OLD_VERSIONS = 0.1.0 0.2.0
 UPGRADES = $(patsubst %,soft_delete--%--$(EXTVERSION).sql,$(OLD_VERSIONS))
 DATA_built = soft_delete--$(EXTVERSION).sql $(UPGRADES)
 DOCS = README.md $(wildcard docs/*.md)
@@ -54,9 +55,9 @@ $(OBJS): src/soft_delete.h src/compat.h
 soft_delete--$(EXTVERSION).sql: $(SQL)
 	cat $^ >$@
 
-$(UPGRADES): soft_delete--%--$(EXTVERSION).sql: src/sql/upgrade/begin.sql src/sql/upgrade/%.sql $(SQL) src/sql/upgrade/end.sql
+$(UPGRADES): soft_delete--%--$(EXTVERSION).sql: src/sql/upgrade/begin.sql $(filter-out %/revoke.sql %/grants.sql,$(SQL)) src/sql/upgrade/%.sql src/sql/upgrade/end.sql src/sql/grants.sql
 	sed -e 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\)/CREATE OR REPLACE \1/' \
-		-e 's/^CREATE \(TABLE\|INDEX\|UNIQUE INDEX\)/CREATE \1 IF NOT EXISTS/' \
+		-e 's/^CREATE \(SCHEMA\|TABLE\|INDEX\|UNIQUE INDEX\)/CREATE \1 IF NOT EXISTS/' \
 		-e '/^\\echo/d' $^ >$@
 
 # for ./check, which runs them on a cluster of its own

@@ -254,9 +254,8 @@ internal_function(const char *name, const oidvector *argtypes)
 								   ObjectIdGetDatum(schema));
 	if (!OidIsValid(function) || !is_extension_member(ProcedureRelationId, function))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("function %s.%s of extension \"%s\" does not exist",
-							   INTERNAL_SCHEMA, name, EXTENSION_NAME),
-						errdetail("The library is of another version than the extension."),
+						errmsg("extension \"%s\" is older than its library", EXTENSION_NAME),
+						errdetail("It has no function %s.%s().", INTERNAL_SCHEMA, name),
 						errhint("ALTER EXTENSION %s UPDATE;", EXTENSION_NAME)));
 	return function;
 }

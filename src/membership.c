@@ -302,20 +302,22 @@ is_lost_function(Oid function, ExtensionFunction which)
 /*
  * Return the OID of one of the extension's own tables or indexes.
  *
- * Raises 42P01 where it is gone, or where something else has its name.
+ * Raises 55000 where it is gone, or where something else has its name.
  */
 Oid
 extension_relation(const char *name)
 {
-	Oid relid = get_relname_relid(name, get_namespace_oid(INTERNAL_SCHEMA, false));
+	Oid schema = get_namespace_oid(INTERNAL_SCHEMA, true);
+	Oid relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 	char kind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
 
 	/* an index is none itself, but belongs to a table that is */
 	if (!OidIsValid(relid) ||
 		(kind != RELKIND_INDEX &&
 		 !is_extension_member(RelationRelationId, relid)))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation \"%s.%s\" of extension \"%s\" does not exist",
-							   INTERNAL_SCHEMA, name, EXTENSION_NAME)));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("extension \"%s\" is older than its library", EXTENSION_NAME),
+						errdetail("It has no relation %s.%s.", INTERNAL_SCHEMA, name),
+						errhint("ALTER EXTENSION %s UPDATE;", EXTENSION_NAME)));
 	return relid;
 }

@@ -1,3 +1,4 @@
 /*
- * From 0.1.0: its tables are as they were, and its functions may be replaced
+ * From 0.1.0: what its tables lack
  */
+ALTER TABLE soft_delete_internal.displaced ADD CHECK (jsonb_typeof("row") = 'object'), ADD CHECK (jsonb_typeof(types) = 'object');

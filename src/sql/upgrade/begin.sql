@@ -1,30 +1,72 @@
 /*
  * An upgrade runs the install script again, over what is there: the Makefile
- * makes each CREATE one that replaces, or that leaves a table be.  Before it
- * goes what cannot be replaced; after it, the rest of the old version.  What a
- * version needs by hand is in a file of its own.  test/climb compares the result
- * with a fresh install.
+ * makes each CREATE one that replaces, or that leaves a table be.  Before it goes
+ * what nothing of the users' depends on; what stays moves to where it belongs now;
+ * after it, what is left of the old version goes.  What a version needs by hand is
+ * in a file of its own.  The test of upgrades compares the result with a fresh
+ * install.
  */
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 DO $$
 DECLARE
 	item text;
 BEGIN
+	-- first what would follow the rest
 	FOR item IN
-		WITH members AS (
-			SELECT classid, objid FROM pg_catalog.pg_depend JOIN pg_catalog.pg_extension ON pg_extension.oid = refobjid
-			WHERE refclassid = 'pg_catalog.pg_extension'::regclass AND deptype = 'e' AND extname = 'soft_delete'
-		)
 		SELECT format('DROP EVENT TRIGGER %I', evtname)
-		FROM members JOIN pg_catalog.pg_event_trigger ON classid = 'pg_catalog.pg_event_trigger'::regclass AND oid = objid
-		UNION ALL
-		SELECT format('DROP POLICY %I ON %s', polname, polrelid::regclass)
-		FROM members JOIN pg_catalog.pg_policy ON classid = 'pg_catalog.pg_class'::regclass AND polrelid = objid
-		UNION ALL
-		SELECT format('DROP FUNCTION %s', oid::regprocedure)
-		FROM members JOIN pg_catalog.pg_proc ON classid = 'pg_catalog.pg_proc'::regclass AND oid = objid
-		WHERE prorettype = 'pg_catalog.event_trigger'::regtype
+		FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid JOIN pg_event_trigger ON pg_event_trigger.oid = objid
+		WHERE classid = 'pg_event_trigger'::regclass AND refclassid = 'pg_extension'::regclass AND deptype = 'e' AND extname = 'soft_delete'
 	LOOP
 		EXECUTE item;
 	END LOOP;
 END
 $$;
+
+CREATE SCHEMA soft_delete_internal;
+
+DO $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		WITH members AS (
+			SELECT classid, objid FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid
+			WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND extname = 'soft_delete'
+		)
+		SELECT 2 AS n, format('DROP POLICY %I ON %s', polname, polrelid::regclass) AS goes, NULL AS stays
+		FROM members JOIN pg_policy ON classid = 'pg_class'::regclass AND polrelid = objid
+		UNION ALL
+		SELECT 3, format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', oid::regclass), NULL
+		FROM members JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid WHERE relkind = 'r'
+		UNION ALL
+		-- what users have made upon a view keeps it
+		SELECT 4, format('DROP VIEW %s', oid::regclass), ''
+		FROM members JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid WHERE relkind = 'v' AND relname NOT IN ('deletions')
+		UNION ALL
+		SELECT 7, format('ALTER TABLE %s SET SCHEMA soft_delete_internal', oid::regclass), NULL
+		FROM members JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid WHERE relkind = 'r' AND relnamespace = 'soft_delete'::regnamespace
+		UNION ALL
+		-- triggers, bins and functions of users keep functions
+		SELECT 6, format('DROP ROUTINE %s', pg_proc.oid::regprocedure),
+			CASE WHEN proname IN ('check_reference', 'follow_key', 'note_cut') AND pronamespace = 'soft_delete'::regnamespace
+				THEN format('ALTER FUNCTION %s SET SCHEMA soft_delete_internal', pg_proc.oid::regprocedure) ELSE '' END
+		FROM members JOIN pg_proc ON classid = 'pg_proc'::regclass AND pg_proc.oid = objid
+		ORDER BY 1
+	LOOP
+		BEGIN
+			EXECUTE item.goes;
+		EXCEPTION WHEN dependent_objects_still_exist THEN
+			IF item.stays <> '' THEN
+				EXECUTE item.stays;
+			ELSIF item.stays IS NULL THEN
+				RAISE;
+			END IF;
+		END;
+	END LOOP;
+END
+$$;
+
+ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS roleid oid NOT NULL DEFAULT 0;
+ALTER TABLE soft_delete_internal.ledger ALTER COLUMN roleid DROP DEFAULT;
+UPDATE soft_delete_internal.ledger SET roleid = pg_roles.oid FROM pg_roles WHERE rolname = deleted_by::name AND roleid = 0;
