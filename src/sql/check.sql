@@ -206,7 +206,7 @@ AS $$
 	FROM found WHERE is_own AND view_owner <> relowner
 	UNION ALL
 	SELECT 'warning', table_name, format('%s calls more than tag() has written into it: undo() and others pass it over', view),
-		format('SELECT soft_delete_internal.bind_view(soft_delete_internal.follow_view(%1$L, %2$L, soft_delete_internal.bin_query(%2$L, %3$L)), %2$L);', view, table_name, tombstone)
+		format('SELECT soft_delete_internal.update_views(%L);', table_name)
 	FROM found WHERE is_own AND what = 'bin' AND view_owner = relowner AND NOT soft_delete_internal.is_plain_bin(view)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_view_problems(regclass, name) IS

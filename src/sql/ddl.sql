@@ -37,8 +37,6 @@ BEGIN
 		END IF;
 	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete_internal.follow_constraints(member);
-		PERFORM soft_delete_internal.follow_owner(member);
-		PERFORM soft_delete_internal.update_views(member);
 	END IF;
 END
 $$;
@@ -132,7 +130,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_ddl() IS
-'event trigger that lets views, foreign keys, indexes and deleted rows follow a command';
+'event trigger that lets foreign keys, indexes and deleted rows follow a command';
 
 CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
@@ -157,9 +155,6 @@ BEGIN
 	IF TG_TAG IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean
 	   AND NOT soft_delete_internal.is_own_command(callers) THEN
 		PERFORM soft_delete_internal.check_drops();
-	END IF;
-	IF TG_TAG NOT IN ('ALTER TABLE', 'ALTER TYPE') THEN
-		PERFORM soft_delete_internal.follow_dropped_columns();
 	END IF;
 	PERFORM soft_delete_internal.forget_dropped();
 	IF TG_TAG IN ('DROP SCHEMA', 'DROP OWNED') THEN
