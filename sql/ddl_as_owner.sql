@@ -45,7 +45,6 @@ RESET ROLE;
 -- nor does it for a table that has gone
 SELECT soft_delete_internal.update_views(0);
 SELECT soft_delete_internal.update_views(0);
-SELECT soft_delete_internal.release_columns(0);
 SELECT soft_delete_internal.bind_view(0, 0);
 DROP SCHEMA ddl_as_owner CASCADE;
 DROP ROLE regress_ddl_as_owner, regress_ddl_as_owner_other;

@@ -82,14 +82,6 @@ typedef bool TU_UpdateIndexes;
 	object_aclcheck(ProcedureRelationId, funcid, roleid, mode)
 #endif
 
-/* 17: what changes the type or the value of a column */
-#if PG_VERSION_NUM < 170000
-#define changes_column(subtype) ((subtype) == AT_AlterColumnType)
-#else
-#define changes_column(subtype) \
-	((subtype) == AT_AlterColumnType || (subtype) == AT_SetExpression)
-#endif
-
 /* 17: an index AM may keep state between insertions */
 #if PG_VERSION_NUM < 170000
 #define index_insert_cleanup(index, info) ((void) 0)

@@ -7,16 +7,11 @@
  * - an index or constraint that is added hides tombstones from the start, so
  *   that it is neither built twice nor stopped by their keys;
  * - a key that a foreign key is going to reference is made whole;
- * - the views let go of a column whose type is going to change;
  * - GRANT, RENAME and SET SCHEMA, of which event triggers do not learn what was
  *   before or which tables are meant;
- * - DROP VIEW of one of the views.
- *
- * A view is bound to its table and each of its columns to the column that it
- * shows.  So DROP TABLE takes it along and DROP COLUMN the column, and both
- * take or spare what users have made upon them as if that were made upon the
- * table.  In return the view's rule, which the server would protect, depends on
- * the table as a whole.
+ * - DROP VIEW of one of the views;
+ * - whatever changes columns or the owner of tagged tables: the views follow
+ *   within the command (views.c), whether event triggers fire or not.
  */
 #include "soft_delete.h"
 
@@ -31,8 +26,8 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_rewrite.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
@@ -42,19 +37,18 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
-#include "rewrite/rewriteSupport.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/rls.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 /* Is a key being made whole?  Then nothing is added that ought to hide tombstones. */
 static bool makes_whole = false;
 
-PG_FUNCTION_INFO_V1(soft_delete_bind_view);
-PG_FUNCTION_INFO_V1(soft_delete_release_columns);
 PG_FUNCTION_INFO_V1(soft_delete_update_views);
 
 static PlannedStmt *prepare_index(PlannedStmt *pstmt);
@@ -63,7 +57,17 @@ static void prepare_references(AlterTableStmt *stmt);
 static bool is_there_already(AlterTableCmd *cmd, Oid relid);
 static void prepare_reference(Constraint *constraint);
 static bool may_reference(Oid relid, List *columns);
-static void release_typed_tables(AlterTableStmt *stmt, Oid relid);
+static void prepare_columns(AlterTableStmt *stmt, AlteredTable *altered);
+static bool changes_views(AlterTableStmt *stmt, bool *releases);
+static List *tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode);
+static List *tables_of_type(Oid type);
+static void lock_views(List *tables);
+static void release_views(AlterTableStmt *stmt, AlteredTable *altered);
+static List *columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid);
+static void prepare_column_rename(RenameStmt *stmt, AlteredTable *altered);
+static void prepare_dropped_columns(List *columns, AlteredTable *altered);
+static bool is_column_of(const ObjectAddress *column, Oid relid);
+static bool takes_views_along(void);
 static List *added_constraints(AlterTableCmd *cmd);
 static void prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone);
 static void prepare_constraint(List *constraints, ListCell *lc, Oid relid,
@@ -76,13 +80,7 @@ static void note_altered(RangeVar *relation, AlteredTable *altered);
 static void check_view_drops(DropStmt *stmt);
 static Oid bound_table(Oid view);
 static void follow_grants(GrantStmt *stmt);
-static void release_columns(Oid relid);
-static void bind_columns(Oid view, Oid relid);
 static List *tables_with_triggers(Oid namespace);
-static void run_as_owner(const char *query, Oid relid);
-static void run_as_owner_of(Oid relid, const char *query, int nargs, Oid *argtypes,
-							Datum *values);
-static void run(const char *query, int nargs, Oid *argtypes, Datum *values);
 static void check_owns(Oid relid);
 
 /*
@@ -94,22 +92,32 @@ prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered)
 {
 	Node *stmt = pstmt->utilityStmt;
 
-	altered->relid = InvalidOid;
 	switch (nodeTag(stmt))
 	{
 		case T_IndexStmt:
 			return prepare_index(pstmt);
 		case T_AlterTableStmt:
-			return prepare_alter_table(pstmt);
+			pstmt = prepare_alter_table(pstmt);
+			prepare_columns((AlterTableStmt *) pstmt->utilityStmt, altered);
+			break;
 		case T_DropStmt:
 			if (((DropStmt *) stmt)->removeType == OBJECT_VIEW)
 				check_view_drops((DropStmt *) stmt);
+			if (takes_views_along())
+				prepare_dropped_columns(columns_dropped_with((DropStmt *) stmt), altered);
+			break;
+		case T_DropOwnedStmt:
+			if (takes_views_along())
+				prepare_dropped_columns(
+					columns_dropped_with_owned((DropOwnedStmt *) stmt), altered);
 			break;
 		case T_RenameStmt:
 			/* ALTER INDEX renames tables, too */
 			if (((RenameStmt *) stmt)->renameType == OBJECT_TABLE ||
 				((RenameStmt *) stmt)->renameType == OBJECT_INDEX)
 				note_altered(((RenameStmt *) stmt)->relation, altered);
+			else if (takes_views_along())
+				prepare_column_rename((RenameStmt *) stmt, altered);
 			break;
 		case T_AlterObjectSchemaStmt:
 			if (((AlterObjectSchemaStmt *) stmt)->objectType == OBJECT_TABLE)
@@ -127,13 +135,22 @@ prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered)
 void
 finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered)
 {
+	ListCell *lc;
+
 	if (OidIsValid(altered->relid))
-		run("SELECT soft_delete_internal.follow_name($1, $2, $3)", 3,
-			(Oid[]){OIDOID, NAMEOID, OIDOID},
+		run_own_query("SELECT soft_delete_internal.follow_name($1, $2, $3, $4)", 4,
+			(Oid[]){OIDOID, NAMEOID, OIDOID, OIDOID},
 			(Datum[]){ObjectIdGetDatum(altered->relid), CStringGetDatum(altered->name),
-					  ObjectIdGetDatum(altered->namespace)});
+					  ObjectIdGetDatum(altered->namespace),
+					  ObjectIdGetDatum(GetUserId())});
+	else if (OidIsValid(altered->given))
+		run_own_query("SELECT soft_delete_internal.follow_owner($1)", 1,
+							   (Oid[]){OIDOID},
+							   (Datum[]){ObjectIdGetDatum(altered->given)});
 	else if (IsA(pstmt->utilityStmt, GrantStmt))
 		follow_grants((GrantStmt *) pstmt->utilityStmt);
+	foreach (lc, altered->tables)
+		put_back_views(lfirst_oid(lc), altered->released);
 }
 
 /*
@@ -180,8 +197,6 @@ prepare_alter_table(PlannedStmt *pstmt)
 
 	prepare_references(stmt);
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-	if (stmt->objtype == OBJECT_TYPE && OidIsValid(extension_oid()))
-		release_typed_tables(stmt, relid);
 	arguments = tag_arguments(relid);
 	if (arguments == NIL || makes_whole)
 		return pstmt;
@@ -258,7 +273,7 @@ prepare_reference(Constraint *constraint)
 	makes_whole = true;
 	PG_TRY();
 	{
-		run_as_owner_of(relid, "SELECT soft_delete_internal.prepare_reference($1, $2)", 2,
+		run_own_query("SELECT soft_delete_internal.prepare_reference($1, $2)", 2,
 						(Oid[]){OIDOID, NAMEARRAYOID},
 						(Datum[]){ObjectIdGetDatum(relid), PointerGetDatum(columns)});
 	}
@@ -292,25 +307,252 @@ may_reference(Oid relid, List *columns)
 }
 
 /*
- * ALTER TYPE of a composite type may change the columns of tables of that type.
+ * ALTER TABLE or ALTER TYPE that changes columns, or the owner: note the tagged
+ * tables whose views have to follow, and release those that are in the way.
+ *
+ * All is locked as the server is going to lock it, and the views before, for
+ * that is the order in which queries lock them.
  */
 static void
-release_typed_tables(AlterTableStmt *stmt, Oid relid)
+prepare_columns(AlterTableStmt *stmt, AlteredTable *altered)
 {
+	LOCKMODE lockmode;
+	bool releases;
+	Oid relid;
+
+	if (!takes_views_along() || !changes_views(stmt, &releases))
+		return;
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()))
+		return; /* ALTER TABLE will complain */
+	lock_views(tagged_tables(relid, stmt->relation->inh, NoLock));
+
+	lockmode = AlterTableGetLockLevel(stmt->cmds);
+	relid = AlterTableLookupRelation(stmt, lockmode);
+	if (!OidIsValid(relid))
+		return;
+	altered->tables = tagged_tables(relid, stmt->relation->inh, lockmode);
+	if (tag_arguments(relid) != NIL)
+		altered->given = relid;
+	if (releases)
+		release_views(stmt, altered);
+}
+
+/*
+ * Does the command change what views show, or whose they are?  "releases": they
+ * are in its way.
+ */
+static bool
+changes_views(AlterTableStmt *stmt, bool *releases)
+{
+	bool changes = false;
+	ListCell *lc;
+
+	*releases = false;
+	if (stmt->objtype != OBJECT_TABLE && stmt->objtype != OBJECT_FOREIGN_TABLE &&
+		stmt->objtype != OBJECT_TYPE)
+		return false;
+	foreach (lc, stmt->cmds)
+	{
+		AlterTableType subtype = lfirst_node(AlterTableCmd, lc)->subtype;
+
+		if (subtype == AT_AddColumn || subtype == AT_ChangeOwner)
+			changes = true;
+		else if (subtype == AT_DropColumn || subtype == AT_AlterColumnType)
+			changes = *releases = true;
+	}
+	return changes;
+}
+
+/*
+ * May there be views to follow a command?  pg_upgrade writes the catalogs as they
+ * were.  Where nothing can be written, the command is refused.
+ */
+static bool
+takes_views_along(void)
+{
+	return !IsBinaryUpgrade && !XactReadOnly && !RecoveryInProgress() &&
+		   OidIsValid(extension_function(TAG_TRIGGER));
+}
+
+/*
+ * Return those tables that are tagged and have views, among a table, its partitions and
+ * inheritance children, or the tables of a composite type and theirs.
+ */
+static List *
+tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode)
+{
+	List *roots = get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE
+					  ? tables_of_type(get_rel_type_id(relid))
+					  : list_make1_oid(relid);
+	List *tables = NIL;
+	ListCell *lc, *lc2;
+
+	foreach (lc, roots)
+	{
+		List *family = recurse ? find_all_inheritors(lfirst_oid(lc), lockmode, NULL)
+							   : list_make1_oid(lfirst_oid(lc));
+
+		foreach (lc2, family)
+		{
+			if (tag_arguments(lfirst_oid(lc2)) != NIL && views_of(lfirst_oid(lc2)) != NIL)
+				tables = list_append_unique_oid(tables, lfirst_oid(lc2));
+		}
+	}
+	return tables;
+}
+
+/*
+ * Return the tables that are declared to be of a composite type.
+ */
+static List *
+tables_of_type(Oid type)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	List *tables = NIL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(TypeRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(type));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->classid == RelationRelationId && form->objsubid == 0)
+			tables = lappend_oid(tables, form->objid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return tables;
+}
+
+/*
+ * Lock the views of tables until the transaction ends.
+ */
+static void
+lock_views(List *tables)
+{
+	ListCell *lc, *lc2;
+
+	foreach (lc, tables)
+	{
+		foreach (lc2, views_of(lfirst_oid(lc)))
+			LockRelationOid(lfirst_oid(lc2), AccessExclusiveLock);
+	}
+}
+
+/*
+ * Release the views of the tables that a command is about.
+ */
+static void
+release_views(AlterTableStmt *stmt, AlteredTable *altered)
+{
+	ListCell *lc, *lc2;
+
+	foreach (lc, altered->tables)
+	{
+		Oid relid = lfirst_oid(lc);
+		List *retyped = columns_named(stmt, AT_AlterColumnType, relid);
+		List *dropped = columns_named(stmt, AT_DropColumn, relid);
+
+		if (retyped == NIL && dropped == NIL)
+			continue;
+		foreach (lc2, views_of(relid))
+		{
+			void *released = release_view(lfirst_oid(lc2), relid, retyped, dropped);
+
+			if (released != NULL)
+				altered->released = lappend(altered->released, released);
+		}
+	}
+}
+
+/*
+ * Return the columns of a table that a command changes in that way.
+ */
+static List *
+columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid)
+{
+	List *columns = NIL;
 	ListCell *lc;
 
 	foreach (lc, stmt->cmds)
 	{
-		if (changes_column(lfirst_node(AlterTableCmd, lc)->subtype))
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		AttrNumber attnum =
+			cmd->subtype == subtype ? get_attnum(relid, cmd->name) : InvalidAttrNumber;
+
+		if (attnum > 0)
+			columns = lappend_int(columns, attnum);
+	}
+	return columns;
+}
+
+/*
+ * RENAME of a column, or of an attribute of a composite type.
+ */
+static void
+prepare_column_rename(RenameStmt *stmt, AlteredTable *altered)
+{
+	Oid relid;
+
+	if ((stmt->renameType != OBJECT_COLUMN && stmt->renameType != OBJECT_ATTRIBUTE) ||
+		stmt->relationType == OBJECT_VIEW || stmt->relationType == OBJECT_MATVIEW)
+		return;
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()))
+		return; /* RENAME will complain */
+	lock_views(tagged_tables(relid, true, NoLock));
+	altered->tables = tagged_tables(relid, true, AccessExclusiveLock);
+}
+
+/*
+ * Release the views of the tables that columns are going to be dropped from with
+ * something else.
+ */
+static void
+prepare_dropped_columns(List *columns, AlteredTable *altered)
+{
+	ListCell *lc, *lc2;
+
+	foreach (lc, columns)
+		altered->tables = list_append_unique_oid(
+			altered->tables, ((ObjectAddress *) lfirst(lc))->objectId);
+	lock_views(altered->tables);
+	foreach (lc, altered->tables)
+	{
+		Oid relid = lfirst_oid(lc);
+		List *dropped = NIL;
+
+		LockRelationOid(relid, AccessExclusiveLock);
+		foreach (lc2, columns)
 		{
-			run("SELECT soft_delete_internal.release_columns(oid) FROM pg_catalog.pg_class "
-				"WHERE reloftype OPERATOR(pg_catalog.=) $1 "
-				"AND soft_delete_internal.tag_arguments(oid) IS NOT NULL",
-				1, (Oid[]){OIDOID},
-				(Datum[]){ObjectIdGetDatum(get_rel_type_id(relid))});
-			return;
+			if (is_column_of(lfirst(lc2), relid))
+				dropped =
+					lappend_int(dropped, ((ObjectAddress *) lfirst(lc2))->objectSubId);
+		}
+		foreach (lc2, views_of(relid))
+		{
+			void *released = release_view(lfirst_oid(lc2), relid, NIL, dropped);
+
+			if (released != NULL)
+				altered->released = lappend(altered->released, released);
 		}
 	}
+}
+
+/*
+ * Is it a column of that table?
+ */
+static bool
+is_column_of(const ObjectAddress *column, Oid relid)
+{
+	return column->objectId == relid;
 }
 
 /*
@@ -322,9 +564,6 @@ prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone)
 {
 	List *constraints = added_constraints(cmd);
 	ListCell *lc;
-
-	if (changes_column(cmd->subtype))
-		release_columns(relid);
 
 	foreach (lc, constraints)
 		prepare_constraint(constraints, lc, relid, tombstone);
@@ -507,7 +746,7 @@ check_view_drops(DropStmt *stmt)
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
 		if (tag_arguments(bound_table(relid)) != NIL)
-			run("SELECT soft_delete_internal.check_view_drop($1)", 1, (Oid[]){OIDOID},
+			run_own_query("SELECT soft_delete_internal.check_view_drop($1)", 1, (Oid[]){OIDOID},
 				(Datum[]){ObjectIdGetDatum(relid)});
 	}
 }
@@ -551,8 +790,9 @@ follow_grants(GrantStmt *stmt)
 {
 	ListCell *lc;
 
-	if (stmt->objtype != OBJECT_TABLE || stmt->targtype == ACL_TARGET_DEFAULTS ||
-		!OidIsValid(extension_oid()))
+	/* what restores a dump has its own GRANT on the view, in another session at that */
+	if (!row_security || stmt->objtype != OBJECT_TABLE ||
+		stmt->targtype == ACL_TARGET_DEFAULTS || !OidIsValid(extension_oid()))
 		return;
 	foreach (lc, stmt->objects)
 	{
@@ -568,7 +808,8 @@ follow_grants(GrantStmt *stmt)
 		foreach (lc2, relids)
 		{
 			if (tag_arguments(lfirst_oid(lc2)) != NIL)
-				run_as_owner("SELECT soft_delete_internal.follow_grants($1)", lfirst_oid(lc2));
+				run_own_query("SELECT soft_delete_internal.follow_grants($1)", 1,
+					(Oid[]){OIDOID}, (Datum[]){ObjectIdGetDatum(lfirst_oid(lc2))});
 		}
 	}
 }
@@ -603,174 +844,25 @@ tables_with_triggers(Oid namespace)
 }
 
 /*
- * Run a query of the extension's.
- */
-static void
-run(const char *query, int nargs, Oid *argtypes, Datum *values)
-{
-	Entry entry;
-	int result;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	enter(&entry);
-	PG_TRY();
-	{
-		result = SPI_execute_with_args(query, nargs, argtypes, values, NULL, false, 0);
-	}
-	PG_FINALLY();
-	{
-		leave(&entry);
-	}
-	PG_END_TRY();
-	if (result != SPI_OK_SELECT)
-		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
-	SPI_finish();
-}
-
-/*
- * Let the views of a table and of its children go of its columns: the server
- * does not expect a view's column to depend on one whose type it changes.  When
- * the command is done they are bound again.
- */
-static void
-release_columns(Oid relid)
-{
-	Relation depend = table_open(DependRelationId, RowExclusiveLock);
-	ListCell *lc;
-
-	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
-	{
-		ScanKeyData key[2];
-		SysScanDesc scan;
-		HeapTuple tuple;
-
-		ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-					F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-		ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-					F_OIDEQ, ObjectIdGetDatum(lfirst_oid(lc)));
-		scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, key);
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		{
-			Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-
-			if (form->classid == RelationRelationId && form->objsubid > 0 &&
-				form->refobjsubid > 0 && form->deptype == DEPENDENCY_AUTO &&
-				get_rel_relkind(form->objid) == RELKIND_VIEW)
-				CatalogTupleDelete(depend, &tuple->t_self);
-		}
-		systable_endscan(scan);
-	}
-	table_close(depend, RowExclusiveLock);
-	CommandCounterIncrement();
-}
-
-/*
- * soft_delete_internal.release_columns(relation regclass) returns void
- *
- * The same for SQL.  Raises 42501 unless the caller owns the table.
- */
-Datum
-soft_delete_release_columns(PG_FUNCTION_ARGS)
-{
-	check_owns(PG_GETARG_OID(0));
-	release_columns(PG_GETARG_OID(0));
-	PG_RETURN_VOID();
-}
-
-/*
- * soft_delete_internal.bind_view(view regclass, relation regclass) returns void
- *
- * Makes the view go with the table, and each of its columns with the table's
- * column of that name.
- *
- * Raises 42501 unless the caller owns both.
- */
-Datum
-soft_delete_bind_view(PG_FUNCTION_ARGS)
-{
-	Oid view = PG_GETARG_OID(0);
-	Oid relid = PG_GETARG_OID(1);
-	ObjectAddress dependent, referenced;
-
-	check_owns(view);
-	check_owns(relid);
-
-	deleteDependencyRecordsForSpecific(RelationRelationId, view, DEPENDENCY_AUTO,
-									   RelationRelationId, relid);
-	ObjectAddressSet(dependent, RelationRelationId, view);
-	ObjectAddressSet(referenced, RelationRelationId, relid);
-	recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
-	bind_columns(view, relid);
-
-	ObjectAddressSet(dependent, RewriteRelationId,
-					 get_rewrite_oid(view, ViewSelectRuleName, false));
-	deleteDependencyRecordsForSpecific(RewriteRelationId, dependent.objectId,
-									   DEPENDENCY_NORMAL, RelationRelationId, relid);
-	recordDependencyOn(&dependent, &referenced, DEPENDENCY_NORMAL);
-	CommandCounterIncrement();
-	PG_RETURN_VOID();
-}
-
-/*
- * Bind the columns of a view to those of the table.
- */
-static void
-bind_columns(Oid view, Oid relid)
-{
-	Relation rel = table_open(relid, AccessShareLock);
-
-	for (int i = 0; i < RelationGetDescr(rel)->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-		AttrNumber attnum = att->attisdropped
-								? InvalidAttrNumber
-								: get_attnum(view, NameStr(att->attname));
-		ObjectAddress dependent, referenced;
-
-		if (attnum == InvalidAttrNumber)
-			continue;
-		ObjectAddressSubSet(dependent, RelationRelationId, view, attnum);
-		ObjectAddressSubSet(referenced, RelationRelationId, relid, att->attnum);
-		recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
-	}
-	table_close(rel, AccessShareLock);
-}
-
-/*
  * soft_delete_internal.update_views(relation regclass) returns void
  *
- * Runs soft_delete_internal.follow_views(relation) as the owner of the table.
+ * Runs soft_delete_internal.follow_views(relation) as the owner of the extension.
  *
- * Raises 42501 unless the caller has the owner's rights.
+ * Raises 42501 unless the caller has the owner's rights, 42809 if the table is
+ * not tagged.
  */
 Datum
 soft_delete_update_views(PG_FUNCTION_ARGS)
 {
-	check_owns(PG_GETARG_OID(0));
-	run_as_owner("SELECT soft_delete_internal.follow_views($1)", PG_GETARG_OID(0));
+	Oid relid = PG_GETARG_OID(0);
+
+	check_owns(relid);
+	if (tag_arguments(relid) == NIL)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("table \"%s\" is not tagged", get_rel_name(relid))));
+	run_own_query("SELECT soft_delete_internal.follow_views($1)", 1,
+						   (Oid[]){OIDOID}, (Datum[]){ObjectIdGetDatum(relid)});
 	PG_RETURN_VOID();
-}
-
-/*
- * Run a query about a table as the owner of that.  A superuser may alter the
- * table of someone else, but what is in that one's views, defaults and casts is
- * not to be run with his rights.
- */
-static void
-run_as_owner(const char *query, Oid relid)
-{
-	run_as_owner_of(relid, query, 1, (Oid[]){OIDOID},
-					(Datum[]){ObjectIdGetDatum(relid)});
-}
-
-/*
- * The same with arguments of its own.
- */
-static void
-run_as_owner_of(Oid relid, const char *query, int nargs, Oid *argtypes, Datum *values)
-{
-	run(query, nargs, argtypes, values);
 }
 
 /*

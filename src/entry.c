@@ -18,6 +18,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -287,6 +288,32 @@ call_internal(const char *name, int nargs, Oid *argtypes, Datum *values)
 		leave(&entry);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * Run a query of our own, every name in which is qualified.
+ */
+void
+run_own_query(const char *query, int nargs, Oid *argtypes, Datum *values)
+{
+	Entry entry;
+	int result;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	enter(&entry);
+	PG_TRY();
+	{
+		result = SPI_execute_with_args(query, nargs, argtypes, values, NULL, false, 0);
+	}
+	PG_FINALLY();
+	{
+		leave(&entry);
+	}
+	PG_END_TRY();
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
+	SPI_finish();
 }
 
 /*

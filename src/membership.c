@@ -48,6 +48,7 @@ static const struct
 	[CLAIMS_KEY] = {INTERNAL_SCHEMA, "claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
 	[TRUNCATE_GUARD] = {EXTENSION_SCHEMA, "guard_truncate", 0, {0}},
 	[SHOWS_STATISTICS] = {INTERNAL_SCHEMA, "shows_statistics", 1, {OIDOID}},
+	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
 };
 
 /* What has been found, until a function or a schema changes */

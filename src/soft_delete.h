@@ -57,6 +57,7 @@ typedef enum ExtensionFunction
 	CLAIMS_KEY,		  /* soft_delete_internal.claims_key(oid, record, internal) */
 	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
 	SHOWS_STATISTICS, /* soft_delete_internal.shows_statistics(oid) */
+	VIEW_IS_CHANGING, /* soft_delete_internal.is_changing() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -102,6 +103,7 @@ extern void announce_own_command(void);
 extern bool begin_command(void);
 extern void end_command(bool before);
 extern bool command_is_own(void);
+extern void run_own_query(const char *query, int nargs, Oid *argtypes, Datum *values);
 extern void call_internal(const char *name, int nargs, Oid *argtypes, Datum *values);
 
 /*
@@ -222,13 +224,29 @@ extern bool was_truncated(Oid relid);
  */
 typedef struct AlteredTable
 {
-	Oid relid; /* or InvalidOid */
+	Oid relid; /* renamed or moved, or InvalidOid */
 	Oid namespace;
 	char *name;
+	Oid given;		/* whose owner may have changed, or InvalidOid */
+	List *tables;	/* whose views have to follow */
+	List *released; /* views, for put_back_views() */
 } AlteredTable;
 
 extern PlannedStmt *prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered);
 extern void finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered);
+
+/*
+ * views.c: the two views of a tagged table follow its columns
+ */
+extern List *views_of(Oid relid);
+extern void *release_view(Oid view, Oid relid, List *retyped, List *dropped);
+extern void put_back_views(Oid relid, List *released);
+
+/*
+ * drop.c: the columns of tagged tables that go with something else
+ */
+extern List *columns_dropped_with(DropStmt *stmt);
+extern List *columns_dropped_with_owned(DropOwnedStmt *stmt);
 
 /*
  * stamp.c: one stamp per client statement

@@ -83,7 +83,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	AlteredTable altered = {InvalidOid};
+	AlteredTable altered = {0};
 	bool added_before, own_before;
 
 	begin_statement();

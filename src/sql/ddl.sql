@@ -36,8 +36,6 @@ BEGIN
 		END IF;
 	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete_internal.follow_constraints(member);
-		PERFORM soft_delete_internal.follow_owner(member);
-		PERFORM soft_delete_internal.update_views(member);
 	END IF;
 END
 $$;
@@ -125,7 +123,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_ddl(text) IS
-'lets views, foreign keys, indexes and deleted rows follow a command with that tag';
+'lets foreign keys, indexes and deleted rows follow a command with that tag';
 
 CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
@@ -147,9 +145,6 @@ BEGIN
 	IF tag IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean
 	   AND NOT soft_delete_internal.command_is_own() THEN
 		PERFORM soft_delete_internal.check_drops();
-	END IF;
-	IF tag NOT IN ('ALTER TABLE', 'ALTER TYPE') THEN
-		PERFORM soft_delete_internal.follow_dropped_columns();
 	END IF;
 	PERFORM soft_delete_internal.forget_dropped();
 	IF tag IN ('DROP SCHEMA', 'DROP OWNED') THEN

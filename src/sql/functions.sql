@@ -123,17 +123,28 @@ COMMENT ON FUNCTION soft_delete_internal.is_used() IS
 CREATE FUNCTION soft_delete_internal.bind_view(view regclass, relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
 COMMENT ON FUNCTION soft_delete_internal.bind_view(regclass, regclass) IS
-'lets DROP TABLE take along a view that tag() made, and DROP COLUMN the view''s column';
+'lets DROP TABLE take along a view that tag() made';
 
-CREATE FUNCTION soft_delete_internal.release_columns(relation regclass) RETURNS void
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_release_columns';
-COMMENT ON FUNCTION soft_delete_internal.release_columns(regclass) IS
-'unties the columns of a table''s views from its own, whose types are going to change';
+CREATE FUNCTION soft_delete_internal.view_sources(view regclass, relation regclass) RETURNS smallint[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_view_sources';
+COMMENT ON FUNCTION soft_delete_internal.view_sources(regclass, regclass) IS
+'for each column of a view the number of the table''s column that it shows, 0 if none; null while a command changes the table';
+
+CREATE FUNCTION soft_delete_internal.change_view_column(view regclass, attnum smallint, relation regclass, source smallint) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_change_view_column';
+COMMENT ON FUNCTION soft_delete_internal.change_view_column(regclass, smallint, regclass, smallint) IS
+'gives a column of a view the type of the table''s column that it shows, while a command changes the table';
+
+CREATE FUNCTION soft_delete_internal.is_changing() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_is_changing';
+COMMENT ON FUNCTION soft_delete_internal.is_changing() IS
+'stands in the rules of a table''s views while a command changes the table; raises 55006';
+GRANT EXECUTE ON FUNCTION soft_delete_internal.is_changing() TO PUBLIC; -- whoever reads the view calls it
 
 CREATE FUNCTION soft_delete_internal.update_views(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
 COMMENT ON FUNCTION soft_delete_internal.update_views(regclass) IS
-'runs soft_delete_internal.follow_views() as the owner of the table';
+'runs soft_delete_internal.follow_views() as the owner of the extension';
 
 CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';

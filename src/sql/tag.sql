@@ -196,10 +196,9 @@ DECLARE
 BEGIN
 	-- the bin's column is still called as the tombstone column was
 	SELECT t.attname INTO new_name
-	FROM pg_depend JOIN pg_attribute v ON v.attrelid = objid AND v.attnum = objsubid
-		JOIN pg_attribute t ON t.attrelid = refobjid AND t.attnum = refobjsubid
-	WHERE classid = 'pg_class'::regclass AND objid = bin AND refclassid = 'pg_class'::regclass AND refobjid = relation
-	  AND v.attname = arguments[1] AND t.attname <> v.attname AND NOT t.attisdropped;
+	FROM pg_attribute v, soft_delete_internal.view_sources(bin, relation) AS sources, pg_attribute t
+	WHERE v.attrelid = bin AND v.attname = arguments[1]
+	  AND t.attrelid = relation AND t.attnum = sources[v.attnum] AND t.attname <> v.attname AND NOT t.attisdropped;
 	IF FOUND THEN
 		IF obj_description(bin, 'pg_class') = soft_delete_internal.bin_comment(relation::text, arguments[1]) THEN
 			EXECUTE format('COMMENT ON VIEW %s IS %L', bin, soft_delete_internal.bin_comment(relation::text, new_name));

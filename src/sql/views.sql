@@ -1,5 +1,9 @@
 /*
  * The two views of a tagged table
+ *
+ * They are made and changed by the owner of the extension, and then given to the
+ * owner of the table.  What contains text of that one's (defaults, rules, triggers
+ * and queries of views that he has made upon them) is run as him.
  */
 
 CREATE FUNCTION soft_delete_internal.active_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
@@ -106,7 +110,7 @@ BEGIN
 	SELECT CASE WHEN relpersistence = 't' THEN 'TEMPORARY ' ELSE '' END, relowner INTO persistence, owner
 	FROM pg_class WHERE oid = relation;
 	-- as if the caller had made it and given it to the owner
-	IF NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
+	IF persistence = '' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
 			AND (has_schema_privilege(owner, view_schema::text, 'CREATE')
 				 OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
 		RAISE EXCEPTION 'permission denied for schema %', view_schema
@@ -211,9 +215,10 @@ COMMENT ON FUNCTION soft_delete_internal.drop_views(regclass) IS
 'drops the two views of a table';
 
 /*
- * They follow their table.  A column that is new is appended to them, after ours.
- * Where one is gone, or has another type, they are made anew, and with them the
- * views that users have made upon them.
+ * They follow their table, called by src/ddl.c within the command that changes
+ * it.  A column that is new is appended to them, after ours, and one whose type
+ * has changed gets the new one.  Where one is gone they are made anew, and with
+ * them the views that users have made upon them.
  */
 
 CREATE FUNCTION soft_delete_internal.set_grants(view regclass, "column" name, wanted aclitem[]) RETURNS void
@@ -283,7 +288,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.dependent_views(regclass) IS
 'the views upon a view, in an order in which they can be made';
 
-CREATE FUNCTION soft_delete_internal.view_commands(view regclass, query text) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.view_options(view regclass) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ' WITH (' || string_agg(format('%I = %L', option_name, option_value), ', ') || ')'
+	FROM pg_class, pg_options_to_table(reloptions) WHERE oid = view
+$$;
+COMMENT ON FUNCTION soft_delete_internal.view_options(regclass) IS
+'the options of a view as CREATE VIEW takes them; null if it has none';
+
+CREATE FUNCTION soft_delete_internal.view_commands(view regclass, query text, OUT command text, OUT as_owner boolean) RETURNS SETOF record
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -295,10 +310,9 @@ BEGIN
 
 	-- in order, which UNION ALL promises to nobody
 	RETURN QUERY
-	SELECT command FROM (
+	SELECT commands.command, part NOT IN (2, 3) FROM (
 		SELECT 1 AS part, format('CREATE %sVIEW %s%s AS %s', CASE relpersistence WHEN 't' THEN 'TEMPORARY ' END,
-			CASE relpersistence WHEN 't' THEN quote_ident(relname) ELSE name END,
-			' WITH (' || array_to_string(reloptions, ', ') || ')', query) AS command
+			CASE relpersistence WHEN 't' THEN quote_ident(relname) ELSE name END, soft_delete_internal.view_options(view), query) AS command
 		FROM pg_class WHERE oid = view
 		UNION ALL
 		SELECT 2, format('SELECT soft_delete_internal.set_grants(%L, NULL, %L)', name, relacl) FROM pg_class WHERE oid = view
@@ -312,21 +326,25 @@ BEGIN
 		SELECT 3, format('COMMENT ON COLUMN %s.%I IS %L', name, attname, col_description(view, attnum))
 		FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND col_description(view, attnum) IS NOT NULL
 		UNION ALL
-		SELECT 3, format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', name, attname, pg_get_expr(adbin, adrelid))
+		SELECT 4, format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', name, attname, pg_get_expr(adbin, adrelid))
 		FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = view AND NOT attisdropped
 		UNION ALL
-		SELECT 3 + n, made FROM pg_rewrite, unnest(ARRAY[pg_get_ruledef(pg_rewrite.oid),
+		SELECT 4 + n, made FROM pg_rewrite, unnest(ARRAY[pg_get_ruledef(pg_rewrite.oid),
 			format('COMMENT ON RULE %I ON %s IS %L', rulename, name, obj_description(pg_rewrite.oid, 'pg_rewrite'))]) WITH ORDINALITY AS u(made, n)
 		WHERE ev_class = view AND rulename <> '_RETURN'
 		UNION ALL
-		SELECT 3 + n, made FROM pg_trigger, unnest(ARRAY[pg_get_triggerdef(pg_trigger.oid),
+		SELECT 4 + n, made FROM pg_trigger, unnest(ARRAY[pg_get_triggerdef(pg_trigger.oid),
 			format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, name, obj_description(pg_trigger.oid, 'pg_trigger'))]) WITH ORDINALITY AS u(made, n)
-		WHERE tgrelid = view AND NOT tgisinternal) AS commands
+		-- those of a bin are made by make_bin_triggers()
+		WHERE tgrelid = view AND NOT tgisinternal
+		  AND NOT EXISTS (SELECT FROM pg_depend JOIN pg_extension ON refobjid = pg_extension.oid
+						  WHERE classid = 'pg_proc'::regclass AND objid = tgfoid AND refclassid = 'pg_extension'::regclass AND deptype = 'e' AND extname = 'soft_delete')) AS commands
+	WHERE commands.command IS NOT NULL
 	ORDER BY part;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.view_commands(regclass, text) IS
-'commands that make a view anew with another query, and with its options, grants, comments, defaults, rules and triggers';
+'commands that make a view anew with another query, and with its options, grants, comments, defaults, rules and triggers; as_owner: which contain text of its owner''s';
 
 /* What depends on a view of ours, and cannot be made anew with it, is in the way as it would be in that of DROP VIEW. */
 CREATE FUNCTION soft_delete_internal.check_dependents(view regclass, relation regclass) RETURNS void
@@ -336,20 +354,6 @@ AS $$
 DECLARE
 	item record;
 BEGIN
-	-- as the server says it of the table
-	SELECT ev_class::regclass AS dependent, rulename, v.attname AS column INTO item
-	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attname = v.attname
-		JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = view AND refobjsubid = v.attnum AND classid = 'pg_rewrite'::regclass
-		JOIN pg_rewrite ON pg_rewrite.oid = objid
-	WHERE v.attrelid = view AND ev_class <> view AND t.attnum > 0
-	  AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM (t.atttypid, t.atttypmod, t.attcollation)
-	LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'cannot alter type of a column used by a view or rule'
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = format('rule %I on view %s depends on column "%s"', item.rulename, item.dependent, item.column);
-	END IF;
-
 	SELECT identity.type, identity.identity, pg_describe_object(classid, objid, 0) AS description INTO item
 	FROM (SELECT CASE WHEN ev_class IS NULL THEN classid ELSE 'pg_class'::regclass END AS classid, coalesce(ev_class, objid) AS objid
 		  FROM unnest(view || ARRAY(SELECT soft_delete_internal.dependent_views(view))) AS member
@@ -373,7 +377,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_dependents(regclass, regclass) IS
-'raises 0A000 if a view uses a column whose type has changed, and 2BP01 if what depends on a view of a tagged table is no view of the same owner';
+'raises 2BP01 if what depends on a view of a tagged table is no view of the same owner';
 
 CREATE FUNCTION soft_delete_internal.follow_view(view regclass, relation regclass, query text) RETURNS regclass
 LANGUAGE plpgsql
@@ -381,85 +385,126 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	name text;
+	is_bin boolean := coalesce(view = soft_delete_internal.bin_of(relation), false);
+	own_columns name[] := soft_delete_internal.bin_columns(relation);
 	dependents regclass[] := ARRAY(SELECT soft_delete_internal.dependent_views(view));
 	owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation);
 	commands text[];
-	dependent_commands text[];
-	command text;
+	are_owners boolean[];
 BEGIN
 	PERFORM soft_delete_internal.check_dependents(view, relation);
-	SELECT format('%I.%I', nspname, relname) INTO name
+	SELECT format('%I.%I', nspname, relname), pg_get_userbyid(relowner) INTO name, owner
 	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
-	commands := ARRAY(SELECT soft_delete_internal.view_commands(view, query));
-	dependent_commands := ARRAY(SELECT soft_delete_internal.view_commands(member, pg_get_viewdef(member))
-								FROM unnest(dependents) WITH ORDINALITY AS u(member, n) ORDER BY n);
+	SELECT array_agg(command ORDER BY n, m), array_agg(as_owner AND (n > 1 OR m > 1) ORDER BY n, m) INTO commands, are_owners
+	FROM unnest(view || dependents) WITH ORDINALITY AS u(member, n),
+		LATERAL soft_delete_internal.view_commands(member, CASE WHEN n = 1 THEN query ELSE pg_get_viewdef(member) END) WITH ORDINALITY AS c(command, as_owner, m);
+
 	EXECUTE format('DROP VIEW %s', array_to_string(view || dependents, ', '));
-	EXECUTE commands[1];
-	EXECUTE format('ALTER VIEW %s OWNER TO %I', name, owner);
-	-- what the owner has written is the owner's to say
-	FOREACH command IN ARRAY commands[2:] || dependent_commands LOOP
-		IF starts_with(command, 'SELECT ') THEN
-			EXECUTE command;
+	FOR i IN 1 .. cardinality(commands) LOOP
+		IF are_owners[i] THEN
+			PERFORM soft_delete_internal.alter_as_owner(relation, commands[i]);
 		ELSE
-			PERFORM soft_delete_internal.alter_as_owner(relation, command);
+			EXECUTE commands[i];
+		END IF;
+		IF i = 1 THEN
+			EXECUTE format('ALTER VIEW %s OWNER TO %I', name, owner);
 		END IF;
 	END LOOP;
+	IF is_bin THEN
+		PERFORM soft_delete_internal.make_bin_triggers(name::regclass, own_columns);
+	END IF;
 	RETURN name::regclass;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_view(regclass, regclass, text) IS
 'makes a view of a tagged table anew with another query, and the views upon it';
 
-CREATE FUNCTION soft_delete_internal.follow_columns(view regclass, relation regclass, deleted_at name, is_bin boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_column_names(view regclass, relation regclass, sources smallint[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	item record;
-	columns name[];
-	is_stale boolean;
-	is_bound boolean;
-	options text;
-	query text;
+	old_names name[];
+	new_names name[];
+	temporary_names name[];
+BEGIN
+	SELECT array_agg(v.attname ORDER BY v.attnum), array_agg(t.attname ORDER BY v.attnum), array_agg('soft_delete renames ' || v.attnum ORDER BY v.attnum)
+	INTO old_names, new_names, temporary_names
+	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum]
+	WHERE v.attrelid = view AND v.attnum > 0 AND v.attname <> t.attname AND NOT v.attisdropped AND NOT t.attisdropped;
+
+	-- several may have exchanged their names
+	IF cardinality(old_names) > 1 THEN
+		FOR i IN 1 .. cardinality(old_names) LOOP
+			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', view, old_names[i], temporary_names[i]);
+		END LOOP;
+		old_names := temporary_names;
+	END IF;
+	FOR i IN 1 .. coalesce(cardinality(old_names), 0) LOOP
+		EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', view, old_names[i], new_names[i]);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_column_names(regclass, regclass, smallint[]) IS
+'gives the columns of a view of a tagged table the names that those of the table have now';
+
+CREATE FUNCTION soft_delete_internal.write_view(view regclass, relation regclass, is_bin boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
+	columns name[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = view AND attnum > 0 ORDER BY attnum);
+	own name[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped ORDER BY attnum);
+BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW %s%s AS %s', view, soft_delete_internal.view_options(view),
+		CASE WHEN NOT is_bin THEN soft_delete_internal.active_query(relation, deleted_at, columns)
+			-- in the table's own order there is no need for a query around it
+			WHEN columns = own || soft_delete_internal.bin_columns(relation) || '{tableoid,ctid}' THEN soft_delete_internal.bin_query(relation, deleted_at)
+			ELSE soft_delete_internal.bin_query(relation, deleted_at, columns) END);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.write_view(regclass, regclass, boolean) IS
+'writes the query of a view of a tagged table again, with the columns that it has and those that are new';
+
+CREATE FUNCTION soft_delete_internal.follow_columns(view regclass, relation regclass, sources smallint[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
+	is_bin boolean := coalesce(view = soft_delete_internal.bin_of(relation), false);
+	has_lost boolean;
+	has_gained boolean;
 BEGIN
 	IF is_bin THEN
 		PERFORM soft_delete_internal.yield_names(view, relation);
 	END IF;
-	FOR item IN
-		SELECT v.attname AS old_name, t.attname AS new_name
-		FROM pg_depend JOIN pg_attribute v ON v.attrelid = objid AND v.attnum = objsubid
-			JOIN pg_attribute t ON t.attrelid = refobjid AND t.attnum = refobjsubid
-		WHERE classid = 'pg_class'::regclass AND objid = view AND refclassid = 'pg_class'::regclass AND refobjid = relation
-		  AND deptype = 'a' AND v.attname <> t.attname AND NOT v.attisdropped AND NOT t.attisdropped
-	LOOP
-		EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', view, item.old_name, item.new_name);
-	END LOOP;
+	PERFORM soft_delete_internal.follow_column_names(view, relation, sources);
+	PERFORM soft_delete_internal.change_view_column(view, v.attnum, relation, t.attnum)
+	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum]
+	WHERE v.attrelid = view AND v.attnum > 0 AND NOT v.attisdropped AND NOT t.attisdropped
+	  AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM (t.atttypid, t.atttypmod, t.attcollation);
 
-	SELECT array_agg(v.attname ORDER BY v.attnum),
-		bool_or(v.attisdropped OR (t.attname IS NOT NULL AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM
-								   (t.atttypid, t.atttypmod, t.attcollation))),
-		bool_and(t.attname IS NULL OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = view AND objsubid = v.attnum
-											  AND refclassid = 'pg_class'::regclass AND refobjid = relation))
-	INTO columns, is_stale, is_bound
-	FROM pg_attribute v LEFT JOIN pg_attribute t ON t.attrelid = relation AND t.attname = v.attname AND t.attnum > 0 AND NOT t.attisdropped
+	SELECT bool_or(v.attisdropped OR coalesce(t.attisdropped, false)) INTO has_lost
+	FROM pg_attribute v LEFT JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum] AND t.attnum > 0
 	WHERE v.attrelid = view AND v.attnum > 0;
+	has_gained := EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+						  AND attnum <> ALL (sources) AND (is_bin OR attname <> deleted_at));
 
-	IF is_stale THEN
-		query := CASE WHEN is_bin THEN soft_delete_internal.bin_query(relation, deleted_at) ELSE soft_delete_internal.active_query(relation, deleted_at) END;
-		view := soft_delete_internal.follow_view(view, relation, query);
-	ELSIF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
-				  AND attname <> ALL (columns) AND (is_bin OR attname <> deleted_at)) THEN
-		query := CASE WHEN is_bin THEN soft_delete_internal.bin_query(relation, deleted_at, columns) ELSE soft_delete_internal.active_query(relation, deleted_at, columns) END;
-		SELECT ' WITH (' || array_to_string(reloptions, ', ') || ')' INTO options FROM pg_class WHERE oid = view;
-		EXECUTE format('CREATE OR REPLACE VIEW %s%s AS %s', view, options, query);
-	ELSIF is_bound THEN
+	IF has_lost THEN
+		view := soft_delete_internal.follow_view(view, relation, CASE WHEN is_bin THEN soft_delete_internal.bin_query(relation, deleted_at)
+																 ELSE soft_delete_internal.active_query(relation, deleted_at) END);
+	ELSIF has_gained OR soft_delete_internal.view_sources(view, relation) IS NULL THEN
+		PERFORM soft_delete_internal.write_view(view, relation, is_bin);
+	ELSE
 		RETURN;
 	END IF;
 	PERFORM soft_delete_internal.bind_view(view, relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_columns(regclass, regclass, name, boolean) IS
-'gives a view of a tagged table the columns that the table has now';
+COMMENT ON FUNCTION soft_delete_internal.follow_columns(regclass, regclass, smallint[]) IS
+'gives a view of a tagged table the columns that the table has now; sources: those that it showed before, as view_sources() says it';
 
 CREATE FUNCTION soft_delete_internal.follow_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -469,35 +514,25 @@ DECLARE
 	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
 	active regclass := soft_delete_internal.active_of(relation);
 	bin regclass := soft_delete_internal.bin_of(relation);
+	view regclass;
 BEGIN
-	IF active IS NOT NULL THEN
-		PERFORM soft_delete_internal.follow_columns(active, relation, deleted_at, false);
-	END IF;
 	-- the triggers of a bin that 0.1.0 has made know no columns of ours, for it had none
 	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0) THEN
 		bin := soft_delete_internal.follow_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
-		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.bin_columns(relation));
+		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.new_bin_columns(relation));
 	END IF;
-	IF bin IS NOT NULL THEN
-		PERFORM soft_delete_internal.follow_columns(bin, relation, deleted_at, true);
-	END IF;
+	FOREACH view IN ARRAY array_remove(ARRAY[active, bin], NULL) LOOP
+		-- else a command that is running has released them
+		IF soft_delete_internal.view_sources(view, relation) IS NOT NULL THEN
+			PERFORM soft_delete_internal.follow_columns(view, relation, soft_delete_internal.view_sources(view, relation));
+			PERFORM soft_delete_internal.write_view(view, relation, view = bin);
+			PERFORM soft_delete_internal.bind_view(view, relation);
+		END IF;
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_views(regclass) IS
-'lets the views of a tagged table follow its columns; run it by update_views()';
-
-CREATE FUNCTION soft_delete_internal.follow_dropped_columns() RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	PERFORM soft_delete_internal.update_views(relation)
-	FROM (SELECT DISTINCT objid AS relation FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table column') AS changed
-	WHERE soft_delete_internal.tag_arguments(relation) IS NOT NULL;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.follow_dropped_columns() IS
-'for event triggers: lets the views of tagged tables follow where columns have gone with something else';
+'writes the views of a tagged table anew, whatever they were; run it by update_views()';
 
 /* What a dump does not carry.  The view of live rows is known by its name then. */
 CREATE FUNCTION soft_delete_internal.bind_views(relation regclass) RETURNS void
@@ -551,7 +586,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_owner(regclass) IS
 'gives the views of a tagged table to its owner';
 
-CREATE FUNCTION soft_delete_internal.follow_name(relation regclass, old_name name, old_schema oid) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_name(relation regclass, old_name name, old_schema oid, role oid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -583,6 +618,12 @@ BEGIN
 					DETAIL = format('Relation %I.%I already exists.', item.new_schema, item.new_name);
 			CONTINUE;
 		END IF;
+		IF (item.new_name, item.new_schema) <> (item.name, item.view_schema) AND NOT has_schema_privilege(role, item.new_schema, 'CREATE') THEN
+			RAISE WARNING 'view % keeps its name', view
+				USING ERRCODE = '01000',
+					DETAIL = format('Role %I may not create anything in schema %I.', pg_get_userbyid(role), item.new_schema);
+			CONTINUE;
+		END IF;
 		IF item.new_name <> item.name THEN
 			EXECUTE format('ALTER VIEW %s RENAME TO %I', view, item.new_name);
 		END IF;
@@ -592,8 +633,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_name(regclass, name, oid) IS
-'lets the views of a tagged table follow its name and its schema, where they have the names that tag() gave them';
+COMMENT ON FUNCTION soft_delete_internal.follow_name(regclass, name, oid, oid) IS
+'lets the views of a tagged table follow its name and its schema, where they have the names that tag() gave them, as far as the role that changes those may';
 
 CREATE FUNCTION soft_delete_internal.check_view_drop(view regclass) RETURNS void
 LANGUAGE plpgsql
