@@ -3,6 +3,7 @@ MODULE_big = soft_delete
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 # in the order that they need
 SQL = $(addprefix src/sql/,$(addsuffix .sql, \
+	install \
 	functions \
 	interface \
 	tables \
@@ -55,7 +56,7 @@ $(OBJS): src/soft_delete.h src/compat.h
 soft_delete--$(EXTVERSION).sql: $(SQL)
 	cat $^ >$@
 
-$(UPGRADES): soft_delete--%--$(EXTVERSION).sql: src/sql/upgrade/begin.sql $(filter-out %/revoke.sql %/grants.sql,$(SQL)) src/sql/upgrade/%.sql src/sql/upgrade/end.sql src/sql/grants.sql
+$(UPGRADES): soft_delete--%--$(EXTVERSION).sql: src/sql/upgrade/begin.sql $(filter-out %/install.sql %/revoke.sql %/grants.sql,$(SQL)) src/sql/upgrade/%.sql src/sql/upgrade/end.sql src/sql/grants.sql
 	sed -e 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\)/CREATE OR REPLACE \1/' \
 		-e 's/^CREATE \(SCHEMA\|TABLE\|INDEX\|UNIQUE INDEX\)/CREATE \1 IF NOT EXISTS/' \
 		-e '/^\\echo/d' $^ >$@

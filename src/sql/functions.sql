@@ -1,13 +1,6 @@
 /*
- * Installs the SQL side of soft_delete: what DDL does.  What runs per row or per
- * plan is in C.  The Makefile puts these files together in the order that they
- * need.
+ * Functions in C, and whose rights they take
  */
-
--- complain if script is sourced in psql, rather than via CREATE EXTENSION
-\echo Use "CREATE EXTENSION soft_delete" to load this file. \quit
-
-SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE SCHEMA soft_delete_internal;
 COMMENT ON SCHEMA soft_delete_internal IS 'what the extension soft_delete keeps and does; nothing in it is for anybody else';
