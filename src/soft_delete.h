@@ -44,6 +44,8 @@ typedef enum ExtensionFunction
 	CLAIMS_KEY,		  /* soft_delete_internal.claims_key(oid, record, internal) */
 	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
 	SHOWS_STATISTICS, /* soft_delete_internal.shows_statistics(oid) */
+	INDEX_HANDLER,	  /* soft_delete_internal.btree_handler(internal) */
+	SPARES_HELD,	  /* soft_delete_internal.spares_held(oid, tid, internal) */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -67,6 +69,7 @@ extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);
 extern const char *qualified_name(Oid relid);
 extern bool is_maintenance(Oid relid);
+extern void admit_tombstone(Oid relid);
 
 /*
  * filter.c: planned scans of tagged tables see live rows
@@ -74,6 +77,11 @@ extern bool is_maintenance(Oid relid);
 extern void init_filter(void);
 extern bool may_see_tombstones(Oid relid, Oid roleid);
 extern bool set_foreign_key_is_added(bool is_added);
+
+/*
+ * index_method.c: the index whose use loads the library
+ */
+extern bool is_guard_index(Relation index);
 
 /*
  * statistics.c: what they know of deleted rows
@@ -86,6 +94,9 @@ extern void forget_operators(void);
  * write.c: statements that write meet the partial indexes and the guard
  */
 extern void init_write(void);
+extern bool is_prepared_by_hook(void);
+extern void check_late_upserts(PlannedStmt *stmt);
+extern void refuse_late_write(Relation relation);
 
 /*
  * displaced.c: tombstones that stepped aside
@@ -165,6 +176,17 @@ typedef struct AlteredTable
 
 extern PlannedStmt *prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered);
 extern void finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered);
+
+/*
+ * protect.c: commands that would show deleted rows again, or free what is held
+ */
+extern void protect_tombstones(Node *command);
+extern bool event_triggers_fire(void);
+
+/*
+ * drop.c: tables that go
+ */
+extern void init_drop(void);
 
 /*
  * stamp.c: one stamp per client statement
@@ -360,7 +382,8 @@ extern const char *hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row)
 extern bool find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 						 Snapshot snapshot, Hold *hold);
 extern void refuse_held(Family *family);
-extern void refuse_held_table(Relation rel);
+extern void refuse_held_table(Relation rel, const char *action);
+extern void lift_all_holds(Oid relid, const char *name);
 extern bool hold_row(Relation rel, ItemPointer tid, bool is_displaced,
 					 TimestampTz stamp, const char *hold);
 extern List *with_ancestors(Oid relid);
