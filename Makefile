@@ -9,6 +9,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	tables \
 	hold \
 	catalog \
+	index_method \
 	indexes \
 	stand_ins \
 	views \

@@ -156,7 +156,7 @@ SELECT id FROM many_deleted WHERE id > 5 ORDER BY id;
 RESET ROLE;
 CREATE EXTENSION amcheck;
 SELECT relname, v.* FROM pg_class, verify_heapam(oid) AS v WHERE relnamespace = 'places'::regnamespace AND relkind = 'r';
-SELECT count(bt_index_check(i.oid, true)) > 0 FROM pg_class AS i WHERE relnamespace = 'places'::regnamespace AND relkind = 'i';
+SELECT count(bt_index_check(i.oid, true)) > 0 FROM pg_class AS i WHERE relnamespace = 'places'::regnamespace AND relkind = 'i' AND relam = (SELECT oid FROM pg_am WHERE amname = 'btree');
 DROP EXTENSION amcheck;
 SET ROLE regress_places;
 DELETE FROM few;

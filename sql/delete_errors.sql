@@ -90,15 +90,13 @@ SELECT count(*) FROM late;
 DELETE FROM late WHERE id = 3;
 SELECT count(*) FROM late TABLESAMPLE soft_delete.rows('all');
 
--- fails closed: the tombstone column renamed away, where event triggers do not fire
+-- fails closed: the tombstone column renamed away, which takes a hand in the catalogs
 CREATE TABLE renamed (id integer);
 INSERT INTO renamed VALUES (1), (2);
 SELECT soft_delete.tag('renamed');
 DELETE FROM renamed WHERE id = 1;
 RESET ROLE;
-SET session_replication_role = replica;
-ALTER TABLE renamed RENAME COLUMN deleted_at TO gone_at;
-RESET session_replication_role;
+UPDATE pg_attribute SET attname = 'gone_at' WHERE attrelid = 'renamed'::regclass AND attname = 'deleted_at';
 SET ROLE regress_delete_errors;
 SELECT * FROM renamed;
 DELETE FROM renamed;

@@ -82,6 +82,28 @@ typedef bool TU_UpdateIndexes;
 	object_aclcheck(ProcedureRelationId, funcid, roleid, mode)
 #endif
 
+/* 18: sorting for an index takes any ordered access method, not just the B-tree */
+#if PG_VERSION_NUM < 180000
+#define SORTS_FOR_BTREE_ONLY 1
+#else
+#define SORTS_FOR_BTREE_ONLY 0
+#endif
+
+/* 17: an access method says whether it builds in parallel; before, the B-tree alone */
+#if PG_VERSION_NUM < 170000
+#define forbid_parallel_build(routine) ((void) 0)
+#else
+#define forbid_parallel_build(routine) ((routine)->amcanbuildparallel = false)
+#endif
+
+/* 17: what changes the type or the value of a column */
+#if PG_VERSION_NUM < 170000
+#define changes_column(subtype) ((subtype) == AT_AlterColumnType)
+#else
+#define changes_column(subtype) \
+	((subtype) == AT_AlterColumnType || (subtype) == AT_SetExpression)
+#endif
+
 /* 17: an index AM may keep state between insertions */
 #if PG_VERSION_NUM < 170000
 #define index_insert_cleanup(index, info) ((void) 0)

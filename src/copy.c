@@ -68,6 +68,9 @@ copy_live_rows(PlannedStmt *pstmt)
 			guard_tombstone(stmt, rel, tombstone);
 		if (stmt->attlist == NIL)
 			stmt->attlist = application_columns(rel, attnum, stmt->is_from);
+		/* it has no other column */
+		if (stmt->is_from && stmt->attlist == NIL)
+			guard_tombstone(stmt, rel, tombstone);
 		if (!stmt->is_from)
 			select_live_rows(stmt, rel);
 	}

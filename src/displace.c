@@ -39,6 +39,7 @@
 #include "access/amapi.h"
 #include "catalog/index.h"
 #include "catalog/catalog.h"
+#include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -93,6 +94,12 @@ static IndexAmRoutine armed_routine;
 static aminsert_function insert_into_btree = NULL;
 static amgettuple_function next_in_btree = NULL;
 
+typedef struct ArmedTable
+{
+	Oid relid; /* hash key */
+	AttrNumber attnum;
+} ArmedTable;
+
 /*
  * Tables whose keys are all armed, and when that was: it holds until the
  * relation cache changes.
@@ -103,8 +110,9 @@ static uint64 armed_at;
 /* What our own scans see, and are known by */
 static SnapshotData own_snapshot;
 
-static bool table_is_armed(Relation rel);
-static void note_armed(Oid relid, uint64 changes);
+static AttrNumber armed_table(Relation rel);
+static void refuse_tombstone(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
+static void note_armed(Oid relid, AttrNumber attnum, uint64 changes);
 static KeyClaims *make_claims(Relation rel, bool arms, MemoryContext context);
 static void make_probe_state(KeyClaims *claims, Relation rel);
 static void free_claims(KeyClaims *claims);
@@ -149,6 +157,7 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	KeyClaims *claims = fcinfo->flinfo->fn_extra;
 	Relation rel;
+	AttrNumber attnum;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
@@ -161,13 +170,18 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
 
 	rel = trigdata->tg_relation;
-	if (claims == NULL && table_is_armed(rel))
+	attnum = claims == NULL ? armed_table(rel) : InvalidAttrNumber;
+	if (attnum != InvalidAttrNumber)
+	{
+		refuse_tombstone(rel, attnum, trigdata->tg_trigslot);
 		return PointerGetDatum(trigdata->tg_trigtuple);
+	}
 	if (claims == NULL || claims->relid != RelationGetRelid(rel))
 	{
 		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = claims;
 	}
+	refuse_tombstone(rel, claims->attnum, trigdata->tg_trigslot);
 	if (claims->keys != NIL)
 		claim_keys(claims, rel, trigdata->tg_trigslot);
 	return PointerGetDatum(trigdata->tg_trigtuple);
@@ -175,16 +189,38 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 
 /*
  * Have statements before this one armed all keys of the table?  That is not
- * enough where changes are decoded.
+ * enough where changes are decoded.  Returns its tombstone column, or
+ * InvalidAttrNumber.
  */
-static bool
-table_is_armed(Relation rel)
+static AttrNumber
+armed_table(Relation rel)
+{
+	Oid relid = RelationGetRelid(rel);
+	ArmedTable *table;
+
+	if (armed_tables == NULL || armed_at != relcache_changes ||
+		RelationIsLogicallyLogged(rel))
+		return InvalidAttrNumber;
+	table = hash_search(armed_tables, &relid, HASH_FIND, NULL);
+	return table ? table->attnum : InvalidAttrNumber;
+}
+
+/*
+ * Refuse a new row that is a tombstone, but in a maintenance session: an INSERT
+ * that was planned before the library was loaded has no check of its own
+ * (write.c), and COPY counts the columns itself.
+ */
+static void
+refuse_tombstone(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
 {
 	Oid relid = RelationGetRelid(rel);
 
-	return armed_tables != NULL && armed_at == relcache_changes &&
-		   !RelationIsLogicallyLogged(rel) &&
-		   hash_search(armed_tables, &relid, HASH_FIND, NULL) != NULL;
+	if (attnum == InvalidAttrNumber || slot_attisnull(slot, attnum))
+		return;
+	/* who owns the partitioned table may fill it */
+	if (rel->rd_rel->relispartition && !is_maintenance(relid))
+		relid = llast_oid(get_partition_ancestors(relid));
+	admit_tombstone(relid);
 }
 
 /*
@@ -192,8 +228,11 @@ table_is_armed(Relation rel)
  * changed since "changes".  What was noted before it has is forgotten.
  */
 static void
-note_armed(Oid relid, uint64 changes)
+note_armed(Oid relid, AttrNumber attnum, uint64 changes)
 {
+	ArmedTable *table;
+
+
 	if (changes != relcache_changes)
 		return;
 	if (armed_tables != NULL && armed_at != changes)
@@ -203,13 +242,14 @@ note_armed(Oid relid, uint64 changes)
 	}
 	if (armed_tables == NULL)
 	{
-		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid)};
+		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(ArmedTable)};
 
 		armed_tables = hash_create("soft_delete armed tables", 16, &ctl,
 								   HASH_ELEM | HASH_BLOBS);
 		armed_at = changes;
 	}
-	(void) hash_search(armed_tables, &relid, HASH_ENTER, NULL);
+	table = hash_search(armed_tables, &relid, HASH_ENTER, NULL);
+	table->attnum = attnum;
 }
 
 /*
@@ -225,7 +265,7 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 	KeyClaims *claims = fcinfo->flinfo->fn_extra;
 	Relation rel = table_open(relid, RowExclusiveLock);
 
-	if (claims == NULL && table_is_armed(rel))
+	if (claims == NULL && armed_table(rel) != InvalidAttrNumber)
 	{
 		table_close(rel, NoLock);
 		PG_RETURN_BOOL(true);
@@ -286,7 +326,7 @@ make_claims(Relation rel, bool arms, MemoryContext context)
 	{
 		find_kept_keys(claims, rel, arms);
 		if (arms && claims->keys == NIL)
-			note_armed(claims->relid, changes);
+			note_armed(claims->relid, claims->attnum, changes);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return claims;

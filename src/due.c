@@ -489,7 +489,8 @@ finds_tombstones(Relation index, AttrNumber attnum)
 {
 	Form_pg_index form = index->rd_index;
 
-	return index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
+	return (index->rd_rel->relam == BTREE_AM_OID || is_guard_index(index)) &&
+		   form->indisvalid &&
 		   form->indkey.values[0] == attnum &&
 		   (index->rd_indoption[0] & INDOPTION_DESC) == 0 &&
 		   has_tombstones(index, attnum);

@@ -49,10 +49,20 @@ typedef struct SampleState
 PG_FUNCTION_INFO_V1(soft_delete_rows);
 PG_FUNCTION_INFO_V1(soft_delete_wants_row);
 
+/*
+ * Which relations of a query that was not prepared by plan_statement() have come
+ * by here: those that were built before the library was loaded have not.
+ */
+static PlannerInfo *late_root = NULL;
+static Bitmapset *seen_late = NULL;
+
 /* Does an ALTER TABLE run that has the server check a foreign key? */
 static bool foreign_key_is_added = false;
 
 static void restrict_rel(REL_HOOK_PARAMS);
+static void note_seen(PlannerInfo *root, Index relid);
+static bool was_seen(PlannerInfo *root, Index relid);
+static void check_late_write(PlannerInfo *root, Relation relation);
 static Expr *live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 						 AttrNumber attnum);
 static bool refers_by_new_key(RangeTblEntry *rte);
@@ -90,6 +100,7 @@ restrict_rel(REL_HOOK_PARAMS)
 
 	if (prev_rel_hook)
 		prev_rel_hook(REL_HOOK_ARGS);
+	note_seen(root, rel->relid);
 
 	if (scanned->rtekind == RTE_RELATION &&
 		(scanned->relkind == RELKIND_RELATION ||
@@ -99,6 +110,8 @@ restrict_rel(REL_HOOK_PARAMS)
 		AttrNumber attnum = tombstone_attribute(relation);
 		Expr *filter = NULL;
 
+		if (attnum != InvalidAttrNumber)
+			check_late_write(root, relation);
 		table_close(relation, NoLock);
 
 		if (attnum == InvalidAttrNumber)
@@ -111,6 +124,51 @@ restrict_rel(REL_HOOK_PARAMS)
 		if (filter != NULL)
 			attach_filter(root, rel, scanned, filter);
 	}
+}
+
+/*
+ * Note that a relation of a query has come by here, if that was not prepared.
+ */
+static void
+note_seen(PlannerInfo *root, Index relid)
+{
+	MemoryContext oldcontext;
+
+	if (is_prepared_by_hook())
+		return;
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	if (root != late_root)
+	{
+		bms_free(seen_late);
+		seen_late = NULL;
+		late_root = root;
+	}
+	seen_late = bms_add_member(seen_late, relid);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Has a relation of the query come by here, and got its filter?
+ */
+static bool
+was_seen(PlannerInfo *root, Index relid)
+{
+	return is_prepared_by_hook() ||
+		   (root == late_root && bms_is_member(relid, seen_late));
+}
+
+/*
+ * Raise 55000 if a query changes rows, of this table or of another one, in the
+ * planner run that has loaded the library: it was not prepared (write.c).  A
+ * DELETE needs no preparation.
+ */
+static void
+check_late_write(PlannerInfo *root, Relation relation)
+{
+	CmdType command = root->parse->commandType;
+
+	if (!is_prepared_by_hook() && (command == CMD_UPDATE || command == CMD_MERGE))
+		refuse_late_write(relation);
 }
 
 /*
@@ -146,6 +204,11 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 	/* it shows: what a statement writes to is not its business */
 	else if (shows_deleted() && rel->relid != root->parse->resultRelation)
 		return NULL;
+
+	/* a DELETE takes live rows, whether the tag fires or not */
+	if (root->parse->commandType == CMD_DELETE &&
+		rel->relid == root->parse->resultRelation)
+		return (Expr *) is_live;
 
 	if (is_maintenance(rte->relid) && !refers_by_new_key(rte))
 	{
@@ -269,14 +332,17 @@ inherits_filter(PlannerInfo *root, RelOptInfo *rel)
 	RangeTblEntry *parent;
 	Relation relation;
 	bool tagged;
+	Index parent_relid;
 
 	if (rel->reloptkind != RELOPT_OTHER_MEMBER_REL)
 		return false;
 
-	parent =
-		root->simple_rte_array[root->append_rel_array[rel->relid]->parent_relid];
+	parent_relid = root->append_rel_array[rel->relid]->parent_relid;
+	parent = root->simple_rte_array[parent_relid];
 	if (parent->rtekind != RTE_RELATION)
 		return false; /* a member of UNION ALL */
+	if (!was_seen(root, parent_relid))
+		return false; /* built before the library was loaded */
 
 	relation = table_open(parent->relid, NoLock);
 	tagged = tombstone_attribute(relation) != InvalidAttrNumber;

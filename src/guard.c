@@ -52,6 +52,7 @@ PG_FUNCTION_INFO_V1(soft_delete_lacks_guard);
 static ForeignKey *existing_foreign_key(Oid constraint);
 static bool needs_parent_check(const ForeignKey *fk);
 static bool needs_follower(const ForeignKey *fk);
+static bool has_tombstone_column(const ForeignKey *fk);
 static bool needs_cut_note(const ForeignKey *fk);
 static void narrow_to_changed_keys(CreateTrigStmt *stmt, const ForeignKey *fk);
 static void narrow_to_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk);
@@ -194,7 +195,25 @@ static bool
 needs_follower(const ForeignKey *fk)
 {
 	return (fk->constraint == fk->top || fk->is_parent_copy) &&
-		   get_rel_relkind(fk->parent) == RELKIND_RELATION && is_tagged(fk->child);
+		   get_rel_relkind(fk->parent) == RELKIND_RELATION && is_tagged(fk->child) &&
+		   !has_tombstone_column(fk);
+}
+
+/*
+ * Is the tombstone column of the child, a tagged table, part of the foreign key?
+ * That of a deleted row follows no key.
+ */
+static bool
+has_tombstone_column(const ForeignKey *fk)
+{
+	AttrNumber tombstone = get_attnum(fk->child, tombstone_name(fk->child));
+
+	for (int i = 0; i < fk->nkeys; i++)
+	{
+		if (fk->child_attnums[i] == tombstone)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -75,6 +75,7 @@ typedef struct HoldKey
 PG_FUNCTION_INFO_V1(soft_delete_set_hold);
 PG_FUNCTION_INFO_V1(soft_delete_may_hold);
 PG_FUNCTION_INFO_V1(soft_delete_lift_holds);
+PG_FUNCTION_INFO_V1(soft_delete_spares_held);
 PG_FUNCTION_INFO_V1(soft_delete_copy_holds);
 
 static void lock_family(Oid relid);
@@ -370,11 +371,11 @@ refuse_held(Family *family)
 }
 
 /*
- * Raise 55006 if anything is held in a table that is to be emptied for good, and
- * that is locked against everybody.
+ * Raise 55006 if anything is held in a table of which "action" would free or
+ * destroy it.
  */
 void
-refuse_held_table(Relation rel)
+refuse_held_table(Relation rel, const char *action)
 {
 	Relation holds;
 	ListCell *lc;
@@ -398,8 +399,8 @@ refuse_held_table(Relation rel)
 				continue;
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("cannot truncate table \"%s\", where rows are held: %s",
-							RelationGetRelationName(rel),
+					 errmsg("cannot %s table \"%s\", where rows are held: %s",
+							action, RelationGetRelationName(rel),
 							TextDatumGetCString(slot->tts_values[HOLD_HOLD - 1])),
 					 errdetail("Nothing that is held is destroyed."),
 					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
@@ -714,18 +715,59 @@ holds_on(Relation holds, Oid relid)
 Datum
 soft_delete_lift_holds(PG_FUNCTION_ARGS)
 {
+	lift_all_holds(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_VOID();
+}
+
+/*
+ * Lift all holds on a table that is going, by its name.
+ */
+void
+lift_all_holds(Oid relid, const char *name)
+{
 	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	ListCell *lc;
 
-	lock_holds(list_make1_oid(PG_GETARG_OID(0)), ExclusiveLock);
-	foreach (lc, holds_on(holds, PG_GETARG_OID(0)))
+	lock_holds(list_make1_oid(relid), ExclusiveLock);
+	foreach (lc, holds_on(holds, relid))
 	{
 		lift_hold(holds, lfirst(lc), name, GetOuterUserId());
 		ExecDropSingleTupleTableSlot(lfirst(lc));
 	}
 	table_close(holds, NoLock);
-	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete_internal.spares_held(relation oid, place tid, internal) returns boolean
+ *
+ * Stands in statements of maintenance sessions that change rows (write.c): called
+ * for a tombstone that is going to be changed.  Locks it, and raises 55006 if it
+ * is held, else returns true.  Nobody else can call it, because of "internal".
+ */
+Datum
+soft_delete_spares_held(PG_FUNCTION_ARGS)
+{
+	Relation rel = table_open(PG_GETARG_OID(0), RowExclusiveLock);
+	ItemPointerData tid = *(ItemPointer) PG_GETARG_POINTER(1);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	AttrNumber attnum = tombstone_attribute(rel);
+	TimestampTz stamp;
+	Hold hold;
+
+	/* who has changed it meanwhile has looked for holds; the executor sees to the rest */
+	if (attnum != InvalidAttrNumber &&
+		lock_tombstone(rel, &tid, NULL, &stamp, row) && has_holds(RelationGetRelid(rel)) &&
+		find_hold_on(rel, stamp, row, SnapshotSelf, &hold))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot change a deleted row of table \"%s\" that is held: %s",
+						RelationGetRelationName(rel), hold.text),
+				 errdetail("Nothing that is held is changed."),
+				 errhint("Lift the hold first: %s",
+						 lifting_statement(rel, stamp, row, &hold))));
+	ExecDropSingleTupleTableSlot(row);
+	table_close(rel, NoLock);
+	PG_RETURN_BOOL(true);
 }
 
 /*

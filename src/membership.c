@@ -47,6 +47,8 @@ static const struct
 	[KEY_CLAIM] = {EXTENSION_SCHEMA, "claim_key", 0, {0}},
 	[CLAIMS_KEY] = {INTERNAL_SCHEMA, "claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
 	[TRUNCATE_GUARD] = {EXTENSION_SCHEMA, "guard_truncate", 0, {0}},
+	[INDEX_HANDLER] = {INTERNAL_SCHEMA, "btree_handler", 1, {INTERNALOID}},
+	[SPARES_HELD] = {INTERNAL_SCHEMA, "spares_held", 3, {OIDOID, TIDOID, INTERNALOID}},
 	[SHOWS_STATISTICS] = {INTERNAL_SCHEMA, "shows_statistics", 1, {OIDOID}},
 	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
 };

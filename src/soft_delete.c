@@ -5,7 +5,9 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/plancache.h"
 
 #include "soft_delete.h"
 
@@ -25,6 +27,7 @@ _PG_init(void)
 	init_write();
 	init_stamp();
 	init_utility();
+	init_forget();
 	init_ledger();
 	init_displaced();
 	init_truncate();
@@ -33,4 +36,8 @@ _PG_init(void)
 	init_worker();
 	init_extension();
 	MarkGUCPrefixReserved("soft_delete");
+
+	/* plans from before have no live filter */
+	if (!process_shared_preload_libraries_in_progress)
+		ResetPlanCache();
 }

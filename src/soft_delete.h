@@ -58,6 +58,8 @@ typedef enum ExtensionFunction
 	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
 	SHOWS_STATISTICS, /* soft_delete_internal.shows_statistics(oid) */
 	VIEW_IS_CHANGING, /* soft_delete_internal.is_changing() */
+	INDEX_HANDLER,	  /* soft_delete_internal.btree_handler(internal) */
+	SPARES_HELD,	  /* soft_delete_internal.spares_held(oid, tid, internal) */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -133,6 +135,7 @@ extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);
 extern const char *qualified_name(Oid relid);
 extern bool is_maintenance(Oid relid);
+extern void admit_tombstone(Oid relid);
 
 /*
  * filter.c: planned scans of tagged tables see live rows
@@ -140,6 +143,11 @@ extern bool is_maintenance(Oid relid);
 extern void init_filter(void);
 extern bool may_see_tombstones(Oid relid, Oid roleid);
 extern bool set_foreign_key_is_added(bool is_added);
+
+/*
+ * index_method.c: the index whose use loads the library
+ */
+extern bool is_guard_index(Relation index);
 
 /*
  * statistics.c: what they know of deleted rows
@@ -152,6 +160,9 @@ extern void forget_operators(void);
  * write.c: statements that write meet the partial indexes and the guard
  */
 extern void init_write(void);
+extern bool is_prepared_by_hook(void);
+extern void check_late_upserts(PlannedStmt *stmt);
+extern void refuse_late_write(Relation relation);
 
 /*
  * displaced.c: tombstones that stepped aside
@@ -247,6 +258,17 @@ extern void put_back_views(Oid relid, List *released);
  */
 extern List *columns_dropped_with(DropStmt *stmt);
 extern List *columns_dropped_with_owned(DropOwnedStmt *stmt);
+
+/*
+ * protect.c: commands that would show deleted rows again, or free what is held
+ */
+extern void protect_tombstones(Node *command);
+extern bool event_triggers_fire(void);
+
+/*
+ * forget.c: tables that go without an event trigger
+ */
+extern void init_forget(void);
 
 /*
  * stamp.c: one stamp per client statement
@@ -444,7 +466,8 @@ extern const char *hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row)
 extern bool find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 						 Snapshot snapshot, Hold *hold);
 extern void refuse_held(Family *family);
-extern void refuse_held_table(Relation rel);
+extern void refuse_held_table(Relation rel, const char *action);
+extern void lift_all_holds(Oid relid, const char *name);
 extern bool hold_row(Relation rel, ItemPointer tid, bool is_displaced,
 					 TimestampTz stamp, const char *hold);
 extern List *with_ancestors(Oid relid);

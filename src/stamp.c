@@ -140,6 +140,7 @@ static void
 start_executor(QueryDesc *queryDesc, int eflags)
 {
 	begin_statement();
+	check_late_upserts(queryDesc->plannedstmt);
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(queryDesc, eflags);
 	else

@@ -420,12 +420,21 @@ soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
 Datum
 soft_delete_admits_tombstone(PG_FUNCTION_ARGS)
 {
-	Oid relid = PG_GETARG_OID(0);
+	admit_tombstone(PG_GETARG_OID(0));
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * Raise 0A000 unless this is a maintenance session for the relation, into which
+ * a tombstone is to be written.
+ */
+void
+admit_tombstone(Oid relid)
+{
 	char *relname;
 
 	if (is_maintenance(relid))
-		PG_RETURN_BOOL(true);
-
+		return;
 	relname = get_rel_name(relid);
 	if (relname == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -436,5 +445,4 @@ soft_delete_admits_tombstone(PG_FUNCTION_ARGS)
 			 errdetail("The tombstone column of a tagged table is set by DELETE and cleared by restoring, never by hand."),
 			 errhint("Use DELETE FROM %s ..., or its bin to restore.",
 					 qualified_name(relid))));
-	PG_RETURN_BOOL(false); /* keep compiler quiet */
 }

@@ -36,6 +36,7 @@ init_utility(void)
 static PlannedStmt *
 prepare_utility(PlannedStmt *pstmt, AlteredTable *altered)
 {
+	protect_tombstones(pstmt->utilityStmt);
 	switch (nodeTag(pstmt->utilityStmt))
 	{
 		case T_CopyStmt:

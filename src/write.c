@@ -19,9 +19,12 @@
 #include "access/genam.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/planner.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
@@ -30,10 +33,18 @@
 
 static planner_hook_type prev_planner_hook = NULL;
 
+/* How many planner runs we are in that began with plan_statement(). */
+static int depth = 0;
+
+/* Was the library loaded in the course of a statement? */
+static bool is_late = false;
+
 /* The value of row_security that cached plans were made under. */
 static bool planned_row_security = true;
 
 static PlannedStmt *plan_statement(PLANNER_PARAMS);
+static void check_late_upsert(PlannedStmt *stmt, Plan *plan);
+static bool calls_guard(Node *node, void *context);
 static void prepare_write(Query *query);
 static void claim_own_rows(Plan *plan);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
@@ -44,6 +55,7 @@ static bool may_update_tombstone(Query *query, Relation relation, Bitmapset *set
 								 AttrNumber attnum);
 static bool has_other_insert_trigger(Relation relation);
 static void add_claim(Query *query, RangeTblEntry *rte);
+static void add_hold_check(Query *query, RangeTblEntry *rte, NullTest *is_live);
 static void add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual);
 static bool may_change_kept_key(Relation relation, Bitmapset *set, AttrNumber attnum);
 static Bitmapset *set_attributes(Query *query);
@@ -58,6 +70,89 @@ init_write(void)
 {
 	prev_planner_hook = planner_hook;
 	planner_hook = plan_statement;
+	is_late = !process_shared_preload_libraries_in_progress && IsTransactionState();
+}
+
+/*
+ * Raise 55000 if a plan has an INSERT ... ON CONFLICT DO UPDATE that may make a
+ * tombstone, and was made without plan_statement().  The planner looks at no
+ * relation that is only inserted into, so restrict_rel() has not seen it.
+ */
+void
+check_late_upserts(PlannedStmt *stmt)
+{
+	ListCell *lc;
+
+	if (!is_late || (stmt->commandType == CMD_SELECT && !stmt->hasModifyingCTE))
+		return;
+	check_late_upsert(stmt, stmt->planTree);
+	foreach (lc, stmt->subplans)
+		check_late_upsert(stmt, lfirst(lc));
+}
+
+/*
+ * Check one plan, by its top node.
+ */
+static void
+check_late_upsert(PlannedStmt *stmt, Plan *plan)
+{
+	ModifyTable *modify = (ModifyTable *) plan;
+	Relation relation;
+	AttrNumber attnum;
+	bool is_guarded;
+
+	if (plan == NULL || !IsA(plan, ModifyTable) ||
+		modify->onConflictAction != ONCONFLICT_UPDATE)
+		return;
+	relation = table_open(rt_fetch(modify->nominalRelation, stmt->rtable)->relid, NoLock);
+	attnum = tombstone_attribute(relation);
+	is_guarded = attnum == InvalidAttrNumber ||
+				 calls_guard((Node *) modify->withCheckOptionLists, NULL) ||
+				 !(relation->rd_rel->relhassubclass ||
+				   list_member_int(modify->onConflictCols, attnum) ||
+				   relation->trigdesc->trig_update_before_row);
+	if (!is_guarded)
+		refuse_late_write(relation);
+	table_close(relation, NoLock);
+}
+
+/*
+ * Does an expression, or a check, call admits_tombstone() (walker)?
+ */
+static bool
+calls_guard(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) &&
+		((FuncExpr *) node)->funcid == extension_function(ADMITS_TOMBSTONE))
+		return true;
+	return expression_tree_walker(node, calls_guard, context);
+}
+
+/*
+ * Raise 55000: the statement was not prepared.
+ */
+void
+refuse_late_write(Relation relation)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("library \"%s\" was loaded too late to change rows of table \"%s\"",
+					EXTENSION_NAME, RelationGetRelationName(relation)),
+			 errdetail("The session has loaded it just now, to plan this statement."),
+			 errhint("Run the statement again; shared_preload_libraries = '%s' loads the library in time everywhere.",
+					 EXTENSION_NAME)));
+}
+
+/*
+ * Did the running planner run begin with plan_statement()?  Not so the one in
+ * which the library was loaded, and what the server plans by hand for CLUSTER.
+ */
+bool
+is_prepared_by_hook(void)
+{
+	return depth > 0;
 }
 
 /*
@@ -86,6 +181,7 @@ plan_statement(PLANNER_PARAMS)
 			prepare_write(castNode(Query, lfirst_node(CommonTableExpr, lc)->ctequery));
 	}
 
+	depth++;
 	PG_TRY();
 	{
 		if (prev_planner_hook)
@@ -95,6 +191,7 @@ plan_statement(PLANNER_PARAMS)
 	}
 	PG_FINALLY();
 	{
+		depth--;
 		/* a statement that this one is planned for may get its memory */
 		forget_operators();
 	}
@@ -186,6 +283,8 @@ prepare_write(Query *query)
 		add_guard(query, rte, relation, set, is_live);
 		if (may_change_kept_key(relation, set, attnum))
 			add_claim(query, rte);
+		if (is_maintenance(rte->relid))
+			add_hold_check(query, rte, is_live);
 	}
 	table_close(relation, NoLock);
 }
@@ -302,7 +401,41 @@ add_claim(Query *query, RangeTblEntry *rte)
 }
 
 /*
- * Add a check of new rows to the query.
+ * Have a maintenance session spare deleted rows that are held: "tombstone IS NULL
+ * OR spares_held(tableoid, ctid)" for each row before it is changed.  An UPDATE
+ * has no check of old rows, but computes what is not stored for each of them.
+ */
+static void
+add_hold_check(Query *query, RangeTblEntry *rte, NullTest *is_live)
+{
+	Var *tableoid = makeVar(query->resultRelation, TableOidAttributeNumber,
+							OIDOID, -1, InvalidOid, 0);
+	Var *place = makeVar(query->resultRelation, SelfItemPointerAttributeNumber,
+						 TIDOID, -1, InvalidOid, 0);
+	Const *internal = makeConst(INTERNALOID, -1, InvalidOid, sizeof(Datum),
+								(Datum) 0, false, true);
+	FuncExpr *spares = makeFuncExpr(extension_function(SPARES_HELD), BOOLOID,
+									list_make3(tableoid, place, internal),
+									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	Expr *check =
+		makeBoolExpr(OR_EXPR, list_make2(copyObject(is_live), spares), -1);
+
+	if (query->commandType == CMD_UPDATE)
+		query->targetList =
+			lappend(query->targetList,
+					makeTargetEntry(check, list_length(query->targetList) + 1,
+									pstrdup("held"), true));
+	else if (query->commandType == CMD_MERGE)
+	{
+		add_check(query, rte, WCO_RLS_MERGE_UPDATE_CHECK, (Node *) check);
+		add_check(query, rte, WCO_RLS_MERGE_DELETE_CHECK, copyObject((Node *) check));
+	}
+	else if (query->onConflict != NULL)
+		add_check(query, rte, WCO_RLS_CONFLICT_CHECK, (Node *) check);
+}
+
+/*
+ * Add a check of new rows to the query, or, by its kind, of old ones.
  */
 static void
 add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual)

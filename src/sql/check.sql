@@ -131,8 +131,8 @@ BEGIN
 	WHERE NOT hides AND (is_exclusion OR indisunique OR share > 0.5)
 	UNION ALL
 	-- a partitioned table hands its index on
-	SELECT 'warning', member, CASE
-			WHEN invalid IS NULL THEN 'no index finds deleted rows: the bin reads the whole table'
+	SELECT CASE WHEN invalid IS NULL THEN 'error' ELSE 'warning' END, member, CASE
+			WHEN invalid IS NULL THEN 'no index of access method soft_delete_btree finds deleted rows: background workers see them, and the bin reads the whole table'
 			ELSE format('index "%s", which is to find deleted rows, is invalid: the bin reads the whole table', invalid) END,
 		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete_internal.tag_command(table_name, tombstone, 'unique'))
 	FROM soft_delete_internal.family(table_name) AS member JOIN pg_class ON pg_class.oid = member

@@ -132,7 +132,6 @@ CREATE FUNCTION soft_delete_internal.is_changing() RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_is_changing';
 COMMENT ON FUNCTION soft_delete_internal.is_changing() IS
 'stands in the rules of a table''s views while a command changes the table; raises 55006';
-GRANT EXECUTE ON FUNCTION soft_delete_internal.is_changing() TO PUBLIC; -- whoever reads the view calls it
 
 CREATE FUNCTION soft_delete_internal.update_views(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';

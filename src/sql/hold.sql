@@ -85,6 +85,11 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lift_holds';
 COMMENT ON FUNCTION soft_delete_internal.lift_holds(oid, text) IS
 'lifts all holds on a table that is gone';
 
+CREATE FUNCTION soft_delete_internal.spares_held(relation oid, place tid, internal) RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_spares_held';
+COMMENT ON FUNCTION soft_delete_internal.spares_held(oid, tid, internal) IS
+'for statements of maintenance sessions: raises 55006 if a deleted row that is going to be changed is held';
+
 CREATE FUNCTION soft_delete_internal.copy_holds(relation regclass, partition regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_copy_holds';
 COMMENT ON FUNCTION soft_delete_internal.copy_holds(regclass, regclass) IS

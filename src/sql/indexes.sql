@@ -450,11 +450,12 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid
-					 AND NOT soft_delete_internal.index_hides(indexrelid, attnum))
+				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid AND indnatts = 1 AND indoption[0] & 1 = 0
+					 AND coalesce(pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', deleted_at), true)
+					 AND soft_delete_internal.is_guard_index(indexrelid))
 $$;
 COMMENT ON FUNCTION soft_delete_internal.has_bin_index(regclass, name) IS
-'whether an index finds tombstones by their stamp';
+'whether an index that loads the library finds all tombstones by their stamp';
 
 CREATE FUNCTION soft_delete_internal.index_bin(relation regclass, deleted_at name) RETURNS text[]
 LANGUAGE plpgsql
@@ -478,7 +479,7 @@ BEGIN
 			END IF;
 			made := made || (SELECT format('bin:%s', relname) FROM pg_class WHERE oid = prepared);
 		ELSIF NOT soft_delete_internal.has_bin_index(member, deleted_at) THEN
-			EXECUTE format('CREATE INDEX ON %s (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
+			EXECUTE format('CREATE INDEX ON %s USING soft_delete_btree (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
 			made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 							 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
 		END IF;

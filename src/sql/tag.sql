@@ -213,7 +213,7 @@ BEGIN
 					 AND NOT attnotnull AND NOT atthasdef AND attgenerated = '' AND atttypmod = -1) THEN
 		RAISE EXCEPTION 'cannot alter tombstone column "%" of tagged table "%"', arguments[1], relation
 			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'It must keep its type, and be null in every live row: it takes no NOT NULL, no default and no expression.',
+				DETAIL = 'It must keep its type and its contents, and be null in every live row: it takes no USING, no NOT NULL, no default and no expression.',
 				HINT = format('SELECT soft_delete.untag(%L);', soft_delete_internal.root(relation));
 	END IF;
 END
@@ -540,7 +540,8 @@ BEGIN
 	FOR item IN
 		SELECT format('%I.%I', nspname, relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 			JOIN pg_namespace n ON n.oid = relnamespace
-		WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND 'bin:' || relname = ANY (remembered)
+		WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND NOT relispartition
+		  AND ('bin:' || relname = ANY (remembered) OR soft_delete_internal.is_guard_index(indexrelid))
 	LOOP
 		EXECUTE format('DROP INDEX %s', item);
 	END LOOP;
