@@ -40,6 +40,29 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.renew(regclass) IS
 'makes anew what no dump carries: the guards of a tagged table''s foreign keys, and what ties its views and indexes to it';
 
+CREATE FUNCTION soft_delete_internal.renew_bin_index(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	item regclass;
+BEGIN
+	-- what tag() has made, not what the application has
+	FOR item IN
+		SELECT indexrelid FROM soft_delete_internal.family(relation) AS member JOIN pg_index ON indrelid = member
+			JOIN pg_class ON pg_class.oid = indexrelid
+		WHERE 'bin:' || relname = ANY (soft_delete_internal.tag_arguments(member)) AND NOT soft_delete_internal.is_guard_index(indexrelid)
+		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
+	LOOP
+		EXECUTE format('DROP INDEX %s', item);
+	END LOOP;
+	PERFORM soft_delete_internal.index_bin(relation, arguments[1]);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.renew_bin_index(regclass) IS
+'gives a table that an older version has tagged the index that finds its tombstones';
+
 CREATE FUNCTION soft_delete_internal.repair(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -88,7 +111,8 @@ BEGIN
 		RETURN;
 	END IF;
 
-	PERFORM CASE WHEN is_update THEN soft_delete_internal.update_views(tgrelid) END, soft_delete_internal.renew(tgrelid)
+	PERFORM CASE WHEN is_update THEN soft_delete_internal.update_views(tgrelid) END, soft_delete_internal.renew(tgrelid),
+		CASE WHEN is_update THEN soft_delete_internal.renew_bin_index(tgrelid) END
 	FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
 	WHERE tgfoid = 'soft_delete.delete_row()'::regprocedure AND NOT pg_is_other_temp_schema(relnamespace)
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = tgrelid)
