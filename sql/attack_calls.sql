@@ -84,7 +84,8 @@ BEGIN
 END
 $$;
 RESET ROLE;
-SELECT function, relation, string_agg(DISTINCT outcome, ', ' ORDER BY outcome) FROM outcomes GROUP BY 1, 2 ORDER BY 1, 2;
+-- (42809: the server itself refuses, which depends on the version)
+SELECT function, relation, string_agg(DISTINCT outcome, ', ' ORDER BY outcome) FILTER (WHERE outcome <> '42809') FROM outcomes GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- a foreign table is none that can be tagged, and hinders nobody
 SET ROLE regress_calls;
@@ -108,6 +109,7 @@ SELECT count(*) FROM soft_delete.check() AS c WHERE c::text LIKE '%away%';
 DROP FOREIGN TABLE away;
 
 -- each function with each argument, by its owner, by who owns nothing and by a superuser
+\set QUIET on
 CREATE TABLE samples (type regtype, value text);
 INSERT INTO samples SELECT type, value FROM (VALUES
 	('tid'::regtype, '{"''(0,0)''", "''(0,1)''", "''(0,65535)''", "''(4294967295,65535)''", "''(4294967294,1)''"}'::text[]),
@@ -124,6 +126,7 @@ INSERT INTO samples SELECT type, oid::oid::text FROM (VALUES ('regclass'::regtyp
 INSERT INTO samples SELECT DISTINCT type, NULL FROM samples;
 INSERT INTO samples VALUES ('internal', NULL), ('pg_ddl_command', NULL);
 GRANT SELECT ON samples TO PUBLIC;
+\set QUIET off
 TRUNCATE outcomes;
 CREATE PROCEDURE call_all() LANGUAGE plpgsql AS $$
 DECLARE

@@ -178,7 +178,8 @@ extension_function(ExtensionFunction which)
 		return function_oids[which];
 	extension = extension_oid();
 	function = OidIsValid(extension) ? find_function(which, extension) : InvalidOid;
-	if (before == times_forgotten)
+	/* one that is missing may be added any time, and nobody tells */
+	if (before == times_forgotten && (OidIsValid(function) || !OidIsValid(extension)))
 	{
 		function_oids[which] = function;
 		function_is_known[which] = true;

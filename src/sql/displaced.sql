@@ -22,6 +22,24 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.convert_text(regclass, text, text, text) IS
 'text of a value after a change of its type; null if no cast does that';
 
+CREATE FUNCTION soft_delete_internal.with_converted("row" jsonb, key text, old_type text, converted text) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF converted IS NOT NULL OR "row" ->> key IS NULL THEN
+		BEGIN
+			RETURN "row" || jsonb_build_object(key, converted);
+		EXCEPTION WHEN program_limit_exceeded THEN
+			-- as text it is larger than before, and too large for jsonb
+		END;
+	END IF;
+	RETURN "row" || jsonb_build_object(key, NULL, format('%s (%s)', key, old_type), "row" -> key);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.with_converted(jsonb, text, text, text) IS
+'the columns of a tombstone that stepped aside after a change of a type; a value that no cast converts, or that grows too large, is kept under another name';
+
 CREATE FUNCTION soft_delete_internal.align_displaced(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -50,16 +68,12 @@ BEGIN
 		stored := stored - item.old_name || jsonb_build_object(item.new_name, stored -> item.old_name);
 	END LOOP;
 
-	-- a value that no cast converts is kept under another name
 	FOR item IN
 		SELECT key, o.value AS old_type, n.value AS new_type
 		FROM jsonb_each_text(stored) AS o JOIN jsonb_each_text(columns) AS n USING (key) WHERE o.value <> n.value
 	LOOP
 		PERFORM soft_delete_internal.rewrite_displaced(d.ctid,
-			d."row" || CASE
-				WHEN converted IS NULL AND d."row" ->> item.key IS NOT NULL
-					THEN jsonb_build_object(item.key, NULL, format('%s (%s)', item.key, item.old_type), d."row" -> item.key)
-				ELSE jsonb_build_object(item.key, converted) END,
+			soft_delete_internal.with_converted(d."row", item.key, item.old_type, converted),
 			d.types || jsonb_build_object(item.key, item.new_type))
 		FROM soft_delete_internal.displaced d, soft_delete_internal.convert_text(relation, d."row" ->> item.key, item.old_type, item.new_type) AS converted
 		WHERE d.relation = relation;

@@ -20,7 +20,7 @@ CREATE TABLE soft_delete_internal.retention (
 	schema name UNIQUE,
 	retain interval CHECK (soft_delete_internal.is_age(retain)),
 	CHECK (num_nonnulls(relation, schema) = 1)
-);
+) USING heap;
 COMMENT ON TABLE soft_delete_internal.retention IS
 'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema(); a row that is deleted here says nothing any more';
 COMMENT ON COLUMN soft_delete_internal.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';

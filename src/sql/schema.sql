@@ -9,7 +9,7 @@ CREATE TABLE soft_delete_internal.tagged_schemas (
 	deleted_at name NOT NULL CHECK (deleted_at <> ''),
 	indexes text NOT NULL CHECK (indexes IN ('all', 'unique')),
 	views name
-);
+) USING heap;
 COMMENT ON TABLE soft_delete_internal.tagged_schemas IS
 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.schema IS 'the schema';
