@@ -514,7 +514,10 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 		EState *estate = CreateExecutorState();
 		ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 		TupleTableSlot *slot = table_slot_create(rel, NULL);
+		SavedRole saved;
 
+		/* types and indexes may call functions of the owner's */
+		become_owner(rel, &saved);
 		InitResultRelInfo(relinfo, rel, 0, NULL, 0);
 		ExecOpenIndices(relinfo, false);
 		foreach (lc, tids)
@@ -526,6 +529,7 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 			destroy_displaced(lfirst(lc));
 		}
 		ExecCloseIndices(relinfo);
+		become_again(&saved);
 		ExecDropSingleTupleTableSlot(slot);
 		FreeExecutorState(estate);
 	}
