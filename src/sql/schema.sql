@@ -251,7 +251,8 @@ BEGIN
 		remaining := '{}';
 		FOREACH relation IN ARRAY relations LOOP
 			BEGIN
-				EXECUTE format('DELETE FROM %s', soft_delete_internal.bin_of(relation));
+				PERFORM soft_delete_internal.ask_as_owner(relation,
+					format('WITH gone AS (DELETE FROM %s RETURNING true) SELECT count(*) FROM gone', soft_delete_internal.bin_of(relation)));
 			EXCEPTION WHEN foreign_key_violation THEN
 				IF is_last THEN
 					RAISE;

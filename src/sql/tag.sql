@@ -522,7 +522,8 @@ BEGIN
 	bin := soft_delete_internal.bin_of(relation);
 
 	IF tombstones = 'purge' THEN
-		EXECUTE format('DELETE FROM %s', bin);
+		-- index predicates and triggers are the owner's
+		PERFORM soft_delete_internal.ask_as_owner(relation, format('WITH gone AS (DELETE FROM %s RETURNING true) SELECT count(*) FROM gone', bin));
 	ELSIF tombstones = 'error' THEN
 		has_tombstones := soft_delete_internal.ask_as_owner(relation,
 			format('SELECT EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'')) OR '
