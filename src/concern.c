@@ -43,7 +43,7 @@
 /* and, further, of what is dropped */
 #define DROPPED_TYPE 7
 #define DROPPED_NAME 9
-#define DROPPED_IDENTITY 10
+#define DROPPED_ADDRESS 11 /* names: of a trigger its schema, its table and its own */
 
 /* The extension's own tables whose rows go with the table that they are about */
 static const struct
@@ -65,6 +65,8 @@ static bool has_trigger(ExtensionFunction function);
 static Tuplestorestate *ask_event(Oid function, TupleTableSlot **slot);
 static Oid event_oid(TupleTableSlot *slot, AttrNumber attnum);
 static char *event_text(TupleTableSlot *slot, AttrNumber attnum);
+static char *event_last_name(TupleTableSlot *slot);
+static bool is_own_trigger_name(const char *name);
 static Oid relation_of(Oid classid, Oid objid);
 static Oid relation_of_trigger(Oid trigger);
 static bool may_be_tied(Oid relid);
@@ -171,6 +173,35 @@ event_text(TupleTableSlot *slot, AttrNumber attnum)
 	Datum value = slot_getattr(slot, attnum, &isnull);
 
 	return isnull ? "" : TextDatumGetCString(value);
+}
+
+/*
+ * Return the last of the names that address what is dropped.
+ */
+static char *
+event_last_name(TupleTableSlot *slot)
+{
+	bool isnull;
+	Datum value = slot_getattr(slot, DROPPED_ADDRESS, &isnull);
+	Datum *names;
+	bool *nulls;
+	int n;
+
+	if (isnull)
+		return "";
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
+					  &names, &nulls, &n);
+	return n == 0 || nulls[n - 1] ? "" : TextDatumGetCString(names[n - 1]);
+}
+
+/*
+ * Has a trigger the name of one of ours?  Which function it called is not told.
+ */
+static bool
+is_own_trigger_name(const char *name)
+{
+	return strncmp(name, "~" EXTENSION_NAME, strlen("~" EXTENSION_NAME)) == 0 ||
+		   strncmp(name, EXTENSION_NAME "_", strlen(EXTENSION_NAME "_")) == 0;
 }
 
 /*
@@ -374,8 +405,7 @@ drop_may_matter(TupleTableSlot *slot)
 		case NamespaceRelationId:
 			return true;
 		case TriggerRelationId:
-			return strstr(event_text(slot, DROPPED_IDENTITY), EXTENSION_SCHEMA) !=
-				   NULL;
+			return is_own_trigger_name(event_last_name(slot));
 		case RelationRelationId:
 			break;
 		default:

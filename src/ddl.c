@@ -161,11 +161,15 @@ static PlannedStmt *
 prepare_index(PlannedStmt *pstmt)
 {
 	IndexStmt *stmt = castNode(IndexStmt, pstmt->utilityStmt);
-	List *arguments = tag_arguments(RangeVarGetRelid(stmt->relation, NoLock, true));
+	List *arguments;
 	IndexElem *first = linitial_node(IndexElem, stmt->indexParams);
 	char *tombstone;
 	ListCell *lc;
 
+	/* one that has been analyzed is of LIKE, or has been made what it is to be */
+	if (stmt->transformed)
+		return pstmt;
+	arguments = tag_arguments(RangeVarGetRelid(stmt->relation, NoLock, true));
 	if (arguments == NIL || stmt->isconstraint || makes_whole)
 		return pstmt;
 	tombstone = linitial(arguments);
@@ -626,15 +630,19 @@ adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
 		get_relname_relid(constraint->indexname, get_rel_namespace(relid));
 	A_Const *always = makeNode(A_Const);
 	Relation index;
+	SavedRole saved;
 	bool fits;
 
 	if (!OidIsValid(indexoid) || IndexGetRelation(indexoid, true) != relid ||
 		!relation_ownercheck(indexoid, GetUserId()))
 		return; /* ALTER TABLE will complain */
 	index = index_open(indexoid, AccessShareLock);
+	/* a look at a predicate may call functions in it */
+	become_owner(index, &saved);
 	fits = index->rd_index->indisvalid && is_plain_unique(index) &&
 		   list_length(RelationGetIndexPredicate(index)) == 1 &&
 		   index_hides_tombstones(index, get_attnum(relid, tombstone));
+	restore_role(&saved);
 	index_close(index, AccessShareLock);
 	if (!fits)
 		return; /* the same */

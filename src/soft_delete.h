@@ -330,6 +330,7 @@ extern TM_Result write_tombstone(VersionBuilder *builder, Relation rel,
 								 Snapshot snapshot, Snapshot crosscheck,
 								 bool wait, TM_FailureData *tmfd);
 extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
+extern bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
 
 /*
  * foreign_key.c: what foreign keys say, in SQL and in errors

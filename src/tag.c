@@ -37,6 +37,7 @@ static bool show_deleted = false;
 uint64 relcache_changes = 0;
 
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
+PG_FUNCTION_INFO_V1(soft_delete_trigger_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_is_own_transaction);
 PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
@@ -46,6 +47,7 @@ static bool may_be_tagged(char relkind);
 static void refuse_lost_tag(Relation rel);
 static void check_tombstone_type(Relation rel, Form_pg_attribute att,
 								 const Trigger *tag);
+static ArrayType *make_text_array(List *strings);
 static void note_change(Datum arg, Oid relid);
 static void assign_show_deleted(bool newval, void *extra);
 
@@ -376,15 +378,54 @@ Datum
 soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 {
 	List *arguments = tag_arguments(PG_GETARG_OID(0));
-	Datum *elements = palloc(list_length(arguments) * sizeof(Datum));
-	ListCell *lc;
 
 	if (arguments == NIL)
 		PG_RETURN_NULL();
-	foreach (lc, arguments)
+	PG_RETURN_ARRAYTYPE_P(make_text_array(arguments));
+}
+
+/*
+ * soft_delete_internal.trigger_arguments(trigger oid) returns text[]
+ *
+ * Returns the arguments of a trigger, NULL if there is no such trigger.
+ */
+Datum
+soft_delete_trigger_arguments(PG_FUNCTION_ARGS)
+{
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	List *arguments = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool found;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(PG_GETARG_OID(0)));
+	scan = systable_beginscan(triggers, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+		arguments = trigger_arguments(triggers, tuple);
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
+	if (!found)
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(make_text_array(arguments));
+}
+
+/*
+ * Return strings as an array of text.
+ */
+static ArrayType *
+make_text_array(List *strings)
+{
+	Datum *elements = palloc(list_length(strings) * sizeof(Datum));
+	ListCell *lc;
+
+	foreach (lc, strings)
 		elements[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, list_length(arguments),
-										  TEXTOID, -1, false, TYPALIGN_INT));
+	return construct_array(elements, list_length(strings), TEXTOID, -1, false,
+						   TYPALIGN_INT);
 }
 
 /*

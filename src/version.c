@@ -48,7 +48,6 @@ static List *tombstone_indexes(Relation rel, AttrNumber tombstone);
 static List *look_up_tombstone_indexes(Relation rel, AttrNumber tombstone);
 static bool reads_any(Node *expr, Bitmapset *attributes);
 static bool key_reads_any(IndexInfo *info, Bitmapset *attributes);
-static bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
 static void compute_generated(VersionBuilder *builder);
 static void enforce_checks(VersionBuilder *builder, Relation rel);
 static void insert_tombstone_index_entries(VersionBuilder *builder,
@@ -295,7 +294,7 @@ index_hides_tombstones(Relation index, AttrNumber attnum)
 /*
  * Is the expression that test of the column?
  */
-static bool
+bool
 tests_null(Node *expr, AttrNumber attnum, NullTestType type)
 {
 	NullTest *test = (NullTest *) expr;

@@ -8,8 +8,8 @@ CREATE FUNCTION soft_delete_internal.lists_library(setting text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(bool_or(regexp_replace(btrim(entry, E' \t\n"'), '^\$libdir/|\.so$', '', 'g') = 'soft_delete'), false)
-	FROM regexp_split_to_table(setting, ',') AS entry
+	SELECT coalesce(bool_or(btrim(entry, E' \t\n"') IN ('soft_delete', 'soft_delete.so', '$libdir/soft_delete', '$libdir/soft_delete.so')), false)
+	FROM string_to_table(setting, ',') AS entry
 $$;
 COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS
 'whether a list of libraries names soft_delete';
@@ -21,10 +21,10 @@ AS $$
 	SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
 		OR coalesce(
 			-- the database's own setting comes before the server's
-			(SELECT soft_delete_internal.lists_library(substring(entry FROM '^session_preload_libraries=(.*)$'))
+			(SELECT soft_delete_internal.lists_library(substr(entry, length('session_preload_libraries=') + 1))
 			 FROM pg_db_role_setting, unnest(setconfig) AS entry
 			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-			   AND setrole = 0 AND entry LIKE 'session\_preload\_libraries=%'),
+			   AND setrole = 0 AND starts_with(entry, 'session_preload_libraries=')),
 			(SELECT source NOT IN ('user', 'database user') AND soft_delete_internal.lists_library(reset_val)
 			 FROM pg_settings WHERE name = 'session_preload_libraries'))
 		OR EXISTS
@@ -80,6 +80,16 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete_internal.add_suffix(name, text) IS
 'a name and a suffix, in the length that names may have';
+
+CREATE FUNCTION soft_delete_internal.key_name(index_name name) RETURNS name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN right(base, 4) = '_idx' THEN left(base, -4) || '_key' || substr(index_name, length(base) + 1) ELSE index_name END
+	FROM rtrim(index_name, '0123456789') AS base
+$$;
+COMMENT ON FUNCTION soft_delete_internal.key_name(name) IS
+'the name that the server would have given to a unique constraint, where an index has a name from the server; else the name itself';
 
 CREATE FUNCTION soft_delete_internal.view_name(relation regclass, suffix text) RETURNS name
 LANGUAGE sql STABLE

@@ -98,6 +98,31 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_hides';
 COMMENT ON FUNCTION soft_delete_internal.index_hides(regclass, smallint) IS
 'whether an index is partial on rows whose column is null';
 
+CREATE FUNCTION soft_delete_internal.redefine_index(index regclass, deleted_at name, hides boolean, as_constraint boolean) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_redefine_index';
+COMMENT ON FUNCTION soft_delete_internal.redefine_index(regclass, name, boolean, boolean) IS
+'puts an index that hides tombstones, or does not, perhaps as a unique constraint, in the place of an index and of those of its partitions; false if it is so already';
+
+CREATE FUNCTION soft_delete_internal.prepare_index_command(index regclass, name name, deleted_at name) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_prepare_index_command';
+COMMENT ON FUNCTION soft_delete_internal.prepare_index_command(regclass, name, name) IS
+'command that makes an index of that name which hides tombstones, and is else like another one; null if the owner''s functions would be called by whoever runs it';
+
+CREATE FUNCTION soft_delete_internal.differs_by_condition(index regclass, other regclass, deleted_at name) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_differs_by_condition';
+COMMENT ON FUNCTION soft_delete_internal.differs_by_condition(regclass, regclass, name) IS
+'whether an index would be another one of its table, but for the name, if it hid tombstones';
+
+CREATE FUNCTION soft_delete_internal.index_corresponds(index regclass, other regclass) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_corresponds';
+COMMENT ON FUNCTION soft_delete_internal.index_corresponds(regclass, regclass) IS
+'whether two indexes, of two tables perhaps, are the same but for their names and their storage';
+
+CREATE FUNCTION soft_delete_internal.trigger_arguments(trigger oid) RETURNS text[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_trigger_arguments';
+COMMENT ON FUNCTION soft_delete_internal.trigger_arguments(oid) IS
+'arguments of a trigger; null if there is none';
+
 CREATE FUNCTION soft_delete_internal.tag_arguments(relation regclass) RETURNS text[]
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
 COMMENT ON FUNCTION soft_delete_internal.tag_arguments(regclass) IS

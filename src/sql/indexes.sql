@@ -2,43 +2,6 @@
  * Indexes that hide tombstones, and the one that finds them
  */
 
-CREATE FUNCTION soft_delete_internal.index_definition(index regclass, OUT definition text, OUT predicate text, OUT deferral text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	is_exclusion boolean;
-	tail text;
-BEGIN
-	SELECT pg_get_expr(indpred, indrelid), indisexclusion,
-		CASE WHEN indisexclusion THEN pg_get_constraintdef(con.oid)
-			-- of a partitioned table it is given as ON ONLY, but its partitions are meant
-			ELSE regexp_replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') END
-	INTO STRICT predicate, is_exclusion, definition
-	FROM pg_index LEFT JOIN pg_constraint con ON conrelid = indrelid AND conindid = indexrelid AND contype = 'x'
-	WHERE indexrelid = index;
-
-	-- an exclusion constraint ends with it
-	deferral := CASE WHEN is_exclusion THEN substring(definition FROM '(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$') ELSE '' END;
-	definition := left(definition, char_length(definition) - char_length(deferral));
-	IF predicate IS NOT NULL THEN
-		tail := format(CASE WHEN is_exclusion THEN ' WHERE (%s)' ELSE ' WHERE %s' END, predicate);
-		IF NOT starts_with(reverse(definition), reverse(tail)) THEN
-			RAISE EXCEPTION 'cannot split the definition of index %: %', index, definition
-				USING ERRCODE = 'internal_error';
-		END IF;
-		definition := left(definition, -char_length(tail));
-	END IF;
-
-	definition := definition || coalesce(
-		(SELECT format(CASE WHEN is_exclusion THEN ' USING INDEX TABLESPACE %I' ELSE ' TABLESPACE %I' END, spcname)
-		 FROM pg_class JOIN pg_tablespace ON pg_tablespace.oid = reltablespace
-		 WHERE pg_class.oid = index), '');
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.index_definition(regclass) IS
-'definition of an index, or of the exclusion constraint that it belongs to, split before and after WHERE';
-
 /* A violation names the partition's index, so that keeps its name too. */
 CREATE FUNCTION soft_delete_internal.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
 RETURNS SETOF record
@@ -64,7 +27,7 @@ AS $$
 	SELECT con.oid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_constraint con ON conrelid = indrelid AND conname = relname
 	WHERE indexrelid = index AND indisunique AND indpred IS NOT NULL
-	  AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true'
+	  AND indexprs IS NULL AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true'
 $$;
 COMMENT ON FUNCTION soft_delete_internal.stand_in(regclass) IS
 'the constraint that stands in for the unique constraint which an index was';
@@ -135,34 +98,46 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
 'the index that plan() has prepared to take an index''s place';
 
-CREATE FUNCTION soft_delete_internal.index_body(index regclass) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT substr(definition, char_length(format('CREATE %sINDEX %I ', CASE WHEN indisunique THEN 'UNIQUE ' END, relname)) + 1)
-	FROM pg_index JOIN pg_class ON oid = indexrelid, soft_delete_internal.index_definition(index)
-	WHERE indexrelid = index
-$$;
-COMMENT ON FUNCTION soft_delete_internal.index_body(regclass) IS
-'definition of an index but for its name and its predicate';
-
 CREATE FUNCTION soft_delete_internal.is_prepared(index regclass, deleted_at name) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce((SELECT n.indisvalid AND n.indisunique = o.indisunique AND n.indnullsnotdistinct = o.indnullsnotdistinct
-			AND soft_delete_internal.index_body(n.indexrelid) = soft_delete_internal.index_body(index)
-			AND CASE WHEN o.indpred IS NULL THEN pg_get_expr(n.indpred, n.indrelid) = own
-				-- theirs in parentheses or not, as it is an AND or another condition
-				ELSE pg_get_expr(o.indpred, o.indrelid) IN (theirs, format('(%s)', theirs)) END
-		FROM pg_index n, pg_index o, format('(%I IS NULL)', deleted_at) AS own,
-			left(substr(pg_get_expr(n.indpred, n.indrelid), 2), -char_length(own) - 6) AS theirs
-		WHERE n.indexrelid = soft_delete_internal.prepared_index(index) AND o.indexrelid = index), false)
+	SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
+					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_prepared(regclass, name) IS
 'whether the index that is to take an index''s place is ready';
 
-CREATE FUNCTION soft_delete_internal.replace_index(index regclass, definition text, as_constraint boolean, prepared regclass DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete_internal.drop_index(index regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text;
+	command text;
+	commands text[];
+BEGIN
+	SELECT format('%I.%I', nspname, relname) INTO STRICT name
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = index;
+	-- that of the index itself goes first, for a partition's may be a copy of it
+	SELECT array_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', indrelid::regclass, conname) ORDER BY indexrelid <> index) INTO commands
+	FROM pg_index JOIN pg_constraint con
+		ON con.oid = soft_delete_internal.stand_in(indexrelid) OR (indexrelid = index AND conindid = index AND conrelid = indrelid AND contype IN ('u', 'x'))
+	WHERE indexrelid IN (SELECT soft_delete_internal.family(index));
+
+	FOREACH command IN ARRAY coalesce(commands, '{}') LOOP
+		EXECUTE command;
+	END LOOP;
+	-- its constraint has taken it along
+	IF to_regclass(name) IS NOT NULL THEN
+		EXECUTE format('DROP INDEX %s', name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_index(regclass) IS
+'drops an index with its constraint or stand-in, and those of its partitions';
+
+CREATE FUNCTION soft_delete_internal.replace_index(index regclass, deleted_at name, hides boolean, as_constraint boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -170,50 +145,35 @@ DECLARE
 	old record;
 	commands text[];
 	command text;
-	stand_ins text[];
 	partition_names jsonb;
+	prepared regclass;
 BEGIN
-	SELECT indrelid::regclass AS relation, relname, format('%I.%I', nspname, relname) AS name, contype,
-		soft_delete_internal.stand_in(indexrelid) IS NOT NULL AS has_stand_in
+	SELECT format('%I.%I', nspname, relname) AS name, relname,
+		EXISTS (SELECT FROM pg_constraint WHERE conindid = index AND conrelid = indrelid AND contype = 'u') AS is_constraint
 	INTO STRICT old
-	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-		JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		LEFT JOIN pg_constraint con ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('u', 'x')
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
 	WHERE indexrelid = index;
-
 	SELECT array_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', attrelid::regclass, attnum, attstattarget))
 	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete_internal.family(index)) AND attstattarget >= 0;
 	commands := commands || ARRAY(SELECT soft_delete_internal.comments_on(m) FROM soft_delete_internal.family(index) AS m);
-	SELECT jsonb_object_agg(partition::oid, name), array_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', partition, name))
-		FILTER (WHERE soft_delete_internal.stand_in(child) IS NOT NULL)
-	INTO partition_names, stand_ins FROM soft_delete_internal.partition_indexes(index);
 
-	IF old.contype IS NOT NULL OR old.has_stand_in THEN
-		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', old.relation, old.relname);
-	END IF;
-	IF to_regclass(old.name) IS NOT NULL THEN
-		EXECUTE format('DROP INDEX %s', old.name);
-	END IF;
-	FOREACH command IN ARRAY coalesce(stand_ins, '{}') LOOP
-		EXECUTE command;
-	END LOOP;
-
-	IF prepared IS NOT NULL THEN
+	IF hides AND soft_delete_internal.is_prepared(index, deleted_at) THEN
+		prepared := soft_delete_internal.prepared_index(index);
+		SELECT jsonb_object_agg(partition::oid, name) INTO partition_names FROM soft_delete_internal.partition_indexes(index);
+		PERFORM soft_delete_internal.drop_index(index);
 		EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, old.relname);
-	ELSIF as_constraint THEN
-		EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', old.relation, old.relname, definition);
-	ELSE
-		EXECUTE definition;
+		FOR command IN
+			SELECT format('ALTER INDEX %s RENAME TO %I', child, partition_names ->> partition::oid::text)
+			FROM soft_delete_internal.partition_indexes(old.name::regclass)
+			WHERE name <> partition_names ->> partition::oid::text
+		LOOP
+			EXECUTE command;
+		END LOOP;
+	ELSIF NOT soft_delete_internal.redefine_index(index, deleted_at, hides, as_constraint) THEN
+		RETURN;
 	END IF;
 
-	FOR command IN
-		SELECT format('ALTER INDEX %s RENAME TO %I', child, partition_names ->> partition::oid::text)
-		FROM soft_delete_internal.partition_indexes(old.name::regclass)
-		WHERE name <> partition_names ->> partition::oid::text
-	LOOP
-		EXECUTE command;
-	END LOOP;
-	IF NOT as_constraint AND old.contype = 'u' THEN
+	IF hides AND old.is_constraint THEN
 		PERFORM soft_delete_internal.make_stand_in(old.name::regclass);
 	END IF;
 	FOREACH command IN ARRAY coalesce(commands, '{}') LOOP
@@ -221,8 +181,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.replace_index(regclass, text, boolean, regclass) IS
-'puts another index of the same name, a prepared one or a new one, in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
+COMMENT ON FUNCTION soft_delete_internal.replace_index(regclass, name, boolean, boolean) IS
+'puts another index of the same name, which hides tombstones or does not, a prepared one or a new one, in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
 
 /*
  * A key that a foreign key references, a replica identity, a deferrable unique
@@ -301,9 +261,6 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
-	definition text;
-	predicate text;
-	deferral text;
 	remembered text[] := '{}';
 BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) LOOP
@@ -313,16 +270,7 @@ BEGIN
 			END IF;
 			CONTINUE;
 		END IF;
-
-		SELECT * INTO definition, predicate, deferral FROM soft_delete_internal.index_definition(item.index);
-		IF NOT (SELECT soft_delete_internal.index_hides(item.index, attnum) FROM pg_attribute
-				WHERE attrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = item.index) AND attname = deleted_at) THEN
-			predicate := concat_ws(' AND ', predicate, format('(%I IS NULL)', deleted_at));
-		END IF;
-		PERFORM soft_delete_internal.replace_index(item.index,
-			format(CASE WHEN item.is_exclusion THEN '%s WHERE (%s)%s' ELSE '%s WHERE %s' END, definition, predicate, deferral),
-			item.is_exclusion,
-			CASE WHEN soft_delete_internal.is_prepared(item.index, deleted_at) THEN soft_delete_internal.prepared_index(item.index) END);
+		PERFORM soft_delete_internal.replace_index(item.index, deleted_at, true, false);
 		remembered := remembered || format('converted:%s', item.name);
 	END LOOP;
 	RETURN remembered;
@@ -345,39 +293,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_constraints(regclass) IS
 'makes unique constraints that this transaction has added to a tagged table indexes on live rows';
 
-CREATE FUNCTION soft_delete_internal.make_whole(index regclass, deleted_at name, was_constraint boolean, is_exclusion boolean) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	definition text;
-	predicate text;
-	deferral text;
-	own_predicate text := format('(%I IS NULL)', deleted_at);
-BEGIN
-	SELECT * INTO definition, predicate, deferral FROM soft_delete_internal.index_definition(index);
-	IF predicate = own_predicate THEN
-		predicate := NULL;
-	ELSE
-		-- the server shows it as ((theirs) AND (deleted_at IS NULL))
-		predicate := left(substr(predicate, 2), -char_length(' AND ' || own_predicate || ')'));
-	END IF;
-
-	IF was_constraint THEN
-		definition := substring(definition FROM ' USING btree (\(.*)$');
-		definition := 'UNIQUE ' ||
-			CASE WHEN definition ~ '\) NULLS NOT DISTINCT( |$)' THEN 'NULLS NOT DISTINCT ' ELSE '' END ||
-			regexp_replace(regexp_replace(definition, '\) NULLS NOT DISTINCT', ')'),
-						   ' TABLESPACE (\S+)$', ' USING INDEX TABLESPACE \1');
-	ELSIF predicate IS NOT NULL THEN
-		definition := format(CASE WHEN is_exclusion THEN '%s WHERE (%s)' ELSE '%s WHERE %s' END, definition, predicate);
-	END IF;
-	PERFORM soft_delete_internal.replace_index(index, definition || deferral, is_exclusion OR was_constraint);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_whole(regclass, name, boolean, boolean) IS
-'gives an index or constraint back as it was before hide_tombstones()';
-
 CREATE FUNCTION soft_delete_internal.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -387,7 +302,7 @@ DECLARE
 BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.convertible_indexes(relation, deleted_at, 'all') LOOP
 		CONTINUE WHEN NOT item.hides OR 'partial:' || item.name = ANY (remembered);
-		PERFORM soft_delete_internal.make_whole(item.index, deleted_at, item.was_constraint, item.is_exclusion);
+		PERFORM soft_delete_internal.replace_index(item.index, deleted_at, false, item.was_constraint);
 	END LOOP;
 END
 $$;
@@ -439,7 +354,7 @@ BEGIN
 		CASE WHEN (SELECT indnullsnotdistinct FROM pg_index WHERE indexrelid = key.index) THEN ''
 			ELSE 'WHERE ' || (SELECT string_agg(format('%I IS NOT NULL', c), ' AND ') FROM unnest(columns) AS c) END,
 		CASE (SELECT relkind FROM pg_class WHERE oid = parent) WHEN 'p' THEN '' ELSE 'ONLY' END)) AS q(relation regclass, place tid);
-	PERFORM soft_delete_internal.make_whole(key.index, deleted_at, key.was_constraint, false);
+	PERFORM soft_delete_internal.replace_index(key.index, deleted_at, false, key.was_constraint);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepare_reference(regclass, name[]) IS

@@ -106,12 +106,12 @@ DECLARE
 	item record;
 BEGIN
 	FOR item IN
-		SELECT indexrelid::regclass AS index, regexp_replace(relname, '_idx(\d*)$', '_key\1') AS name
+		SELECT indexrelid::regclass AS index, key_name AS name
 		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace n ON n.oid = relnamespace
-			JOIN pg_inherits ON inhrelid = indexrelid
-		WHERE indrelid IN (SELECT soft_delete_internal.family(partition)) AND relname ~ '_idx\d*$'
+			JOIN pg_inherits ON inhrelid = indexrelid, soft_delete_internal.key_name(relname) AS key_name
+		WHERE indrelid IN (SELECT soft_delete_internal.family(partition)) AND key_name <> relname
 		  AND soft_delete_internal.stand_in(soft_delete_internal.root(indexrelid)) IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL
-		  AND to_regclass(format('%I.%I', nspname, regexp_replace(relname, '_idx(\d*)$', '_key\1'))) IS NULL
+		  AND to_regclass(format('%I.%I', nspname, key_name)) IS NULL
 	LOOP
 		EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
 	END LOOP;
@@ -173,7 +173,7 @@ AS $$
 	WHERE hides AND EXISTS
 		(SELECT FROM pg_index JOIN pg_class ON oid = indexrelid
 		 WHERE indrelid = root AND 'partial:' || relname = ANY (root_tag[2:])
-		   AND substring(soft_delete_internal.index_body(indexrelid) FROM ' USING .*') = substring(soft_delete_internal.index_body(c.index) FROM ' USING .*'))
+		   AND soft_delete_internal.index_corresponds(c.index, indexrelid))
 	UNION ALL
 	SELECT 'bin:' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]

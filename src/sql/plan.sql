@@ -13,22 +13,23 @@ DECLARE
 BEGIN
 	-- an index of a partitioned table is made on each partition, and put together
 	FOR item IN
-		SELECT member, inhparent::regclass AS parent, relkind = 'I' AS is_partitioned, nspname, indisunique, indrelid,
-			soft_delete_internal.index_body(member) AS body, pg_get_expr(indpred, indrelid) AS predicate
-		FROM soft_delete_internal.family(index) WITH ORDINALITY AS f(member, n) JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
+		SELECT member, inhparent::regclass AS parent, relkind = 'I' AS is_partitioned, nspname,
+			soft_delete_internal.prepare_index_command(member, soft_delete_internal.prepared_name(member), deleted_at) AS command
+		FROM soft_delete_internal.family(index) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member
 			JOIN pg_namespace ON pg_namespace.oid = relnamespace LEFT JOIN pg_inherits ON inhrelid = member AND member <> index
 		ORDER BY n
 	LOOP
+		-- tag() builds it, and no other one of its partitioned table is needed
+		IF item.command IS NULL THEN
+			RETURN;
+		END IF;
 		prepared := soft_delete_internal.prepared_index(item.member);
 		IF prepared IS NOT NULL AND NOT item.is_partitioned AND NOT soft_delete_internal.is_prepared(item.member, deleted_at) THEN
 			RETURN NEXT format('DROP INDEX CONCURRENTLY %s', prepared);
 			prepared := NULL;
 		END IF;
 		IF prepared IS NULL THEN
-			RETURN NEXT format('CREATE %sINDEX %s%s %s WHERE %s', CASE WHEN item.indisunique THEN 'UNIQUE ' END,
-				CASE WHEN item.is_partitioned THEN '' ELSE 'CONCURRENTLY ' END, soft_delete_internal.prepared_name(item.member),
-				CASE WHEN item.is_partitioned THEN regexp_replace(item.body, '^ON ', 'ON ONLY ') ELSE item.body END,
-				concat_ws(' AND ', item.predicate, format('(%I IS NULL)', deleted_at)));
+			RETURN NEXT item.command;
 		END IF;
 		IF item.parent IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = prepared) THEN
 			RETURN NEXT format('ALTER INDEX %I.%I ATTACH PARTITION %I.%I',

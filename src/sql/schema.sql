@@ -49,7 +49,7 @@ BEGIN
 		RAISE EXCEPTION 'schema "%" does not exist', schema
 			USING ERRCODE = 'invalid_schema_name';
 	END IF;
-	IF schema ~ '^pg_' OR schema IN ('information_schema', 'soft_delete', 'soft_delete_internal') THEN
+	IF starts_with(schema, 'pg_') OR schema IN ('information_schema', 'soft_delete', 'soft_delete_internal') THEN
 		RAISE EXCEPTION 'cannot tag schema "%"', schema
 			USING ERRCODE = 'wrong_object_type',
 				DETAIL = 'The server and the extension rely on deletions from their own tables.',
@@ -348,13 +348,13 @@ DECLARE
 	item record;
 BEGIN
 	FOR item IN
-		SELECT con.oid, con.conname, own.indexrelid::regclass AS index, regexp_replace(own.relname, '_idx(\d*)$', '_key\1') AS name
+		SELECT con.oid, con.conname, own.indexrelid::regclass AS index, soft_delete_internal.key_name(own.relname) AS name
 		FROM pg_constraint con JOIN pg_constraint origin ON origin.conname = con.conname AND origin.contype = 'c'
 			JOIN pg_index ON pg_index.indrelid = origin.conrelid AND soft_delete_internal.stand_in(indexrelid) = origin.oid
 			LEFT JOIN (SELECT indexrelid, relname, indrelid FROM pg_index JOIN pg_class ON oid = indexrelid
 					   WHERE indisunique AND indpred IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL) AS own
 				ON own.indrelid = con.conrelid
-				AND substring(soft_delete_internal.index_body(own.indexrelid) FROM ' USING .*') = substring(soft_delete_internal.index_body(pg_index.indexrelid) FROM ' USING .*')
+				AND soft_delete_internal.index_corresponds(own.indexrelid, pg_index.indexrelid)
 		WHERE con.conrelid = relation AND con.contype = 'c' AND origin.conrelid <> relation AND pg_get_expr(con.conbin, relation) = 'true'
 		  AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = origin.conrelid AND tgfoid = 'soft_delete.delete_row()'::regprocedure)
 		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = relation AND soft_delete_internal.stand_in(indexrelid) = con.oid)

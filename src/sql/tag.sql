@@ -146,9 +146,10 @@ BEGIN
 
 	IF EXISTS (SELECT FROM pg_partitioned_table
 			   WHERE partrelid IN (SELECT soft_delete_internal.family(relation))
-				 AND (col.attname IN (SELECT attname FROM pg_attribute
-									  WHERE attrelid = partrelid AND attnum = ANY (partattrs))
-					  OR pg_get_expr(partexprs, partrelid) ~ ('\m' || deleted_at || '\M'))) THEN
+				 -- the server notes so of a key what it must not lose
+				 AND EXISTS (SELECT FROM pg_depend JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
+							 WHERE classid = 'pg_class'::regclass AND objid = partrelid AND attname = col.attname
+							   AND refclassid = 'pg_class'::regclass AND refobjid = partrelid AND refobjsubid = 0 AND deptype = 'i')) THEN
 		RAISE EXCEPTION 'column "%" is part of the partition key of table "%"', deleted_at, relation
 			USING ERRCODE = 'invalid_object_definition',
 				DETAIL = 'A deletion would have to move the row to another partition.',
@@ -254,7 +255,7 @@ BEGIN
 		WHERE owner IS NOT NULL
 		  AND (object_type = 'trigger' AND original AND name IN ('~soft_delete', '~soft_delete_key', '~soft_delete_truncate')
 				AND (soft_delete_internal.tag_arguments(owner) IS NOT NULL OR soft_delete_internal.bin_of(soft_delete_internal.root(owner)) IS NOT NULL)
-			   OR object_type = 'trigger' AND original AND name ~ '^soft_delete_(restore|purge|statement)$' AND soft_delete_internal.tag_arguments(refobjid) IS NOT NULL
+			   OR object_type = 'trigger' AND original AND name IN ('soft_delete_restore', 'soft_delete_purge', 'soft_delete_statement') AND soft_delete_internal.tag_arguments(refobjid) IS NOT NULL
 				AND (SELECT relkind FROM pg_class WHERE oid = owner) = 'v'
 			   OR object_type = 'table column' AND name = (soft_delete_internal.tag_arguments(owner))[1])
 	LOOP
@@ -277,7 +278,7 @@ DECLARE
 	renamed name;
 BEGIN
 	SELECT tgname INTO renamed FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-	WHERE tgrelid = relation AND pronamespace = 'soft_delete'::regnamespace AND NOT tgisinternal AND tgname !~ '^~soft_delete';
+	WHERE tgrelid = relation AND pronamespace = 'soft_delete'::regnamespace AND NOT tgisinternal AND NOT starts_with(tgname, '~soft_delete');
 	IF FOUND THEN
 		RAISE EXCEPTION 'cannot name a trigger of tagged table "%" "%"', relation, renamed
 			USING ERRCODE = 'feature_not_supported',
@@ -308,7 +309,7 @@ BEGIN
 				ELSE (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = tgrelid AND objsubid = 0
 					  AND refclassid = 'pg_class'::regclass AND deptype = 'a') END::regclass) AS of(relation)
 		WHERE (tgfoid <> format('soft_delete.%s()', function)::regprocedure OR tgtype <> type OR tgqual IS NOT NULL)
-		  AND (name ~ '^~') = (relkind <> 'v')
+		  AND starts_with(name, '~') = (relkind <> 'v')
 		  AND CASE relkind WHEN 'v' THEN soft_delete_internal.tag_arguments(relation) IS NOT NULL ELSE soft_delete_internal.bin_of(soft_delete_internal.root(relation)) IS NOT NULL END
 	LOOP
 		RAISE EXCEPTION 'cannot replace trigger "%" of tagged table "%"', item.name, item.relation

@@ -34,7 +34,7 @@ CREATE FUNCTION soft_delete_internal.bin_columns(relation regclass) RETURNS name
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce((SELECT (string_to_array(encode(tgargs, 'escape'), '\000'))[:4]::name[] FROM pg_trigger
+	SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] FROM pg_trigger
 					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
 					soft_delete_internal.new_bin_columns(relation))
 $$;
