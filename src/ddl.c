@@ -66,7 +66,6 @@ static void release_views(AlterTableStmt *stmt, AlteredTable *altered);
 static List *columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid);
 static void prepare_column_rename(RenameStmt *stmt, AlteredTable *altered);
 static void prepare_dropped_columns(List *columns, AlteredTable *altered);
-static bool is_column_of(const ObjectAddress *column, Oid relid);
 static bool takes_views_along(void);
 static List *added_constraints(AlterTableCmd *cmd);
 static void prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone);
@@ -536,7 +535,7 @@ prepare_dropped_columns(List *columns, AlteredTable *altered)
 		LockRelationOid(relid, AccessExclusiveLock);
 		foreach (lc2, columns)
 		{
-			if (is_column_of(lfirst(lc2), relid))
+			if (((ObjectAddress *) lfirst(lc2))->objectId == relid)
 				dropped =
 					lappend_int(dropped, ((ObjectAddress *) lfirst(lc2))->objectSubId);
 		}
@@ -548,15 +547,6 @@ prepare_dropped_columns(List *columns, AlteredTable *altered)
 				altered->released = lappend(altered->released, released);
 		}
 	}
-}
-
-/*
- * Is it a column of that table?
- */
-static bool
-is_column_of(const ObjectAddress *column, Oid relid)
-{
-	return column->objectId == relid;
 }
 
 /*

@@ -87,6 +87,7 @@ static bool is_released(Relation view);
 static ArrayType *view_sources(Relation view, Oid relid);
 static AttrNumber column_source(Query *query, AttrNumber attnum, Oid relid);
 static Query *released_query(TupleDesc desc);
+static Expr *failing_expression(Form_pg_attribute att);
 static Node *failing_condition(void);
 static void store_query(Relation view, Query *query);
 static void bind_dropped(Oid view, Oid relid, ArrayType *sources, List *dropped);
@@ -328,11 +329,33 @@ released_query(TupleDesc desc)
 
 		query->targetList = lappend(
 			query->targetList,
-			makeTargetEntry((Expr *) makeNullConst(att->atttypid, att->atttypmod,
-												   att->attcollation),
-							i + 1, pstrdup(NameStr(att->attname)), false));
+			makeTargetEntry(failing_expression(att), i + 1,
+							pstrdup(NameStr(att->attname)), false));
 	}
 	return query;
+}
+
+/*
+ * Return an expression of a column's type that raises an error.  A constant would
+ * let the planner find out that a query of the view has no rows.
+ */
+static Expr *
+failing_expression(Form_pg_attribute att)
+{
+	Expr *nothing =
+		(Expr *) makeNullConst(att->atttypid, att->atttypmod, att->attcollation);
+	CaseExpr *expression = makeNode(CaseExpr);
+	CaseWhen *when = makeNode(CaseWhen);
+
+	when->expr = (Expr *) failing_condition();
+	when->result = nothing;
+	when->location = -1;
+	expression->casetype = att->atttypid;
+	expression->casecollid = att->attcollation;
+	expression->args = list_make1(when);
+	expression->defresult = nothing;
+	expression->location = -1;
+	return (Expr *) expression;
 }
 
 /*
@@ -437,11 +460,14 @@ unbind_columns(Oid view, Oid relid)
 void
 put_back_views(Oid relid, List *released)
 {
+	List *arguments = tag_arguments(relid);
+	bool is_whole;
 	ListCell *lc, *lc2;
 
-	if (tag_arguments(relid) == NIL)
+	if (arguments == NIL)
 		return; /* dropped, or untagged */
-	(void) is_tagged(relid); /* complains if the tombstone column is gone */
+	/* renamed where event triggers do not fire: nothing reads the table until it is back */
+	is_whole = get_attnum(relid, linitial(arguments)) != InvalidAttrNumber;
 	foreach (lc, views_of(relid))
 	{
 		Oid view = lfirst_oid(lc);
@@ -455,11 +481,15 @@ put_back_views(Oid relid, List *released)
 			if (known->view == view && known->relid == relid)
 				sources = known->sources;
 		}
+		if (sources != NULL)
+			(void) is_tagged(relid); /* complains if the column is gone */
+		else if (!is_whole)
+			continue;
 		rel = relation_open(view, AccessShareLock);
 		if (sources == NULL && !is_released(rel))
-			sources = view_sources(rel, relid);
+			sources = view_sources(rel, relid); /* else a command around this one has released it */
 		relation_close(rel, NoLock);
-		if (sources != NULL) /* else a command around this one has released it */
+		if (sources != NULL)
 			run_own_query("SELECT soft_delete_internal.follow_columns($1, $2, $3)", 3,
 				(Oid[]){OIDOID, OIDOID, INT2ARRAYOID},
 				(Datum[]){ObjectIdGetDatum(view), ObjectIdGetDatum(relid),
