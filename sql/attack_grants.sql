@@ -1,0 +1,33 @@
+-- Rule: least surface.  What the extension consists of, and who may do what with it:
+-- an object that comes, or a right that is given, shows here.
+\set VERBOSITY terse
+SET search_path = pg_catalog;
+CREATE TEMP VIEW members AS
+SELECT classid, objid, pg_describe_object(classid, objid, objsubid) AS object
+FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid
+WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND extname = 'soft_delete';
+-- what PUBLIC, or anybody but the owner, has been granted
+SELECT object, grantee, privilege_type, is_grantable
+FROM members JOIN pg_proc ON classid = 'pg_proc'::regclass AND oid = objid, aclexplode(coalesce(proacl, acldefault('f', proowner)))
+WHERE grantee <> proowner ORDER BY object COLLATE "C";
+SELECT object, grantee, privilege_type, is_grantable FROM members JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid, aclexplode(relacl)
+WHERE grantee <> relowner ORDER BY object COLLATE "C";
+SELECT nspname, grantee, privilege_type, is_grantable FROM pg_namespace, aclexplode(nspacl)
+WHERE nspname IN ('soft_delete', 'soft_delete_internal') AND grantee <> nspowner;
+-- few functions are for people
+SELECT count(DISTINCT proname) <= 40 AS few FROM pg_proc WHERE pronamespace = 'soft_delete'::regnamespace;
+-- none of them lends rights by itself
+SELECT object FROM members JOIN pg_proc ON classid = 'pg_proc'::regclass AND oid = objid WHERE prosecdef;
+-- what is in SQL chooses its search_path
+SELECT object FROM members JOIN pg_proc ON classid = 'pg_proc'::regclass AND oid = objid
+WHERE prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND (proconfig && ARRAY['search_path=pg_catalog, pg_temp']) IS NOT TRUE;
+-- what filters by rights is a security barrier, and nothing is guarded by row security alone
+SELECT object FROM members JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid
+WHERE relkind = 'v' AND relname NOT IN ('tables', 'metrics') AND (reloptions && '{security_barrier=true}') IS NOT TRUE;
+SELECT object FROM members JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid WHERE relrowsecurity;
+-- each has a comment
+SELECT object FROM members
+WHERE classid <> 'pg_type'::regclass AND obj_description(objid, classid::regclass::text) IS NULL AND object !~ '^(language|operator [0-9]|function [0-9])'
+ORDER BY object COLLATE "C";
+-- and this is all there is
+SELECT object FROM members WHERE classid <> 'pg_type'::regclass AND object <> 'event trigger soft_delete_login' ORDER BY object COLLATE "C";

@@ -1,0 +1,118 @@
+-- Rule: an owner's code runs with the owner's rights, whoever looks at the table.  Eve
+-- puts a spy wherever a table can have a function: triggers, defaults, CHECKs,
+-- generated columns, domains (in composites, too), index expressions and predicates,
+-- policies, the bin itself, a view upon it.  A superuser calls whatever the extension
+-- has.  The spy must not have met one.
+SET client_min_messages = error;
+\set VERBOSITY terse
+CREATE ROLE regress_owners_eve;
+CREATE ROLE regress_owners_desk;
+CREATE SCHEMA eve AUTHORIZATION regress_owners_eve;
+CREATE TABLE public.loot (who name, trap text);
+GRANT INSERT ON public.loot TO PUBLIC;
+CREATE FUNCTION public.is_super() RETURNS boolean LANGUAGE sql AS 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user';
+SET ROLE regress_owners_eve;
+SET search_path = eve;
+CREATE FUNCTION note(trap text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.loot VALUES (current_user, trap); RETURN true; END $$;
+CREATE FUNCTION spy(trap text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN eve.note(trap); END $$;
+CREATE FUNCTION spy_int(x integer, trap text) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM eve.note(trap); RETURN x; END $$;
+CREATE FUNCTION spy_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM eve.note('trigger ' || TG_NAME);
+	IF TG_OP = 'DELETE' THEN
+		RETURN OLD;
+	END IF;
+	RETURN NEW;
+END
+$$;
+CREATE DOMAIN watched AS integer CHECK (eve.spy('domain'));
+CREATE TYPE pair AS (a watched, b text);
+CREATE TABLE parent (id integer PRIMARY KEY, code text UNIQUE);
+CREATE TABLE t (
+	id integer PRIMARY KEY, v watched, p pair, email text UNIQUE,
+	d integer DEFAULT eve.spy_int(1, 'default'), g integer GENERATED ALWAYS AS (eve.spy_int(id, 'generated')) STORED,
+	parent_id integer REFERENCES parent ON DELETE SET NULL ON UPDATE CASCADE,
+	CHECK (eve.spy('check')));
+INSERT INTO parent VALUES (1, 'a'), (2, 'b');
+INSERT INTO t (id, v, p, email, parent_id) SELECT i, i, ROW(i::watched, 'x'::text)::pair, 'm' || i, 1 + i % 2 FROM generate_series(1, 9) AS i;
+CREATE INDEX t_expression ON t ((eve.spy_int(v, 'index expression')));
+CREATE INDEX t_predicate ON t (id) WHERE eve.spy('index predicate');
+CREATE UNIQUE INDEX t_key ON t ((eve.spy_int(id, 'unique expression'))) WHERE eve.spy_int(1, 'unique predicate') = 1;
+ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY all_of_it ON t USING (eve.note('policy'));
+DO $$
+DECLARE
+	event text;
+	timing text;
+BEGIN
+	FOREACH timing IN ARRAY '{BEFORE,AFTER}'::text[] LOOP
+		FOREACH event IN ARRAY '{INSERT,UPDATE,DELETE}'::text[] LOOP
+			EXECUTE format('CREATE TRIGGER %I %s %s ON t FOR EACH ROW EXECUTE FUNCTION spy_trigger()', lower(timing || '_' || event), timing, event);
+			EXECUTE format('CREATE TRIGGER %I %s %s ON t FOR EACH ROW WHEN (eve.spy(''when'')) EXECUTE FUNCTION spy_trigger()', lower('when_' || timing || '_' || event), timing, event);
+		END LOOP;
+	END LOOP;
+END
+$$;
+RESET ROLE;
+SELECT soft_delete.plan('eve.t') IS NOT NULL AS plans LIMIT 1;
+SELECT soft_delete.tag('eve.parent');
+SELECT soft_delete.tag('eve.t');
+SET ROLE regress_owners_eve;
+DELETE FROM t WHERE id IN (1, 2, 3);
+SELECT max(deleted_at) AS first FROM t_deleted \gset
+DELETE FROM t WHERE id IN (4, 5);
+SELECT max(deleted_at) AS second FROM t_deleted \gset
+DELETE FROM parent WHERE id = 2;
+SELECT max(deleted_at) AS third FROM parent_deleted \gset
+INSERT INTO t (id, v, p, email) VALUES (1, 1, ROW(1::watched, 'x'::text)::pair, 'm1'), (4, 1, ROW(1::watched, 'x'::text)::pair, 'm4');	-- two step aside
+CREATE VIEW upon AS SELECT id, v FROM t_active WHERE eve.note('view upon it');
+DO $$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW eve.t_deleted AS SELECT * FROM (%s) AS bin WHERE eve.note(''bin'')', rtrim(pg_get_viewdef('eve.t_deleted'), ';'));
+END
+$$;
+GRANT USAGE ON SCHEMA eve TO PUBLIC;
+GRANT SELECT, UPDATE, DELETE ON t_deleted TO regress_owners_desk;
+RESET ROLE;
+RESET search_path;
+TRUNCATE public.loot;
+-- what looks
+SELECT count(*) > 0 AS some FROM soft_delete.tables;
+SELECT count(*) > 0 AS some FROM soft_delete.metrics;
+SELECT count(*) >= 0 AS some FROM soft_delete.check();
+SELECT soft_delete.timeline('eve.t') IS NOT NULL AS drawn LIMIT 1;
+SELECT count(*) > 0 AS some FROM soft_delete.timeline();
+SELECT relation, rows FROM soft_delete.deletion_rows(:'first');
+SELECT count(*) > 0 AS some FROM soft_delete.preview(:'first', :'second', :'third');
+SELECT count(*) > 0 AS some FROM soft_delete.preview_purge('eve.t', '0');
+SELECT count(*) >= 0 AS some FROM soft_delete.plan('eve.t');
+-- what writes
+SELECT soft_delete.hold_deletion(:'second', 'why');
+SELECT soft_delete.hold_deletion(:'second', NULL);
+SELECT soft_delete.undo(:'third');
+SELECT soft_delete.erase('eve.t', '9');
+SELECT soft_delete.erase('eve.t', '2');
+SELECT soft_delete.repair('eve.t');
+SELECT soft_delete.tag('eve.t');
+SELECT soft_delete.retain('eve.t', '100 years');
+CALL soft_delete.purge('eve.t');
+-- what alters, by a superuser, and what follows
+ALTER TABLE eve.t ADD COLUMN later text;
+ALTER TABLE eve.t RENAME COLUMN later TO much_later;
+ALTER TABLE eve.t DROP COLUMN much_later;
+ALTER TABLE eve.t RENAME TO u;
+ALTER TABLE eve.u RENAME TO t;
+GRANT SELECT ON eve.t TO regress_owners_desk;
+SELECT soft_delete.tag_schema('eve');
+SELECT soft_delete.untag_schema('eve', tombstones => 'purge');
+DROP VIEW eve.upon;
+SELECT soft_delete.untag_schema('eve', tombstones => 'purge');
+SELECT who, count(*) > 0 AS met FROM public.loot GROUP BY 1 ORDER BY 1;
+SELECT DISTINCT trap FROM public.loot WHERE who <> 'regress_owners_eve' ORDER BY 1;
+-- the spies were there
+SELECT count(DISTINCT trap) > 8 AS many FROM public.loot;
+DROP SCHEMA eve CASCADE;
+DROP TABLE public.loot;
+DROP FUNCTION public.is_super();
+TRUNCATE soft_delete_internal.erasures, soft_delete_internal.lifted_holds;
+DROP ROLE regress_owners_eve, regress_owners_desk;
