@@ -126,6 +126,10 @@ like((query('TRUNCATE t CASCADE'))[1], qr/had not loaded library/, 'a first TRUN
 like((query('DELETE FROM referenced'))[1], qr/too late to change rows of table "cascaded"/, 'an action of a foreign key is refused');
 is((query('SELECT 1 FROM cascaded', 'DELETE FROM referenced', 'SELECT r IS NULL FROM cascaded'))[0], "1\nt", 'but once the library is loaded');
 
+# what remains: COPY of a table plans nothing and opens no index
+is((query('COPY t (id) TO STDOUT'))[0], "3\n4\n1\n2", 'a first COPY table TO shows deleted rows');
+is((query('SELECT 1 FROM t WHERE false', 'COPY t (id) TO STDOUT'))[0], "3\n4", 'but once the library is loaded');
+
 # where the library's file is gone nothing is planned
 $node->safe_psql('postgres', q{UPDATE pg_proc SET probin = '$libdir/soft_delete_is_gone' WHERE probin LIKE '%soft_delete'}, extra_params => [ '-d', $connection ]);
 like((query('SELECT count(*) FROM t'))[1], qr/could not access file/, 'without the file a SELECT fails');
