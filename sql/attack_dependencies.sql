@@ -11,7 +11,7 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 
 -- a rule depends on every column that it shows, the view on its table; no column of a view on one of the table
-CREATE FUNCTION problems(VARIADIC tables regclass[]) RETURNS TABLE (relation regclass, problem text) LANGUAGE sql AS $$
+CREATE FUNCTION problems(VARIADIC tables regclass[]) RETURNS TABLE (relation regclass, problem text) LANGUAGE sql SECURITY DEFINER AS $$
 	SELECT t, format('%s.%s has no rule that depends on it', v, a.attname)
 	FROM unnest(tables) AS t, LATERAL (VALUES (soft_delete_internal.active_of(t)), (soft_delete_internal.bin_of(t))) AS views(v), pg_attribute a
 	WHERE a.attrelid = t AND attnum > 0 AND NOT attisdropped AND (v = soft_delete_internal.bin_of(t) OR attname <> 'deleted_at')

@@ -77,6 +77,7 @@ typedef struct DisplacedReader
 	int natts;
 	ColumnInput *columns;  /* name is NULL where nothing is stored */
 	MemoryContext context; /* of the row that was read last */
+	Oid relid;
 	const char *relname;
 } DisplacedReader;
 
@@ -312,6 +313,7 @@ make_displaced_reader(Relation rel)
 	TupleDesc tupdesc = RelationGetDescr(rel);
 	DisplacedReader *reader = palloc0(sizeof(DisplacedReader));
 
+	reader->relid = RelationGetRelid(rel);
 	reader->relname = pstrdup(RelationGetRelationName(rel));
 	reader->natts = tupdesc->natts;
 	reader->columns = palloc0(tupdesc->natts * sizeof(ColumnInput));
@@ -347,6 +349,7 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 	Jsonb *row;
 	bool isnull;
 	int nestlevel;
+	SavedRole saved;
 
 	ExecClearTuple(slot);
 	MemoryContextReset(reader->context);
@@ -361,6 +364,8 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 						errmsg("a deleted row of table \"%s\" that stepped aside is no JSON object",
 							   reader->relname)));
+	/* input of a domain within a type runs its constraints */
+	become_owner_of(reader->relid, &saved);
 	nestlevel = begin_text_form();
 	for (int i = 0; i < reader->natts; i++)
 	{
@@ -379,6 +384,7 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 								  column->typioparam, -1);
 	}
 	end_text_form(nestlevel);
+	restore_role(&saved);
 	error_context_stack = context.previous;
 	MemoryContextSwitchTo(oldcontext);
 

@@ -124,8 +124,10 @@ forget_relation(Oid table, Oid relid)
 	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		is_held = is_hold;
-		if (!is_hold)
+		/* nobody looks for a temporary table of a session that is gone */
+		if (is_hold && get_rel_persistence(relid) != RELPERSISTENCE_TEMP)
+			is_held = true;
+		else
 			simple_heap_delete(rel, &tuple->t_self);
 	}
 	systable_endscan(scan);

@@ -42,7 +42,8 @@ static void refuse_altered(AlterTableCmd *cmd, Oid relid);
 static void check_dropped_index(Oid indexoid);
 static bool has_other_guard_index(Oid relid, Oid indexoid);
 static void check_dropped_trigger(List *name);
-static void check_trigger(Oid relid, const char *name);
+static void check_replaced_trigger(Oid relid, const char *name);
+static bool loses_trigger(Oid relid, const char *name);
 static void check_truncated(Oid relid);
 static void check_renamed_column(RenameStmt *stmt);
 static void check_dependence(AlterObjectDependsStmt *stmt);
@@ -78,8 +79,9 @@ protect_tombstones(Node *command)
 			break;
 		case T_CreateTrigStmt:
 			if (((CreateTrigStmt *) command)->replace)
-				check_trigger(owned_relation(((CreateTrigStmt *) command)->relation),
-							  ((CreateTrigStmt *) command)->trigname);
+				check_replaced_trigger(
+					owned_relation(((CreateTrigStmt *) command)->relation),
+					((CreateTrigStmt *) command)->trigname);
 			break;
 		case T_RenameStmt:
 			if (((RenameStmt *) command)->renameType == OBJECT_COLUMN)
@@ -264,36 +266,52 @@ has_other_guard_index(Oid relid, Oid indexoid)
 }
 
 /*
- * DROP TRIGGER: its name is that of the table and its own.
+ * DROP TRIGGER: its name is that of the table and its own.  pg_restore --clean
+ * drops them before the table: the holds are lifted with a record, as DROP TABLE
+ * does.
  */
 static void
 check_dropped_trigger(List *name)
 {
 	List *table = list_copy_head(name, list_length(name) - 1);
+	Oid relid = InvalidOid;
+	ListCell *lc;
 
 	if (table != NIL)
-		check_trigger(owned_relation(makeRangeVarFromNameList(table)),
-					  strVal(llast(name)));
+		relid = owned_relation(makeRangeVarFromNameList(table));
+	if (!loses_trigger(relid, strVal(llast(name))))
+		return;
+	foreach (lc, find_all_inheritors(relid, AccessShareLock, NULL))
+		lift_all_holds(lfirst_oid(lc), qualified_name(lfirst_oid(lc)));
 }
 
 /*
- * Refuse to drop or replace a trigger of the tag of a table that is held, where
- * event triggers do not refuse it for every table: in a session that they do not
- * fire in, which takes a superuser, and in one that restores a dump.
+ * CREATE OR REPLACE TRIGGER, by which the table would stay without its tag.
  */
 static void
-check_trigger(Oid relid, const char *name)
+check_replaced_trigger(Oid relid, const char *name)
 {
 	Relation rel;
 
-	if (!OidIsValid(relid) || (row_security && event_triggers_fire()) ||
-		(strcmp(name, "~soft_delete") != 0 && strcmp(name, "~soft_delete_key") != 0 &&
-		 strcmp(name, "~soft_delete_truncate") != 0) ||
-		tag_arguments(relid) == NIL)
+	if (!loses_trigger(relid, name))
 		return;
 	rel = table_open(relid, AccessShareLock);
-	refuse_held_table(rel, "drop or replace a trigger of");
+	refuse_held_table(rel, "replace a trigger of");
 	table_close(rel, AccessShareLock);
+}
+
+/*
+ * Check whether a table would lose a trigger of its tag, where event triggers do
+ * not refuse that for every table: in a session that they do not fire in, which
+ * takes a superuser, and in one that restores a dump.
+ */
+static bool
+loses_trigger(Oid relid, const char *name)
+{
+	return OidIsValid(relid) && !(row_security && event_triggers_fire()) &&
+		   (strcmp(name, "~soft_delete") == 0 || strcmp(name, "~soft_delete_key") == 0 ||
+			strcmp(name, "~soft_delete_truncate") == 0) &&
+		   tag_arguments(relid) != NIL && OidIsValid(get_trigger_oid(relid, name, true));
 }
 
 /*
