@@ -392,15 +392,11 @@ soft_delete_is_changing(PG_FUNCTION_ARGS)
 static void
 store_query(Relation view, Query *query)
 {
-	Oid save_userid;
-	int save_sec_context;
+	SavedRole saved;
 
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(view->rd_rel->relowner,
-						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_RESTRICTED_OPERATION);
+	become_owner(view, &saved);
 	StoreViewQuery(RelationGetRelid(view), query, true);
-	SetUserIdAndSecContext(save_userid, save_sec_context);
+	restore_role(&saved);
 	CommandCounterIncrement();
 }
 

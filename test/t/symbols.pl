@@ -11,7 +11,7 @@ $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION soft_delete');
 
-my $functions = $node->safe_psql('postgres', q{SELECT prosrc FROM pg_proc JOIN pg_language ON pg_language.oid = prolang
+my $functions = $node->safe_psql('postgres', q{SELECT DISTINCT prosrc FROM pg_proc JOIN pg_language ON pg_language.oid = prolang
 	JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e'
 	JOIN pg_extension ON refclassid = 'pg_extension'::regclass AND refobjid = pg_extension.oid
 	WHERE lanname = 'c' AND extname = 'soft_delete'});
