@@ -127,8 +127,8 @@ like((query('DELETE FROM referenced'))[1], qr/too late to change rows of table "
 is((query('SELECT 1 FROM cascaded', 'DELETE FROM referenced', 'SELECT r IS NULL FROM cascaded'))[0], "1\nt", 'but once the library is loaded');
 
 # what remains: COPY of a table plans nothing and opens no index
-is((query('COPY t (id) TO STDOUT'))[0], "3\n4\n1\n2", 'a first COPY table TO shows deleted rows');
-is((query('SELECT 1 FROM t WHERE false', 'COPY t (id) TO STDOUT'))[0], "3\n4", 'but once the library is loaded');
+is(join(' ', sort split /\n/, (query('COPY t (id) TO STDOUT'))[0]), '1 2 3 4', 'a first COPY table TO shows deleted rows');
+is(join(' ', sort split /\n/, (query('SELECT 1 FROM t WHERE false', 'COPY t (id) TO STDOUT'))[0]), '3 4', 'but once the library is loaded');
 
 # where the library's file is gone nothing is planned
 $node->safe_psql('postgres', q{UPDATE pg_proc SET probin = '$libdir/soft_delete_is_gone' WHERE probin LIKE '%soft_delete'}, extra_params => [ '-d', $connection ]);
