@@ -2,6 +2,8 @@
 -- schema, functions and tables that have the names of the extension's, in a database
 -- without it: the library, which is loaded, takes them for nothing, and CREATE
 -- EXTENSION does not take them over.
+-- the context of an error in a script differs between majors
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 \set VERBOSITY terse
 CREATE ROLE regress_names_eve;
