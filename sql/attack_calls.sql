@@ -169,6 +169,21 @@ SELECT soft_delete_internal.claims_key('tagged'::regclass::oid, ROW(1, 'x', NULL
 SELECT soft_delete_internal.claims_key('tagged'::regclass::oid, ROW(1, 'x', NULL), 0);
 SELECT soft_delete.rows(NULL::internal);
 
+-- a command of the extension's own that never comes leaves the next one the user's: the tag follows it
+CREATE TABLE followed (id integer PRIMARY KEY);
+SELECT soft_delete.tag('followed');
+DO $$
+BEGIN
+	BEGIN
+		PERFORM soft_delete_internal.alter_as_owner('followed', 'no command');
+	EXCEPTION WHEN syntax_error THEN
+		RAISE NOTICE '%', SQLERRM;
+	END;
+	ALTER TABLE followed RENAME deleted_at TO gone_at;
+END $$;
+SELECT (soft_delete_internal.tag_arguments('followed'))[1];
+DROP TABLE followed;
+
 -- all is as it was
 SET ROLE regress_calls;
 SELECT id, v FROM tagged ORDER BY id;

@@ -132,12 +132,13 @@ soft_delete_caller(PG_FUNCTION_ARGS)
 }
 
 /*
- * Say that the next utility command, which an owner runs, is one of our own.
+ * Say that the next utility command, which an owner runs, is one of our own; or
+ * that none comes.
  */
 void
-announce_own_command(void)
+announce_own_command(bool comes)
 {
-	next_command_is_own = true;
+	next_command_is_own = comes;
 }
 
 /*

@@ -24,8 +24,8 @@ PG_FUNCTION_INFO_V1(soft_delete_query_as_owner);
 PG_FUNCTION_INFO_V1(soft_delete_write_as_owner);
 
 static void become(Oid roleid, int flags, SavedRole *saved);
-static int run_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
-						Datum *values, const char *nulls);
+static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
+						Oid *argtypes, Datum *values, const char *nulls);
 static char *given_statement(FunctionCallInfo fcinfo);
 static const char *home_search_path(Oid roleid);
 static void return_rows(FunctionCallInfo fcinfo, const char *query);
@@ -103,12 +103,12 @@ restore_role(const SavedRole *saved)
 }
 
 /*
- * Run an SQL statement as the owner of a relation.  SPI must be connected.
- * Returns what SPI does.
+ * Run an SQL statement as the owner of a relation: a query, or a utility command of
+ * our own ("is_command").  SPI must be connected.  Returns what SPI does.
  */
 static int
-run_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes, Datum *values,
-			 const char *nulls)
+run_as_owner(Oid relid, const char *query, bool is_command, int nargs, Oid *argtypes,
+			 Datum *values, const char *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SavedRole saved;
@@ -117,10 +117,14 @@ run_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes, Datum *valu
 	become_owner_of(relid, &saved);
 	PG_TRY();
 	{
+		announce_own_command(is_command);
 		result = SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
+		announce_own_command(false);
 	}
 	PG_CATCH();
 	{
+		/* whatever command comes next, it is not this one */
+		announce_own_command(false);
 		throw_owners_error(context);
 	}
 	PG_END_TRY();
@@ -140,9 +144,8 @@ soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
 {
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	announce_own_command();
-	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), 0, NULL, NULL, NULL) !=
-		SPI_OK_UTILITY)
+	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), true, 0,
+					 NULL, NULL, NULL) != SPI_OK_UTILITY)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a utility command is expected")));
 	SPI_finish();
@@ -269,8 +272,8 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 							   "soft_delete_internal.query_as_owner")));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (run_as_owner(PG_GETARG_OID(0), query, 1, (Oid[]){TIMESTAMPTZARRAYOID}, &stamps,
-					 PG_ARGISNULL(2) ? "n" : NULL) != SPI_OK_SELECT)
+	if (run_as_owner(PG_GETARG_OID(0), query, false, 1, (Oid[]){TIMESTAMPTZARRAYOID},
+					 &stamps, PG_ARGISNULL(2) ? "n" : NULL) != SPI_OK_SELECT)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a query is expected")));
 	return_rows(fcinfo, query);

@@ -101,7 +101,7 @@ extern void leave(const Entry *entry);
 extern Oid calling_role(void);
 extern bool is_caller(Oid roleid);
 extern void become_caller(SavedRole *saved);
-extern void announce_own_command(void);
+extern void announce_own_command(bool comes);
 extern bool begin_command(void);
 extern void end_command(bool before);
 extern bool command_is_own(void);
