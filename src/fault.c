@@ -10,6 +10,8 @@
  */
 #include "soft_delete.h"
 
+#include "access/xact.h"
+
 /*
  * Was the error raised by a command of a function, whatever its code says?
  */
@@ -50,4 +52,27 @@ throw_owners_error(MemoryContext context)
 		}
 	}
 	ReThrowError(error);
+}
+
+/*
+ * End the subtransactions in which an error was caught, down to a level, and give
+ * their role, settings, locks and buffers back.  Returns the error.
+ *
+ * Throws it on where the statement was cancelled, by the client or by a timeout.
+ */
+ErrorData *
+end_failed_subtransactions(int nestlevel, MemoryContext context, ResourceOwner owner)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	while (GetCurrentTransactionNestLevel() > nestlevel)
+		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised(error))
+		ReThrowError(error);
+	return error;
 }

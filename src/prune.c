@@ -276,6 +276,7 @@ find_bin_index(Relation rel, AttrNumber attnum)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
+	int nestlevel = GetCurrentTransactionNestLevel();
 	Oid found = InvalidOid;
 
 	BeginInternalSubTransaction(NULL);
@@ -299,17 +300,7 @@ find_bin_index(Relation rel, AttrNumber attnum)
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(oldcontext);
-		CurrentResourceOwner = oldowner;
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised(error))
-			ReThrowError(error);
-		FreeErrorData(error);
+		FreeErrorData(end_failed_subtransactions(nestlevel, oldcontext, oldowner));
 	}
 	PG_END_TRY();
 	return found;

@@ -327,19 +327,8 @@ try_batch(Walk *walk, const Request *request)
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
-		FlushErrorState();
-		while (GetCurrentTransactionNestLevel() > nestlevel)
-			RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(oldcontext);
-		CurrentResourceOwner = oldowner;
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised(error))
-			ReThrowError(error);
+		message = end_failed_subtransactions(nestlevel, oldcontext, oldowner)->message;
 		memcpy(walk->roots, counts, walk->nroots * sizeof(Root));
-		message = error->message;
 	}
 	PG_END_TRY();
 	return message;

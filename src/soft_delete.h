@@ -14,6 +14,7 @@
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 #include "compat.h"
@@ -504,6 +505,8 @@ extern void share_retention(Oid relid);
  */
 extern bool is_raised(const ErrorData *error);
 extern void throw_owners_error(MemoryContext context);
+extern ErrorData *end_failed_subtransactions(int nestlevel, MemoryContext context,
+											 ResourceOwner owner);
 
 /*
  * due.c: tombstones whose time has come, in the order in which they can go
