@@ -26,7 +26,6 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -63,6 +62,8 @@ static List *tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode);
 static List *tables_of_type(Oid type);
 static void lock_views(List *tables);
 static void release_views(AlterTableStmt *stmt, AlteredTable *altered);
+static void release_views_of(Oid relid, List *retyped, List *dropped,
+							 AlteredTable *altered);
 static List *columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid);
 static void prepare_column_rename(RenameStmt *stmt, AlteredTable *altered);
 static void prepare_dropped_columns(List *columns, AlteredTable *altered);
@@ -137,15 +138,14 @@ finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered)
 	ListCell *lc;
 
 	if (OidIsValid(altered->relid))
-		run_own_query("SELECT soft_delete_internal.follow_name($1, $2, $3, $4)", 4,
-			(Oid[]){OIDOID, NAMEOID, OIDOID, OIDOID},
-			(Datum[]){ObjectIdGetDatum(altered->relid), CStringGetDatum(altered->name),
-					  ObjectIdGetDatum(altered->namespace),
-					  ObjectIdGetDatum(GetUserId())});
+		call_internal("follow_name", 4, (Oid[]){REGCLASSOID, NAMEOID, OIDOID, OIDOID},
+					  (Datum[]){ObjectIdGetDatum(altered->relid),
+								CStringGetDatum(altered->name),
+								ObjectIdGetDatum(altered->namespace),
+								ObjectIdGetDatum(GetUserId())});
 	else if (OidIsValid(altered->given))
-		run_own_query("SELECT soft_delete_internal.follow_owner($1)", 1,
-							   (Oid[]){OIDOID},
-							   (Datum[]){ObjectIdGetDatum(altered->given)});
+		call_internal("follow_owner", 1, (Oid[]){REGCLASSOID},
+					  (Datum[]){ObjectIdGetDatum(altered->given)});
 	else if (IsA(pstmt->utilityStmt, GrantStmt))
 		follow_grants((GrantStmt *) pstmt->utilityStmt);
 	foreach (lc, altered->tables)
@@ -276,9 +276,8 @@ prepare_reference(Constraint *constraint)
 	makes_whole = true;
 	PG_TRY();
 	{
-		run_own_query("SELECT soft_delete_internal.prepare_reference($1, $2)", 2,
-						(Oid[]){OIDOID, NAMEARRAYOID},
-						(Datum[]){ObjectIdGetDatum(relid), PointerGetDatum(columns)});
+		call_internal("prepare_reference", 2, (Oid[]){REGCLASSOID, NAMEARRAYOID},
+					  (Datum[]){ObjectIdGetDatum(relid), PointerGetDatum(columns)});
 	}
 	PG_FINALLY();
 	{
@@ -455,7 +454,7 @@ lock_views(List *tables)
 static void
 release_views(AlterTableStmt *stmt, AlteredTable *altered)
 {
-	ListCell *lc, *lc2;
+	ListCell *lc;
 
 	foreach (lc, altered->tables)
 	{
@@ -463,15 +462,25 @@ release_views(AlterTableStmt *stmt, AlteredTable *altered)
 		List *retyped = columns_named(stmt, AT_AlterColumnType, relid);
 		List *dropped = columns_named(stmt, AT_DropColumn, relid);
 
-		if (retyped == NIL && dropped == NIL)
-			continue;
-		foreach (lc2, views_of(relid))
-		{
-			void *released = release_view(lfirst_oid(lc2), relid, retyped, dropped);
+		if (retyped != NIL || dropped != NIL)
+			release_views_of(relid, retyped, dropped, altered);
+	}
+}
 
-			if (released != NULL)
-				altered->released = lappend(altered->released, released);
-		}
+/*
+ * Release the views of a table that loses columns, or whose columns get other types.
+ */
+static void
+release_views_of(Oid relid, List *retyped, List *dropped, AlteredTable *altered)
+{
+	ListCell *lc;
+
+	foreach (lc, views_of(relid))
+	{
+		void *released = release_view(lfirst_oid(lc), relid, retyped, dropped);
+
+		if (released != NULL)
+			altered->released = lappend(altered->released, released);
 	}
 }
 
@@ -539,13 +548,7 @@ prepare_dropped_columns(List *columns, AlteredTable *altered)
 				dropped =
 					lappend_int(dropped, ((ObjectAddress *) lfirst(lc2))->objectSubId);
 		}
-		foreach (lc2, views_of(relid))
-		{
-			void *released = release_view(lfirst_oid(lc2), relid, NIL, dropped);
-
-			if (released != NULL)
-				altered->released = lappend(altered->released, released);
-		}
+		release_views_of(relid, NIL, dropped, altered);
 	}
 }
 
@@ -744,8 +747,8 @@ check_view_drops(DropStmt *stmt)
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
 		if (tag_arguments(bound_table(relid)) != NIL)
-			run_own_query("SELECT soft_delete_internal.check_view_drop($1)", 1, (Oid[]){OIDOID},
-				(Datum[]){ObjectIdGetDatum(relid)});
+			call_internal("check_view_drop", 1, (Oid[]){REGCLASSOID},
+						  (Datum[]){ObjectIdGetDatum(relid)});
 	}
 }
 
@@ -806,8 +809,8 @@ follow_grants(GrantStmt *stmt)
 		foreach (lc2, relids)
 		{
 			if (tag_arguments(lfirst_oid(lc2)) != NIL)
-				run_own_query("SELECT soft_delete_internal.follow_grants($1)", 1,
-					(Oid[]){OIDOID}, (Datum[]){ObjectIdGetDatum(lfirst_oid(lc2))});
+				call_internal("follow_grants", 1, (Oid[]){REGCLASSOID},
+							  (Datum[]){ObjectIdGetDatum(lfirst_oid(lc2))});
 		}
 	}
 }
@@ -858,8 +861,8 @@ soft_delete_update_views(PG_FUNCTION_ARGS)
 	if (tag_arguments(relid) == NIL)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("table \"%s\" is not tagged", get_rel_name(relid))));
-	run_own_query("SELECT soft_delete_internal.follow_views($1)", 1,
-						   (Oid[]){OIDOID}, (Datum[]){ObjectIdGetDatum(relid)});
+	call_internal("follow_views", 1, (Oid[]){REGCLASSOID},
+				  (Datum[]){ObjectIdGetDatum(relid)});
 	PG_RETURN_VOID();
 }
 

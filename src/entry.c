@@ -18,7 +18,6 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -39,10 +38,10 @@ PG_FUNCTION_INFO_V1(soft_delete_follow_ddl);
 PG_FUNCTION_INFO_V1(soft_delete_follow_drops);
 PG_FUNCTION_INFO_V1(soft_delete_follow_extension);
 
+static Datum call_entered(FunctionCallInfo fcinfo);
 static FmgrInfo *find_target(FunctionCallInfo fcinfo);
 static Oid internal_function(const char *name, const oidvector *argtypes);
 static bool runs_own_code(void);
-
 static void follow_event(FunctionCallInfo fcinfo, const char *name);
 
 /*
@@ -52,8 +51,20 @@ static void follow_event(FunctionCallInfo fcinfo, const char *name);
 void
 enter(Entry *entry)
 {
-	GetUserIdAndSecContext(&entry->caller, &entry->sec_context);
-	entry->search_path = pstrdup(namespace_search_path);
+	GetUserIdAndSecContext(&entry->roleid, &entry->sec_context);
+	if (runs_own_code())
+	{
+		/* our own code enters again, on behalf of the same */
+		entry->caller = current_entry->caller;
+		entry->caller_context = current_entry->caller_context;
+		entry->search_path = current_entry->search_path;
+	}
+	else
+	{
+		entry->caller = entry->roleid;
+		entry->caller_context = entry->sec_context;
+		entry->search_path = pstrdup(namespace_search_path);
+	}
 	entry->outer = current_entry;
 	SetUserIdAndSecContext(extension_owner(),
 						   entry->sec_context | SECURITY_LOCAL_USERID_CHANGE |
@@ -68,7 +79,7 @@ void
 leave(const Entry *entry)
 {
 	current_entry = entry->outer;
-	SetUserIdAndSecContext(entry->caller, entry->sec_context);
+	SetUserIdAndSecContext(entry->roleid, entry->sec_context);
 }
 
 /*
@@ -114,7 +125,7 @@ become_caller(SavedRole *saved)
 	saved->nestlevel = 0;
 	if (!runs_own_code())
 		return;
-	SetUserIdAndSecContext(current_entry->caller, current_entry->sec_context);
+	SetUserIdAndSecContext(current_entry->caller, current_entry->caller_context);
 	saved->nestlevel = NewGUCNestLevel();
 	(void) set_config_option("search_path", current_entry->search_path, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -194,7 +205,6 @@ Datum
 soft_delete_enter(PG_FUNCTION_ARGS)
 {
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
-	Entry entry;
 	Datum result;
 
 	if (fcinfo->flinfo->fn_extra == NULL)
@@ -204,17 +214,30 @@ soft_delete_enter(PG_FUNCTION_ARGS)
 							 fcinfo->resultinfo);
 	memcpy(inner->args, fcinfo->args, fcinfo->nargs * sizeof(NullableDatum));
 
+	result = call_entered(inner);
+	fcinfo->isnull = inner->isnull;
+	return result;
+}
+
+/*
+ * Enter the extension for the call of a function.
+ */
+static Datum
+call_entered(FunctionCallInfo fcinfo)
+{
+	Entry entry;
+	Datum result;
+
 	enter(&entry);
 	PG_TRY();
 	{
-		result = FunctionCallInvoke(inner);
+		result = FunctionCallInvoke(fcinfo);
 	}
 	PG_FINALLY();
 	{
 		leave(&entry);
 	}
 	PG_END_TRY();
-	fcinfo->isnull = inner->isnull;
 	return result;
 }
 
@@ -263,14 +286,14 @@ internal_function(const char *name, const oidvector *argtypes)
 }
 
 /*
- * Call a function of schema soft_delete_internal that returns nothing, from C.
+ * Call a function of schema soft_delete_internal, whose result does not matter.  No
+ * argument is null.
  */
 void
 call_internal(const char *name, int nargs, Oid *argtypes, Datum *values)
 {
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	FmgrInfo flinfo;
-	Entry entry;
 
 	fmgr_info(internal_function(name, buildoidvector(argtypes, nargs)), &flinfo);
 	InitFunctionCallInfoData(*fcinfo, &flinfo, nargs, InvalidOid, NULL, NULL);
@@ -279,42 +302,7 @@ call_internal(const char *name, int nargs, Oid *argtypes, Datum *values)
 		fcinfo->args[i].value = values[i];
 		fcinfo->args[i].isnull = false;
 	}
-	enter(&entry);
-	PG_TRY();
-	{
-		(void) FunctionCallInvoke(fcinfo);
-	}
-	PG_FINALLY();
-	{
-		leave(&entry);
-	}
-	PG_END_TRY();
-}
-
-/*
- * Run a query of our own, every name in which is qualified.
- */
-void
-run_own_query(const char *query, int nargs, Oid *argtypes, Datum *values)
-{
-	Entry entry;
-	int result;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	enter(&entry);
-	PG_TRY();
-	{
-		result = SPI_execute_with_args(query, nargs, argtypes, values, NULL, false, 0);
-	}
-	PG_FINALLY();
-	{
-		leave(&entry);
-	}
-	PG_END_TRY();
-	if (result != SPI_OK_SELECT)
-		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
-	SPI_finish();
+	(void) call_entered(fcinfo);
 }
 
 /*

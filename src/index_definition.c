@@ -31,7 +31,6 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -125,13 +124,8 @@ soft_delete_redefine_index(PG_FUNCTION_ARGS)
 	if (!changes)
 		PG_RETURN_BOOL(false);
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("SELECT soft_delete_internal.drop_index($1)", 1,
-							  (Oid[]){REGCLASSOID}, (Datum[]){ObjectIdGetDatum(indexoid)},
-							  NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not drop index %u", indexoid);
-	SPI_finish();
+	call_internal("drop_index", 1, (Oid[]){REGCLASSOID},
+				  (Datum[]){ObjectIdGetDatum(indexoid)});
 
 	foreach (lc, parts)
 	{

@@ -16,7 +16,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
@@ -130,13 +129,6 @@ share_subject(Oid subject, uint16 kind, bool waits)
 void
 share_retention(Oid relid)
 {
-	Oid argtypes[] = {REGCLASSOID};
-	Datum values[] = {ObjectIdGetDatum(relid)};
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("SELECT " INTERNAL_SCHEMA ".share_retention($1)", 1,
-							  argtypes, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not lock the retention of a table");
-	SPI_finish();
+	call_internal("share_retention", 2, (Oid[]){REGCLASSOID, BOOLOID},
+				  (Datum[]){ObjectIdGetDatum(relid), BoolGetDatum(true)});
 }

@@ -83,8 +83,10 @@ extern Oid extension_relation(const char *name);
 /* A call from outside, until it returns */
 typedef struct Entry
 {
-	Oid caller;
+	Oid roleid; /* who was at work, and is again when it returns */
 	int sec_context;
+	Oid caller; /* who had the say when the outermost of our code was called */
+	int caller_context;
 	char *search_path;
 	struct Entry *outer;
 } Entry;
@@ -106,7 +108,6 @@ extern void announce_own_command(bool comes);
 extern bool begin_command(void);
 extern void end_command(bool before);
 extern bool command_is_own(void);
-extern void run_own_query(const char *query, int nargs, Oid *argtypes, Datum *values);
 extern void call_internal(const char *name, int nargs, Oid *argtypes, Datum *values);
 
 /*

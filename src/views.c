@@ -486,10 +486,10 @@ put_back_views(Oid relid, List *released)
 			sources = view_sources(rel, relid); /* else a command around this one has released it */
 		relation_close(rel, NoLock);
 		if (sources != NULL)
-			run_own_query("SELECT soft_delete_internal.follow_columns($1, $2, $3)", 3,
-				(Oid[]){OIDOID, OIDOID, INT2ARRAYOID},
-				(Datum[]){ObjectIdGetDatum(view), ObjectIdGetDatum(relid),
-						  PointerGetDatum(sources)});
+			call_internal("follow_columns", 3,
+						  (Oid[]){REGCLASSOID, REGCLASSOID, INT2ARRAYOID},
+						  (Datum[]){ObjectIdGetDatum(view), ObjectIdGetDatum(relid),
+									PointerGetDatum(sources)});
 	}
 }
 
