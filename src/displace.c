@@ -232,7 +232,6 @@ note_armed(Oid relid, AttrNumber attnum, uint64 changes)
 {
 	ArmedTable *table;
 
-
 	if (changes != relcache_changes)
 		return;
 	if (armed_tables != NULL && armed_at != changes)

@@ -927,7 +927,7 @@ erase_held_keys(HTAB *keys)
 			continue;
 		relid =
 			named_table(TextDatumGetCString(slot->tts_values[HOLD_RELATION - 1]));
-		if (OidIsValid(relid) && 
+		if (OidIsValid(relid) &&
 			key_in_set(keys, relid, slot->tts_values[HOLD_KEY - 1], false))
 		{
 			slot->tts_values[HOLD_KEY - 1] =

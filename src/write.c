@@ -414,7 +414,7 @@ add_hold_check(Query *query, RangeTblEntry *rte, NullTest *is_live)
 						 TIDOID, -1, InvalidOid, 0);
 	Const *internal = makeConst(INTERNALOID, -1, InvalidOid, sizeof(Datum),
 								(Datum) 0, false, true);
-	FuncExpr *spares = makeFuncExpr(extension_function(SPARES_HELD), BOOLOID,
+	FuncExpr *spares = makeFuncExpr(needed_function(SPARES_HELD), BOOLOID,
 									list_make3(tableoid, place, internal),
 									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 	Expr *check =
