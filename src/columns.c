@@ -326,7 +326,8 @@ readable_bin_of(Oid relid)
 {
 	Oid bin = bin_of(relid);
 
-	if (OidIsValid(bin) && pg_class_aclcheck(bin, calling_role(), ACL_SELECT) != ACLCHECK_OK)
+	if (OidIsValid(bin) &&
+		pg_class_aclcheck(bin, calling_role(), ACL_SELECT) != ACLCHECK_OK)
 		return InvalidOid;
 	return bin;
 }

@@ -43,7 +43,8 @@
 /* and, further, of what is dropped */
 #define DROPPED_TYPE 7
 #define DROPPED_NAME 9
-#define DROPPED_ADDRESS 11 /* names: of a trigger its schema, its table and its own */
+#define DROPPED_ADDRESS \
+	11 /* names: of a trigger its schema, its table and its own */
 
 /* The extension's own tables whose rows go with the table that they are about */
 static const struct
@@ -189,8 +190,8 @@ event_last_name(TupleTableSlot *slot)
 
 	if (isnull)
 		return "";
-	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
-					  &names, &nulls, &n);
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
+					  TYPALIGN_INT, &names, &nulls, &n);
 	return n == 0 || nulls[n - 1] ? "" : TextDatumGetCString(names[n - 1]);
 }
 

@@ -104,12 +104,14 @@ prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered)
 			if (((DropStmt *) stmt)->removeType == OBJECT_VIEW)
 				check_view_drops((DropStmt *) stmt);
 			if (takes_views_along())
-				prepare_dropped_columns(columns_dropped_with((DropStmt *) stmt), altered);
+				prepare_dropped_columns(columns_dropped_with((DropStmt *) stmt),
+										altered);
 			break;
 		case T_DropOwnedStmt:
 			if (takes_views_along())
-				prepare_dropped_columns(
-					columns_dropped_with_owned((DropOwnedStmt *) stmt), altered);
+				prepare_dropped_columns(columns_dropped_with_owned(
+											(DropOwnedStmt *) stmt),
+										altered);
 			break;
 		case T_RenameStmt:
 			/* ALTER INDEX renames tables, too */
@@ -138,7 +140,8 @@ finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered)
 	ListCell *lc;
 
 	if (OidIsValid(altered->relid))
-		call_internal("follow_name", 4, (Oid[]){REGCLASSOID, NAMEOID, OIDOID, OIDOID},
+		call_internal("follow_name", 4,
+					  (Oid[]){REGCLASSOID, NAMEOID, OIDOID, OIDOID},
 					  (Datum[]){ObjectIdGetDatum(altered->relid),
 								CStringGetDatum(altered->name),
 								ObjectIdGetDatum(altered->namespace),
@@ -351,8 +354,8 @@ changes_views(AlterTableStmt *stmt, bool *releases)
 	ListCell *lc;
 
 	*releases = false;
-	if (stmt->objtype != OBJECT_TABLE && stmt->objtype != OBJECT_FOREIGN_TABLE &&
-		stmt->objtype != OBJECT_TYPE)
+	if (stmt->objtype != OBJECT_TABLE &&
+		stmt->objtype != OBJECT_FOREIGN_TABLE && stmt->objtype != OBJECT_TYPE)
 		return false;
 	foreach (lc, stmt->cmds)
 	{
@@ -397,7 +400,8 @@ tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode)
 
 		foreach (lc2, family)
 		{
-			if (tag_arguments(lfirst_oid(lc2)) != NIL && views_of(lfirst_oid(lc2)) != NIL)
+			if (tag_arguments(lfirst_oid(lc2)) != NIL &&
+				views_of(lfirst_oid(lc2)) != NIL)
 				tables = list_append_unique_oid(tables, lfirst_oid(lc2));
 		}
 	}
@@ -496,8 +500,8 @@ columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid)
 	foreach (lc, stmt->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
-		AttrNumber attnum =
-			cmd->subtype == subtype ? get_attnum(relid, cmd->name) : InvalidAttrNumber;
+		AttrNumber attnum = cmd->subtype == subtype ? get_attnum(relid, cmd->name)
+													: InvalidAttrNumber;
 
 		if (attnum > 0)
 			columns = lappend_int(columns, attnum);
@@ -533,8 +537,9 @@ prepare_dropped_columns(List *columns, AlteredTable *altered)
 	ListCell *lc, *lc2;
 
 	foreach (lc, columns)
-		altered->tables = list_append_unique_oid(
-			altered->tables, ((ObjectAddress *) lfirst(lc))->objectId);
+		altered->tables =
+			list_append_unique_oid(altered->tables,
+								   ((ObjectAddress *) lfirst(lc))->objectId);
 	lock_views(altered->tables);
 	foreach (lc, altered->tables)
 	{
@@ -545,8 +550,8 @@ prepare_dropped_columns(List *columns, AlteredTable *altered)
 		foreach (lc2, columns)
 		{
 			if (((ObjectAddress *) lfirst(lc2))->objectId == relid)
-				dropped =
-					lappend_int(dropped, ((ObjectAddress *) lfirst(lc2))->objectSubId);
+				dropped = lappend_int(dropped,
+									  ((ObjectAddress *) lfirst(lc2))->objectSubId);
 		}
 		release_views_of(relid, NIL, dropped, altered);
 	}

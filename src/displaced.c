@@ -264,8 +264,8 @@ store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
  * be.
  */
 static void
-check_size(Relation rel, const Datum *names, const Datum *texts, const bool *nulls,
-		   int n)
+check_size(Relation rel, const Datum *names, const Datum *texts,
+		   const bool *nulls, int n)
 {
 	Size size = 0;
 
@@ -919,8 +919,8 @@ fetch_again(DisplacedScanState *state, EPQState *epqstate, const ExecAuxRowMark 
 	if (isnull)
 		return false;
 	stored = table_slot_create(state->displaced, NULL);
-	found = fetch_version_at(state->displaced, (ItemPointer) DatumGetPointer(tid),
-							 stored) &&
+	found = fetch_version_at(state->displaced,
+							 (ItemPointer) DatumGetPointer(tid), stored) &&
 			DatumGetObjectId(slot_getattr(stored, DISPLACED_RELATION, &isnull)) ==
 				RelationGetRelid(state->table);
 	if (found)

@@ -41,7 +41,8 @@ typedef struct Reach
 static void begin_reach(Reach *reach);
 static void reach_object(Reach *reach, const ObjectAddress *object);
 static void reach_dependents(Reach *reach);
-static void reach_connected(Reach *reach, const ObjectAddress *object, bool dependents);
+static void reach_connected(Reach *reach, const ObjectAddress *object,
+							bool dependents);
 static bool names_relations(ObjectType type);
 static bool needs_no_columns(ObjectType type);
 static bool find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object);
@@ -161,13 +162,15 @@ reach_connected(Reach *reach, const ObjectAddress *object, bool dependents)
 	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&keys[0], dependents ? Anum_pg_depend_refclassid : Anum_pg_depend_classid,
+	ScanKeyInit(&keys[0],
+				dependents ? Anum_pg_depend_refclassid : Anum_pg_depend_classid,
 				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object->classId));
 	ScanKeyInit(&keys[1], dependents ? Anum_pg_depend_refobjid : Anum_pg_depend_objid,
 				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object->objectId));
 	ScanKeyInit(&keys[2],
 				dependents ? Anum_pg_depend_refobjsubid : Anum_pg_depend_objsubid,
-				BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(object->objectSubId));
+				BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(object->objectSubId));
 	scan = systable_beginscan(depend,
 							  dependents ? DependReferenceIndexId : DependDependerIndexId,
 							  true, NULL, nkeys, keys);
@@ -223,7 +226,8 @@ find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object)
 
 	if (names_relations(stmt->removeType))
 	{
-		Oid relid = RangeVarGetRelid(makeRangeVarFromNameList((List *) name), NoLock, true);
+		Oid relid = RangeVarGetRelid(makeRangeVarFromNameList((List *) name),
+									 NoLock, true);
 
 		if (!OidIsValid(relid) ||
 			(!relation_ownercheck(relid, GetUserId()) &&
@@ -261,7 +265,8 @@ reach_owned(Reach *reach, Oid roleid)
 				F_OIDEQ, ObjectIdGetDatum(AuthIdRelationId));
 	ScanKeyInit(&keys[1], Anum_pg_shdepend_refobjid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(roleid));
-	scan = systable_beginscan(depend, SharedDependReferenceIndexId, true, NULL, 2, keys);
+	scan = systable_beginscan(depend, SharedDependReferenceIndexId, true, NULL,
+							  2, keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_shdepend form = (Form_pg_shdepend) GETSTRUCT(tuple);

@@ -490,8 +490,7 @@ finds_tombstones(Relation index, AttrNumber attnum)
 	Form_pg_index form = index->rd_index;
 
 	return (index->rd_rel->relam == BTREE_AM_OID || is_guard_index(index)) &&
-		   form->indisvalid &&
-		   form->indkey.values[0] == attnum &&
+		   form->indisvalid && form->indkey.values[0] == attnum &&
 		   (index->rd_indoption[0] & INDOPTION_DESC) == 0 &&
 		   has_tombstones(index, attnum);
 }
@@ -551,9 +550,9 @@ find_references_to(Walk *walk, Leaf *leaf, int first, int n)
 		Lot lot = {.relid = leaf->relid, .nmembers = n};
 		SavedRole saved;
 
-		lot.members =
-			MemoryContextAllocExtended(CurrentMemoryContext, (Size) n * sizeof(Member),
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		lot.members = MemoryContextAllocExtended(CurrentMemoryContext,
+												 (Size) n * sizeof(Member),
+												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 		for (int i = 0; i < n; i++)
 		{
 			DueRow *row = &walk->rows[first + i];
@@ -801,13 +800,11 @@ put_children_first(Walk *walk)
 	if (walk->nedges == 0)
 		return;
 
-	nchildren =
-		MemoryContextAllocExtended(walk->rows_context,
-								   (Size) walk->nrows * sizeof(int),
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	walk->order =
-		MemoryContextAllocHuge(walk->rows_context,
-							   (Size) walk->nrows * sizeof(int));
+	nchildren = MemoryContextAllocExtended(walk->rows_context,
+										   (Size) walk->nrows * sizeof(int),
+										   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	walk->order = MemoryContextAllocHuge(walk->rows_context,
+										 (Size) walk->nrows * sizeof(int));
 	for (int i = 0; i < walk->nedges; i++)
 		nchildren[walk->edges[i].parent]++;
 	for (int i = 0; i < walk->nrows; i++)

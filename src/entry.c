@@ -66,9 +66,9 @@ enter(Entry *entry)
 		entry->search_path = pstrdup(namespace_search_path);
 	}
 	entry->outer = current_entry;
-	SetUserIdAndSecContext(extension_owner(),
-						   entry->sec_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_OWN_CODE);
+	SetUserIdAndSecContext(extension_owner(), entry->sec_context |
+												  SECURITY_LOCAL_USERID_CHANGE |
+												  SECURITY_OWN_CODE);
 	current_entry = entry;
 }
 
@@ -210,8 +210,8 @@ soft_delete_enter(PG_FUNCTION_ARGS)
 	if (fcinfo->flinfo->fn_extra == NULL)
 		fcinfo->flinfo->fn_extra = find_target(fcinfo);
 	InitFunctionCallInfoData(*inner, (FmgrInfo *) fcinfo->flinfo->fn_extra,
-							 fcinfo->nargs, fcinfo->fncollation, fcinfo->context,
-							 fcinfo->resultinfo);
+							 fcinfo->nargs, fcinfo->fncollation,
+							 fcinfo->context, fcinfo->resultinfo);
 	memcpy(inner->args, fcinfo->args, fcinfo->nargs * sizeof(NullableDatum));
 
 	result = call_entered(inner);
@@ -278,10 +278,11 @@ internal_function(const char *name, const oidvector *argtypes)
 								   CStringGetDatum(name), PointerGetDatum(argtypes),
 								   ObjectIdGetDatum(schema));
 	if (!OidIsValid(function) || !is_extension_member(ProcedureRelationId, function))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("extension \"%s\" is older than its library", EXTENSION_NAME),
-						errdetail("It has no function %s.%s().", INTERNAL_SCHEMA, name),
-						errhint("ALTER EXTENSION %s UPDATE;", EXTENSION_NAME)));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"%s\" is older than its library", EXTENSION_NAME),
+				 errdetail("It has no function %s.%s().", INTERNAL_SCHEMA, name),
+				 errhint("ALTER EXTENSION %s UPDATE;", EXTENSION_NAME)));
 	return function;
 }
 

@@ -130,13 +130,13 @@ refuse_schema_rename(const RenameStmt *stmt)
 	if (stmt->renameType != OBJECT_SCHEMA || !OidIsValid(extension_oid()))
 		return;
 	schema = get_namespace_oid(stmt->subname, true);
-	if (OidIsValid(schema) &&
-		(strcmp(stmt->subname, EXTENSION_SCHEMA) == 0 ||
-		 is_extension_member(NamespaceRelationId, schema)))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot rename schema \"%s\" of extension \"%s\"",
-							   stmt->subname, EXTENSION_NAME),
-						errdetail("Its functions name one another with their schema.")));
+	if (OidIsValid(schema) && (strcmp(stmt->subname, EXTENSION_SCHEMA) == 0 ||
+							   is_extension_member(NamespaceRelationId, schema)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rename schema \"%s\" of extension \"%s\"",
+						stmt->subname, EXTENSION_NAME),
+				 errdetail("Its functions name one another with their schema.")));
 }
 
 /*
@@ -169,7 +169,8 @@ refuse_while_tagged(void)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args(tagged_tables, 1, (Oid[]){OIDOID},
-							  (Datum[]){ObjectIdGetDatum(extension_function(TAG_TRIGGER))},
+							  (Datum[]){ObjectIdGetDatum(
+								  extension_function(TAG_TRIGGER))},
 							  NULL, true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "could not look for tagged tables");
@@ -183,8 +184,7 @@ refuse_while_tagged(void)
 				 errmsg("cannot drop extension \"%s\" while tables are tagged",
 						EXTENSION_NAME),
 				 errdetail("Without it the deleted rows of %s%s would be live rows again.",
-						   SPI_getvalue(row, tupdesc, 2),
-						   count > 10 ? ", ..." : ""),
+						   SPI_getvalue(row, tupdesc, 2), count > 10 ? ", ..." : ""),
 				 errhint("SELECT %s;", SPI_getvalue(row, tupdesc, 3))));
 	SPI_finish();
 }

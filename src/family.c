@@ -531,8 +531,8 @@ void
 leave_children(Lot *lot, Relation rel, const ForeignKey *fk)
 {
 	Lot displaced = {.relid = lot->relid};
-	int *numbers =
-		MemoryContextAllocHuge(CurrentMemoryContext, (Size) lot->nmembers * sizeof(int));
+	int *numbers = MemoryContextAllocHuge(CurrentMemoryContext,
+										  (Size) lot->nmembers * sizeof(int));
 	Datum *tids;
 	Oid argtypes[] = {TIDARRAYOID};
 	Datum values[1];

@@ -28,10 +28,11 @@
 static object_access_hook_type prev_object_access_hook = NULL;
 
 /* Our tables about relations, each with column "relation" */
-static const char *const tables[] = {"holds", "retention", "displaced", "cut_references"};
+static const char *const tables[] = {"holds", "retention", "displaced",
+									 "cut_references"};
 
-static void see_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId,
-					 void *arg);
+static void see_drop(ObjectAccessType access, Oid classId, Oid objectId,
+					 int subId, void *arg);
 static bool may_be_tagged(Oid relid);
 static void forget_relation(Oid table, Oid relid);
 
@@ -59,11 +60,11 @@ see_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *ar
 		return;
 	for (int i = 0; i < lengthof(tables); i++)
 	{
-		Oid table = get_relname_relid(tables[i], get_namespace_oid(INTERNAL_SCHEMA, true));
+		Oid table =
+			get_relname_relid(tables[i], get_namespace_oid(INTERNAL_SCHEMA, true));
 
 		/* the extension may be dropped, too, or be one to be updated yet */
-		if (OidIsValid(table) &&
-			is_extension_member(RelationRelationId, table))
+		if (OidIsValid(table) && is_extension_member(RelationRelationId, table))
 			forget_relation(table, objectId);
 	}
 }
@@ -85,7 +86,8 @@ may_be_tagged(Oid relid)
 		result = class->relhastriggers &&
 				 (class->relkind == RELKIND_RELATION ||
 				  class->relkind == RELKIND_PARTITIONED_TABLE) &&
-				 (class->relpersistence == RELPERSISTENCE_TEMP || !event_triggers_fire());
+				 (class->relpersistence == RELPERSISTENCE_TEMP ||
+				  !event_triggers_fire());
 		ReleaseSysCache(tuple);
 	}
 	return result;
@@ -118,7 +120,8 @@ forget_relation(Oid table, Oid relid)
 			index = lfirst_oid(lc);
 		index_close(candidate, AccessShareLock);
 	}
-	ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{

@@ -195,8 +195,8 @@ static bool
 needs_follower(const ForeignKey *fk)
 {
 	return (fk->constraint == fk->top || fk->is_parent_copy) &&
-		   get_rel_relkind(fk->parent) == RELKIND_RELATION && is_tagged(fk->child) &&
-		   !has_tombstone_column(fk);
+		   get_rel_relkind(fk->parent) == RELKIND_RELATION &&
+		   is_tagged(fk->child) && !has_tombstone_column(fk);
 }
 
 /*

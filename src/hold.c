@@ -755,16 +755,15 @@ soft_delete_spares_held(PG_FUNCTION_ARGS)
 	Hold hold;
 
 	/* who has changed it meanwhile has looked for holds; the executor sees to the rest */
-	if (attnum != InvalidAttrNumber &&
-		lock_tombstone(rel, &tid, NULL, &stamp, row) && has_holds(RelationGetRelid(rel)) &&
+	if (attnum != InvalidAttrNumber && lock_tombstone(rel, &tid, NULL, &stamp, row) &&
+		has_holds(RelationGetRelid(rel)) &&
 		find_hold_on(rel, stamp, row, SnapshotSelf, &hold))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("cannot change a deleted row of table \"%s\" that is held: %s",
-						RelationGetRelationName(rel), hold.text),
-				 errdetail("Nothing that is held is changed."),
-				 errhint("Lift the hold first: %s",
-						 lifting_statement(rel, stamp, row, &hold))));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("cannot change a deleted row of table \"%s\" that is held: %s",
+							   RelationGetRelationName(rel), hold.text),
+						errdetail("Nothing that is held is changed."),
+						errhint("Lift the hold first: %s",
+								lifting_statement(rel, stamp, row, &hold))));
 	ExecDropSingleTupleTableSlot(row);
 	table_close(rel, NoLock);
 	PG_RETURN_BOOL(true);
@@ -844,9 +843,9 @@ soft_delete_set_hold(PG_FUNCTION_ARGS)
 						get_rel_name(key.relid)),
 				 errdetail("It takes the right to update column \"hold\" of its bin.")));
 	lock_family(key.relid);
-	PG_RETURN_BOOL(
-		place_hold(&key,
-				   PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2))));
+	PG_RETURN_BOOL(place_hold(&key, PG_ARGISNULL(2)
+										? NULL
+										: text_to_cstring(PG_GETARG_TEXT_PP(2))));
 }
 
 /*
@@ -902,7 +901,8 @@ named_table(char *qualified)
 	if (!SplitIdentifierString(qualified, '.', &names) || list_length(names) != 2)
 		return InvalidOid;
 	schema = get_namespace_oid(linitial(names), true);
-	return OidIsValid(schema) ? get_relname_relid(lsecond(names), schema) : InvalidOid;
+	return OidIsValid(schema) ? get_relname_relid(lsecond(names), schema)
+							  : InvalidOid;
 }
 
 /*

@@ -48,10 +48,10 @@
 /* An index that is defined anew, of a partitioned table or of one of its partitions */
 typedef struct IndexPart
 {
-	Oid former;	  /* the index that is there before */
-	Oid parent;	  /* the former one of the partitioned table, if this is of a partition */
-	Oid relid;	  /* the table */
-	Oid now;	  /* the index that takes its place */
+	Oid former; /* the index that is there before */
+	Oid parent; /* the former one of the partitioned table, if this is of a partition */
+	Oid relid; /* the table */
+	Oid now;   /* the index that takes its place */
 	IndexStmt *stmt;
 } IndexPart;
 
@@ -114,8 +114,8 @@ soft_delete_redefine_index(PG_FUNCTION_ARGS)
 	/* parents first */
 	foreach (lc, find_all_inheritors(indexoid, AccessShareLock, NULL))
 	{
-		IndexPart *part =
-			redefine_part(lfirst_oid(lc), tombstone, hides, as_constraint, &changes);
+		IndexPart *part = redefine_part(lfirst_oid(lc), tombstone, hides,
+										as_constraint, &changes);
 
 		if (lfirst_oid(lc) == indexoid)
 			part->parent = InvalidOid;
@@ -132,7 +132,8 @@ soft_delete_redefine_index(PG_FUNCTION_ARGS)
 		IndexPart *part = lfirst(lc);
 
 		run_index_stmt(part->stmt);
-		part->now = get_relname_relid(part->stmt->idxname, get_rel_namespace(part->relid));
+		part->now =
+			get_relname_relid(part->stmt->idxname, get_rel_namespace(part->relid));
 	}
 	/* the ones furthest down first, so that a parent has all its parts when it becomes valid */
 	for (int i = list_length(parts) - 1; i >= 0; i--)
@@ -145,7 +146,8 @@ soft_delete_redefine_index(PG_FUNCTION_ARGS)
  * that differs from what it is.
  */
 static IndexPart *
-redefine_part(Oid indexoid, char *tombstone, bool hides, bool as_constraint, bool *changes)
+redefine_part(Oid indexoid, char *tombstone, bool hides, bool as_constraint,
+			  bool *changes)
 {
 	Relation index = open_index(indexoid);
 	IndexPart *part = palloc0(sizeof(IndexPart));
@@ -172,8 +174,9 @@ redefine_part(Oid indexoid, char *tombstone, bool hides, bool as_constraint, boo
 	{
 		/* where hide_tombstones() puts it; anywhere else a user has written it */
 		conjuncts = list_delete_last(conjuncts);
-		stmt->isconstraint = index->rd_index->indisexclusion ||
-							 (as_constraint && conjuncts == NIL && is_plain_key(index));
+		stmt->isconstraint =
+			index->rd_index->indisexclusion ||
+			(as_constraint && conjuncts == NIL && is_plain_key(index));
 		*changes = true;
 	}
 	stmt->whereClause = make_condition(conjuncts);
@@ -207,7 +210,8 @@ attach_part(List *parts, IndexPart *part)
 		IndexSetParentIndex(index, parent->now);
 		if (OidIsValid(get_index_constraint(part->now)))
 			ConstraintSetParentConstraint(get_index_constraint(part->now),
-										  get_index_constraint(parent->now), part->relid);
+										  get_index_constraint(parent->now),
+										  part->relid);
 		CommandCounterIncrement();
 	}
 	relation_close(index, NoLock);
@@ -225,8 +229,8 @@ run_index_stmt(IndexStmt *stmt)
 	pstmt->commandType = CMD_UTILITY;
 	pstmt->utilityStmt = (Node *) stmt;
 	pstmt->stmt_location = -1;
-	ProcessUtility(pstmt, "CREATE INDEX", false, PROCESS_UTILITY_QUERY, NULL, NULL,
-				   None_Receiver, NULL);
+	ProcessUtility(pstmt, "CREATE INDEX", false, PROCESS_UTILITY_QUERY, NULL,
+				   NULL, None_Receiver, NULL);
 	CommandCounterIncrement();
 }
 
@@ -242,8 +246,9 @@ open_index(Oid indexoid)
 	if (index == NULL)
 		check_relation_exists(indexoid);
 	if (index->rd_index == NULL)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not an index", RelationGetRelationName(index))));
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not an index", RelationGetRelationName(index))));
 	return index;
 }
 
@@ -277,7 +282,8 @@ describe_index(Relation index)
 	for (int n = 0; n < form->indnatts; n++)
 	{
 		bool is_expression = form->indkey.values[n] == InvalidAttrNumber;
-		IndexElem *elem = describe_key(index, n, is_expression ? lfirst(expr) : NULL);
+		IndexElem *elem =
+			describe_key(index, n, is_expression ? lfirst(expr) : NULL);
 
 		if (is_expression)
 			expr = lnext(exprs, expr);
@@ -313,11 +319,14 @@ describe_constraint(IndexStmt *stmt, Relation index)
 	stmt->isconstraint = true;
 	RelationGetExclusionInfo(index, &operators, &procs, &strategies);
 	for (int n = 0; n < index->rd_index->indnkeyatts; n++)
-		stmt->excludeOpNames = lappend(stmt->excludeOpNames, operator_name(operators[n]));
+		stmt->excludeOpNames =
+			lappend(stmt->excludeOpNames, operator_name(operators[n]));
 
-	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(get_index_constraint(RelationGetRelid(index))));
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(get_index_constraint(
+										   RelationGetRelid(index))));
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for the constraint of index %u", RelationGetRelid(index));
+		elog(ERROR, "cache lookup failed for the constraint of index %u",
+			 RelationGetRelid(index));
 	stmt->deferrable = ((Form_pg_constraint) GETSTRUCT(tuple))->condeferrable;
 	stmt->initdeferred = ((Form_pg_constraint) GETSTRUCT(tuple))->condeferred;
 	ReleaseSysCache(tuple);
@@ -336,8 +345,9 @@ describe_key(Relation index, int n, Node *expr)
 	int32 typmod;
 	int16 options;
 	bool isnull;
-	oidvector *opclasses = (oidvector *) DatumGetPointer(SysCacheGetAttr(
-		INDEXRELID, index->rd_indextuple, Anum_pg_index_indclass, &isnull));
+	oidvector *opclasses = (oidvector *) DatumGetPointer(
+		SysCacheGetAttr(INDEXRELID, index->rd_indextuple,
+						Anum_pg_index_indclass, &isnull));
 
 	elem->indexcolname =
 		pstrdup(NameStr(TupleDescAttr(RelationGetDescr(index), n)->attname));
@@ -358,7 +368,8 @@ describe_key(Relation index, int n, Node *expr)
 
 	if (OidIsValid(index->rd_indcollation[n]) && index->rd_indcollation[n] != collation)
 		elem->collation = collation_name(index->rd_indcollation[n]);
-	elem->opclassopts = untransformRelOptions(get_attoptions(RelationGetRelid(index), n + 1));
+	elem->opclassopts =
+		untransformRelOptions(get_attoptions(RelationGetRelid(index), n + 1));
 	elem->opclass =
 		opclass_name(opclasses->values[n], elem->opclassopts ? InvalidOid : type);
 
@@ -439,7 +450,8 @@ static Node *
 stored_tree(Relation index, AttrNumber attribute)
 {
 	bool isnull;
-	Datum value = SysCacheGetAttr(INDEXRELID, index->rd_indextuple, attribute, &isnull);
+	Datum value =
+		SysCacheGetAttr(INDEXRELID, index->rd_indextuple, attribute, &isnull);
 
 	return isnull ? NULL : stringToNode(TextDatumGetCString(value));
 }
@@ -539,9 +551,10 @@ soft_delete_differs_by_condition(PG_FUNCTION_ARGS)
 	Relation index = open_index(PG_GETARG_OID(0));
 	Relation other = open_index(PG_GETARG_OID(1));
 	Oid relid = index->rd_index->indrelid;
-	bool is_same = relid == other->rd_index->indrelid &&
-				   get_attnum(relid, tombstone) != InvalidAttrNumber &&
-				   equal(comparable(index, relid, tombstone), comparable(other, relid, NULL));
+	bool is_same =
+		relid == other->rd_index->indrelid &&
+		get_attnum(relid, tombstone) != InvalidAttrNumber &&
+		equal(comparable(index, relid, tombstone), comparable(other, relid, NULL));
 
 	index_close(other, AccessShareLock);
 	index_close(index, AccessShareLock);
@@ -588,14 +601,16 @@ comparable(Relation index, Oid relid, const char *tombstone)
 
 	/* simplifying calls functions */
 	become_owner(index, &saved);
-	if (tombstone != NULL && !index_hides_tombstones(index, get_attnum(own_table, tombstone)))
+	if (tombstone != NULL &&
+		!index_hides_tombstones(index, get_attnum(own_table, tombstone)))
 		conjuncts = lappend(conjuncts, live_test(own_table, tombstone));
 	stmt->whereClause = make_condition(conjuncts);
 	if (stmt->whereClause != NULL)
 	{
 		Node *simple = eval_const_expressions(NULL, stmt->whereClause);
 
-		simple = (Node *) make_ands_implicit(canonicalize_qual((Expr *) simple, false));
+		simple =
+			(Node *) make_ands_implicit(canonicalize_qual((Expr *) simple, false));
 		stmt->whereClause = map_to(simple, own_table, relid);
 	}
 	foreach (lc, stmt->indexParams)
@@ -604,7 +619,8 @@ comparable(Relation index, Oid relid, const char *tombstone)
 
 		elem->indexcolname = NULL;
 		if (elem->expr != NULL)
-			elem->expr = map_to(eval_const_expressions(NULL, elem->expr), own_table, relid);
+			elem->expr =
+				map_to(eval_const_expressions(NULL, elem->expr), own_table, relid);
 	}
 	restore_role(&saved);
 	foreach (lc, stmt->indexIncludingParams)
@@ -630,8 +646,9 @@ map_to(Node *expr, Oid from, Oid to)
 	for (int i = 0; i < map->maplen; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-		AttrNumber attnum =
-			att->attisdropped ? InvalidAttrNumber : get_attnum(to, NameStr(att->attname));
+		AttrNumber attnum = att->attisdropped
+								? InvalidAttrNumber
+								: get_attnum(to, NameStr(att->attname));
 
 		/* no table has so many */
 		map->attnums[i] = attnum == InvalidAttrNumber ? MaxAttrNumber : attnum;
@@ -671,7 +688,8 @@ soft_delete_prepare_index_command(PG_FUNCTION_ARGS)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE %sINDEX %s%s ON %s%s USING %s (",
-					 stmt->unique ? "UNIQUE " : "", is_partitioned ? "" : "CONCURRENTLY ",
+					 stmt->unique ? "UNIQUE " : "",
+					 is_partitioned ? "" : "CONCURRENTLY ",
 					 quote_identifier(name), is_partitioned ? "ONLY " : "",
 					 quote_qualified_identifier(stmt->relation->schemaname,
 												stmt->relation->relname),
@@ -690,7 +708,8 @@ soft_delete_prepare_index_command(PG_FUNCTION_ARGS)
 	if (stmt->whereClause != NULL)
 		appendStringInfo(&buf, "%s AND ",
 						 deparse_expression(stmt->whereClause,
-											deparse_context_for(get_rel_name(relid), relid),
+											deparse_context_for(get_rel_name(relid),
+																relid),
 											false, false));
 	appendStringInfo(&buf, "(%s IS NULL)", quote_identifier(tombstone));
 	index_close(index, AccessShareLock);
@@ -709,8 +728,9 @@ calls_users(Node *node, void *is_attached)
 		return false;
 	if (IsA(node, Const) && input_calls_users(((Const *) node)->consttype))
 		return true;
-	if (*(bool *) is_attached && (IsA(node, CoerceToDomain) ||
-								  check_functions_in_node(node, is_users_function, NULL)))
+	if (*(bool *) is_attached &&
+		(IsA(node, CoerceToDomain) ||
+		 check_functions_in_node(node, is_users_function, NULL)))
 		return true;
 	return expression_tree_walker(node, calls_users, is_attached);
 }
@@ -736,7 +756,7 @@ input_calls_users(Oid type)
 	if (OidIsValid(element))
 		type = element;
 	return type >= FirstNormalObjectId &&
-		   strchr("cdrm", get_typtype(type)) != NULL;	/* made of other types */
+		   strchr("cdrm", get_typtype(type)) != NULL; /* made of other types */
 }
 
 /*
@@ -754,12 +774,17 @@ append_keys(StringInfo buf, Relation index, IndexStmt *stmt)
 		IndexElem *elem = lfirst_node(IndexElem, lc);
 		int n = foreach_current_index(lc);
 
-		appendStringInfoString(buf, n == 0 ? "" : n == nkeys ? ") INCLUDE (" : ", ");
+		appendStringInfoString(buf, n == 0		 ? ""
+									: n == nkeys ? ") INCLUDE ("
+												 : ", ");
 		/* its name, or its expression, in parentheses where they are needed */
-		appendStringInfoString(
-			buf, TextDatumGetCString(DirectFunctionCall3(
-					 pg_get_indexdef_ext, ObjectIdGetDatum(RelationGetRelid(index)),
-					 Int32GetDatum(n + 1), BoolGetDatum(false))));
+		appendStringInfoString(buf,
+							   TextDatumGetCString(
+								   DirectFunctionCall3(pg_get_indexdef_ext,
+													   ObjectIdGetDatum(
+														   RelationGetRelid(index)),
+													   Int32GetDatum(n + 1),
+													   BoolGetDatum(false))));
 		if (elem->collation != NIL)
 			appendStringInfo(buf, " COLLATE %s", quote_name(elem->collation));
 		if (elem->opclass != NIL)

@@ -22,7 +22,8 @@
 PG_FUNCTION_INFO_V1(soft_delete_btree_handler);
 
 #if SORTS_FOR_BTREE_ONLY
-static IndexBuildResult *build_as_btree(Relation heap, Relation index, IndexInfo *info);
+static IndexBuildResult *build_as_btree(Relation heap, Relation index,
+										IndexInfo *info);
 #endif
 
 /*

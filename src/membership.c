@@ -105,8 +105,8 @@ look_up(Oid *owner)
 	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum(EXTENSION_NAME));
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
 	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	*owner = InvalidOid;
@@ -197,14 +197,14 @@ find_function(ExtensionFunction which, Oid extension)
 	Oid function = InvalidOid;
 
 	if (OidIsValid(schema))
-		function = GetSysCacheOid3(
-			PROCNAMEARGSNSP, Anum_pg_proc_oid,
-			CStringGetDatum(function_signatures[which].name),
-			PointerGetDatum(buildoidvector(function_signatures[which].argtypes,
-										   function_signatures[which].nargs)),
-			ObjectIdGetDatum(schema));
-	if (OidIsValid(function) &&
-		is_extension_member(ProcedureRelationId, function))
+		function =
+			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+							CStringGetDatum(function_signatures[which].name),
+							PointerGetDatum(
+								buildoidvector(function_signatures[which].argtypes,
+											   function_signatures[which].nargs)),
+							ObjectIdGetDatum(schema));
+	if (OidIsValid(function) && is_extension_member(ProcedureRelationId, function))
 		return function;
 	return find_by_symbol(function_signatures[which].name, extension);
 }
@@ -254,7 +254,8 @@ has_symbol(Oid function, const char *name)
 		bool isnull;
 		Datum source = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &isnull);
 
-		found = ((Form_pg_proc) GETSTRUCT(proc))->prolang == ClanguageId && !isnull &&
+		found = ((Form_pg_proc) GETSTRUCT(proc))->prolang == ClanguageId &&
+				!isnull &&
 				strcmp(TextDatumGetCString(source),
 					   psprintf(EXTENSION_NAME "_%s", name)) == 0;
 		ReleaseSysCache(proc);
@@ -283,12 +284,11 @@ needed_function(ExtensionFunction which)
 		appendStringInfo(&signature, "%s%s", i > 0 ? ", " : "",
 						 format_type_be(function_signatures[which].argtypes[i]));
 	appendStringInfoChar(&signature, ')');
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_FUNCTION),
-			 errmsg("function %s is no member of extension \"%s\"", signature.data,
-					EXTENSION_NAME),
-			 errhint("ALTER EXTENSION %s ADD FUNCTION %s;", EXTENSION_NAME,
-					 signature.data)));
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+					errmsg("function %s is no member of extension \"%s\"",
+						   signature.data, EXTENSION_NAME),
+					errhint("ALTER EXTENSION %s ADD FUNCTION %s;",
+							EXTENSION_NAME, signature.data)));
 	return InvalidOid; /* keep compiler quiet */
 }
 
@@ -317,11 +317,11 @@ extension_relation(const char *name)
 
 	/* an index is none itself, but belongs to a table that is */
 	if (!OidIsValid(relid) ||
-		(kind != RELKIND_INDEX &&
-		 !is_extension_member(RelationRelationId, relid)))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("extension \"%s\" is older than its library", EXTENSION_NAME),
-						errdetail("It has no relation %s.%s.", INTERNAL_SCHEMA, name),
-						errhint("ALTER EXTENSION %s UPDATE;", EXTENSION_NAME)));
+		(kind != RELKIND_INDEX && !is_extension_member(RelationRelationId, relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"%s\" is older than its library", EXTENSION_NAME),
+				 errdetail("It has no relation %s.%s.", INTERNAL_SCHEMA, name),
+				 errhint("ALTER EXTENSION %s UPDATE;", EXTENSION_NAME)));
 	return relid;
 }

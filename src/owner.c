@@ -88,7 +88,8 @@ become_restricted(Oid roleid, bool is_temporary, SavedRole *saved)
 void
 become_owner_for_reference(Oid relid, SavedRole *saved)
 {
-	become(owner_of(relid), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS, saved);
+	become(owner_of(relid), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS,
+		   saved);
 }
 
 /*
@@ -107,8 +108,8 @@ restore_role(const SavedRole *saved)
  * our own ("is_command").  SPI must be connected.  Returns what SPI does.
  */
 static int
-run_as_owner(Oid relid, const char *query, bool is_command, int nargs, Oid *argtypes,
-			 Datum *values, const char *nulls)
+run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
+			 Oid *argtypes, Datum *values, const char *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SavedRole saved;
@@ -118,7 +119,8 @@ run_as_owner(Oid relid, const char *query, bool is_command, int nargs, Oid *argt
 	PG_TRY();
 	{
 		announce_own_command(is_command);
-		result = SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
+		result =
+			SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
 		announce_own_command(false);
 	}
 	PG_CATCH();
@@ -144,8 +146,8 @@ soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
 {
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), true, 0,
-					 NULL, NULL, NULL) != SPI_OK_UTILITY)
+	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
+					 true, 0, NULL, NULL, NULL) != SPI_OK_UTILITY)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a utility command is expected")));
 	SPI_finish();

@@ -25,7 +25,7 @@ typedef struct PurgeCall
 	Datum arguments[4]; /* relation, older_than, batch_size, pause */
 	char nulls[5];		/* as SPI has it, and a final zero */
 	TimestampTz as_of;
-	List *groups;  /* of ArrayType: regclass[] */
+	List *groups; /* of ArrayType: regclass[] */
 	List *waiting; /* those that somebody keeps from being purged, which come last */
 	ArrayType *waiting_tables;
 	/* the stamps whose deletions may have no rows any more */
@@ -111,9 +111,10 @@ read_arguments(FunctionCallInfo fcinfo, PurgeCall *call)
 	for (int i = 0; i < 4; i++)
 	{
 		call->nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
-		call->arguments[i] = (i == 0 || i == 2 || PG_ARGISNULL(i))
-								 ? PG_GETARG_DATUM(i)
-								 : datumCopy(PG_GETARG_DATUM(i), false, sizeof(Interval));
+		call->arguments[i] =
+			(i == 0 || i == 2 || PG_ARGISNULL(i))
+				? PG_GETARG_DATUM(i)
+				: datumCopy(PG_GETARG_DATUM(i), false, sizeof(Interval));
 	}
 	call->nulls[4] = '\0';
 }
@@ -130,8 +131,8 @@ begin_purge(PurgeCall *call)
 	ask("SELECT " INTERNAL_SCHEMA ".check_purge($1, $2, $3, $4)", 4, argtypes,
 		call->arguments, call->nulls);
 
-	ask("SELECT oldest, newest FROM " INTERNAL_SCHEMA ".unpruned_stamps()", 0, NULL,
-		NULL, NULL);
+	ask("SELECT oldest, newest FROM " INTERNAL_SCHEMA ".unpruned_stamps()", 0,
+		NULL, NULL, NULL);
 	note_stamps(call, SPI_tuptable->vals[0], 1);
 
 	ask("SELECT members FROM " INTERNAL_SCHEMA
@@ -141,8 +142,8 @@ begin_purge(PurgeCall *call)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool isnull;
-		Datum group =
-			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum group = SPI_getbinval(SPI_tuptable->vals[i],
+									SPI_tuptable->tupdesc, 1, &isnull);
 
 		call->groups = lappend(call->groups, DatumGetArrayTypePCopy(group));
 	}
@@ -171,9 +172,10 @@ must_wait(PurgeCall *call, ArrayType *group)
 
 	ask("SELECT " INTERNAL_SCHEMA ".must_wait($1, $2)", 2,
 		(Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
-		(Datum[]){PointerGetDatum(group), PointerGetDatum(call->waiting_tables)}, NULL);
-	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-									  &isnull));
+		(Datum[]){PointerGetDatum(group), PointerGetDatum(call->waiting_tables)},
+		NULL);
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
+									  SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /*
@@ -187,11 +189,12 @@ put_off(PurgeCall *call, ArrayType *group)
 
 	ask("SELECT $1 OPERATOR(pg_catalog.||) $2", 2,
 		(Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
-		(Datum[]){PointerGetDatum(call->waiting_tables), PointerGetDatum(group)}, NULL);
+		(Datum[]){PointerGetDatum(call->waiting_tables), PointerGetDatum(group)},
+		NULL);
 	oldcontext = MemoryContextSwitchTo(call->context);
 	call->waiting = lappend(call->waiting, group);
-	call->waiting_tables = DatumGetArrayTypePCopy(SPI_getbinval(
-		SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	call->waiting_tables = DatumGetArrayTypePCopy(
+		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -300,7 +303,8 @@ ask(const char *query, int nargs, Oid *argtypes, Datum *values, const char *null
 	enter(&entry);
 	PG_TRY();
 	{
-		result = SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
+		result =
+			SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
 	}
 	PG_FINALLY();
 	{

@@ -67,7 +67,8 @@ protect_tombstones(Node *command)
 			foreach (lc, ((DropStmt *) command)->objects)
 			{
 				if (((DropStmt *) command)->removeType == OBJECT_INDEX)
-					check_dropped_index(owned_relation(makeRangeVarFromNameList(lfirst(lc))));
+					check_dropped_index(
+						owned_relation(makeRangeVarFromNameList(lfirst(lc))));
 				else if (((DropStmt *) command)->removeType == OBJECT_TRIGGER)
 					check_dropped_trigger(lfirst(lc));
 			}
@@ -79,9 +80,9 @@ protect_tombstones(Node *command)
 			break;
 		case T_CreateTrigStmt:
 			if (((CreateTrigStmt *) command)->replace)
-				check_replaced_trigger(
-					owned_relation(((CreateTrigStmt *) command)->relation),
-					((CreateTrigStmt *) command)->trigname);
+				check_replaced_trigger(owned_relation(
+										   ((CreateTrigStmt *) command)->relation),
+									   ((CreateTrigStmt *) command)->trigname);
 			break;
 		case T_RenameStmt:
 			if (((RenameStmt *) command)->renameType == OBJECT_COLUMN)
@@ -224,8 +225,9 @@ check_dropped_index(Oid indexoid)
 	Oid relid;
 	bool is_guard;
 
-	if (!OidIsValid(indexoid) || (get_rel_relkind(indexoid) != RELKIND_INDEX &&
-								  get_rel_relkind(indexoid) != RELKIND_PARTITIONED_INDEX))
+	if (!OidIsValid(indexoid) ||
+		(get_rel_relkind(indexoid) != RELKIND_INDEX &&
+		 get_rel_relkind(indexoid) != RELKIND_PARTITIONED_INDEX))
 		return;
 	index = index_open(indexoid, AccessShareLock);
 	relid = index->rd_index->indrelid;
@@ -309,9 +311,11 @@ static bool
 loses_trigger(Oid relid, const char *name)
 {
 	return OidIsValid(relid) && !(row_security && event_triggers_fire()) &&
-		   (strcmp(name, "~soft_delete") == 0 || strcmp(name, "~soft_delete_key") == 0 ||
+		   (strcmp(name, "~soft_delete") == 0 ||
+			strcmp(name, "~soft_delete_key") == 0 ||
 			strcmp(name, "~soft_delete_truncate") == 0) &&
-		   tag_arguments(relid) != NIL && OidIsValid(get_trigger_oid(relid, name, true));
+		   tag_arguments(relid) != NIL &&
+		   OidIsValid(get_trigger_oid(relid, name, true));
 }
 
 /*
@@ -346,12 +350,11 @@ check_renamed_column(RenameStmt *stmt)
 
 	if (arguments != NIL && (strcmp(stmt->subname, linitial(arguments)) == 0 ||
 							 strcmp(stmt->newname, linitial(arguments)) == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot rename tombstone column \"%s\" of tagged table \"%s\" where event triggers do not fire",
-						(char *) linitial(arguments), get_rel_name(relid)),
-				 errdetail("The tag would not follow."),
-				 errhint("SET session_replication_role = origin;")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot rename tombstone column \"%s\" of tagged table \"%s\" where event triggers do not fire",
+							   (char *) linitial(arguments), get_rel_name(relid)),
+						errdetail("The tag would not follow."),
+						errhint("SET session_replication_role = origin;")));
 }
 
 /*
@@ -381,10 +384,9 @@ check_dependence(AlterObjectDependsStmt *stmt)
 		index_close(index, AccessShareLock);
 	}
 	if (is_ours && tag_arguments(relid) != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("what makes table \"%s\" a tagged one cannot depend on another extension",
-						get_rel_name(relid))));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("what makes table \"%s\" a tagged one cannot depend on another extension",
+							   get_rel_name(relid))));
 }
 
 /*
@@ -395,7 +397,8 @@ event_triggers_fire(void)
 {
 	const char *setting = GetConfigOption("event_triggers", true, false);
 
-	return IsUnderPostmaster && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
+	return IsUnderPostmaster &&
+		   SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
 		   (setting == NULL || strcmp(setting, "off") != 0);
 }
 
@@ -408,6 +411,7 @@ owned_relation(RangeVar *name)
 {
 	Oid relid = RangeVarGetRelid(name, NoLock, true);
 
-	return OidIsValid(relid) && relation_ownercheck(relid, GetUserId()) ? relid
-																		: InvalidOid;
+	return OidIsValid(relid) && relation_ownercheck(relid, GetUserId())
+			   ? relid
+			   : InvalidOid;
 }

@@ -41,7 +41,7 @@
 typedef struct StampSource
 {
 	Relation rel;
-	Relation index;	   /* NULL: the table is read from its beginning to its end */
+	Relation index; /* NULL: the table is read from its beginning to its end */
 	AttrNumber attnum; /* of the stamp, in the table */
 	int column; /* the same in the index; a first one is the table it was in */
 	Oid relid;
@@ -233,8 +233,7 @@ open_source(List **sources, Oid relid, Relation displaced)
 	{
 		Oid index = find_bin_index(source->rel, source->attnum);
 
-		source->index =
-			OidIsValid(index) ? index_open(index, AccessShareLock) : NULL;
+		source->index = OidIsValid(index) ? index_open(index, AccessShareLock) : NULL;
 		*sources = lappend(*sources, source);
 	}
 	if (RelationGetNumberOfBlocks(displaced) > 0)
@@ -264,7 +263,8 @@ stamp_column(Relation rel)
 		arguments ? get_attnum(relid, linitial(arguments)) : InvalidAttrNumber;
 	Oid type = attnum > 0 ? get_atttype(relid, attnum) : InvalidOid;
 
-	return type == TIMESTAMPTZOID || type == TIMESTAMPOID ? attnum : InvalidAttrNumber;
+	return type == TIMESTAMPTZOID || type == TIMESTAMPOID ? attnum
+														  : InvalidAttrNumber;
 }
 
 /*

@@ -285,15 +285,17 @@ static void
 check_roots(int n, const Datum *relations)
 {
 	if (n == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("invalid argument of soft_delete_internal.purge_batch()"),
-						errdetail("There must be a table.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid argument of soft_delete_internal.purge_batch()"),
+				 errdetail("There must be a table.")));
 	for (int i = 0; i < n; i++)
 	{
 		Oid relid = DatumGetObjectId(relations[i]);
 
 		/* one that is gone meanwhile is nobody's */
-		if (get_rel_name(relid) != NULL && !relation_ownercheck(relid, calling_role()))
+		if (get_rel_name(relid) != NULL &&
+			!relation_ownercheck(relid, calling_role()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 	}
 }

@@ -129,7 +129,8 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	Reference *ref;
 
-	check_called_as_guard(fcinfo, REFERENCE_GUARD, "soft_delete_internal.check_reference");
+	check_called_as_guard(fcinfo, REFERENCE_GUARD,
+						  "soft_delete_internal.check_reference");
 
 	ref = open_reference(trigdata->tg_trigger->tgconstraint);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newslot

@@ -60,9 +60,10 @@ soft_delete_lock_retention(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		RelationGetRelid(trigdata->tg_relation) != extension_relation("retention"))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("function \"%s\" was not called by the trigger of table \"%s\"",
-							   "soft_delete_internal.lock_retention", "retention")));
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by the trigger of table \"%s\"",
+						"soft_delete_internal.lock_retention", "retention")));
 	tupdesc = RelationGetDescr(trigdata->tg_relation);
 	lock_subject(trigdata->tg_trigtuple, tupdesc);
 	if (!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
@@ -118,7 +119,8 @@ share_subject(Oid subject, uint16 kind, bool waits)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, extension_relation("retention"), subject, kind);
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, extension_relation("retention"),
+					   subject, kind);
 	return !OidIsValid(subject) ||
 		   LockAcquire(&tag, ShareLock, false, !waits) != LOCKACQUIRE_NOT_AVAIL;
 }

@@ -32,8 +32,9 @@ static inline int
 doubled(int n)
 {
 	if (n > INT_MAX / 2)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("cannot handle more than %d rows at once", INT_MAX / 2)));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot handle more than %d rows at once", INT_MAX / 2)));
 	return n * 2;
 }
 
@@ -55,8 +56,8 @@ typedef enum ExtensionFunction
 	BIN_UPDATE,		  /* soft_delete.restore_row() */
 	BIN_STATEMENT,	  /* soft_delete.finish_bin() */
 	KEY_CLAIM,		  /* soft_delete.claim_key() */
-	CLAIMS_KEY,		  /* soft_delete_internal.claims_key(oid, record, internal) */
-	TRUNCATE_GUARD,	  /* soft_delete.guard_truncate() */
+	CLAIMS_KEY,		/* soft_delete_internal.claims_key(oid, record, internal) */
+	TRUNCATE_GUARD, /* soft_delete.guard_truncate() */
 	SHOWS_STATISTICS, /* soft_delete_internal.shows_statistics(oid) */
 	VIEW_IS_CHANGING, /* soft_delete_internal.is_changing() */
 	INDEX_HANDLER,	  /* soft_delete_internal.btree_handler(internal) */

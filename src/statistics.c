@@ -54,7 +54,8 @@ statistics_filter(RelOptInfo *rel, Oid relid)
 	/* while the extension is made or updated, it may be to come */
 	if (relid != StatisticRelationId)
 		return NULL;
-	function = creating_extension || IsBinaryUpgrade ? extension_function(SHOWS_STATISTICS)
+	function = creating_extension || IsBinaryUpgrade
+				   ? extension_function(SHOWS_STATISTICS)
 			   : OidIsValid(extension_oid()) ? needed_function(SHOWS_STATISTICS)
 											 : InvalidOid;
 	if (!OidIsValid(function))

@@ -239,20 +239,20 @@ check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
 		return;
 
 	name = pstrdup(tag->tgname);
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					att->attgenerated == '\0'
-						? errmsg("tombstone column \"%s\" of tagged table \"%s\" has type %s",
-								 NameStr(att->attname), RelationGetRelationName(rel),
-								 format_type_be(att->atttypid))
-						: errmsg("tombstone column \"%s\" of tagged table \"%s\" is a generated column",
-								 NameStr(att->attname), RelationGetRelationName(rel)),
-					errdetail("It must be timestamptz or timestamp."),
-					strcmp(name, "~soft_delete") == 0
-						? errhint("SELECT soft_delete.untag(%s);",
-								  quote_literal_cstr(
-									  qualified_name(RelationGetRelid(rel))))
-						: errhint("DROP TRIGGER %s ON %s;", quote_identifier(name),
-								  qualified_name(RelationGetRelid(rel)))));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 att->attgenerated == '\0'
+				 ? errmsg("tombstone column \"%s\" of tagged table \"%s\" has type %s",
+						  NameStr(att->attname), RelationGetRelationName(rel),
+						  format_type_be(att->atttypid))
+				 : errmsg("tombstone column \"%s\" of tagged table \"%s\" is a generated column",
+						  NameStr(att->attname), RelationGetRelationName(rel)),
+			 errdetail("It must be timestamptz or timestamp."),
+			 strcmp(name, "~soft_delete") == 0
+				 ? errhint("SELECT soft_delete.untag(%s);",
+						   quote_literal_cstr(qualified_name(RelationGetRelid(rel))))
+				 : errhint("DROP TRIGGER %s ON %s;", quote_identifier(name),
+						   qualified_name(RelationGetRelid(rel)))));
 }
 
 /*

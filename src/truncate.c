@@ -123,8 +123,8 @@ truncate_softly(PlannedStmt *pstmt)
 	TruncatedTables tables = {0};
 
 	if (truncate_mode == TRUNCATE_HARD ||
-		SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || XactReadOnly ||
-		IsInParallelMode() || !OidIsValid(extension_oid()))
+		SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+		XactReadOnly || IsInParallelMode() || !OidIsValid(extension_oid()))
 		return pstmt;
 
 	if (open_tables(stmt, &tables) && tables.any_tagged)

@@ -93,8 +93,10 @@ static void store_query(Relation view, Query *query);
 static void bind_dropped(Oid view, Oid relid, ArrayType *sources, List *dropped);
 static void unbind_columns(Oid view, Oid relid);
 static void check_column_users(Oid view, AttrNumber attnum);
-static void check_column_default(Relation view, AttrNumber attnum, Form_pg_attribute source);
-static void copy_column_type(Relation view, AttrNumber attnum, Form_pg_attribute source);
+static void check_column_default(Relation view, AttrNumber attnum,
+								 Form_pg_attribute source);
+static void copy_column_type(Relation view, AttrNumber attnum,
+							 Form_pg_attribute source);
 static void update_type_dependencies(Oid view, AttrNumber attnum,
 									 Form_pg_attribute source);
 static void check_view_owner(Oid relid);
@@ -174,13 +176,13 @@ is_active_query(Query *query, Oid relid)
 	ListCell *lc;
 
 	if (list_length(query->jointree->fromlist) != 1 ||
-		!IsA(linitial(query->jointree->fromlist), RangeTblRef) || is_live == NULL ||
-		!IsA(is_live, NullTest) || is_live->nulltesttype != IS_NULL ||
-		!IsA(is_live->arg, Var) || query->distinctClause != NIL ||
-		query->groupClause != NIL || query->groupingSets != NIL ||
-		query->havingQual != NULL || query->limitCount != NULL ||
-		query->limitOffset != NULL || query->rowMarks != NIL ||
-		query->sortClause != NIL)
+		!IsA(linitial(query->jointree->fromlist), RangeTblRef) ||
+		is_live == NULL || !IsA(is_live, NullTest) ||
+		is_live->nulltesttype != IS_NULL || !IsA(is_live->arg, Var) ||
+		query->distinctClause != NIL || query->groupClause != NIL ||
+		query->groupingSets != NIL || query->havingQual != NULL ||
+		query->limitCount != NULL || query->limitOffset != NULL ||
+		query->rowMarks != NIL || query->sortClause != NIL)
 		return false;
 	from = linitial_node(RangeTblRef, query->jointree->fromlist);
 	if (rt_fetch(from->rtindex, query->rtable)->rtekind != RTE_RELATION ||
@@ -241,7 +243,8 @@ view_sources(Relation view, Oid relid)
 
 	for (int i = 0; i < natts; i++)
 		sources[i] = Int16GetDatum(column_source(query, i + 1, relid));
-	return construct_array(sources, natts, INT2OID, sizeof(int16), true, TYPALIGN_SHORT);
+	return construct_array(sources, natts, INT2OID, sizeof(int16), true,
+						   TYPALIGN_SHORT);
 }
 
 /*
@@ -290,7 +293,8 @@ release_view(Oid view, Oid relid, List *retyped, List *dropped)
 		sources = (int16 *) ARR_DATA_PTR(released->sources);
 		for (int i = 0; i < RelationGetDescr(rel)->natts; i++)
 		{
-			if (sources[i] != InvalidAttrNumber && list_member_int(retyped, sources[i]))
+			if (sources[i] != InvalidAttrNumber &&
+				list_member_int(retyped, sources[i]))
 				check_column_users(view, i + 1);
 		}
 
@@ -327,10 +331,10 @@ released_query(TupleDesc desc)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		query->targetList = lappend(
-			query->targetList,
-			makeTargetEntry(failing_expression(att), i + 1,
-							pstrdup(NameStr(att->attname)), false));
+		query->targetList =
+			lappend(query->targetList,
+					makeTargetEntry(failing_expression(att), i + 1,
+									pstrdup(NameStr(att->attname)), false));
 	}
 	return query;
 }
@@ -380,8 +384,9 @@ failing_condition(void)
 Datum
 soft_delete_is_changing(PG_FUNCTION_ARGS)
 {
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-					errmsg("cannot read a view of a tagged table while a command changes the table's columns")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("cannot read a view of a tagged table while a command changes the table's columns")));
 	PG_RETURN_BOOL(false); /* keep compiler quiet */
 }
 
@@ -433,8 +438,8 @@ unbind_columns(Oid view, Oid relid)
 
 	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(view));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(view));
 	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -586,8 +591,8 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 	if (attnum < 1 || attnum > RelationGetDescr(rel)->natts || source < 1 ||
 		source > RelationGetDescr(table)->natts)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("column %d of relation \"%s\" does not exist", attnum,
-							   RelationGetRelationName(rel))));
+						errmsg("column %d of relation \"%s\" does not exist",
+							   attnum, RelationGetRelationName(rel))));
 
 	att = TupleDescAttr(RelationGetDescr(table), source - 1);
 	check_column_users(view, attnum);
@@ -674,13 +679,12 @@ static void
 copy_column_type(Relation view, AttrNumber attnum, Form_pg_attribute source)
 {
 	Relation attributes = table_open(AttributeRelationId, RowExclusiveLock);
-	HeapTuple tuple =
-		SearchSysCacheCopyAttNum(RelationGetRelid(view), attnum);
+	HeapTuple tuple = SearchSysCacheCopyAttNum(RelationGetRelid(view), attnum);
 	Form_pg_attribute att;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for attribute %d of relation %u", attnum,
-			 RelationGetRelid(view));
+		elog(ERROR, "cache lookup failed for attribute %d of relation %u",
+			 attnum, RelationGetRelid(view));
 	att = (Form_pg_attribute) GETSTRUCT(tuple);
 	att->atttypid = source->atttypid;
 	att->attlen = source->attlen;
@@ -710,8 +714,8 @@ update_type_dependencies(Oid view, AttrNumber attnum, Form_pg_attribute source)
 
 	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(view));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(view));
 	ScanKeyInit(&keys[2], Anum_pg_depend_objsubid, BTEqualStrategyNumber,
 				F_INT4EQ, Int32GetDatum(attnum));
 	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 3, keys);

@@ -104,7 +104,8 @@ check_late_upsert(PlannedStmt *stmt, Plan *plan)
 	if (plan == NULL || !IsA(plan, ModifyTable) ||
 		modify->onConflictAction != ONCONFLICT_UPDATE)
 		return;
-	relation = table_open(rt_fetch(modify->nominalRelation, stmt->rtable)->relid, NoLock);
+	relation =
+		table_open(rt_fetch(modify->nominalRelation, stmt->rtable)->relid, NoLock);
 	attnum = tombstone_attribute(relation);
 	is_guarded = attnum == InvalidAttrNumber ||
 				 calls_guard((Node *) modify->withCheckOptionLists, NULL) ||
