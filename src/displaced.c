@@ -78,6 +78,7 @@ typedef struct DisplacedReader
 	ColumnInput *columns;  /* name is NULL where nothing is stored */
 	MemoryContext context; /* of the row that was read last */
 	Oid relid;
+	bool calls_users; /* as it reads the texts */
 	const char *relname;
 } DisplacedReader;
 
@@ -330,6 +331,8 @@ make_displaced_reader(Relation rel)
 			continue;
 		/* a domain may have got constraints that old rows need not satisfy */
 		getTypeInputInfo(getBaseType(att->atttypid), &input, &column->typioparam);
+		reader->calls_users =
+			reader->calls_users || input_calls_users(getBaseType(att->atttypid));
 		fmgr_info(input, &column->function);
 		column->name = pstrdup(NameStr(att->attname));
 	}
@@ -365,7 +368,8 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 						errmsg("a deleted row of table \"%s\" that stepped aside is no JSON object",
 							   reader->relname)));
 	/* input of a domain within a type runs its constraints */
-	become_owner_of(reader->relid, &saved);
+	if (reader->calls_users)
+		become_owner_of(reader->relid, &saved);
 	nestlevel = begin_text_form();
 	for (int i = 0; i < reader->natts; i++)
 	{
@@ -384,7 +388,8 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 								  column->typioparam, -1);
 	}
 	end_text_form(nestlevel);
-	restore_role(&saved);
+	if (reader->calls_users)
+		restore_role(&saved);
 	error_context_stack = context.previous;
 	MemoryContextSwitchTo(oldcontext);
 

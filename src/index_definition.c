@@ -81,7 +81,6 @@ static IndexStmt *comparable(Relation index, Oid relid, const char *tombstone);
 static Node *map_to(Node *expr, Oid from, Oid to);
 static bool calls_users(Node *node, void *is_attached);
 static bool is_users_function(Oid funcid, void *context);
-static bool input_calls_users(Oid type);
 static void append_keys(StringInfo buf, Relation index, IndexStmt *stmt);
 static const char *quote_name(List *name);
 static void append_options(StringInfo buf, List *options);
@@ -745,10 +744,10 @@ is_users_function(Oid funcid, void *context)
 }
 
 /*
- * May converting a literal to the type call functions that users have made, such
+ * May converting a text to the type call functions that users have made, such
  * as the CHECK of a domain in it?
  */
-static bool
+bool
 input_calls_users(Oid type)
 {
 	Oid element = get_element_type(type);

@@ -336,6 +336,11 @@ extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
 extern bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
 
 /*
+ * index_definition.c: indexes as the catalogs have them
+ */
+extern bool input_calls_users(Oid type);
+
+/*
  * foreign_key.c: what foreign keys say, in SQL and in errors
  */
 typedef struct ForeignKey
