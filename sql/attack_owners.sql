@@ -45,11 +45,12 @@ DECLARE
 	event text;
 	timing text;
 BEGIN
-	FOREACH timing IN ARRAY '{BEFORE,AFTER}'::text[] LOOP
-		FOREACH event IN ARRAY '{INSERT,UPDATE,DELETE}'::text[] LOOP
+	FOREACH event IN ARRAY '{INSERT,UPDATE,DELETE}'::text[] LOOP
+		FOREACH timing IN ARRAY '{BEFORE,AFTER}'::text[] LOOP
 			EXECUTE format('CREATE TRIGGER %I %s %s ON t FOR EACH ROW EXECUTE FUNCTION spy_trigger()', lower(timing || '_' || event), timing, event);
 			EXECUTE format('CREATE TRIGGER %I %s %s ON t FOR EACH ROW WHEN (eve.spy(''when'')) EXECUTE FUNCTION spy_trigger()', lower('when_' || timing || '_' || event), timing, event);
 		END LOOP;
+		EXECUTE format('CREATE CONSTRAINT TRIGGER %I AFTER %s ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spy_trigger()', lower('late_' || event), event);
 	END LOOP;
 END
 $$;

@@ -106,6 +106,46 @@ SET ROLE regress_undo_helper;
 SELECT soft_delete.undo(:'stamp');
 SELECT soft_delete.undo(NULL);
 
+-- constraints that are deferred, a circle of them, and a trigger: they are checked when
+-- it ends, by the owner's rights, and are deferred again after it
+SET ROLE regress_undo;
+CREATE TABLE loop_a (id integer PRIMARY KEY, b_id integer);
+CREATE TABLE loop_b (id integer PRIMARY KEY, a_id integer CONSTRAINT to_a REFERENCES loop_a ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED);
+ALTER TABLE loop_a ADD CONSTRAINT to_b FOREIGN KEY (b_id) REFERENCES loop_b ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;
+CREATE TABLE met (who name);
+CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO undo.met VALUES (current_user); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER meet AFTER INSERT ON loop_a DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION meet();
+SELECT soft_delete.tag('loop_a', cascade => true);
+BEGIN;
+INSERT INTO loop_a VALUES (1, 1);
+INSERT INTO loop_b VALUES (1, 1);
+COMMIT;
+TRUNCATE met;
+DELETE FROM loop_a;
+SELECT deleted_at AS stamp FROM loop_a_deleted \gset
+GRANT SELECT, UPDATE (deleted_at) ON loop_a_deleted, loop_b_deleted TO regress_undo_helper;
+GRANT SELECT ON met TO regress_undo_helper;
+RESET ROLE;
+BEGIN;
+SELECT soft_delete.undo(:'stamp');
+TABLE undo.met;
+INSERT INTO undo.loop_b VALUES (2, 2);	-- its parent comes later
+INSERT INTO undo.loop_a VALUES (2, 2);
+ROLLBACK;
+SET ROLE regress_undo_helper;
+SELECT soft_delete.undo(:'stamp');
+TABLE undo.met;
+-- what the caller has left pending is checked by its rights
+RESET ROLE;
+DELETE FROM undo.loop_a;
+SELECT deleted_at AS stamp FROM undo.loop_a_deleted \gset
+TRUNCATE undo.met;
+BEGIN;
+INSERT INTO undo.loop_b VALUES (3, 3);
+SELECT soft_delete.undo(:'stamp');
+ROLLBACK;
+SELECT count(*) FROM undo.loop_a;
+
 RESET ROLE;
 SET client_min_messages = error;
 DROP SCHEMA undo CASCADE;

@@ -291,7 +291,7 @@ delete_live(const RowKey *key)
 	become_owner_to_write(RelationGetRelid(key->rel), &saved);
 	result = SPI_execute_with_args(query.data, key->n, (Oid *) key->types,
 								   (Datum *) key->values, NULL, false, 0);
-	restore_role(&saved);
+	end_owners_write(RelationGetRelid(key->rel), &saved);
 	if (result != SPI_OK_DELETE)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query.data);
 }

@@ -27,6 +27,8 @@ static void become(Oid roleid, int flags, SavedRole *saved);
 static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 						Oid *argtypes, Datum *values, const char *nulls);
 static char *given_statement(FunctionCallInfo fcinfo);
+static char *deferrable_constraints(Oid owner, bool are_deferred);
+static void set_constraints(const char *names, const char *mode);
 static const char *home_search_path(Oid roleid);
 static void return_rows(FunctionCallInfo fcinfo, const char *query);
 
@@ -194,10 +196,62 @@ home_search_path(Oid roleid)
 }
 
 /*
+ * Return the names of the deferrable constraints of a role's tables, and of foreign
+ * keys to them, as SET CONSTRAINTS lists them, or NULL: all that the caller can name,
+ * or those of them that are deferred where nobody says otherwise ("are_deferred").
+ * SPI must be connected.
+ */
+static char *
+deferrable_constraints(Oid owner, bool are_deferred)
+{
+	static const char *const query =
+		"SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', nspname, conname), ', ') "
+		"FROM (SELECT connamespace, conname FROM pg_catalog.pg_constraint AS con "
+		"JOIN pg_catalog.pg_class AS rel ON rel.oid OPERATOR(pg_catalog.=) ANY (ARRAY[conrelid, confrelid]) "
+		"GROUP BY connamespace, conname "
+		"HAVING pg_catalog.bool_or(condeferrable AND relowner OPERATOR(pg_catalog.=) $1) "
+		/* a name may be that of several constraints of a schema */
+		"AND (pg_catalog.bool_and(condeferred) OR NOT $2)) AS named "
+		"JOIN pg_catalog.pg_namespace AS nsp ON nsp.oid OPERATOR(pg_catalog.=) connamespace "
+		"WHERE pg_catalog.has_schema_privilege($3, nsp.oid, 'USAGE')";
+
+	if (SPI_execute_with_args(query, 3, (Oid[]){OIDOID, BOOLOID, OIDOID},
+							  (Datum[]){ObjectIdGetDatum(owner),
+										BoolGetDatum(are_deferred),
+										ObjectIdGetDatum(calling_role())},
+							  NULL, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "the constraints of role %u were not found", owner);
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+/*
+ * Let constraints be checked when the caller says, and by its rights, as those that
+ * the transaction has left pending would be at its end.  SPI must be connected.
+ */
+static void
+set_constraints(const char *names, const char *mode)
+{
+	SavedRole saved;
+
+	if (names == NULL)
+		return;
+	become_caller(&saved);
+	if (SPI_execute(psprintf("SET CONSTRAINTS %s %s", names, mode), false, 0) !=
+		SPI_OK_UTILITY)
+		elog(ERROR, "SET CONSTRAINTS failed");
+	restore_role(&saved);
+}
+
+/*
  * Act as the owner of a relation whose triggers are going to fire.  Where that is
  * who has called, they find what they would if the caller had run the statement;
  * else what the owner's own sessions find, and they leave nothing behind: a
- * search_path of the caller's would have them call the caller's functions.
+ * search_path of the caller's would have them call the caller's functions, and a
+ * trigger at the transaction's end would fire with the caller's rights.  So nothing
+ * is deferred: constraints are checked when the statement ends.
+ *
+ * SPI must be connected.  What begins here is ended by end_owners_write().
  */
 void
 become_owner_to_write(Oid relid, SavedRole *saved)
@@ -211,9 +265,24 @@ become_owner_to_write(Oid relid, SavedRole *saved)
 		return;
 	}
 	path = home_search_path(owner);
+	set_constraints(deferrable_constraints(owner, false), "IMMEDIATE");
 	become_owner_of(relid, saved);
 	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Restore the role that become_owner_to_write() has saved, and defer what is deferred
+ * where nobody says otherwise.
+ */
+void
+end_owners_write(Oid relid, const SavedRole *saved)
+{
+	Oid owner = owner_of(relid);
+
+	restore_role(saved);
+	if (!is_caller(owner))
+		set_constraints(deferrable_constraints(owner, true), "DEFERRED");
 }
 
 /*
@@ -245,7 +314,7 @@ soft_delete_write_as_owner(PG_FUNCTION_ARGS)
 											SPI_tuptable->tupdesc, 1, &isnull));
 	else
 		count = SPI_processed;
-	restore_role(&saved);
+	end_owners_write(PG_GETARG_OID(0), &saved);
 	SPI_finish();
 	PG_RETURN_INT64(count);
 }

@@ -115,7 +115,7 @@ def filter(text):
 
 def squeeze(line):
     """The widths of columns follow from what is in them."""
-    line = re.sub(r"^ *1[6-9]\d{3} \|", " oid |", line)
+    line = re.sub(r"(?:^|(?<=\|)) *1[6-9]\d{3} \|", " oid |", line)
     return re.sub(r"-{2,}", "--", re.sub(r"\s+", " ", line)).strip()
 
 

@@ -37,7 +37,7 @@ $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 is($standby->safe_psql('postgres', $count, extra_params => [ '-U', 'app' ]), 1, 'a new session on a standby hides deleted rows');
 
 # as if the library's file were gone
-$node->safe_psql('postgres', q{UPDATE pg_proc SET probin = '$libdir/soft_delete_is_gone' WHERE pronamespace = 'soft_delete'::regnamespace AND probin IS NOT NULL});
+$node->safe_psql('postgres', q{UPDATE pg_proc SET probin = '$libdir/soft_delete_is_gone' WHERE pronamespace IN ('soft_delete'::regnamespace, 'soft_delete_internal'::regnamespace) AND probin IS NOT NULL});
 my $connection = $node->connstr('postgres');
 $node->connect_fails("$connection user=app", 'without the library an ordinary role is not let in',
 	expected_stderr => qr/could not access file "(\$libdir\/)?soft_delete_is_gone"/);
