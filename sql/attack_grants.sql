@@ -31,3 +31,29 @@ WHERE classid <> 'pg_type'::regclass AND obj_description(objid, classid::regclas
 ORDER BY object COLLATE "C";
 -- and this is all there is
 SELECT object FROM members WHERE classid <> 'pg_type'::regclass AND object <> 'event trigger soft_delete_login' ORDER BY object COLLATE "C";
+
+-- predefined roles write to all tables, not to these
+CREATE ROLE regress_grants_all;
+GRANT pg_read_all_data, pg_write_all_data TO regress_grants_all;
+CREATE TABLE public.grants (id integer PRIMARY KEY);
+INSERT INTO public.grants VALUES (1);
+SELECT soft_delete.tag('public.grants');
+DELETE FROM public.grants;
+UPDATE public.grants_deleted SET hold = 'it stays';
+INSERT INTO public.grants VALUES (1);	-- it steps aside
+SET ROLE regress_grants_all;
+DELETE FROM soft_delete_internal.displaced;
+DELETE FROM soft_delete_internal.holds;
+UPDATE soft_delete_internal.ledger SET reason = 'forged';
+INSERT INTO soft_delete_internal.ledger SELECT 'epoch', '0', 'nobody', 'nobody', NULL, NULL, NULL, 10;
+COPY soft_delete_internal.purge_log FROM stdin;
+\.
+RESET ROLE;
+SELECT hold FROM public.grants_deleted;
+SELECT oid::regclass AS unguarded FROM pg_class
+WHERE relnamespace = 'soft_delete_internal'::regnamespace AND relkind = 'r'
+  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgfoid = 'soft_delete_internal.refuse_write()'::regprocedure AND tgenabled = 'A' AND tgtype = 62);
+UPDATE public.grants_deleted SET hold = NULL;
+SET client_min_messages = error;
+DROP TABLE public.grants;
+DROP ROLE regress_grants_all;

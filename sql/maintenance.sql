@@ -1,11 +1,13 @@
--- row_security = off in the owner or a superuser, as pg_dump sets it, sees and writes everything
+-- row_security = off in the owner or a superuser, as pg_dump sets it, sees and writes everything;
+-- in a role with BYPASSRLS it sees everything, and in any other fails rather than leave out a row
 --
 -- Fails without shows_tombstones() in old plans, the replanning of write.c, and if DELETE
 -- did not skip tombstones.
 CREATE ROLE regress_maintenance;
 CREATE ROLE regress_maintenance_app;
+CREATE ROLE regress_maintenance_bypass BYPASSRLS;
 CREATE SCHEMA maintenance AUTHORIZATION regress_maintenance;
-GRANT USAGE ON SCHEMA maintenance TO regress_maintenance_app;
+GRANT USAGE ON SCHEMA maintenance TO regress_maintenance_app, regress_maintenance_bypass;
 SET ROLE regress_maintenance;
 SET search_path = maintenance;
 \set QUIET off
@@ -13,7 +15,11 @@ SET search_path = maintenance;
 CREATE TABLE t (id integer PRIMARY KEY, v text);
 INSERT INTO t VALUES (1, 'a'), (2, 'b');
 SELECT soft_delete.tag('t');
-GRANT ALL ON t TO regress_maintenance_app;
+GRANT ALL ON t TO regress_maintenance_app, regress_maintenance_bypass;
+CREATE TABLE whole (id integer PRIMARY KEY);
+INSERT INTO whole VALUES (1);
+SELECT soft_delete.tag('whole');
+GRANT ALL ON whole TO regress_maintenance_app;
 DELETE FROM t WHERE id = 1;
 PREPARE before AS SELECT count(*) FROM t;
 EXECUTE before;
@@ -44,13 +50,43 @@ EXECUTE before;
 EXECUTE write (6, '2020-01-01 00:00:00+00');
 SELECT id, v FROM t_deleted ORDER BY id;
 
--- to any other role the setting means nothing here
+-- any other role gets all of a table, or an error: never a part
 SET ROLE regress_maintenance_app;
+SELECT count(*) FROM t;
 SET row_security = off;
 SELECT count(*) FROM t;
+EXECUTE before;
 INSERT INTO t VALUES (7, 'x', now());
+UPDATE t SET v = v;
 COPY t TO stdout;
+COPY (SELECT id FROM t) TO stdout;
+BEGIN;
+DECLARE c CURSOR FOR SELECT id FROM ONLY t ORDER BY id;
+FETCH ALL FROM c;
+ROLLBACK;
+CREATE TABLE pg_temp.copied AS SELECT * FROM t;
+-- and no condition is told of what is left out, however cheap it is said to be
+CREATE FUNCTION pg_temp.tells(v text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS 'BEGIN RAISE NOTICE ''told of %'', v; RETURN true; END';
+\set VERBOSITY terse
+SELECT id FROM t WHERE pg_temp.tells(v);
+SELECT id FROM (SELECT id, v FROM t UNION ALL SELECT id, v FROM t) AS s WHERE pg_temp.tells(v);
+SELECT t.id FROM whole LEFT JOIN t ON pg_temp.tells(t.v);
+SELECT s.id FROM whole CROSS JOIN LATERAL (SELECT id, v FROM t UNION ALL SELECT id, v FROM t) AS s WHERE pg_temp.tells(s.v || whole.id);
+UPDATE t SET v = v WHERE pg_temp.tells(v);
+DROP FUNCTION pg_temp.tells(text);
+\set VERBOSITY default
+-- of one without tombstones, that is all of it
+SELECT count(*) FROM whole;
+COPY whole TO stdout;
+-- a role that row security passes by sees what it may read, and writes like any other
+SET ROLE regress_maintenance_bypass;
+SELECT count(*) FROM t;
+COPY t (id, v) TO stdout;
+UPDATE t SET v = v;
+INSERT INTO t VALUES (7, 'x', now());
 RESET row_security;
+SELECT count(*) FROM t;
+COPY t (id, v) TO stdout;
 
 -- deleted children of deleted parents can be loaded where the foreign key is there already, as pg_restore may find it
 SET ROLE regress_maintenance;
@@ -139,4 +175,4 @@ SELECT count(*) FROM maintenance.t;
 RESET row_security;
 SELECT count(*) FROM maintenance.t;
 DROP SCHEMA maintenance CASCADE;
-DROP ROLE regress_maintenance, regress_maintenance_app;
+DROP ROLE regress_maintenance, regress_maintenance_app, regress_maintenance_bypass;

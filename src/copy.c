@@ -54,8 +54,10 @@ copy_live_rows(PlannedStmt *pstmt)
 		stmt = castNode(CopyStmt, pstmt->utilityStmt);
 		drop_freeze(stmt);
 	}
-	if (attnum != InvalidAttrNumber && !is_maintenance(RelationGetRelid(rel)) &&
-		(stmt->is_from || (!shows_deleted() && can_be_copied(rel))))
+	if (attnum != InvalidAttrNumber &&
+		(stmt->is_from ? !is_maintenance(RelationGetRelid(rel))
+					   : !reads_tombstones(RelationGetRelid(rel)) &&
+							 !shows_deleted() && can_be_copied(rel)))
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 		char *tombstone = NameStr(att->attname);

@@ -73,7 +73,7 @@ static void require_sampling_right(PlannerInfo *root, RelOptInfo *rel,
 static bool inherits_filter(PlannerInfo *root, RelOptInfo *rel);
 static void attach_filter(PlannerInfo *root, RelOptInfo *rel,
 						  RangeTblEntry *rte, Expr *filter);
-static void defer_free_conditions(PlannerInfo *root, RelOptInfo *rel);
+static void defer_conditions(PlannerInfo *root, List *conditions, bool only_free);
 static bool presume_live(PlannerInfo *root, RangeTblEntry *rte,
 						 AttrNumber attnum, VariableStatData *vardata);
 static HeapTuple presumed_statistics(Oid relid, AttrNumber attnum, bool inherited);
@@ -210,7 +210,9 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 		rel->relid == root->parse->resultRelation)
 		return (Expr *) is_live;
 
-	if (is_maintenance(rte->relid) && !refers_by_new_key(rte))
+	if ((is_maintenance(rte->relid) ||
+		 (wants_whole_tables() && rel->relid != root->parse->resultRelation)) &&
+		!refers_by_new_key(rte))
 	{
 		Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
 								 ObjectIdGetDatum(rte->relid), false, true);
@@ -352,11 +354,19 @@ inherits_filter(PlannerInfo *root, RelOptInfo *rel)
 
 /*
  * Add the filter to what the scan of the relation checks.
+ *
+ * Where the filter is more than "tombstone IS NULL", a condition may be cheaper, and
+ * tell what it is given: it belongs to a later security level then, as behind a view
+ * that is a security barrier.
  */
 static void
 attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filter)
 {
-	Index level = root->qual_security_level;
+	bool is_free = !wants_whole_tables();
+	Index level = is_free ? root->qual_security_level : 0;
+
+	if (!is_free)
+		root->qual_security_level = Max(root->qual_security_level, 1);
 
 	/*
 	 * The planner overwrites the restrictions of an appendrel member with its
@@ -365,11 +375,17 @@ attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filt
 	 */
 	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
 	{
+		RelOptInfo *parent =
+			root->simple_rel_array[root->append_rel_array[rel->relid]->parent_relid];
+
 		if (rte->securityQuals == NIL)
 			rte->securityQuals = list_make1(NIL);
 		linitial(rte->securityQuals) = lappend(linitial(rte->securityQuals), filter);
-		root->qual_security_level = Max(level, list_length(rte->securityQuals));
-		defer_free_conditions(root, rel);
+		root->qual_security_level =
+			Max(root->qual_security_level, list_length(rte->securityQuals));
+		defer_conditions(root, parent->baserestrictinfo, is_free);
+		if (!is_free)
+			defer_conditions(root, parent->joininfo, false);
 		return;
 	}
 
@@ -379,26 +395,26 @@ attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filt
 }
 
 /*
- * See to it that the filter of an appendrel member is checked first.
+ * See to it that the filter of an appendrel member is checked before conditions of
+ * its parent.
  *
  * Conditions are checked in the order of what they cost, and the filter costs
- * nothing.  Nor does anything else, once cpu_operator_cost is 0, and the parent's
- * conditions come before the member's own.  One that may tell what it is given
- * must not meet a tombstone.
+ * nothing as a rule.  Nor does anything else, once cpu_operator_cost is 0, and the
+ * parent's conditions come before the member's own.  One that may tell what it is
+ * given must not meet a tombstone.
  */
 static void
-defer_free_conditions(PlannerInfo *root, RelOptInfo *rel)
+defer_conditions(PlannerInfo *root, List *conditions, bool only_free)
 {
-	Index parent = root->append_rel_array[rel->relid]->parent_relid;
 	ListCell *lc;
 
-	foreach (lc, root->simple_rel_array[parent]->baserestrictinfo)
+	foreach (lc, conditions)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 		QualCost cost;
 
 		cost_qual_eval_node(&cost, (Node *) rinfo->clause, root);
-		if (cost.per_tuple <= 0)
+		if (!only_free || cost.per_tuple <= 0)
 			rinfo->security_level = Max(rinfo->security_level, 1);
 	}
 }

@@ -139,6 +139,8 @@ extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);
 extern const char *qualified_name(Oid relid);
 extern bool is_maintenance(Oid relid);
+extern bool wants_whole_tables(void);
+extern bool reads_tombstones(Oid relid);
 extern void admit_tombstone(Oid relid);
 
 /*

@@ -311,6 +311,28 @@ is_maintenance(Oid relid)
 }
 
 /*
+ * Does the session ask to read tables whole, or not at all?  Row_security is off and
+ * no rights are lent, as by a function that is security definer.
+ */
+bool
+wants_whole_tables(void)
+{
+	return !row_security && GetUserId() == GetOuterUserId() &&
+		   !InSecurityRestrictedOperation();
+}
+
+/*
+ * Does the session read the tombstones of a relation that it may read: is it one of
+ * maintenance, or does it ask for whole tables in a role that row security passes by?
+ */
+bool
+reads_tombstones(Oid relid)
+{
+	return is_maintenance(relid) ||
+		   (wants_whole_tables() && has_bypassrls_privilege(GetUserId()));
+}
+
+/*
  * Return the arguments of the relation's tag as strings, the tombstone column
  * first, or NIL if the relation is not tagged, or does not exist.
  *
@@ -449,7 +471,17 @@ soft_delete_is_own_transaction(PG_FUNCTION_ARGS)
 Datum
 soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(is_maintenance(PG_GETARG_OID(0)));
+	Oid relid = PG_GETARG_OID(0);
+	bool shows = reads_tombstones(relid);
+
+	if (!shows && wants_whole_tables())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("query would leave out deleted rows of table \"%s\"",
+						get_rel_name(relid)),
+				 errdetail("With row_security = off, they are for the owner of the table, superusers and roles with BYPASSRLS."),
+				 errhint("SET row_security = on;")));
+	PG_RETURN_BOOL(shows);
 }
 
 /*

@@ -138,3 +138,35 @@ CREATE EVENT TRIGGER soft_delete_keep ON ddl_command_start
 	EXECUTE FUNCTION soft_delete_internal.keep_extension();
 COMMENT ON EVENT TRIGGER soft_delete_keep IS
 'refuses to drop the extension while tables are tagged';
+
+/*
+ * Predefined roles write to all tables, whatever is granted: not to ours.
+ */
+CREATE FUNCTION soft_delete_internal.refuse_write() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT pg_has_role(current_user, (SELECT extowner FROM pg_extension WHERE extname = 'soft_delete'), 'USAGE') THEN
+		RAISE EXCEPTION 'permission denied for table %', TG_TABLE_NAME
+			USING ERRCODE = 'insufficient_privilege', DETAIL = 'Only the extension itself and its owner write to its tables.';
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.refuse_write() IS
+'for the tables of the extension: refuses what others write to them';
+
+DO $$
+DECLARE
+	relation regclass;
+BEGIN
+	FOR relation IN
+		SELECT pg_class.oid FROM pg_catalog.pg_class WHERE relnamespace = 'soft_delete_internal'::regnamespace AND relkind = 'r' ORDER BY 1
+	LOOP
+		EXECUTE format('CREATE OR REPLACE TRIGGER refuse_write BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete_internal.refuse_write()', relation);
+		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER refuse_write', relation);
+		EXECUTE format('COMMENT ON TRIGGER refuse_write ON %s IS ''nobody but the extension writes here''', relation);
+	END LOOP;
+END
+$$;
