@@ -106,7 +106,8 @@ RELATIONS = ["parent", "child", "parts", "parts_1", "parts_2", "plain", "typed",
 OTHERS = ["pg_class", "pg_attribute", "pg_statistic", "pg_toast.pg_toast_1255", "pg_stats", "soft_delete_internal.displaced", "soft_delete_internal.ledger", "soft_delete.holds",
           "soft_delete.tables", "soft_delete.deletions", "information_schema.tables"]
 NAMES = ["", "id", "deleted_at", "ts", "d", "g", "flag", "day", "dflt", "nn", "few", "note", "ctid", "fuzz", "strange", "pg_catalog", "pg_temp", "soft_delete", "nothing",
-         "x" * 63, "é" * 31 + "x", "%s %I %L %1$s", 'a "b".c', "new\nline", "select", "user", "it's", "\\", "~soft_delete", '%s "x".y', "parent_code_key", "parent"]
+         "x" * 63, "é" * 31 + "x", "%s %I %L %1$s", 'a "b".c', "new\nline", "select", "user", "it's", "\\", "~soft_delete", '%s "x".y', "parent_code_key", "parent",
+         '";DROP TABLE fuzz.plain;--', "');DROP TABLE fuzz.plain;--", "$$;DROP TABLE fuzz.plain;$$", "'||fuzz.nothing()||'", "*/DROP TABLE fuzz.plain;--"]
 WORDS = ["all", "unique", "error", "purge", "keep", "live", "deleted", "displaced", "deleted_by", "actor", "hold", "1", "{1}", "fuzz.parent", "SELECT 1", "bin:x", "partial:x", "a;b",
          "soft_delete.nothing(", "x" * 10000, "{", "[]", "é"]
 
@@ -146,11 +147,12 @@ class Fuzzer:
         other = self.other.cursor()
         other.execute("CREATE TEMP TABLE elsewhere (id integer PRIMARY KEY); GRANT ALL ON elsewhere TO PUBLIC; SELECT 'elsewhere'::regclass::oid")
         self.elsewhere = other.fetchone()[0]
-        self.functions = self.ask("""SELECT proname, ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes::oid[]) WITH ORDINALITY AS u (t, n) ORDER BY n), prokind = 'p', provariadic <> 0
-			FROM pg_proc WHERE pronamespace = 'soft_delete'::regnamespace AND prokind IN ('f', 'p')
-			  AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'tsm_handler'::regtype) AND 'internal'::regtype <> ALL (proargtypes::oid[]) ORDER BY proname""")
-        self.triggers = [name for name, in self.ask("""SELECT proname FROM pg_proc
-			WHERE pronamespace = 'soft_delete'::regnamespace AND prorettype = 'trigger'::regtype ORDER BY 1""")]
+        # those of the inner schema are called by whom the wall lets in: the superuser
+        self.functions = self.ask("""SELECT pronamespace::regnamespace || '.' || proname, ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes::oid[]) WITH ORDINALITY AS u (t, n) ORDER BY n), prokind = 'p', provariadic <> 0
+			FROM pg_proc WHERE pronamespace IN ('soft_delete'::regnamespace, 'soft_delete_internal'::regnamespace) AND prokind IN ('f', 'p')
+			  AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'tsm_handler'::regtype) AND 'internal'::regtype <> ALL (proargtypes::oid[]) ORDER BY 1, 2""")
+        self.triggers = [name for name, in self.ask("""SELECT pronamespace::regnamespace || '.' || proname FROM pg_proc
+			WHERE pronamespace IN ('soft_delete'::regnamespace, 'soft_delete_internal'::regnamespace) AND prorettype = 'trigger'::regtype ORDER BY 1""")]
         self.stamps = [stamp for stamp, in self.ask("SELECT deleted_at::text FROM soft_delete_internal.ledger")]
         self.tids = [tid for tid, in self.ask("SELECT ctid::text FROM fuzz.parent TABLESAMPLE soft_delete.rows('all')")]
         self.constraints = [oid for oid, in self.ask("SELECT oid::text FROM pg_constraint WHERE connamespace = 'fuzz'::regnamespace")]
@@ -200,7 +202,7 @@ class Fuzzer:
         values = [self.value(type) for type in types]
         if is_variadic and values:
             values[-1] = "VARIADIC " + values[-1]
-        return name, ["%s soft_delete.%s(%s)" % ("CALL" if is_procedure else "SELECT * FROM", name, ", ".join(values))]
+        return name, ["%s %s(%s)" % ("CALL" if is_procedure else "SELECT * FROM", name, ", ".join(values))]
 
     def tag(self):
         """tag() and untag(), with sensible values more often than call() has them."""
@@ -210,7 +212,7 @@ class Fuzzer:
             ", deleted_at => %s" % quote(rng.choice(NAMES)), ", indexes => %s" % quote(rng.choice(["all", "unique", "none"])),
             ", cascade => %s" % rng.choice(["true", "false"]), ", views => %s" % quote(rng.choice(NAMES))) if rng.random() < 0.3)
         untag = "SELECT soft_delete.untag(%s, tombstones => %s, cascade => %s)" % (table, quote(rng.choice(["error", "purge", "keep"])), rng.choice(["true", "false"]))
-        return "tag", rng.choice([["SELECT soft_delete.tag(%s%s)" % (table, options)], [untag], ["SELECT soft_delete.tag(%s%s)" % (table, options), untag]])
+        return "soft_delete.tag", rng.choice([["SELECT soft_delete.tag(%s%s)" % (table, options)], [untag], ["SELECT soft_delete.tag(%s%s)" % (table, options), untag]])
 
     def odd_table(self):
         """A table whose names and columns are odd, or are in the way of each other."""
@@ -233,14 +235,14 @@ class Fuzzer:
         rng = self.rng
         function = rng.choice(self.triggers)
         if rng.random() < 0.1:
-            return function, ["SELECT soft_delete.%s()" % function]
+            return function, ["SELECT %s()" % function]
         table = rng.choice(["plain", "typed", "parent", "parts", "parts_1", "above", "below", "a_view", "parent_deleted", "parent_active", "child"])
         when = rng.choice(["BEFORE", "AFTER", "INSTEAD OF"] if "view" in table or "_" in table and "parts" not in table else ["BEFORE", "AFTER"])
         event = rng.choice(["INSERT", "UPDATE", "DELETE", "TRUNCATE", "INSERT OR UPDATE OR DELETE", "DELETE OR UPDATE"])
         level = "STATEMENT" if event == "TRUNCATE" or rng.random() < 0.3 else "ROW"
         kind = rng.choice(["", "", "", "CONSTRAINT "]) if when == "AFTER" and level == "ROW" else ""
         arguments = ", ".join(quote(rng.choice(NAMES + ["hold", "reason"])) for _ in range(rng.choice([0, 0, 1, 1, 2, 4])))
-        make = 'CREATE %sTRIGGER %s %s %s ON fuzz.%s FOR EACH %s EXECUTE FUNCTION soft_delete.%s(%s)' % (
+        make = 'CREATE %sTRIGGER %s %s %s ON fuzz.%s FOR EACH %s EXECUTE FUNCTION %s(%s)' % (
             kind, rng.choice(["a", "zz", '"~soft_delete"', '"~~"', "soft_delete_restore"]), when, event, table, level, function, arguments)
         uses = ["INSERT INTO fuzz.{t} (id) VALUES (77), (78)", "UPDATE fuzz.{t} SET id = id + 1000", "UPDATE fuzz.{t} SET id = id", "DELETE FROM fuzz.{t} WHERE id > 4", "DELETE FROM fuzz.{t}",
                 "TRUNCATE fuzz.{t} CASCADE", "SELECT * FROM fuzz.{t}", "UPDATE fuzz.parent_deleted SET deleted_at = NULL", "DELETE FROM fuzz.parts_deleted",
@@ -324,15 +326,16 @@ class Fuzzer:
     def inspect(self, role, what, script):
         """Look at what a call that succeeded has left."""
         self.cursor.execute("SET search_path = pg_catalog; RESET ROLE")
-        if what == "tag" or what == "odd table":
+        if what in ("soft_delete.tag", "odd table"):
             halves = self.ask(HALVES)
             if halves:
                 self.report(script, "tagged in part: %s" % halves)
             new = set(self.ask(PROBLEMS)) - self.baseline[0]
             if new and not any("untag(" in line and "'keep'" in line for line in script):
                 self.report(script, "check() finds %s" % new)
-        # anybody may have the ledger forget what has no rows left
-        if role == "fuzz_stranger" and what not in ("odd table", "settings", "prune_ledger") and script[1].startswith(("SELECT", "CALL")):
+        if not self.ask("SELECT to_regclass('fuzz.plain')")[0][0]:
+            self.report(script, "a name was run as SQL")
+        if role == "fuzz_stranger" and what not in ("odd table", "settings") and script[1].startswith(("SELECT", "CALL")):
             if self.ask(STATE)[0][0] != self.baseline[1]:
                 self.report(script, "a stranger has changed something")
 
