@@ -165,9 +165,22 @@ SELECT count(*) > 1000 FROM outcomes;
 SELECT function FROM functions WHERE cardinality(proargtypes::oid[]) > 0 AND function::text NOT IN (SELECT function FROM outcomes);
 SELECT * FROM outcomes WHERE outcome LIKE 'XX%' ORDER BY 1, 2 LIMIT 40;
 -- nothing of type internal can be had in SQL
-SELECT soft_delete_internal.claims_key('tagged'::regclass::oid, ROW(1, 'x', NULL), NULL::internal);
+DO $$
+BEGIN
+	-- the error depends on the server's minor version
+	BEGIN
+		PERFORM soft_delete_internal.claims_key('tagged'::regclass::oid, ROW(1, 'x', NULL), NULL::internal);
+	EXCEPTION WHEN cannot_coerce OR feature_not_supported THEN
+		RAISE NOTICE 'nor a null';
+	END;
+	BEGIN
+		PERFORM soft_delete.rows(NULL::internal);
+	EXCEPTION WHEN cannot_coerce OR feature_not_supported THEN
+		RAISE NOTICE 'nor a null';
+	END;
+END
+$$;
 SELECT soft_delete_internal.claims_key('tagged'::regclass::oid, ROW(1, 'x', NULL), 0);
-SELECT soft_delete.rows(NULL::internal);
 
 -- a command of the extension's own that never comes leaves the next one the user's: the tag follows it
 CREATE TABLE followed (id integer PRIMARY KEY);

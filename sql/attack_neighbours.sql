@@ -106,11 +106,11 @@ CREATE OR REPLACE FUNCTION asserts() RETURNS boolean LANGUAGE plpgsql IMMUTABLE 
 $$ BEGIN ASSERT false, 'no'; RETURN true; END $$;
 -- tags made by hand: of no column, of one that holds no stamp, of a foreign table
 CREATE TABLE no_column (id integer PRIMARY KEY);
-CREATE TRIGGER tag BEFORE DELETE ON no_column FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('nothing');
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON no_column FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('nothing');
 CREATE TABLE no_stamp (id integer PRIMARY KEY);
-CREATE TRIGGER tag BEFORE DELETE ON no_stamp FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('id');
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON no_stamp FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('id');
 CREATE FOREIGN TABLE "foreign" (id integer, deleted_at timestamptz) SERVER attack_server;
-CREATE TRIGGER tag BEFORE DELETE ON "foreign" FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON "foreign" FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
 -- an owner without rights, and one with a policy that fails
 CREATE TABLE no_rights (id integer PRIMARY KEY);
 SELECT soft_delete.tag('no_rights');

@@ -115,6 +115,16 @@ is_caller(Oid roleid)
 }
 
 /*
+ * Is the caller the role that the session has taken, and not a function's owner?
+ */
+bool
+caller_is_session_role(void)
+{
+	return calling_role() == GetOuterUserId() &&
+		   (!runs_own_code() || current_entry->caller_context == 0);
+}
+
+/*
  * Be the caller again for a while, as if it had run a statement itself: with its
  * rights and its search_path.
  */

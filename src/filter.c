@@ -21,6 +21,9 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -48,6 +51,7 @@ typedef struct SampleState
 
 PG_FUNCTION_INFO_V1(soft_delete_rows);
 PG_FUNCTION_INFO_V1(soft_delete_wants_row);
+PG_FUNCTION_INFO_V1(soft_delete_costs_nothing);
 
 /*
  * Which relations of a query that was not prepared by plan_statement() have come
@@ -73,7 +77,8 @@ static void require_sampling_right(PlannerInfo *root, RelOptInfo *rel,
 static bool inherits_filter(PlannerInfo *root, RelOptInfo *rel);
 static void attach_filter(PlannerInfo *root, RelOptInfo *rel,
 						  RangeTblEntry *rte, Expr *filter);
-static void defer_conditions(PlannerInfo *root, List *conditions, bool only_free);
+static void defer_free_conditions(PlannerInfo *root, RelOptInfo *rel);
+static bool costs_nothing(PlannerInfo *root, AppendRelInfo *member, Expr *clause);
 static bool presume_live(PlannerInfo *root, RangeTblEntry *rte,
 						 AttrNumber attnum, VariableStatData *vardata);
 static HeapTuple presumed_statistics(Oid relid, AttrNumber attnum, bool inherited);
@@ -261,6 +266,12 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_l
 	Expr *which = linitial(rte->tablesample->args);
 
 	require_sampling_right(root, rel, rte);
+	/* the planner looks for such references later, where the sample was */
+	if (contain_vars_of_level((Node *) which, 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("argument of sampling method \"%s\" must not refer to other tables of the query",
+						"soft_delete.rows")));
 	if (samples_displaced(rte))
 		return NULL; /* displaced.c reads something else */
 	rte->tablesample = NULL;
@@ -354,19 +365,11 @@ inherits_filter(PlannerInfo *root, RelOptInfo *rel)
 
 /*
  * Add the filter to what the scan of the relation checks.
- *
- * Where the filter is more than "tombstone IS NULL", a condition may be cheaper, and
- * tell what it is given: it belongs to a later security level then, as behind a view
- * that is a security barrier.
  */
 static void
 attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filter)
 {
-	bool is_free = !wants_whole_tables();
-	Index level = is_free ? root->qual_security_level : 0;
-
-	if (!is_free)
-		root->qual_security_level = Max(root->qual_security_level, 1);
+	Index level = root->qual_security_level;
 
 	/*
 	 * The planner overwrites the restrictions of an appendrel member with its
@@ -375,17 +378,11 @@ attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filt
 	 */
 	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
 	{
-		RelOptInfo *parent =
-			root->simple_rel_array[root->append_rel_array[rel->relid]->parent_relid];
-
 		if (rte->securityQuals == NIL)
 			rte->securityQuals = list_make1(NIL);
 		linitial(rte->securityQuals) = lappend(linitial(rte->securityQuals), filter);
-		root->qual_security_level =
-			Max(root->qual_security_level, list_length(rte->securityQuals));
-		defer_conditions(root, parent->baserestrictinfo, is_free);
-		if (!is_free)
-			defer_conditions(root, parent->joininfo, false);
+		root->qual_security_level = Max(level, list_length(rte->securityQuals));
+		defer_free_conditions(root, rel);
 		return;
 	}
 
@@ -395,28 +392,65 @@ attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filt
 }
 
 /*
- * See to it that the filter of an appendrel member is checked before conditions of
- * its parent.
+ * See to it that the filter of an appendrel member is checked first.
  *
  * Conditions are checked in the order of what they cost, and the filter costs
- * nothing as a rule.  Nor does anything else, once cpu_operator_cost is 0, and the
- * parent's conditions come before the member's own.  One that may tell what it is
- * given must not meet a tombstone.
+ * nothing.  Nor does what coerces to a domain, nor anything else, once
+ * cpu_operator_cost is 0, and the parent's conditions come before the member's own.
+ * One that may tell what it is given must not meet a tombstone.
  */
 static void
-defer_conditions(PlannerInfo *root, List *conditions, bool only_free)
+defer_free_conditions(PlannerInfo *root, RelOptInfo *rel)
 {
+	AppendRelInfo *member = root->append_rel_array[rel->relid];
 	ListCell *lc;
 
-	foreach (lc, conditions)
+	foreach (lc, root->simple_rel_array[member->parent_relid]->baserestrictinfo)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
-		QualCost cost;
 
-		cost_qual_eval_node(&cost, (Node *) rinfo->clause, root);
-		if (!only_free || cost.per_tuple <= 0)
+		if (costs_nothing(root, member, rinfo->clause))
 			rinfo->security_level = Max(rinfo->security_level, 1);
 	}
+}
+
+/*
+ * Does a condition of the parent, or a part of it, cost nothing, once the member's
+ * columns and constants are in it?
+ */
+static bool
+costs_nothing(PlannerInfo *root, AppendRelInfo *member, Expr *clause)
+{
+	Node *adjusted = adjust_appendrel_attrs(root, (Node *) clause, 1, &member);
+	ListCell *lc;
+
+	foreach (lc, make_ands_implicit((Expr *) eval_const_expressions(root, adjusted)))
+	{
+		QualCost cost;
+
+		cost_qual_eval_node(&cost, lfirst(lc), root);
+		if (cost.per_tuple <= 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * soft_delete_internal.costs_nothing(internal) returns internal
+ *
+ * Planner support for shows_tombstones(): it costs nothing, so that the filter that
+ * it is part of comes before all other conditions.
+ */
+Datum
+soft_delete_costs_nothing(PG_FUNCTION_ARGS)
+{
+	Node *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (!IsA(request, SupportRequestCost))
+		PG_RETURN_POINTER(NULL);
+	((SupportRequestCost *) request)->startup = 0;
+	((SupportRequestCost *) request)->per_tuple = 0;
+	PG_RETURN_POINTER(request);
 }
 
 /*

@@ -21,9 +21,14 @@
 
 PG_FUNCTION_INFO_V1(soft_delete_btree_handler);
 
-#if SORTS_FOR_BTREE_ONLY
+#if SORTS_FOR_BTREE_ONLY || defined(USE_ASSERT_CHECKING)
 static IndexBuildResult *build_as_btree(Relation heap, Relation index,
 										IndexInfo *info);
+#endif
+#ifdef USE_ASSERT_CHECKING
+static bool insert_as_btree(Relation index, Datum *values, bool *isnull,
+							ItemPointer tid, Relation heap,
+							IndexUniqueCheck check, bool unchanged, IndexInfo *info);
 #endif
 
 /*
@@ -34,14 +39,17 @@ soft_delete_btree_handler(PG_FUNCTION_ARGS)
 {
 	Datum routine = bthandler(fcinfo);
 
-#if SORTS_FOR_BTREE_ONLY
+#if SORTS_FOR_BTREE_ONLY || defined(USE_ASSERT_CHECKING)
 	((IndexAmRoutine *) DatumGetPointer(routine))->ambuild = build_as_btree;
 	forbid_parallel_build((IndexAmRoutine *) DatumGetPointer(routine));
+#endif
+#ifdef USE_ASSERT_CHECKING
+	((IndexAmRoutine *) DatumGetPointer(routine))->aminsert = insert_as_btree;
 #endif
 	return routine;
 }
 
-#if SORTS_FOR_BTREE_ONLY
+#if SORTS_FOR_BTREE_ONLY || defined(USE_ASSERT_CHECKING)
 /*
  * Build the index.  The sort asks whether it is for a B-tree, by the OID of the
  * access method.
@@ -56,6 +64,32 @@ build_as_btree(Relation heap, Relation index, IndexInfo *info)
 	PG_TRY();
 	{
 		result = btbuild(heap, index, info);
+	}
+	PG_FINALLY();
+	{
+		index->rd_rel->relam = method;
+	}
+	PG_END_TRY();
+	return result;
+}
+#endif
+
+#ifdef USE_ASSERT_CHECKING
+/*
+ * Insert into the index.  The B-tree's assertions ask for the OID of the access
+ * method.
+ */
+static bool
+insert_as_btree(Relation index, Datum *values, bool *isnull, ItemPointer tid,
+				Relation heap, IndexUniqueCheck check, bool unchanged, IndexInfo *info)
+{
+	Oid method = index->rd_rel->relam;
+	bool result;
+
+	index->rd_rel->relam = BTREE_AM_OID;
+	PG_TRY();
+	{
+		result = btinsert(index, values, isnull, tid, heap, check, unchanged, info);
 	}
 	PG_FINALLY();
 	{

@@ -27,8 +27,8 @@ static void become(Oid roleid, int flags, SavedRole *saved);
 static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 						Oid *argtypes, Datum *values, const char *nulls);
 static char *given_statement(FunctionCallInfo fcinfo);
-static char *deferrable_constraints(Oid owner, bool are_deferred);
-static void set_constraints(const char *names, const char *mode);
+static char *deferred_constraints(Oid owner);
+static void set_constraints(Oid owner, const char *mode);
 static const char *home_search_path(Oid roleid);
 static void return_rows(FunctionCallInfo fcinfo, const char *query);
 
@@ -196,28 +196,25 @@ home_search_path(Oid roleid)
 }
 
 /*
- * Return the names of the deferrable constraints of a role's tables, and of foreign
- * keys to them, as SET CONSTRAINTS lists them, or NULL: all that the caller can name,
- * or those of them that are deferred where nobody says otherwise ("are_deferred").
- * SPI must be connected.
+ * Return the names of the constraints of a role's tables, and of foreign keys to
+ * them, that are INITIALLY DEFERRED, as SET CONSTRAINTS lists them: all that the
+ * caller can name, or NULL if there are none.  SPI must be connected.
  */
 static char *
-deferrable_constraints(Oid owner, bool are_deferred)
+deferred_constraints(Oid owner)
 {
 	static const char *const query =
 		"SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', nspname, conname), ', ') "
 		"FROM (SELECT connamespace, conname FROM pg_catalog.pg_constraint AS con "
 		"JOIN pg_catalog.pg_class AS rel ON rel.oid OPERATOR(pg_catalog.=) ANY (ARRAY[conrelid, confrelid]) "
 		"GROUP BY connamespace, conname "
-		"HAVING pg_catalog.bool_or(condeferrable AND relowner OPERATOR(pg_catalog.=) $1) "
 		/* a name may be that of several constraints of a schema */
-		"AND (pg_catalog.bool_and(condeferred) OR NOT $2)) AS named "
+		"HAVING pg_catalog.bool_or(relowner OPERATOR(pg_catalog.=) $1) AND pg_catalog.bool_and(condeferred)) AS named "
 		"JOIN pg_catalog.pg_namespace AS nsp ON nsp.oid OPERATOR(pg_catalog.=) connamespace "
-		"WHERE pg_catalog.has_schema_privilege($3, nsp.oid, 'USAGE')";
+		"WHERE pg_catalog.has_schema_privilege($2, nsp.oid, 'USAGE')";
 
-	if (SPI_execute_with_args(query, 3, (Oid[]){OIDOID, BOOLOID, OIDOID},
+	if (SPI_execute_with_args(query, 2, (Oid[]){OIDOID, OIDOID},
 							  (Datum[]){ObjectIdGetDatum(owner),
-										BoolGetDatum(are_deferred),
 										ObjectIdGetDatum(calling_role())},
 							  NULL, true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
@@ -226,15 +223,18 @@ deferrable_constraints(Oid owner, bool are_deferred)
 }
 
 /*
- * Let constraints be checked when the caller says, and by its rights, as those that
- * the transaction has left pending would be at its end.  SPI must be connected.
+ * Have what a role's tables defer checked at the end of each statement, or deferred
+ * again.  To check at once fires what the transaction has left pending, whoever has
+ * left it: as the role that would commit, so only if nobody has lent the caller's
+ * rights.  SPI must be connected.
  */
 static void
-set_constraints(const char *names, const char *mode)
+set_constraints(Oid owner, const char *mode)
 {
 	SavedRole saved;
+	char *names;
 
-	if (names == NULL)
+	if (!caller_is_session_role() || (names = deferred_constraints(owner)) == NULL)
 		return;
 	become_caller(&saved);
 	if (SPI_execute(psprintf("SET CONSTRAINTS %s %s", names, mode), false, 0) !=
@@ -265,7 +265,7 @@ become_owner_to_write(Oid relid, SavedRole *saved)
 		return;
 	}
 	path = home_search_path(owner);
-	set_constraints(deferrable_constraints(owner, false), "IMMEDIATE");
+	set_constraints(owner, "IMMEDIATE");
 	become_owner_of(relid, saved);
 	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -282,7 +282,7 @@ end_owners_write(Oid relid, const SavedRole *saved)
 
 	restore_role(saved);
 	if (!is_caller(owner))
-		set_constraints(deferrable_constraints(owner, true), "DEFERRED");
+		set_constraints(owner, "DEFERRED");
 }
 
 /*

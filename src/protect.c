@@ -26,12 +26,19 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_type.h"
+#include "storage/lmgr.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 
 static void check_altered_table(AlterTableStmt *stmt);
 static void check_typed_tables(AlterTableStmt *stmt, Oid type);
@@ -42,6 +49,8 @@ static void refuse_altered(AlterTableCmd *cmd, Oid relid);
 static void check_dropped_index(Oid indexoid);
 static bool has_other_guard_index(Oid relid, Oid indexoid);
 static void check_dropped_trigger(List *name);
+static void check_created_trigger(CreateTrigStmt *stmt);
+static bool is_own_trigger(Oid relid, const char *name);
 static void check_replaced_trigger(Oid relid, const char *name);
 static bool loses_trigger(Oid relid, const char *name);
 static void check_truncated(Oid relid);
@@ -79,10 +88,7 @@ protect_tombstones(Node *command)
 					check_truncated(owned_relation(lfirst_node(RangeVar, lc)));
 			break;
 		case T_CreateTrigStmt:
-			if (((CreateTrigStmt *) command)->replace)
-				check_replaced_trigger(owned_relation(
-										   ((CreateTrigStmt *) command)->relation),
-									   ((CreateTrigStmt *) command)->trigname);
+			check_created_trigger((CreateTrigStmt *) command);
 			break;
 		case T_RenameStmt:
 			if (((RenameStmt *) command)->renameType == OBJECT_COLUMN)
@@ -288,6 +294,69 @@ check_dropped_trigger(List *name)
 }
 
 /*
+ * CREATE TRIGGER, which takes the privilege TRIGGER: only the owner of a table makes
+ * or replaces what the tag consists of, and the tag has one name, by which it is
+ * protected.
+ */
+static void
+check_created_trigger(CreateTrigStmt *stmt)
+{
+	Oid relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	Oid function;
+
+	if (!OidIsValid(relid) || !OidIsValid(extension_oid()))
+		return;
+	function = LookupFuncName(stmt->funcname, 0, NULL, true);
+	if (!relation_ownercheck(relid, GetUserId()))
+	{
+		if ((OidIsValid(function) &&
+			 is_extension_member(ProcedureRelationId, function)) ||
+			(stmt->replace && is_own_trigger(relid, stmt->trigname)))
+			aclcheck_error(ACLCHECK_NOT_OWNER,
+						   get_relkind_objtype(get_rel_relkind(relid)),
+						   get_rel_name(relid));
+		return;
+	}
+	if (OidIsValid(function) && function == extension_function(TAG_TRIGGER) &&
+		stmt->row && (stmt->timing & TRIGGER_TYPE_BEFORE) != 0 &&
+		(stmt->events & TRIGGER_TYPE_DELETE) != 0 &&
+		strcmp(stmt->trigname, TAG_NAME) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("the tag of a table cannot be called \"%s\"", stmt->trigname),
+				 errdetail("It is the trigger \"%s\".", TAG_NAME),
+				 errhint("SELECT soft_delete.tag(%s);",
+						 quote_literal_cstr(qualified_name(relid)))));
+	if (stmt->replace)
+		check_replaced_trigger(relid, stmt->trigname);
+}
+
+/*
+ * Does a trigger of a relation call a function of the extension?
+ */
+static bool
+is_own_trigger(Oid relid, const char *name)
+{
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool is_own = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(name));
+	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 2, keys);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		is_own = is_extension_member(ProcedureRelationId,
+									 ((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
+	return is_own;
+}
+
+/*
  * CREATE OR REPLACE TRIGGER, by which the table would stay without its tag.
  */
 static void
@@ -311,7 +380,7 @@ static bool
 loses_trigger(Oid relid, const char *name)
 {
 	return OidIsValid(relid) && !(row_security && event_triggers_fire()) &&
-		   (strcmp(name, "~soft_delete") == 0 ||
+		   (strcmp(name, TAG_NAME) == 0 ||
 			strcmp(name, "~soft_delete_key") == 0 ||
 			strcmp(name, "~soft_delete_truncate") == 0) &&
 		   tag_arguments(relid) != NIL &&
@@ -328,6 +397,9 @@ check_truncated(Oid relid)
 
 	if (!OidIsValid(relid))
 		return;
+	LockRelationOid(relid, AccessExclusiveLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		return; /* dropped meanwhile: the command itself will complain */
 	foreach (lc, find_all_inheritors(relid, AccessExclusiveLock, NULL))
 	{
 		Relation rel = table_open(lfirst_oid(lc), NoLock);

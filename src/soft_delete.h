@@ -20,6 +20,8 @@
 #include "compat.h"
 
 #define EXTENSION_NAME "soft_delete"
+/* The trigger that is the tag */
+#define TAG_NAME "~soft_delete"
 /* What people call and what dumps name is in the one schema, the rest in the other */
 #define EXTENSION_SCHEMA "soft_delete"
 #define INTERNAL_SCHEMA "soft_delete_internal"
@@ -104,6 +106,7 @@ extern void enter(Entry *entry);
 extern void leave(const Entry *entry);
 extern Oid calling_role(void);
 extern bool is_caller(Oid roleid);
+extern bool caller_is_session_role(void);
 extern void become_caller(SavedRole *saved);
 extern void announce_own_command(bool comes);
 extern bool begin_command(void);

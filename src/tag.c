@@ -248,7 +248,7 @@ check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
 				 : errmsg("tombstone column \"%s\" of tagged table \"%s\" is a generated column",
 						  NameStr(att->attname), RelationGetRelationName(rel)),
 			 errdetail("It must be timestamptz or timestamp."),
-			 strcmp(name, "~soft_delete") == 0
+			 strcmp(name, TAG_NAME) == 0
 				 ? errhint("SELECT soft_delete.untag(%s);",
 						   quote_literal_cstr(qualified_name(RelationGetRelid(rel))))
 				 : errhint("DROP TRIGGER %s ON %s;", quote_identifier(name),
@@ -304,10 +304,9 @@ qualified_name(Oid relid)
 bool
 is_maintenance(Oid relid)
 {
-	if (row_security || !relation_ownercheck(relid, GetOuterUserId()))
-		return false;
-	return InNoForceRLSOperation() || (!InSecurityRestrictedOperation() &&
-									   relation_ownercheck(relid, GetUserId()));
+	return !row_security && relation_ownercheck(relid, GetOuterUserId()) &&
+		   relation_ownercheck(relid, GetUserId()) &&
+		   (InNoForceRLSOperation() || !InSecurityRestrictedOperation());
 }
 
 /*
@@ -465,8 +464,10 @@ soft_delete_is_own_transaction(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.shows_tombstones(relation oid) returns boolean
  *
- * Stands in plans that were made in a maintenance session, so that they hide
- * tombstones again as soon as the session is none any more.
+ * Stands in plans that were made with row_security off, for a row that is a
+ * tombstone, so that they hide it again as soon as the setting changes.
+ *
+ * Raises 42501 where the session asks for whole tables and may not see it.
  */
 Datum
 soft_delete_shows_tombstones(PG_FUNCTION_ARGS)

@@ -21,6 +21,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -46,6 +47,7 @@ static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void check_late_upsert(PlannedStmt *stmt, Plan *plan);
 static bool calls_guard(Node *node, void *context);
 static void prepare_write(Query *query);
+static void refuse_tagged_children(Relation parent);
 static void claim_own_rows(Plan *plan);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
 static void add_guard(Query *query, RangeTblEntry *rte, Relation relation,
@@ -287,7 +289,36 @@ prepare_write(Query *query)
 		if (is_maintenance(rte->relid))
 			add_hold_check(query, rte, is_live);
 	}
+	else if (!row_security && relation->rd_rel->relhassubclass &&
+			 query->commandType != CMD_INSERT)
+		refuse_tagged_children(relation);
 	table_close(relation, NoLock);
+}
+
+/*
+ * Raise 0A000 if a maintenance session is going to change rows of tagged tables by
+ * the name of an untagged parent: nothing would spare what is held.
+ */
+static void
+refuse_tagged_children(Relation parent)
+{
+	ListCell *lc;
+
+	foreach (lc,
+			 find_all_inheritors(RelationGetRelid(parent), RowExclusiveLock, NULL))
+	{
+		Relation rel = table_open(lfirst_oid(lc), NoLock);
+
+		if (tombstone_attribute(rel) != InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot change rows of tagged table \"%s\" by the name of table \"%s\"",
+							RelationGetRelationName(rel),
+							RelationGetRelationName(parent)),
+					 errdetail("Row_security is off, and the parent is not tagged."),
+					 errhint("SET row_security = on;")));
+		table_close(rel, NoLock);
+	}
 }
 
 /*

@@ -30,10 +30,10 @@ BEGIN
 	PERFORM soft_delete_internal.bind_stand_ins(member);
 	IF tag IN ('CREATE TRIGGER', 'ALTER TRIGGER') THEN
 		PERFORM soft_delete_internal.bind_views(member);
-		PERFORM soft_delete_internal.check_triggers(member);
 		IF tag = 'ALTER TRIGGER' THEN
 			PERFORM soft_delete_internal.check_trigger_names(member);
 		END IF;
+		PERFORM soft_delete_internal.check_triggers(member);
 	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete_internal.follow_constraints(member);
 	END IF;

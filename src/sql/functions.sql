@@ -78,10 +78,15 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_wants_row'
 COMMENT ON FUNCTION soft_delete_internal.wants_row(text, boolean) IS
 'whether soft_delete.rows(which) includes a row';
 
+CREATE FUNCTION soft_delete_internal.costs_nothing(internal) RETURNS internal
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_costs_nothing';
+COMMENT ON FUNCTION soft_delete_internal.costs_nothing(internal) IS
+'planner support: the function costs nothing, and is asked before whatever costs something';
+
 CREATE FUNCTION soft_delete_internal.shows_tombstones(relation oid) RETURNS boolean
-LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_shows_tombstones';
+LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT soft_delete_internal.costs_nothing AS 'MODULE_PATHNAME', 'soft_delete_shows_tombstones';
 COMMENT ON FUNCTION soft_delete_internal.shows_tombstones(oid) IS
-'whether this is a maintenance session for the relation: row_security off, and its owner or superuser';
+'for plans: whether the session reads a tombstone of the relation: row_security is off, in its owner, a superuser or a role with BYPASSRLS; an error where it is off in another role';
 
 CREATE FUNCTION soft_delete.admits_tombstone(relation oid) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_admits_tombstone';

@@ -177,10 +177,18 @@ BEGIN
 				DETAIL = 'Triggers fire in the order of their names, and the tag "~soft_delete" must be the last BEFORE DELETE row trigger.',
 				HINT = format('ALTER TRIGGER %I ON %s RENAME TO ...;', later.tgname, later.tgtable);
 	END IF;
+	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
+	WHERE tgrelid IN (SELECT soft_delete_internal.family(relation))
+	  AND tgtype & 11 = 11 AND tgfoid = 'soft_delete.delete_row()'::regprocedure AND tgname <> '~soft_delete' ORDER BY tgrelid LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'the tag of a table cannot be called "%"', later.tgname
+			USING ERRCODE = 'invalid_object_definition', DETAIL = 'It is the trigger "~soft_delete".',
+				HINT = format('SELECT soft_delete.tag(%L);', later.tgtable);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_triggers(regclass) IS
-'raises 55000 if a BEFORE DELETE row trigger sorts after the tag';
+'raises 55000 if a BEFORE DELETE row trigger sorts after the tag, 42P17 if a tag has another name';
 
 /*
  * The tombstone column and the tag follow DDL, or refuse it
