@@ -168,9 +168,14 @@ RESET ROLE;
 -- undo is all or nothing: a superuser is told which table fails, and good restores its own
 SELECT soft_delete.undo(deleted_at) FROM attack_good.good_deleted;
 SELECT count(*) FROM attack_good.good_deleted;
+-- even where good may read a bin of eve's that fails
+GRANT SELECT, UPDATE ON attack_eve.index_lies_deleted TO regress_good;
 SET ROLE regress_good;
 SET search_path = attack_good;
 SELECT soft_delete.undo(deleted_at) FROM good_deleted;
+RESET ROLE;
+REVOKE ALL ON attack_eve.index_lies_deleted FROM regress_good;
+SET ROLE regress_good;
 DELETE FROM good WHERE id = 1;
 SELECT soft_delete.retain('good', '0');
 RESET ROLE;

@@ -125,3 +125,81 @@ DROP TABLE public.loot;
 DROP FUNCTION public.is_super();
 TRUNCATE soft_delete_internal.erasures, soft_delete_internal.lifted_holds;
 DROP ROLE regress_owners_eve, regress_owners_desk;
+
+-- rights that a function lends do not fire what its caller has left pending
+SET search_path = public;
+CREATE ROLE regress_owners_eve;
+CREATE SCHEMA eve AUTHORIZATION regress_owners_eve;
+CREATE TABLE public.loot (who name);
+GRANT INSERT ON public.loot TO PUBLIC;
+CREATE FUNCTION public.helpdesk_erase(relation regclass, key text) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT soft_delete.erase(relation, key)';
+CREATE FUNCTION public.helpdesk_undo(stamp timestamptz) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT soft_delete.undo(stamp)';
+SET ROLE regress_owners_eve;
+CREATE TABLE eve.t (id integer PRIMARY KEY);
+SELECT soft_delete.tag('eve.t');
+INSERT INTO eve.t VALUES (1), (2);
+CREATE TABLE eve.pending (id integer);
+CREATE FUNCTION eve.evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.loot VALUES (current_user); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON eve.pending DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION eve.evil();
+DELETE FROM eve.t WHERE id = 1;
+SELECT deleted_at AS stamp FROM eve.t_deleted \gset
+BEGIN;
+INSERT INTO eve.pending VALUES (1);
+SELECT public.helpdesk_erase('eve.t', '2');
+SELECT public.helpdesk_undo(:'stamp');
+COMMIT;
+RESET ROLE;
+SELECT * FROM public.loot;
+-- nor does an owner's code see or write others' deleted rows in a superuser's maintenance session
+CREATE TABLE public.good (id integer PRIMARY KEY, v text);
+SELECT soft_delete.tag('public.good');
+GRANT SELECT, INSERT ON public.good TO regress_owners_eve;
+INSERT INTO public.good VALUES (1, 'secret'), (2, 'live');
+DELETE FROM public.good WHERE id = 1;
+SET ROLE regress_owners_eve;
+CREATE FUNCTION eve.peek() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE '% sees %', current_user, (SELECT string_agg(v, ', ') FROM public.good);
+	BEGIN
+		INSERT INTO public.good VALUES (777, 'forged', '2001-01-01');
+	EXCEPTION WHEN feature_not_supported THEN
+		RAISE NOTICE 'refused';
+	END;
+	RETURN true;
+END
+$$;
+DELETE FROM eve.t WHERE id = 1;
+DO $$ BEGIN EXECUTE format('CREATE OR REPLACE VIEW eve.t_deleted AS SELECT * FROM (%s) AS bin WHERE eve.peek()', rtrim(pg_get_viewdef('eve.t_deleted'), ';')); END $$;
+RESET ROLE;
+SET row_security = off;
+SET client_min_messages = notice;
+SELECT relation, rows FROM soft_delete.deletion_rows((SELECT max(deleted_at) FROM soft_delete.deletions));
+RESET row_security;
+SET client_min_messages = error;
+SELECT id, v FROM public.good_deleted ORDER BY id;
+-- who may have a trigger makes no tag, nor replaces one
+CREATE TABLE public.untagged (id integer PRIMARY KEY, deleted_at timestamptz);
+GRANT SELECT, DELETE, TRIGGER ON public.good, public.untagged TO regress_owners_eve;
+SET ROLE regress_owners_eve;
+CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON public.good FOR EACH ROW EXECUTE FUNCTION eve.evil();
+CREATE TRIGGER "a" BEFORE DELETE ON public.good FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON public.untagged FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
+SELECT count(*) FROM public.good;
+-- nor does the owner make a second one
+CREATE TRIGGER "a" BEFORE DELETE ON eve.t FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
+RESET ROLE;
+-- what check() proposes gives nobody a right, and takes no relation from anybody
+CREATE SCHEMA shared;
+GRANT ALL ON SCHEMA shared TO PUBLIC;
+CREATE TABLE shared.orders_active (id integer);
+GRANT REFERENCES ON public.good TO regress_owners_eve;
+SET ROLE regress_owners_eve;
+CREATE TABLE shared.orders (id integer PRIMARY KEY, good_id integer REFERENCES public.good, deleted_at timestamptz);
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON shared.orders FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
+RESET ROLE;
+SELECT problem, remedy FROM soft_delete.check() WHERE relation::text ~ 'orders' AND (remedy IS NULL OR remedy !~ 'tag|repair') ORDER BY problem COLLATE "C";
+DROP SCHEMA eve, shared CASCADE;
+DROP TABLE public.loot, public.good, public.untagged;
+DROP FUNCTION public.helpdesk_erase(regclass, text), public.helpdesk_undo(timestamptz);
+TRUNCATE soft_delete_internal.erasures;
+DROP ROLE regress_owners_eve;

@@ -270,5 +270,50 @@ SELECT kept_in, count(*) FROM left_behind WHERE relation = :fleeting GROUP BY 1 
 COMMIT;
 SELECT kept_in, count(*) FROM left_behind WHERE relation = :fleeting GROUP BY 1 ORDER BY 1;
 
+-- a held row is known by its primary key, which a session that restores a dump, as anybody
+-- may say that it does, neither changes nor drops without a record
+RESET ROLE;
+CREATE SCHEMA keyed AUTHORIZATION regress_attack_owner;
+SET ROLE regress_attack_owner;
+CREATE TYPE keyed.mood AS ENUM ('sad', 'ok');
+CREATE TABLE keyed.t (id integer PRIMARY KEY);
+CREATE TABLE keyed.m (id keyed.mood PRIMARY KEY);
+CREATE TABLE keyed.r (id regclass PRIMARY KEY);
+SELECT soft_delete.tag('keyed.t'), soft_delete.tag('keyed.m'), soft_delete.tag('keyed.r');
+INSERT INTO keyed.t VALUES (1);
+INSERT INTO keyed.m VALUES ('sad');
+INSERT INTO keyed.r VALUES ('pg_class');
+DELETE FROM keyed.t;
+DELETE FROM keyed.m;
+DELETE FROM keyed.r;
+UPDATE keyed.t_deleted SET hold = 'kept';
+UPDATE keyed.m_deleted SET hold = 'kept';
+UPDATE keyed.r_deleted SET hold = 'its name is not its own';
+SET row_security = off;
+ALTER TABLE keyed.t ALTER id TYPE bigint USING id + 1000;
+ALTER TYPE keyed.mood RENAME VALUE 'sad' TO 'glad';
+ALTER TABLE keyed.t DROP CONSTRAINT t_pkey;
+RESET row_security;
+SELECT relation, key, hold, lifted_by FROM soft_delete.lifted_holds WHERE relation = 'keyed.t';
+SELECT id, hold FROM keyed.m_deleted;
+-- a record has a relation's name as it always has it
+SET quote_all_identifiers = on;
+UPDATE keyed.m_deleted SET hold = NULL;
+RESET quote_all_identifiers;
+SELECT relation FROM soft_delete.lifted_holds WHERE relation ~ 'keyed' ORDER BY 1;
+-- a parent that is not tagged is no way around
+CREATE TABLE keyed.above (id integer, deleted_at timestamptz);
+CREATE TABLE keyed.below () INHERITS (keyed.above);
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON keyed.below FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
+INSERT INTO keyed.below VALUES (1);
+DELETE FROM keyed.below;
+SET row_security = off;
+UPDATE keyed.above SET deleted_at = NULL;
+RESET row_security;
+SELECT count(*) FROM keyed.below;
+RESET ROLE;
+SET client_min_messages = error;
+DROP SCHEMA keyed CASCADE;
+
 DROP SCHEMA attack_tombstones CASCADE;
 DROP ROLE regress_attack_owner;

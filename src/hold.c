@@ -87,6 +87,7 @@ static bool find_held(Family *family, Lot **lot, Member **member, Hold *hold);
 static void report_held(Relation rel, Member *member, const Hold *hold, bool is_purge);
 static char *lifting_statement(Relation rel, TimestampTz stamp,
 							   TupleTableSlot *row, const Hold *hold);
+static void check_key_types(Relation rel);
 static void refuse_to_lift(Relation rel, TimestampTz stamp, TupleTableSlot *row);
 static bool place_hold(const HoldKey *key, const char *hold);
 static void check_hold_text(const char *hold);
@@ -531,11 +532,53 @@ hold_row(Relation rel, ItemPointer tid, bool is_displaced, TimestampTz stamp,
 							 timestamptz_to_str(stamp), quote_literal_cstr(hold),
 							 quote_literal_cstr(qualified_name(key.relid)),
 							 quote_literal_cstr(hold))));
+		if (hold != NULL)
+			check_key_types(rel);
 		if (!key.key || (!place_hold(&key, hold) && hold == NULL))
 			refuse_to_lift(rel, stamp, row);
 	}
 	ExecDropSingleTupleTableSlot(row);
 	return is_there;
+}
+
+/*
+ * Raise 0A000 if the primary key has a column whose text changes with what it names,
+ * which somebody else may rename: a hold would lose its row.
+ */
+static void
+check_key_types(Relation rel)
+{
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	int n = primary_key(RelationGetRelid(rel), attnums);
+
+	for (int i = 0; i < n; i++)
+	{
+		Oid type = getBaseType(
+			TupleDescAttr(RelationGetDescr(rel), attnums[i] - 1)->atttypid);
+
+		switch (type)
+		{
+			case REGPROCOID:
+			case REGPROCEDUREOID:
+			case REGOPEROID:
+			case REGOPERATOROID:
+			case REGCLASSOID:
+			case REGCOLLATIONOID:
+			case REGTYPEOID:
+			case REGROLEOID:
+			case REGNAMESPACEOID:
+			case REGCONFIGOID:
+			case REGDICTIONARYOID:
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot hold a row of table \"%s\" by a key of type %s",
+								RelationGetRelationName(rel), format_type_be(type)),
+						 errdetail("Its text changes when what it names is renamed."),
+						 errhint("Hold its deletion, or the table.")));
+			default:
+				break;
+		}
+	}
 }
 
 /*

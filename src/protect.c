@@ -32,6 +32,9 @@
 #include "catalog/pg_trigger.h"
 #include "parser/parse_func.h"
 #include "utils/acl.h"
+#include "access/sysattr.h"
+#include "catalog/pg_constraint.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -43,6 +46,7 @@
 static void check_altered_table(AlterTableStmt *stmt);
 static void check_typed_tables(AlterTableStmt *stmt, Oid type);
 static void check_column_commands(AlterTableStmt *stmt, Oid relid);
+static void protect_held_keys(AlterTableCmd *cmd, Oid relid);
 static bool is_harmless(AlterTableCmd *cmd, Oid relid);
 static bool keeps_type(ColumnDef *def, Oid relid, const char *column);
 static void refuse_altered(AlterTableCmd *cmd, Oid relid);
@@ -156,6 +160,40 @@ check_column_commands(AlterTableStmt *stmt, Oid relid)
 		if (cmd->name != NULL && strcmp(cmd->name, linitial(arguments)) == 0 &&
 			!is_harmless(cmd, relid))
 			refuse_altered(cmd, relid);
+		if (!row_security)
+			protect_held_keys(cmd, relid);
+	}
+}
+
+/*
+ * See to held rows of a table whose primary key, by which they are known, goes or
+ * changes in a session that restores a dump; in others event triggers look whether
+ * each is found.  pg_restore --clean drops constraints before their table: the holds
+ * are lifted with a record, as DROP TABLE does.  Nothing in a dump changes a type.
+ */
+static void
+protect_held_keys(AlterTableCmd *cmd, Oid relid)
+{
+	Oid constraint = InvalidOid;
+	Bitmapset *columns = get_primary_key_attnos(relid, false, &constraint);
+	AttrNumber attnum = cmd->name != NULL ? get_attnum(relid, cmd->name) : 0;
+	bool is_key = attnum > 0 &&
+				  bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns);
+	ListCell *lc;
+
+	if ((cmd->subtype == AT_DropColumn && is_key) ||
+		(cmd->subtype == AT_DropConstraint && OidIsValid(constraint) &&
+		 constraint == get_relation_constraint_oid(relid, cmd->name, true)))
+	{
+		foreach (lc, find_all_inheritors(relid, AccessShareLock, NULL))
+			lift_all_holds(lfirst_oid(lc), qualified_name(lfirst_oid(lc)));
+	}
+	else if (changes_column(cmd->subtype) && is_key)
+	{
+		Relation rel = table_open(relid, AccessShareLock);
+
+		refuse_held_table(rel, "alter the primary key of");
+		table_close(rel, AccessShareLock);
 	}
 }
 
@@ -329,6 +367,52 @@ check_created_trigger(CreateTrigStmt *stmt)
 						 quote_literal_cstr(qualified_name(relid)))));
 	if (stmt->replace)
 		check_replaced_trigger(relid, stmt->trigname);
+}
+
+/*
+ * Return the statement to run in place of a GRANT: itself, or one that names all
+ * relations of a schema but its bins.  A bin is private until it is granted by name.
+ */
+PlannedStmt *
+spare_bins(PlannedStmt *pstmt)
+{
+	GrantStmt *stmt = castNode(GrantStmt, pstmt->utilityStmt);
+	List *others = NIL;
+	bool has_bins = false;
+	Relation classes;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	if (!stmt->is_grant || stmt->objtype != OBJECT_TABLE ||
+		stmt->targtype != ACL_TARGET_ALL_IN_SCHEMA || !OidIsValid(extension_oid()))
+		return pstmt;
+	classes = table_open(RelationRelationId, AccessShareLock);
+	scan = systable_beginscan(classes, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
+		char *schema = get_namespace_name(class->relnamespace);
+
+		if (strchr("rvmfp", class->relkind) == NULL || schema == NULL ||
+			!list_member(stmt->objects, makeString(schema)))
+			continue;
+		if (class->relkind == RELKIND_VIEW && class->relhastriggers &&
+			is_own_trigger(class->oid, "soft_delete_statement"))
+			has_bins = true;
+		else
+			others = lappend(others,
+							 makeRangeVar(schema, pstrdup(NameStr(class->relname)), -1));
+	}
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	if (!has_bins)
+		return pstmt;
+
+	pstmt = copyObject(pstmt);
+	stmt = castNode(GrantStmt, pstmt->utilityStmt);
+	stmt->targtype = ACL_TARGET_OBJECT;
+	stmt->objects = others;
+	return pstmt;
 }
 
 /*

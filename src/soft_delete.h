@@ -272,6 +272,7 @@ extern List *columns_dropped_with_owned(DropOwnedStmt *stmt);
  * protect.c: commands that would show deleted rows again, or free what is held
  */
 extern void protect_tombstones(Node *command);
+extern PlannedStmt *spare_bins(PlannedStmt *pstmt);
 extern bool event_triggers_fire(void);
 
 /*

@@ -283,13 +283,20 @@ tombstone_name(Oid relid)
 }
 
 /*
- * Return the name of a relation as it can be pasted into a statement.
+ * Return the name of a relation as it can be pasted into a statement: the same under
+ * any setting, for records have it.
  */
 const char *
 qualified_name(Oid relid)
 {
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+	bool quotes_all = quote_all_identifiers;
+	const char *name;
+
+	quote_all_identifiers = false;
+	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  get_rel_name(relid));
+	quote_all_identifiers = quotes_all;
+	return name;
 }
 
 /*

@@ -46,6 +46,8 @@ prepare_utility(PlannedStmt *pstmt, AlteredTable *altered)
 		case T_AlterTableStmt:
 			prepare_partitions((AlterTableStmt *) pstmt->utilityStmt);
 			return prepare_ddl(pstmt, altered);
+		case T_GrantStmt:
+			return prepare_ddl(spare_bins(pstmt), altered);
 		case T_RenameStmt:
 			refuse_schema_rename((RenameStmt *) pstmt->utilityStmt);
 			return prepare_ddl(pstmt, altered);

@@ -209,7 +209,8 @@ BEGIN
 		FROM views LEFT JOIN pg_class v ON v.oid = tied OR (tied IS NULL AND relname = view_name AND relnamespace = view_schema)
 	)
 	SELECT 'error', table_name, format('relation "%s" has the name of its %s', view_name, what),
-		format('ALTER TABLE %s RENAME TO %I;', view, soft_delete_internal.add_suffix(view_name, '_old'))
+		-- what is not the owner's is not for him to rename
+		CASE WHEN view_owner = relowner THEN format('ALTER TABLE %s RENAME TO %I;', view, soft_delete_internal.add_suffix(view_name, '_old')) END
 	FROM found WHERE view IS NOT NULL AND NOT is_own
 	UNION ALL
 	SELECT 'error', table_name, format('its %s is missing', what), soft_delete_internal.tag_command(table_name, tombstone, 'unique')
@@ -220,7 +221,7 @@ BEGIN
 	FROM found WHERE is_own AND NOT is_tied
 	UNION ALL
 	SELECT 'error', table_name, format('%s does not belong to the owner of its table', view),
-		format('ALTER VIEW %s OWNER TO %I;', view, pg_get_userbyid(relowner))
+		CASE WHEN is_tied THEN format('ALTER VIEW %s OWNER TO %I;', view, pg_get_userbyid(relowner)) END
 	FROM found WHERE is_own AND view_owner <> relowner;
 END
 $$;
@@ -367,7 +368,6 @@ BEGIN
 		severity := 'notice';
 		problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: no owner of the two tables may read both',
 						  con.confrelid::regclass, con.conname);
-		remedy := format('GRANT SELECT ON %s TO %I;', con.confrelid::regclass, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation));
 		RETURN NEXT;
 		RETURN;
 	END IF;
@@ -386,11 +386,11 @@ BEGIN
 		severity := 'error';
 		IF which = 'live' THEN
 			problem := format('%s live rows reference deleted or missing rows of %s by foreign key "%s"', n, con.confrelid::regclass, con.conname);
-			remedy := format('DELETE FROM %s c WHERE %s;', relation, without_parent);
 		ELSE
 			problem := format('%s deleted rows reference missing rows of %s by foreign key "%s", and cannot be restored', n, con.confrelid::regclass, con.conname);
-			remedy := format('DELETE FROM %s c WHERE %s;', soft_delete_internal.bin_of(soft_delete_internal.root(relation)), without_parent);
 		END IF;
+		-- it shows them: what becomes of them is for who owns them to say
+		remedy := format('SELECT tableoid::regclass, ctid FROM %s WHERE %s;', soft_delete_internal.rows_of(relation, 'c', which), without_parent);
 		RETURN NEXT;
 	END LOOP;
 END

@@ -117,7 +117,8 @@ BEGIN
 			PERFORM soft_delete_internal.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
 		END IF;
 	END IF;
-	IF tag IN ('ALTER TABLE', 'ALTER TYPE') AND NOT restores THEN
+	-- nothing in a dump renames a label
+	IF tag = 'ALTER TYPE' OR (tag = 'ALTER TABLE' AND NOT restores) THEN
 		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_types(soft_delete_internal.altered_types()) ELSE tagged END);
 	END IF;
 END

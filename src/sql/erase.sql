@@ -57,53 +57,63 @@ COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
 'what a table of proofs says of erasures that this state does not know of; raises 42501 unless the caller may read the table';
 
 /* An erasure that this state knows of has been done before it, and its key may have been used anew. */
-CREATE FUNCTION soft_delete_internal.keys_again(proofs regclass, OUT relation regclass, OUT key text[]) RETURNS SETOF record
+CREATE FUNCTION soft_delete_internal.keys_again(proofs regclass, relation regclass) RETURNS SETOF text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
 SET timezone = 'UTC' SET bytea_output = 'hex'
 AS $$
 DECLARE
-	item record;
-	columns text;
-BEGIN
-	FOR item IN
-		SELECT to_regclass(p.relation) AS relation, array_agg(key_hash) AS hashes FROM soft_delete_internal.new_proofs(proofs) AS p
-		WHERE NOT EXISTS (SELECT FROM soft_delete_internal.erasures AS known
-						  WHERE (known.relation, known.key_hash, known.erased_at) = (p.relation, p.key_hash, p.erased_at))
-		GROUP BY p.relation
-	LOOP
-		relation := item.relation;
-		CONTINUE WHEN relation IS NULL;
-		SELECT string_agg(format('pg_catalog.format(''%%s'', %I)', attname), ', ' ORDER BY n) INTO columns
+	hashes bytea[] := ARRAY(SELECT key_hash FROM soft_delete_internal.new_proofs(proofs) AS p
+		WHERE to_regclass(p.relation) = keys_again.relation
+		  AND NOT EXISTS (SELECT FROM soft_delete_internal.erasures AS known
+						  WHERE (known.relation, known.key_hash, known.erased_at) = (p.relation, p.key_hash, p.erased_at)));
+	columns text := (SELECT string_agg(format('pg_catalog.format(''%%s'', %I)', attname), ', ' ORDER BY n)
 		FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
-		WHERE conrelid = item.relation AND contype = 'p' AND attrelid = conrelid;
-		RETURN QUERY SELECT item.relation, answer FROM soft_delete_internal.query_as_owner(item.relation,
-			format('SELECT DISTINCT key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
-				   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY (%4$L::bytea[])',
-				   columns, item.relation, coalesce(soft_delete_internal.bin_of(item.relation), item.relation), item.hashes)) AS q(answer text[]);
-	END LOOP;
+		WHERE conrelid = keys_again.relation AND contype = 'p' AND attrelid = conrelid);
+BEGIN
+	IF hashes = '{}' OR columns IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY SELECT answer FROM soft_delete_internal.query_as_owner(relation,
+		format('SELECT DISTINCT key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
+			   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY (%4$L::bytea[])',
+			   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation), hashes)) AS q(answer text[]);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.keys_again(regclass) IS
-'the keys that proofs of erasures speak of, this state does not, and that are there';
+COMMENT ON FUNCTION soft_delete_internal.keys_again(regclass, regclass) IS
+'the keys of a table that proofs of erasures speak of, this state does not, and that are there';
 
 CREATE FUNCTION soft_delete_internal.replay_erasures(proofs regclass) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	item record;
+	target record;
+	key text[];
 	erased bigint := 0;
+	erased_there bigint;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.keys_again(proofs) LOOP
-		erased := erased + soft_delete.erase(item.relation, VARIADIC item.key);
+	FOR target IN SELECT DISTINCT p.relation AS name, to_regclass(p.relation) AS relation FROM soft_delete_internal.new_proofs(proofs) AS p ORDER BY 1 LOOP
+		-- one table's error leaves its own proofs for the next time
+		BEGIN
+			erased_there := 0;
+			FOR key IN SELECT k FROM soft_delete_internal.keys_again(proofs, target.relation) AS k LOOP
+				erased_there := erased_there + soft_delete.erase(target.relation, VARIADIC key);
+			END LOOP;
+			-- what is said here is believed: only of tables that are the caller's own
+			INSERT INTO soft_delete_internal.erasures SELECT p.* FROM soft_delete_internal.new_proofs(proofs) AS p
+			WHERE p.relation = target.name
+			  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
+				   OR EXISTS (SELECT FROM pg_class WHERE oid = target.relation AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')));
+			erased := erased + erased_there;
+		EXCEPTION WHEN OTHERS THEN
+			IF target.relation IS NULL OR soft_delete_internal.is_interrupt(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			RAISE WARNING 'erasures in table "%" are not replayed: %', target.relation, SQLERRM USING ERRCODE = '01000';
+		END;
 	END LOOP;
-	-- what is said here is believed: only of tables that are the caller's own
-	INSERT INTO soft_delete_internal.erasures SELECT p.* FROM soft_delete_internal.new_proofs(proofs) AS p
-	WHERE (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
-	   OR EXISTS (SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-				  WHERE format('%I.%I', nspname, relname) = p.relation AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE'));
 	RETURN erased;
 END
 $$;

@@ -103,6 +103,11 @@ EXCEPTION WHEN OTHERS THEN
 	IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
 		RAISE;
 	END IF;
+	-- another one's bin that cannot be read keeps nobody from restoring what is his
+	IF NOT (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = must_have_stamps.relation) THEN
+		PERFORM soft_delete_internal.pass_over(must_have_stamps.relation, SQLSTATE, SQLERRM);
+		RETURN false;
+	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
 	RAISE EXCEPTION 'could not read the deleted rows of table "%": %', relation, message
 		USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.'),
@@ -141,6 +146,9 @@ DECLARE
 	n_done integer := -1;
 	restored bigint := 0;
 	message text;
+	schema_name text;
+	table_name text;
+	constraint_name text;
 	is_last boolean := false;
 BEGIN
 	WHILE n_done < cardinality(done) OR NOT is_last LOOP
@@ -156,10 +164,18 @@ BEGIN
 				restored := restored + soft_delete_internal.write_as_owner(item.relation, item.query, deletions);
 				done := done || item.owner;
 			EXCEPTION
-				WHEN foreign_key_violation THEN
-					IF is_last THEN
-						RAISE;
+				WHEN integrity_constraint_violation THEN
+					IF SQLSTATE = '23503' AND NOT is_last THEN
+						CONTINUE;
 					END IF;
+					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, schema_name = SCHEMA_NAME, table_name = TABLE_NAME, constraint_name = CONSTRAINT_NAME;
+					-- the owner was told of a key, which the caller may not read
+					IF item.owner <> soft_delete_internal.caller() AND NOT coalesce(
+						has_table_privilege(soft_delete_internal.caller(), to_regclass(format('%I.%I', schema_name, table_name)), 'SELECT'), false) THEN
+						RAISE EXCEPTION '%', message
+							USING ERRCODE = SQLSTATE, SCHEMA = schema_name, TABLE = table_name, CONSTRAINT = constraint_name;
+					END IF;
+					RAISE;
 				WHEN insufficient_privilege THEN
 					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
 					RAISE EXCEPTION '%', message
