@@ -268,10 +268,9 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_l
 	require_sampling_right(root, rel, rte);
 	/* the planner looks for such references later, where the sample was */
 	if (contain_vars_of_level((Node *) which, 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("argument of sampling method \"%s\" must not refer to other tables of the query",
-						"soft_delete.rows")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("argument of sampling method \"%s\" must not refer to other tables of the query",
+							   "soft_delete.rows")));
 	if (samples_displaced(rte))
 		return NULL; /* displaced.c reads something else */
 	rte->tablesample = NULL;

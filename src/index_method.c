@@ -27,8 +27,8 @@ static IndexBuildResult *build_as_btree(Relation heap, Relation index,
 #endif
 #ifdef USE_ASSERT_CHECKING
 static bool insert_as_btree(Relation index, Datum *values, bool *isnull,
-							ItemPointer tid, Relation heap,
-							IndexUniqueCheck check, bool unchanged, IndexInfo *info);
+							ItemPointer tid, Relation heap, IndexUniqueCheck check,
+							bool unchanged, IndexInfo *info);
 #endif
 
 /*
@@ -81,7 +81,8 @@ build_as_btree(Relation heap, Relation index, IndexInfo *info)
  */
 static bool
 insert_as_btree(Relation index, Datum *values, bool *isnull, ItemPointer tid,
-				Relation heap, IndexUniqueCheck check, bool unchanged, IndexInfo *info)
+				Relation heap, IndexUniqueCheck check, bool unchanged,
+				IndexInfo *info)
 {
 	Oid method = index->rd_rel->relam;
 	bool result;

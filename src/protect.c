@@ -177,8 +177,9 @@ protect_held_keys(AlterTableCmd *cmd, Oid relid)
 	Oid constraint = InvalidOid;
 	Bitmapset *columns = get_primary_key_attnos(relid, false, &constraint);
 	AttrNumber attnum = cmd->name != NULL ? get_attnum(relid, cmd->name) : 0;
-	bool is_key = attnum > 0 &&
-				  bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns);
+	bool is_key =
+		attnum > 0 &&
+		bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns);
 	ListCell *lc;
 
 	if ((cmd->subtype == AT_DropColumn && is_key) ||
@@ -359,12 +360,12 @@ check_created_trigger(CreateTrigStmt *stmt)
 		stmt->row && (stmt->timing & TRIGGER_TYPE_BEFORE) != 0 &&
 		(stmt->events & TRIGGER_TYPE_DELETE) != 0 &&
 		strcmp(stmt->trigname, TAG_NAME) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("the tag of a table cannot be called \"%s\"", stmt->trigname),
-				 errdetail("It is the trigger \"%s\".", TAG_NAME),
-				 errhint("SELECT soft_delete.tag(%s);",
-						 quote_literal_cstr(qualified_name(relid)))));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+						errmsg("the tag of a table cannot be called \"%s\"",
+							   stmt->trigname),
+						errdetail("It is the trigger \"%s\".", TAG_NAME),
+						errhint("SELECT soft_delete.tag(%s);",
+								quote_literal_cstr(qualified_name(relid)))));
 	if (stmt->replace)
 		check_replaced_trigger(relid, stmt->trigname);
 }
@@ -400,8 +401,9 @@ spare_bins(PlannedStmt *pstmt)
 			is_own_trigger(class->oid, "soft_delete_statement"))
 			has_bins = true;
 		else
-			others = lappend(others,
-							 makeRangeVar(schema, pstrdup(NameStr(class->relname)), -1));
+			others =
+				lappend(others,
+						makeRangeVar(schema, pstrdup(NameStr(class->relname)), -1));
 	}
 	systable_endscan(scan);
 	table_close(classes, AccessShareLock);
@@ -427,10 +429,10 @@ is_own_trigger(Oid relid, const char *name)
 	HeapTuple tuple;
 	bool is_own = false;
 
-	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum(name));
+	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(name));
 	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 2, keys);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		is_own = is_extension_member(ProcedureRelationId,
@@ -464,8 +466,7 @@ static bool
 loses_trigger(Oid relid, const char *name)
 {
 	return OidIsValid(relid) && !(row_security && event_triggers_fire()) &&
-		   (strcmp(name, TAG_NAME) == 0 ||
-			strcmp(name, "~soft_delete_key") == 0 ||
+		   (strcmp(name, TAG_NAME) == 0 || strcmp(name, "~soft_delete_key") == 0 ||
 			strcmp(name, "~soft_delete_truncate") == 0) &&
 		   tag_arguments(relid) != NIL &&
 		   OidIsValid(get_trigger_oid(relid, name, true));

@@ -304,8 +304,7 @@ refuse_tagged_children(Relation parent)
 {
 	ListCell *lc;
 
-	foreach (lc,
-			 find_all_inheritors(RelationGetRelid(parent), RowExclusiveLock, NULL))
+	foreach (lc, find_all_inheritors(RelationGetRelid(parent), RowExclusiveLock, NULL))
 	{
 		Relation rel = table_open(lfirst_oid(lc), NoLock);
 
