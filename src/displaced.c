@@ -895,17 +895,22 @@ execute_displaced_scan(CustomScanState *node)
 	DisplacedScanState *state = (DisplacedScanState *) node;
 	EPQState *epqstate = node->ss.ps.state->es_epq_active;
 	int i = ((Scan *) node->ss.ps.plan)->scanrelid - 1;
+	ExecAuxRowMark *mark;
 	TupleTableSlot *result;
 
 	if (epqstate == NULL || epqstate->relsubs_done[i] ||
 		epqstate->relsubs_slot[i] != NULL || epqstate->relsubs_rowmark[i] == NULL)
 		return ExecScan(&node->ss, next_displaced, recheck_displaced);
 
-	if (!fetch_again(state, epqstate, epqstate->relsubs_rowmark[i]))
+	mark = epqstate->relsubs_rowmark[i];
+	if (!fetch_again(state, epqstate, mark))
 		ExecClearTuple(state->again);
+	/* it takes one or the other */
 	epqstate->relsubs_slot[i] = state->again;
+	epqstate->relsubs_rowmark[i] = NULL;
 	result = ExecScan(&node->ss, next_displaced, recheck_displaced);
 	epqstate->relsubs_slot[i] = NULL;
+	epqstate->relsubs_rowmark[i] = mark;
 	return result;
 }
 
