@@ -145,6 +145,12 @@ INSERT INTO undo.loop_b VALUES (3, 3);
 SELECT soft_delete.undo(:'stamp');
 ROLLBACK;
 SELECT count(*) FROM undo.loop_a;
+-- an error of the application's that names no table
+SET ROLE regress_undo;
+CREATE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not now'' USING ERRCODE = ''check_violation''; END';
+CREATE TRIGGER object AFTER INSERT ON loop_a FOR EACH ROW EXECUTE FUNCTION object();
+RESET ROLE;
+SELECT soft_delete.undo(:'stamp');
 
 RESET ROLE;
 SET client_min_messages = error;

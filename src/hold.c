@@ -573,8 +573,7 @@ check_key_types(Relation rel)
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("cannot hold a row of table \"%s\" by a key of type %s",
 								RelationGetRelationName(rel), format_type_be(type)),
-						 errdetail("Its text changes when what it names is renamed."),
-						 errhint("Hold its deletion, or the table.")));
+						 errdetail("Its text changes when what it names is renamed.  Its deletion can be held, and the table.")));
 			default:
 				break;
 		}

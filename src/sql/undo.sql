@@ -170,8 +170,8 @@ BEGIN
 					END IF;
 					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, schema_name = SCHEMA_NAME, table_name = TABLE_NAME, constraint_name = CONSTRAINT_NAME;
 					-- the owner was told of a key, which the caller may not read
-					IF item.owner <> soft_delete_internal.caller() AND NOT coalesce(
-						has_table_privilege(soft_delete_internal.caller(), to_regclass(format('%I.%I', schema_name, table_name)), 'SELECT'), false) THEN
+					IF item.owner <> soft_delete_internal.caller() AND NOT EXISTS (SELECT FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
+							WHERE nspname = schema_name AND relname = table_name AND has_table_privilege(soft_delete_internal.caller(), pg_class.oid, 'SELECT')) THEN
 						RAISE EXCEPTION '%', message
 							USING ERRCODE = SQLSTATE, SCHEMA = schema_name, TABLE = table_name, CONSTRAINT = constraint_name;
 					END IF;
