@@ -1,6 +1,6 @@
 EXTENSION = soft_delete
 MODULE_big = soft_delete
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 # in the order that they need
 SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	install \
@@ -52,7 +52,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS): src/soft_delete.h src/compat.h
+$(OBJS): src/compat.h $(wildcard src/*/*.h)
 
 soft_delete--$(EXTVERSION).sql: $(SQL)
 	cat $^ >$@

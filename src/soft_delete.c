@@ -9,7 +9,7 @@
 #include "utils/guc.h"
 #include "utils/plancache.h"
 
-#include "soft_delete.h"
+#include "ddl/sd_ddl.h"
 
 PG_MODULE_MAGIC;
 
@@ -22,15 +22,17 @@ void
 _PG_init(void)
 {
 	init_membership();
-	init_tag();
+	init_relation();
+	init_tagged();
 	init_filter();
-	init_write();
+	init_modify();
 	init_stamp();
 	init_utility();
 	init_forget();
 	init_ledger();
-	init_displaced();
+	init_aside_scan();
 	init_truncate();
+	init_bin();
 	init_delete();
 	init_purge();
 	init_worker();

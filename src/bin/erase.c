@@ -1,0 +1,457 @@
+/*
+ * erase.c
+ *	  Erases rows for good, live or deleted, and what is known about them.
+ *
+ * soft_delete.erase() deletes the live row of a primary key as an application
+ * does: triggers fire, foreign keys act or refuse.  Then it destroys the
+ * tombstones of the key, those that stepped aside included, with their cascades
+ * (cascade.c), and the values of all these rows that the extension's own tables
+ * have: in cut references (link.c) and in what is known about lifted holds
+ * (hold.c).  What stays is a proof in soft_delete_internal.erasures, which has a hash of
+ * the key, by which replay_erasures() finds the row in an older state.
+ *
+ * Invariant: either nothing is left or nothing has changed.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "bin/sd_bin.h"
+
+/* Columns of soft_delete_internal.erasures */
+enum ErasureColumn
+{
+	ERASURE_RELATION,
+	ERASURE_KEY_HASH,
+	ERASURE_ERASED_AT,
+	ERASURE_ERASED_BY,
+	ERASURE_ROWS,
+	N_ERASURE_COLUMNS
+};
+
+/* The primary key of the rows to erase */
+typedef struct RowKey
+{
+	Relation rel;
+	int n;
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	Oid types[INDEX_MAX_KEYS];
+	Datum values[INDEX_MAX_KEYS];
+} RowKey;
+
+PG_FUNCTION_INFO_V1(soft_delete_erase);
+
+static bool may_delete(Oid relid);
+static Relation open_erasable(Oid relid);
+static void read_key(RowKey *key, Relation rel, ArrayType *array);
+static char *key_hint(const RowKey *key);
+static void add_hint(void *arg);
+static void append_condition(StringInfo query, const RowKey *key);
+static void delete_live(const RowKey *key);
+static Cascade *find_deleted(const RowKey *key);
+static void join_row(Cascade *cascade, Oid relid, Datum tid);
+static void refuse_live(const RowKey *key);
+static List *hashes_of(const RowKey *key, Cascade *cascade);
+static Datum key_hash(const RowKey *key, TupleTableSlot *row);
+static void forget_cascade(Cascade *cascade);
+static void write_proof(const RowKey *key, Datum hash, uint64 nrows);
+
+/*
+ * soft_delete.erase(relation regclass, VARIADIC key text[]) returns bigint
+ *
+ * Destroys the rows of a primary key, its columns in the order of the key, and
+ * all rows below them by ON DELETE CASCADE.  Returns their number.
+ *
+ * Raises 22004 for a null, 22023 where the key has more columns or fewer, 22P02
+ * and the like where a type does not take a value; 55000 for a table that is not
+ * tagged, that has no primary key, or whose live row does not let itself be
+ * deleted, 0A000 for a partition; 42501 for who may not delete from the table
+ * and from its bin; 23503 where a row is referenced otherwise, 55006 where one is
+ * held, and what the application's triggers raise.
+ */
+Datum
+soft_delete_erase(PG_FUNCTION_ARGS)
+{
+	RowKey key;
+	Cascade *cascade;
+	List *hashes;
+	ListCell *lc;
+	uint64 nrows;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the table and the key to erase must not be null"),
+						errhint("SELECT soft_delete.erase('my_table', '1');")));
+	read_key(&key, open_erasable(PG_GETARG_OID(0)), PG_GETARG_ARRAYTYPE_P(1));
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	delete_live(&key);
+	cascade = find_deleted(&key);
+	hashes = hashes_of(&key, cascade);
+	complete_cascade(cascade);
+	refuse_held(cascade);
+	forget_cascade(cascade);
+	nrows = purge_cascade(cascade);
+	foreach (lc, hashes)
+		write_proof(&key, PointerGetDatum(lfirst(lc)), nrows);
+	SPI_finish();
+
+	table_close(key.rel, NoLock);
+	PG_RETURN_INT64(nrows);
+}
+
+/*
+ * May the caller delete any row of a table?  Row security says so of some rows only,
+ * and the owner, as whom they are deleted, is not subject to it.
+ */
+static bool
+may_delete(Oid relid)
+{
+	Oid caller = calling_role();
+
+	return pg_class_aclcheck(relid, caller, ACL_DELETE) == ACLCHECK_OK &&
+		   pg_class_aclcheck(relid, caller, ACL_SELECT) == ACLCHECK_OK &&
+		   check_enable_rls(relid, caller, true) != RLS_ENABLED;
+}
+
+/*
+ * Open a table that rows can be erased from by the caller.
+ */
+static Relation
+open_erasable(Oid relid)
+{
+	Relation rel = open_given_table(relid, RowExclusiveLock);
+	List *relids = with_ancestors(relid);
+	Oid bin = bin_of(relid);
+
+	if (tombstone_attribute(rel) == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
+				 errhint("Without a tag, DELETE FROM %s destroys rows.",
+						 qualified_name(relid))));
+	if (list_length(relids) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot erase from \"%s\" alone", RelationGetRelationName(rel)),
+				 errdetail("A row is erased through the table that is tagged."),
+				 errhint("SELECT soft_delete.erase(%s, ...);",
+						 quote_literal_cstr(qualified_name(llast_oid(relids))))));
+
+	if (!relation_ownercheck(relid, calling_role()) &&
+		(!OidIsValid(bin) || !may_delete(relid) ||
+		 pg_class_aclcheck(bin, calling_role(), ACL_DELETE) != ACLCHECK_OK))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to erase rows of table \"%s\"",
+						RelationGetRelationName(rel)),
+				 errdetail("It takes the right to delete from the table and from its bin.")));
+	return rel;
+}
+
+/*
+ * Read the key from texts, one for each column.
+ */
+static void
+read_key(RowKey *key, Relation rel, ArrayType *array)
+{
+	ErrorContextCallback context = {.callback = add_hint};
+	Datum *texts;
+	bool *nulls;
+	int n;
+
+	key->rel = rel;
+	key->n = primary_key(RelationGetRelid(rel), key->attnums);
+	if (key->n == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"%s\" has no primary key",
+							   RelationGetRelationName(rel)),
+						errdetail("A row is erased by its primary key."),
+						errhint("DELETE FROM %s WHERE ..., and then from its bin.",
+								qualified_name(RelationGetRelid(rel)))));
+
+	context.arg = key_hint(key);
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
+	if (n != key->n)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the primary key of table \"%s\" has %d columns, not %d",
+							   RelationGetRelationName(rel), key->n, n)));
+	for (int i = 0; i < n; i++)
+	{
+		Form_pg_attribute att =
+			TupleDescAttr(RelationGetDescr(rel), key->attnums[i] - 1);
+		Oid input, typioparam;
+		SavedRole saved;
+
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("column \"%s\" of a primary key is never null",
+								   NameStr(att->attname))));
+		getTypeInputInfo(att->atttypid, &input, &typioparam);
+		key->types[i] = att->atttypid;
+		become_owner(rel, &saved);
+		key->values[i] = OidInputFunctionCall(input, TextDatumGetCString(texts[i]),
+											  typioparam, att->atttypmod);
+		restore_role(&saved);
+	}
+	error_context_stack = context.previous;
+}
+
+/*
+ * Return how a row of the table is erased.
+ */
+static char *
+key_hint(const RowKey *key)
+{
+	StringInfoData hint;
+
+	initStringInfo(&hint);
+	appendStringInfo(&hint, "SELECT soft_delete.erase(%s",
+					 quote_literal_cstr(qualified_name(RelationGetRelid(key->rel))));
+	for (int i = 0; i < key->n; i++)
+	{
+		Form_pg_attribute att =
+			TupleDescAttr(RelationGetDescr(key->rel), key->attnums[i] - 1);
+
+		appendStringInfo(&hint, ", '%s %s'", NameStr(att->attname),
+						 format_type_with_typemod(att->atttypid, att->atttypmod));
+	}
+	appendStringInfoString(&hint, ");");
+	return hint.data;
+}
+
+/*
+ * Add a hint to an error (error context callback).
+ */
+static void
+add_hint(void *arg)
+{
+	errhint("%s", (const char *) arg);
+}
+
+/*
+ * Append the condition that a row has the key: $1, $2, ...
+ */
+static void
+append_condition(StringInfo query, const RowKey *key)
+{
+	for (int i = 0; i < key->n; i++)
+	{
+		Oid relid = RelationGetRelid(key->rel);
+		Oid operator= lookup_type_cache(key->types[i], TYPECACHE_EQ_OPR)->eq_opr;
+
+		appendStringInfoString(query, i > 0 ? " AND " : " WHERE ");
+		generate_operator_clause(query,
+								 quote_identifier(
+									 get_attname(relid, key->attnums[i], false)),
+								 key->types[i], operator,
+								 psprintf("$%d", i + 1), key->types[i]);
+	}
+}
+
+/*
+ * Delete the live row as the application does, with the rights of the table's
+ * owner, whose triggers fire.
+ */
+static void
+delete_live(const RowKey *key)
+{
+	StringInfoData query;
+	SavedRole saved;
+	int result;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "DELETE FROM %s",
+					 qualified_name(RelationGetRelid(key->rel)));
+	append_condition(&query, key);
+	become_owner_to_write(RelationGetRelid(key->rel), &saved);
+	result = SPI_execute_with_args(query.data, key->n, (Oid *) key->types,
+								   (Datum *) key->values, NULL, false, 0);
+	end_owners_write(RelationGetRelid(key->rel), &saved);
+	if (result != SPI_OK_DELETE)
+		elog(ERROR, "%s for %s", SPI_result_code_string(result), query.data);
+}
+
+/*
+ * Lock all tombstones of the key.
+ *
+ * Raises 55000 if there still is a live row.
+ */
+static Cascade *
+find_deleted(const RowKey *key)
+{
+	Cascade *cascade = make_cascade(true, NULL, CurrentMemoryContext);
+	Oid relid = RelationGetRelid(key->rel);
+
+	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
+	{
+		StringInfoData query;
+		uint64 n;
+
+		initStringInfo(&query);
+		appendStringInfo(&query,
+						 "SELECT tableoid, ctid, %s IS NULL FROM %s TABLESAMPLE soft_delete.rows('%s')",
+						 quote_identifier(tombstone_name(relid)),
+						 qualified_name(relid), sample_of(storage, true));
+		append_condition(&query, key);
+		n = execute_as_owner(relid, query.data, key->n, (Oid *) key->types,
+							 (Datum *) key->values, SPI_OK_SELECT);
+		for (uint64 row = 0; row < n; row++)
+		{
+			HeapTuple tuple = SPI_tuptable->vals[row];
+			TupleDesc desc = SPI_tuptable->tupdesc;
+			bool isnull;
+
+			if (DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull)))
+				refuse_live(key);
+			join_row(cascade,
+					 DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull)),
+					 SPI_getbinval(tuple, desc, 2, &isnull));
+		}
+	}
+	return cascade;
+}
+
+/*
+ * Let a tombstone join that a query has read at that place.
+ */
+static void
+join_row(Cascade *cascade, Oid relid, Datum tid)
+{
+	Tombstone tombstone;
+	Oid table =
+		locate_tombstone(relid, (ItemPointer) DatumGetPointer(tid), &tombstone);
+	Relation rel = table_open(table, RowExclusiveLock);
+
+	(void) join_cascade(cascade, rel, &tombstone, NULL, InvalidOid);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Raise 55000: the live row is still there.
+ */
+static void
+refuse_live(const RowKey *key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the live row of table \"%s\" does not let itself be deleted",
+					RelationGetRelationName(key->rel)),
+			 errdetail("A BEFORE DELETE trigger or a policy keeps it."),
+			 errhint("Erase it in a role and a session for which DELETE FROM %s deletes it.",
+					 qualified_name(RelationGetRelid(key->rel)))));
+}
+
+/*
+ * Return the hashes of the keys of all members, which may be equal without being
+ * the same.
+ */
+static List *
+hashes_of(const RowKey *key, Cascade *cascade)
+{
+	List *hashes = NIL;
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+	{
+		CascadeTable *table = lfirst(lc);
+		Relation rel = table_open(table->relid, NoLock);
+		TupleTableSlot *row = table_slot_create(rel, NULL);
+
+		for (int i = 0; i < table->nmembers; i++)
+		{
+			bytea *hash;
+			bool is_known = false;
+			ListCell *known;
+
+			fetch_tombstone(rel, &table->members[i].tombstone, row);
+			hash = DatumGetByteaPP(key_hash(key, row));
+			foreach (known, hashes)
+				is_known |= memcmp(lfirst(known), hash, VARSIZE(hash)) == 0;
+			if (!is_known)
+				hashes = lappend(hashes, hash);
+		}
+		ExecDropSingleTupleTableSlot(row);
+		table_close(rel, NoLock);
+	}
+	return hashes;
+}
+
+/*
+ * Return the hash of the key of a row of the table, or of one below it:
+ * SHA-256 of the text of the array of the texts of its columns.
+ */
+static Datum
+key_hash(const RowKey *key, TupleTableSlot *row)
+{
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	int nestlevel = begin_key_form();
+	FmgrInfo array_out_info;
+	char *keytext;
+
+	for (int i = 0; i < key->n; i++)
+		attnums[i] = SPI_fnumber(row->tts_tupleDescriptor,
+								 get_attname(RelationGetRelid(key->rel),
+											 key->attnums[i], false));
+	fmgr_info(F_ARRAY_OUT, &array_out_info);
+	keytext = OutputFunctionCall(&array_out_info, text_array(row, key->n, attnums));
+	end_text_form(nestlevel);
+	return DirectFunctionCall1(sha256_bytea, CStringGetTextDatum(keytext));
+}
+
+/*
+ * Erase what the extension's own tables know about the members of a cascade.
+ */
+static void
+forget_cascade(Cascade *cascade)
+{
+	HTAB *keys = make_key_set();
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+	{
+		collect_cut_keys(lfirst(lc), keys);
+		collect_held_keys(lfirst(lc), keys);
+	}
+	erase_cuts(keys);
+	erase_held_keys(keys);
+	hash_destroy(keys);
+}
+
+/*
+ * Write the proof that the rows of a key have been erased.
+ */
+static void
+write_proof(const RowKey *key, Datum hash, uint64 nrows)
+{
+	Relation erasures = table_open(extension_relation("erasures"), RowExclusiveLock);
+	Datum values[N_ERASURE_COLUMNS];
+	bool nulls[N_ERASURE_COLUMNS] = {false};
+
+	values[ERASURE_RELATION] =
+		CStringGetTextDatum(qualified_name(RelationGetRelid(key->rel)));
+	values[ERASURE_KEY_HASH] = hash;
+	values[ERASURE_ERASED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[ERASURE_ERASED_BY] =
+		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
+	values[ERASURE_ROWS] = Int64GetDatum(nrows);
+	(void) append_row(erasures, values, nulls);
+	table_close(erasures, NoLock);
+}

@@ -1,0 +1,272 @@
+/*
+ * restore.c
+ *	  Brings a cascade of tombstones back to life.
+ *
+ * To the rest of the database a restore is the INSERT that makes up for the
+ * DELETE: unique keys are checked, AFTER INSERT triggers fire, among them the
+ * checks of foreign keys.  BEFORE INSERT triggers do not, for the row is to
+ * come back as it was.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
+
+#include "bin/sd_bin.h"
+#include "keys/sd_keys.h"
+
+static void restore_table(CascadeTable *table, StorageKind storage);
+static void spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid brought_by);
+static void restore_member(ResultRelInfo *relinfo, VersionBuilder *builder,
+						   Member *member, TupleTableSlot *old);
+static void fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
+								 TupleTableSlot *slot, List *recheck);
+static void refuse_deleted_parents(CascadeTable *table);
+static void refuse_deleted_parent(CascadeTable *table, Relation rel,
+								  const ForeignKey *fk);
+static void report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk);
+
+/*
+ * Restore the members of a cascade.
+ *
+ * To the caller's statement and its triggers they come back all at once.
+ */
+void
+restore_cascade(Cascade *cascade)
+{
+	ListCell *lc;
+
+	complete_cascade(cascade);
+	refuse_held(cascade);
+	/* a key that a tombstone in place has now is taken for those that stepped aside */
+	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
+	{
+		foreach (lc, cascade->tables)
+			restore_table(lfirst(lc), storage);
+	}
+	foreach (lc, cascade->tables)
+		refuse_deleted_parents(lfirst(lc));
+	foreach (lc, cascade->tables)
+		relink_references(lfirst(lc));
+}
+
+/*
+ * Bring the members of one relation back to life that are in a storage.
+ */
+static void
+restore_table(CascadeTable *table, StorageKind storage)
+{
+	Relation rel = table_open(table->relid, RowExclusiveLock);
+	AttrNumber attnum = tombstone_attribute(rel);
+	VersionBuilder *builder =
+		make_version_builder(rel, 1, &attnum, CurrentMemoryContext);
+	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
+	ResultRelInfo *rootinfo = NULL;
+	TupleTableSlot *old = table_slot_create(rel, NULL);
+	List *foreign_keys = foreign_keys_from(rel);
+	Oid brought_by = InvalidOid;
+	Relation root = NULL;
+
+	/* statement triggers belong to the root of the partition tree */
+	if (rel->rd_rel->relispartition)
+	{
+		root = table_open(llast_oid(get_partition_ancestors(table->relid)),
+						  RowExclusiveLock);
+		rootinfo = makeNode(ResultRelInfo);
+		InitResultRelInfo(rootinfo, root, 0, NULL, 0);
+	}
+	InitResultRelInfo(relinfo, rel, 0, rootinfo, 0);
+	ExecOpenIndices(relinfo, false);
+
+	for (int i = 0; i < table->nmembers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (table->members[i].tombstone.storage != storage)
+			continue;
+		if (table->members[i].brought_by != brought_by)
+		{
+			brought_by = table->members[i].brought_by;
+			spare_check(relinfo, foreign_keys, brought_by);
+		}
+		restore_member(relinfo, builder, &table->members[i], old);
+	}
+
+	ExecCloseIndices(relinfo);
+	ExecDropSingleTupleTableSlot(old);
+	FreeExecutorState(builder->estate);
+	if (root != NULL)
+		table_close(root, NoLock);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Spare members the check of the foreign key that brought them in: it would
+ * find their parents, which come back in the same statement.
+ */
+static void
+spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid brought_by)
+{
+	const TriggerDesc *trigdesc = relinfo->ri_RelationDesc->trigdesc;
+	ListCell *lc;
+
+	foreach (lc, foreign_keys)
+	{
+		const ForeignKey *fk = lfirst(lc);
+
+		for (int i = 0; i < relinfo->ri_TrigDesc->numtriggers; i++)
+		{
+			Trigger *trigger = &relinfo->ri_TrigDesc->triggers[i]; /* a copy */
+
+			if (trigger->tgconstraint == fk->constraint)
+				trigger->tgenabled = fk->top == brought_by
+										 ? TRIGGER_DISABLED
+										 : trigdesc->triggers[i].tgenabled;
+		}
+	}
+}
+
+/*
+ * Bring one member back to life.
+ */
+static void
+restore_member(ResultRelInfo *relinfo, VersionBuilder *builder, Member *member,
+			   TupleTableSlot *old)
+{
+	MemoryContext oldcontext;
+	TupleTableSlot *slot;
+	List *recheck;
+
+	fetch_tombstone(relinfo->ri_RelationDesc, &member->tombstone, old);
+	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
+	slot = restore_tombstone(relinfo, builder, &member->tombstone, old,
+							 free_keys, &recheck);
+	fire_insert_triggers(builder->estate, relinfo, slot, recheck);
+	ExecClearTuple(slot);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Queue the AFTER INSERT triggers for a restored row.  They fire at the end of
+ * the statement on the bin.
+ */
+static void
+fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
+					 TupleTableSlot *slot, List *recheck)
+{
+	ResultRelInfo *named =
+		relinfo->ri_RootResultRelInfo ? relinfo->ri_RootResultRelInfo : relinfo;
+	TransitionCaptureState *transition =
+		MakeTransitionCaptureState(named->ri_TrigDesc,
+								   RelationGetRelid(named->ri_RelationDesc),
+								   CMD_INSERT);
+
+	ExecARInsertTriggers(estate, relinfo, slot, recheck, transition);
+
+	/* however often it is queued, a statement trigger fires once */
+	ExecASInsertTriggers(estate, named, transition);
+}
+
+/*
+ * Raise 23503, before the foreign key itself does, if a restored member
+ * references a deleted row: the hint then says how to restore that.
+ *
+ * Deferrable foreign keys are left to themselves: the parent may come back
+ * until they are checked.  In a transaction that keeps its snapshot all are:
+ * they tell a parent that was deleted since, which is 40001, from others.
+ */
+static void
+refuse_deleted_parents(CascadeTable *table)
+{
+	Relation rel;
+	ListCell *lc;
+
+	if (IsolationUsesXactSnapshot())
+		return;
+
+	rel = table_open(table->relid, NoLock);
+	foreach (lc, foreign_keys_from(rel))
+	{
+		const ForeignKey *fk = lfirst(lc);
+
+		if (!fk->is_deferrable && is_tagged(fk->parent))
+			refuse_deleted_parent(table, rel, fk);
+	}
+	table_close(rel, NoLock);
+}
+
+/*
+ * The same for one foreign key.  Members that it brought in have come with
+ * their parents.
+ */
+static void
+refuse_deleted_parent(CascadeTable *table, Relation rel, const ForeignKey *fk)
+{
+	Tuplestorestate *members;
+	StringInfoData query;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	members = register_members(table, rel, fk->nkeys, fk->child_attnums, 0, fk->top);
+	initStringInfo(&query);
+	appendStringInfoString(&query, "SELECT m.member FROM " CASCADE_MEMBERS " m JOIN ");
+	append_side(&query, fk->parent, "p", "deleted");
+	appendStringInfoString(&query, " ON ");
+	append_key_match(&query, fk, "p", fk->parent_attnums, "m", NULL);
+	appendStringInfoString(&query, " WHERE NOT EXISTS (SELECT FROM ");
+	append_side(&query, fk->parent, "q", "live");
+	appendStringInfoString(&query, " WHERE ");
+	append_key_match(&query, fk, "q", fk->parent_attnums, "m", NULL);
+	appendStringInfoString(&query, ") LIMIT 1");
+
+	if (tuplestore_tuple_count(members) > 0 &&
+		execute_as_owner(fk->parent, query.data, 0, NULL, NULL, SPI_OK_SELECT) > 0)
+	{
+		bool isnull;
+		Datum member = SPI_getbinval(SPI_tuptable->vals[0],
+									 SPI_tuptable->tupdesc, 1, &isnull);
+
+		report_deleted_parent(rel, &table->members[DatumGetInt32(member)], fk);
+	}
+	tuplestore_end(members);
+	SPI_finish();
+}
+
+/*
+ * Raise 23503 in the words of a foreign key.
+ */
+static void
+report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	char *name = get_constraint_name(fk->constraint);
+	const char *condition = "...";
+	bool may_see =
+		may_read_tombstones(RelationGetRelid(rel), fk->nkeys, fk->child_attnums);
+
+	fetch_tombstone(rel, &member->tombstone, slot);
+	if (may_see)
+		condition = key_condition(fk->nkeys, fk->parent, fk->parent_attnums,
+								  slot, fk->child_attnums);
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
+					RelationGetRelationName(rel), name),
+			 may_see ? errdetail("Key %s is not present in table \"%s\".",
+								 key_description(fk->nkeys, slot, fk->child_attnums),
+								 get_rel_name(fk->parent))
+					 : errdetail("Key is not present in table \"%s\".",
+								 get_rel_name(fk->parent)),
+			 errhint("Restore what it references first: UPDATE %s SET %s = NULL WHERE %s;",
+					 bin_name(fk->parent),
+					 quote_identifier(tombstone_name(fk->parent)), condition),
+			 errtableconstraint(rel, name)));
+}

@@ -1,0 +1,322 @@
+/*
+ * key.c
+ *	  Turns keys of rows into text: for conditions, for messages, and for the
+ *	  extension's own tables.
+ *
+ * Invariant: what is stored as text is the same text under all settings.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/bytea.h"
+#include "utils/datum.h"
+#include "utils/float.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/xml.h"
+
+#include "catalog/sd_catalog.h"
+
+/* A key as a hash key: what it belongs to is the seed */
+typedef struct KnownKey
+{
+	uint64 hash;
+} KnownKey;
+
+static int look_up_primary_key(Oid relid, AttrNumber *attnums);
+static char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
+static bool has_one_form(Oid type);
+static void set_unless(bool is_good, const char *name, const char *value);
+
+/*
+ * Does the relation have a primary key?
+ */
+bool
+has_primary_key(Oid relid)
+{
+	Oid constraint;
+
+	(void) get_primary_key_attnos(relid, true, &constraint);
+	return OidIsValid(constraint);
+}
+
+/*
+ * Find the columns of a relation's primary key, in its order.  Returns their
+ * number, which is 0 if it has none.
+ */
+int
+primary_key(Oid relid, AttrNumber *attnums)
+{
+	static Oid known_relid = InvalidOid; /* asked for row after row */
+	static uint64 known_at;
+	static int n;
+	static AttrNumber known[INDEX_MAX_KEYS];
+	uint64 changes = relcache_changes;
+
+	if (known_relid != relid || known_at != changes)
+	{
+		known_relid = InvalidOid;
+		n = look_up_primary_key(relid, known);
+		known_relid = relid;
+		known_at = changes;
+	}
+	memcpy(attnums, known, n * sizeof(AttrNumber));
+	return n;
+}
+
+/*
+ * The same, from the catalogs.
+ */
+static int
+look_up_primary_key(Oid relid, AttrNumber *attnums)
+{
+	Oid constraint;
+	HeapTuple tuple;
+	ArrayType *columns;
+	bool isnull;
+	int n;
+
+	(void) get_primary_key_attnos(relid, true, &constraint);
+	if (!OidIsValid(constraint))
+		return 0;
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	columns = DatumGetArrayTypeP(
+		SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_conkey, &isnull));
+	n = ARR_DIMS(columns)[0];
+	memcpy(attnums, ARR_DATA_PTR(columns), n * sizeof(AttrNumber));
+	ReleaseSysCache(tuple);
+	return n;
+}
+
+/*
+ * Are some columns the same, to the bit, in two versions of a row?
+ */
+bool
+columns_equal(int n, const AttrNumber *attnums, TupleTableSlot *old,
+			  TupleTableSlot *new)
+{
+	for (int i = 0; i < n; i++)
+	{
+		Form_pg_attribute att =
+			TupleDescAttr(old->tts_tupleDescriptor, attnums[i] - 1);
+		bool old_isnull, new_isnull;
+		Datum old_value = slot_getattr(old, attnums[i], &old_isnull);
+		Datum new_value = slot_getattr(new, attnums[i], &new_isnull);
+
+		if (old_isnull != new_isnull ||
+			(!old_isnull &&
+			 !datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Return a key as a condition that can be pasted: "a = '1' AND b = '2'".  The
+ * names are those of "named", the values those of the row.
+ */
+char *
+key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
+			  TupleTableSlot *row, const AttrNumber *row_attnums)
+{
+	StringInfoData condition;
+
+	initStringInfo(&condition);
+	for (int i = 0; i < nkeys; i++)
+		appendStringInfo(&condition, "%s%s = %s", i > 0 ? " AND " : "",
+						 quote_identifier(get_attname(named, named_attnums[i], false)),
+						 quote_literal_cstr(attribute_text(row, row_attnums[i])));
+	return condition.data;
+}
+
+/*
+ * Return a key in the words of the server's errors: "(a, b)=(1, 2)".
+ */
+char *
+key_description(int nkeys, TupleTableSlot *row, const AttrNumber *attnums)
+{
+	StringInfoData names, values;
+
+	initStringInfo(&names);
+	initStringInfo(&values);
+	for (int i = 0; i < nkeys; i++)
+	{
+		Form_pg_attribute att =
+			TupleDescAttr(row->tts_tupleDescriptor, attnums[i] - 1);
+
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", NameStr(att->attname));
+		appendStringInfo(&values, "%s%s", i > 0 ? ", " : "",
+						 attribute_text(row, attnums[i]));
+	}
+	return psprintf("(%s)=(%s)", names.data, values.data);
+}
+
+/*
+ * Return the value of an attribute as text; "null" for null.
+ */
+static char *
+attribute_text(TupleTableSlot *row, AttrNumber attnum)
+{
+	bool is_varlena, isnull;
+	Datum value = slot_getattr(row, attnum, &isnull);
+	Oid output;
+
+	if (isnull)
+		return pstrdup("null");
+	getTypeOutputInfo(TupleDescAttr(row->tts_tupleDescriptor, attnum - 1)->atttypid,
+					  &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+/*
+ * Return attributes of a row as an array of texts.
+ */
+Datum
+text_array(TupleTableSlot *row, int n, const AttrNumber *attnums)
+{
+	Datum texts[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+	int lower = 1;
+
+	for (int i = 0; i < n; i++)
+	{
+		(void) slot_getattr(row, attnums[i], &nulls[i]);
+		texts[i] = nulls[i] ? (Datum) 0
+							: CStringGetTextDatum(attribute_text(row, attnums[i]));
+	}
+	return PointerGetDatum(construct_md_array(texts, nulls, 1, &n, &lower,
+											  TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * Return the primary key of a row of the relation as an array of texts, the same
+ * under any settings; 0 if it has none.
+ */
+Datum
+primary_key_text(Oid relid, TupleTableSlot *row)
+{
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	int n = primary_key(relid, attnums);
+	bool is_simple = true;
+	int nestlevel = 0;
+	Datum key;
+
+	if (n == 0)
+		return (Datum) 0;
+	for (int i = 0; i < n; i++)
+		is_simple =
+			is_simple &&
+			has_one_form(
+				TupleDescAttr(row->tts_tupleDescriptor, attnums[i] - 1)->atttypid);
+	if (!is_simple)
+		nestlevel = begin_key_form();
+	key = text_array(row, n, attnums);
+	if (!is_simple)
+		end_text_form(nestlevel);
+	return key;
+}
+
+/*
+ * Have values of the type the same text under all settings?  For others it takes
+ * a while to see to that.
+ */
+static bool
+has_one_form(Oid type)
+{
+	return type == INT4OID || type == INT8OID || type == INT2OID ||
+		   type == UUIDOID || type == TEXTOID || type == VARCHAROID;
+}
+
+/*
+ * Have values turned into text, and back, in one form for all sessions.  To be
+ * closed with end_text_form().
+ */
+int
+begin_text_form(void)
+{
+	int nestlevel = NewGUCNestLevel();
+
+	set_unless(strcmp(namespace_search_path, "pg_catalog") == 0, "search_path",
+			   "pg_catalog");
+	set_unless(DateStyle == USE_ISO_DATES, "datestyle", "ISO");
+	set_unless(IntervalStyle == INTSTYLE_POSTGRES, "intervalstyle", "postgres");
+	set_unless(extra_float_digits > 0, "extra_float_digits", "1");
+	set_unless(strcmp(GetConfigOption("lc_monetary", false, false), "C") == 0,
+			   "lc_monetary", "C");
+	set_unless(xmloption == XMLOPTION_CONTENT, "xmloption", "content");
+	set_unless(Array_nulls, "array_nulls", "on");
+	return nestlevel;
+}
+
+/*
+ * The same, and in one form whatever is equal to the bit, so that texts can be
+ * compared.
+ */
+int
+begin_key_form(void)
+{
+	int nestlevel = begin_text_form();
+
+	set_unless(strcmp(pg_get_timezone_name(session_timezone), "UTC") == 0,
+			   "timezone", "UTC");
+	set_unless(bytea_output == BYTEA_OUTPUT_HEX, "bytea_output", "hex");
+	return nestlevel;
+}
+
+/*
+ * Change a setting till the end of the text form, unless it is as wanted.
+ */
+static void
+set_unless(bool is_good, const char *name, const char *value)
+{
+	if (!is_good)
+		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Give the settings back.
+ */
+void
+end_text_form(int nestlevel)
+{
+	AtEOXact_GUC(true, nestlevel);
+}
+
+/*
+ * Make an empty set of keys.
+ */
+HTAB *
+make_key_set(void)
+{
+	HASHCTL ctl = {.keysize = sizeof(KnownKey),
+				   .entrysize = sizeof(KnownKey),
+				   .hcxt = CurrentMemoryContext};
+
+	return hash_create("soft_delete keys", 64, &ctl,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * Add a key, an array of texts, to a set, or look whether it is there.  It
+ * belongs to a table or a foreign key.
+ */
+bool
+key_in_set(HTAB *keys, Oid of, Datum key, bool add)
+{
+	ArrayType *array = DatumGetArrayTypeP(key);
+	KnownKey known = {.hash = hash_bytes_extended((unsigned char *) VARDATA(array),
+												  VARSIZE(array) - VARHDRSZ, of)};
+
+	return hash_search(keys, &known, add ? HASH_ENTER : HASH_FIND, NULL) != NULL;
+}

@@ -1,0 +1,329 @@
+/*
+ * membership.c
+ *	  Finds the extension's own functions and relations.
+ *
+ * Invariant: an object is ours because it is a member of the extension, never
+ * because of its name: anybody may make a schema and call it soft_delete.  In a
+ * database without the extension there is none, and the library does nothing.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "catalog/sd_catalog.h"
+
+/* How each ExtensionFunction is declared; its C symbol is its name with a prefix. */
+static const struct
+{
+	const char *schema;
+	const char *name;
+	int nargs;
+	Oid argtypes[3];
+} function_signatures[N_EXTENSION_FUNCTIONS] = {
+	[TAG_TRIGGER] = {EXTENSION_SCHEMA, "delete_row", 0, {0}},
+	[SAMPLING_METHOD] = {EXTENSION_SCHEMA, "rows", 1, {INTERNALOID}},
+	[SHOWS_TOMBSTONES] = {INTERNAL_SCHEMA, "shows_tombstones", 1, {OIDOID}},
+	[ADMITS_TOMBSTONE] = {EXTENSION_SCHEMA, "admits_tombstone", 1, {OIDOID}},
+	[WANTS_ROW] = {INTERNAL_SCHEMA, "wants_row", 2, {TEXTOID, BOOLOID}},
+	[REFERENCE_CHECK] = {INTERNAL_SCHEMA, "check_reference", 0, {0}},
+	[ON_UPDATE_TRIGGER] = {INTERNAL_SCHEMA, "follow_key", 0, {0}},
+	[SET_NULL_TRIGGER] = {INTERNAL_SCHEMA, "note_cut", 0, {0}},
+	[BIN_UPDATE] = {EXTENSION_SCHEMA, "restore_row", 0, {0}},
+	[BIN_STATEMENT] = {EXTENSION_SCHEMA, "finish_bin", 0, {0}},
+	[KEY_CLAIM] = {EXTENSION_SCHEMA, "claim_key", 0, {0}},
+	[CLAIMS_KEY] = {INTERNAL_SCHEMA, "claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},
+	[TRUNCATE_TRIGGER] = {EXTENSION_SCHEMA, "guard_truncate", 0, {0}},
+	[INDEX_HANDLER] = {INTERNAL_SCHEMA, "btree_handler", 1, {INTERNALOID}},
+	[SPARES_HELD] = {INTERNAL_SCHEMA, "spares_held", 3, {OIDOID, TIDOID, INTERNALOID}},
+	[SHOWS_STATISTICS] = {INTERNAL_SCHEMA, "shows_statistics", 1, {OIDOID}},
+	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
+};
+
+/* What has been found, until a function or a schema changes */
+static bool is_known = false;
+static Oid known_extension = InvalidOid;
+static Oid known_owner = InvalidOid;
+static Oid function_oids[N_EXTENSION_FUNCTIONS];
+static bool function_is_known[N_EXTENSION_FUNCTIONS];
+
+/* How often it was forgotten: what is found meanwhile may be old already */
+static uint64 times_forgotten = 0;
+
+static Oid look_up(Oid *owner);
+static void forget(Datum arg, int cacheid, uint32 hashvalue);
+static Oid find_function(ExtensionFunction which, Oid extension);
+static Oid find_by_symbol(const char *name, Oid extension);
+static bool has_symbol(Oid function, const char *name);
+
+/*
+ * Watch the catalogs.
+ */
+void
+init_membership(void)
+{
+	CacheRegisterSyscacheCallback(PROCOID, forget, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget, (Datum) 0);
+}
+
+/*
+ * Forget what has been found (syscache callback).  CREATE EXTENSION and DROP
+ * EXTENSION change functions, so each of them is noticed.
+ */
+static void
+forget(Datum arg, int cacheid, uint32 hashvalue)
+{
+	is_known = false;
+	memset(function_is_known, 0, sizeof(function_is_known));
+	times_forgotten++;
+}
+
+/*
+ * Look the extension and its owner up, by index: there is no cache of extensions.
+ * Returns InvalidOid where this database has none.
+ */
+static Oid
+look_up(Oid *owner)
+{
+	uint64 before = times_forgotten;
+	Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
+	Oid extension = InvalidOid;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
+	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	*owner = InvalidOid;
+	if (HeapTupleIsValid(tuple))
+	{
+		extension = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+		*owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	}
+	systable_endscan(scan);
+	table_close(extensions, AccessShareLock);
+
+	if (before == times_forgotten)
+	{
+		known_extension = extension;
+		known_owner = *owner;
+		is_known = true;
+	}
+	return extension;
+}
+
+/*
+ * Return the OID of the extension, or InvalidOid where this database has none.
+ */
+Oid
+extension_oid(void)
+{
+	Oid owner;
+
+	return is_known ? known_extension : look_up(&owner);
+}
+
+/*
+ * Return the owner of the extension, who must be there.
+ */
+Oid
+extension_owner(void)
+{
+	Oid owner;
+
+	if (is_known && OidIsValid(known_extension))
+		return known_owner;
+	if (!OidIsValid(look_up(&owner)))
+		elog(ERROR, "extension \"%s\" does not exist", EXTENSION_NAME);
+	return owner;
+}
+
+/*
+ * Is an object a member of the extension?
+ */
+bool
+is_extension_member(Oid classid, Oid objid)
+{
+	Oid extension = extension_oid();
+
+	return OidIsValid(extension) && getExtensionOfObject(classid, objid) == extension;
+}
+
+/*
+ * Return the OID of one of the extension's functions, or InvalidOid where the
+ * extension is not installed in this database.
+ */
+Oid
+extension_function(ExtensionFunction which)
+{
+	uint64 before = times_forgotten;
+	Oid extension, function;
+
+	if (function_is_known[which])
+		return function_oids[which];
+	extension = extension_oid();
+	function = OidIsValid(extension) ? find_function(which, extension) : InvalidOid;
+	/* one that is missing may be added any time, and nobody tells */
+	if (before == times_forgotten && (OidIsValid(function) || !OidIsValid(extension)))
+	{
+		function_oids[which] = function;
+		function_is_known[which] = true;
+	}
+	return function;
+}
+
+/*
+ * Look a function up by its name, or, where it was renamed, by its C symbol.
+ */
+static Oid
+find_function(ExtensionFunction which, Oid extension)
+{
+	Oid schema = get_namespace_oid(function_signatures[which].schema, true);
+	Oid function = InvalidOid;
+
+	if (OidIsValid(schema))
+		function =
+			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+							CStringGetDatum(function_signatures[which].name),
+							PointerGetDatum(
+								buildoidvector(function_signatures[which].argtypes,
+											   function_signatures[which].nargs)),
+							ObjectIdGetDatum(schema));
+	if (OidIsValid(function) && is_extension_member(ProcedureRelationId, function))
+		return function;
+	return find_by_symbol(function_signatures[which].name, extension);
+}
+
+/*
+ * Look for the function among the members of the extension.  There is none while
+ * the extension is created or dropped.
+ */
+static Oid
+find_by_symbol(const char *name, Oid extension)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	Oid function = InvalidOid;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ExtensionRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(extension));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	while (!OidIsValid(function) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend member = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (member->deptype == DEPENDENCY_EXTENSION &&
+			member->classid == ProcedureRelationId && has_symbol(member->objid, name))
+			function = member->objid;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return function;
+}
+
+/*
+ * Is that the C function of a name, by its symbol?
+ */
+static bool
+has_symbol(Oid function, const char *name)
+{
+	HeapTuple proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool found = false;
+
+	if (HeapTupleIsValid(proc))
+	{
+		bool isnull;
+		Datum source = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &isnull);
+
+		found = ((Form_pg_proc) GETSTRUCT(proc))->prolang == ClanguageId &&
+				!isnull &&
+				strcmp(TextDatumGetCString(source),
+					   psprintf(EXTENSION_NAME "_%s", name)) == 0;
+		ReleaseSysCache(proc);
+	}
+	return found;
+}
+
+/*
+ * Return the OID of a function of the extension that a plan or a trigger cannot do
+ * without.
+ *
+ * Raises 42883 where the extension has it no more.
+ */
+Oid
+needed_function(ExtensionFunction which)
+{
+	Oid function = extension_function(which);
+	StringInfoData signature;
+
+	if (OidIsValid(function))
+		return function;
+	initStringInfo(&signature);
+	appendStringInfo(&signature, "%s.%s(", function_signatures[which].schema,
+					 function_signatures[which].name);
+	for (int i = 0; i < function_signatures[which].nargs; i++)
+		appendStringInfo(&signature, "%s%s", i > 0 ? ", " : "",
+						 format_type_be(function_signatures[which].argtypes[i]));
+	appendStringInfoChar(&signature, ')');
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+					errmsg("function %s is no member of extension \"%s\"",
+						   signature.data, EXTENSION_NAME),
+					errhint("ALTER EXTENSION %s ADD FUNCTION %s;",
+							EXTENSION_NAME, signature.data)));
+	return InvalidOid; /* keep compiler quiet */
+}
+
+/*
+ * Is that a function of the extension that has been taken out of it?  What carries
+ * it is not what it seems to be, then.
+ */
+bool
+is_lost_function(Oid function, ExtensionFunction which)
+{
+	return OidIsValid(extension_oid()) && !OidIsValid(extension_function(which)) &&
+		   has_symbol(function, function_signatures[which].name);
+}
+
+/*
+ * Return the OID of one of the extension's own tables or indexes.
+ *
+ * Raises 55000 where it is gone, or where something else has its name.
+ */
+Oid
+extension_relation(const char *name)
+{
+	Oid schema = get_namespace_oid(INTERNAL_SCHEMA, true);
+	Oid relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	char kind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+
+	/* an index is none itself, but belongs to a table that is */
+	if (!OidIsValid(relid) ||
+		(kind != RELKIND_INDEX && !is_extension_member(RelationRelationId, relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"%s\" is older than its library", EXTENSION_NAME),
+				 errdetail("It has no relation %s.%s.", INTERNAL_SCHEMA, name),
+				 errhint("ALTER EXTENSION %s UPDATE;", EXTENSION_NAME)));
+	return relid;
+}

@@ -1,0 +1,439 @@
+/*
+ * owner.c
+ *	  Switches to the owner of a relation, and back.
+ *
+ * Whatever may evaluate something that the owner of a table has written, such as
+ * a trigger, a default, the check of a domain, a cast, a policy, the expression of
+ * an index or the query of a view, does so between become_owner() and
+ * restore_role(), whoever asked for it.
+ *
+ * Invariant: an owner's code runs with the owner's rights.  After an error the
+ * server itself restores the role, as it was when the (sub)transaction began.
+ */
+#include "postgres.h"
+
+#include "access/attmap.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/reloptions.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "commands/tablespace.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/prep.h"
+#include "rewrite/rewriteManip.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+
+#include "catalog/sd_catalog.h"
+
+PG_FUNCTION_INFO_V1(soft_delete_alter_as_owner);
+PG_FUNCTION_INFO_V1(soft_delete_query_as_owner);
+PG_FUNCTION_INFO_V1(soft_delete_write_as_owner);
+
+static void become(Oid roleid, int flags, SavedRole *saved);
+static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
+						Oid *argtypes, Datum *values, const char *nulls);
+static char *given_statement(FunctionCallInfo fcinfo);
+static char *deferred_constraints(Oid owner);
+static void set_constraints(Oid owner, const char *mode);
+static const char *home_search_path(Oid roleid);
+static void return_rows(FunctionCallInfo fcinfo, const char *query);
+
+/*
+ * Take the rights of a role, with some flags of the security context.
+ */
+static void
+become(Oid roleid, int flags, SavedRole *saved)
+{
+	GetUserIdAndSecContext(&saved->roleid, &saved->sec_context);
+	SetUserIdAndSecContext(roleid, (saved->sec_context & ~SECURITY_OWN_CODE) | flags);
+	saved->nestlevel = 0;
+}
+
+/*
+ * Act as the owner of a relation, whose functions may be called, and let those do
+ * nothing that outlasts the operation.  The owner sees all of the table, forced
+ * row security or not.
+ */
+void
+become_owner(Relation rel, SavedRole *saved)
+{
+	become_restricted(rel->rd_rel->relowner,
+					  rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP, saved);
+}
+
+/*
+ * Act as the owner of a relation that is not open.  Raises 42P01 if there is none.
+ */
+void
+become_owner_of(Oid relid, SavedRole *saved)
+{
+	check_relation_exists(relid);
+	become_restricted(owner_of(relid),
+					  get_rel_persistence(relid) == RELPERSISTENCE_TEMP, saved);
+}
+
+/*
+ * Act as a role whose code may be called.  Nobody else has put anything into a
+ * temporary schema, and what belongs there can only be made without restrictions.
+ */
+void
+become_restricted(Oid roleid, bool is_temporary, SavedRole *saved)
+{
+	become(roleid,
+		   SECURITY_NOFORCE_RLS | SECURITY_LOCAL_USERID_CHANGE |
+			   (is_temporary ? 0 : SECURITY_RESTRICTED_OPERATION),
+		   saved);
+	saved->nestlevel = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Act as the owner of a relation in the way that the server's foreign keys do:
+ * for what a statement of the application causes, whose triggers find the
+ * application's search_path.
+ */
+void
+become_owner_for_reference(Oid relid, SavedRole *saved)
+{
+	become(owner_of(relid), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS,
+		   saved);
+}
+
+/*
+ * Restore the role and the settings that become_owner() and its like have saved.
+ */
+void
+restore_role(const SavedRole *saved)
+{
+	if (saved->nestlevel > 0)
+		AtEOXact_GUC(false, saved->nestlevel);
+	SetUserIdAndSecContext(saved->roleid, saved->sec_context);
+}
+
+/*
+ * Run an SQL statement as the owner of a relation: a query, or a utility command of
+ * our own ("is_command").  SPI must be connected.  Returns what SPI does.
+ */
+static int
+run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
+			 Oid *argtypes, Datum *values, const char *nulls)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SavedRole saved;
+	int result = 0;
+
+	become_owner_of(relid, &saved);
+	PG_TRY();
+	{
+		announce_own_command(is_command);
+		result =
+			SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
+		announce_own_command(false);
+	}
+	PG_CATCH();
+	{
+		/* whatever command comes next, it is not this one */
+		announce_own_command(false);
+		throw_owners_error(context);
+	}
+	PG_END_TRY();
+	restore_role(&saved);
+	return result;
+}
+
+/*
+ * soft_delete_internal.alter_as_owner(relation regclass, command text) returns void
+ *
+ * Runs a utility command of the extension's own as the owner of a relation.
+ *
+ * Raises 42P01 if there is no such relation.
+ */
+Datum
+soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
+					 true, 0, NULL, NULL, NULL) != SPI_OK_UTILITY)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a utility command is expected")));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Return the second argument, a statement.  Raises 22004 where it, or the relation
+ * before it, is null.
+ */
+static char *
+given_statement(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the relation and the statement must not be null")));
+	return text_to_cstring(PG_GETARG_TEXT_PP(1));
+}
+
+/*
+ * Return the search_path that sessions of a role begin with, as far as it is
+ * stated for the role or the database.  SPI must be connected.
+ */
+static const char *
+home_search_path(Oid roleid)
+{
+	static const char *const query =
+		"SELECT pg_catalog.substr(entry, 13) "
+		"FROM pg_catalog.pg_db_role_setting, pg_catalog.unnest(setconfig) AS entry "
+		"WHERE setrole OPERATOR(pg_catalog.=) ANY (ARRAY[$1, 0::pg_catalog.oid]) "
+		"AND setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[$2, 0::pg_catalog.oid]) "
+		"AND pg_catalog.starts_with(entry, 'search_path=') "
+		"ORDER BY setrole OPERATOR(pg_catalog.=) 0::pg_catalog.oid, "
+		"setdatabase OPERATOR(pg_catalog.=) 0::pg_catalog.oid LIMIT 1";
+	char *path = NULL;
+
+	if (SPI_execute_with_args(query, 2, (Oid[]){OIDOID, OIDOID},
+							  (Datum[]){ObjectIdGetDatum(roleid),
+										ObjectIdGetDatum(MyDatabaseId)},
+							  NULL, true, 1) == SPI_OK_SELECT &&
+		SPI_processed == 1)
+		path = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return path != NULL ? path : "\"$user\", public";
+}
+
+/*
+ * Return the names of the constraints of a role's tables, and of foreign keys to
+ * them, that are INITIALLY DEFERRED, as SET CONSTRAINTS lists them: all that the
+ * caller can name, or NULL if there are none.  SPI must be connected.
+ */
+static char *
+deferred_constraints(Oid owner)
+{
+	static const char *const query =
+		"SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', nspname, conname), ', ') "
+		"FROM (SELECT connamespace, conname FROM pg_catalog.pg_constraint AS con "
+		"JOIN pg_catalog.pg_class AS rel ON rel.oid OPERATOR(pg_catalog.=) ANY (ARRAY[conrelid, confrelid]) "
+		"GROUP BY connamespace, conname "
+		/* a name may be that of several constraints of a schema */
+		"HAVING pg_catalog.bool_or(relowner OPERATOR(pg_catalog.=) $1) AND pg_catalog.bool_and(condeferred)) AS named "
+		"JOIN pg_catalog.pg_namespace AS nsp ON nsp.oid OPERATOR(pg_catalog.=) connamespace "
+		"WHERE pg_catalog.has_schema_privilege($2, nsp.oid, 'USAGE')";
+
+	if (SPI_execute_with_args(query, 2, (Oid[]){OIDOID, OIDOID},
+							  (Datum[]){ObjectIdGetDatum(owner),
+										ObjectIdGetDatum(calling_role())},
+							  NULL, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "the constraints of role %u were not found", owner);
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+/*
+ * Have what a role's tables defer checked at the end of each statement, or deferred
+ * again.  To check at once fires what the transaction has left pending, whoever has
+ * left it: as the role that would commit, so only if nobody has lent the caller's
+ * rights.  SPI must be connected.
+ */
+static void
+set_constraints(Oid owner, const char *mode)
+{
+	SavedRole saved;
+	char *names;
+
+	if (!caller_is_session_role() || (names = deferred_constraints(owner)) == NULL)
+		return;
+	become_caller(&saved);
+	if (SPI_execute(psprintf("SET CONSTRAINTS %s %s", names, mode), false, 0) !=
+		SPI_OK_UTILITY)
+		elog(ERROR, "SET CONSTRAINTS failed");
+	restore_role(&saved);
+}
+
+/*
+ * Act as the owner of a relation whose triggers are going to fire.  Where that is
+ * who has called, they find what they would if the caller had run the statement;
+ * else what the owner's own sessions find, and they leave nothing behind: a
+ * search_path of the caller's would have them call the caller's functions, and a
+ * trigger at the transaction's end would fire with the caller's rights.  So nothing
+ * is deferred: constraints are checked when the statement ends.
+ *
+ * SPI must be connected.  What begins here is ended by end_owners_write().
+ */
+void
+become_owner_to_write(Oid relid, SavedRole *saved)
+{
+	Oid owner = owner_of(relid);
+	const char *path;
+
+	if (is_caller(owner))
+	{
+		become_caller(saved);
+		return;
+	}
+	path = home_search_path(owner);
+	set_constraints(owner, "IMMEDIATE");
+	become_owner_of(relid, saved);
+	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Restore the role that become_owner_to_write() has saved, and defer what is deferred
+ * where nobody says otherwise.
+ */
+void
+end_owners_write(Oid relid, const SavedRole *saved)
+{
+	Oid owner = owner_of(relid);
+
+	restore_role(saved);
+	if (!is_caller(owner))
+		set_constraints(owner, "DEFERRED");
+}
+
+/*
+ * soft_delete_internal.write_as_owner(relation regclass, statement text,
+ * stamps timestamptz[]) returns bigint
+ *
+ * Runs a statement, whose parameter $1 is an array of stamps, as the owner of a
+ * relation.  Returns how many rows it was about, or, of a query, the number that it
+ * returns.
+ *
+ * Raises 42P01 if there is no such relation.
+ */
+Datum
+soft_delete_write_as_owner(PG_FUNCTION_ARGS)
+{
+	char *statement = given_statement(fcinfo);
+	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	SavedRole saved;
+	int64 count;
+	bool isnull;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	become_owner_to_write(PG_GETARG_OID(0), &saved);
+	if (SPI_execute_with_args(statement, 1, (Oid[]){TIMESTAMPTZARRAYOID}, &stamps,
+							  PG_ARGISNULL(2) ? "n" : NULL, false, 0) == SPI_OK_SELECT &&
+		SPI_processed == 1 && SPI_gettypeid(SPI_tuptable->tupdesc, 1) == INT8OID)
+		count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+											SPI_tuptable->tupdesc, 1, &isnull));
+	else
+		count = SPI_processed;
+	end_owners_write(PG_GETARG_OID(0), &saved);
+	SPI_finish();
+	PG_RETURN_INT64(count);
+}
+
+/*
+ * soft_delete_internal.query_as_owner(relation regclass, query text,
+ * stamps timestamptz[]) returns setof record
+ *
+ * Returns the rows that a query, whose parameter $1 is an array of stamps, finds
+ * as the owner of a relation.
+ *
+ * Raises 42P01 if there is no such relation, 42804 for other columns than the
+ * caller expects.
+ */
+Datum
+soft_delete_query_as_owner(PG_FUNCTION_ARGS)
+{
+	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	char *query = given_statement(fcinfo);
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
+		(rsinfo->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("function %s must be called in FROM",
+							   "soft_delete_internal.query_as_owner")));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (run_as_owner(PG_GETARG_OID(0), query, false, 1, (Oid[]){TIMESTAMPTZARRAYOID},
+					 &stamps, PG_ARGISNULL(2) ? "n" : NULL) != SPI_OK_SELECT)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a query is expected")));
+	return_rows(fcinfo, query);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * Return the rows that SPI has found as those of a function.
+ */
+static void
+return_rows(FunctionCallInfo fcinfo, const char *query)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	SPITupleTable *found = SPI_tuptable;
+	uint64 nrows = SPI_processed;
+	TupleDesc expected = rsinfo->expectedDesc;
+	MemoryContext oldcontext;
+	Tuplestorestate *rows;
+
+	if (expected == NULL || expected->natts != found->tupdesc->natts)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("a query has %d columns, not as many as expected",
+							   found->tupdesc->natts),
+						errdetail("The query is %s.", query)));
+	for (int i = 0; i < expected->natts; i++)
+	{
+		if (TupleDescAttr(expected, i)->atttypid !=
+			TupleDescAttr(found->tupdesc, i)->atttypid)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column %d of a query has type %s, not %s", i + 1,
+							format_type_be(TupleDescAttr(found->tupdesc, i)->atttypid),
+							format_type_be(TupleDescAttr(expected, i)->atttypid)),
+					 errdetail("The query is %s.", query)));
+	}
+
+	oldcontext = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	rows = tuplestore_begin_heap(true, false, work_mem);
+	rsinfo->setDesc = CreateTupleDescCopy(expected);
+	MemoryContextSwitchTo(oldcontext);
+	for (uint64 i = 0; i < nrows; i++)
+		tuplestore_puttuple(rows, found->vals[i]);
+	rsinfo->returnMode = SFRM_Materialize;
+	rsinfo->setResult = rows;
+}
+
+/*
+ * May converting a text to the type call functions that users have made, such
+ * as the CHECK of a domain in it?
+ */
+bool
+input_calls_users(Oid type)
+{
+	Oid element = get_element_type(type);
+
+	if (OidIsValid(element))
+		type = element;
+	return type >= FirstNormalObjectId &&
+		   strchr("cdrm", get_typtype(type)) != NULL; /* made of other types */
+}

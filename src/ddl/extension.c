@@ -1,0 +1,192 @@
+/*
+ * extension.c
+ *	  Keeps the extension where tables are tagged: without it their deleted
+ *	  rows would be live rows again.
+ *
+ * DROP EXTENSION and DROP SCHEMA of it are refused as they begin, before the
+ * server finds the tags in their way and proposes CASCADE.  Other commands reach
+ * the extension through what it depends on, such as DROP OWNED; they are refused
+ * as it goes.  What takes a tag off a single table is not seen here.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+
+#include "ddl/sd_ddl.h"
+
+PG_FUNCTION_INFO_V1(soft_delete_load);
+PG_FUNCTION_INFO_V1(soft_delete_keep_extension);
+
+static object_access_hook_type prev_object_access = NULL;
+
+static void access_object(ObjectAccessType access, Oid classId, Oid objectId,
+						  int subId, void *arg);
+static bool drops_extension(const DropStmt *stmt);
+static void refuse_while_tagged(void);
+
+/* The tagged tables, as they were when the command began. */
+static const char *const tagged_tables =
+	"SELECT count(*), "
+	"string_agg(name, ', ' ORDER BY name) FILTER (WHERE n OPERATOR(pg_catalog.<=) 10), "
+	"string_agg(pg_catalog.format('soft_delete.untag(%L, cascade => true)', name), ', ' ORDER BY name) "
+	"FILTER (WHERE n OPERATOR(pg_catalog.<=) 10) "
+	"FROM (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, "
+	"pg_catalog.row_number() OVER (ORDER BY n.nspname, c.relname) AS n "
+	"FROM pg_catalog.pg_trigger t "
+	"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid "
+	"JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace "
+	"WHERE t.tgfoid OPERATOR(pg_catalog.=) $1 "
+	"AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid OPERATOR(pg_catalog.=) c.oid)) AS tagged";
+
+/*
+ * Install the hook that sees objects go.
+ */
+void
+init_extension(void)
+{
+	prev_object_access = object_access_hook;
+	object_access_hook = access_object;
+}
+
+/*
+ * soft_delete_internal.load() returns event_trigger
+ *
+ * Do nothing: that it is called has loaded the library, which is all that the
+ * login event trigger wants.
+ */
+Datum
+soft_delete_load(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("function \"%s\" must be called by an event trigger",
+							   "soft_delete_internal.load")));
+	PG_RETURN_NULL();
+}
+
+/*
+ * soft_delete_internal.keep_extension() returns event_trigger
+ *
+ * Refuses, before it begins, a command that would drop the extension while
+ * tables are tagged.  For every other command it has loaded the library, and so
+ * the hook below.
+ *
+ * Raises 2BP01.
+ */
+Datum
+soft_delete_keep_extension(PG_FUNCTION_ARGS)
+{
+	Node *command;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("function \"%s\" must be called by an event trigger",
+							   "soft_delete_internal.keep_extension")));
+	command = ((EventTriggerData *) fcinfo->context)->parsetree;
+	if (IsA(command, DropStmt) && drops_extension((DropStmt *) command))
+		refuse_while_tagged();
+	PG_RETURN_NULL();
+}
+
+/*
+ * Does the command name the extension, or its schema?
+ */
+static bool
+drops_extension(const DropStmt *stmt)
+{
+	ListCell *lc;
+
+	if (stmt->removeType != OBJECT_EXTENSION && stmt->removeType != OBJECT_SCHEMA)
+		return false;
+	foreach (lc, stmt->objects)
+	{
+		/* the extension, or one of its schemas */
+		if (strcmp(strVal(lfirst(lc)), EXTENSION_NAME) == 0 ||
+			(stmt->removeType == OBJECT_SCHEMA &&
+			 strcmp(strVal(lfirst(lc)), INTERNAL_SCHEMA) == 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Raise 0A000 for ALTER SCHEMA ... RENAME of a schema of the extension's: its
+ * functions name one another with their schema, and anybody who may make schemas
+ * could put his own in their place.
+ */
+void
+refuse_schema_rename(const RenameStmt *stmt)
+{
+	Oid schema;
+
+	if (stmt->renameType != OBJECT_SCHEMA || !OidIsValid(extension_oid()))
+		return;
+	schema = get_namespace_oid(stmt->subname, true);
+	if (OidIsValid(schema) && (strcmp(stmt->subname, EXTENSION_SCHEMA) == 0 ||
+							   is_extension_member(NamespaceRelationId, schema)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rename schema \"%s\" of extension \"%s\"",
+						stmt->subname, EXTENSION_NAME),
+				 errdetail("Its functions name one another with their schema.")));
+}
+
+/*
+ * Object access hook: the function that is the tag does not go while tables are
+ * tagged, whatever takes it along.
+ */
+static void
+access_object(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
+{
+	if (prev_object_access)
+		prev_object_access(access, classId, objectId, subId, arg);
+
+	/* the function goes before the extension that it is a member of */
+	if (access == OAT_DROP && classId == ProcedureRelationId &&
+		objectId == extension_function(TAG_TRIGGER))
+		refuse_while_tagged();
+}
+
+/*
+ * Raise 2BP01 if tables are tagged, or were until the running command reached
+ * them: the catalogs are read by the command's own snapshot.
+ */
+static void
+refuse_while_tagged(void)
+{
+	HeapTuple row;
+	TupleDesc tupdesc;
+	long count;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args(tagged_tables, 1, (Oid[]){OIDOID},
+							  (Datum[]){ObjectIdGetDatum(
+								  extension_function(TAG_TRIGGER))},
+							  NULL, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not look for tagged tables");
+	row = SPI_tuptable->vals[0];
+	tupdesc = SPI_tuptable->tupdesc;
+	count = atol(SPI_getvalue(row, tupdesc, 1));
+
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop extension \"%s\" while tables are tagged",
+						EXTENSION_NAME),
+				 errdetail("Without it the deleted rows of %s%s would be live rows again.",
+						   SPI_getvalue(row, tupdesc, 2), count > 10 ? ", ..." : ""),
+				 errhint("SELECT %s;", SPI_getvalue(row, tupdesc, 3))));
+	SPI_finish();
+}

@@ -1,0 +1,757 @@
+/*
+ * views.c
+ *	  The two views of a tagged table follow its columns within the command that
+ *	  changes them.
+ *
+ * Invariant: in every stored state a view's rule depends on the columns that it
+ * reads, as the server has recorded it.  So a session without the library, and
+ * any command that is not seen here, is refused by the server or takes the views
+ * along as it takes any view.  A command that is seen here would be refused as
+ * well, so before it runs a view is released: its rule is replaced by one that
+ * reads nothing and fails when it is executed.  Nobody, be it an event trigger
+ * or a function in a USING clause, ever reads a table by a rule that does not
+ * fit it.  When the command is done, the views are written again, before
+ * anything else can run.  An error undoes all of it.
+ *
+ * While a view is released, its columns go with those of the table that are
+ * dropped: then what users have made upon the view is in the way of DROP COLUMN,
+ * or goes along with CASCADE, as if it were made upon the table.
+ *
+ * Which columns a view shows is read from its rule, not guessed by names.  How a
+ * view is written is in sql/views.sql, which commands matter is in ddl.c.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/toast_compression.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
+#include "commands/view.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
+#include "rewrite/rewriteSupport.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "ddl/sd_ddl.h"
+
+/* A released view, and what it showed */
+typedef struct ReleasedView
+{
+	Oid view;
+	Oid relid;
+	ArrayType *sources;
+} ReleasedView;
+
+/* What a query is looked through for */
+typedef struct ReadsContext
+{
+	Oid view;
+	Oid relid;
+	bool reads_table;
+	bool reads_other;
+} ReadsContext;
+
+PG_FUNCTION_INFO_V1(soft_delete_bind_view);
+PG_FUNCTION_INFO_V1(soft_delete_view_sources);
+PG_FUNCTION_INFO_V1(soft_delete_change_view_column);
+PG_FUNCTION_INFO_V1(soft_delete_is_changing);
+
+static bool is_own_view(Oid view, Oid relid);
+static bool is_active_query(Query *query, Oid relid);
+static bool find_reads(Node *node, ReadsContext *context);
+static bool is_released(Relation view);
+static ArrayType *view_sources(Relation view, Oid relid);
+static AttrNumber column_source(Query *query, AttrNumber attnum, Oid relid);
+static Query *released_query(TupleDesc desc);
+static Expr *failing_expression(Form_pg_attribute att);
+static Node *failing_condition(void);
+static void store_query(Relation view, Query *query);
+static void bind_dropped(Oid view, Oid relid, ArrayType *sources, List *dropped);
+static void unbind_columns(Oid view, Oid relid);
+static void check_column_users(Oid view, AttrNumber attnum);
+static void check_column_default(Relation view, AttrNumber attnum,
+								 Form_pg_attribute source);
+static void copy_column_type(Relation view, AttrNumber attnum,
+							 Form_pg_attribute source);
+static void update_type_dependencies(Oid view, AttrNumber attnum,
+									 Form_pg_attribute source);
+static void check_view_owner(Oid relid);
+
+/*
+ * Return the views of a tagged table that are as tag() has made them, the bin
+ * last.  One that its owner has written otherwise is like any view of a user's,
+ * and is left to the server.
+ */
+List *
+views_of(Oid relid)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	List *bound = NIL, *views = NIL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	ListCell *lc;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->classid == RelationRelationId && form->objsubid == 0 &&
+			form->refobjsubid == 0 && form->deptype == DEPENDENCY_AUTO &&
+			get_rel_relkind(form->objid) == RELKIND_VIEW)
+			bound = list_append_unique_oid(bound, form->objid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+
+	foreach (lc, bound)
+	{
+		Oid view = lfirst_oid(lc);
+
+		if (view == bin_of(relid))
+			views = lappend_oid(views, view);
+		else if (is_own_view(view, relid))
+			views = lcons_oid(view, views);
+	}
+	return views;
+}
+
+/*
+ * Is it the view of live rows of the table, or a released view?
+ */
+static bool
+is_own_view(Oid view, Oid relid)
+{
+	Relation rel;
+	bool is_own;
+
+	if (owner_of(view) != owner_of(relid))
+		return false;
+	rel = try_relation_open(view, AccessShareLock);
+	if (rel == NULL)
+		return false;
+	is_own = is_released(rel) || is_active_query(get_view_query(rel), relid);
+	relation_close(rel, NoLock);
+	return is_own;
+}
+
+/*
+ * Is a query that of a view of live rows: columns of the table, where one of
+ * them is null?
+ */
+static bool
+is_active_query(Query *query, Oid relid)
+{
+	NullTest *is_live = (NullTest *) query->jointree->quals;
+	RangeTblRef *from;
+	ListCell *lc;
+
+	if (list_length(query->jointree->fromlist) != 1 ||
+		!IsA(linitial(query->jointree->fromlist), RangeTblRef) ||
+		is_live == NULL || !IsA(is_live, NullTest) ||
+		is_live->nulltesttype != IS_NULL || !IsA(is_live->arg, Var) ||
+		query->distinctClause != NIL || query->groupClause != NIL ||
+		query->groupingSets != NIL || query->havingQual != NULL ||
+		query->limitCount != NULL || query->limitOffset != NULL ||
+		query->rowMarks != NIL || query->sortClause != NIL)
+		return false;
+	from = linitial_node(RangeTblRef, query->jointree->fromlist);
+	if (rt_fetch(from->rtindex, query->rtable)->rtekind != RTE_RELATION ||
+		rt_fetch(from->rtindex, query->rtable)->relid != relid)
+		return false;
+	foreach (lc, query->targetList)
+	{
+		if (!IsA(lfirst_node(TargetEntry, lc)->expr, Var))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Note which tables a query reads (query tree walker).
+ */
+static bool
+find_reads(Node *node, ReadsContext *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION && rte->relid == context->relid)
+			context->reads_table = true;
+		else if (rte->rtekind == RTE_RELATION && rte->relid != context->view)
+			context->reads_other = true;
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, find_reads, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, find_reads, context);
+}
+
+/*
+ * Has the view been released by the command that is running?
+ */
+static bool
+is_released(Relation view)
+{
+	Query *query = get_view_query(view);
+
+	return query->jointree->fromlist == NIL && query->setOperations == NULL;
+}
+
+/*
+ * Return, for each column of a view, the column of the table that it shows, or 0.
+ */
+static ArrayType *
+view_sources(Relation view, Oid relid)
+{
+	Query *query = get_view_query(view);
+	int natts = RelationGetDescr(view)->natts;
+	Datum *sources = palloc(Max(natts, 1) * sizeof(Datum));
+
+	for (int i = 0; i < natts; i++)
+		sources[i] = Int16GetDatum(column_source(query, i + 1, relid));
+	return construct_array(sources, natts, INT2OID, sizeof(int16), true,
+						   TYPALIGN_SHORT);
+}
+
+/*
+ * Follow a column of a query down to the table.  What UNION ALL puts together is
+ * known by its first part.
+ */
+static AttrNumber
+column_source(Query *query, AttrNumber attnum, Oid relid)
+{
+	TargetEntry *entry = get_tle_by_resno(query->targetList, attnum);
+	Var *var = entry ? (Var *) entry->expr : NULL;
+	RangeTblEntry *rte;
+
+	if (var == NULL || !IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
+		return InvalidAttrNumber;
+	rte = rt_fetch(var->varno, query->rtable);
+	if (rte->rtekind == RTE_SUBQUERY)
+		return column_source(rte->subquery, var->varattno, relid);
+	if (rte->rtekind == RTE_RELATION && rte->relid == relid)
+		return var->varattno;
+	return InvalidAttrNumber;
+}
+
+/*
+ * Have a view read nothing while the columns of its table change.  Its columns
+ * go with those that are dropped.  Returns what put_back_views() has to know.
+ *
+ * Raises 0A000, as the server does, if a column that gets another type ("retyped")
+ * is used by what users have made upon the view.  The caller has locked both.
+ */
+void *
+release_view(Oid view, Oid relid, List *retyped, List *dropped)
+{
+	Relation rel = relation_open(view, AccessExclusiveLock);
+	ReleasedView *released = NULL;
+
+	if (!is_released(rel))
+	{
+		ObjectAddress rule, table;
+		int16 *sources;
+
+		released = palloc(sizeof(ReleasedView));
+		released->view = view;
+		released->relid = relid;
+		released->sources = view_sources(rel, relid);
+		sources = (int16 *) ARR_DATA_PTR(released->sources);
+		for (int i = 0; i < RelationGetDescr(rel)->natts; i++)
+		{
+			if (sources[i] != InvalidAttrNumber &&
+				list_member_int(retyped, sources[i]))
+				check_column_users(view, i + 1);
+		}
+
+		unbind_columns(view, relid);
+		store_query(rel, released_query(RelationGetDescr(rel)));
+		/* it is known by what it reads, and not in the way where a type is dropped */
+		ObjectAddressSet(rule, RewriteRelationId,
+						 get_rewrite_oid(view, ViewSelectRuleName, false));
+		deleteDependencyRecordsForClass(RewriteRelationId, rule.objectId,
+										TypeRelationId, DEPENDENCY_NORMAL);
+		deleteDependencyRecordsForClass(RewriteRelationId, rule.objectId,
+										CollationRelationId, DEPENDENCY_NORMAL);
+		ObjectAddressSet(table, RelationRelationId, relid);
+		recordDependencyOn(&rule, &table, DEPENDENCY_NORMAL);
+		bind_dropped(view, relid, released->sources, dropped);
+		CommandCounterIncrement();
+	}
+	relation_close(rel, NoLock);
+	return released;
+}
+
+/*
+ * Return a query of the same columns that reads nothing.
+ */
+static Query *
+released_query(TupleDesc desc)
+{
+	Query *query = makeNode(Query);
+
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->jointree = makeFromExpr(NIL, failing_condition());
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		query->targetList =
+			lappend(query->targetList,
+					makeTargetEntry(failing_expression(att), i + 1,
+									pstrdup(NameStr(att->attname)), false));
+	}
+	return query;
+}
+
+/*
+ * Return an expression of a column's type that raises an error.  A constant would
+ * let the planner find out that a query of the view has no rows.
+ */
+static Expr *
+failing_expression(Form_pg_attribute att)
+{
+	Expr *nothing =
+		(Expr *) makeNullConst(att->atttypid, att->atttypmod, att->attcollation);
+	CaseExpr *expression = makeNode(CaseExpr);
+	CaseWhen *when = makeNode(CaseWhen);
+
+	when->expr = (Expr *) failing_condition();
+	when->result = nothing;
+	when->location = -1;
+	expression->casetype = att->atttypid;
+	expression->casecollid = att->attcollation;
+	expression->args = list_make1(when);
+	expression->defresult = nothing;
+	expression->location = -1;
+	return (Expr *) expression;
+}
+
+/*
+ * Return a condition that raises an error.
+ */
+static Node *
+failing_condition(void)
+{
+	Oid function = extension_function(VIEW_IS_CHANGING);
+
+	if (!OidIsValid(function))
+		return makeBoolConst(false, false); /* the extension is older than the library */
+	return (Node *) makeFuncExpr(function, BOOLOID, NIL, InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
+/*
+ * soft_delete_internal.is_changing() returns boolean
+ *
+ * Stands in the rule of a released view.  Raises 55006.
+ */
+Datum
+soft_delete_is_changing(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("cannot read a view of a tagged table while a command changes the table's columns")));
+	PG_RETURN_BOOL(false); /* keep compiler quiet */
+}
+
+/*
+ * Replace the query of a view, which only its owner may do.  Whoever drops a type
+ * need not own the tables whose columns go with it.
+ */
+static void
+store_query(Relation view, Query *query)
+{
+	SavedRole saved;
+
+	become_owner(view, &saved);
+	StoreViewQuery(RelationGetRelid(view), query, true);
+	restore_role(&saved);
+	CommandCounterIncrement();
+}
+
+/*
+ * Let the view's columns go with those of the table that are dropped.
+ */
+static void
+bind_dropped(Oid view, Oid relid, ArrayType *sources, List *dropped)
+{
+	int16 *source = (int16 *) ARR_DATA_PTR(sources);
+
+	for (int i = 0; i < ArrayGetNItems(ARR_NDIM(sources), ARR_DIMS(sources)); i++)
+	{
+		ObjectAddress dependent, referenced;
+
+		if (source[i] == InvalidAttrNumber || !list_member_int(dropped, source[i]))
+			continue;
+		ObjectAddressSubSet(dependent, RelationRelationId, view, i + 1);
+		ObjectAddressSubSet(referenced, RelationRelationId, relid, source[i]);
+		recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
+	}
+}
+
+/*
+ * Take back what bind_dropped() did, and what 0.2.0 did for good.
+ */
+static void
+unbind_columns(Oid view, Oid relid)
+{
+	Relation depend = table_open(DependRelationId, RowExclusiveLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(view));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->objsubid > 0 && form->refclassid == RelationRelationId &&
+			form->refobjid == relid && form->deptype == DEPENDENCY_AUTO)
+			CatalogTupleDelete(depend, &tuple->t_self);
+	}
+	systable_endscan(scan);
+	table_close(depend, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * Write the views of a table again, those that were released and those that lack
+ * a column, or have one under an old name.
+ */
+void
+put_back_views(Oid relid, List *released)
+{
+	List *arguments = tag_arguments(relid);
+	bool is_whole;
+	ListCell *lc, *lc2;
+
+	if (arguments == NIL)
+		return; /* dropped, or untagged */
+	/* renamed where event triggers do not fire: nothing reads the table until it is back */
+	is_whole = get_attnum(relid, linitial(arguments)) != InvalidAttrNumber;
+	foreach (lc, views_of(relid))
+	{
+		Oid view = lfirst_oid(lc);
+		ArrayType *sources = NULL;
+		Relation rel;
+
+		foreach (lc2, released)
+		{
+			ReleasedView *known = lfirst(lc2);
+
+			if (known->view == view && known->relid == relid)
+				sources = known->sources;
+		}
+		if (sources != NULL)
+			(void) is_tagged(relid); /* complains if the column is gone */
+		else if (!is_whole)
+			continue;
+		rel = relation_open(view, AccessShareLock);
+		if (sources == NULL && !is_released(rel))
+			sources = view_sources(rel, relid); /* else a command around this one has released it */
+		relation_close(rel, NoLock);
+		if (sources != NULL)
+			call_internal("follow_columns", 3,
+						  (Oid[]){REGCLASSOID, REGCLASSOID, INT2ARRAYOID},
+						  (Datum[]){ObjectIdGetDatum(view), ObjectIdGetDatum(relid),
+									PointerGetDatum(sources)});
+	}
+}
+
+/*
+ * soft_delete_internal.view_sources(view regclass, relation regclass) returns smallint[]
+ *
+ * Returns for each column of a view which column of the table it shows, 0 if
+ * none; null if the view has been released.
+ */
+Datum
+soft_delete_view_sources(PG_FUNCTION_ARGS)
+{
+	Oid view = PG_GETARG_OID(0);
+	ArrayType *sources = NULL;
+	Relation rel = try_relation_open(view, AccessShareLock);
+
+	if (rel == NULL)
+		PG_RETURN_NULL();
+	if (rel->rd_rel->relkind == RELKIND_VIEW && !is_released(rel))
+		sources = view_sources(rel, PG_GETARG_OID(1));
+	relation_close(rel, NoLock);
+	if (sources == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(sources);
+}
+
+/*
+ * soft_delete_internal.bind_view(view regclass, relation regclass) returns void
+ *
+ * Makes DROP TABLE take the view along.  What the view's rule depends on stays.
+ *
+ * Raises 42501 unless the caller owns both, 42809 unless the view belongs to the
+ * owner of the tagged table and reads that table and no other.
+ */
+Datum
+soft_delete_bind_view(PG_FUNCTION_ARGS)
+{
+	Oid view = PG_GETARG_OID(0);
+	Oid relid = PG_GETARG_OID(1);
+	ReadsContext context = {view, relid, false, false};
+	ObjectAddress dependent, referenced;
+	Relation rel;
+
+	check_view_owner(view);
+	check_view_owner(relid);
+	rel = relation_open(view, AccessShareLock);
+	if (rel->rd_rel->relkind == RELKIND_VIEW && tag_arguments(relid) != NIL &&
+		rel->rd_rel->relowner == owner_of(relid))
+		(void) find_reads((Node *) get_view_query(rel), &context);
+	relation_close(rel, NoLock);
+	if (!context.reads_table || context.reads_other)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a view of tagged table \"%s\"",
+							   get_rel_name(view), get_rel_name(relid))));
+
+	unbind_columns(view, relid);
+	deleteDependencyRecordsForSpecific(RelationRelationId, view, DEPENDENCY_AUTO,
+									   RelationRelationId, relid);
+	ObjectAddressSet(dependent, RelationRelationId, view);
+	ObjectAddressSet(referenced, RelationRelationId, relid);
+	recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
+	CommandCounterIncrement();
+	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete_internal.change_view_column(view regclass, attnum smallint,
+ * relation regclass, source smallint) returns void
+ *
+ * Gives a column of a released view the type of the column that it shows.  What
+ * users have made upon other columns stays as it is.
+ *
+ * Raises 42501 unless the caller owns both, 0A000 if the column is used, 42804
+ * if its default does not fit, 55000 if the view reads anything.
+ */
+Datum
+soft_delete_change_view_column(PG_FUNCTION_ARGS)
+{
+	Oid view = PG_GETARG_OID(0);
+	AttrNumber attnum = PG_GETARG_INT16(1);
+	Oid relid = PG_GETARG_OID(2);
+	AttrNumber source = PG_GETARG_INT16(3);
+	Relation rel, table;
+	Form_pg_attribute att;
+
+	check_view_owner(view);
+	check_view_owner(relid);
+	rel = relation_open(view, AccessExclusiveLock);
+	table = table_open(relid, AccessShareLock);
+	if (rel->rd_rel->relkind != RELKIND_VIEW || !is_released(rel))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot change columns of relation \"%s\"",
+							   RelationGetRelationName(rel))));
+	if (attnum < 1 || attnum > RelationGetDescr(rel)->natts || source < 1 ||
+		source > RelationGetDescr(table)->natts)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("column %d of relation \"%s\" does not exist",
+							   attnum, RelationGetRelationName(rel))));
+
+	att = TupleDescAttr(RelationGetDescr(table), source - 1);
+	check_column_users(view, attnum);
+	find_composite_type_dependencies(rel->rd_rel->reltype, rel, NULL);
+	check_column_default(rel, attnum, att);
+	copy_column_type(rel, attnum, att);
+	update_type_dependencies(view, attnum, att);
+	CacheInvalidateRelcache(rel);
+	table_close(table, NoLock);
+	relation_close(rel, NoLock);
+	CommandCounterIncrement();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Raise 0A000 if anything but its default uses a column of a view.
+ */
+static void
+check_column_users(Oid view, AttrNumber attnum)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(view));
+	ScanKeyInit(&keys[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(attnum));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 3, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+		ObjectAddress user;
+
+		if (form->classid == AttrDefaultRelationId)
+			continue;
+		ObjectAddressSubSet(user, form->classid, form->objid, form->objsubid);
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 form->classid == RewriteRelationId
+					 ? errmsg("cannot alter type of a column used by a view or rule")
+				 : form->classid == TriggerRelationId
+					 ? errmsg("cannot alter type of a column used in a trigger definition")
+				 : form->classid == ProcedureRelationId
+					 ? errmsg("cannot alter type of a column used by a function or procedure")
+					 : errmsg("cannot alter type of a column that is used"),
+				 errdetail("%s depends on column \"%s\"",
+						   getObjectDescription(&user, false),
+						   get_attname(view, attnum, false))));
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+}
+
+/*
+ * Raise 42804 if the default of a view's column cannot be one of its new type.
+ */
+static void
+check_column_default(Relation view, AttrNumber attnum, Form_pg_attribute source)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(view), attnum - 1);
+	Node *value;
+
+	if (!att->atthasdef)
+		return;
+	value = build_column_default(view, attnum);
+	value = strip_implicit_coercions(value);
+	if (coerce_to_target_type(NULL, value, exprType(value), source->atttypid,
+							  source->atttypmod, COERCION_ASSIGNMENT,
+							  COERCE_IMPLICIT_CAST, -1) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("default for column \"%s\" cannot be cast automatically to type %s",
+						NameStr(att->attname), format_type_be(source->atttypid))));
+}
+
+/*
+ * Write the type of the table's column into the catalog row of the view's.
+ */
+static void
+copy_column_type(Relation view, AttrNumber attnum, Form_pg_attribute source)
+{
+	Relation attributes = table_open(AttributeRelationId, RowExclusiveLock);
+	HeapTuple tuple = SearchSysCacheCopyAttNum(RelationGetRelid(view), attnum);
+	Form_pg_attribute att;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for attribute %d of relation %u",
+			 attnum, RelationGetRelid(view));
+	att = (Form_pg_attribute) GETSTRUCT(tuple);
+	att->atttypid = source->atttypid;
+	att->attlen = source->attlen;
+	att->atttypmod = source->atttypmod;
+	att->attndims = source->attndims;
+	att->attbyval = source->attbyval;
+	att->attalign = source->attalign;
+	att->attstorage = get_typstorage(source->atttypid);
+	att->attcompression = InvalidCompressionMethod;
+	att->attcollation = source->attcollation;
+	CatalogTupleUpdate(attributes, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(attributes, RowExclusiveLock);
+}
+
+/*
+ * Have a view's column depend on its new type and collation, in place of the old.
+ */
+static void
+update_type_dependencies(Oid view, AttrNumber attnum, Form_pg_attribute source)
+{
+	Relation depend = table_open(DependRelationId, RowExclusiveLock);
+	ObjectAddress column, referenced;
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(view));
+	ScanKeyInit(&keys[2], Anum_pg_depend_objsubid, BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(attnum));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 3, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->deptype == DEPENDENCY_NORMAL &&
+			(form->refclassid == TypeRelationId ||
+			 form->refclassid == CollationRelationId))
+			CatalogTupleDelete(depend, &tuple->t_self);
+	}
+	systable_endscan(scan);
+	table_close(depend, RowExclusiveLock);
+
+	ObjectAddressSubSet(column, RelationRelationId, view, attnum);
+	ObjectAddressSet(referenced, TypeRelationId, source->atttypid);
+	recordDependencyOn(&column, &referenced, DEPENDENCY_NORMAL);
+	if (OidIsValid(source->attcollation) && source->attcollation != DEFAULT_COLLATION_OID)
+	{
+		ObjectAddressSet(referenced, CollationRelationId, source->attcollation);
+		recordDependencyOn(&column, &referenced, DEPENDENCY_NORMAL);
+	}
+}
+
+/*
+ * Raise 42501 unless the current role owns the relation, 42P01 if there is none.
+ */
+static void
+check_view_owner(Oid relid)
+{
+	check_relation_exists(relid); /* a superuser seems to own whatever there is not */
+	if (!relation_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+}

@@ -1,0 +1,28 @@
+/*
+ * sd_delete.h
+ *	  DELETE, TRUNCATE and COPY of a tagged table.
+ */
+#ifndef SD_DELETE_H
+#define SD_DELETE_H
+
+#include "bin/sd_bin.h"
+#include "nodes/plannodes.h"
+
+/*
+ * delete.c: the tag trigger and the table-AM callback it arms
+ */
+extern void init_delete(void);
+
+/*
+ * truncate.c: TRUNCATE of a tagged table
+ */
+extern void init_truncate(void);
+extern PlannedStmt *truncate_softly(PlannedStmt *pstmt);
+extern bool was_truncated(Oid relid);
+
+/*
+ * copy.c: COPY of a tagged table
+ */
+extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
+
+#endif /* SD_DELETE_H */

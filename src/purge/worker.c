@@ -1,0 +1,353 @@
+/*
+ * worker.c
+ *	  Purges in the background.
+ *
+ * Where the library is in shared_preload_libraries, a launcher starts a worker
+ * for each database of soft_delete.purge_databases every
+ * soft_delete.purge_interval, unless the one before is still at work.  The worker
+ * runs the CALL that anybody else would and ends.  Nothing happens on a standby;
+ * the launcher starts when it is promoted.
+ *
+ * Invariant: whatever happens to a worker, that its database is missing or that
+ * it crashes, concerns no other, and is over till the next interval.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/procsignal.h"
+#include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "purge/sd_purge.h"
+
+#define PURGE_STATEMENT "CALL soft_delete.purge()"
+
+/* How long a worker waits for who has locked a table, which then fails */
+#define WORKER_LOCK_TIMEOUT "1min"
+
+/* A database that is purged, and its worker */
+typedef struct PurgedDatabase
+{
+	char *name;
+	TimestampTz next;				/* when to start one */
+	BackgroundWorkerHandle *handle; /* NULL if none is at work */
+} PurgedDatabase;
+
+static char *purge_databases = NULL;
+static int purge_interval = 3600;
+
+PGDLLEXPORT void soft_delete_launch_purges(Datum arg);
+PGDLLEXPORT void soft_delete_purge_database(Datum arg);
+
+static bool check_purge_databases(char **newval, void **extra, GucSource source);
+static void register_launcher(void);
+static List *list_databases(List *known);
+static PurgedDatabase *find_database(List *databases, const char *name);
+static long start_due_workers(List *databases);
+static void start_worker(PurgedDatabase *database);
+static bool has_extension(void);
+static void run_statement(const char *statement);
+
+/*
+ * Define the settings of the worker, and register its launcher.
+ */
+void
+init_worker(void)
+{
+	DefineCustomStringVariable("soft_delete.purge_databases",
+							   "Lists the databases that a background worker purges.",
+							   "A comma-separated list of names; none if empty. Needs the library in shared_preload_libraries.",
+							   &purge_databases, "", PGC_SIGHUP, GUC_LIST_INPUT,
+							   check_purge_databases, NULL, NULL);
+	DefineCustomIntVariable("soft_delete.purge_interval",
+							"Sets the time between two purges of a database.",
+							"Reckoned from one start to the next; a purge that takes longer is followed by the next one at once.",
+							&purge_interval, 3600, 1, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	if (process_shared_preload_libraries_in_progress)
+		register_launcher();
+}
+
+/*
+ * Check that a list of databases can be read.
+ */
+static bool
+check_purge_databases(char **newval, void **extra, GucSource source)
+{
+	char *copy = pstrdup(*newval);
+	List *names = NIL;
+	bool is_good = SplitIdentifierString(copy, ',', &names);
+
+	if (!is_good)
+		GUC_check_errdetail("List syntax is invalid.");
+	list_free(names);
+	pfree(copy);
+	return is_good;
+}
+
+/*
+ * Register the launcher.
+ */
+static void
+register_launcher(void)
+{
+	BackgroundWorker worker = {
+		.bgw_name = "soft_delete purge launcher",
+		.bgw_type = "soft_delete purge launcher",
+		.bgw_flags = BGWORKER_SHMEM_ACCESS,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = 10,
+		.bgw_library_name = "soft_delete",
+		.bgw_function_name = "soft_delete_launch_purges",
+	};
+
+	RegisterBackgroundWorker(&worker);
+}
+
+/*
+ * The launcher: start workers when it is time, and sleep in between.  It ends with
+ * a code for which the postmaster starts another one, unless it is shutting down.
+ */
+void
+soft_delete_launch_purges(Datum arg)
+{
+	List *databases;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGUSR1, procsignal_sigusr1_handler); /* a worker has ended */
+	BackgroundWorkerUnblockSignals();
+
+	databases = list_databases(NIL);
+	while (!ShutdownRequestPending)
+	{
+		long timeout = start_due_workers(databases);
+
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+							 (timeout >= 0 ? WL_TIMEOUT : 0),
+						 timeout, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			databases = list_databases(databases);
+		}
+	}
+	proc_exit(1);
+}
+
+/*
+ * Return the databases that are to be purged.  Those that are known keep their
+ * workers.
+ */
+static List *
+list_databases(List *known)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	TimestampTz now = GetCurrentTimestamp();
+	char *copy = pstrdup(purge_databases);
+	List *names = NIL;
+	List *databases = NIL;
+	ListCell *lc;
+
+	(void) SplitIdentifierString(copy, ',', &names);
+	foreach (lc, names)
+	{
+		PurgedDatabase *database = find_database(known, lfirst(lc));
+
+		if (find_database(databases, lfirst(lc)) != NULL)
+			continue;
+		if (database == NULL)
+		{
+			database = palloc0(sizeof(PurgedDatabase));
+			database->name = pstrdup(lfirst(lc));
+			database->next = now;
+		}
+		databases = lappend(databases, database);
+	}
+	list_free(names);
+	pfree(copy);
+	MemoryContextSwitchTo(oldcontext);
+	return databases;
+}
+
+/*
+ * Find a database by its name.  Returns NULL if it is not among them.
+ */
+static PurgedDatabase *
+find_database(List *databases, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, databases)
+	{
+		PurgedDatabase *database = lfirst(lc);
+
+		if (strcmp(database->name, name) == 0)
+			return database;
+	}
+	return NULL;
+}
+
+/*
+ * Start the workers for which it is time.  Returns how long there is nothing to
+ * do, in milliseconds; -1 for ever.
+ */
+static long
+start_due_workers(List *databases)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long timeout = -1;
+	ListCell *lc;
+
+	foreach (lc, databases)
+	{
+		PurgedDatabase *database = lfirst(lc);
+		pid_t pid;
+		long wait;
+
+		/* the interval may have become shorter, or the clock been set back */
+		database->next =
+			Min(database->next,
+				TimestampTzPlusMilliseconds(now, purge_interval * INT64CONST(1000)));
+
+		if (database->handle != NULL &&
+			GetBackgroundWorkerPid(database->handle, &pid) == BGWH_STOPPED)
+		{
+			pfree(database->handle);
+			database->handle = NULL;
+		}
+		if (database->handle != NULL)
+			continue; /* the postmaster tells when it is done */
+		if (database->next <= now)
+			start_worker(database);
+		wait = TimestampDifferenceMilliseconds(now, database->next);
+		if (database->handle == NULL && (timeout < 0 || wait < timeout))
+			timeout = wait;
+	}
+	return timeout;
+}
+
+/*
+ * Start the worker of a database.
+ */
+static void
+start_worker(PurgedDatabase *database)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	BackgroundWorker worker = {
+		.bgw_type = "soft_delete purge",
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = BGW_NEVER_RESTART,
+		.bgw_library_name = "soft_delete",
+		.bgw_function_name = "soft_delete_purge_database",
+		.bgw_notify_pid = MyProcPid,
+	};
+
+	snprintf(worker.bgw_name, BGW_MAXLEN, "soft_delete purge of %s", database->name);
+	strlcpy(worker.bgw_extra, database->name, BGW_EXTRALEN);
+	database->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												 purge_interval * INT64CONST(1000));
+	if (!RegisterDynamicBackgroundWorker(&worker, &database->handle))
+	{
+		database->handle = NULL;
+		ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					  errmsg("could not start a background worker that purges database \"%s\"",
+							 database->name),
+					  errhint("Increase max_worker_processes.")));
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * A worker: purge one database, once.
+ */
+void
+soft_delete_purge_database(Datum arg)
+{
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, NULL, 0);
+	/* nobody keeps it from coming back, unless a setting says so */
+	SetConfigOption("lock_timeout", WORKER_LOCK_TIMEOUT, PGC_USERSET,
+					PGC_S_DYNAMIC_DEFAULT);
+	if (has_extension())
+		run_statement(PURGE_STATEMENT);
+	else
+		ereport(LOG, (errmsg("database \"%s\" is not purged, for it has no extension \"soft_delete\"",
+							 MyBgworkerEntry->bgw_extra)));
+}
+
+/*
+ * Does the database have the extension?
+ */
+static bool
+has_extension(void)
+{
+	bool found;
+
+	StartTransactionCommand();
+	found = OidIsValid(get_extension_oid("soft_delete", true));
+	CommitTransactionCommand();
+	return found;
+}
+
+/*
+ * Run a statement as a client's is run: by a portal, which lets it commit.
+ */
+static void
+run_statement(const char *statement)
+{
+	MemoryContext context =
+		AllocSetContextCreate(TopMemoryContext, "soft_delete worker",
+							  ALLOCSET_DEFAULT_SIZES);
+	RawStmt *parsed;
+	List *planned;
+	Portal portal;
+	QueryCompletion completion;
+
+	debug_query_string = statement;
+	pgstat_report_activity(STATE_RUNNING, statement);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	/* the statement outlives the transaction that it begins in */
+	MemoryContextSwitchTo(context);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	parsed = linitial_node(RawStmt, pg_parse_query(statement));
+	planned = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(parsed, statement,
+																 NULL, 0, NULL),
+							  statement, 0, NULL);
+	PopActiveSnapshot();
+
+	portal = CreatePortal("", true, true);
+	portal->visible = false;
+	PortalDefineQuery(portal, NULL, statement, CreateCommandTag(parsed->stmt),
+					  planned, NULL);
+	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	(void) run_portal(portal, None_Receiver, &completion);
+	PortalDrop(portal, false);
+
+	CommitTransactionCommand();
+	MemoryContextDelete(context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}

@@ -1,0 +1,492 @@
+/*
+ * in_place.c
+ *	  Tombstones in the table that they were deleted from.
+ *
+ * Invariant: a place that somebody names is looked at before it is believed in.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "miscadmin.h"
+#include "nodes/primnodes.h"
+#include "storage/bufmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "storage/sd_storage.h"
+
+/* A tombstone that was read, and who wrote that version */
+typedef struct ReadTombstone
+{
+	ItemPointerData tid;
+	TimestampTz stamp;
+	TransactionId xmin;
+} ReadTombstone;
+
+/* A scan of tombstones in their table */
+typedef struct InPlaceScan
+{
+	AttrNumber attnum;
+	TupleTableSlot *slot;
+	ScanPosition start;
+
+	/* along the index on stamps */
+	Relation index; /* NULL if there is none */
+	IndexScanDesc index_scan;
+
+	/* or else read at once, and sorted */
+	ReadTombstone *rows;
+	int nrows;
+	int nallocated;
+	int next;
+} InPlaceScan;
+
+static bool has_any(Oid relid);
+static bool lock_in_place(Relation rel, Tombstone *tombstone,
+						  const TimestampTz *stamp, TupleTableSlot *slot);
+static bool peek_in_place(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
+static void fetch_in_place(Relation rel, const Tombstone *tombstone,
+						   TupleTableSlot *slot);
+static bool is_version_in_place(Relation rel, const Tombstone *tombstone,
+								Oid file, TransactionId xmin, Snapshot snapshot,
+								TupleTableSlot *slot);
+static TupleTableSlot *restore_in_place(ResultRelInfo *relinfo,
+										VersionBuilder *builder,
+										Tombstone *tombstone, TupleTableSlot *old,
+										MakeRoom make_room, List **recheck);
+static TM_Result destroy_in_place(Relation rel, const Tombstone *tombstone,
+								  bool waits);
+static void begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position);
+static bool next_in_place(TombstoneScan *scan);
+static void end_in_place_scan(TombstoneScan *scan);
+static void begin_index(TombstoneScan *scan, InPlaceScan *state);
+static bool next_by_index(TombstoneScan *scan, InPlaceScan *state);
+static void read_heap(TombstoneScan *scan, InPlaceScan *state);
+static int compare_by_age(const void *a, const void *b);
+static TransactionId xmin_of(TupleTableSlot *slot);
+static bool finds_tombstones(Relation index, AttrNumber attnum);
+
+const StorageRoutine in_place_storage = {
+	.sample = "deleted",
+	.shares_keys = false,
+	.has_tombstones = has_any,
+	.lock = lock_in_place,
+	.peek = peek_in_place,
+	.fetch = fetch_in_place,
+	.is_version = is_version_in_place,
+	.restore = restore_in_place,
+	.destroy = destroy_in_place,
+	.begin_scan = begin_in_place_scan,
+	.next = next_in_place,
+	.end_scan = end_in_place_scan,
+};
+
+/*
+ * Any table may have tombstones of its own.
+ */
+static bool
+has_any(Oid relid)
+{
+	return true;
+}
+
+/*
+ * Lock the newest version of a row, if that is a tombstone.
+ */
+static bool
+lock_in_place(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
+			  TupleTableSlot *slot)
+{
+	TupleTableSlot *row = slot != NULL ? slot : table_slot_create(rel, NULL);
+	bool isnull = true;
+
+	if (lock_newest(rel, &tombstone->tid, row))
+	{
+		tombstone->tid = row->tts_tid;
+		tombstone->stamp = DatumGetTimestampTz(
+			slot_getattr(row, tombstone_attribute(rel), &isnull));
+	}
+	if (slot == NULL)
+		ExecDropSingleTupleTableSlot(row);
+	return !isnull;
+}
+
+/*
+ * Fetch the version at a place that may be anybody's word, if that is a tombstone.
+ */
+static bool
+peek_in_place(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
+{
+	bool isnull = true;
+
+	if (fetch_version_at(rel, &tombstone->tid, slot))
+		tombstone->stamp = DatumGetTimestampTz(
+			slot_getattr(slot, tombstone_attribute(rel), &isnull));
+	return !isnull;
+}
+
+/*
+ * Fetch a tombstone that is there.
+ */
+static void
+fetch_in_place(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
+{
+	ItemPointerData tid = tombstone->tid;
+
+	if (!table_tuple_fetch_row_version(rel, &tid, SnapshotAny, slot))
+		elog(ERROR, "failed to fetch a locked tombstone");
+}
+
+/*
+ * Is the version that a scan has found still there, in the same file?
+ */
+static bool
+is_version_in_place(Relation rel, const Tombstone *tombstone, Oid file,
+					TransactionId xmin, Snapshot snapshot, TupleTableSlot *slot)
+{
+	ItemPointerData tid = tombstone->tid;
+
+	return rel->rd_rel->relfilenode == file &&
+		   table_tuple_fetch_row_version(rel, &tid, snapshot, slot) &&
+		   xmin_of(slot) == xmin;
+}
+
+/*
+ * Write the live version of a tombstone, with null in its tombstone column.
+ */
+static TupleTableSlot *
+restore_in_place(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
+				 TupleTableSlot *old, MakeRoom make_room, List **recheck)
+{
+	const Datum none = (Datum) 0;
+	const bool isnull = true;
+
+	return write_version(builder, relinfo, &tombstone->tid, old, &none, &isnull,
+						 recheck);
+}
+
+/*
+ * Destroy the row.
+ */
+static TM_Result
+destroy_in_place(Relation rel, const Tombstone *tombstone, bool waits)
+{
+	ItemPointerData tid = tombstone->tid;
+	TM_FailureData tmfd;
+
+	return waits ? destroy_tuple(rel, &tid, GetCurrentCommandId(true),
+								 GetActiveSnapshot(), &tmfd)
+				 : destroy_unless_locked(rel, &tid, GetCurrentCommandId(true),
+										 GetActiveSnapshot(), &tmfd);
+}
+
+/*
+ * Begin to read tombstones along the index on stamps, or, where there is none, read
+ * all of the table.
+ *
+ * Equal stamps are in the order of their places, unless the index has more columns.
+ * A position is a place; after a rewrite of the table reading goes on with its stamp.
+ */
+static void
+begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position)
+{
+	InPlaceScan *state = palloc0(sizeof(InPlaceScan));
+
+	scan->state = state;
+	scan->file = scan->rel->rd_rel->relfilenode;
+	state->attnum = tombstone_attribute(scan->rel);
+	state->slot = table_slot_create(scan->rel, NULL);
+	state->index = open_bin_index(scan->rel, state->attnum);
+	if (state->index == NULL)
+		read_heap(scan, state);
+	else
+	{
+		state->start = *position;
+		if (state->start.file != scan->file)
+			ItemPointerSet(&state->start.tid, 0, 0);
+		begin_index(scan, state);
+	}
+}
+
+/*
+ * Go on to the next tombstone.
+ */
+static bool
+next_in_place(TombstoneScan *scan)
+{
+	InPlaceScan *state = scan->state;
+	ReadTombstone *row;
+
+	if (state->index != NULL)
+		return next_by_index(scan, state);
+	if (state->next == state->nrows)
+		return false;
+	row = &state->rows[state->next++];
+	scan->current.tid = row->tid;
+	scan->current.stamp = row->stamp;
+	scan->xmin = row->xmin;
+	return true;
+}
+
+/*
+ * End the scan.
+ */
+static void
+end_in_place_scan(TombstoneScan *scan)
+{
+	InPlaceScan *state = scan->state;
+
+	if (state->index != NULL)
+	{
+		index_endscan(state->index_scan);
+		index_close(state->index, NoLock);
+	}
+	if (state->rows != NULL)
+		pfree(state->rows);
+	ExecDropSingleTupleTableSlot(state->slot);
+	pfree(state);
+}
+
+/*
+ * Begin to read along the index.
+ */
+static void
+begin_index(TombstoneScan *scan, InPlaceScan *state)
+{
+	ScanKeyData keys[2];
+	int nkeys = 1;
+
+	scan->is_resumable = true;
+	scan->is_by_place = IndexRelationGetNumberOfKeyAttributes(state->index) == 1;
+	init_stamp_key(&keys[0], state->index, 1, BTLessStrategyNumber, scan->limit);
+	if (state->start.is_set)
+		init_stamp_key(&keys[nkeys++], state->index, 1,
+					   state->start.has_whole_stamp ? BTGreaterStrategyNumber
+													: BTGreaterEqualStrategyNumber,
+					   state->start.stamp);
+	state->index_scan =
+		begin_index_scan(scan->rel, state->index, GetActiveSnapshot(), nkeys);
+	index_rescan(state->index_scan, keys, nkeys, NULL, 0);
+}
+
+/*
+ * Go on to the next tombstone in the index.
+ */
+static bool
+next_by_index(TombstoneScan *scan, InPlaceScan *state)
+{
+	ItemPointer tid;
+
+	while ((tid = index_getnext_tid(state->index_scan, ForwardScanDirection)) != NULL)
+	{
+		bool isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		/* its place in the index is that of the first version of a HOT chain */
+		scan->place = *tid;
+		if (!index_fetch_heap(state->index_scan, state->slot))
+			continue;
+		scan->current.tid = state->slot->tts_tid;
+		scan->current.stamp =
+			DatumGetTimestampTz(slot_getattr(state->slot, state->attnum, &isnull));
+		scan->xmin = xmin_of(state->slot);
+		if (!scan->is_by_place || !state->start.is_set ||
+			scan->current.stamp != state->start.stamp ||
+			ItemPointerCompare(&scan->place, &state->start.tid) > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Read all tombstones of a table that has lost its index on stamps, and sort them.
+ */
+static void
+read_heap(TombstoneScan *scan, InPlaceScan *state)
+{
+	TableScanDesc heap = begin_table_scan(scan->rel, GetActiveSnapshot());
+
+	while (table_scan_getnextslot(heap, ForwardScanDirection, state->slot))
+	{
+		bool isnull;
+		TimestampTz stamp =
+			DatumGetTimestampTz(slot_getattr(state->slot, state->attnum, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		if (isnull || stamp >= scan->limit)
+			continue;
+		if (state->nrows == state->nallocated)
+		{
+			state->nallocated = state->rows ? doubled(state->nallocated) : 1024;
+			state->rows =
+				state->rows
+					? repalloc_huge(state->rows, (Size) state->nallocated *
+													 sizeof(ReadTombstone))
+					: MemoryContextAllocHuge(CurrentMemoryContext,
+											 state->nallocated *
+												 sizeof(ReadTombstone));
+		}
+		state->rows[state->nrows++] =
+			(ReadTombstone){.tid = state->slot->tts_tid,
+							.stamp = stamp,
+							.xmin = xmin_of(state->slot)};
+	}
+	table_endscan(heap);
+	if (state->nrows > 0)
+		qsort(state->rows, state->nrows, sizeof(ReadTombstone), compare_by_age);
+}
+
+/*
+ * Compare tombstones by age.
+ */
+static int
+compare_by_age(const void *a, const void *b)
+{
+	const ReadTombstone *left = a;
+	const ReadTombstone *right = b;
+
+	if (left->stamp != right->stamp)
+		return left->stamp < right->stamp ? -1 : 1;
+	return ItemPointerCompare((ItemPointer) &left->tid, (ItemPointer) &right->tid);
+}
+
+/*
+ * Return the transaction that wrote the version of a row in the slot.
+ */
+static TransactionId
+xmin_of(TupleTableSlot *slot)
+{
+	bool isnull;
+
+	return DatumGetTransactionId(
+		slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+}
+
+/*
+ * Fetch the version, dead or alive, at a place that may be anybody's word: the
+ * table access method believes in it.  Returns false if there is none.
+ */
+bool
+fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+{
+	return ItemPointerIsValid(tid) &&
+		   ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
+		   table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot);
+}
+
+/*
+ * Lock the newest version of a row and fetch it into the slot.  Returns false
+ * if it is gone.
+ */
+bool
+lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+{
+	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+	TM_FailureData tmfd;
+	TM_Result result;
+
+	/* a lock believes in its tid */
+	if (!fetch_version_at(rel, tid, slot))
+		return false;
+	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
+							  GetCurrentCommandId(true), LockTupleExclusive,
+							  LockWaitBlock, flags, &tmfd);
+	switch (result)
+	{
+		case TM_Ok:
+			return true;
+
+		case TM_SelfModified:
+		case TM_Invisible:
+			return false; /* changed by a function that the statement calls */
+
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("could not serialize access due to concurrent update")));
+			return false;
+
+		default:
+			elog(ERROR, "unexpected table_tuple_lock status: %u", result);
+			return false; /* keep compiler quiet */
+	}
+}
+
+/*
+ * Initialize a condition on the stamp, the nth column of a btree index.
+ */
+void
+init_stamp_key(ScanKey key, Relation index, int n, StrategyNumber strategy,
+			   TimestampTz stamp)
+{
+	Oid type = index->rd_opcintype[n - 1];
+	Oid operator=
+		get_opfamily_member(index->rd_opfamily[n - 1], type, type, strategy);
+
+	/* a timestamp that holds UTC is stored as a timestamptz is */
+	ScanKeyEntryInitialize(key, 0, n, strategy, InvalidOid, InvalidOid,
+						   get_opcode(operator), TimestampTzGetDatum(stamp));
+}
+
+/*
+ * Open the index that has all tombstones of a table in the order of their
+ * stamps.  Returns NULL if there is none.  To be called as the owner, for a look
+ * at a predicate may call functions in it.
+ */
+Relation
+open_bin_index(Relation rel, AttrNumber attnum)
+{
+	Relation found = NULL;
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(rel))
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (found == NULL && finds_tombstones(index, attnum))
+			found = index;
+		else
+			index_close(index, NoLock);
+	}
+	return found;
+}
+
+/*
+ * Does the index have all tombstones in the order of their stamps?
+ */
+static bool
+finds_tombstones(Relation index, AttrNumber attnum)
+{
+	Form_pg_index form = index->rd_index;
+
+	return (index->rd_rel->relam == BTREE_AM_OID || has_own_method(index)) &&
+		   form->indisvalid && form->indkey.values[0] == attnum &&
+		   (index->rd_indoption[0] & INDOPTION_DESC) == 0 &&
+		   index_has_tombstones(index, attnum);
+}
+
+/*
+ * Does the index have all tombstones?
+ */
+bool
+index_has_tombstones(Relation index, AttrNumber attnum)
+{
+	List *predicate = RelationGetIndexPredicate(index);
+	NullTest *test;
+
+	if (predicate == NIL)
+		return true;
+	test = linitial(predicate);
+	return list_length(predicate) == 1 && IsA(test, NullTest) &&
+		   test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
+		   ((Var *) test->arg)->varattno == attnum;
+}

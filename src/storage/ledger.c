@@ -1,0 +1,145 @@
+/*
+ * ledger.c
+ *	  Writes the ledger: one row per deletion, whose key makes stamps unique.
+ *
+ * The ledger is the table soft_delete_internal.ledger, read through the view
+ * soft_delete.deletions.  Its rows are written by C alone, with nobody's
+ * rights, and not for logical decoding: they say what happened here.
+ *
+ * Invariant: no two deletions share a stamp, committed, running or of a
+ * session that took its own in the same microsecond.  The key of the ledger sees
+ * to that.  Nobody waits for anybody: who finds a stamp taken takes another.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "storage/sd_storage.h"
+
+/* Columns of soft_delete_internal.ledger */
+enum LedgerColumn
+{
+	LEDGER_DELETED_AT,
+	LEDGER_XID,
+	LEDGER_DELETED_BY,
+	LEDGER_SESSION_ROLE,
+	LEDGER_APPLICATION_NAME,
+	LEDGER_ACTOR,
+	LEDGER_REASON,
+	LEDGER_ROLEID,
+	N_LEDGER_COLUMNS
+};
+
+static char *actor = NULL;
+static char *reason = NULL;
+
+static void set_text(Datum *values, bool *nulls, int column, const char *text);
+
+/*
+ * Define the settings that the ledger records.
+ */
+void
+init_ledger(void)
+{
+	DefineCustomStringVariable("soft_delete.actor",
+							   "Names whom the application acts for, as the ledger of deletions records it.",
+							   "An empty string records nothing.", &actor, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("soft_delete.reason",
+							   "Says why rows are deleted, as the ledger of deletions records it.",
+							   "An empty string records nothing.", &reason, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+/*
+ * Enter the running statement's deletion into the ledger.  Returns false, and
+ * enters nothing, if another deletion has that stamp.
+ */
+bool
+enter_deletion(TimestampTz stamp)
+{
+	static Oid known_ledger = InvalidOid; /* asked by statement after statement */
+	static uint64 known_at;
+	uint64 changes = relcache_changes;
+	Datum values[N_LEDGER_COLUMNS];
+	bool nulls[N_LEDGER_COLUMNS] = {false};
+	Relation ledger;
+	bool is_free;
+
+	if (known_at != changes || !OidIsValid(known_ledger))
+	{
+		known_ledger = extension_relation("ledger");
+		known_at = changes;
+	}
+	ledger = table_open(known_ledger, RowExclusiveLock);
+
+	values[LEDGER_DELETED_AT] = TimestampTzGetDatum(stamp);
+	values[LEDGER_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	set_text(values, nulls, LEDGER_DELETED_BY, GetUserNameFromId(GetUserId(), false));
+	set_text(values, nulls, LEDGER_SESSION_ROLE,
+			 GetUserNameFromId(GetSessionUserId(), false));
+	set_text(values, nulls, LEDGER_APPLICATION_NAME, application_name);
+	set_text(values, nulls, LEDGER_ACTOR, actor);
+	set_text(values, nulls, LEDGER_REASON, reason);
+	values[LEDGER_ROLEID] = ObjectIdGetDatum(GetUserId());
+	is_free = append_row(ledger, values, nulls);
+	table_close(ledger, NoLock);
+	return is_free;
+}
+
+/*
+ * Return what a text column of the ledger says about a deletion, or NULL if that
+ * is nothing.
+ */
+text *
+deletion_text(TimestampTz stamp, const char *column)
+{
+	Relation ledger = table_open(extension_relation("ledger"), AccessShareLock);
+	TupleDesc desc = RelationGetDescr(ledger);
+	AttrNumber attnum = get_attnum(RelationGetRelid(ledger), column);
+	text *value = NULL;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple tuple;
+
+	if (attnum <= 0 || TupleDescAttr(desc, attnum - 1)->atttypid != TEXTOID)
+		elog(ERROR, "the ledger has no text \"%s\"", column);
+	ScanKeyInit(&key, LEDGER_DELETED_AT + 1, BTEqualStrategyNumber,
+				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(stamp));
+	scan = systable_beginscan(ledger, extension_relation("ledger_pkey"), true,
+							  GetActiveSnapshot(), 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool isnull;
+		Datum datum = heap_getattr(tuple, attnum, desc, &isnull);
+
+		value = isnull ? NULL : DatumGetTextPCopy(datum);
+	}
+	systable_endscan(scan);
+	table_close(ledger, AccessShareLock);
+	return value;
+}
+
+/*
+ * Set a column to a text, or to null if that is empty.
+ */
+static void
+set_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL || text[0] == '\0';
+	values[column] = nulls[column] ? (Datum) 0 : CStringGetTextDatum(text);
+}
