@@ -5,11 +5,13 @@
 #ifndef COMPAT_H
 #define COMPAT_H
 
+#include "access/genam.h"
 #include "access/tableam.h"
 #include "access/tupdesc.h"
-#include "access/genam.h"
+#include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "optimizer/restrictinfo.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/proc.h"

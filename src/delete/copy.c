@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/rls.h"
 

@@ -95,8 +95,8 @@ static Datum text_object(Datum *names, Datum *texts, bool *nulls, int n);
 
 const StorageRoutine aside_storage = {
 	.sample = "displaced",
-	.shares_keys = true,
-	.has_tombstones = has_any,
+	.may_share_keys = true,
+	.may_have_any = has_any,
 	.lock = lock_aside,
 	.peek = peek_aside,
 	.fetch = fetch_aside,

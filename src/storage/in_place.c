@@ -75,8 +75,8 @@ static bool finds_tombstones(Relation index, AttrNumber attnum);
 
 const StorageRoutine in_place_storage = {
 	.sample = "deleted",
-	.shares_keys = false,
-	.has_tombstones = has_any,
+	.may_share_keys = false,
+	.may_have_any = has_any,
 	.lock = lock_in_place,
 	.peek = peek_in_place,
 	.fetch = fetch_in_place,

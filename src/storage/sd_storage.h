@@ -131,9 +131,9 @@ typedef void (*MakeRoom)(Relation rel, TupleTableSlot *slot);
 /* What a storage does; the comments are at the functions of storage.c */
 typedef struct StorageRoutine
 {
-	const char *sample; /* of soft_delete.rows(), which reads its tombstones */
-	bool shares_keys;	/* other rows of the table may have their keys */
-	bool (*has_tombstones)(Oid relid);
+	const char *sample;	 /* of soft_delete.rows(), which reads its tombstones */
+	bool may_share_keys; /* other rows of the table may have their keys */
+	bool (*may_have_any)(Oid relid);
 	bool (*lock)(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 				 TupleTableSlot *slot);
 	bool (*peek)(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);

@@ -64,7 +64,7 @@ sample_of(StorageKind storage, bool with_live)
 bool
 has_tombstones(StorageKind storage, Oid relid)
 {
-	return routines[storage]->has_tombstones(relid);
+	return routines[storage]->may_have_any(relid);
 }
 
 /*
@@ -73,7 +73,7 @@ has_tombstones(StorageKind storage, Oid relid)
 bool
 shares_keys(const Tombstone *tombstone)
 {
-	return routines[tombstone->storage]->shares_keys;
+	return routines[tombstone->storage]->may_share_keys;
 }
 
 /*
