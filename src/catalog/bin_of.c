@@ -28,11 +28,6 @@
 
 #include "catalog/sd_catalog.h"
 
-/* The bin that was asked for last, until the relation cache changes */
-static Oid known_table = InvalidOid;
-static Oid known_bin = InvalidOid;
-static uint64 known_at = 0;
-
 PG_FUNCTION_INFO_V1(soft_delete_lock_bin);
 
 static Oid bin_on(Oid relid);
@@ -47,20 +42,20 @@ static Oid readable_bin_of(Oid relid);
 Oid
 bin_of(Oid relid)
 {
-	Oid bin = InvalidOid;
-	uint64 changes = relcache_changes;
+	static RelationMemo memo;
+	static Oid bin;
+	Oid found = InvalidOid;
 	ListCell *lc;
 
-	if (known_table == relid && known_at == changes)
-		return known_bin;
+	if (memo_holds(&memo, relid))
+		return bin;
 	foreach (lc, with_ancestors(relid))
 	{
-		if (!OidIsValid(bin))
-			bin = bin_on(lfirst_oid(lc));
+		if (!OidIsValid(found))
+			found = bin_on(lfirst_oid(lc));
 	}
-	known_table = relid;
-	known_bin = bin;
-	known_at = changes;
+	bin = found;
+	memo_set(&memo, relid);
 	return bin;
 }
 
@@ -71,18 +66,11 @@ bin_of(Oid relid)
 static Oid
 bin_on(Oid relid)
 {
-	Relation depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
+	CatalogScan scan = begin_dependents_scan(RelationRelationId, relid, ANY_COLUMN);
 	Oid rule = InvalidOid, bin = InvalidOid;
+	HeapTuple tuple;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (!OidIsValid(bin) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (!OidIsValid(bin) && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend dependent = (Form_pg_depend) GETSTRUCT(tuple);
 
@@ -95,8 +83,7 @@ bin_on(Oid relid)
 								!has_privs_of_role(owner_of(bin), owner_of(relid))))
 			bin = InvalidOid;
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
+	end_catalog_scan(&scan);
 	return bin;
 }
 
@@ -106,20 +93,14 @@ bin_on(Oid relid)
 static Oid
 view_of(Oid rule)
 {
-	Relation rewrite = table_open(RewriteRelationId, AccessShareLock);
+	CatalogScan scan = begin_catalog_scan(RewriteRelationId, RewriteOidIndexId,
+										  Anum_pg_rewrite_oid, rule);
+	HeapTuple tuple = next_catalog_row(&scan);
 	Oid view = InvalidOid;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
 
-	ScanKeyInit(&key, Anum_pg_rewrite_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(rule));
-	scan = systable_beginscan(rewrite, RewriteOidIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		view = ((Form_pg_rewrite) GETSTRUCT(tuple))->ev_class;
-	systable_endscan(scan);
-	table_close(rewrite, AccessShareLock);
+	end_catalog_scan(&scan);
 	return view;
 }
 
@@ -133,16 +114,11 @@ static int
 bin_trigger(Oid bin, char **arguments)
 {
 	Oid function = extension_function(BIN_UPDATE);
-	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	CatalogScan scan = begin_trigger_scan(bin);
 	int n = -1;
-	ScanKeyData key;
-	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(bin));
-	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 		List *names;
@@ -153,12 +129,11 @@ bin_trigger(Oid bin, char **arguments)
 								  TRIGGER_TYPE_INSTEAD, TRIGGER_TYPE_UPDATE))
 			continue;
 		n = trigger->tgnargs;
-		names = arguments != NULL ? trigger_arguments(triggers, tuple) : NIL;
+		names = arguments != NULL ? trigger_arguments(scan.catalog, tuple) : NIL;
 		for (int k = 0; k < list_length(names); k++)
 			arguments[k] = list_nth(names, k);
 	}
-	systable_endscan(scan);
-	table_close(triggers, AccessShareLock);
+	end_catalog_scan(&scan);
 	return n;
 }
 

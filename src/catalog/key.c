@@ -55,18 +55,14 @@ has_primary_key(Oid relid)
 int
 primary_key(Oid relid, AttrNumber *attnums)
 {
-	static Oid known_relid = InvalidOid; /* asked for row after row */
-	static uint64 known_at;
+	static RelationMemo memo; /* asked for row after row */
 	static int n;
 	static AttrNumber known[INDEX_MAX_KEYS];
-	uint64 changes = relcache_changes;
 
-	if (known_relid != relid || known_at != changes)
+	if (!memo_holds(&memo, relid))
 	{
-		known_relid = InvalidOid;
 		n = look_up_primary_key(relid, known);
-		known_relid = relid;
-		known_at = changes;
+		memo_set(&memo, relid);
 	}
 	memcpy(attnums, known, n * sizeof(AttrNumber));
 	return n;

@@ -110,18 +110,15 @@ owner_of(Oid relid)
 List *
 with_ancestors(Oid relid)
 {
-	static Oid known_relid = InvalidOid; /* asked for row after row */
+	static RelationMemo memo; /* asked for row after row */
 	static bool is_alone;
-	static uint64 known_at;
-	uint64 changes = relcache_changes;
 	List *relids;
 
-	if (known_relid == relid && known_at == changes && is_alone)
+	if (memo_holds(&memo, relid) && is_alone)
 		return list_make1_oid(relid);
 	relids = look_up_ancestors(relid);
 	is_alone = list_length(relids) == 1;
-	known_relid = relid;
-	known_at = changes;
+	memo_set(&memo, relid);
 	return relids;
 }
 
@@ -131,26 +128,21 @@ with_ancestors(Oid relid)
 static List *
 look_up_ancestors(Oid relid)
 {
-	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
 	List *relids = list_make1_oid(relid);
 	ListCell *lc;
 
 	foreach (lc, relids)
 	{
-		ScanKeyData key;
-		SysScanDesc scan;
+		CatalogScan scan =
+			begin_catalog_scan(InheritsRelationId, InheritsRelidSeqnoIndexId,
+							   Anum_pg_inherits_inhrelid, lfirst_oid(lc));
 		HeapTuple tuple;
 
-		ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
-					F_OIDEQ, ObjectIdGetDatum(lfirst_oid(lc)));
-		scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true,
-								  NULL, 1, &key);
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 			relids =
 				list_append_unique_oid(relids,
 									   ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
-		systable_endscan(scan);
+		end_catalog_scan(&scan);
 	}
-	table_close(inherits, AccessShareLock);
 	return relids;
 }

@@ -125,12 +125,62 @@ extern ErrorData *end_failed_subtransactions(int nestlevel, MemoryContext contex
 /* Counts changes of the relation cache: what was read from it holds until the next */
 extern uint64 relcache_changes;
 
+/* What was found out about a relation, until the relation cache changes */
+typedef struct RelationMemo
+{
+	Oid relid;
+	uint64 at; /* value of relcache_changes */
+} RelationMemo;
+
+/*
+ * Is what is remembered about a relation still true?  If not, the memo is ready to
+ * be set by memo_set() when it has been found out anew: not before, for that may
+ * fail.
+ */
+static inline bool
+memo_holds(RelationMemo *memo, Oid relid)
+{
+	if (memo->relid == relid && memo->at == relcache_changes)
+		return true;
+	memo->relid = InvalidOid;
+	memo->at = relcache_changes;
+	return false;
+}
+
+/*
+ * Note that what is remembered now is about that relation.
+ */
+static inline void
+memo_set(RelationMemo *memo, Oid relid)
+{
+	memo->relid = relid;
+}
+
 extern void init_relation(void);
 extern void check_relation_exists(Oid relid);
 extern Relation open_given_table(Oid relid, LOCKMODE lockmode);
 extern const char *qualified_name(Oid relid);
 extern Oid owner_of(Oid relid);
 extern List *with_ancestors(Oid relid);
+
+/*
+ * catalog_scan.c: rows of system catalogs
+ */
+#define ANY_COLUMN (-1)
+
+typedef struct CatalogScan
+{
+	Relation catalog;
+	struct SysScanDescData *rows;
+} CatalogScan;
+
+extern CatalogScan begin_catalog_scan(Oid catalog, Oid index, AttrNumber attnum,
+									  Oid value);
+extern CatalogScan begin_trigger_scan(Oid relid);
+extern CatalogScan begin_dependents_scan(Oid classid, Oid objid, int objsubid);
+extern CatalogScan begin_referenced_scan(Oid classid, Oid objid, int objsubid);
+extern HeapTuple next_catalog_row(CatalogScan *scan);
+extern void end_catalog_scan(CatalogScan *scan);
 
 /*
  * owner.c: acting as the owner of a relation

@@ -291,16 +291,11 @@ reads_tombstones(Oid relid)
 List *
 tag_arguments(Oid relid)
 {
-	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	CatalogScan scan = begin_trigger_scan(relid);
 	List *arguments = NIL;
-	ScanKeyData key;
-	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
-	while (arguments == NIL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (arguments == NIL && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
@@ -309,13 +304,12 @@ tag_arguments(Oid relid)
 			trigger->tgnargs > 0 && may_be_tagged(get_rel_relkind(relid)))
 		{
 			if (trigger->tgfoid == extension_function(TAG_TRIGGER))
-				arguments = trigger_arguments(triggers, tuple);
+				arguments = trigger_arguments(scan.catalog, tuple);
 			else if (is_lost_function(trigger->tgfoid, TAG_TRIGGER))
 				(void) needed_function(TAG_TRIGGER);
 		}
 	}
-	systable_endscan(scan);
-	table_close(triggers, AccessShareLock);
+	end_catalog_scan(&scan);
 	return arguments;
 }
 
@@ -363,22 +357,13 @@ soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 Datum
 soft_delete_trigger_arguments(PG_FUNCTION_ARGS)
 {
-	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-	List *arguments = NIL;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	bool found;
+	CatalogScan scan = begin_catalog_scan(TriggerRelationId, TriggerOidIndexId,
+										  Anum_pg_trigger_oid, PG_GETARG_OID(0));
+	HeapTuple tuple = next_catalog_row(&scan);
+	bool found = HeapTupleIsValid(tuple);
+	List *arguments = found ? trigger_arguments(scan.catalog, tuple) : NIL;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(PG_GETARG_OID(0)));
-	scan = systable_beginscan(triggers, TriggerOidIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	found = HeapTupleIsValid(tuple);
-	if (found)
-		arguments = trigger_arguments(triggers, tuple);
-	systable_endscan(scan);
-	table_close(triggers, AccessShareLock);
+	end_catalog_scan(&scan);
 	if (!found)
 		PG_RETURN_NULL();
 	PG_RETURN_ARRAYTYPE_P(make_text_array(arguments));

@@ -71,20 +71,15 @@ init_ledger(void)
 bool
 enter_deletion(TimestampTz stamp)
 {
-	static Oid known_ledger = InvalidOid; /* asked by statement after statement */
-	static uint64 known_at;
-	uint64 changes = relcache_changes;
+	static RelationMemo memo; /* of the ledger, for statement after statement */
 	Datum values[N_LEDGER_COLUMNS];
 	bool nulls[N_LEDGER_COLUMNS] = {false};
 	Relation ledger;
 	bool is_free;
 
-	if (known_at != changes || !OidIsValid(known_ledger))
-	{
-		known_ledger = extension_relation("ledger");
-		known_at = changes;
-	}
-	ledger = table_open(known_ledger, RowExclusiveLock);
+	if (!memo_holds(&memo, memo.relid) || !OidIsValid(memo.relid))
+		memo_set(&memo, extension_relation("ledger"));
+	ledger = table_open(memo.relid, RowExclusiveLock);
 
 	values[LEDGER_DELETED_AT] = TimestampTzGetDatum(stamp);
 	values[LEDGER_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());

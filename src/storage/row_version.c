@@ -211,22 +211,19 @@ find_tombstone_indexes(VersionBuilder *builder, Relation rel, AttrNumber tombsto
 static List *
 tombstone_indexes(Relation rel, AttrNumber tombstone)
 {
-	static Oid known_relid = InvalidOid; /* asked by statement after statement */
-	static uint64 known_at;
+	static RelationMemo memo; /* asked by statement after statement */
 	static List *known = NIL;
-	uint64 changes = relcache_changes;
 
-	if (known_relid != RelationGetRelid(rel) || known_at != changes)
+	if (!memo_holds(&memo, RelationGetRelid(rel)))
 	{
 		List *indexes = look_up_tombstone_indexes(rel, tombstone);
 		List *forgotten = known;
 		MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 
 		known = list_copy(indexes);
-		known_relid = RelationGetRelid(rel);
-		known_at = changes;
 		list_free(forgotten);
 		MemoryContextSwitchTo(oldcontext);
+		memo_set(&memo, RelationGetRelid(rel));
 	}
 	return list_copy(known);
 }
