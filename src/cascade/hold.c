@@ -744,6 +744,8 @@ soft_delete_spares_held(PG_FUNCTION_ARGS)
 	AttrNumber attnum = tombstone_attribute(rel);
 	Hold hold;
 
+	/* before the row, as a purge does */
+	lock_holds(list_make1_oid(RelationGetRelid(rel)), RowShareLock);
 	/* who has changed it meanwhile has looked for holds; the executor sees to the rest */
 	if (attnum != InvalidAttrNumber && lock_tombstone(rel, &tombstone, NULL, row) &&
 		has_holds(RelationGetRelid(rel)) &&
