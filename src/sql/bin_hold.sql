@@ -1,5 +1,5 @@
 /*
- * Holds: what must not be destroyed
+ * Holds: which deleted rows must not be destroyed.
  */
 
 CREATE TABLE soft_delete_internal.holds (
@@ -42,33 +42,6 @@ COMMENT ON TABLE soft_delete_internal.lifted_holds IS
 COMMENT ON COLUMN soft_delete_internal.lifted_holds.lifted_by IS 'the role that lifted it';
 COMMENT ON COLUMN soft_delete_internal.lifted_holds.lifted_at IS 'when';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.lifted_holds', '');
-
-CREATE VIEW soft_delete.holds WITH (security_barrier) AS
-SELECT relation, deleted_at, key, hold, held_by, held_at FROM soft_delete_internal.holds
-WHERE EXISTS (SELECT FROM pg_catalog.pg_class
-			  WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.holds IS 'holds in force, of the tables whose owner''s rights the reader has';
-COMMENT ON COLUMN soft_delete.holds.relation IS 'the table; of a row, the table or partition that it is in';
-COMMENT ON COLUMN soft_delete.holds.deleted_at IS 'the stamp of what is held';
-COMMENT ON COLUMN soft_delete.holds.key IS 'its primary key as text';
-COMMENT ON COLUMN soft_delete.holds.hold IS 'why it is held';
-COMMENT ON COLUMN soft_delete.holds.held_by IS 'the role that holds it';
-COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
-
-CREATE VIEW soft_delete.lifted_holds WITH (security_barrier) AS
-SELECT relation, deleted_at, key, hold, held_by, held_at, lifted_by, lifted_at FROM soft_delete_internal.lifted_holds
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
-   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
-			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.lifted_holds IS 'holds that were lifted, or replaced by others, of the tables whose owner''s rights the reader has';
-COMMENT ON COLUMN soft_delete.lifted_holds.relation IS 'the table; of a row, the table or partition that it is in';
-COMMENT ON COLUMN soft_delete.lifted_holds.deleted_at IS 'the stamp of what is held';
-COMMENT ON COLUMN soft_delete.lifted_holds.key IS 'its primary key as text';
-COMMENT ON COLUMN soft_delete.lifted_holds.hold IS 'why it is held';
-COMMENT ON COLUMN soft_delete.lifted_holds.held_by IS 'the role that holds it';
-COMMENT ON COLUMN soft_delete.lifted_holds.held_at IS 'since when';
-COMMENT ON COLUMN soft_delete.lifted_holds.lifted_by IS 'the role that lifted it';
-COMMENT ON COLUMN soft_delete.lifted_holds.lifted_at IS 'when';
 
 CREATE FUNCTION soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold text) RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_set_hold';

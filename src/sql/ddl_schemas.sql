@@ -1,5 +1,5 @@
 /*
- * Schemas that are tagged as a whole: their tables now, and those that come
+ * Schemas that are tagged as a whole: the tables that they have, and those that come.
  */
 
 CREATE TABLE soft_delete_internal.tagged_schemas (
@@ -19,23 +19,25 @@ COMMENT ON COLUMN soft_delete_internal.tagged_schemas.indexes IS 'which of their
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.views IS 'the schema of their views; null: their own';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.tagged_schemas', '');
 
-CREATE VIEW soft_delete.tagged_schemas WITH (security_barrier) AS
-SELECT schema, exempt, deleted_at, indexes, views FROM soft_delete_internal.tagged_schemas;
-COMMENT ON VIEW soft_delete.tagged_schemas IS 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
-COMMENT ON COLUMN soft_delete.tagged_schemas.schema IS 'the schema';
-COMMENT ON COLUMN soft_delete.tagged_schemas.exempt IS 'names of tables that are not tagged, whether they exist or not';
-COMMENT ON COLUMN soft_delete.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
-COMMENT ON COLUMN soft_delete.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
-COMMENT ON COLUMN soft_delete.tagged_schemas.views IS 'the schema of their views; null: their own';
-
 CREATE FUNCTION soft_delete_internal.current_tagged_schemas() RETURNS soft_delete_internal.tagged_schemas[]
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_current_tagged_schemas';
 COMMENT ON FUNCTION soft_delete_internal.current_tagged_schemas() IS
 'which schemas are tagged as of now, whatever the snapshot and row security; null if none is';
 
-/*
- * Refusals
- */
+CREATE FUNCTION soft_delete_internal.lock_schema(schema name) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_schema';
+COMMENT ON FUNCTION soft_delete_internal.lock_schema(name) IS
+'waits for those who have created something in a schema, and lets nobody else do so until the transaction ends';
+
+CREATE FUNCTION soft_delete_internal.changes_schema(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_changes_schema';
+COMMENT ON FUNCTION soft_delete_internal.changes_schema(pg_ddl_command) IS
+'for event triggers: whether a command is ALTER ... SET SCHEMA';
+
+CREATE FUNCTION soft_delete_internal.renamed_from(command pg_ddl_command) RETURNS name
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_renamed_from';
+COMMENT ON FUNCTION soft_delete_internal.renamed_from(pg_ddl_command) IS
+'for event triggers: what a schema, relation, column or constraint was named before ALTER ... RENAME; null for other commands';
 
 CREATE FUNCTION soft_delete_internal.check_schema(schema name) RETURNS void
 LANGUAGE plpgsql
@@ -82,10 +84,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_views(name, name) IS
 'raises 42501 unless the owner of a tagged schema may create the views of its tables in another one, 3F000 if there is none';
-
-/*
- * Tables
- */
 
 CREATE FUNCTION soft_delete_internal.tables_of(schema name) RETURNS SETOF regclass
 LANGUAGE sql STABLE
@@ -165,10 +163,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.set_exempt(regclass, boolean) IS
 'has a tagged schema remember that a table is exempt, or is not any more, if the current role owns the schema';
-
-/*
- * The interface
- */
 
 CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
 	indexes text DEFAULT NULL, views name DEFAULT NULL) RETURNS void
@@ -294,10 +288,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_schema(name, text) IS
 'does soft_delete.untag_schema()';
 
-/*
- * What the event triggers do
- */
-
 CREATE FUNCTION soft_delete_internal.follow_schema_names() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -335,42 +325,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.forget_schemas() IS
 'for event triggers: forgets tagged schemas that are dropped';
-
-/*
- * LIKE copies a stand-in under its old name, and its index under another than
- * the unique constraint would have had.
- */
-CREATE FUNCTION soft_delete_internal.adopt_stand_ins(relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item record;
-BEGIN
-	FOR item IN
-		SELECT con.oid, con.conname, own.indexrelid::regclass AS index, soft_delete_internal.key_name(own.relname) AS name
-		FROM pg_constraint con JOIN pg_constraint origin ON origin.conname = con.conname AND origin.contype = 'c'
-			JOIN pg_index ON pg_index.indrelid = origin.conrelid AND soft_delete_internal.stand_in(indexrelid) = origin.oid
-			LEFT JOIN (SELECT indexrelid, relname, indrelid FROM pg_index JOIN pg_class ON oid = indexrelid
-					   WHERE indisunique AND indpred IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL) AS own
-				ON own.indrelid = con.conrelid
-				AND soft_delete_internal.index_corresponds(own.indexrelid, pg_index.indexrelid)
-		WHERE con.conrelid = relation AND con.contype = 'c' AND origin.conrelid <> relation AND pg_get_expr(con.conbin, relation) = 'true'
-		  AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = origin.conrelid AND tgfoid = 'soft_delete.delete_row()'::regprocedure)
-		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = relation AND soft_delete_internal.stand_in(indexrelid) = con.oid)
-	LOOP
-		IF item.index IS NULL THEN
-			EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', relation, item.conname);
-		ELSE
-			EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
-			EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', relation, item.conname, item.name);
-			PERFORM soft_delete_internal.bind_index(item.index, item.oid);
-		END IF;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.adopt_stand_ins(regclass) IS
-'gives the unique indexes that CREATE TABLE ... LIKE a tagged table has made the names of unique constraints, and their stand-ins';
 
 CREATE FUNCTION soft_delete_internal.tag_newcomer(relation regclass, is_query boolean) RETURNS void
 LANGUAGE plpgsql

@@ -1,8 +1,7 @@
 /*
- * Partitions and inheritance children come and go
- *
- * One that comes is tagged with its root, one that goes is tagged by itself from
- * then on, in the same command: no deleted row is seen again for want of a tag.
+ * A partition or inheritance child that comes is tagged with its root, and one that
+ * goes is tagged by itself, in the same command: no deleted row becomes visible for
+ * want of a tag.
  */
 
 /*
@@ -87,41 +86,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepare_partition(regclass, regclass) IS
 'makes a table that is to be attached to a tagged one, or to an untagged one, like that';
-
-CREATE FUNCTION soft_delete_internal.index_choice(tag_arguments text[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT CASE WHEN 'indexes:unique' = ANY (tag_arguments) THEN 'unique' ELSE 'all' END $$;
-COMMENT ON FUNCTION soft_delete_internal.index_choice(text[]) IS
-'which indexes of a tagged table become partial: ''all'' or ''unique''';
-
-/*
- * The names are those that the unique constraint would have had there.
- */
-CREATE FUNCTION soft_delete_internal.name_partition_keys(partition regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item record;
-BEGIN
-	FOR item IN
-		SELECT indexrelid::regclass AS index, key_name AS name
-		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace n ON n.oid = relnamespace
-			JOIN pg_inherits ON inhrelid = indexrelid, soft_delete_internal.key_name(relname) AS key_name
-		WHERE indrelid IN (SELECT soft_delete_internal.family(partition)) AND key_name <> relname
-		  AND soft_delete_internal.stand_in(soft_delete_internal.root(indexrelid)) IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL
-		  AND to_regclass(format('%I.%I', nspname, key_name)) IS NULL
-	LOOP
-		EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
-	END LOOP;
-
-	PERFORM soft_delete_internal.make_stand_in(indexrelid) FROM pg_index JOIN pg_inherits ON inhrelid = indexrelid
-	WHERE indrelid = partition AND soft_delete_internal.stand_in(inhparent) IS NOT NULL;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.name_partition_keys(regclass) IS
-'gives the indexes of a new partition the names of unique constraints, and stand-ins';
 
 CREATE FUNCTION soft_delete_internal.join_partition(partition regclass) RETURNS void
 LANGUAGE plpgsql
@@ -233,6 +197,11 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.leave_partition(regclass, regclass) IS
 'tags a partition or inheritance child that has left its tagged parent by itself, so that its deleted rows stay deleted';
+
+CREATE FUNCTION soft_delete_internal.named_by(command pg_ddl_command, action text) RETURNS name[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_named_by';
+COMMENT ON FUNCTION soft_delete_internal.named_by(pg_ddl_command, text) IS
+'for event triggers: the names of the tables that ALTER TABLE ... ATTACH PARTITION, DETACH PARTITION, INHERIT or NO INHERIT names, without their schemas';
 
 CREATE FUNCTION soft_delete_internal.left_tables(relation regclass, detached name[], former_parents name[],
 	OUT left_table regclass, OUT parent regclass)

@@ -1,10 +1,41 @@
 /*
- * The two views of a tagged table
+ * The two views of a tagged table, the bin and the view of live rows, are made and
+ * then follow their table.
  *
- * They are made and changed by the owner of the extension, and then given to the
- * owner of the table.  What contains text of that one's (defaults, rules, triggers
- * and queries of views that he has made upon them) is run as him.
+ * The owner of the extension makes and changes them, and gives them to the owner of
+ * the table.  What contains text of that owner (defaults, rules, triggers and queries
+ * of views upon them) is run as him.
+ *
+ * The utility hook (ddl.c) calls what follows a table within the command that changes
+ * it.  A new column is appended to the views, after the extension's own columns; a
+ * column whose type has changed gets the new type.  Where a column is gone, both
+ * views are dropped and created again, and with them the views of users upon them.
  */
+
+CREATE FUNCTION soft_delete_internal.bind_view(view regclass, relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
+COMMENT ON FUNCTION soft_delete_internal.bind_view(regclass, regclass) IS
+'lets DROP TABLE take along a view that tag() made';
+
+CREATE FUNCTION soft_delete_internal.view_sources(view regclass, relation regclass) RETURNS smallint[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_view_sources';
+COMMENT ON FUNCTION soft_delete_internal.view_sources(regclass, regclass) IS
+'for each column of a view the number of the table''s column that it shows, 0 if none; null while a command changes the table';
+
+CREATE FUNCTION soft_delete_internal.change_view_column(view regclass, attnum smallint, relation regclass, source smallint) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_change_view_column';
+COMMENT ON FUNCTION soft_delete_internal.change_view_column(regclass, smallint, regclass, smallint) IS
+'gives a column of a view the type of the table''s column that it shows, while a command changes the table';
+
+CREATE FUNCTION soft_delete_internal.is_changing() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_is_changing';
+COMMENT ON FUNCTION soft_delete_internal.is_changing() IS
+'stands in the rules of a table''s views while a command changes the table; raises 55006';
+
+CREATE FUNCTION soft_delete_internal.update_views(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
+COMMENT ON FUNCTION soft_delete_internal.update_views(regclass) IS
+'runs soft_delete_internal.follow_views() as the owner of the extension';
 
 CREATE FUNCTION soft_delete_internal.active_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
@@ -18,65 +49,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.active_query(regclass, name, name[]) IS
 'the query of the view of live rows; columns: those that come first';
 
-CREATE FUNCTION soft_delete_internal.new_bin_columns(relation regclass) RETURNS name[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
-					  WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = candidate AND NOT attisdropped)
-					  ORDER BY n LIMIT 1) ORDER BY position)
-	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.new_bin_columns(regclass) IS
-'names for the columns that a bin has beside those of its table: deleted_by, actor, reason and hold, with soft_delete_ before a name that the table has';
-
-CREATE FUNCTION soft_delete_internal.bin_columns(relation regclass) RETURNS name[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] FROM pg_trigger
-					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
-					soft_delete_internal.new_bin_columns(relation))
-$$;
-COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
-'names of the columns that the bin of a table has beside those of the table, or will have';
-
-CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, deleted_at name) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
-					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
-					  ', ' ORDER BY n)
-	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
-		-- a timestamp column holds UTC
-		(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname) AS stamp
-		 FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at) AS tombstone
-$$;
-COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, name) IS
-'the columns that a bin has beside those of its table, as they are selected';
-
-CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	WITH own AS (
-		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
-					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
-					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at,
-					  soft_delete_internal.bin_expressions(relation, deleted_at)) AS query,
-			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
-		FROM pg_attribute
-		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
-	)
-	SELECT CASE WHEN columns = '{}' THEN query
-		ELSE format('SELECT %s FROM (%s) AS bin',
-			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END
-	FROM own
-$$;
-COMMENT ON FUNCTION soft_delete_internal.bin_query(regclass, name, name[]) IS
-'the query of the bin; columns: those that come first, in an order of their own';
-
 CREATE FUNCTION soft_delete_internal.active_comment(relation text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -84,12 +56,55 @@ AS $$ SELECT format('live rows of %s', relation) $$;
 COMMENT ON FUNCTION soft_delete_internal.active_comment(text) IS
 'the comment of the view of live rows of a table';
 
-CREATE FUNCTION soft_delete_internal.bin_comment(relation text, deleted_at name) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION soft_delete_internal.set_grants(view regclass, "column" name, wanted aclitem[]) RETURNS void
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at) $$;
-COMMENT ON FUNCTION soft_delete_internal.bin_comment(text, name) IS
-'the comment of the bin of a table';
+AS $$
+DECLARE
+	command text;
+BEGIN
+	FOR command IN
+		WITH present AS (
+			SELECT grantee, privilege_type, bool_or(is_grantable) AS is_grantable
+			FROM pg_class LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attname = "column", aclexplode(CASE WHEN "column" IS NULL THEN relacl ELSE attacl END)
+			WHERE pg_class.oid = view AND grantee <> relowner GROUP BY 1, 2
+		), future AS (
+			SELECT grantee, privilege_type, bool_or(is_grantable) AS is_grantable
+			FROM aclexplode(wanted), pg_class
+			WHERE pg_class.oid = view AND grantee <> relowner GROUP BY 1, 2
+		)
+		SELECT format(CASE WHEN f.grantee IS NULL THEN 'REVOKE %1$s %2$s ON %3$s FROM %4$s CASCADE'
+						WHEN p.is_grantable AND NOT f.is_grantable THEN 'REVOKE GRANT OPTION FOR %1$s %2$s ON %3$s FROM %4$s CASCADE'
+						WHEN f.is_grantable THEN 'GRANT %1$s %2$s ON %3$s TO %4$s WITH GRANT OPTION'
+						ELSE 'GRANT %1$s %2$s ON %3$s TO %4$s' END,
+			privilege_type, '(' || quote_ident("column") || ')', view,
+			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+		FROM present p FULL JOIN future f USING (grantee, privilege_type)
+		WHERE p.is_grantable IS DISTINCT FROM f.is_grantable
+		ORDER BY f.grantee IS NOT NULL, privilege_type, grantee
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.set_grants(regclass, name, aclitem[]) IS
+'gives others than the owner these rights on a view, or one of its columns, and no more';
+
+CREATE FUNCTION soft_delete_internal.follow_grants(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view regclass := soft_delete_internal.active_of(relation);
+BEGIN
+	PERFORM soft_delete_internal.set_grants(view, NULL, relacl) FROM pg_class WHERE oid = relation AND view IS NOT NULL;
+	PERFORM soft_delete_internal.set_grants(view, t.attname, t.attacl)
+	FROM pg_attribute t JOIN pg_attribute v ON v.attrelid = view AND v.attname = t.attname AND v.attnum > 0
+	WHERE t.attrelid = relation AND t.attnum > 0 AND t.attacl IS DISTINCT FROM v.attacl;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_grants(regclass) IS
+'gives the view of live rows the grants of its table';
 
 CREATE FUNCTION soft_delete_internal.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
 LANGUAGE plpgsql
@@ -146,42 +161,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.make_active_view(regclass, name, name) IS
 'creates the view of live rows, with the application''s columns and the grants of the table';
 
-CREATE FUNCTION soft_delete_internal.make_bin_triggers(bin regclass, columns name[]) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row(%s)', bin,
-				   (SELECT string_agg(quote_literal(name), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(name, n)));
-	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', bin);
-	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', bin);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_bin_triggers(regclass, name[]) IS
-'makes the triggers of a bin, which know the names of the columns that it has beside those of its table';
-
-CREATE FUNCTION soft_delete_internal.yield_names(bin regclass, relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	old_names name[] := soft_delete_internal.bin_columns(relation);
-	new_names name[] := old_names;
-BEGIN
-	FOR i IN 1 .. 4 LOOP
-		IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = old_names[i] AND NOT attisdropped) THEN
-			new_names[i] := (soft_delete_internal.new_bin_columns(relation))[i];
-			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_names[i], new_names[i]);
-		END IF;
-	END LOOP;
-	IF new_names <> old_names THEN
-		PERFORM soft_delete_internal.make_bin_triggers(bin, new_names);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.yield_names(regclass, regclass) IS
-'renames columns of a bin whose names the table has got for its own';
-
 CREATE FUNCTION soft_delete_internal.make_bin(relation regclass, deleted_at name, view_schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -199,6 +178,31 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.make_bin(regclass, name, name) IS
 'creates the view of tombstones, at first readable by the owner alone';
 
+CREATE FUNCTION soft_delete_internal.make_views(relation regclass, deleted_at name, view_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(relation);
+	active regclass;
+BEGIN
+	PERFORM soft_delete_internal.bind_views(relation);
+	active := soft_delete_internal.active_of(relation);
+	IF view_schema IS NULL THEN
+		SELECT nspname INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		WHERE pg_class.oid = coalesce(bin, active, relation);
+	END IF;
+	IF active IS NULL THEN
+		PERFORM soft_delete_internal.make_active_view(relation, deleted_at, view_schema);
+	END IF;
+	IF bin IS NULL THEN
+		PERFORM soft_delete_internal.make_bin(relation, deleted_at, view_schema);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_views(regclass, name, name) IS
+'creates those of the two views that a tagged table does not have, by default beside the other one or the table';
+
 CREATE FUNCTION soft_delete_internal.drop_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -213,63 +217,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.drop_views(regclass) IS
 'drops the two views of a table';
-
-/*
- * They follow their table, called by src/ddl.c within the command that changes
- * it.  A column that is new is appended to them, after ours, and one whose type
- * has changed gets the new one.  Where one is gone they are made anew, and with
- * them the views that users have made upon them.
- */
-
-CREATE FUNCTION soft_delete_internal.set_grants(view regclass, "column" name, wanted aclitem[]) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	command text;
-BEGIN
-	FOR command IN
-		WITH present AS (
-			SELECT grantee, privilege_type, bool_or(is_grantable) AS is_grantable
-			FROM pg_class LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attname = "column", aclexplode(CASE WHEN "column" IS NULL THEN relacl ELSE attacl END)
-			WHERE pg_class.oid = view AND grantee <> relowner GROUP BY 1, 2
-		), future AS (
-			SELECT grantee, privilege_type, bool_or(is_grantable) AS is_grantable
-			FROM aclexplode(wanted), pg_class
-			WHERE pg_class.oid = view AND grantee <> relowner GROUP BY 1, 2
-		)
-		SELECT format(CASE WHEN f.grantee IS NULL THEN 'REVOKE %1$s %2$s ON %3$s FROM %4$s CASCADE'
-						WHEN p.is_grantable AND NOT f.is_grantable THEN 'REVOKE GRANT OPTION FOR %1$s %2$s ON %3$s FROM %4$s CASCADE'
-						WHEN f.is_grantable THEN 'GRANT %1$s %2$s ON %3$s TO %4$s WITH GRANT OPTION'
-						ELSE 'GRANT %1$s %2$s ON %3$s TO %4$s' END,
-			privilege_type, '(' || quote_ident("column") || ')', view,
-			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
-		FROM present p FULL JOIN future f USING (grantee, privilege_type)
-		WHERE p.is_grantable IS DISTINCT FROM f.is_grantable
-		ORDER BY f.grantee IS NOT NULL, privilege_type, grantee
-	LOOP
-		EXECUTE command;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.set_grants(regclass, name, aclitem[]) IS
-'gives others than the owner these rights on a view, or one of its columns, and no more';
-
-CREATE FUNCTION soft_delete_internal.follow_grants(relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	view regclass := soft_delete_internal.active_of(relation);
-BEGIN
-	PERFORM soft_delete_internal.set_grants(view, NULL, relacl) FROM pg_class WHERE oid = relation AND view IS NOT NULL;
-	PERFORM soft_delete_internal.set_grants(view, t.attname, t.attacl)
-	FROM pg_attribute t JOIN pg_attribute v ON v.attrelid = view AND v.attname = t.attname AND v.attnum > 0
-	WHERE t.attrelid = relation AND t.attnum > 0 AND t.attacl IS DISTINCT FROM v.attacl;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.follow_grants(regclass) IS
-'gives the view of live rows the grants of its table';
 
 CREATE FUNCTION soft_delete_internal.dependent_views(view regclass) RETURNS SETOF regclass
 LANGUAGE sql STABLE
@@ -553,17 +500,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bind_views(regclass) IS
 'binds the views of a tagged table to it, where that is not done';
 
-CREATE FUNCTION soft_delete_internal.tables_of_bins(views regclass[]) RETURNS SETOF regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT DISTINCT refobjid::regclass
-	FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
-	WHERE ev_class = ANY (views) AND soft_delete_internal.bin_of(refobjid) = ev_class
-$$;
-COMMENT ON FUNCTION soft_delete_internal.tables_of_bins(regclass[]) IS
-'the tables whose bins are among some relations';
-
 CREATE FUNCTION soft_delete_internal.follow_owner(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -656,28 +592,3 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_view_drop(regclass) IS
 'raises 2BP01 for a view of a tagged table';
-
-CREATE FUNCTION soft_delete_internal.make_views(relation regclass, deleted_at name, view_schema name) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	bin regclass := soft_delete_internal.bin_of(relation);
-	active regclass;
-BEGIN
-	PERFORM soft_delete_internal.bind_views(relation);
-	active := soft_delete_internal.active_of(relation);
-	IF view_schema IS NULL THEN
-		SELECT nspname INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		WHERE pg_class.oid = coalesce(bin, active, relation);
-	END IF;
-	IF active IS NULL THEN
-		PERFORM soft_delete_internal.make_active_view(relation, deleted_at, view_schema);
-	END IF;
-	IF bin IS NULL THEN
-		PERFORM soft_delete_internal.make_bin(relation, deleted_at, view_schema);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_views(regclass, name, name) IS
-'creates those of the two views that a tagged table does not have, by default beside the other one or the table';

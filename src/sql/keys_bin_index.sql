@@ -1,6 +1,7 @@
 /*
- * The access method of the index that finds tombstones: the B-tree, handed out by
- * the library, so that whoever opens such an index has loaded it
+ * The index that finds deleted rows by their stamp, and its access method: the
+ * B-tree, handed out by the library, so that a session that opens such an index has
+ * loaded the library.
  */
 
 CREATE FUNCTION soft_delete_internal.btree_handler(internal) RETURNS index_am_handler
@@ -58,3 +59,71 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_guard_index(regclass) IS
 'whether an index is of our access method';
+
+CREATE FUNCTION soft_delete_internal.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid AND indnatts = 1 AND indoption[0] & 1 = 0
+					 AND coalesce(pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', deleted_at), true)
+					 AND soft_delete_internal.is_guard_index(indexrelid))
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_bin_index(regclass, name) IS
+'whether an index that loads the library finds all tombstones by their stamp';
+
+CREATE FUNCTION soft_delete_internal.index_bin(relation regclass, deleted_at name) RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	prepared regclass;
+	name name;
+	made text[] := '{}';
+BEGIN
+	FOR member, prepared, name IN
+		SELECT m, to_regclass(format('%I.%I', nspname, soft_delete_internal.prepared_name(m))), soft_delete_internal.view_name(m, '_deleted_at_idx')
+		FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON pg_class.oid = m JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		WHERE NOT relispartition
+	LOOP
+		-- plan() has made one
+		IF prepared IS NOT NULL AND soft_delete_internal.has_bin_index(member, deleted_at) THEN
+			IF to_regclass(format('%I.%I', (SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = member), name)) IS NULL THEN
+				EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);
+			END IF;
+			made := made || (SELECT format('bin:%s', relname) FROM pg_class WHERE oid = prepared);
+		ELSIF NOT soft_delete_internal.has_bin_index(member, deleted_at) THEN
+			EXECUTE format('CREATE INDEX ON %s USING soft_delete_btree (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
+			made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+							 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
+		END IF;
+	END LOOP;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.index_bin(regclass, name) IS
+'indexes tombstones by their stamp where no index does; returns what untag() must know of it';
+
+CREATE FUNCTION soft_delete_internal.renew_bin_index(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	item regclass;
+BEGIN
+	-- what tag() has made, not what the application has
+	FOR item IN
+		SELECT indexrelid FROM soft_delete_internal.family(relation) AS member JOIN pg_index ON indrelid = member
+			JOIN pg_class ON pg_class.oid = indexrelid
+		WHERE 'bin:' || relname = ANY (soft_delete_internal.tag_arguments(member)) AND NOT soft_delete_internal.is_guard_index(indexrelid)
+		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
+	LOOP
+		EXECUTE format('DROP INDEX %s', item);
+	END LOOP;
+	PERFORM soft_delete_internal.index_bin(relation, arguments[1]);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.renew_bin_index(regclass) IS
+'gives a table that an older version has tagged the index that finds its tombstones';

@@ -1,12 +1,12 @@
 /*
- * Health: what could break the promise, and how to mend it
+ * check(): what could break the promise, and the command that repairs it.
  *
- * Each function finds the problems of one concern, and takes a tagged table with
- * its tombstone column, or a foreign key.  Those that are called for each table are
- * in PL/pgSQL, which keeps the plans of their queries.  All but the last, which looks for rows
- * that reference nothing, read catalogs, statistics and the index of the bin.
- * Tables and bins are read as their owner: else a superuser who checks would call
- * functions that others have written.
+ * Each function finds the problems of one kind, and takes a tagged table with its
+ * tombstone column, or a foreign key.  Those that are called for each table are in
+ * PL/pgSQL, which keeps the plans of their queries.  All but check_dangling(), which
+ * looks for rows that reference nothing, read catalogs, statistics and the index of
+ * the bin.  Tables and bins are read as their owner: else a superuser who checks would
+ * call functions that others have written.
  */
 
 CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
