@@ -9,9 +9,9 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	delete \
 	plan \
 	storage \
+	keys_prepared \
 	keys_bin_index \
 	keys_stand_in \
-	keys_prepared \
 	keys \
 	references \
 	cascade \

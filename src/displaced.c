@@ -101,7 +101,6 @@ static List *displaced_of(Oid relid);
 
 static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
 
-static int begin_text_form(void);
 static DisplacedReader *make_displaced_reader(Relation rel);
 static void read_displaced(DisplacedReader *reader, HeapTuple tuple,
 						   TupleDesc tupdesc, TupleTableSlot *slot);
@@ -158,7 +157,7 @@ init_displaced(void)
  * Have values turned into text, and back, in one form for all sessions.  To be
  * closed with end_text_form().
  */
-static int
+int
 begin_text_form(void)
 {
 	int nestlevel = NewGUCNestLevel();

@@ -177,6 +177,7 @@ extern void refuse_late_write(Relation relation);
  * displaced.c: tombstones that stepped aside
  */
 extern void init_displaced(void);
+extern int begin_text_form(void);
 extern int begin_key_form(void);
 extern void end_text_form(int nestlevel);
 extern void store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot);

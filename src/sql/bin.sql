@@ -38,7 +38,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
-					  WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = candidate AND NOT attisdropped)
+					  WHERE NOT soft_delete_internal.has_column(relation, candidate)
 					  ORDER BY n LIMIT 1) ORDER BY position)
 	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position)
 $$;
@@ -122,7 +122,7 @@ DECLARE
 	new_names name[] := old_names;
 BEGIN
 	FOR i IN 1 .. 4 LOOP
-		IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = old_names[i] AND NOT attisdropped) THEN
+		IF soft_delete_internal.has_column(relation, old_names[i]) THEN
 			new_names[i] := (soft_delete_internal.new_bin_columns(relation))[i];
 			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_names[i], new_names[i]);
 		END IF;
@@ -206,14 +206,3 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.has_stamps(regclass, regclass, name, text, timestamptz[]) IS
 'whether a bin, as readable_bins() has it, lists rows of some deletions';
-
-CREATE FUNCTION soft_delete_internal.tables_of_bins(views regclass[]) RETURNS SETOF regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT DISTINCT refobjid::regclass
-	FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
-	WHERE ev_class = ANY (views) AND soft_delete_internal.bin_of(refobjid) = ev_class
-$$;
-COMMENT ON FUNCTION soft_delete_internal.tables_of_bins(regclass[]) IS
-'the tables whose bins are among some relations';

@@ -43,8 +43,6 @@ COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
 CREATE FUNCTION soft_delete_internal.keys_again(proofs regclass, relation regclass) RETURNS SETOF text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
-SET timezone = 'UTC' SET bytea_output = 'hex'
 AS $$
 DECLARE
 	hashes bytea[] := ARRAY(SELECT key_hash FROM soft_delete_internal.new_proofs(proofs) AS p
@@ -61,7 +59,7 @@ BEGIN
 	RETURN QUERY SELECT answer FROM soft_delete_internal.query_as_owner(relation,
 		format('SELECT DISTINCT key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
 			   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY (%4$L::bytea[])',
-			   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation), hashes)) AS q(answer text[]);
+			   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation), hashes), form => 'key') AS q(answer text[]);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.keys_again(regclass, regclass) IS

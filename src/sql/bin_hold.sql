@@ -96,7 +96,7 @@ COMMENT ON FUNCTION soft_delete_internal.check_holds(regclass) IS
  *
  * Security definer: who alters a type need not own the tables that use it.
  */
-CREATE FUNCTION soft_delete_internal.held_by_types(types oid[]) RETURNS regclass[]
+CREATE FUNCTION soft_delete_internal.held_by_altered_types() RETURNS regclass[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -112,26 +112,16 @@ AS $$
 					 UNION ALL SELECT rngsubtype FROM pg_range WHERE type IN (rngtypid, rngmultitypid)) AS p(part)
 		WHERE part <> 0
 	)
-	SELECT coalesce(array_agg(DISTINCT relation), '{}') FROM parts WHERE type = ANY (types)
+	SELECT coalesce(array_agg(DISTINCT relation), '{}') FROM parts
+	WHERE type IN (SELECT CASE WHEN classid = 'pg_type'::regclass THEN objid ELSE (SELECT reltype FROM pg_class WHERE pg_class.oid = objid) END
+				   FROM pg_event_trigger_ddl_commands() WHERE classid IN ('pg_type'::regclass, 'pg_class'::regclass))
 $$;
-COMMENT ON FUNCTION soft_delete_internal.held_by_types(oid[]) IS
-'the tables with held rows whose primary key has one of some types, or an array, a domain, a composite or a range of it';
-
-CREATE FUNCTION soft_delete_internal.altered_types() RETURNS oid[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT array_agg(CASE WHEN classid = 'pg_type'::regclass THEN objid ELSE (SELECT reltype FROM pg_class WHERE pg_class.oid = objid) END)
-	FROM pg_event_trigger_ddl_commands() WHERE classid IN ('pg_type'::regclass, 'pg_class'::regclass)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.altered_types() IS
-'for event triggers: the types that ALTER TYPE has changed';
+COMMENT ON FUNCTION soft_delete_internal.held_by_altered_types() IS
+'for event triggers: the tables with held rows whose primary key has a type that ALTER TYPE has changed, or an array, a domain, a composite or a range of it';
 
 CREATE FUNCTION soft_delete_internal.check_held_keys(members regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
-SET timezone = 'UTC' SET bytea_output = 'hex'
 AS $$
 DECLARE
 	item record;
@@ -158,7 +148,7 @@ BEGIN
 						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
 							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''all'') '
 							   'UNION ALL SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''displaced'')) AS r(stamp, key) '
-							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid)) AS q(answer text));
+							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid), form => 'key') AS q(answer text));
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			-- what somebody else's table does is no reason to refuse

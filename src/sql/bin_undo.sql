@@ -146,8 +146,13 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN soft_delete_internal.undo_all(ARRAY(SELECT deleted_at FROM soft_delete_internal.visible_deletions(soft_delete_internal.caller()) AS d
-											   WHERE d.xid = undo_transaction.xid));
+	-- as soft_delete.deletions shows them
+	RETURN soft_delete_internal.undo_all(ARRAY(
+		SELECT deleted_at FROM soft_delete_internal.ledger AS l
+		WHERE l.xid = undo_transaction.xid
+		  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
+			   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = deleted_by::name
+						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')))));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8) IS

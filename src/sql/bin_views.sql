@@ -106,43 +106,55 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_grants(regclass) IS
 'gives the view of live rows the grants of its table';
 
+CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name, former_parent regclass DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class pg_class;
+BEGIN
+	IF to_regclass(format('%I.%I', view_schema, view_name)) IS NOT NULL THEN
+		RAISE EXCEPTION 'relation "%" already exists', view_name
+			USING ERRCODE = 'duplicate_table',
+				DETAIL = CASE WHEN former_parent IS NULL THEN format('Table %s needs a view of that name.', relation)
+					ELSE format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', relation, former_parent) END,
+				HINT = CASE WHEN former_parent IS NULL THEN format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation)
+					ELSE format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, view_name) END;
+	END IF;
+	SELECT * INTO class FROM pg_class WHERE oid = relation;
+	-- as if the caller had made it and given it to the owner
+	IF class.relpersistence <> 't' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
+			AND (has_schema_privilege(class.relowner, view_schema::text, 'CREATE')
+				 OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
+		RAISE EXCEPTION 'permission denied for schema %', view_schema
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = format('A view of table %s is made there, for its owner.', relation),
+				HINT = format('GRANT CREATE ON SCHEMA %I TO %I;', view_schema, pg_get_userbyid(class.relowner));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name, regclass) IS
+'raises 42P07 if a view of a table cannot have its name, 42501 unless the caller and the owner of the table may create it; former_parent: the table that it leaves as a partition';
+
 CREATE FUNCTION soft_delete_internal.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	class pg_class;
 	view_name name := soft_delete_internal.view_name(relation, suffix);
 	view text := format('%I.%I', view_schema, view_name);
-	persistence text;
-	owner oid;
 BEGIN
-	IF to_regclass(view) IS NOT NULL THEN
-		RAISE EXCEPTION 'relation "%" already exists', view_name
-			USING ERRCODE = 'duplicate_table',
-				DETAIL = format('Table %s needs a view of that name.', relation),
-				HINT = format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation);
-	END IF;
-	SELECT CASE WHEN relpersistence = 't' THEN 'TEMPORARY ' ELSE '' END, relowner INTO persistence, owner
-	FROM pg_class WHERE oid = relation;
-	-- as if the caller had made it and given it to the owner
-	IF persistence = '' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
-			AND (has_schema_privilege(owner, view_schema::text, 'CREATE')
-				 OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
-		RAISE EXCEPTION 'permission denied for schema %', view_schema
-			USING ERRCODE = 'insufficient_privilege',
-				DETAIL = format('A view of table %s is made there, for its owner.', relation),
-				HINT = format('GRANT CREATE ON SCHEMA %I TO %I;', view_schema, pg_get_userbyid(owner));
-	END IF;
-
-	EXECUTE format('CREATE %sVIEW %s %s AS %s', persistence,
-				   CASE WHEN persistence <> '' THEN quote_ident(view_name) ELSE view END, options, query);
-	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(owner));
+	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
+	EXECUTE format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
+				   CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query);
+	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(class.relowner));
 	PERFORM soft_delete_internal.bind_view(view::regclass, relation);
 	RETURN view::regclass;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_view(regclass, name, text, text, text) IS
-'creates a view for a tagged table, owned like the table and dropped with it';
+'creates a view for a tagged table, owned like the table and dropped with it; check_new_view() says whether it may';
 
 CREATE FUNCTION soft_delete_internal.make_active_view(relation regclass, deleted_at name, view_schema name) RETURNS void
 LANGUAGE plpgsql
@@ -177,31 +189,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_bin(regclass, name, name) IS
 'creates the view of tombstones, at first readable by the owner alone';
-
-CREATE FUNCTION soft_delete_internal.make_views(relation regclass, deleted_at name, view_schema name) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	bin regclass := soft_delete_internal.bin_of(relation);
-	active regclass;
-BEGIN
-	PERFORM soft_delete_internal.bind_views(relation);
-	active := soft_delete_internal.active_of(relation);
-	IF view_schema IS NULL THEN
-		SELECT nspname INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		WHERE pg_class.oid = coalesce(bin, active, relation);
-	END IF;
-	IF active IS NULL THEN
-		PERFORM soft_delete_internal.make_active_view(relation, deleted_at, view_schema);
-	END IF;
-	IF bin IS NULL THEN
-		PERFORM soft_delete_internal.make_bin(relation, deleted_at, view_schema);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_views(regclass, name, name) IS
-'creates those of the two views that a tagged table does not have, by default beside the other one or the table';
 
 CREATE FUNCTION soft_delete_internal.drop_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -250,11 +237,8 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text;
+	name text := soft_delete_internal.qualified_name(view);
 BEGIN
-	SELECT format('%I.%I', nspname, relname) INTO name
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
-
 	-- in order, which UNION ALL promises to nobody
 	RETURN QUERY
 	SELECT commands.command, part NOT IN (2, 3) FROM (
@@ -331,17 +315,15 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text;
+	name text := soft_delete_internal.qualified_name(view);
 	is_bin boolean := coalesce(view = soft_delete_internal.bin_of(relation), false);
 	own_columns name[] := soft_delete_internal.bin_columns(relation);
 	dependents regclass[] := ARRAY(SELECT soft_delete_internal.dependent_views(view));
-	owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation);
+	owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = view);
 	commands text[];
 	are_owners boolean[];
 BEGIN
 	PERFORM soft_delete_internal.check_dependents(view, relation);
-	SELECT format('%I.%I', nspname, relname), pg_get_userbyid(relowner) INTO name, owner
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
 	SELECT array_agg(command ORDER BY n, m), array_agg(as_owner AND (n > 1 OR m > 1) ORDER BY n, m) INTO commands, are_owners
 	FROM unnest(view || dependents) WITH ORDINALITY AS u(member, n),
 		LATERAL soft_delete_internal.view_commands(member, CASE WHEN n = 1 THEN query ELSE pg_get_viewdef(member) END) WITH ORDINALITY AS c(command, as_owner, m);
@@ -481,20 +463,32 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_views(regclass) IS
 'writes the views of a tagged table anew, whatever they were; run it by update_views()';
 
-/* What a dump does not carry.  The view of live rows is known by its name then. */
+/* A dump does not carry what ties the views to their table.  The view of live rows is known by its name then. */
+CREATE FUNCTION soft_delete_internal.unbound_views(relation regclass, OUT view regclass, OUT is_bin boolean) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY
+	SELECT v.oid::regclass, v.oid = bin.oid
+	FROM pg_class bin JOIN pg_class v ON v.relnamespace = bin.relnamespace AND v.relkind = 'v'
+		AND (v.oid = bin.oid OR v.relname = soft_delete_internal.view_name(relation, '_active'))
+	WHERE bin.oid = soft_delete_internal.bin_of(relation)
+	  AND EXISTS (SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+				  WHERE ev_class = v.oid AND refclassid = 'pg_class'::regclass AND refobjid = relation)
+	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = v.oid AND objsubid = 0
+					  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.unbound_views(regclass) IS
+'the views of a tagged table that are not bound to it';
+
 CREATE FUNCTION soft_delete_internal.bind_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.bind_view(view.oid, relation)
-	FROM pg_class bin JOIN pg_class view ON view.relnamespace = bin.relnamespace AND view.relkind = 'v'
-		AND (view.oid = bin.oid OR view.relname = soft_delete_internal.view_name(relation, '_active'))
-	WHERE bin.oid = soft_delete_internal.bin_of(relation)
-	  AND EXISTS (SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
-				  WHERE ev_class = view.oid AND refclassid = 'pg_class'::regclass AND refobjid = relation)
-	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = view.oid AND objsubid = 0
-					  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a');
+	PERFORM soft_delete_internal.bind_view(view, relation) FROM soft_delete_internal.unbound_views(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bind_views(regclass) IS

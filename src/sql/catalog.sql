@@ -58,14 +58,24 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
 COMMENT ON FUNCTION soft_delete_internal.tag_arguments(regclass) IS
 'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
 
+CREATE FUNCTION soft_delete_internal.tagged_relations(OUT relation regclass, OUT is_partition boolean) RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- an index finds what depends on the function, and none finds the triggers that call it
+	SELECT tgrelid::regclass, bool_and(tgparentid <> 0) FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
+	WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure
+	GROUP BY tgrelid
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tagged_relations() IS
+'all relations that carry the tag, partitions, inheritance children and temporary tables of others among them';
+
 CREATE FUNCTION soft_delete_internal.tagged_tables(OUT relation regclass, OUT tombstone_column name) RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 4
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT member, arguments[1]::name
-	FROM (SELECT DISTINCT soft_delete_internal.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
-		  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
-			AND refobjid = 'soft_delete.delete_row()'::regprocedure AND tgparentid = 0) AS tagged
+	FROM (SELECT DISTINCT soft_delete_internal.root(t.relation) AS member FROM soft_delete_internal.tagged_relations() AS t WHERE NOT is_partition) AS tagged
 		JOIN pg_class ON oid = member,
 		soft_delete_internal.tag_arguments(member) AS arguments
 	WHERE arguments IS NOT NULL AND NOT pg_is_other_temp_schema(relnamespace)
@@ -119,6 +129,28 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete_internal.add_suffix(name, text) IS
 'a name and a suffix, in the length that names may have';
+
+CREATE FUNCTION soft_delete_internal.qualified_name(relation regclass) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.qualified_name(regclass) IS
+'schema and name of a relation, whatever the search_path';
+
+CREATE FUNCTION soft_delete_internal.has_column(relation regclass, name name) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = has_column.name AND NOT attisdropped);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_column(regclass, name) IS
+'whether a relation has a column of that name';
 
 CREATE FUNCTION soft_delete_internal.view_name(relation regclass, suffix text) RETURNS name
 LANGUAGE sql STABLE
@@ -196,3 +228,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
 'whether new sessions of this database will load the library';
+
+CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT soft_delete.tag(%L%s%s)', relation,
+		CASE WHEN tombstone <> 'deleted_at' THEN format(', deleted_at => %L', tombstone) END,
+		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text) IS
+'the statement, without a semicolon, that tags a table, or completes what a tagged table lacks';

@@ -16,10 +16,10 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_alter_as_owner';
 COMMENT ON FUNCTION soft_delete_internal.alter_as_owner(regclass, text) IS
 'runs a utility command of the extension as the owner of a relation';
 
-CREATE FUNCTION soft_delete_internal.query_as_owner(relation regclass, query text, stamps timestamptz[] DEFAULT NULL) RETURNS SETOF record
+CREATE FUNCTION soft_delete_internal.query_as_owner(relation regclass, query text, stamps timestamptz[] DEFAULT NULL, form text DEFAULT NULL) RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_query_as_owner';
-COMMENT ON FUNCTION soft_delete_internal.query_as_owner(regclass, text, timestamptz[]) IS
-'what a query finds that is run as the owner of a relation; stamps: its parameter $1';
+COMMENT ON FUNCTION soft_delete_internal.query_as_owner(regclass, text, timestamptz[], text) IS
+'what a query finds that is run as the owner of a relation; stamps: its parameter $1; form: ''row'' makes texts as storage.sql keeps columns, ''key'' as holds and erasures keep keys, null as the session does';
 
 CREATE FUNCTION soft_delete_internal.write_as_owner(relation regclass, statement text, stamps timestamptz[] DEFAULT NULL) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_write_as_owner';

@@ -179,8 +179,11 @@ BEGIN
 			PERFORM soft_delete_internal.check_trigger_names(member);
 		END IF;
 		PERFORM soft_delete_internal.check_triggers(member);
-	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
-		PERFORM soft_delete_internal.follow_constraints(member);
+	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE')
+		-- a unique constraint that the command has added becomes an index on live rows
+		AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = member AND contype = 'u' AND NOT condeferrable AND conparentid = 0
+					AND soft_delete_internal.is_own_transaction(xmin)) THEN
+		PERFORM soft_delete_internal.hide_tombstones(member, (soft_delete_internal.tag_arguments(member))[1], 'unique');
 	END IF;
 END
 $$;
@@ -195,6 +198,7 @@ AS $$
 DECLARE
 	changed regclass[];
 	tagged regclass[];
+	relation regclass;
 	-- what restores a dump makes tags and foreign keys in any order, and disables triggers on purpose
 	restores boolean := NOT current_setting('row_security')::boolean;
 BEGIN
@@ -220,7 +224,11 @@ BEGIN
 		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
 	END IF;
 	IF tag = 'CREATE TRIGGER' THEN
-		changed := changed || ARRAY(SELECT soft_delete_internal.tables_of_bins(changed));
+		-- a table changes with its bin
+		changed := changed || ARRAY(
+			SELECT DISTINCT refobjid::regclass
+			FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
+			WHERE ev_class = ANY (changed) AND soft_delete_internal.bin_of(refobjid) = ev_class);
 	END IF;
 	-- what has no triggers has neither a tag nor foreign keys
 	IF tag <> 'ALTER TYPE' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
@@ -233,7 +241,13 @@ BEGIN
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete_internal.follow_tombstone(member) FROM unnest(tagged) AS member;
 	END IF;
-	PERFORM soft_delete_internal.follow_references(changed, check_new => tag <> 'CREATE TRIGGER' AND NOT restores);
+	FOREACH relation IN ARRAY changed LOOP
+		PERFORM soft_delete_internal.guard_references(relation);
+		IF tag <> 'CREATE TRIGGER' AND NOT restores THEN
+			PERFORM soft_delete_internal.check_cascades(soft_delete_internal.root(relation), only_new => true),
+				soft_delete_internal.warn_of_lost_references(soft_delete_internal.root(relation), only_new => true);
+		END IF;
+	END LOOP;
 	PERFORM soft_delete_internal.follow_displaced(changed);
 	IF tag = 'ALTER TABLE' THEN
 		PERFORM soft_delete_internal.follow_cuts();
@@ -247,7 +261,7 @@ BEGIN
 	END IF;
 	-- nothing in a dump renames a label
 	IF tag = 'ALTER TYPE' OR (tag = 'ALTER TABLE' AND NOT restores) THEN
-		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_types(soft_delete_internal.altered_types()) ELSE tagged END);
+		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_altered_types() ELSE tagged END);
 	END IF;
 END
 $$;
@@ -308,7 +322,8 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.forget_dropped();
 	IF tag IN ('DROP SCHEMA', 'DROP OWNED') THEN
-		PERFORM soft_delete_internal.forget_schemas();
+		DELETE FROM soft_delete_internal.tagged_schemas
+		WHERE schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE object_type = 'schema');
 	END IF;
 	IF tag IN ('DROP INDEX', 'ALTER TABLE') THEN
 		PERFORM soft_delete_internal.drop_stand_ins();

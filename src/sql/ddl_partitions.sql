@@ -31,7 +31,7 @@ BEGIN
 				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
 				HINT = format('SELECT soft_delete.tag(%L), or soft_delete.untag(%L).', parent, partition);
 	END;
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at AND NOT attisdropped) THEN
+	IF NOT soft_delete_internal.has_column(parent, deleted_at) THEN
 		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s DROP COLUMN %I', partition, deleted_at));
 	END IF;
 END
@@ -60,11 +60,11 @@ BEGIN
 				DETAIL = format('Table %s is tagged with column %I.', parent, deleted_at),
 				HINT = format('ALTER TABLE %s RENAME COLUMN %I TO %I;', partition, own_tag[1], deleted_at);
 	END IF;
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = partition AND attname = deleted_at AND NOT attisdropped) THEN
+	PERFORM soft_delete_internal.check_column(partition, deleted_at);
+	IF NOT soft_delete_internal.has_column(partition, deleted_at) THEN
 		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
 			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at)));
 	END IF;
-	PERFORM soft_delete_internal.check_column(partition, deleted_at);
 	IF own_tag IS NOT NULL THEN
 		PERFORM soft_delete_internal.drop_views(partition);
 		IF is_partitioned THEN
@@ -159,9 +159,14 @@ DECLARE
 	arguments text[];
 	stand_in name;
 	view_schema name;
-	taken name;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
+	SELECT nspname INTO view_schema
+	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete_internal.bin_of(root)
+		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
+	WHERE p.oid = partition;
+	PERFORM soft_delete_internal.check_new_view(partition, view_schema, soft_delete_internal.view_name(partition, suffix), former_parent => parent)
+	FROM unnest('{_active,_deleted}'::text[]) AS suffix;
 
 	-- those of the root's keys stand for nothing here
 	FOR stand_in IN
@@ -176,23 +181,12 @@ BEGIN
 	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.memories_of(partition, root, root_tag));
 	PERFORM soft_delete_internal.make_triggers(partition, arguments || soft_delete_internal.index_bin(partition, arguments[1]));
 
-	SELECT nspname INTO view_schema
-	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete_internal.bin_of(root)
-		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
-	WHERE p.oid = partition;
-	SELECT relname INTO taken FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-	WHERE nspname = view_schema AND relname IN (soft_delete_internal.view_name(partition, '_active'), soft_delete_internal.view_name(partition, '_deleted')) LIMIT 1;
-	IF taken IS NOT NULL THEN
-		RAISE EXCEPTION 'relation "%" already exists', taken
-			USING ERRCODE = 'duplicate_table',
-				DETAIL = format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', partition, parent),
-				HINT = format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, taken);
-	END IF;
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_bin(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.copy_holds(above, partition) FROM (VALUES (parent), (root)) AS former(above);
 	PERFORM soft_delete_internal.guard_references(partition);
-	PERFORM soft_delete_internal.copy_retention(root, partition);
+	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
+	ON CONFLICT DO NOTHING;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.leave_partition(regclass, regclass) IS

@@ -97,16 +97,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tables_of(name) IS
 'the tables of a schema that can have a tag: not partitions and inheritance children, nor what belongs to an extension';
 
-CREATE FUNCTION soft_delete_internal.untagged_tables() RETURNS SETOF regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT t FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
-	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
-$$;
-COMMENT ON FUNCTION soft_delete_internal.untagged_tables() IS
-'tables of tagged schemas that are not tagged and not exempt: they were refused';
-
 CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[], tagged soft_delete_internal.tagged_schemas) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -120,14 +110,17 @@ BEGIN
 	PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
-		PERFORM soft_delete_internal.tag_table(relation, tagged.deleted_at, tagged.indexes, tagged.views);
+	END LOOP;
+	PERFORM soft_delete_internal.check_tags(relations, tagged.deleted_at, tagged.indexes, tagged.views);
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete_internal.execute_tag(relation, tagged.deleted_at, tagged.indexes, tagged.views);
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete_internal.check_references(relation);
+		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;
 EXCEPTION WHEN OTHERS THEN
 	-- conflicts with other sessions and lack of resources are no refusals
-	IF left(SQLSTATE, 2) IN ('40', '53', '57', '58') OR SQLSTATE = '55P03' THEN
+	IF soft_delete_internal.is_interrupt(SQLSTATE) OR SQLSTATE = '55P03' THEN
 		RAISE;
 	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
@@ -281,7 +274,8 @@ BEGIN
 		PERFORM soft_delete_internal.untag_table(relation, tombstones);
 	END LOOP;
 	FOREACH relation IN ARRAY members LOOP
-		PERFORM soft_delete_internal.check_references(relation);
+		PERFORM soft_delete_internal.check_cascades(relation);
+		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;
 END
 $$;
@@ -314,18 +308,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_schema_names() IS
 'for event triggers: has tagged schemas and their exempt tables follow ALTER ... RENAME';
 
-CREATE FUNCTION soft_delete_internal.forget_schemas() RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	DELETE FROM soft_delete_internal.tagged_schemas
-	WHERE schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE object_type = 'schema');
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.forget_schemas() IS
-'for event triggers: forgets tagged schemas that are dropped';
-
 CREATE FUNCTION soft_delete_internal.tag_newcomer(relation regclass, is_query boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -342,7 +324,7 @@ BEGIN
 	END IF;
 
 	-- CREATE TABLE AS of deleted rows is meant to show them
-	IF is_query AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = tagged.deleted_at AND NOT attisdropped) THEN
+	IF is_query AND soft_delete_internal.has_column(relation, tagged.deleted_at) THEN
 		SELECT answer INTO hides_rows FROM soft_delete_internal.query_as_owner(relation,
 			format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tagged.deleted_at)) AS q(answer boolean);
 		IF hides_rows THEN

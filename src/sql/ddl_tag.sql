@@ -56,65 +56,148 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass) IS
 'the triggers that a tagged table, its partitions and its inheritance children lack';
 
-CREATE FUNCTION soft_delete_internal.is_complete(relation regclass) RETURNS boolean
-LANGUAGE sql STABLE
+/*
+ * tag() first finds out what it has to do, then makes all its refusals, and then acts:
+ * plan_tag(), check_tag() and execute_tag(), one table each.
+ */
+CREATE FUNCTION soft_delete_internal.plan_tag(relation regclass, deleted_at name, indexes text, views name,
+	OUT action text, OUT object regclass, OUT name name, OUT other regclass, OUT detail text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT NOT EXISTS (SELECT FROM soft_delete_internal.missing_triggers(relation))
-		AND soft_delete_internal.bin_of(relation) IS NOT NULL AND soft_delete_internal.active_of(relation) IS NOT NULL
+#variable_conflict use_column
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(relation);
+	active regclass := coalesce(soft_delete_internal.active_of(relation), (SELECT view FROM soft_delete_internal.unbound_views(relation) WHERE NOT is_bin));
+	view_schema name := coalesce(views, (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+										 WHERE pg_class.oid = coalesce(bin, active, relation)));
+BEGIN
+	RETURN QUERY
+	SELECT 'add column', relation, deleted_at, NULL::regclass, NULL::text WHERE NOT soft_delete_internal.has_column(relation, deleted_at);
+	RETURN QUERY
+	SELECT CASE WHEN hides THEN 'keep index' ELSE 'convert index' END, c.index, c.name, NULL::regclass, NULL::text
+	FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) AS c WHERE NOT (hides AND was_constraint);
+	RETURN QUERY
+	SELECT 'create index', m.member, m.name, m.prepared, NULL::text FROM soft_delete_internal.missing_bin_indexes(relation, deleted_at) AS m;
+	RETURN QUERY
+	SELECT 'leave index', u.index, NULL::name, NULL::regclass, u.reason FROM soft_delete_internal.unconvertible_indexes(relation, deleted_at) AS u;
+	RETURN QUERY
+	SELECT 'create trigger', m.member, m.name, NULL::regclass, NULL::text FROM soft_delete_internal.missing_triggers(relation) AS m;
+	RETURN QUERY
+	SELECT 'bind view', u.view, NULL::name, NULL::regclass, NULL::text FROM soft_delete_internal.unbound_views(relation) AS u;
+	RETURN QUERY
+	SELECT made.action, relation, soft_delete_internal.view_name(relation, made.suffix), NULL::regclass, view_schema::text
+	FROM (VALUES ('create active view', '_active', active), ('create bin', '_deleted', bin)) AS made(action, suffix, view) WHERE made.view IS NULL;
+END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.is_complete(regclass) IS
-'whether a tagged table has the triggers and views that tag() makes';
+COMMENT ON FUNCTION soft_delete_internal.plan_tag(regclass, name, text, name) IS
+'what tag() has to do for one table, its partitions and its inheritance children, in order; object: the table, or the index or view that is there; other: a prepared index; detail: why an index stays as it is, or the schema of a view';
 
-CREATE FUNCTION soft_delete_internal.tag_table(relation regclass, deleted_at name, indexes text, views name) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_tag(relation regclass, deleted_at name, indexes text, views name, locks boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	arguments text[];
-	added text[];
-	has_changed boolean;
+	present name;
 BEGIN
 	PERFORM soft_delete_internal.check_relation(relation);
 	PERFORM soft_delete_internal.check_owner(relation);
 	PERFORM soft_delete_internal.check_library();
-	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	IF locks THEN
+		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	END IF;
 
-	arguments := soft_delete_internal.tag_arguments(relation);
-	IF arguments[1] <> deleted_at THEN
-		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, arguments[1]
+	present := (soft_delete_internal.tag_arguments(relation))[1];
+	IF present <> deleted_at THEN
+		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, present
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = 'A table has one tombstone column.',
 				HINT = format('SELECT soft_delete.untag(%L);', relation);
 	END IF;
 	PERFORM soft_delete_internal.check_column(relation, deleted_at);
 	PERFORM soft_delete_internal.check_triggers(relation);
+	PERFORM soft_delete_internal.check_new_view(relation, p.detail::name, p.name)
+	FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) AS p WHERE p.action IN ('create active view', 'create bin');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_tag(regclass, name, text, name, boolean) IS
+'raises whatever tag() refuses for one table, and changes nothing; locks: keeps the table as it is until the transaction ends';
 
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at));
+CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+BEGIN
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete_internal.check_tag(relation, deleted_at, indexes, views, locks => true);
+	END LOOP;
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete_internal.check_cascades(relation, tagged => relations);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name) IS
+'raises whatever tag() refuses for tables that are tagged together, and locks them';
+
+CREATE FUNCTION soft_delete_internal.execute_tag(relation regclass, deleted_at name, indexes text, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	is_tagged boolean := arguments IS NOT NULL;
+	has_changed boolean := false;
+	has_triggers boolean := false;
+	item record;
+BEGIN
+	IF NOT is_tagged THEN
+		arguments := array_remove(ARRAY[deleted_at, CASE indexes WHEN 'unique' THEN 'indexes:unique' END]::text[], NULL);
 	END IF;
-
-	-- what the tag remembers is about the state before it, so old memories stay
-	SELECT array_agg(memory ORDER BY n) FILTER (WHERE memory NOT LIKE 'converted:%' AND (arguments IS NULL OR memory NOT LIKE 'partial:%')),
-		bool_or(memory NOT LIKE 'partial:%')
-	INTO added, has_changed
-	FROM unnest(soft_delete_internal.hide_tombstones(relation, deleted_at, indexes) ||
-				soft_delete_internal.index_bin(relation, deleted_at)) WITH ORDINALITY AS u(memory, n);
-
-	PERFORM soft_delete_internal.report_others(relation, deleted_at);
-
-	IF arguments IS NOT NULL AND has_changed IS NOT TRUE AND soft_delete_internal.is_complete(relation) THEN
+	FOR item IN SELECT * FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) LOOP
+		-- the arguments of the tag are known when the indexes are done
+		IF item.action IN ('create trigger', 'bind view', 'create active view', 'create bin') AND NOT has_triggers THEN
+			PERFORM soft_delete_internal.make_triggers(relation, arguments);
+			has_triggers := true;
+		END IF;
+		CASE item.action
+			WHEN 'add column' THEN
+				PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, item.name));
+			WHEN 'convert index' THEN
+				PERFORM soft_delete_internal.replace_index(item.object, deleted_at, true, false);
+			WHEN 'keep index' THEN
+				-- what the tag remembers is about the state before it
+				arguments := arguments || CASE WHEN is_tagged THEN NULL ELSE ARRAY['partial:' || item.name] END;
+			WHEN 'create index' THEN
+				arguments := arguments || soft_delete_internal.make_bin_index(item.object, deleted_at, item.other, item.name);
+			WHEN 'leave index' THEN
+				RAISE NOTICE 'index "%" stays as it is', item.object
+					USING DETAIL = item.detail, HINT = format('SELECT soft_delete.tag(%L) again when that has changed.', relation);
+			WHEN 'bind view' THEN
+				PERFORM soft_delete_internal.bind_view(item.object, relation);
+			WHEN 'create active view' THEN
+				PERFORM soft_delete_internal.make_active_view(relation, deleted_at, item.detail::name);
+			WHEN 'create bin' THEN
+				PERFORM soft_delete_internal.make_bin(relation, deleted_at, item.detail::name);
+			ELSE
+				NULL;
+		END CASE;
+		has_changed := has_changed OR item.action NOT IN ('keep index', 'leave index');
+	END LOOP;
+	IF NOT has_changed THEN
 		RAISE NOTICE 'table "%" is already tagged', relation;
 		RETURN;
 	END IF;
-	PERFORM soft_delete_internal.make_triggers(relation,
-		coalesce(arguments, array_remove(ARRAY[deleted_at, CASE indexes WHEN 'unique' THEN 'indexes:unique' END]::text[], NULL)) || added);
-	PERFORM soft_delete_internal.make_views(relation, deleted_at, views);
+	IF NOT has_triggers THEN
+		PERFORM soft_delete_internal.make_triggers(relation, arguments);
+	END IF;
 	PERFORM soft_delete_internal.guard_references(relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag_table(regclass, name, text, name) IS
-'puts the tag on one table, its partitions and its inheritance children';
+COMMENT ON FUNCTION soft_delete_internal.execute_tag(regclass, name, text, name) IS
+'puts the tag on one table, its partitions and its inheritance children, as plan_tag() says; check_tags() has made the refusals';
 
 CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
 	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL) RETURNS void
@@ -123,7 +206,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	member regclass;
-	members regclass[];
+	members regclass[] := ARRAY[relation];
 BEGIN
 	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
@@ -132,17 +215,19 @@ BEGIN
 				HINT = 'SELECT soft_delete.tag(''my_table'');';
 	END IF;
 
-	PERFORM soft_delete_internal.tag_table(relation, deleted_at, indexes, views);
 	IF cascade THEN
-		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_family(relation) AS m WHERE soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
-		FOREACH member IN ARRAY members LOOP
-			PERFORM soft_delete_internal.tag_table(member, deleted_at, indexes, views);
-			RAISE NOTICE 'table "%" is tagged too', member;
-		END LOOP;
+		members := members || ARRAY(SELECT m FROM soft_delete_internal.cascade_family(relation) AS m
+									WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
 	END IF;
-
-	FOREACH member IN ARRAY relation || members LOOP
-		PERFORM soft_delete_internal.check_references(member);
+	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views);
+	FOREACH member IN ARRAY members LOOP
+		PERFORM soft_delete_internal.execute_tag(member, deleted_at, indexes, views);
+		IF member <> relation THEN
+			RAISE NOTICE 'table "%" is tagged too', member;
+		END IF;
+	END LOOP;
+	FOREACH member IN ARRAY members LOOP
+		PERFORM soft_delete_internal.warn_of_lost_references(member);
 		PERFORM soft_delete_internal.set_exempt(member, false);
 	END LOOP;
 END
@@ -211,8 +296,7 @@ BEGIN
 	PERFORM soft_delete_internal.drop_views(relation);
 	PERFORM soft_delete_internal.drop_triggers(relation);
 	FOR item IN
-		SELECT format('%I.%I', nspname, relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-			JOIN pg_namespace n ON n.oid = relnamespace
+		SELECT indexrelid::regclass FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND NOT relispartition
 		  AND ('bin:' || relname = ANY (remembered) OR soft_delete_internal.is_guard_index(indexrelid))
 	LOOP
@@ -220,7 +304,7 @@ BEGIN
 	END LOOP;
 	PERFORM soft_delete_internal.make_rows_equal(relation, arguments[1], coalesce(remembered, '{}'));
 	PERFORM soft_delete_internal.guard_references(relation);
-	PERFORM soft_delete_internal.forget_retention(relation);
+	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_table.relation;
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
 		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
 END
@@ -251,7 +335,8 @@ BEGIN
 		PERFORM soft_delete_internal.untag_table(member, tombstones);
 	END LOOP;
 	FOREACH member IN ARRAY relation || members LOOP
-		PERFORM soft_delete_internal.check_references(member);
+		PERFORM soft_delete_internal.check_cascades(member);
+		PERFORM soft_delete_internal.warn_of_lost_references(member);
 		PERFORM soft_delete_internal.set_exempt(member, true);
 	END LOOP;
 END

@@ -173,6 +173,7 @@ BEGIN
 				DETAIL = 'Triggers fire in the order of their names, and the tag "~soft_delete" must be the last BEFORE DELETE row trigger.',
 				HINT = format('ALTER TRIGGER %I ON %s RENAME TO ...;', later.tgname, later.tgtable);
 	END IF;
+	-- protect.c refuses to create one, but in a session that had not loaded the library
 	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
 	WHERE tgrelid IN (SELECT soft_delete_internal.family(relation))
 	  AND tgtype & 11 = 11 AND tgfoid = 'soft_delete.delete_row()'::regprocedure AND tgname <> '~soft_delete' ORDER BY tgrelid LIMIT 1;

@@ -28,14 +28,3 @@ ALTER TABLE soft_delete_internal.ledger REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.ledger IS
 'one row per deletion, written by the library; read the view soft_delete.deletions';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.ledger', '');
-
-CREATE FUNCTION soft_delete_internal.visible_deletions(roleid oid) RETURNS SETOF soft_delete_internal.ledger
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT * FROM soft_delete_internal.ledger AS l
-	WHERE (SELECT rolsuper FROM pg_roles WHERE oid = visible_deletions.roleid)
-	   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = deleted_by::name AND pg_has_role(visible_deletions.roleid, oid, 'USAGE'))
-$$;
-COMMENT ON FUNCTION soft_delete_internal.visible_deletions(oid) IS
-'what the ledger says about the deletions of roles whose rights a role has';

@@ -47,8 +47,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM soft_delete_internal.bind_views(relation);
-	PERFORM soft_delete_internal.bind_index(indexrelid, soft_delete_internal.stand_in(indexrelid))
-	FROM pg_index WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND soft_delete_internal.stand_in(indexrelid) IS NOT NULL;
+	PERFORM soft_delete_internal.bind_stand_ins(member) FROM soft_delete_internal.family(relation) AS member;
 	PERFORM soft_delete_internal.guard_references(relation);
 END
 $$;
@@ -69,7 +68,7 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_owner(relation);
 	IF soft_delete_internal.tag_arguments(relation) IS NULL THEN
-		PERFORM soft_delete_internal.forget_retention(relation);
+		DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = repair.relation;
 		RETURN;
 	END IF;
 	IF bin IS NOT NULL THEN

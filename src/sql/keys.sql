@@ -45,9 +45,8 @@ CREATE FUNCTION soft_delete_internal.comments_on(index regclass) RETURNS SETOF t
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('COMMENT ON INDEX %I.%I IS %L', nspname, relname, obj_description(indexrelid, 'pg_class'))
-	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-	WHERE indexrelid = index AND obj_description(indexrelid, 'pg_class') IS NOT NULL
+	SELECT format('COMMENT ON INDEX %s IS %L', soft_delete_internal.qualified_name(index), obj_description(index, 'pg_class'))
+	WHERE obj_description(index, 'pg_class') IS NOT NULL
 	UNION ALL
 	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint'))
 	FROM pg_constraint
@@ -63,12 +62,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text;
+	name text := soft_delete_internal.qualified_name(index);
 	command text;
 	commands text[];
 BEGIN
-	SELECT format('%I.%I', nspname, relname) INTO STRICT name
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = index;
 	-- that of the index itself goes first, for a partition's may be a copy of it
 	SELECT array_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', indrelid::regclass, conname) ORDER BY indexrelid <> index) INTO commands
 	FROM pg_index JOIN pg_constraint con
@@ -98,11 +95,10 @@ DECLARE
 	partition_names jsonb;
 	prepared regclass;
 BEGIN
-	SELECT format('%I.%I', nspname, relname) AS name, relname,
+	SELECT soft_delete_internal.qualified_name(index) AS name, relname,
 		EXISTS (SELECT FROM pg_constraint WHERE conindid = index AND conrelid = indrelid AND contype = 'u') AS is_constraint
 	INTO STRICT old
-	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-	WHERE indexrelid = index;
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indexrelid = index;
 	SELECT array_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', attrelid::regclass, attnum, attstattarget))
 	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete_internal.family(index)) AND attstattarget >= 0;
 	commands := commands || ARRAY(SELECT soft_delete_internal.comments_on(m) FROM soft_delete_internal.family(index) AS m);
@@ -176,34 +172,23 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.convertible_indexes(regclass, name, text) IS
 'the indexes of a table that can be partial on live rows, and whether they are';
 
-CREATE FUNCTION soft_delete_internal.report_others(relation regclass, deleted_at name) RETURNS void
-LANGUAGE plpgsql
+CREATE FUNCTION soft_delete_internal.unconvertible_indexes(relation regclass, deleted_at name, OUT index regclass, OUT reason text) RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	item record;
-BEGIN
-	FOR item IN
-		SELECT indexrelid::regclass AS index, CASE
-				WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
-					THEN 'It belongs to an extension.'
-				WHEN NOT indisready THEN 'It is being built.'
-				WHEN NOT indisvalid THEN 'It is invalid.'
-			END AS reason
-		FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at
-		-- an array: no index of another table is looked into, whatever the plan
-		WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.family(relation))) AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
-		ORDER BY 1
-	LOOP
-		IF item.reason IS NOT NULL THEN
-			RAISE NOTICE 'index "%" stays as it is', item.index
-				USING DETAIL = item.reason, HINT = format('SELECT soft_delete.tag(%L) again when that has changed.', relation);
-		END IF;
-	END LOOP;
-END
+	SELECT indexrelid::regclass, reasons.reason
+	FROM pg_index LEFT JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at,
+		LATERAL (SELECT CASE
+			WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e') THEN 'It belongs to an extension.'
+			WHEN NOT indisready THEN 'It is being built.'
+			WHEN NOT indisvalid THEN 'It is invalid.' END) AS reasons(reason)
+	-- an array: no index of another table is looked into, whatever the plan
+	WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.family(relation))) AND reasons.reason IS NOT NULL
+	  AND NOT coalesce(soft_delete_internal.index_hides(indexrelid, attnum), false)
+	ORDER BY indexrelid
 $$;
-COMMENT ON FUNCTION soft_delete_internal.report_others(regclass, name) IS
-'says which indexes are not made partial, and why, where that is not expected';
+COMMENT ON FUNCTION soft_delete_internal.unconvertible_indexes(regclass, name) IS
+'the indexes that tag() leaves as they are, and why, where that is not expected';
 
 CREATE FUNCTION soft_delete_internal.hide_tombstones(relation regclass, deleted_at name, indexes text) RETURNS text[]
 LANGUAGE plpgsql
@@ -244,20 +229,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.show_tombstones(regclass, name, text[]) IS
 'gives indexes and constraints back as they were before hide_tombstones()';
-
-CREATE FUNCTION soft_delete_internal.follow_constraints(relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'u' AND NOT condeferrable AND conparentid = 0
-			   AND soft_delete_internal.is_own_transaction(xmin)) THEN
-		PERFORM soft_delete_internal.hide_tombstones(relation, (soft_delete_internal.tag_arguments(relation))[1], 'unique');
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.follow_constraints(regclass) IS
-'makes unique constraints that this transaction has added to a tagged table indexes on live rows';
 
 CREATE FUNCTION soft_delete_internal.has_key_columns(index regclass, columns name[]) RETURNS boolean
 LANGUAGE sql STABLE

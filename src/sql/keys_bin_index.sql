@@ -72,34 +72,44 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.has_bin_index(regclass, name) IS
 'whether an index that loads the library finds all tombstones by their stamp';
 
+CREATE FUNCTION soft_delete_internal.missing_bin_indexes(relation regclass, deleted_at name, OUT member regclass, OUT prepared regclass, OUT name name)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT m, CASE WHEN has_index THEN prepared END, soft_delete_internal.view_name(m, '_deleted_at_idx')
+	FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON oid = m,
+		to_regclass(format('%s.%I', relnamespace::regnamespace, soft_delete_internal.prepared_name(m))) AS prepared,
+		soft_delete_internal.has_bin_index(m, deleted_at) AS has_index
+	WHERE NOT relispartition AND (prepared IS NOT NULL OR NOT has_index)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.missing_bin_indexes(regclass, name) IS
+'where an index that finds tombstones by their stamp is missing, its name, and the one that plan() has prepared';
+
+CREATE FUNCTION soft_delete_internal.make_bin_index(member regclass, deleted_at name, prepared regclass, name name) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF prepared IS NULL THEN
+		EXECUTE format('CREATE INDEX ON %s USING soft_delete_btree (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
+		SELECT indexrelid INTO prepared FROM pg_index WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1;
+	ELSIF to_regclass((SELECT format('%s.%I', relnamespace::regnamespace, make_bin_index.name) FROM pg_class WHERE oid = member)) IS NULL THEN
+		EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);
+	END IF;
+	RETURN (SELECT format('bin:%s', relname) FROM pg_class WHERE oid = prepared);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_bin_index(regclass, name, regclass, name) IS
+'makes an index that finds tombstones by their stamp, or takes the prepared one; returns what untag() must know of it';
+
 CREATE FUNCTION soft_delete_internal.index_bin(relation regclass, deleted_at name) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	member regclass;
-	prepared regclass;
-	name name;
-	made text[] := '{}';
 BEGIN
-	FOR member, prepared, name IN
-		SELECT m, to_regclass(format('%I.%I', nspname, soft_delete_internal.prepared_name(m))), soft_delete_internal.view_name(m, '_deleted_at_idx')
-		FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON pg_class.oid = m JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		WHERE NOT relispartition
-	LOOP
-		-- plan() has made one
-		IF prepared IS NOT NULL AND soft_delete_internal.has_bin_index(member, deleted_at) THEN
-			IF to_regclass(format('%I.%I', (SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = member), name)) IS NULL THEN
-				EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);
-			END IF;
-			made := made || (SELECT format('bin:%s', relname) FROM pg_class WHERE oid = prepared);
-		ELSIF NOT soft_delete_internal.has_bin_index(member, deleted_at) THEN
-			EXECUTE format('CREATE INDEX ON %s USING soft_delete_btree (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
-			made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-							 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
-		END IF;
-	END LOOP;
-	RETURN made;
+	RETURN ARRAY(SELECT soft_delete_internal.make_bin_index(member, deleted_at, prepared, name)
+				 FROM soft_delete_internal.missing_bin_indexes(relation, deleted_at));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.index_bin(regclass, name) IS

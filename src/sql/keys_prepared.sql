@@ -108,7 +108,7 @@ BEGIN
 	PERFORM soft_delete_internal.check_column(relation, deleted_at);
 	PERFORM soft_delete_internal.check_triggers(relation);
 
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
+	IF NOT soft_delete_internal.has_column(relation, deleted_at) THEN
 		RETURN NEXT format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
 	END IF;
 	FOR item IN
@@ -127,9 +127,7 @@ BEGIN
 					) AS commands(command)
 		WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(member, deleted_at)
 		ORDER BY n, command DESC;		-- DROP before CREATE
-	RETURN NEXT format('SELECT soft_delete.tag(%L%s%s)', relation,
-		CASE WHEN deleted_at <> 'deleted_at' THEN format(', deleted_at => %L', deleted_at) END,
-		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END);
+	RETURN NEXT soft_delete_internal.tag_command(relation, deleted_at, indexes);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text) IS

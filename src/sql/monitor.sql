@@ -60,25 +60,13 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.live_index_bytes(regclass) IS
 'size of the indexes of a table that tag() made partial, as the last VACUUM or ANALYZE found it; the small ones are left out';
 
-CREATE FUNCTION soft_delete_internal.due_rows(relation regclass, due_before timestamptz) RETURNS bigint
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT CASE WHEN due_before IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(relation, due_before) END
-	WHERE soft_delete_internal.may_watch(relation)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.due_rows(regclass, timestamptz) IS
-'how many tombstones of a table are due, counted as count_tombstones() does; without a date none is';
-
-CREATE FUNCTION soft_delete_internal.last_purge(relation regclass, OUT purged_at timestamptz, OUT rows bigint, OUT error text)
+CREATE FUNCTION soft_delete_internal.last_purge(relation regclass) RETURNS soft_delete_internal.purge_log
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	SELECT log.purged_at, log.rows, log.error INTO purged_at, rows, error
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		JOIN soft_delete_internal.purge_log AS log ON log.relation = format('%I.%I', nspname, relname)
-	WHERE pg_class.oid = last_purge.relation ORDER BY log.purged_at DESC LIMIT 1;
+	RETURN (SELECT log FROM soft_delete_internal.purge_log AS log
+			WHERE log.relation = soft_delete_internal.qualified_name(last_purge.relation) ORDER BY purged_at DESC LIMIT 1);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
@@ -111,7 +99,7 @@ BEGIN
 			CONTINUE WHEN NOT is_watched;
 			bin := soft_delete_internal.bin_of(relation);
 			active_view := soft_delete_internal.active_of(relation);
-			SELECT * INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation);
+			SELECT purged_at, rows, log.error INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation) AS log;
 			last_purge_result := CASE WHEN last_purge IS NULL THEN NULL WHEN error IS NULL OR error = 'not finished' THEN coalesce(error, 'done')
 				ELSE 'failed' || CASE WHEN (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN ': ' || error ELSE '' END END;
 
@@ -187,11 +175,10 @@ BEGIN
 	END IF;
 
 	FOR item IN
-		SELECT bins.relation, bin, tombstone, format('%I.%I', nspname, relname) AS name,
+		SELECT bins.relation, bin, tombstone, soft_delete_internal.qualified_name(bins.relation) AS name,
 			CASE atttypid WHEN 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', tombstone) ELSE quote_ident(tombstone) END AS stamp,
 			soft_delete_internal.stamp_parameter(bins.relation, tombstone) AS start
 		FROM soft_delete_internal.readable_bins(true) AS bins
-			JOIN pg_class ON pg_class.oid = bins.relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
 			JOIN pg_attribute ON attrelid = bins.relation AND attname = tombstone
 		WHERE timeline.relation IS NULL OR bins.relation = timeline.relation
 	LOOP

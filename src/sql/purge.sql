@@ -50,27 +50,13 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_root(regclass) IS
 'raises 55000, 42501 or 42809 unless it is a tagged table that the current role owns, and no partition';
 
-CREATE FUNCTION soft_delete_internal.tagged_leaves() RETURNS SETOF regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT DISTINCT tgrelid::regclass
-	FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid JOIN pg_class ON pg_class.oid = tgrelid
-	WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
-	  AND refobjid = 'soft_delete.delete_row()'::regprocedure AND relkind = 'r'
-$$;
-COMMENT ON FUNCTION soft_delete_internal.tagged_leaves() IS
-'all tables, partitions and inheritance children that may hold deleted rows, whoever owns them';
-
 CREATE FUNCTION soft_delete_internal.purge_groups(relation regclass DEFAULT NULL) RETURNS SETOF regclass[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE tables AS MATERIALIZED (
-		SELECT DISTINCT root AS member
-		FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid, soft_delete_internal.root(tgrelid) AS root JOIN pg_class ON pg_class.oid = root
-		WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure
-		  AND relkind IN ('r', 'p') AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AND NOT pg_is_other_temp_schema(relnamespace)
+		SELECT tagged.relation AS member FROM soft_delete_internal.tagged_tables() AS tagged JOIN pg_class ON pg_class.oid = tagged.relation
+		WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
 	), edges AS MATERIALIZED (
 		SELECT DISTINCT p.member AS parent, c.member AS child, confdeltype
 		FROM pg_constraint JOIN tables AS p ON p.member = soft_delete_internal.root(confrelid) JOIN tables AS c ON c.member = soft_delete_internal.root(conrelid)

@@ -102,16 +102,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.retain_schema(name, interval) IS
 'does soft_delete.retain_schema()';
 
-CREATE FUNCTION soft_delete_internal.copy_retention(root regclass, partition regclass) RETURNS void
-LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
-AS $$
-	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
-	ON CONFLICT DO NOTHING
-$$;
-COMMENT ON FUNCTION soft_delete_internal.copy_retention(regclass, regclass) IS
-'gives a table that was a partition the retention of the table that it was one of';
-
 CREATE FUNCTION soft_delete_internal.follow_retention() RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
@@ -122,13 +112,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_retention() IS
 'for event triggers: has what is said about a schema follow ALTER SCHEMA ... RENAME';
-
-CREATE FUNCTION soft_delete_internal.forget_retention(relation regclass) RETURNS void
-LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
-AS 'DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = forget_retention.relation';
-COMMENT ON FUNCTION soft_delete_internal.forget_retention(regclass) IS
-'takes back what was said about a table';
 
 /*
  * Each batch of a purge asks again for the limit.  These functions are in PL/pgSQL,

@@ -88,10 +88,41 @@ COMMENT ON FUNCTION soft_delete_internal.references_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children';
 
 /*
- * ON DELETE CASCADE between a tagged and an untagged table loses rows: those of
- * an untagged child, or the parent that a deleted child needs to come back.
+ * ON DELETE CASCADE between a tagged and an untagged table loses rows: those of an
+ * untagged child, or the parent that a deleted child needs to be restored.
  */
-CREATE FUNCTION soft_delete_internal.check_references(relation regclass, only_new boolean DEFAULT false) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_cascades(relation regclass, tagged regclass[] DEFAULT '{}', only_new boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	SELECT conname, child, parent, parent_is_tagged, CASE WHEN parent_is_tagged THEN child ELSE parent END AS untagged,
+		CASE WHEN parent_is_tagged THEN parent ELSE child END AS other INTO item
+	FROM soft_delete_internal.references_of(relation) JOIN pg_constraint AS con ON con.oid = "constraint",
+		LATERAL (SELECT soft_delete_internal.tag_arguments(parent) IS NOT NULL OR parent = ANY (tagged),
+					soft_delete_internal.tag_arguments(child) IS NOT NULL OR child = ANY (tagged)) AS sides(parent_is_tagged, child_is_tagged)
+	WHERE action = 'c' AND parent_is_tagged <> child_is_tagged
+	  AND (NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin))
+	ORDER BY con.oid LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'foreign key "%" cascades deletes from table "%" to table "%", and only one of them is tagged',
+			item.conname, item.parent, item.child
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = CASE WHEN item.parent_is_tagged
+					THEN format('Deleting softly from %s would destroy rows of %s for good.', item.parent, item.child)
+					ELSE format('Deleting from %s would leave deleted rows of %s without the parent they need to be restored.', item.parent, item.child) END,
+				HINT = format(CASE WHEN only_new THEN 'SELECT soft_delete.tag(%2$L), then add the foreign key.'
+					ELSE 'SELECT soft_delete.tag(%1$L, cascade => true), or soft_delete.untag(%1$L, cascade => true).' END,
+					item.other, item.untagged);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_cascades(regclass, regclass[], boolean) IS
+'raises 0A000 if ON DELETE CASCADE connects a tagged and an untagged table; tagged: tables that are going to be; only_new: by foreign keys that this transaction has made';
+
+CREATE FUNCTION soft_delete_internal.warn_of_lost_references(relation regclass, only_new boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -99,43 +130,23 @@ DECLARE
 	item record;
 BEGIN
 	FOR item IN
-		SELECT conname, child, parent, action,
-			CASE WHEN soft_delete_internal.tag_arguments(parent) IS NULL THEN parent
-				WHEN soft_delete_internal.tag_arguments(child) IS NULL THEN child END AS untagged
-		FROM soft_delete_internal.references_of(relation) JOIN pg_constraint con ON con.oid = "constraint"
-		WHERE CASE WHEN soft_delete_internal.tag_arguments(parent) IS NULL AND soft_delete_internal.tag_arguments(child) IS NULL THEN false
-				WHEN soft_delete_internal.tag_arguments(parent) IS NOT NULL AND soft_delete_internal.tag_arguments(child) IS NOT NULL
-					THEN action IN ('n', 'd') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = child AND indisprimary)
-				ELSE action IN ('c', 'n', 'd') END
+		SELECT conname, child, parent, soft_delete_internal.tag_arguments(child) IS NOT NULL AS child_is_tagged
+		FROM soft_delete_internal.references_of(relation) JOIN pg_constraint AS con ON con.oid = "constraint"
+		WHERE action IN ('n', 'd') AND soft_delete_internal.tag_arguments(parent) IS NOT NULL
+		  -- a restore finds rows by their primary key
+		  AND (soft_delete_internal.tag_arguments(child) IS NULL OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = child AND indisprimary))
 		  AND (NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin))
 		ORDER BY con.oid
 	LOOP
-		IF item.action = 'c' THEN
-			RAISE EXCEPTION 'foreign key "%" cascades deletes from table "%" to table "%", and only one of them is tagged',
-				item.conname, item.parent, item.child
-				USING ERRCODE = 'feature_not_supported',
-					DETAIL = CASE WHEN item.untagged = item.child
-						THEN format('Deleting softly from %s would destroy rows of %s for good.', item.parent, item.child)
-						ELSE format('Deleting from %s would leave deleted rows of %s without the parent they need to be restored.', item.parent, item.child) END,
-					HINT = format(CASE WHEN only_new THEN 'SELECT soft_delete.tag(%2$L), then add the foreign key.'
-						ELSE 'SELECT soft_delete.tag(%1$L, cascade => true), or soft_delete.untag(%1$L, cascade => true).' END,
-						CASE WHEN item.untagged = item.child THEN item.parent ELSE item.child END, item.untagged);
-		ELSIF item.untagged = item.child THEN
-			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of untagged table "%" refer to',
-				item.conname, item.parent, item.child
-				USING ERRCODE = '01000',
-					DETAIL = 'Restoring the deleted row does not bring that back.';
-		ELSIF item.untagged IS NULL THEN
-			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of table "%" refer to, and those have no primary key',
-				item.conname, item.parent, item.child
-				USING ERRCODE = '01000',
-					DETAIL = 'Restoring the deleted row does not bring that back.';
-		END IF;
+		RAISE WARNING USING
+			MESSAGE = format(CASE WHEN item.child_is_tagged THEN 'foreign key "%s" lets a delete from table "%s" overwrite what rows of table "%s" refer to, and those have no primary key'
+				ELSE 'foreign key "%s" lets a delete from table "%s" overwrite what rows of untagged table "%s" refer to' END, item.conname, item.parent, item.child),
+			ERRCODE = '01000', DETAIL = 'Restoring the deleted row does not bring that back.';
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_references(regclass, boolean) IS
-'raises 0A000 if ON DELETE CASCADE connects a tagged and an untagged table, warns if SET NULL or SET DEFAULT would lose a reference; only_new: where this transaction made the foreign key';
+COMMENT ON FUNCTION soft_delete_internal.warn_of_lost_references(regclass, boolean) IS
+'warns of foreign keys with ON DELETE SET NULL or SET DEFAULT whose references a restore does not give back; only_new: that this transaction has made';
 
 CREATE FUNCTION soft_delete_internal.guard_references(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -160,19 +171,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.guard_references(regclass) IS
 'gives the foreign keys from and to a table their guards, or takes them away';
-
-CREATE FUNCTION soft_delete_internal.follow_references(changed regclass[], check_new boolean) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	PERFORM soft_delete_internal.guard_references(relation),
-		CASE WHEN check_new THEN soft_delete_internal.check_references(soft_delete_internal.root(relation), only_new => true) END
-	FROM unnest(changed) AS relation;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.follow_references(regclass[], boolean) IS
-'guards the foreign keys from and to tables; check_new: refuses unsafe ones that this transaction has made';
 
 CREATE FUNCTION soft_delete_internal.follow_cuts() RETURNS void
 LANGUAGE plpgsql

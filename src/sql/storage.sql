@@ -54,15 +54,14 @@ COMMENT ON FUNCTION soft_delete_internal.count_displaced(regclass[], timestamptz
 CREATE FUNCTION soft_delete_internal.convert_text(relation regclass, value text, from_type text, to_type text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
 AS $$
 BEGIN
 	RETURN (SELECT converted FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT %L::%s::%s::text', value, from_type, to_type)) AS q(converted text));
+		format('SELECT %L::%s::%s::text', value, from_type, to_type), form => 'row') AS q(converted text));
 EXCEPTION WHEN others THEN
 	BEGIN
 		RETURN (SELECT converted FROM soft_delete_internal.query_as_owner(relation,
-			format('SELECT %L::%s::text', value, to_type)) AS q(converted text));
+			format('SELECT %L::%s::text', value, to_type), form => 'row') AS q(converted text));
 	EXCEPTION WHEN others THEN
 		RETURN NULL;
 	END;
@@ -92,7 +91,6 @@ COMMENT ON FUNCTION soft_delete_internal.with_converted(jsonb, text, text, text)
 CREATE FUNCTION soft_delete_internal.align_displaced(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -138,7 +136,7 @@ BEGIN
 	LOOP
 		PERFORM soft_delete_internal.rewrite_displaced(d.ctid, d."row" || jsonb_build_object(item.attname, value), d.types || jsonb_build_object(item.attname, item.type))
 		FROM soft_delete_internal.query_as_owner(relation,
-				format('SELECT ctid, (%s)::text FROM ONLY %s TABLESAMPLE soft_delete.rows(''displaced'')', item.expression, relation)) AS new(tid tid, value text)
+				format('SELECT ctid, (%s)::text FROM ONLY %s TABLESAMPLE soft_delete.rows(''displaced'')', item.expression, relation), form => 'row') AS new(tid tid, value text)
 			JOIN soft_delete_internal.displaced d ON d.ctid = tid;
 	END LOOP;
 END
