@@ -4,28 +4,35 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 # in the order that they need
 SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	install \
-	functions \
-	interface \
-	tables \
-	hold \
+	catalog_owner \
 	catalog \
-	index_method \
-	indexes \
-	stand_ins \
-	views \
-	displaced \
-	references \
-	tag \
-	partitions \
-	schema \
+	delete \
 	plan \
-	undo \
+	storage \
+	keys_prepared \
+	keys_bin_index \
+	keys_stand_in \
+	keys \
+	references \
+	cascade \
+	bin \
+	bin_views \
+	bin_hold \
+	bin_undo \
+	bin_preview \
+	bin_erase \
+	purge_retention \
 	purge \
-	erase \
-	status \
-	check \
-	ddl \
+	monitor \
+	monitor_check \
+	ddl_tag_refusals \
+	ddl_tag \
+	ddl_partitions \
+	ddl_schemas \
+	ddl_events \
 	extension \
+	interface \
+	interface_views \
 	revoke \
 	grants))
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)

@@ -353,10 +353,11 @@ soft_delete_write_as_owner(PG_FUNCTION_ARGS)
 
 /*
  * soft_delete_internal.query_as_owner(relation regclass, query text,
- * stamps timestamptz[]) returns setof record
+ * stamps timestamptz[], form text) returns setof record
  *
  * Returns the rows that a query, whose parameter $1 is an array of stamps, finds
- * as the owner of a relation.
+ * as the owner of a relation.  It makes texts in the form of deleted rows outside of
+ * their table (form is 'row'), in the form of keys ('key'), or as the session does.
  *
  * Raises 42P01 if there is no such relation, 42804 for other columns than the
  * caller expects.
@@ -366,13 +367,17 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 {
 	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
 	char *query = given_statement(fcinfo);
+	const char *form = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int nestlevel = 0;
 
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
 		(rsinfo->allowedModes & SFRM_Materialize) == 0)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("function %s must be called in FROM",
 							   "soft_delete_internal.query_as_owner")));
+	if (form != NULL)
+		nestlevel = strcmp(form, "key") == 0 ? begin_key_form() : begin_text_form();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (run_as_owner(PG_GETARG_OID(0), query, false, 1, (Oid[]){TIMESTAMPTZARRAYOID},
@@ -381,6 +386,8 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 						errmsg("a query is expected")));
 	return_rows(fcinfo, query);
 	SPI_finish();
+	if (form != NULL)
+		end_text_form(nestlevel);
 	return (Datum) 0;
 }
 

@@ -188,8 +188,9 @@ open_sources(List **sources)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute("SELECT leaf::pg_catalog.oid FROM " INTERNAL_SCHEMA
-					".tagged_leaves() AS leaf",
+	if (SPI_execute("SELECT c.oid FROM " INTERNAL_SCHEMA ".tagged_relations() AS t "
+					"JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) t.relation "
+					"WHERE c.relkind OPERATOR(pg_catalog.=) 'r'",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not find the tagged tables");
 	for (uint64 i = 0; i < SPI_processed && is_complete; i++)

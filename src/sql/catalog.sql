@@ -1,51 +1,9 @@
 /*
- * Small questions to the catalogs
+ * What the catalogs say of tables: which are tagged, and what belongs to one.
  *
- * Those that are asked often are in PL/pgSQL, which keeps their plans.
+ * Functions that are called for each table are in PL/pgSQL, which keeps the plans of
+ * their queries.
  */
-
-CREATE FUNCTION soft_delete_internal.lists_library(setting text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT coalesce(bool_or(btrim(entry, E' \t\n"') IN ('soft_delete', 'soft_delete.so', '$libdir/soft_delete', '$libdir/soft_delete.so')), false)
-	FROM string_to_table(setting, ',') AS entry
-$$;
-COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS
-'whether a list of libraries names soft_delete';
-
-CREATE FUNCTION soft_delete_internal.new_sessions_load() RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
-		OR coalesce(
-			-- the database's own setting comes before the server's
-			(SELECT soft_delete_internal.lists_library(substr(entry, length('session_preload_libraries=') + 1))
-			 FROM pg_db_role_setting, unnest(setconfig) AS entry
-			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-			   AND setrole = 0 AND starts_with(entry, 'session_preload_libraries=')),
-			(SELECT source NOT IN ('user', 'database user') AND soft_delete_internal.lists_library(reset_val)
-			 FROM pg_settings WHERE name = 'session_preload_libraries'))
-		OR EXISTS
-			(SELECT FROM pg_event_trigger
-			 WHERE evtfoid = 'soft_delete_internal.load()'::regprocedure
-			   AND evtevent = 'login' AND evtenabled IN ('O', 'A'))
-$$;
-COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
-'whether new sessions of this database will load the library';
-
-CREATE FUNCTION soft_delete_internal.is_interrupt(state text) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	-- conflicts with other sessions, lack of resources, operators and the system
-	RETURN left(state, 2) IN ('40', '53', '57', '58');
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.is_interrupt(text) IS
-'whether an error is not the fault of the table at hand, so that the others would not do any better';
 
 CREATE FUNCTION soft_delete_internal.family(relation regclass) RETURNS SETOF regclass
 LANGUAGE plpgsql STABLE ROWS 10
@@ -69,6 +27,97 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.family(regclass) IS
 'a table, its partitions and its inheritance children, parents first';
 
+CREATE FUNCTION soft_delete_internal.root(relation regclass) RETURNS regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation) THEN
+		RETURN relation;
+	END IF;
+	RETURN (
+		WITH RECURSIVE ancestors(member, depth) AS (
+			SELECT relation, 0
+			UNION ALL
+			SELECT inhparent::regclass, depth + 1 FROM pg_inherits JOIN ancestors ON inhrelid = member
+		)
+		SELECT member FROM ancestors ORDER BY depth DESC LIMIT 1
+	);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.root(regclass) IS
+'the table that a partition or inheritance child is tagged with';
+
+CREATE FUNCTION soft_delete_internal.trigger_arguments(trigger oid) RETURNS text[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_trigger_arguments';
+COMMENT ON FUNCTION soft_delete_internal.trigger_arguments(oid) IS
+'arguments of a trigger; null if there is none';
+
+CREATE FUNCTION soft_delete_internal.tag_arguments(relation regclass) RETURNS text[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
+COMMENT ON FUNCTION soft_delete_internal.tag_arguments(regclass) IS
+'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
+
+CREATE FUNCTION soft_delete_internal.tagged_relations(OUT relation regclass, OUT is_partition boolean) RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- an index finds what depends on the function, and none finds the triggers that call it
+	SELECT tgrelid::regclass, bool_and(tgparentid <> 0) FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
+	WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.delete_row()'::regprocedure
+	GROUP BY tgrelid
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tagged_relations() IS
+'all relations that carry the tag, partitions, inheritance children and temporary tables of others among them';
+
+CREATE FUNCTION soft_delete_internal.tagged_tables(OUT relation regclass, OUT tombstone_column name) RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 4
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT member, arguments[1]::name
+	FROM (SELECT DISTINCT soft_delete_internal.root(t.relation) AS member FROM soft_delete_internal.tagged_relations() AS t WHERE NOT is_partition) AS tagged
+		JOIN pg_class ON oid = member,
+		soft_delete_internal.tag_arguments(member) AS arguments
+	WHERE arguments IS NOT NULL AND NOT pg_is_other_temp_schema(relnamespace)
+	ORDER BY member
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tagged_tables() IS
+'the tagged tables, without their partitions and inheritance children';
+
+CREATE FUNCTION soft_delete_internal.index_choice(tag_arguments text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE WHEN 'indexes:unique' = ANY (tag_arguments) THEN 'unique' ELSE 'all' END $$;
+COMMENT ON FUNCTION soft_delete_internal.index_choice(text[]) IS
+'which indexes of a tagged table become partial: ''all'' or ''unique''';
+
+CREATE FUNCTION soft_delete_internal.is_used() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_is_used';
+COMMENT ON FUNCTION soft_delete_internal.is_used() IS
+'whether any table or schema is tagged, or anything kept of one: if not, DDL has no consequences';
+
+CREATE FUNCTION soft_delete_internal.is_own_transaction(xid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
+COMMENT ON FUNCTION soft_delete_internal.is_own_transaction(xid) IS
+'whether a transaction is the current one or one of its subtransactions';
+
+CREATE FUNCTION soft_delete_internal.is_free(relation regclass, purges boolean) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_free';
+COMMENT ON FUNCTION soft_delete_internal.is_free(regclass, boolean) IS
+'whether who reads a table, its partitions and their indexes, or purges them, need not wait for anybody else; locks them so until the transaction ends';
+
+CREATE FUNCTION soft_delete_internal.is_interrupt(state text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- conflicts with other sessions, lack of resources, operators and the system
+	RETURN left(state, 2) IN ('40', '53', '57', '58');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_interrupt(text) IS
+'whether an error is not the fault of the table at hand, so that the others would not do any better';
+
 CREATE FUNCTION soft_delete_internal.add_suffix(name name, suffix text) RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -81,15 +130,27 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.add_suffix(name, text) IS
 'a name and a suffix, in the length that names may have';
 
-CREATE FUNCTION soft_delete_internal.key_name(index_name name) RETURNS name
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION soft_delete_internal.qualified_name(relation regclass) RETURNS text
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN right(base, 4) = '_idx' THEN left(base, -4) || '_key' || substr(index_name, length(base) + 1) ELSE index_name END
-	FROM rtrim(index_name, '0123456789') AS base
+BEGIN
+	RETURN (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = relation);
+END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.key_name(name) IS
-'the name that the server would have given to a unique constraint, where an index has a name from the server; else the name itself';
+COMMENT ON FUNCTION soft_delete_internal.qualified_name(regclass) IS
+'schema and name of a relation, whatever the search_path';
+
+CREATE FUNCTION soft_delete_internal.has_column(relation regclass, name name) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = has_column.name AND NOT attisdropped);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_column(regclass, name) IS
+'whether a relation has a column of that name';
 
 CREATE FUNCTION soft_delete_internal.view_name(relation regclass, suffix text) RETURNS name
 LANGUAGE sql STABLE
@@ -137,7 +198,44 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.active_of(regclass) IS
 'the view of live rows of a tagged table';
 
-CREATE FUNCTION soft_delete_internal.command_is_own() RETURNS boolean
-LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_is_own';
-COMMENT ON FUNCTION soft_delete_internal.command_is_own() IS
-'whether the extension itself runs the utility command at hand, and knows what follows from it';
+CREATE FUNCTION soft_delete_internal.lists_library(setting text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(bool_or(btrim(entry, E' \t\n"') IN ('soft_delete', 'soft_delete.so', '$libdir/soft_delete', '$libdir/soft_delete.so')), false)
+	FROM string_to_table(setting, ',') AS entry
+$$;
+COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS
+'whether a list of libraries names soft_delete';
+
+CREATE FUNCTION soft_delete_internal.new_sessions_load() RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
+		OR coalesce(
+			-- the database's own setting comes before the server's
+			(SELECT soft_delete_internal.lists_library(substr(entry, length('session_preload_libraries=') + 1))
+			 FROM pg_db_role_setting, unnest(setconfig) AS entry
+			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+			   AND setrole = 0 AND starts_with(entry, 'session_preload_libraries=')),
+			(SELECT source NOT IN ('user', 'database user') AND soft_delete_internal.lists_library(reset_val)
+			 FROM pg_settings WHERE name = 'session_preload_libraries'))
+		OR EXISTS
+			(SELECT FROM pg_event_trigger
+			 WHERE evtfoid = 'soft_delete_internal.load()'::regprocedure
+			   AND evtevent = 'login' AND evtenabled IN ('O', 'A'))
+$$;
+COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
+'whether new sessions of this database will load the library';
+
+CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT soft_delete.tag(%L%s%s)', relation,
+		CASE WHEN tombstone <> 'deleted_at' THEN format(', deleted_at => %L', tombstone) END,
+		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text) IS
+'the statement, without a semicolon, that tags a table, or completes what a tagged table lacks';

@@ -1,6 +1,21 @@
 /*
- * The extension itself: how it is loaded, renewed and kept
+ * The extension itself: how it is loaded, updated and protected.
  */
+
+CREATE FUNCTION soft_delete_internal.load() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_load';
+COMMENT ON FUNCTION soft_delete_internal.load() IS
+'loads the library into the session';
+
+CREATE FUNCTION soft_delete_internal.keep_extension() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_keep_extension';
+COMMENT ON FUNCTION soft_delete_internal.keep_extension() IS
+'event trigger that refuses to drop the extension while tables are tagged';
+
+CREATE FUNCTION soft_delete_internal.follow_extension() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_extension';
+COMMENT ON FUNCTION soft_delete_internal.follow_extension() IS
+'event trigger that brings tagged tables up to date after ALTER EXTENSION UPDATE, and makes anew what no dump carries at the end of pg_upgrade';
 
 /* From 17 on a login event trigger loads the library into every session. */
 CREATE FUNCTION soft_delete_internal.make_login_trigger() RETURNS void
@@ -32,36 +47,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM soft_delete_internal.bind_views(relation);
-	PERFORM soft_delete_internal.bind_index(indexrelid, soft_delete_internal.stand_in(indexrelid))
-	FROM pg_index WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND soft_delete_internal.stand_in(indexrelid) IS NOT NULL;
+	PERFORM soft_delete_internal.bind_stand_ins(member) FROM soft_delete_internal.family(relation) AS member;
 	PERFORM soft_delete_internal.guard_references(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.renew(regclass) IS
 'makes anew what no dump carries: the guards of a tagged table''s foreign keys, and what ties its views and indexes to it';
-
-CREATE FUNCTION soft_delete_internal.renew_bin_index(relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	arguments text[] := soft_delete_internal.tag_arguments(relation);
-	item regclass;
-BEGIN
-	-- what tag() has made, not what the application has
-	FOR item IN
-		SELECT indexrelid FROM soft_delete_internal.family(relation) AS member JOIN pg_index ON indrelid = member
-			JOIN pg_class ON pg_class.oid = indexrelid
-		WHERE 'bin:' || relname = ANY (soft_delete_internal.tag_arguments(member)) AND NOT soft_delete_internal.is_guard_index(indexrelid)
-		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
-	LOOP
-		EXECUTE format('DROP INDEX %s', item);
-	END LOOP;
-	PERFORM soft_delete_internal.index_bin(relation, arguments[1]);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.renew_bin_index(regclass) IS
-'gives a table that an older version has tagged the index that finds its tombstones';
 
 CREATE FUNCTION soft_delete_internal.repair(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -77,7 +68,7 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_owner(relation);
 	IF soft_delete_internal.tag_arguments(relation) IS NULL THEN
-		PERFORM soft_delete_internal.forget_retention(relation);
+		DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = repair.relation;
 		RETURN;
 	END IF;
 	IF bin IS NOT NULL THEN

@@ -1,6 +1,6 @@
 /*
- * The interface: what people call.  Each of these functions enters the extension
- * (src/entry.c) and runs the one of its name in schema soft_delete_internal.
+ * The functions that people call.  Each enters the extension (entry.c) and runs the
+ * function of its name in schema soft_delete_internal.
  */
 
 CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
@@ -106,3 +106,8 @@ CREATE PROCEDURE soft_delete.purge(relation regclass DEFAULT NULL, older_than in
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge';
 COMMENT ON PROCEDURE soft_delete.purge(regclass, interval, integer, interval) IS
 'destroys deleted rows that are due, oldest first, children before parents, committing after each batch: of all tagged tables that the caller owns, or of one with what its deletes reach by CASCADE; older_than: the least age, where their retention is not longer; pause: between batches';
+
+CREATE FUNCTION soft_delete.erase(relation regclass, VARIADIC key text[]) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_erase';
+COMMENT ON FUNCTION soft_delete.erase(regclass, text[]) IS
+'destroys the rows of a primary key, live and deleted, and those below them by CASCADE; returns their number; a proof without personal data stays';

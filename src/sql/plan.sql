@@ -1,89 +1,34 @@
 /*
- * The plan for a big table: statements for psql's \gexec, which runs each in a
- * transaction of its own
+ * What the planner hook puts into plans, and the sampling method, which shows
+ * deleted rows to those who may see them.
  */
 
-CREATE FUNCTION soft_delete_internal.plan_index(index regclass, deleted_at name) RETURNS SETOF text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item record;
-	prepared regclass;
-BEGIN
-	-- an index of a partitioned table is made on each partition, and put together
-	FOR item IN
-		SELECT member, inhparent::regclass AS parent, relkind = 'I' AS is_partitioned, nspname,
-			soft_delete_internal.prepare_index_command(member, soft_delete_internal.prepared_name(member), deleted_at) AS command
-		FROM soft_delete_internal.family(index) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member
-			JOIN pg_namespace ON pg_namespace.oid = relnamespace LEFT JOIN pg_inherits ON inhrelid = member AND member <> index
-		ORDER BY n
-	LOOP
-		-- tag() builds it, and no other one of its partitioned table is needed
-		IF item.command IS NULL THEN
-			RETURN;
-		END IF;
-		prepared := soft_delete_internal.prepared_index(item.member);
-		IF prepared IS NOT NULL AND NOT item.is_partitioned AND NOT soft_delete_internal.is_prepared(item.member, deleted_at) THEN
-			RETURN NEXT format('DROP INDEX CONCURRENTLY %s', prepared);
-			prepared := NULL;
-		END IF;
-		IF prepared IS NULL THEN
-			RETURN NEXT item.command;
-		END IF;
-		IF item.parent IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = prepared) THEN
-			RETURN NEXT format('ALTER INDEX %I.%I ATTACH PARTITION %I.%I',
-				(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = item.parent),
-				soft_delete_internal.prepared_name(item.parent), item.nspname, soft_delete_internal.prepared_name(item.member));
-		END IF;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.plan_index(regclass, name) IS
-'statements that prepare, without a long lock, the index that is to take an index''s place';
+CREATE FUNCTION soft_delete.rows(internal) RETURNS tsm_handler
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_rows';
+COMMENT ON FUNCTION soft_delete.rows(internal) IS
+'sampling method: FROM t TABLESAMPLE soft_delete.rows(''all'' | ''deleted'' | ''live'')';
 
-CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item record;
-BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
-		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
-			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, and indexes must be ''all'' or ''unique''.',
-				HINT = 'SELECT soft_delete.plan(''my_table'');';
-	END IF;
-	PERFORM soft_delete_internal.check_relation(relation);
-	PERFORM soft_delete_internal.check_owner(relation);
-	PERFORM soft_delete_internal.check_library();
-	PERFORM soft_delete_internal.check_column(relation, deleted_at);
-	PERFORM soft_delete_internal.check_triggers(relation);
+CREATE FUNCTION soft_delete_internal.wants_row(which text, is_live boolean) RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_wants_row';
+COMMENT ON FUNCTION soft_delete_internal.wants_row(text, boolean) IS
+'whether soft_delete.rows(which) includes a row';
 
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped) THEN
-		RETURN NEXT format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
-	END IF;
-	FOR item IN
-		SELECT c.index FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) AS c
-		WHERE NOT hides AND NOT is_exclusion AND NOT soft_delete_internal.is_prepared(c.index, deleted_at)
-	LOOP
-		RETURN QUERY SELECT soft_delete_internal.plan_index(item.index, deleted_at);
-	END LOOP;
-	RETURN QUERY
-		SELECT command
-		FROM soft_delete_internal.family(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
-			format('%I.%I', nspname, soft_delete_internal.prepared_name(member)) AS prepared,
-			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
-					 UNION ALL
-					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s USING soft_delete_btree (%I) WHERE %3$I IS NOT NULL', soft_delete_internal.prepared_name(member), member, deleted_at)
-					) AS commands(command)
-		WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(member, deleted_at)
-		ORDER BY n, command DESC;		-- DROP before CREATE
-	RETURN NEXT format('SELECT soft_delete.tag(%L%s%s)', relation,
-		CASE WHEN deleted_at <> 'deleted_at' THEN format(', deleted_at => %L', deleted_at) END,
-		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text) IS
-'does soft_delete.plan()';
+CREATE FUNCTION soft_delete_internal.costs_nothing(internal) RETURNS internal
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_costs_nothing';
+COMMENT ON FUNCTION soft_delete_internal.costs_nothing(internal) IS
+'planner support: the function costs nothing, and is asked before whatever costs something';
+
+CREATE FUNCTION soft_delete_internal.shows_tombstones(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT soft_delete_internal.costs_nothing AS 'MODULE_PATHNAME', 'soft_delete_shows_tombstones';
+COMMENT ON FUNCTION soft_delete_internal.shows_tombstones(oid) IS
+'for plans: whether the session reads a tombstone of the relation: row_security is off, in its owner, a superuser or a role with BYPASSRLS; an error where it is off in another role';
+
+CREATE FUNCTION soft_delete.admits_tombstone(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_admits_tombstone';
+COMMENT ON FUNCTION soft_delete.admits_tombstone(oid) IS
+'guard of the tombstone column: true in a maintenance session, else an error';
+
+CREATE FUNCTION soft_delete_internal.shows_statistics(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_shows_statistics';
+COMMENT ON FUNCTION soft_delete_internal.shows_statistics(oid) IS
+'whether the caller may know the statistics of a relation: of a tagged table, who may see its deleted rows';

@@ -1,27 +1,50 @@
 /*
- * References between tables: which are refused, which are guarded
+ * The triggers that the extension adds to foreign keys from and to tagged tables,
+ * which foreign keys are refused, and the record of what ON DELETE SET NULL and SET
+ * DEFAULT have overwritten.
  */
 
-CREATE FUNCTION soft_delete_internal.root(relation regclass) RETURNS regclass
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation) THEN
-		RETURN relation;
-	END IF;
-	RETURN (
-		WITH RECURSIVE ancestors(member, depth) AS (
-			SELECT relation, 0
-			UNION ALL
-			SELECT inhparent::regclass, depth + 1 FROM pg_inherits JOIN ancestors ON inhrelid = member
-		)
-		SELECT member FROM ancestors ORDER BY depth DESC LIMIT 1
-	);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.root(regclass) IS
-'the table that a partition or inheritance child is tagged with';
+CREATE FUNCTION soft_delete_internal.check_reference() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_check_reference';
+COMMENT ON FUNCTION soft_delete_internal.check_reference() IS
+'guard of a foreign key that references a tagged table, from PostgreSQL 19 on: refuses a child of a deleted parent';
+
+CREATE FUNCTION soft_delete_internal.follow_key() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_key';
+COMMENT ON FUNCTION soft_delete_internal.follow_key() IS
+'guard of a foreign key from a tagged table: lets deleted rows follow a change of the key that they reference';
+
+CREATE FUNCTION soft_delete_internal.note_cut() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_note_cut';
+COMMENT ON FUNCTION soft_delete_internal.note_cut() IS
+'guard of a foreign key with ON DELETE SET NULL or SET DEFAULT between tagged tables: notes which references a deletion cuts';
+
+CREATE FUNCTION soft_delete_internal.guard_reference("constraint" oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_guard_reference';
+COMMENT ON FUNCTION soft_delete_internal.guard_reference(oid) IS
+'gives a foreign key its guards, or takes away those that it does not need';
+
+CREATE FUNCTION soft_delete_internal.lacks_guard("constraint" oid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_lacks_guard';
+COMMENT ON FUNCTION soft_delete_internal.lacks_guard(oid) IS
+'whether a foreign key is without a guard that it needs';
+
+CREATE TABLE soft_delete_internal.cut_references (
+	deleted_at timestamptz NOT NULL,
+	relation regclass NOT NULL,
+	"constraint" name NOT NULL,
+	key_columns name[] NOT NULL,
+	key text[] NOT NULL,
+	referenced text[] NOT NULL,
+	left_with text[] NOT NULL
+) USING heap;
+CREATE INDEX cut_references_deleted_at_idx ON soft_delete_internal.cut_references (deleted_at);
+ALTER TABLE soft_delete_internal.cut_references REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete_internal.cut_references IS
+'references that deletions overwrote by ON DELETE SET NULL or SET DEFAULT: what a restore gives back';
+-- a name that the new database does not have would make it refuse all rows
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.cut_references',
+	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 CREATE FUNCTION soft_delete_internal.foreign_keys_of(relation regclass) RETURNS SETOF oid
 LANGUAGE plpgsql STABLE ROWS 4
@@ -48,22 +71,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.foreign_keys_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children, copies for partitions included';
 
-CREATE FUNCTION soft_delete_internal.tagged_tables(OUT relation regclass, OUT tombstone_column name) RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 4
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT member, arguments[1]::name
-	FROM (SELECT DISTINCT soft_delete_internal.root(tgrelid) AS member FROM pg_depend JOIN pg_trigger ON pg_trigger.oid = objid
-		  WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_proc'::regclass
-			AND refobjid = 'soft_delete.delete_row()'::regprocedure AND tgparentid = 0) AS tagged
-		JOIN pg_class ON oid = member,
-		soft_delete_internal.tag_arguments(member) AS arguments
-	WHERE arguments IS NOT NULL AND NOT pg_is_other_temp_schema(relnamespace)
-	ORDER BY member
-$$;
-COMMENT ON FUNCTION soft_delete_internal.tagged_tables() IS
-'the tagged tables, without their partitions and inheritance children';
-
 CREATE FUNCTION soft_delete_internal.references_of(relation regclass,
 	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
 RETURNS SETOF record
@@ -80,26 +87,42 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.references_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children';
 
-CREATE FUNCTION soft_delete_internal.cascade_family(relation regclass) RETURNS SETOF regclass
-LANGUAGE sql STABLE ROWS 10
+/*
+ * ON DELETE CASCADE between a tagged and an untagged table loses rows: those of an
+ * untagged child, or the parent that a deleted child needs to be restored.
+ */
+CREATE FUNCTION soft_delete_internal.check_cascades(relation regclass, tagged regclass[] DEFAULT '{}', only_new boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH RECURSIVE connected(member) AS (
-		SELECT relation
-		UNION
-		SELECT CASE WHEN parent = member THEN child ELSE parent END
-		FROM connected, soft_delete_internal.references_of(member) WHERE action = 'c'
-	)
-	SELECT member FROM connected
+DECLARE
+	item record;
+BEGIN
+	SELECT conname, child, parent, parent_is_tagged, CASE WHEN parent_is_tagged THEN child ELSE parent END AS untagged,
+		CASE WHEN parent_is_tagged THEN parent ELSE child END AS other INTO item
+	FROM soft_delete_internal.references_of(relation) JOIN pg_constraint AS con ON con.oid = "constraint",
+		LATERAL (SELECT soft_delete_internal.tag_arguments(parent) IS NOT NULL OR parent = ANY (tagged),
+					soft_delete_internal.tag_arguments(child) IS NOT NULL OR child = ANY (tagged)) AS sides(parent_is_tagged, child_is_tagged)
+	WHERE action = 'c' AND parent_is_tagged <> child_is_tagged
+	  AND (NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin))
+	ORDER BY con.oid LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'foreign key "%" cascades deletes from table "%" to table "%", and only one of them is tagged',
+			item.conname, item.parent, item.child
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = CASE WHEN item.parent_is_tagged
+					THEN format('Deleting softly from %s would destroy rows of %s for good.', item.parent, item.child)
+					ELSE format('Deleting from %s would leave deleted rows of %s without the parent they need to be restored.', item.parent, item.child) END,
+				HINT = format(CASE WHEN only_new THEN 'SELECT soft_delete.tag(%2$L), then add the foreign key.'
+					ELSE 'SELECT soft_delete.tag(%1$L, cascade => true), or soft_delete.untag(%1$L, cascade => true).' END,
+					item.other, item.untagged);
+	END IF;
+END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.cascade_family(regclass) IS
-'a table and all that ON DELETE CASCADE connects it with, in either direction';
+COMMENT ON FUNCTION soft_delete_internal.check_cascades(regclass, regclass[], boolean) IS
+'raises 0A000 if ON DELETE CASCADE connects a tagged and an untagged table; tagged: tables that are going to be; only_new: by foreign keys that this transaction has made';
 
-/*
- * ON DELETE CASCADE between a tagged and an untagged table loses rows: those of
- * an untagged child, or the parent that a deleted child needs to come back.
- */
-CREATE FUNCTION soft_delete_internal.check_references(relation regclass, only_new boolean DEFAULT false) RETURNS void
+CREATE FUNCTION soft_delete_internal.warn_of_lost_references(relation regclass, only_new boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -107,43 +130,23 @@ DECLARE
 	item record;
 BEGIN
 	FOR item IN
-		SELECT conname, child, parent, action,
-			CASE WHEN soft_delete_internal.tag_arguments(parent) IS NULL THEN parent
-				WHEN soft_delete_internal.tag_arguments(child) IS NULL THEN child END AS untagged
-		FROM soft_delete_internal.references_of(relation) JOIN pg_constraint con ON con.oid = "constraint"
-		WHERE CASE WHEN soft_delete_internal.tag_arguments(parent) IS NULL AND soft_delete_internal.tag_arguments(child) IS NULL THEN false
-				WHEN soft_delete_internal.tag_arguments(parent) IS NOT NULL AND soft_delete_internal.tag_arguments(child) IS NOT NULL
-					THEN action IN ('n', 'd') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = child AND indisprimary)
-				ELSE action IN ('c', 'n', 'd') END
+		SELECT conname, child, parent, soft_delete_internal.tag_arguments(child) IS NOT NULL AS child_is_tagged
+		FROM soft_delete_internal.references_of(relation) JOIN pg_constraint AS con ON con.oid = "constraint"
+		WHERE action IN ('n', 'd') AND soft_delete_internal.tag_arguments(parent) IS NOT NULL
+		  -- a restore finds rows by their primary key
+		  AND (soft_delete_internal.tag_arguments(child) IS NULL OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = child AND indisprimary))
 		  AND (NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin))
 		ORDER BY con.oid
 	LOOP
-		IF item.action = 'c' THEN
-			RAISE EXCEPTION 'foreign key "%" cascades deletes from table "%" to table "%", and only one of them is tagged',
-				item.conname, item.parent, item.child
-				USING ERRCODE = 'feature_not_supported',
-					DETAIL = CASE WHEN item.untagged = item.child
-						THEN format('Deleting softly from %s would destroy rows of %s for good.', item.parent, item.child)
-						ELSE format('Deleting from %s would leave deleted rows of %s without the parent they need to be restored.', item.parent, item.child) END,
-					HINT = format(CASE WHEN only_new THEN 'SELECT soft_delete.tag(%2$L), then add the foreign key.'
-						ELSE 'SELECT soft_delete.tag(%1$L, cascade => true), or soft_delete.untag(%1$L, cascade => true).' END,
-						CASE WHEN item.untagged = item.child THEN item.parent ELSE item.child END, item.untagged);
-		ELSIF item.untagged = item.child THEN
-			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of untagged table "%" refer to',
-				item.conname, item.parent, item.child
-				USING ERRCODE = '01000',
-					DETAIL = 'Restoring the deleted row does not bring that back.';
-		ELSIF item.untagged IS NULL THEN
-			RAISE WARNING 'foreign key "%" lets a delete from table "%" overwrite what rows of table "%" refer to, and those have no primary key',
-				item.conname, item.parent, item.child
-				USING ERRCODE = '01000',
-					DETAIL = 'Restoring the deleted row does not bring that back.';
-		END IF;
+		RAISE WARNING USING
+			MESSAGE = format(CASE WHEN item.child_is_tagged THEN 'foreign key "%s" lets a delete from table "%s" overwrite what rows of table "%s" refer to, and those have no primary key'
+				ELSE 'foreign key "%s" lets a delete from table "%s" overwrite what rows of untagged table "%s" refer to' END, item.conname, item.parent, item.child),
+			ERRCODE = '01000', DETAIL = 'Restoring the deleted row does not bring that back.';
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_references(regclass, boolean) IS
-'raises 0A000 if ON DELETE CASCADE connects a tagged and an untagged table, warns if SET NULL or SET DEFAULT would lose a reference; only_new: where this transaction made the foreign key';
+COMMENT ON FUNCTION soft_delete_internal.warn_of_lost_references(regclass, boolean) IS
+'warns of foreign keys with ON DELETE SET NULL or SET DEFAULT whose references a restore does not give back; only_new: that this transaction has made';
 
 CREATE FUNCTION soft_delete_internal.guard_references(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -169,15 +172,19 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.guard_references(regclass) IS
 'gives the foreign keys from and to a table their guards, or takes them away';
 
-CREATE FUNCTION soft_delete_internal.follow_references(changed regclass[], check_new boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_cuts() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.guard_references(relation),
-		CASE WHEN check_new THEN soft_delete_internal.check_references(soft_delete_internal.root(relation), only_new => true) END
-	FROM unnest(changed) AS relation;
+	UPDATE soft_delete_internal.cut_references SET "constraint" = conname
+	FROM pg_event_trigger_ddl_commands() JOIN pg_constraint ON pg_constraint.oid = objid
+	WHERE classid = 'pg_constraint'::regclass AND relation = conrelid AND "constraint" = soft_delete_internal.renamed_from(command);
+
+	UPDATE soft_delete_internal.cut_references SET key_columns = array_replace(key_columns, soft_delete_internal.renamed_from(command), attname)
+	FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
+	WHERE classid = 'pg_class'::regclass AND relation IN (SELECT soft_delete_internal.family(objid)) AND soft_delete_internal.renamed_from(command) = ANY (key_columns);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_references(regclass[], boolean) IS
-'guards the foreign keys from and to tables; check_new: refuses unsafe ones that this transaction has made';
+COMMENT ON FUNCTION soft_delete_internal.follow_cuts() IS
+'for event triggers: has cut references follow ALTER TABLE ... RENAME of their foreign key, or of a column of the primary key';

@@ -24,18 +24,18 @@ SELECT 'index', pg_get_indexdef(indexrelid)
 FROM pg_index JOIN pg_class ON pg_class.oid = indrelid WHERE relnamespace = ANY ('{soft_delete,soft_delete_internal}'::regnamespace[]) ORDER BY 2;
 
 SELECT 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid)
-FROM pg_constraint WHERE connamespace = ANY ('{soft_delete,soft_delete_internal}'::regnamespace[]) ORDER BY 2, 3;
+FROM pg_constraint WHERE connamespace = ANY ('{soft_delete,soft_delete_internal}'::regnamespace[]) ORDER BY conrelid::regclass::text COLLATE "C", 3;
 
 SELECT 'policy', polrelid::regclass, polname, polcmd, polpermissive, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
 FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid WHERE relnamespace = ANY ('{soft_delete,soft_delete_internal}'::regnamespace[]) ORDER BY relnamespace::regnamespace::text, relname COLLATE "C", polname;
 
 SELECT 'trigger', tgrelid::regclass, pg_get_triggerdef(t.oid)
-FROM pg_trigger t JOIN pg_class ON pg_class.oid = tgrelid WHERE relnamespace = ANY ('{soft_delete,soft_delete_internal}'::regnamespace[]) ORDER BY 2, 3;
+FROM pg_trigger t JOIN pg_class ON pg_class.oid = tgrelid WHERE relnamespace = ANY ('{soft_delete,soft_delete_internal}'::regnamespace[]) ORDER BY tgrelid::regclass::text COLLATE "C", 3;
 
 SELECT 'event trigger', evtname, evtevent, evtfoid::regproc, evtenabled, evttags FROM pg_event_trigger ORDER BY 2;
 
 SELECT 'dumped', c.config::regclass, c.condition
-FROM pg_extension, unnest(extconfig, extcondition) AS c(config, condition) WHERE extname = 'soft_delete' ORDER BY 2;
+FROM pg_extension, unnest(extconfig, extcondition) AS c(config, condition) WHERE extname = 'soft_delete' ORDER BY c.config::regclass::text COLLATE "C";
 
 SELECT 'schema', ARRAY(SELECT a::text FROM unnest(nspacl) AS a ORDER BY 1) FROM pg_namespace WHERE nspname = 'soft_delete';
 

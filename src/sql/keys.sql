@@ -1,6 +1,32 @@
 /*
- * Indexes that hide tombstones, and the one that finds them
+ * Which indexes of a tagged table are partial on live rows, and how one is put in the
+ * place of another.
  */
+
+CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
+COMMENT ON FUNCTION soft_delete.claim_key() IS
+'BEFORE INSERT trigger of a tagged table: tombstones step aside where a new row claims the key that they keep';
+
+CREATE FUNCTION soft_delete_internal.claims_key(relation oid, new_row record, internal) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
+COMMENT ON FUNCTION soft_delete_internal.claims_key(oid, record, internal) IS
+'the same, checking a changed row; returns true';
+
+CREATE FUNCTION soft_delete_internal.index_hides(index regclass, attnum smallint) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_hides';
+COMMENT ON FUNCTION soft_delete_internal.index_hides(regclass, smallint) IS
+'whether an index is partial on rows whose column is null';
+
+CREATE FUNCTION soft_delete_internal.index_corresponds(index regclass, other regclass) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_corresponds';
+COMMENT ON FUNCTION soft_delete_internal.index_corresponds(regclass, regclass) IS
+'whether two indexes, of two tables perhaps, are the same but for their names and their storage';
+
+CREATE FUNCTION soft_delete_internal.redefine_index(index regclass, deleted_at name, hides boolean, as_constraint boolean) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_redefine_index';
+COMMENT ON FUNCTION soft_delete_internal.redefine_index(regclass, name, boolean, boolean) IS
+'puts an index that hides tombstones, or does not, perhaps as a unique constraint, in the place of an index and of those of its partitions; false if it is so already';
 
 /* A violation names the partition's index, so that keeps its name too. */
 CREATE FUNCTION soft_delete_internal.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
@@ -15,56 +41,12 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.partition_indexes(regclass) IS
 'the indexes of partitions that belong to an index of a partitioned table';
 
-/*
- * A stand-in is a constraint CHECK (true) that has the name of an index on live
- * rows, the name of the unique constraint before it.  ON CONFLICT ON CONSTRAINT
- * and ALTER TABLE name it.
- */
-CREATE FUNCTION soft_delete_internal.stand_in(index regclass) RETURNS oid
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT con.oid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-		JOIN pg_constraint con ON conrelid = indrelid AND conname = relname
-	WHERE indexrelid = index AND indisunique AND indpred IS NOT NULL
-	  AND indexprs IS NULL AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true'
-$$;
-COMMENT ON FUNCTION soft_delete_internal.stand_in(regclass) IS
-'the constraint that stands in for the unique constraint which an index was';
-
-CREATE FUNCTION soft_delete_internal.make_stand_in(index regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item record;
-BEGIN
-	FOR item IN
-		SELECT indexrelid::regclass AS index, indrelid::regclass AS relation, i.relname, t.relkind
-		FROM soft_delete_internal.family(index) AS member JOIN pg_index ON indexrelid = member
-			JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
-	LOOP
-		IF soft_delete_internal.stand_in(item.index) IS NULL THEN
-			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true) %s %s', item.relation, item.relname,
-				-- of a partitioned table it must be inherited
-				CASE item.relkind WHEN 'p' THEN '' ELSE 'NO INHERIT' END,
-				-- no scan; and from 18 on it need not be looked at at all
-				CASE WHEN current_setting('server_version_num')::integer >= 180000 THEN 'NOT ENFORCED' ELSE 'NOT VALID' END);
-		END IF;
-		PERFORM soft_delete_internal.bind_index(item.index, soft_delete_internal.stand_in(item.index));
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_stand_in(regclass) IS
-'gives an index on live rows, and those of its partitions, their stand-ins';
-
 CREATE FUNCTION soft_delete_internal.comments_on(index regclass) RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('COMMENT ON INDEX %I.%I IS %L', nspname, relname, obj_description(indexrelid, 'pg_class'))
-	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-	WHERE indexrelid = index AND obj_description(indexrelid, 'pg_class') IS NOT NULL
+	SELECT format('COMMENT ON INDEX %s IS %L', soft_delete_internal.qualified_name(index), obj_description(index, 'pg_class'))
+	WHERE obj_description(index, 'pg_class') IS NOT NULL
 	UNION ALL
 	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint'))
 	FROM pg_constraint
@@ -75,50 +57,15 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.comments_on(regclass) IS
 'commands that give an index and its constraint their comments';
 
-/*
- * An index that soft_delete.plan() had prepared to take another's place is known
- * by its name, and ready if it differs in nothing but that and the predicate.
- */
-CREATE FUNCTION soft_delete_internal.prepared_name(index regclass) RETURNS name
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('soft_delete_%s', index::oid)::name $$;
-COMMENT ON FUNCTION soft_delete_internal.prepared_name(regclass) IS
-'name of the index that plan() prepares to take an index''s place';
-
-CREATE FUNCTION soft_delete_internal.prepared_index(index regclass) RETURNS regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT new.oid FROM pg_class old JOIN pg_index o ON o.indexrelid = old.oid
-		JOIN pg_class new ON new.relnamespace = old.relnamespace AND new.relname = soft_delete_internal.prepared_name(index)
-		JOIN pg_index n ON n.indexrelid = new.oid AND n.indrelid = o.indrelid
-	WHERE old.oid = index
-$$;
-COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
-'the index that plan() has prepared to take an index''s place';
-
-CREATE FUNCTION soft_delete_internal.is_prepared(index regclass, deleted_at name) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
-					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.is_prepared(regclass, name) IS
-'whether the index that is to take an index''s place is ready';
-
 CREATE FUNCTION soft_delete_internal.drop_index(index regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text;
+	name text := soft_delete_internal.qualified_name(index);
 	command text;
 	commands text[];
 BEGIN
-	SELECT format('%I.%I', nspname, relname) INTO STRICT name
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = index;
 	-- that of the index itself goes first, for a partition's may be a copy of it
 	SELECT array_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', indrelid::regclass, conname) ORDER BY indexrelid <> index) INTO commands
 	FROM pg_index JOIN pg_constraint con
@@ -148,11 +95,10 @@ DECLARE
 	partition_names jsonb;
 	prepared regclass;
 BEGIN
-	SELECT format('%I.%I', nspname, relname) AS name, relname,
+	SELECT soft_delete_internal.qualified_name(index) AS name, relname,
 		EXISTS (SELECT FROM pg_constraint WHERE conindid = index AND conrelid = indrelid AND contype = 'u') AS is_constraint
 	INTO STRICT old
-	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-	WHERE indexrelid = index;
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indexrelid = index;
 	SELECT array_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', attrelid::regclass, attnum, attstattarget))
 	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete_internal.family(index)) AND attstattarget >= 0;
 	commands := commands || ARRAY(SELECT soft_delete_internal.comments_on(m) FROM soft_delete_internal.family(index) AS m);
@@ -226,34 +172,23 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.convertible_indexes(regclass, name, text) IS
 'the indexes of a table that can be partial on live rows, and whether they are';
 
-CREATE FUNCTION soft_delete_internal.report_others(relation regclass, deleted_at name) RETURNS void
-LANGUAGE plpgsql
+CREATE FUNCTION soft_delete_internal.unconvertible_indexes(relation regclass, deleted_at name, OUT index regclass, OUT reason text) RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	item record;
-BEGIN
-	FOR item IN
-		SELECT indexrelid::regclass AS index, CASE
-				WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e')
-					THEN 'It belongs to an extension.'
-				WHEN NOT indisready THEN 'It is being built.'
-				WHEN NOT indisvalid THEN 'It is invalid.'
-			END AS reason
-		FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at
-		-- an array: no index of another table is looked into, whatever the plan
-		WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.family(relation))) AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
-		ORDER BY 1
-	LOOP
-		IF item.reason IS NOT NULL THEN
-			RAISE NOTICE 'index "%" stays as it is', item.index
-				USING DETAIL = item.reason, HINT = format('SELECT soft_delete.tag(%L) again when that has changed.', relation);
-		END IF;
-	END LOOP;
-END
+	SELECT indexrelid::regclass, reasons.reason
+	FROM pg_index LEFT JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at,
+		LATERAL (SELECT CASE
+			WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e') THEN 'It belongs to an extension.'
+			WHEN NOT indisready THEN 'It is being built.'
+			WHEN NOT indisvalid THEN 'It is invalid.' END) AS reasons(reason)
+	-- an array: no index of another table is looked into, whatever the plan
+	WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.family(relation))) AND reasons.reason IS NOT NULL
+	  AND NOT coalesce(soft_delete_internal.index_hides(indexrelid, attnum), false)
+	ORDER BY indexrelid
 $$;
-COMMENT ON FUNCTION soft_delete_internal.report_others(regclass, name) IS
-'says which indexes are not made partial, and why, where that is not expected';
+COMMENT ON FUNCTION soft_delete_internal.unconvertible_indexes(regclass, name) IS
+'the indexes that tag() leaves as they are, and why, where that is not expected';
 
 CREATE FUNCTION soft_delete_internal.hide_tombstones(relation regclass, deleted_at name, indexes text) RETURNS text[]
 LANGUAGE plpgsql
@@ -278,20 +213,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.hide_tombstones(regclass, name, text) IS
 'makes indexes partial on live rows; returns which it has converted, and which were partial before';
-
-CREATE FUNCTION soft_delete_internal.follow_constraints(relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'u' AND NOT condeferrable AND conparentid = 0
-			   AND soft_delete_internal.is_own_transaction(xmin)) THEN
-		PERFORM soft_delete_internal.hide_tombstones(relation, (soft_delete_internal.tag_arguments(relation))[1], 'unique');
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.follow_constraints(regclass) IS
-'makes unique constraints that this transaction has added to a tagged table indexes on live rows';
 
 CREATE FUNCTION soft_delete_internal.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
@@ -359,48 +280,3 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepare_reference(regclass, name[]) IS
 'makes the key of a tagged table whole that a foreign key is going to reference; deleted rows that have the key of another row step aside';
-
-CREATE FUNCTION soft_delete_internal.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid AND indnatts = 1 AND indoption[0] & 1 = 0
-					 AND coalesce(pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', deleted_at), true)
-					 AND soft_delete_internal.is_guard_index(indexrelid))
-$$;
-COMMENT ON FUNCTION soft_delete_internal.has_bin_index(regclass, name) IS
-'whether an index that loads the library finds all tombstones by their stamp';
-
-CREATE FUNCTION soft_delete_internal.index_bin(relation regclass, deleted_at name) RETURNS text[]
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	member regclass;
-	prepared regclass;
-	name name;
-	made text[] := '{}';
-BEGIN
-	FOR member, prepared, name IN
-		SELECT m, to_regclass(format('%I.%I', nspname, soft_delete_internal.prepared_name(m))), soft_delete_internal.view_name(m, '_deleted_at_idx')
-		FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON pg_class.oid = m JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		WHERE NOT relispartition
-	LOOP
-		-- plan() has made one
-		IF prepared IS NOT NULL AND soft_delete_internal.has_bin_index(member, deleted_at) THEN
-			IF to_regclass(format('%I.%I', (SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = member), name)) IS NULL THEN
-				EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);
-			END IF;
-			made := made || (SELECT format('bin:%s', relname) FROM pg_class WHERE oid = prepared);
-		ELSIF NOT soft_delete_internal.has_bin_index(member, deleted_at) THEN
-			EXECUTE format('CREATE INDEX ON %s USING soft_delete_btree (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
-			made := made || (SELECT format('bin:%s', relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-							 WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1);
-		END IF;
-	END LOOP;
-	RETURN made;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.index_bin(regclass, name) IS
-'indexes tombstones by their stamp where no index does; returns what untag() must know of it';

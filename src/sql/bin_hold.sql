@@ -1,5 +1,5 @@
 /*
- * Holds: what must not be destroyed
+ * Holds: which deleted rows must not be destroyed.
  */
 
 CREATE TABLE soft_delete_internal.holds (
@@ -42,33 +42,6 @@ COMMENT ON TABLE soft_delete_internal.lifted_holds IS
 COMMENT ON COLUMN soft_delete_internal.lifted_holds.lifted_by IS 'the role that lifted it';
 COMMENT ON COLUMN soft_delete_internal.lifted_holds.lifted_at IS 'when';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.lifted_holds', '');
-
-CREATE VIEW soft_delete.holds WITH (security_barrier) AS
-SELECT relation, deleted_at, key, hold, held_by, held_at FROM soft_delete_internal.holds
-WHERE EXISTS (SELECT FROM pg_catalog.pg_class
-			  WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.holds IS 'holds in force, of the tables whose owner''s rights the reader has';
-COMMENT ON COLUMN soft_delete.holds.relation IS 'the table; of a row, the table or partition that it is in';
-COMMENT ON COLUMN soft_delete.holds.deleted_at IS 'the stamp of what is held';
-COMMENT ON COLUMN soft_delete.holds.key IS 'its primary key as text';
-COMMENT ON COLUMN soft_delete.holds.hold IS 'why it is held';
-COMMENT ON COLUMN soft_delete.holds.held_by IS 'the role that holds it';
-COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
-
-CREATE VIEW soft_delete.lifted_holds WITH (security_barrier) AS
-SELECT relation, deleted_at, key, hold, held_by, held_at, lifted_by, lifted_at FROM soft_delete_internal.lifted_holds
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
-   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
-			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.lifted_holds IS 'holds that were lifted, or replaced by others, of the tables whose owner''s rights the reader has';
-COMMENT ON COLUMN soft_delete.lifted_holds.relation IS 'the table; of a row, the table or partition that it is in';
-COMMENT ON COLUMN soft_delete.lifted_holds.deleted_at IS 'the stamp of what is held';
-COMMENT ON COLUMN soft_delete.lifted_holds.key IS 'its primary key as text';
-COMMENT ON COLUMN soft_delete.lifted_holds.hold IS 'why it is held';
-COMMENT ON COLUMN soft_delete.lifted_holds.held_by IS 'the role that holds it';
-COMMENT ON COLUMN soft_delete.lifted_holds.held_at IS 'since when';
-COMMENT ON COLUMN soft_delete.lifted_holds.lifted_by IS 'the role that lifted it';
-COMMENT ON COLUMN soft_delete.lifted_holds.lifted_at IS 'when';
 
 CREATE FUNCTION soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold text) RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_set_hold';
@@ -123,7 +96,7 @@ COMMENT ON FUNCTION soft_delete_internal.check_holds(regclass) IS
  *
  * Security definer: who alters a type need not own the tables that use it.
  */
-CREATE FUNCTION soft_delete_internal.held_by_types(types oid[]) RETURNS regclass[]
+CREATE FUNCTION soft_delete_internal.held_by_altered_types() RETURNS regclass[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -139,26 +112,16 @@ AS $$
 					 UNION ALL SELECT rngsubtype FROM pg_range WHERE type IN (rngtypid, rngmultitypid)) AS p(part)
 		WHERE part <> 0
 	)
-	SELECT coalesce(array_agg(DISTINCT relation), '{}') FROM parts WHERE type = ANY (types)
+	SELECT coalesce(array_agg(DISTINCT relation), '{}') FROM parts
+	WHERE type IN (SELECT CASE WHEN classid = 'pg_type'::regclass THEN objid ELSE (SELECT reltype FROM pg_class WHERE pg_class.oid = objid) END
+				   FROM pg_event_trigger_ddl_commands() WHERE classid IN ('pg_type'::regclass, 'pg_class'::regclass))
 $$;
-COMMENT ON FUNCTION soft_delete_internal.held_by_types(oid[]) IS
-'the tables with held rows whose primary key has one of some types, or an array, a domain, a composite or a range of it';
-
-CREATE FUNCTION soft_delete_internal.altered_types() RETURNS oid[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT array_agg(CASE WHEN classid = 'pg_type'::regclass THEN objid ELSE (SELECT reltype FROM pg_class WHERE pg_class.oid = objid) END)
-	FROM pg_event_trigger_ddl_commands() WHERE classid IN ('pg_type'::regclass, 'pg_class'::regclass)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.altered_types() IS
-'for event triggers: the types that ALTER TYPE has changed';
+COMMENT ON FUNCTION soft_delete_internal.held_by_altered_types() IS
+'for event triggers: the tables with held rows whose primary key has a type that ALTER TYPE has changed, or an array, a domain, a composite or a range of it';
 
 CREATE FUNCTION soft_delete_internal.check_held_keys(members regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
-SET timezone = 'UTC' SET bytea_output = 'hex'
 AS $$
 DECLARE
 	item record;
@@ -185,7 +148,7 @@ BEGIN
 						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
 							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''all'') '
 							   'UNION ALL SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''displaced'')) AS r(stamp, key) '
-							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid)) AS q(answer text));
+							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid), form => 'key') AS q(answer text));
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			-- what somebody else's table does is no reason to refuse

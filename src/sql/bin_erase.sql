@@ -1,5 +1,5 @@
 /*
- * Erasing rows for good
+ * Erasures: the proofs that rows were destroyed for good, and their repetition.
  */
 
 CREATE TABLE soft_delete_internal.erasures (
@@ -19,23 +19,6 @@ COMMENT ON COLUMN soft_delete_internal.erasures.erased_at IS 'when';
 COMMENT ON COLUMN soft_delete_internal.erasures.erased_by IS 'the role that erased';
 COMMENT ON COLUMN soft_delete_internal.erasures.rows IS 'how many rows were destroyed, in all tables';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.erasures', '');
-
-CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
-SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
-   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
-			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.erasures IS 'proofs of erasures, of the tables whose owner''s rights the reader has';
-COMMENT ON COLUMN soft_delete.erasures.relation IS 'the table';
-COMMENT ON COLUMN soft_delete.erasures.key_hash IS 'SHA-256 of the primary key as the text of an array of texts, such as {1}: who can guess the key can test it';
-COMMENT ON COLUMN soft_delete.erasures.erased_at IS 'when';
-COMMENT ON COLUMN soft_delete.erasures.erased_by IS 'the role that erased';
-COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in all tables';
-
-CREATE FUNCTION soft_delete.erase(relation regclass, VARIADIC key text[]) RETURNS bigint
-LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_erase';
-COMMENT ON FUNCTION soft_delete.erase(regclass, text[]) IS
-'destroys the rows of a primary key, live and deleted, and those below them by CASCADE; returns their number; a proof without personal data stays';
 
 CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS SETOF soft_delete_internal.erasures
 LANGUAGE plpgsql
@@ -60,8 +43,6 @@ COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
 CREATE FUNCTION soft_delete_internal.keys_again(proofs regclass, relation regclass) RETURNS SETOF text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
-SET timezone = 'UTC' SET bytea_output = 'hex'
 AS $$
 DECLARE
 	hashes bytea[] := ARRAY(SELECT key_hash FROM soft_delete_internal.new_proofs(proofs) AS p
@@ -78,7 +59,7 @@ BEGIN
 	RETURN QUERY SELECT answer FROM soft_delete_internal.query_as_owner(relation,
 		format('SELECT DISTINCT key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
 			   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY (%4$L::bytea[])',
-			   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation), hashes)) AS q(answer text[]);
+			   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation), hashes), form => 'key') AS q(answer text[]);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.keys_again(regclass, regclass) IS

@@ -1,19 +1,67 @@
 /*
- * What stepped aside follows ALTER TABLE
+ * Deleted rows that are outside of their table, because a live row has taken their
+ * key: the table of them, and how its rows follow ALTER TABLE and ALTER TYPE.
  */
+
+CREATE TABLE soft_delete_internal.displaced (
+	relation regclass NOT NULL,
+	deleted_at timestamptz NOT NULL,
+	"row" jsonb NOT NULL CHECK (jsonb_typeof("row") = 'object'),
+	types jsonb NOT NULL CHECK (jsonb_typeof(types) = 'object')
+) USING heap;
+-- what happens here concerns no subscriber, even where all tables are published
+ALTER TABLE soft_delete_internal.displaced REPLICA IDENTITY NOTHING;
+CREATE INDEX displaced_relation_deleted_at_idx ON soft_delete_internal.displaced (relation, deleted_at);
+COMMENT ON TABLE soft_delete_internal.displaced IS
+'tombstones whose key a live row has claimed; a bin lists those of its table';
+COMMENT ON COLUMN soft_delete_internal.displaced.relation IS 'the table or partition that held it';
+COMMENT ON COLUMN soft_delete_internal.displaced.deleted_at IS 'its stamp';
+COMMENT ON COLUMN soft_delete_internal.displaced."row" IS 'its columns, as text by name';
+COMMENT ON COLUMN soft_delete_internal.displaced.types IS 'their types by name; a column without type is one that could not follow ALTER TABLE';
+COMMENT ON INDEX soft_delete_internal.displaced_relation_deleted_at_idx IS 'finds what a bin lists';
+-- a name that the new database does not have would make it refuse all rows
+SELECT pg_extension_config_dump('soft_delete_internal.displaced',
+	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
+
+CREATE FUNCTION soft_delete_internal.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_rewrite_displaced';
+COMMENT ON FUNCTION soft_delete_internal.rewrite_displaced(tid, jsonb, jsonb) IS
+'replaces the columns of a tombstone that stepped aside, or destroys it, where they are null';
+
+CREATE FUNCTION soft_delete_internal.return_displaced(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_return_displaced';
+COMMENT ON FUNCTION soft_delete_internal.return_displaced(regclass) IS
+'enters the tombstones that stepped aside into their table, which is not tagged any more';
+
+CREATE FUNCTION soft_delete_internal.step_aside(relation regclass, "row" tid) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_step_aside';
+COMMENT ON FUNCTION soft_delete_internal.step_aside(regclass, tid) IS
+'moves a deleted row to soft_delete_internal.displaced; false if there is none';
+
+/* Security definer: who may know figures of a table need not own it. */
+CREATE FUNCTION soft_delete_internal.count_displaced(members regclass[], before timestamptz, OUT rows bigint, OUT oldest timestamptz, OUT due bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	SELECT count(*), min(deleted_at), count(*) FILTER (WHERE deleted_at < before) INTO rows, oldest, due
+	FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.count_displaced(regclass[], timestamptz) IS
+'how many tombstones of some tables have stepped aside, the stamp of the oldest, and how many have an earlier stamp than the one given';
 
 CREATE FUNCTION soft_delete_internal.convert_text(relation regclass, value text, from_type text, to_type text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
 AS $$
 BEGIN
 	RETURN (SELECT converted FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT %L::%s::%s::text', value, from_type, to_type)) AS q(converted text));
+		format('SELECT %L::%s::%s::text', value, from_type, to_type), form => 'row') AS q(converted text));
 EXCEPTION WHEN others THEN
 	BEGIN
 		RETURN (SELECT converted FROM soft_delete_internal.query_as_owner(relation,
-			format('SELECT %L::%s::text', value, to_type)) AS q(converted text));
+			format('SELECT %L::%s::text', value, to_type), form => 'row') AS q(converted text));
 	EXCEPTION WHEN others THEN
 		RETURN NULL;
 	END;
@@ -43,7 +91,6 @@ COMMENT ON FUNCTION soft_delete_internal.with_converted(jsonb, text, text, text)
 CREATE FUNCTION soft_delete_internal.align_displaced(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmloption = 'content'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -89,7 +136,7 @@ BEGIN
 	LOOP
 		PERFORM soft_delete_internal.rewrite_displaced(d.ctid, d."row" || jsonb_build_object(item.attname, value), d.types || jsonb_build_object(item.attname, item.type))
 		FROM soft_delete_internal.query_as_owner(relation,
-				format('SELECT ctid, (%s)::text FROM ONLY %s TABLESAMPLE soft_delete.rows(''displaced'')', item.expression, relation)) AS new(tid tid, value text)
+				format('SELECT ctid, (%s)::text FROM ONLY %s TABLESAMPLE soft_delete.rows(''displaced'')', item.expression, relation), form => 'row') AS new(tid tid, value text)
 			JOIN soft_delete_internal.displaced d ON d.ctid = tid;
 	END LOOP;
 END
@@ -155,34 +202,3 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_labels() IS
 'for event triggers: keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
-
-CREATE FUNCTION soft_delete_internal.forget_dropped() RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item record;
-BEGIN
-	DELETE FROM soft_delete_internal.retention AS r USING pg_event_trigger_dropped_objects() AS d
-	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
-	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
-	PERFORM soft_delete_internal.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
-	WHERE EXISTS (SELECT FROM soft_delete_internal.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
-	IF NOT EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
-		RETURN;
-	END IF;
-	FOR item IN
-		SELECT objid, objsubid, address_names[3] AS name FROM pg_event_trigger_dropped_objects()
-		WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
-	LOOP
-		IF item.objsubid = 0 THEN
-			PERFORM soft_delete_internal.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete_internal.displaced WHERE relation = item.objid;
-		ELSE
-			PERFORM soft_delete_internal.rewrite_displaced(ctid, "row" - item.name, types - item.name) FROM soft_delete_internal.displaced
-			WHERE relation IN (SELECT soft_delete_internal.family(item.objid));
-		END IF;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.forget_dropped() IS
-'for event triggers: drops from the tombstones that stepped aside what is dropped from their tables';

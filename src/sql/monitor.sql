@@ -1,6 +1,6 @@
 /*
- * What there is to see: figures per tagged table.  They come from statistics
- * and from the index of the bin; no table is read.
+ * Figures of tagged tables.  They come from statistics and from the index of the bin;
+ * no table is read.
  */
 
 CREATE FUNCTION soft_delete_internal.may_watch(relation regclass) RETURNS boolean
@@ -60,38 +60,13 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.live_index_bytes(regclass) IS
 'size of the indexes of a table that tag() made partial, as the last VACUUM or ANALYZE found it; the small ones are left out';
 
-CREATE FUNCTION soft_delete_internal.due_rows(relation regclass, due_before timestamptz) RETURNS bigint
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT CASE WHEN due_before IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(relation, due_before) END
-	WHERE soft_delete_internal.may_watch(relation)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.due_rows(regclass, timestamptz) IS
-'how many tombstones of a table are due, counted as count_tombstones() does; without a date none is';
-
-/* Security definer: who may know figures of a table need not own it. */
-CREATE FUNCTION soft_delete_internal.count_displaced(members regclass[], before timestamptz, OUT rows bigint, OUT oldest timestamptz, OUT due bigint)
+CREATE FUNCTION soft_delete_internal.last_purge(relation regclass) RETURNS soft_delete_internal.purge_log
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	SELECT count(*), min(deleted_at), count(*) FILTER (WHERE deleted_at < before) INTO rows, oldest, due
-	FROM soft_delete_internal.displaced AS d WHERE d.relation = ANY (members);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.count_displaced(regclass[], timestamptz) IS
-'how many tombstones of some tables have stepped aside, the stamp of the oldest, and how many have an earlier stamp than the one given';
-
-CREATE FUNCTION soft_delete_internal.last_purge(relation regclass, OUT purged_at timestamptz, OUT rows bigint, OUT error text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	SELECT log.purged_at, log.rows, log.error INTO purged_at, rows, error
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		JOIN soft_delete_internal.purge_log AS log ON log.relation = format('%I.%I', nspname, relname)
-	WHERE pg_class.oid = last_purge.relation ORDER BY log.purged_at DESC LIMIT 1;
+	RETURN (SELECT log FROM soft_delete_internal.purge_log AS log
+			WHERE log.relation = soft_delete_internal.qualified_name(last_purge.relation) ORDER BY purged_at DESC LIMIT 1);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
@@ -124,7 +99,7 @@ BEGIN
 			CONTINUE WHEN NOT is_watched;
 			bin := soft_delete_internal.bin_of(relation);
 			active_view := soft_delete_internal.active_of(relation);
-			SELECT * INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation);
+			SELECT purged_at, rows, log.error INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation) AS log;
 			last_purge_result := CASE WHEN last_purge IS NULL THEN NULL WHEN error IS NULL OR error = 'not finished' THEN coalesce(error, 'done')
 				ELSE 'failed' || CASE WHEN (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN ': ' || error ELSE '' END END;
 
@@ -161,56 +136,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.list_tables() IS
 'does soft_delete.list_tables()';
 
-CREATE VIEW soft_delete.tables AS
-SELECT relation, tombstone_column, bin, active_view, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest, retention, due_rows,
-	last_purge, last_purge_rows, last_purge_result, index_bytes_saved
-FROM soft_delete.list_tables();
-COMMENT ON VIEW soft_delete.tables IS
-'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
-COMMENT ON COLUMN soft_delete.tables.relation IS 'the table; its partitions and inheritance children are counted with it';
-COMMENT ON COLUMN soft_delete.tables.tombstone_column IS 'the column that holds the stamp';
-COMMENT ON COLUMN soft_delete.tables.bin IS 'the view of its deleted rows';
-COMMENT ON COLUMN soft_delete.tables.active_view IS 'the view of its live rows';
-COMMENT ON COLUMN soft_delete.tables.live_rows IS 'live rows: an estimate';
-COMMENT ON COLUMN soft_delete.tables.deleted_rows IS 'deleted rows in the table: exact up to 1,000, else an estimate; null without an index of the bin';
-COMMENT ON COLUMN soft_delete.tables.graveyard_share IS 'deleted rows as a share of all rows in the table: an estimate';
-COMMENT ON COLUMN soft_delete.tables.displaced_rows IS 'deleted rows that have stepped aside: exact';
-COMMENT ON COLUMN soft_delete.tables.oldest IS 'the stamp of the oldest deleted row: exact; null without an index of the bin';
-COMMENT ON COLUMN soft_delete.tables.retention IS 'how long deleted rows are kept, by what is said of the table, of its schema, or of the tables whose deletes reach it by CASCADE; null: for ever';
-COMMENT ON COLUMN soft_delete.tables.due_rows IS 'deleted rows that are older than that, held ones too: exact up to 1,000, else an estimate';
-COMMENT ON COLUMN soft_delete.tables.last_purge IS 'when the last purge of the table that the log knows began';
-COMMENT ON COLUMN soft_delete.tables.last_purge_rows IS 'how many rows that has destroyed';
-COMMENT ON COLUMN soft_delete.tables.last_purge_result IS 'done; not finished, which one that was broken off stays; or failed, and for the owner of the table why';
-COMMENT ON COLUMN soft_delete.tables.index_bytes_saved IS
-'what the deleted rows would take in the indexes that tag() made partial: an estimate, from indexes of 1,000 entries and more';
-
-/*
- * For monitors: one row per figure
- */
-CREATE VIEW soft_delete.metrics AS
-SELECT name, pg_catalog.jsonb_build_object('schema', nspname, 'table', relname) AS labels, value
-FROM soft_delete.tables
-	JOIN pg_catalog.pg_class ON pg_class.oid = relation
-	JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-	CROSS JOIN LATERAL (VALUES
-		('soft_delete_live_rows', live_rows::double precision),
-		('soft_delete_deleted_rows', deleted_rows),
-		('soft_delete_displaced_rows', displaced_rows),
-		('soft_delete_graveyard_ratio', graveyard_share),
-		('soft_delete_oldest_timestamp_seconds', extract(epoch FROM oldest)),
-		('soft_delete_retention_seconds', extract(epoch FROM retention)),
-		('soft_delete_due_rows', due_rows),
-		('soft_delete_last_purge_timestamp_seconds', extract(epoch FROM last_purge)),
-		('soft_delete_last_purge_rows', last_purge_rows),
-		('soft_delete_last_purge_failed', (last_purge_result LIKE 'failed%')::integer),
-		('soft_delete_index_saved_bytes', index_bytes_saved)) AS figures(name, value)
-WHERE value IS NOT NULL;
-COMMENT ON VIEW soft_delete.metrics IS
-'the figures of soft_delete.tables as gauges in the sense of OpenMetrics';
-COMMENT ON COLUMN soft_delete.metrics.name IS 'its name, which says the unit';
-COMMENT ON COLUMN soft_delete.metrics.labels IS 'schema and table';
-COMMENT ON COLUMN soft_delete.metrics.value IS 'its value; there is no row for what is not known';
-
 /*
  * A picture
  */
@@ -226,17 +151,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bar(bigint, bigint, bigint) IS
 'one bar of timeline()';
-
-CREATE FUNCTION soft_delete_internal.stamp_parameter(relation regclass, tombstone name) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	-- a timestamp column holds UTC
-	SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
-	FROM pg_attribute WHERE attrelid = relation AND attname = tombstone AND NOT attisdropped
-$$;
-COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
-'parameter $1 of a query, a time, as it compares with a tombstone column; null if there is none';
 
 CREATE FUNCTION soft_delete_internal.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14)
 RETURNS TABLE (day date, deleted bigint, purged bigint, chart text)
@@ -261,11 +175,10 @@ BEGIN
 	END IF;
 
 	FOR item IN
-		SELECT bins.relation, bin, tombstone, format('%I.%I', nspname, relname) AS name,
+		SELECT bins.relation, bin, tombstone, soft_delete_internal.qualified_name(bins.relation) AS name,
 			CASE atttypid WHEN 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', tombstone) ELSE quote_ident(tombstone) END AS stamp,
 			soft_delete_internal.stamp_parameter(bins.relation, tombstone) AS start
 		FROM soft_delete_internal.readable_bins(true) AS bins
-			JOIN pg_class ON pg_class.oid = bins.relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
 			JOIN pg_attribute ON attrelid = bins.relation AND attname = tombstone
 		WHERE timeline.relation IS NULL OR bins.relation = timeline.relation
 	LOOP

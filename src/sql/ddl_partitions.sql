@@ -1,8 +1,7 @@
 /*
- * Partitions and inheritance children come and go
- *
- * One that comes is tagged with its root, one that goes is tagged by itself from
- * then on, in the same command: no deleted row is seen again for want of a tag.
+ * A partition or inheritance child that comes is tagged with its root, and one that
+ * goes is tagged by itself, in the same command: no deleted row becomes visible for
+ * want of a tag.
  */
 
 /*
@@ -32,7 +31,7 @@ BEGIN
 				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
 				HINT = format('SELECT soft_delete.tag(%L), or soft_delete.untag(%L).', parent, partition);
 	END;
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at AND NOT attisdropped) THEN
+	IF NOT soft_delete_internal.has_column(parent, deleted_at) THEN
 		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s DROP COLUMN %I', partition, deleted_at));
 	END IF;
 END
@@ -61,11 +60,11 @@ BEGIN
 				DETAIL = format('Table %s is tagged with column %I.', parent, deleted_at),
 				HINT = format('ALTER TABLE %s RENAME COLUMN %I TO %I;', partition, own_tag[1], deleted_at);
 	END IF;
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = partition AND attname = deleted_at AND NOT attisdropped) THEN
+	PERFORM soft_delete_internal.check_column(partition, deleted_at);
+	IF NOT soft_delete_internal.has_column(partition, deleted_at) THEN
 		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s ADD COLUMN %I %s', partition, deleted_at,
 			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at)));
 	END IF;
-	PERFORM soft_delete_internal.check_column(partition, deleted_at);
 	IF own_tag IS NOT NULL THEN
 		PERFORM soft_delete_internal.drop_views(partition);
 		IF is_partitioned THEN
@@ -87,41 +86,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepare_partition(regclass, regclass) IS
 'makes a table that is to be attached to a tagged one, or to an untagged one, like that';
-
-CREATE FUNCTION soft_delete_internal.index_choice(tag_arguments text[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT CASE WHEN 'indexes:unique' = ANY (tag_arguments) THEN 'unique' ELSE 'all' END $$;
-COMMENT ON FUNCTION soft_delete_internal.index_choice(text[]) IS
-'which indexes of a tagged table become partial: ''all'' or ''unique''';
-
-/*
- * The names are those that the unique constraint would have had there.
- */
-CREATE FUNCTION soft_delete_internal.name_partition_keys(partition regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item record;
-BEGIN
-	FOR item IN
-		SELECT indexrelid::regclass AS index, key_name AS name
-		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace n ON n.oid = relnamespace
-			JOIN pg_inherits ON inhrelid = indexrelid, soft_delete_internal.key_name(relname) AS key_name
-		WHERE indrelid IN (SELECT soft_delete_internal.family(partition)) AND key_name <> relname
-		  AND soft_delete_internal.stand_in(soft_delete_internal.root(indexrelid)) IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL
-		  AND to_regclass(format('%I.%I', nspname, key_name)) IS NULL
-	LOOP
-		EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
-	END LOOP;
-
-	PERFORM soft_delete_internal.make_stand_in(indexrelid) FROM pg_index JOIN pg_inherits ON inhrelid = indexrelid
-	WHERE indrelid = partition AND soft_delete_internal.stand_in(inhparent) IS NOT NULL;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.name_partition_keys(regclass) IS
-'gives the indexes of a new partition the names of unique constraints, and stand-ins';
 
 CREATE FUNCTION soft_delete_internal.join_partition(partition regclass) RETURNS void
 LANGUAGE plpgsql
@@ -195,9 +159,14 @@ DECLARE
 	arguments text[];
 	stand_in name;
 	view_schema name;
-	taken name;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
+	SELECT nspname INTO view_schema
+	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete_internal.bin_of(root)
+		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
+	WHERE p.oid = partition;
+	PERFORM soft_delete_internal.check_new_view(partition, view_schema, soft_delete_internal.view_name(partition, suffix), former_parent => parent)
+	FROM unnest('{_active,_deleted}'::text[]) AS suffix;
 
 	-- those of the root's keys stand for nothing here
 	FOR stand_in IN
@@ -212,27 +181,21 @@ BEGIN
 	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.memories_of(partition, root, root_tag));
 	PERFORM soft_delete_internal.make_triggers(partition, arguments || soft_delete_internal.index_bin(partition, arguments[1]));
 
-	SELECT nspname INTO view_schema
-	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete_internal.bin_of(root)
-		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
-	WHERE p.oid = partition;
-	SELECT relname INTO taken FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-	WHERE nspname = view_schema AND relname IN (soft_delete_internal.view_name(partition, '_active'), soft_delete_internal.view_name(partition, '_deleted')) LIMIT 1;
-	IF taken IS NOT NULL THEN
-		RAISE EXCEPTION 'relation "%" already exists', taken
-			USING ERRCODE = 'duplicate_table',
-				DETAIL = format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', partition, parent),
-				HINT = format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, taken);
-	END IF;
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_bin(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.copy_holds(above, partition) FROM (VALUES (parent), (root)) AS former(above);
 	PERFORM soft_delete_internal.guard_references(partition);
-	PERFORM soft_delete_internal.copy_retention(root, partition);
+	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
+	ON CONFLICT DO NOTHING;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.leave_partition(regclass, regclass) IS
 'tags a partition or inheritance child that has left its tagged parent by itself, so that its deleted rows stay deleted';
+
+CREATE FUNCTION soft_delete_internal.named_by(command pg_ddl_command, action text) RETURNS name[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_named_by';
+COMMENT ON FUNCTION soft_delete_internal.named_by(pg_ddl_command, text) IS
+'for event triggers: the names of the tables that ALTER TABLE ... ATTACH PARTITION, DETACH PARTITION, INHERIT or NO INHERIT names, without their schemas';
 
 CREATE FUNCTION soft_delete_internal.left_tables(relation regclass, detached name[], former_parents name[],
 	OUT left_table regclass, OUT parent regclass)

@@ -1,5 +1,5 @@
 /*
- * Schemas that are tagged as a whole: their tables now, and those that come
+ * Schemas that are tagged as a whole: the tables that they have, and those that come.
  */
 
 CREATE TABLE soft_delete_internal.tagged_schemas (
@@ -19,23 +19,25 @@ COMMENT ON COLUMN soft_delete_internal.tagged_schemas.indexes IS 'which of their
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.views IS 'the schema of their views; null: their own';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.tagged_schemas', '');
 
-CREATE VIEW soft_delete.tagged_schemas WITH (security_barrier) AS
-SELECT schema, exempt, deleted_at, indexes, views FROM soft_delete_internal.tagged_schemas;
-COMMENT ON VIEW soft_delete.tagged_schemas IS 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
-COMMENT ON COLUMN soft_delete.tagged_schemas.schema IS 'the schema';
-COMMENT ON COLUMN soft_delete.tagged_schemas.exempt IS 'names of tables that are not tagged, whether they exist or not';
-COMMENT ON COLUMN soft_delete.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
-COMMENT ON COLUMN soft_delete.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
-COMMENT ON COLUMN soft_delete.tagged_schemas.views IS 'the schema of their views; null: their own';
-
 CREATE FUNCTION soft_delete_internal.current_tagged_schemas() RETURNS soft_delete_internal.tagged_schemas[]
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_current_tagged_schemas';
 COMMENT ON FUNCTION soft_delete_internal.current_tagged_schemas() IS
 'which schemas are tagged as of now, whatever the snapshot and row security; null if none is';
 
-/*
- * Refusals
- */
+CREATE FUNCTION soft_delete_internal.lock_schema(schema name) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_schema';
+COMMENT ON FUNCTION soft_delete_internal.lock_schema(name) IS
+'waits for those who have created something in a schema, and lets nobody else do so until the transaction ends';
+
+CREATE FUNCTION soft_delete_internal.changes_schema(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_changes_schema';
+COMMENT ON FUNCTION soft_delete_internal.changes_schema(pg_ddl_command) IS
+'for event triggers: whether a command is ALTER ... SET SCHEMA';
+
+CREATE FUNCTION soft_delete_internal.renamed_from(command pg_ddl_command) RETURNS name
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_renamed_from';
+COMMENT ON FUNCTION soft_delete_internal.renamed_from(pg_ddl_command) IS
+'for event triggers: what a schema, relation, column or constraint was named before ALTER ... RENAME; null for other commands';
 
 CREATE FUNCTION soft_delete_internal.check_schema(schema name) RETURNS void
 LANGUAGE plpgsql
@@ -83,10 +85,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_views(name, name) IS
 'raises 42501 unless the owner of a tagged schema may create the views of its tables in another one, 3F000 if there is none';
 
-/*
- * Tables
- */
-
 CREATE FUNCTION soft_delete_internal.tables_of(schema name) RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -98,16 +96,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tables_of(name) IS
 'the tables of a schema that can have a tag: not partitions and inheritance children, nor what belongs to an extension';
-
-CREATE FUNCTION soft_delete_internal.untagged_tables() RETURNS SETOF regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT t FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
-	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
-$$;
-COMMENT ON FUNCTION soft_delete_internal.untagged_tables() IS
-'tables of tagged schemas that are not tagged and not exempt: they were refused';
 
 CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[], tagged soft_delete_internal.tagged_schemas) RETURNS void
 LANGUAGE plpgsql
@@ -122,14 +110,17 @@ BEGIN
 	PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
-		PERFORM soft_delete_internal.tag_table(relation, tagged.deleted_at, tagged.indexes, tagged.views);
+	END LOOP;
+	PERFORM soft_delete_internal.check_tags(relations, tagged.deleted_at, tagged.indexes, tagged.views);
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete_internal.execute_tag(relation, tagged.deleted_at, tagged.indexes, tagged.views);
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete_internal.check_references(relation);
+		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;
 EXCEPTION WHEN OTHERS THEN
 	-- conflicts with other sessions and lack of resources are no refusals
-	IF left(SQLSTATE, 2) IN ('40', '53', '57', '58') OR SQLSTATE = '55P03' THEN
+	IF soft_delete_internal.is_interrupt(SQLSTATE) OR SQLSTATE = '55P03' THEN
 		RAISE;
 	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
@@ -165,10 +156,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.set_exempt(regclass, boolean) IS
 'has a tagged schema remember that a table is exempt, or is not any more, if the current role owns the schema';
-
-/*
- * The interface
- */
 
 CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
 	indexes text DEFAULT NULL, views name DEFAULT NULL) RETURNS void
@@ -287,16 +274,13 @@ BEGIN
 		PERFORM soft_delete_internal.untag_table(relation, tombstones);
 	END LOOP;
 	FOREACH relation IN ARRAY members LOOP
-		PERFORM soft_delete_internal.check_references(relation);
+		PERFORM soft_delete_internal.check_cascades(relation);
+		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_schema(name, text) IS
 'does soft_delete.untag_schema()';
-
-/*
- * What the event triggers do
- */
 
 CREATE FUNCTION soft_delete_internal.follow_schema_names() RETURNS void
 LANGUAGE plpgsql
@@ -324,54 +308,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_schema_names() IS
 'for event triggers: has tagged schemas and their exempt tables follow ALTER ... RENAME';
 
-CREATE FUNCTION soft_delete_internal.forget_schemas() RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	DELETE FROM soft_delete_internal.tagged_schemas
-	WHERE schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE object_type = 'schema');
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.forget_schemas() IS
-'for event triggers: forgets tagged schemas that are dropped';
-
-/*
- * LIKE copies a stand-in under its old name, and its index under another than
- * the unique constraint would have had.
- */
-CREATE FUNCTION soft_delete_internal.adopt_stand_ins(relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item record;
-BEGIN
-	FOR item IN
-		SELECT con.oid, con.conname, own.indexrelid::regclass AS index, soft_delete_internal.key_name(own.relname) AS name
-		FROM pg_constraint con JOIN pg_constraint origin ON origin.conname = con.conname AND origin.contype = 'c'
-			JOIN pg_index ON pg_index.indrelid = origin.conrelid AND soft_delete_internal.stand_in(indexrelid) = origin.oid
-			LEFT JOIN (SELECT indexrelid, relname, indrelid FROM pg_index JOIN pg_class ON oid = indexrelid
-					   WHERE indisunique AND indpred IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL) AS own
-				ON own.indrelid = con.conrelid
-				AND soft_delete_internal.index_corresponds(own.indexrelid, pg_index.indexrelid)
-		WHERE con.conrelid = relation AND con.contype = 'c' AND origin.conrelid <> relation AND pg_get_expr(con.conbin, relation) = 'true'
-		  AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = origin.conrelid AND tgfoid = 'soft_delete.delete_row()'::regprocedure)
-		  AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = relation AND soft_delete_internal.stand_in(indexrelid) = con.oid)
-	LOOP
-		IF item.index IS NULL THEN
-			EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', relation, item.conname);
-		ELSE
-			EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, item.name);
-			EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', relation, item.conname, item.name);
-			PERFORM soft_delete_internal.bind_index(item.index, item.oid);
-		END IF;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.adopt_stand_ins(regclass) IS
-'gives the unique indexes that CREATE TABLE ... LIKE a tagged table has made the names of unique constraints, and their stand-ins';
-
 CREATE FUNCTION soft_delete_internal.tag_newcomer(relation regclass, is_query boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -388,7 +324,7 @@ BEGIN
 	END IF;
 
 	-- CREATE TABLE AS of deleted rows is meant to show them
-	IF is_query AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = tagged.deleted_at AND NOT attisdropped) THEN
+	IF is_query AND soft_delete_internal.has_column(relation, tagged.deleted_at) THEN
 		SELECT answer INTO hides_rows FROM soft_delete_internal.query_as_owner(relation,
 			format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tagged.deleted_at)) AS q(answer boolean);
 		IF hides_rows THEN

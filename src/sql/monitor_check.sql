@@ -1,24 +1,13 @@
 /*
- * Health: what could break the promise, and how to mend it
+ * check(): what could break the promise, and the command that repairs it.
  *
- * Each function finds the problems of one concern, and takes a tagged table with
- * its tombstone column, or a foreign key.  Those that are called for each table are
- * in PL/pgSQL, which keeps the plans of their queries.  All but the last, which looks for rows
- * that reference nothing, read catalogs, statistics and the index of the bin.
- * Tables and bins are read as their owner: else a superuser who checks would call
- * functions that others have written.
+ * Each function finds the problems of one kind, and takes a tagged table with its
+ * tombstone column, or a foreign key.  Those that are called for each table are in
+ * PL/pgSQL, which keeps the plans of their queries.  All but check_dangling(), which
+ * looks for rows that reference nothing, read catalogs, statistics and the index of
+ * the bin.  Tables and bins are read as their owner: else a superuser who checks would
+ * call functions that others have written.
  */
-
-CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all') RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT format('SELECT soft_delete.tag(%L%s%s);', relation,
-		CASE WHEN tombstone <> 'deleted_at' THEN format(', deleted_at => %L', tombstone) END,
-		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text) IS
-'the command that completes what a tagged table lacks';
 
 CREATE FUNCTION soft_delete_internal.check_installation(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -36,9 +25,11 @@ AS $$
 		JOIN pg_extension ON refclassid = 'pg_extension'::regclass AND refobjid = pg_extension.oid
 	WHERE extname = 'soft_delete' AND evtenabled NOT IN ('O', 'A')
 	UNION ALL
-	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', nspname), format('SELECT soft_delete.tag(%L);', untagged)
-	FROM soft_delete_internal.untagged_tables() AS untagged JOIN pg_class ON pg_class.oid = untagged JOIN pg_namespace n ON n.oid = relnamespace
-	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
+	-- these were refused
+	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L);', untagged)
+	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
+	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
+	  AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
 	UNION ALL
 	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)
 	FROM soft_delete_internal.retention JOIN pg_class ON pg_class.oid = retention.relation
@@ -60,7 +51,7 @@ BEGIN
 		CASE name WHEN '~soft_delete' THEN 'the tag is missing: deletes are hard'
 			WHEN '~soft_delete_key' THEN 'trigger "~soft_delete_key" is missing: deleted rows do not release their keys'
 			ELSE 'trigger "~soft_delete_truncate" is missing: TRUNCATE destroys' END,
-		soft_delete_internal.tag_command(table_name, tombstone, 'unique')
+		soft_delete_internal.tag_command(table_name, tombstone, 'unique') || ';'
 	FROM soft_delete_internal.missing_triggers(table_name)
 	UNION ALL
 	SELECT 'error', table_name, format('trigger "%s" of its bin is missing', expected),
@@ -103,7 +94,7 @@ BEGIN
 	FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 	WHERE indrelid = table_name AND pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', attname)
 	  AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
-	  AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = table_name AND attname = tombstone AND NOT attisdropped)
+	  AND NOT soft_delete_internal.has_column(table_name, tombstone)
 	LIMIT 1;
 END
 $$;
@@ -123,7 +114,7 @@ BEGIN
 		CASE WHEN is_exclusion THEN format('exclusion constraint "%s" is in force for deleted rows, too', name)
 			WHEN indisunique THEN format('unique index "%s" holds deleted rows, which must step aside', name)
 			ELSE format('index "%s" holds deleted rows, which are %s %% of the table', name, round(100 * share)) END,
-		soft_delete_internal.tag_command(table_name, tombstone, CASE WHEN is_exclusion OR indisunique THEN 'unique' ELSE 'all' END)
+		soft_delete_internal.tag_command(table_name, tombstone, CASE WHEN is_exclusion OR indisunique THEN 'unique' ELSE 'all' END) || ';'
 	FROM soft_delete_internal.convertible_indexes(table_name, tombstone, 'all') AS c JOIN pg_index ON indexrelid = c.index
 		JOIN pg_attribute ON attrelid = indrelid AND attname = tombstone AND NOT attisdropped
 		CROSS JOIN LATERAL (SELECT CASE WHEN NOT (is_exclusion OR indisunique OR hides) THEN
@@ -134,12 +125,12 @@ BEGIN
 	SELECT CASE WHEN invalid IS NULL THEN 'error' ELSE 'warning' END, member, CASE
 			WHEN invalid IS NULL THEN 'no index of access method soft_delete_btree finds deleted rows: background workers see them, and the bin reads the whole table'
 			ELSE format('index "%s", which is to find deleted rows, is invalid: the bin reads the whole table', invalid) END,
-		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete_internal.tag_command(table_name, tombstone, 'unique'))
+		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete_internal.tag_command(table_name, tombstone, 'unique') || ';')
 	FROM soft_delete_internal.family(table_name) AS member JOIN pg_class ON pg_class.oid = member
 		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 									WHERE indrelid = member AND attname = tombstone AND NOT indisvalid LIMIT 1)) AS broken(invalid)
 	WHERE NOT relispartition AND NOT soft_delete_internal.has_bin_index(member, tombstone)
-	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = member AND attname = tombstone AND NOT attisdropped);
+	  AND soft_delete_internal.has_column(member, tombstone);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_index_problems(regclass, name) IS
@@ -213,7 +204,7 @@ BEGIN
 		CASE WHEN view_owner = relowner THEN format('ALTER TABLE %s RENAME TO %I;', view, soft_delete_internal.add_suffix(view_name, '_old')) END
 	FROM found WHERE view IS NOT NULL AND NOT is_own
 	UNION ALL
-	SELECT 'error', table_name, format('its %s is missing', what), soft_delete_internal.tag_command(table_name, tombstone, 'unique')
+	SELECT 'error', table_name, format('its %s is missing', what), soft_delete_internal.tag_command(table_name, tombstone, 'unique') || ';'
 	FROM found WHERE view IS NULL OR NOT is_own
 	UNION ALL
 	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', view),
@@ -252,16 +243,12 @@ DECLARE
 	patience interval := greatest('1 day', 2 * coalesce(nullif(current_setting('soft_delete.purge_interval', true), ''), '0')::interval);
 	due_before timestamptz := soft_delete_internal.purge_limit(table_name, now() - patience, NULL);
 	bin regclass := soft_delete_internal.bin_of(table_name);
-	last soft_delete_internal.purge_log;
+	last soft_delete_internal.purge_log := soft_delete_internal.last_purge(table_name);
 	overdue bigint;
 BEGIN
 	relation := table_name;
 	remedy := format('CALL soft_delete.purge(%L);', table_name);
 
-	SELECT purge_log.* INTO last
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		JOIN soft_delete_internal.purge_log ON purge_log.relation = format('%I.%I', nspname, relname)
-	WHERE pg_class.oid = table_name ORDER BY purged_at DESC LIMIT 1;
 	IF last.error <> 'not finished' THEN
 		severity := 'error';
 		problem := format('its last purge failed: %s', last.error);
@@ -273,8 +260,8 @@ BEGIN
 	END IF;
 
 	IF due_before IS NOT NULL THEN
-		SELECT soft_delete_internal.count_tombstones(table_name, due_before) + count(*) INTO overdue
-		FROM soft_delete_internal.displaced AS d WHERE d.relation IN (SELECT soft_delete_internal.family(table_name)) AND deleted_at < due_before;
+		overdue := soft_delete_internal.count_tombstones(table_name, due_before)
+			+ (soft_delete_internal.count_displaced(ARRAY(SELECT soft_delete_internal.family(table_name)), due_before)).due;
 		-- held ones stay
 		IF overdue > 0 AND bin IS NOT NULL
 		   AND EXISTS (SELECT FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.family(table_name))) THEN
@@ -322,30 +309,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_reference_problems(oid) IS
 'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing guards';
 
-CREATE FUNCTION soft_delete_internal.ties_rows("constraint" oid) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	-- columns that PostgreSQL has from 18 on
-	SELECT coalesce((con ->> 'conenforced')::boolean, true) AND NOT coalesce((con ->> 'conperiod')::boolean, false)
-	FROM (SELECT to_jsonb(pg_constraint) FROM pg_constraint WHERE oid = "constraint") AS c(con)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.ties_rows(oid) IS
-'whether each row must reference another one by a foreign key: not if that is not enforced, or one of periods';
-
-CREATE FUNCTION soft_delete_internal.reader_of("constraint" oid) RETURNS regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT a.oid::regclass
-	FROM pg_constraint AS con, pg_class AS a, pg_class AS b
-	WHERE con.oid = "constraint" AND (a.oid, b.oid) IN ((conrelid, confrelid), (confrelid, conrelid))
-	  AND (a.relowner = b.relowner OR (has_table_privilege(a.relowner, b.oid, 'SELECT') AND NOT b.relrowsecurity))
-	ORDER BY a.oid = conrelid DESC LIMIT 1
-$$;
-COMMENT ON FUNCTION soft_delete_internal.reader_of(oid) IS
-'which of the two tables of a foreign key has an owner who may read both; null if neither has';
-
 CREATE FUNCTION soft_delete_internal.check_dangling("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -353,7 +316,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	con pg_constraint;
-	reader regclass := soft_delete_internal.reader_of("constraint");
+	reader regclass;
 	is_reference text;
 	without_parent text;
 	which text;
@@ -361,6 +324,11 @@ DECLARE
 	n bigint;
 BEGIN
 	SELECT * INTO STRICT con FROM pg_constraint WHERE oid = "constraint";
+	-- the one of the two tables whose owner may read both
+	SELECT a.oid INTO reader FROM pg_class AS a, pg_class AS b
+	WHERE (a.oid, b.oid) IN ((con.conrelid, con.confrelid), (con.confrelid, con.conrelid))
+	  AND (a.relowner = b.relowner OR (has_table_privilege(a.relowner, b.oid, 'SELECT') AND NOT b.relrowsecurity))
+	ORDER BY a.oid = con.conrelid DESC LIMIT 1;
 	SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') INTO is_reference
 	FROM pg_attribute WHERE attrelid = con.conrelid AND attnum = ANY (con.conkey);
 	relation := con.conrelid;
@@ -502,7 +470,9 @@ BEGIN
 	END LOOP;
 
 	FOR item IN
-		SELECT con.oid, contype = 'f' AND conparentid = 0 AND soft_delete_internal.ties_rows(con.oid) AND NOT tables && broken
+		SELECT con.oid, conparentid = 0 AND NOT tables && broken
+			-- one that is not enforced, or is on periods, allows rows without a parent; these columns came with PostgreSQL 18
+			AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true) AND NOT coalesce((to_jsonb(con) ->> 'conperiod')::boolean, false)
 			AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
 							AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace))) AS looks_for_rows
 		FROM (SELECT con.*, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con

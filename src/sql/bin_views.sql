@@ -1,10 +1,41 @@
 /*
- * The two views of a tagged table
+ * The two views of a tagged table, the bin and the view of live rows, are made and
+ * then follow their table.
  *
- * They are made and changed by the owner of the extension, and then given to the
- * owner of the table.  What contains text of that one's (defaults, rules, triggers
- * and queries of views that he has made upon them) is run as him.
+ * The owner of the extension makes and changes them, and gives them to the owner of
+ * the table.  What contains text of that owner (defaults, rules, triggers and queries
+ * of views upon them) is run as him.
+ *
+ * The utility hook (ddl.c) calls what follows a table within the command that changes
+ * it.  A new column is appended to the views, after the extension's own columns; a
+ * column whose type has changed gets the new type.  Where a column is gone, both
+ * views are dropped and created again, and with them the views of users upon them.
  */
+
+CREATE FUNCTION soft_delete_internal.bind_view(view regclass, relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
+COMMENT ON FUNCTION soft_delete_internal.bind_view(regclass, regclass) IS
+'lets DROP TABLE take along a view that tag() made';
+
+CREATE FUNCTION soft_delete_internal.view_sources(view regclass, relation regclass) RETURNS smallint[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_view_sources';
+COMMENT ON FUNCTION soft_delete_internal.view_sources(regclass, regclass) IS
+'for each column of a view the number of the table''s column that it shows, 0 if none; null while a command changes the table';
+
+CREATE FUNCTION soft_delete_internal.change_view_column(view regclass, attnum smallint, relation regclass, source smallint) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_change_view_column';
+COMMENT ON FUNCTION soft_delete_internal.change_view_column(regclass, smallint, regclass, smallint) IS
+'gives a column of a view the type of the table''s column that it shows, while a command changes the table';
+
+CREATE FUNCTION soft_delete_internal.is_changing() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_is_changing';
+COMMENT ON FUNCTION soft_delete_internal.is_changing() IS
+'stands in the rules of a table''s views while a command changes the table; raises 55006';
+
+CREATE FUNCTION soft_delete_internal.update_views(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
+COMMENT ON FUNCTION soft_delete_internal.update_views(regclass) IS
+'runs soft_delete_internal.follow_views() as the owner of the extension';
 
 CREATE FUNCTION soft_delete_internal.active_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
@@ -18,208 +49,12 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.active_query(regclass, name, name[]) IS
 'the query of the view of live rows; columns: those that come first';
 
-CREATE FUNCTION soft_delete_internal.new_bin_columns(relation regclass) RETURNS name[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
-					  WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = candidate AND NOT attisdropped)
-					  ORDER BY n LIMIT 1) ORDER BY position)
-	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.new_bin_columns(regclass) IS
-'names for the columns that a bin has beside those of its table: deleted_by, actor, reason and hold, with soft_delete_ before a name that the table has';
-
-CREATE FUNCTION soft_delete_internal.bin_columns(relation regclass) RETURNS name[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] FROM pg_trigger
-					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
-					soft_delete_internal.new_bin_columns(relation))
-$$;
-COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
-'names of the columns that the bin of a table has beside those of the table, or will have';
-
-CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, deleted_at name) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
-					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
-					  ', ' ORDER BY n)
-	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
-		-- a timestamp column holds UTC
-		(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname) AS stamp
-		 FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at) AS tombstone
-$$;
-COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, name) IS
-'the columns that a bin has beside those of its table, as they are selected';
-
-CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	WITH own AS (
-		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
-					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
-					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at,
-					  soft_delete_internal.bin_expressions(relation, deleted_at)) AS query,
-			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
-		FROM pg_attribute
-		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
-	)
-	SELECT CASE WHEN columns = '{}' THEN query
-		ELSE format('SELECT %s FROM (%s) AS bin',
-			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END
-	FROM own
-$$;
-COMMENT ON FUNCTION soft_delete_internal.bin_query(regclass, name, name[]) IS
-'the query of the bin; columns: those that come first, in an order of their own';
-
 CREATE FUNCTION soft_delete_internal.active_comment(relation text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('live rows of %s', relation) $$;
 COMMENT ON FUNCTION soft_delete_internal.active_comment(text) IS
 'the comment of the view of live rows of a table';
-
-CREATE FUNCTION soft_delete_internal.bin_comment(relation text, deleted_at name) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at) $$;
-COMMENT ON FUNCTION soft_delete_internal.bin_comment(text, name) IS
-'the comment of the bin of a table';
-
-CREATE FUNCTION soft_delete_internal.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	view_name name := soft_delete_internal.view_name(relation, suffix);
-	view text := format('%I.%I', view_schema, view_name);
-	persistence text;
-	owner oid;
-BEGIN
-	IF to_regclass(view) IS NOT NULL THEN
-		RAISE EXCEPTION 'relation "%" already exists', view_name
-			USING ERRCODE = 'duplicate_table',
-				DETAIL = format('Table %s needs a view of that name.', relation),
-				HINT = format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation);
-	END IF;
-	SELECT CASE WHEN relpersistence = 't' THEN 'TEMPORARY ' ELSE '' END, relowner INTO persistence, owner
-	FROM pg_class WHERE oid = relation;
-	-- as if the caller had made it and given it to the owner
-	IF persistence = '' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
-			AND (has_schema_privilege(owner, view_schema::text, 'CREATE')
-				 OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
-		RAISE EXCEPTION 'permission denied for schema %', view_schema
-			USING ERRCODE = 'insufficient_privilege',
-				DETAIL = format('A view of table %s is made there, for its owner.', relation),
-				HINT = format('GRANT CREATE ON SCHEMA %I TO %I;', view_schema, pg_get_userbyid(owner));
-	END IF;
-
-	EXECUTE format('CREATE %sVIEW %s %s AS %s', persistence,
-				   CASE WHEN persistence <> '' THEN quote_ident(view_name) ELSE view END, options, query);
-	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(owner));
-	PERFORM soft_delete_internal.bind_view(view::regclass, relation);
-	RETURN view::regclass;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_view(regclass, name, text, text, text) IS
-'creates a view for a tagged table, owned like the table and dropped with it';
-
-CREATE FUNCTION soft_delete_internal.make_active_view(relation regclass, deleted_at name, view_schema name) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	view regclass;
-BEGIN
-	view := soft_delete_internal.make_view(relation, view_schema, '_active', soft_delete_internal.active_query(relation, deleted_at),
-		-- rights on the table, and its row security, are those of who asks
-		'WITH (security_invoker = true)');
-	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.active_comment(relation::text));
-	PERFORM soft_delete_internal.follow_grants(relation);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_active_view(regclass, name, name) IS
-'creates the view of live rows, with the application''s columns and the grants of the table';
-
-CREATE FUNCTION soft_delete_internal.make_bin_triggers(bin regclass, columns name[]) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row(%s)', bin,
-				   (SELECT string_agg(quote_literal(name), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(name, n)));
-	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', bin);
-	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', bin);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_bin_triggers(regclass, name[]) IS
-'makes the triggers of a bin, which know the names of the columns that it has beside those of its table';
-
-CREATE FUNCTION soft_delete_internal.yield_names(bin regclass, relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	old_names name[] := soft_delete_internal.bin_columns(relation);
-	new_names name[] := old_names;
-BEGIN
-	FOR i IN 1 .. 4 LOOP
-		IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = old_names[i] AND NOT attisdropped) THEN
-			new_names[i] := (soft_delete_internal.new_bin_columns(relation))[i];
-			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_names[i], new_names[i]);
-		END IF;
-	END LOOP;
-	IF new_names <> old_names THEN
-		PERFORM soft_delete_internal.make_bin_triggers(bin, new_names);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.yield_names(regclass, regclass) IS
-'renames columns of a bin whose names the table has got for its own';
-
-CREATE FUNCTION soft_delete_internal.make_bin(relation regclass, deleted_at name, view_schema name) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	view regclass;
-BEGIN
-	view := soft_delete_internal.make_view(relation, view_schema, '_deleted', soft_delete_internal.bin_query(relation, deleted_at), '');
-	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.bin_comment(relation::text, deleted_at));
-	PERFORM soft_delete_internal.make_bin_triggers(view, soft_delete_internal.bin_columns(relation));
-	-- what ALTER DEFAULT PRIVILEGES grants on tables is not meant for it
-	PERFORM soft_delete_internal.set_grants(view, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_bin(regclass, name, name) IS
-'creates the view of tombstones, at first readable by the owner alone';
-
-CREATE FUNCTION soft_delete_internal.drop_views(relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	view regclass;
-BEGIN
-	FOREACH view IN ARRAY array_remove(ARRAY[soft_delete_internal.bin_of(relation), soft_delete_internal.active_of(relation)], NULL) LOOP
-		EXECUTE format('DROP VIEW %s', view);
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.drop_views(regclass) IS
-'drops the two views of a table';
-
-/*
- * They follow their table, called by src/ddl.c within the command that changes
- * it.  A column that is new is appended to them, after ours, and one whose type
- * has changed gets the new one.  Where one is gone they are made anew, and with
- * them the views that users have made upon them.
- */
 
 CREATE FUNCTION soft_delete_internal.set_grants(view regclass, "column" name, wanted aclitem[]) RETURNS void
 LANGUAGE plpgsql
@@ -271,6 +106,105 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_grants(regclass) IS
 'gives the view of live rows the grants of its table';
 
+CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name, former_parent regclass DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class pg_class;
+BEGIN
+	IF to_regclass(format('%I.%I', view_schema, view_name)) IS NOT NULL THEN
+		RAISE EXCEPTION 'relation "%" already exists', view_name
+			USING ERRCODE = 'duplicate_table',
+				DETAIL = CASE WHEN former_parent IS NULL THEN format('Table %s needs a view of that name.', relation)
+					ELSE format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', relation, former_parent) END,
+				HINT = CASE WHEN former_parent IS NULL THEN format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation)
+					ELSE format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, view_name) END;
+	END IF;
+	SELECT * INTO class FROM pg_class WHERE oid = relation;
+	-- as if the caller had made it and given it to the owner
+	IF class.relpersistence <> 't' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
+			AND (has_schema_privilege(class.relowner, view_schema::text, 'CREATE')
+				 OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
+		RAISE EXCEPTION 'permission denied for schema %', view_schema
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = format('A view of table %s is made there, for its owner.', relation),
+				HINT = format('GRANT CREATE ON SCHEMA %I TO %I;', view_schema, pg_get_userbyid(class.relowner));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name, regclass) IS
+'raises 42P07 if a view of a table cannot have its name, 42501 unless the caller and the owner of the table may create it; former_parent: the table that it leaves as a partition';
+
+CREATE FUNCTION soft_delete_internal.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class pg_class;
+	view_name name := soft_delete_internal.view_name(relation, suffix);
+	view text := format('%I.%I', view_schema, view_name);
+BEGIN
+	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
+	EXECUTE format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
+				   CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query);
+	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(class.relowner));
+	PERFORM soft_delete_internal.bind_view(view::regclass, relation);
+	RETURN view::regclass;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_view(regclass, name, text, text, text) IS
+'creates a view for a tagged table, owned like the table and dropped with it; check_new_view() says whether it may';
+
+CREATE FUNCTION soft_delete_internal.make_active_view(relation regclass, deleted_at name, view_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view regclass;
+BEGIN
+	view := soft_delete_internal.make_view(relation, view_schema, '_active', soft_delete_internal.active_query(relation, deleted_at),
+		-- rights on the table, and its row security, are those of who asks
+		'WITH (security_invoker = true)');
+	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.active_comment(relation::text));
+	PERFORM soft_delete_internal.follow_grants(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_active_view(regclass, name, name) IS
+'creates the view of live rows, with the application''s columns and the grants of the table';
+
+CREATE FUNCTION soft_delete_internal.make_bin(relation regclass, deleted_at name, view_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view regclass;
+BEGIN
+	view := soft_delete_internal.make_view(relation, view_schema, '_deleted', soft_delete_internal.bin_query(relation, deleted_at), '');
+	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.bin_comment(relation::text, deleted_at));
+	PERFORM soft_delete_internal.make_bin_triggers(view, soft_delete_internal.bin_columns(relation));
+	-- what ALTER DEFAULT PRIVILEGES grants on tables is not meant for it
+	PERFORM soft_delete_internal.set_grants(view, NULL, NULL);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_bin(regclass, name, name) IS
+'creates the view of tombstones, at first readable by the owner alone';
+
+CREATE FUNCTION soft_delete_internal.drop_views(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view regclass;
+BEGIN
+	FOREACH view IN ARRAY array_remove(ARRAY[soft_delete_internal.bin_of(relation), soft_delete_internal.active_of(relation)], NULL) LOOP
+		EXECUTE format('DROP VIEW %s', view);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_views(regclass) IS
+'drops the two views of a table';
+
 CREATE FUNCTION soft_delete_internal.dependent_views(view regclass) RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -303,11 +237,8 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text;
+	name text := soft_delete_internal.qualified_name(view);
 BEGIN
-	SELECT format('%I.%I', nspname, relname) INTO name
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
-
 	-- in order, which UNION ALL promises to nobody
 	RETURN QUERY
 	SELECT commands.command, part NOT IN (2, 3) FROM (
@@ -384,17 +315,15 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text;
+	name text := soft_delete_internal.qualified_name(view);
 	is_bin boolean := coalesce(view = soft_delete_internal.bin_of(relation), false);
 	own_columns name[] := soft_delete_internal.bin_columns(relation);
 	dependents regclass[] := ARRAY(SELECT soft_delete_internal.dependent_views(view));
-	owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation);
+	owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = view);
 	commands text[];
 	are_owners boolean[];
 BEGIN
 	PERFORM soft_delete_internal.check_dependents(view, relation);
-	SELECT format('%I.%I', nspname, relname), pg_get_userbyid(relowner) INTO name, owner
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view;
 	SELECT array_agg(command ORDER BY n, m), array_agg(as_owner AND (n > 1 OR m > 1) ORDER BY n, m) INTO commands, are_owners
 	FROM unnest(view || dependents) WITH ORDINALITY AS u(member, n),
 		LATERAL soft_delete_internal.view_commands(member, CASE WHEN n = 1 THEN query ELSE pg_get_viewdef(member) END) WITH ORDINALITY AS c(command, as_owner, m);
@@ -534,35 +463,36 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_views(regclass) IS
 'writes the views of a tagged table anew, whatever they were; run it by update_views()';
 
-/* What a dump does not carry.  The view of live rows is known by its name then. */
+/* A dump does not carry what ties the views to their table.  The view of live rows is known by its name then. */
+CREATE FUNCTION soft_delete_internal.unbound_views(relation regclass, OUT view regclass, OUT is_bin boolean) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY
+	SELECT v.oid::regclass, v.oid = bin.oid
+	FROM pg_class bin JOIN pg_class v ON v.relnamespace = bin.relnamespace AND v.relkind = 'v'
+		AND (v.oid = bin.oid OR v.relname = soft_delete_internal.view_name(relation, '_active'))
+	WHERE bin.oid = soft_delete_internal.bin_of(relation)
+	  AND EXISTS (SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+				  WHERE ev_class = v.oid AND refclassid = 'pg_class'::regclass AND refobjid = relation)
+	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = v.oid AND objsubid = 0
+					  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.unbound_views(regclass) IS
+'the views of a tagged table that are not bound to it';
+
 CREATE FUNCTION soft_delete_internal.bind_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.bind_view(view.oid, relation)
-	FROM pg_class bin JOIN pg_class view ON view.relnamespace = bin.relnamespace AND view.relkind = 'v'
-		AND (view.oid = bin.oid OR view.relname = soft_delete_internal.view_name(relation, '_active'))
-	WHERE bin.oid = soft_delete_internal.bin_of(relation)
-	  AND EXISTS (SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
-				  WHERE ev_class = view.oid AND refclassid = 'pg_class'::regclass AND refobjid = relation)
-	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = view.oid AND objsubid = 0
-					  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a');
+	PERFORM soft_delete_internal.bind_view(view, relation) FROM soft_delete_internal.unbound_views(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bind_views(regclass) IS
 'binds the views of a tagged table to it, where that is not done';
-
-CREATE FUNCTION soft_delete_internal.tables_of_bins(views regclass[]) RETURNS SETOF regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT DISTINCT refobjid::regclass
-	FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
-	WHERE ev_class = ANY (views) AND soft_delete_internal.bin_of(refobjid) = ev_class
-$$;
-COMMENT ON FUNCTION soft_delete_internal.tables_of_bins(regclass[]) IS
-'the tables whose bins are among some relations';
 
 CREATE FUNCTION soft_delete_internal.follow_owner(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -656,28 +586,3 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_view_drop(regclass) IS
 'raises 2BP01 for a view of a tagged table';
-
-CREATE FUNCTION soft_delete_internal.make_views(relation regclass, deleted_at name, view_schema name) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	bin regclass := soft_delete_internal.bin_of(relation);
-	active regclass;
-BEGIN
-	PERFORM soft_delete_internal.bind_views(relation);
-	active := soft_delete_internal.active_of(relation);
-	IF view_schema IS NULL THEN
-		SELECT nspname INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		WHERE pg_class.oid = coalesce(bin, active, relation);
-	END IF;
-	IF active IS NULL THEN
-		PERFORM soft_delete_internal.make_active_view(relation, deleted_at, view_schema);
-	END IF;
-	IF bin IS NULL THEN
-		PERFORM soft_delete_internal.make_bin(relation, deleted_at, view_schema);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.make_views(regclass, name, name) IS
-'creates those of the two views that a tagged table does not have, by default beside the other one or the table';

@@ -1,0 +1,208 @@
+/*
+ * The bin of a tagged table: its trigger functions, the columns that it has beside
+ * those of the table, and how the deleted rows of a deletion are read through it.
+ */
+
+CREATE FUNCTION soft_delete.restore_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_restore_row';
+COMMENT ON FUNCTION soft_delete.restore_row() IS
+'INSTEAD OF UPDATE trigger of a bin: SET deleted_at = NULL restores, SET hold = ''why'' holds, SET hold = NULL lifts the hold';
+
+CREATE FUNCTION soft_delete.purge_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge_row';
+COMMENT ON FUNCTION soft_delete.purge_row() IS
+'INSTEAD OF DELETE trigger of a bin: destroys the row for good';
+
+CREATE FUNCTION soft_delete.finish_bin() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_finish_bin';
+COMMENT ON FUNCTION soft_delete.finish_bin() IS
+'AFTER UPDATE OR DELETE statement trigger of a bin: restores or purges what its row triggers have collected, with what belongs to it';
+
+CREATE FUNCTION soft_delete.deletion_of(tableoid oid, ctid tid, deleted_at timestamptz, what text) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delete_deletion_of';
+COMMENT ON FUNCTION soft_delete.deletion_of(oid, tid, timestamptz, text) IS
+'what the ledger says about the deletion of a row that a bin lists: ''deleted_by'', ''actor'' or ''reason''; null to who may not read that column of the bin';
+
+CREATE FUNCTION soft_delete.hold_of(tableoid oid, ctid tid, tables boolean) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delete_hold_of';
+COMMENT ON FUNCTION soft_delete.hold_of(oid, tid, boolean) IS
+'the hold on a row that a bin lists: on the row, its deletion, or, if tables, on its table; null to who may not read that column of the bin';
+
+CREATE FUNCTION soft_delete_internal.lock_bin(relation regclass) RETURNS regclass
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_bin';
+COMMENT ON FUNCTION soft_delete_internal.lock_bin(regclass) IS
+'the bin of a table, which stays until the transaction ends; null if the caller may not read it, or if the table has been untagged or dropped';
+
+CREATE FUNCTION soft_delete_internal.new_bin_columns(relation regclass) RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
+					  WHERE NOT soft_delete_internal.has_column(relation, candidate)
+					  ORDER BY n LIMIT 1) ORDER BY position)
+	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.new_bin_columns(regclass) IS
+'names for the columns that a bin has beside those of its table: deleted_by, actor, reason and hold, with soft_delete_ before a name that the table has';
+
+CREATE FUNCTION soft_delete_internal.bin_columns(relation regclass) RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] FROM pg_trigger
+					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
+					soft_delete_internal.new_bin_columns(relation))
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
+'names of the columns that the bin of a table has beside those of the table, or will have';
+
+CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, deleted_at name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
+					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
+					  ', ' ORDER BY n)
+	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
+		-- a timestamp column holds UTC
+		(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname) AS stamp
+		 FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at) AS tombstone
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, name) IS
+'the columns that a bin has beside those of its table, as they are selected';
+
+CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH own AS (
+		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
+					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
+					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at,
+					  soft_delete_internal.bin_expressions(relation, deleted_at)) AS query,
+			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
+		FROM pg_attribute
+		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+	)
+	SELECT CASE WHEN columns = '{}' THEN query
+		ELSE format('SELECT %s FROM (%s) AS bin',
+			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END
+	FROM own
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bin_query(regclass, name, name[]) IS
+'the query of the bin; columns: those that come first, in an order of their own';
+
+CREATE FUNCTION soft_delete_internal.bin_comment(relation text, deleted_at name) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at) $$;
+COMMENT ON FUNCTION soft_delete_internal.bin_comment(text, name) IS
+'the comment of the bin of a table';
+
+CREATE FUNCTION soft_delete_internal.make_bin_triggers(bin regclass, columns name[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row(%s)', bin,
+				   (SELECT string_agg(quote_literal(name), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(name, n)));
+	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', bin);
+	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', bin);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_bin_triggers(regclass, name[]) IS
+'makes the triggers of a bin, which know the names of the columns that it has beside those of its table';
+
+CREATE FUNCTION soft_delete_internal.yield_names(bin regclass, relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	old_names name[] := soft_delete_internal.bin_columns(relation);
+	new_names name[] := old_names;
+BEGIN
+	FOR i IN 1 .. 4 LOOP
+		IF soft_delete_internal.has_column(relation, old_names[i]) THEN
+			new_names[i] := (soft_delete_internal.new_bin_columns(relation))[i];
+			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_names[i], new_names[i]);
+		END IF;
+	END LOOP;
+	IF new_names <> old_names THEN
+		PERFORM soft_delete_internal.make_bin_triggers(bin, new_names);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.yield_names(regclass, regclass) IS
+'renames columns of a bin whose names the table has got for its own';
+
+CREATE FUNCTION soft_delete_internal.pass_over(relation regclass, state text, message text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF soft_delete_internal.is_interrupt(state) THEN
+		RAISE EXCEPTION '%', message USING ERRCODE = state;
+	END IF;
+	RAISE WARNING 'deleted rows of table "%" are passed over: %', relation, message
+		USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.pass_over(regclass, text, text) IS
+'warns that the deleted rows of a table cannot be read, or raises the error again if that is not the fault of the table';
+
+CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	FOR relation, tombstone, stamps IN
+		SELECT tagged.relation, attname,
+			-- a timestamp column holds UTC
+			CASE atttypid WHEN 'timestamp'::regtype
+				THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
+		FROM soft_delete_internal.tagged_tables() AS tagged
+			JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
+		ORDER BY tagged.relation
+	LOOP
+		bin := NULL;
+		BEGIN
+			bin := soft_delete_internal.lock_bin(relation);
+		EXCEPTION WHEN OTHERS THEN
+			IF NOT passes_over AND NOT soft_delete_internal.is_interrupt(SQLSTATE) THEN
+				RAISE EXCEPTION 'could not lock table "%": %', relation, SQLERRM
+					USING ERRCODE = SQLSTATE, DETAIL = 'All or nothing is restored.';
+			END IF;
+			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
+		END;
+		IF bin IS NOT NULL THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean) IS
+'the tagged tables whose bin the caller may read, locked against being untagged or dropped; stamps: the array $1 of timestamptz as their tombstone column compares with it; passes_over: a table that cannot be locked is a warning';
+
+CREATE FUNCTION soft_delete_internal.stamp_parameter(relation regclass, tombstone name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- a timestamp column holds UTC
+	SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
+	FROM pg_attribute WHERE attrelid = relation AND attname = tombstone AND NOT attisdropped
+$$;
+COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
+'parameter $1 of a query, a time, as it compares with a tombstone column; null if there is none';
+
+CREATE FUNCTION soft_delete_internal.has_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
+		format('SELECT EXISTS (SELECT FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s)', bin, tombstone, stamps), deletions) AS q(answer boolean));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_stamps(regclass, regclass, name, text, timestamptz[]) IS
+'whether a bin, as readable_bins() has it, lists rows of some deletions';

@@ -1,0 +1,159 @@
+/*
+ * Restoring whole deletions.
+ */
+
+CREATE FUNCTION soft_delete_internal.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
+		relation := item.relation;
+		rows := 0;
+		BEGIN
+			SELECT n INTO rows FROM soft_delete_internal.query_as_owner(relation,
+				format('SELECT pg_catalog.count(*) FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s', item.bin, item.tombstone, item.stamps),
+				ARRAY[deleted_at]) AS q(n bigint);
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
+		END;
+		IF rows > 0 THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.deletion_rows(timestamptz) IS
+'does soft_delete.deletion_rows()';
+
+CREATE FUNCTION soft_delete_internal.must_have_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	message text;
+	native_detail text;
+	native_hint text;
+BEGIN
+	RETURN soft_delete_internal.has_stamps(relation, bin, tombstone, stamps, deletions);
+EXCEPTION WHEN OTHERS THEN
+	IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+		RAISE;
+	END IF;
+	-- another one's bin that cannot be read keeps nobody from restoring what is his
+	IF NOT (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = must_have_stamps.relation) THEN
+		PERFORM soft_delete_internal.pass_over(must_have_stamps.relation, SQLSTATE, SQLERRM);
+		RETURN false;
+	END IF;
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
+	RAISE EXCEPTION 'could not read the deleted rows of table "%": %', relation, message
+		USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.'),
+			HINT = coalesce(nullif(native_hint, ''), 'SELECT * FROM soft_delete.check();');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.must_have_stamps(regclass, regclass, name, text, timestamptz[]) IS
+'the same, with an error that names the table where its bin cannot be read';
+
+CREATE FUNCTION soft_delete_internal.undo_queries(deletions timestamptz[], OUT relation regclass, OUT owner oid, OUT forbidden regclass, OUT query text) RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- one statement, at whose end foreign keys are checked: the order does not matter
+	SELECT min(relation::oid)::regclass, relowner,
+		min(bin::oid) FILTER (WHERE NOT has_column_privilege(soft_delete_internal.caller(), bin, tombstone::text, 'UPDATE'))::regclass,
+		format('WITH %s SELECT %s', string_agg(format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY %4$s RETURNING 1)',
+													  n, bin, tombstone, stamps), ', ' ORDER BY n),
+			   string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n), ' OPERATOR(pg_catalog.+) ' ORDER BY n))
+	FROM (SELECT bins.*, relowner, row_number() OVER (PARTITION BY relowner ORDER BY relation) - 1 AS n
+		  FROM soft_delete_internal.readable_bins() AS bins JOIN pg_class ON pg_class.oid = bins.relation
+		  WHERE soft_delete_internal.must_have_stamps(relation, bin, tombstone, stamps, deletions)) AS concerned
+	GROUP BY relowner ORDER BY relowner
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS
+'the statements, one for each owner, that restore what the deletions $1 deleted from the tables whose bin the caller may read; forbidden: a bin that the caller may not update';
+
+/* One round after the other, for rows of one owner may reference those of another. */
+CREATE FUNCTION soft_delete_internal.undo_all(deletions timestamptz[]) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	done oid[] := '{}';
+	n_done integer := -1;
+	restored bigint := 0;
+	message text;
+	schema_name text;
+	table_name text;
+	constraint_name text;
+	is_last boolean := false;
+BEGIN
+	WHILE n_done < cardinality(done) OR NOT is_last LOOP
+		is_last := n_done = cardinality(done);
+		n_done := cardinality(done);
+		FOR item IN SELECT * FROM soft_delete_internal.undo_queries(deletions) WHERE owner <> ALL (done) LOOP
+			IF item.forbidden IS NOT NULL THEN
+				RAISE EXCEPTION 'permission denied for view %', item.forbidden
+					USING ERRCODE = 'insufficient_privilege',
+						DETAIL = 'It takes the right to update the tombstone column of each bin that lists rows of the deletion.';
+			END IF;
+			BEGIN
+				restored := restored + soft_delete_internal.write_as_owner(item.relation, item.query, deletions);
+				done := done || item.owner;
+			EXCEPTION
+				WHEN integrity_constraint_violation THEN
+					IF SQLSTATE = '23503' AND NOT is_last THEN
+						CONTINUE;
+					END IF;
+					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, schema_name = SCHEMA_NAME, table_name = TABLE_NAME, constraint_name = CONSTRAINT_NAME;
+					-- the owner was told of a key, which the caller may not read
+					IF item.owner <> soft_delete_internal.caller() AND NOT EXISTS (SELECT FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
+							WHERE nspname = schema_name AND relname = table_name AND has_table_privilege(soft_delete_internal.caller(), pg_class.oid, 'SELECT')) THEN
+						RAISE EXCEPTION '%', message
+							USING ERRCODE = SQLSTATE, SCHEMA = schema_name, TABLE = table_name, CONSTRAINT = constraint_name;
+					END IF;
+					RAISE;
+				WHEN insufficient_privilege THEN
+					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+					RAISE EXCEPTION '%', message
+						USING ERRCODE = 'insufficient_privilege',
+							DETAIL = format('What role %I owns is restored with its rights.', pg_get_userbyid(item.owner)),
+							HINT = format('SET ROLE %I;', pg_get_userbyid(item.owner));
+			END;
+		END LOOP;
+	END LOOP;
+	RETURN restored;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo_all(timestamptz[]) IS
+'restores all that some deletions deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
+
+CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN soft_delete_internal.undo_all(ARRAY[deleted_at]);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo(timestamptz) IS
+'does soft_delete.undo()';
+
+CREATE FUNCTION soft_delete_internal.undo_transaction(xid xid8) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- as soft_delete.deletions shows them
+	RETURN soft_delete_internal.undo_all(ARRAY(
+		SELECT deleted_at FROM soft_delete_internal.ledger AS l
+		WHERE l.xid = undo_transaction.xid
+		  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
+			   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = deleted_by::name
+						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')))));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8) IS
+'does soft_delete.undo_transaction()';

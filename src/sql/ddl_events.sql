@@ -1,0 +1,340 @@
+/*
+ * What a DDL command means for tagged tables is done, or refused, in the same command.
+ *
+ * One event trigger for each event calls the parts.  It ends with is_used() where
+ * nothing is tagged, and with concern_tags() for relations that have nothing to do
+ * with a tagged table.  All of it runs with the rights of the extension's owner.
+ */
+
+CREATE FUNCTION soft_delete_internal.follow_ddl() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_ddl';
+COMMENT ON FUNCTION soft_delete_internal.follow_ddl() IS
+'event trigger that lets views, foreign keys, indexes and deleted rows follow a command';
+
+CREATE FUNCTION soft_delete_internal.follow_drops() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_drops';
+COMMENT ON FUNCTION soft_delete_internal.follow_drops() IS
+'event trigger that follows what is dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
+
+CREATE FUNCTION soft_delete_internal.changed_relations() RETURNS regclass[]
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_changed_relations';
+COMMENT ON FUNCTION soft_delete_internal.changed_relations() IS
+'for event triggers: the relations that a command has made or changed, by their triggers, constraints and indexes too';
+
+CREATE FUNCTION soft_delete_internal.concern_tags(relations regclass[]) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_concern_tags';
+COMMENT ON FUNCTION soft_delete_internal.concern_tags(regclass[]) IS
+'whether any of some relations may be tagged, a view of a tagged table, or at one end of its foreign keys';
+
+CREATE FUNCTION soft_delete_internal.drops_concern_tags() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_drops_concern_tags';
+COMMENT ON FUNCTION soft_delete_internal.drops_concern_tags() IS
+'for event triggers: whether anything that is dropped may have to do with a tag, or with what is kept of a table';
+
+CREATE FUNCTION soft_delete_internal.follow_tombstone(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	bin regclass := soft_delete_internal.bin_of(relation);
+	new_name name;
+BEGIN
+	-- the bin's column is still called as the tombstone column was
+	SELECT t.attname INTO new_name
+	FROM pg_attribute v, soft_delete_internal.view_sources(bin, relation) AS sources, pg_attribute t
+	WHERE v.attrelid = bin AND v.attname = arguments[1]
+	  AND t.attrelid = relation AND t.attnum = sources[v.attnum] AND t.attname <> v.attname AND NOT t.attisdropped;
+	IF FOUND THEN
+		IF obj_description(bin, 'pg_class') = soft_delete_internal.bin_comment(relation::text, arguments[1]) THEN
+			EXECUTE format('COMMENT ON VIEW %s IS %L', bin, soft_delete_internal.bin_comment(relation::text, new_name));
+		END IF;
+		arguments[1] := new_name;
+		PERFORM soft_delete_internal.make_triggers(relation, arguments);
+	END IF;
+
+	IF NOT EXISTS (SELECT FROM pg_attribute
+				   WHERE attrelid = relation AND attname = arguments[1] AND NOT attisdropped
+					 AND atttypid = coalesce((SELECT atttypid FROM pg_attribute WHERE attrelid = bin AND attname IN (arguments[1], new_name) AND attnum > 0), atttypid)
+					 AND NOT attnotnull AND NOT atthasdef AND attgenerated = '' AND atttypmod = -1) THEN
+		RAISE EXCEPTION 'cannot alter tombstone column "%" of tagged table "%"', arguments[1], relation
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'It must keep its type and its contents, and be null in every live row: it takes no USING, no NOT NULL, no default and no expression.',
+				HINT = format('SELECT soft_delete.untag(%L);', soft_delete_internal.root(relation));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_tombstone(regclass) IS
+'lets the tag follow the name of the tombstone column; raises 0A000 for any other change of it';
+
+CREATE FUNCTION soft_delete_internal.warn_of_disabled_tag(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.delete_row()'::regprocedure
+			   AND tgenabled NOT IN ('O', 'A') AND soft_delete_internal.is_own_transaction(xmin)) THEN
+		RAISE WARNING 'deletes from table "%" are hard now', relation
+			USING ERRCODE = '01000',
+				DETAIL = 'The tag is a trigger, and it is disabled.',
+				HINT = format('ALTER TABLE %s ENABLE TRIGGER "~soft_delete";', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.warn_of_disabled_tag(regclass) IS
+'warns if this transaction has disabled the tag of a table';
+
+CREATE FUNCTION soft_delete_internal.check_drops() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT object_type AS type, name, coalesce(refobjid::regclass, owner) AS relation
+		FROM pg_event_trigger_dropped_objects(), substr(address_names[3], 1) AS name,
+			to_regclass(quote_ident(address_names[1]) || '.' || quote_ident(address_names[2])) AS owner
+			LEFT JOIN pg_depend ON pg_depend.classid = 'pg_class'::regclass AND pg_depend.objid = owner AND pg_depend.objsubid = 0
+				AND refclassid = 'pg_class'::regclass AND refobjsubid = 0 AND deptype = 'a'
+		WHERE owner IS NOT NULL
+		  AND (object_type = 'trigger' AND original AND name IN ('~soft_delete', '~soft_delete_key', '~soft_delete_truncate')
+				AND (soft_delete_internal.tag_arguments(owner) IS NOT NULL OR soft_delete_internal.bin_of(soft_delete_internal.root(owner)) IS NOT NULL)
+			   OR object_type = 'trigger' AND original AND name IN ('soft_delete_restore', 'soft_delete_purge', 'soft_delete_statement') AND soft_delete_internal.tag_arguments(refobjid) IS NOT NULL
+				AND (SELECT relkind FROM pg_class WHERE oid = owner) = 'v'
+			   OR object_type = 'table column' AND name = (soft_delete_internal.tag_arguments(owner))[1])
+	LOOP
+		RAISE EXCEPTION 'cannot drop % "%" of tagged table "%"',
+			CASE item.type WHEN 'trigger' THEN 'trigger' ELSE 'tombstone column' END, item.name, item.relation
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = 'Without it deletes are not soft, or deleted rows are not to be told from live ones.',
+				HINT = format('SELECT soft_delete.untag(%L);', item.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_drops() IS
+'for event triggers: raises 2BP01 where a trigger of ours or a tombstone column is dropped, but not its table';
+
+CREATE FUNCTION soft_delete_internal.check_trigger_names(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	renamed name;
+BEGIN
+	SELECT tgname INTO renamed FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+	WHERE tgrelid = relation AND pronamespace = 'soft_delete'::regnamespace AND NOT tgisinternal AND NOT starts_with(tgname, '~soft_delete');
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot name a trigger of tagged table "%" "%"', relation, renamed
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Triggers fire in the order of their names, and those of the tag must fire last.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_trigger_names(regclass) IS
+'raises 0A000 if a trigger that tag() made was renamed';
+
+CREATE FUNCTION soft_delete_internal.check_replaced_triggers() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT name, relation FROM (VALUES
+			('~soft_delete', 'delete_row', 11), ('~soft_delete_key', 'claim_key', 7), ('~soft_delete_truncate', 'guard_truncate', 34),
+			('soft_delete_restore', 'restore_row', 81), ('soft_delete_purge', 'purge_row', 73), ('soft_delete_statement', 'finish_bin', 24))
+				AS ours(name, function, type)
+			JOIN pg_trigger ON tgname = name
+			JOIN pg_event_trigger_ddl_commands() ON classid = 'pg_trigger'::regclass AND objid = pg_trigger.oid
+			JOIN pg_class ON pg_class.oid = tgrelid,
+			LATERAL (SELECT CASE WHEN relkind <> 'v' THEN tgrelid
+				-- the view is not known by its triggers any more, but by the table that it is bound to
+				ELSE (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = tgrelid AND objsubid = 0
+					  AND refclassid = 'pg_class'::regclass AND deptype = 'a') END::regclass) AS of(relation)
+		WHERE (tgfoid <> format('soft_delete.%s()', function)::regprocedure OR tgtype <> type OR tgqual IS NOT NULL)
+		  AND starts_with(name, '~') = (relkind <> 'v')
+		  AND CASE relkind WHEN 'v' THEN soft_delete_internal.tag_arguments(relation) IS NOT NULL ELSE soft_delete_internal.bin_of(soft_delete_internal.root(relation)) IS NOT NULL END
+	LOOP
+		RAISE EXCEPTION 'cannot replace trigger "%" of tagged table "%"', item.name, item.relation
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = 'Without it deletes are not soft, or deleted rows are not to be told from live ones.',
+				HINT = format('SELECT soft_delete.untag(%L);', item.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_replaced_triggers() IS
+'for event triggers: raises 2BP01 where another trigger has taken the place of one that tag() made';
+
+CREATE FUNCTION soft_delete_internal.follow_tagged(member regclass, tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete_internal.bind_stand_ins(member);
+	IF tag IN ('CREATE TRIGGER', 'ALTER TRIGGER') THEN
+		PERFORM soft_delete_internal.bind_views(member);
+		IF tag = 'ALTER TRIGGER' THEN
+			PERFORM soft_delete_internal.check_trigger_names(member);
+		END IF;
+		PERFORM soft_delete_internal.check_triggers(member);
+	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE')
+		-- a unique constraint that the command has added becomes an index on live rows
+		AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = member AND contype = 'u' AND NOT condeferrable AND conparentid = 0
+					AND soft_delete_internal.is_own_transaction(xmin)) THEN
+		PERFORM soft_delete_internal.hide_tombstones(member, (soft_delete_internal.tag_arguments(member))[1], 'unique');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_tagged(regclass, text) IS
+'lets what belongs to a tagged table follow a command';
+
+CREATE FUNCTION soft_delete_internal.follow_ddl(tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
+AS $$
+DECLARE
+	changed regclass[];
+	tagged regclass[];
+	relation regclass;
+	-- what restores a dump makes tags and foreign keys in any order, and disables triggers on purpose
+	restores boolean := NOT current_setting('row_security')::boolean;
+BEGIN
+	-- the one that is gone may have been the only tag
+	IF tag = 'CREATE TRIGGER' AND NOT restores THEN
+		PERFORM soft_delete_internal.check_replaced_triggers();
+	END IF;
+	IF NOT soft_delete_internal.is_used() THEN
+		RETURN;
+	END IF;
+	changed := soft_delete_internal.changed_relations();
+	IF tag NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete_internal.current_tagged_schemas() IS NULL
+	   AND NOT soft_delete_internal.concern_tags(changed) THEN
+		RETURN;
+	END IF;
+	IF tag = 'ALTER SCHEMA' THEN
+		PERFORM soft_delete_internal.follow_retention();
+	END IF;
+	PERFORM soft_delete_internal.follow_partitions();
+	PERFORM soft_delete_internal.follow_schemas();
+	IF tag = 'ALTER TYPE' THEN
+		PERFORM soft_delete_internal.follow_labels();
+		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
+	END IF;
+	IF tag = 'CREATE TRIGGER' THEN
+		-- a table changes with its bin
+		changed := changed || ARRAY(
+			SELECT DISTINCT refobjid::regclass
+			FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
+			WHERE ev_class = ANY (changed) AND soft_delete_internal.bin_of(refobjid) = ev_class);
+	END IF;
+	-- what has no triggers has neither a tag nor foreign keys
+	IF tag <> 'ALTER TYPE' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
+		RETURN;
+	END IF;
+	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.family(c) AS member
+					WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL ORDER BY member);
+
+	-- first the name of the tombstone column, for who reads the table must know it
+	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
+		PERFORM soft_delete_internal.follow_tombstone(member) FROM unnest(tagged) AS member;
+	END IF;
+	FOREACH relation IN ARRAY changed LOOP
+		PERFORM soft_delete_internal.guard_references(relation);
+		IF tag <> 'CREATE TRIGGER' AND NOT restores THEN
+			PERFORM soft_delete_internal.check_cascades(soft_delete_internal.root(relation), only_new => true),
+				soft_delete_internal.warn_of_lost_references(soft_delete_internal.root(relation), only_new => true);
+		END IF;
+	END LOOP;
+	PERFORM soft_delete_internal.follow_displaced(changed);
+	IF tag = 'ALTER TABLE' THEN
+		PERFORM soft_delete_internal.follow_cuts();
+	END IF;
+	IF tagged <> '{}' THEN
+		PERFORM soft_delete_internal.rename_stand_ins();
+		PERFORM soft_delete_internal.follow_tagged(member, tag) FROM unnest(tagged) AS member;
+		IF tag = 'ALTER TABLE' AND NOT restores THEN
+			PERFORM soft_delete_internal.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
+		END IF;
+	END IF;
+	-- nothing in a dump renames a label
+	IF tag = 'ALTER TYPE' OR (tag = 'ALTER TABLE' AND NOT restores) THEN
+		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_altered_types() ELSE tagged END);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_ddl(text) IS
+'lets foreign keys, indexes and deleted rows follow a command with that tag';
+
+CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
+				 'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SCHEMA', 'CREATE TRIGGER', 'ALTER TRIGGER', 'ALTER TYPE')
+	EXECUTE FUNCTION soft_delete_internal.follow_ddl();
+COMMENT ON EVENT TRIGGER soft_delete_ddl IS
+'follows what a command does to tagged tables';
+
+CREATE FUNCTION soft_delete_internal.forget_dropped() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	DELETE FROM soft_delete_internal.retention AS r USING pg_event_trigger_dropped_objects() AS d
+	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
+	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
+	PERFORM soft_delete_internal.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
+	WHERE EXISTS (SELECT FROM soft_delete_internal.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
+	IF NOT EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
+		RETURN;
+	END IF;
+	FOR item IN
+		SELECT objid, objsubid, address_names[3] AS name FROM pg_event_trigger_dropped_objects()
+		WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
+	LOOP
+		IF item.objsubid = 0 THEN
+			PERFORM soft_delete_internal.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete_internal.displaced WHERE relation = item.objid;
+		ELSE
+			PERFORM soft_delete_internal.rewrite_displaced(ctid, "row" - item.name, types - item.name) FROM soft_delete_internal.displaced
+			WHERE relation IN (SELECT soft_delete_internal.family(item.objid));
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.forget_dropped() IS
+'for event triggers: drops from the tombstones that stepped aside what is dropped from their tables';
+
+CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
+AS $$
+BEGIN
+	IF NOT soft_delete_internal.is_used() OR NOT soft_delete_internal.drops_concern_tags() THEN
+		RETURN;
+	END IF;
+	-- what restores a dump may drop one by one what was there before
+	IF tag IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean
+	   AND NOT soft_delete_internal.command_is_own() THEN
+		PERFORM soft_delete_internal.check_drops();
+	END IF;
+	PERFORM soft_delete_internal.forget_dropped();
+	IF tag IN ('DROP SCHEMA', 'DROP OWNED') THEN
+		DELETE FROM soft_delete_internal.tagged_schemas
+		WHERE schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE object_type = 'schema');
+	END IF;
+	IF tag IN ('DROP INDEX', 'ALTER TABLE') THEN
+		PERFORM soft_delete_internal.drop_stand_ins();
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_drops(text) IS
+'follows what a command with that tag has dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
+
+CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
+	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP OWNED', 'DROP EXTENSION')
+	EXECUTE FUNCTION soft_delete_internal.follow_drops();
+COMMENT ON EVENT TRIGGER soft_delete_drops IS
+'follows what is dropped from tagged tables, or with them';

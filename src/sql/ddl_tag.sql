@@ -1,0 +1,345 @@
+/*
+ * Putting the tag on a table, and taking it off.
+ */
+
+CREATE FUNCTION soft_delete_internal.make_triggers(relation regclass, arguments text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	is_clone boolean;
+BEGIN
+	FOR member, is_clone IN
+		SELECT m, relispartition FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON oid = m
+	LOOP
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_truncate()', member);
+		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key()', member);
+		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row(%s)',
+			member, (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(arguments) WITH ORDINALITY AS u(a, n)));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_triggers(regclass, text[]) IS
+'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete_internal.drop_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+BEGIN
+	FOR member IN SELECT soft_delete_internal.family(relation) LOOP
+		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
+		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
+			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
+			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_key" ON %s', member);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_triggers(regclass) IS
+'takes what make_triggers() makes';
+
+CREATE FUNCTION soft_delete_internal.missing_triggers(relation regclass, OUT member regclass, OUT name name)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT m, expected
+	FROM soft_delete_internal.family(relation) AS m,
+		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
+	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass) IS
+'the triggers that a tagged table, its partitions and its inheritance children lack';
+
+/*
+ * tag() first finds out what it has to do, then makes all its refusals, and then acts:
+ * plan_tag(), check_tag() and execute_tag(), one table each.
+ */
+CREATE FUNCTION soft_delete_internal.plan_tag(relation regclass, deleted_at name, indexes text, views name,
+	OUT action text, OUT object regclass, OUT name name, OUT other regclass, OUT detail text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(relation);
+	active regclass := coalesce(soft_delete_internal.active_of(relation), (SELECT view FROM soft_delete_internal.unbound_views(relation) WHERE NOT is_bin));
+	view_schema name := coalesce(views, (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+										 WHERE pg_class.oid = coalesce(bin, active, relation)));
+BEGIN
+	RETURN QUERY
+	SELECT 'add column', relation, deleted_at, NULL::regclass, NULL::text WHERE NOT soft_delete_internal.has_column(relation, deleted_at);
+	RETURN QUERY
+	SELECT CASE WHEN hides THEN 'keep index' ELSE 'convert index' END, c.index, c.name, NULL::regclass, NULL::text
+	FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) AS c WHERE NOT (hides AND was_constraint);
+	RETURN QUERY
+	SELECT 'create index', m.member, m.name, m.prepared, NULL::text FROM soft_delete_internal.missing_bin_indexes(relation, deleted_at) AS m;
+	RETURN QUERY
+	SELECT 'leave index', u.index, NULL::name, NULL::regclass, u.reason FROM soft_delete_internal.unconvertible_indexes(relation, deleted_at) AS u;
+	RETURN QUERY
+	SELECT 'create trigger', m.member, m.name, NULL::regclass, NULL::text FROM soft_delete_internal.missing_triggers(relation) AS m;
+	RETURN QUERY
+	SELECT 'bind view', u.view, NULL::name, NULL::regclass, NULL::text FROM soft_delete_internal.unbound_views(relation) AS u;
+	RETURN QUERY
+	SELECT made.action, relation, soft_delete_internal.view_name(relation, made.suffix), NULL::regclass, view_schema::text
+	FROM (VALUES ('create active view', '_active', active), ('create bin', '_deleted', bin)) AS made(action, suffix, view) WHERE made.view IS NULL;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.plan_tag(regclass, name, text, name) IS
+'what tag() has to do for one table, its partitions and its inheritance children, in order; object: the table, or the index or view that is there; other: a prepared index; detail: why an index stays as it is, or the schema of a view';
+
+CREATE FUNCTION soft_delete_internal.check_tag(relation regclass, deleted_at name, indexes text, views name, locks boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	present name;
+BEGIN
+	PERFORM soft_delete_internal.check_relation(relation);
+	PERFORM soft_delete_internal.check_owner(relation);
+	PERFORM soft_delete_internal.check_library();
+	IF locks THEN
+		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	END IF;
+
+	present := (soft_delete_internal.tag_arguments(relation))[1];
+	IF present <> deleted_at THEN
+		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, present
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A table has one tombstone column.',
+				HINT = format('SELECT soft_delete.untag(%L);', relation);
+	END IF;
+	PERFORM soft_delete_internal.check_column(relation, deleted_at);
+	PERFORM soft_delete_internal.check_triggers(relation);
+	PERFORM soft_delete_internal.check_new_view(relation, p.detail::name, p.name)
+	FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) AS p WHERE p.action IN ('create active view', 'create bin');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_tag(regclass, name, text, name, boolean) IS
+'raises whatever tag() refuses for one table, and changes nothing; locks: keeps the table as it is until the transaction ends';
+
+CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+BEGIN
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete_internal.check_tag(relation, deleted_at, indexes, views, locks => true);
+	END LOOP;
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete_internal.check_cascades(relation, tagged => relations);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name) IS
+'raises whatever tag() refuses for tables that are tagged together, and locks them';
+
+CREATE FUNCTION soft_delete_internal.execute_tag(relation regclass, deleted_at name, indexes text, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	is_tagged boolean := arguments IS NOT NULL;
+	has_changed boolean := false;
+	has_triggers boolean := false;
+	item record;
+BEGIN
+	IF NOT is_tagged THEN
+		arguments := array_remove(ARRAY[deleted_at, CASE indexes WHEN 'unique' THEN 'indexes:unique' END]::text[], NULL);
+	END IF;
+	FOR item IN SELECT * FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) LOOP
+		-- the arguments of the tag are known when the indexes are done
+		IF item.action IN ('create trigger', 'bind view', 'create active view', 'create bin') AND NOT has_triggers THEN
+			PERFORM soft_delete_internal.make_triggers(relation, arguments);
+			has_triggers := true;
+		END IF;
+		CASE item.action
+			WHEN 'add column' THEN
+				PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, item.name));
+			WHEN 'convert index' THEN
+				PERFORM soft_delete_internal.replace_index(item.object, deleted_at, true, false);
+			WHEN 'keep index' THEN
+				-- what the tag remembers is about the state before it
+				arguments := arguments || CASE WHEN is_tagged THEN NULL ELSE ARRAY['partial:' || item.name] END;
+			WHEN 'create index' THEN
+				arguments := arguments || soft_delete_internal.make_bin_index(item.object, deleted_at, item.other, item.name);
+			WHEN 'leave index' THEN
+				RAISE NOTICE 'index "%" stays as it is', item.object
+					USING DETAIL = item.detail, HINT = format('SELECT soft_delete.tag(%L) again when that has changed.', relation);
+			WHEN 'bind view' THEN
+				PERFORM soft_delete_internal.bind_view(item.object, relation);
+			WHEN 'create active view' THEN
+				PERFORM soft_delete_internal.make_active_view(relation, deleted_at, item.detail::name);
+			WHEN 'create bin' THEN
+				PERFORM soft_delete_internal.make_bin(relation, deleted_at, item.detail::name);
+			ELSE
+				NULL;
+		END CASE;
+		has_changed := has_changed OR item.action NOT IN ('keep index', 'leave index');
+	END LOOP;
+	IF NOT has_changed THEN
+		RAISE NOTICE 'table "%" is already tagged', relation;
+		RETURN;
+	END IF;
+	IF NOT has_triggers THEN
+		PERFORM soft_delete_internal.make_triggers(relation, arguments);
+	END IF;
+	PERFORM soft_delete_internal.guard_references(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.execute_tag(regclass, name, text, name) IS
+'puts the tag on one table, its partitions and its inheritance children, as plan_tag() says; check_tags() has made the refusals';
+
+CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	members regclass[] := ARRAY[relation];
+BEGIN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table and the column must be given, cascade must be true or false, and indexes must be ''all'' or ''unique''.',
+				HINT = 'SELECT soft_delete.tag(''my_table'');';
+	END IF;
+
+	IF cascade THEN
+		members := members || ARRAY(SELECT m FROM soft_delete_internal.cascade_family(relation) AS m
+									WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
+	END IF;
+	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views);
+	FOREACH member IN ARRAY members LOOP
+		PERFORM soft_delete_internal.execute_tag(member, deleted_at, indexes, views);
+		IF member <> relation THEN
+			RAISE NOTICE 'table "%" is tagged too', member;
+		END IF;
+	END LOOP;
+	FOREACH member IN ARRAY members LOOP
+		PERFORM soft_delete_internal.warn_of_lost_references(member);
+		PERFORM soft_delete_internal.set_exempt(member, false);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name) IS
+'does soft_delete.tag()';
+
+CREATE FUNCTION soft_delete_internal.make_rows_equal(relation regclass, deleted_at name, remembered text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key name;
+	native_detail text;
+BEGIN
+	PERFORM soft_delete_internal.return_displaced(member) FROM soft_delete_internal.family(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
+	PERFORM soft_delete_internal.show_tombstones(relation, deleted_at, remembered);
+EXCEPTION WHEN unique_violation OR exclusion_violation THEN
+	GET STACKED DIAGNOSTICS key = CONSTRAINT_NAME, native_detail = PG_EXCEPTION_DETAIL;
+	RAISE EXCEPTION 'deleted rows of table "%" collide with other rows in key "%"', relation, key
+		USING ERRCODE = SQLSTATE, CONSTRAINT = key, DETAIL = native_detail,
+			HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge''), or change or purge one of each first.', relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_rows_equal(regclass, name, text[]) IS
+'gives indexes and constraints back to a table whose deleted rows are rows as others from now on; raises 23505 or 23P01 where their keys collide';
+
+CREATE FUNCTION soft_delete_internal.untag_table(relation regclass, tombstones text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[];
+	remembered text[];
+	bin regclass;
+	item text;
+	has_tombstones boolean;
+BEGIN
+	arguments := soft_delete_internal.tag_arguments(relation);
+	IF arguments IS NULL THEN
+		RAISE NOTICE 'table "%" is not tagged', relation;
+		RETURN;
+	END IF;
+	PERFORM soft_delete_internal.check_owner(relation);
+	PERFORM soft_delete_internal.check_relation(relation);
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	PERFORM soft_delete_internal.check_holds(relation);
+	bin := soft_delete_internal.bin_of(relation);
+
+	IF tombstones = 'purge' THEN
+		PERFORM soft_delete_internal.write_as_owner(relation, format('DELETE FROM %s', bin));
+	ELSIF tombstones = 'error' THEN
+		SELECT answer INTO has_tombstones FROM soft_delete_internal.query_as_owner(relation,
+			format('SELECT EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'')) OR '
+				   'EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''displaced''))', relation)) AS q(answer boolean);
+		IF has_tombstones THEN
+			RAISE EXCEPTION 'table "%" has deleted rows', relation
+				USING ERRCODE = 'object_not_in_prerequisite_state',
+					DETAIL = 'Without the tag they would be live rows again, which tombstones => ''keep'' lets them be.',
+					HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge'');', relation);
+		END IF;
+	END IF;
+
+	SELECT array_agg(DISTINCT memory) INTO remembered
+	FROM soft_delete_internal.family(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS memory;
+	PERFORM soft_delete_internal.drop_views(relation);
+	PERFORM soft_delete_internal.drop_triggers(relation);
+	FOR item IN
+		SELECT indexrelid::regclass FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+		WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND NOT relispartition
+		  AND ('bin:' || relname = ANY (remembered) OR soft_delete_internal.is_guard_index(indexrelid))
+	LOOP
+		EXECUTE format('DROP INDEX %s', item);
+	END LOOP;
+	PERFORM soft_delete_internal.make_rows_equal(relation, arguments[1], coalesce(remembered, '{}'));
+	PERFORM soft_delete_internal.guard_references(relation);
+	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_table.relation;
+	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
+		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.untag_table(regclass, text) IS
+'takes the tag off one table, its partitions and its inheritance children';
+
+CREATE FUNCTION soft_delete_internal.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	members regclass[];
+BEGIN
+	IF relation IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.untag()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table must be given, cascade must be true or false, and tombstones must be ''error'', ''purge'' or ''keep''.',
+				HINT = 'SELECT soft_delete.untag(''my_table'', tombstones => ''error'');';
+	END IF;
+
+	IF cascade THEN
+		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_family(relation) AS m
+						 WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NOT NULL ORDER BY m);
+	END IF;
+	FOREACH member IN ARRAY relation || members LOOP
+		PERFORM soft_delete_internal.untag_table(member, tombstones);
+	END LOOP;
+	FOREACH member IN ARRAY relation || members LOOP
+		PERFORM soft_delete_internal.check_cascades(member);
+		PERFORM soft_delete_internal.warn_of_lost_references(member);
+		PERFORM soft_delete_internal.set_exempt(member, true);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.untag(regclass, text, boolean) IS
+'does soft_delete.untag()';

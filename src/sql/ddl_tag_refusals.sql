@@ -1,0 +1,188 @@
+/*
+ * What tag() refuses, before it changes anything.
+ */
+
+CREATE FUNCTION soft_delete_internal.check_library() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT soft_delete_internal.new_sessions_load() THEN
+		RAISE EXCEPTION 'new sessions of database "%" will not load library "soft_delete"', current_database()
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A session without the library would see deleted rows.',
+				HINT = format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database());
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_library() IS
+'raises 55000 unless new sessions of this database will load the library';
+
+CREATE FUNCTION soft_delete_internal.check_owner(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN
+		RAISE EXCEPTION 'must be owner of table %', relation
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_owner(regclass) IS
+'raises 42501 unless the current role owns the table';
+
+CREATE FUNCTION soft_delete_internal.check_relation(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class pg_class;
+	rule name;
+	other regclass;
+BEGIN
+	SELECT * INTO class FROM pg_class WHERE oid = relation;
+	IF class.oid IS NULL THEN
+		RAISE EXCEPTION 'relation "%" does not exist', relation
+			USING ERRCODE = 'undefined_table';
+	END IF;
+	IF class.relkind NOT IN ('r', 'p') THEN
+		RAISE EXCEPTION 'cannot tag "%"', class.relname
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'Only ordinary and partitioned tables can be tagged.',
+				HINT = 'Tag the tables that it reads from, or copy it into a table.';
+	END IF;
+	IF class.oid < 16384 OR class.relnamespace IN ('soft_delete'::regnamespace, 'soft_delete_internal'::regnamespace) THEN
+		RAISE EXCEPTION 'cannot tag system table "%"', class.relname
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'The server and the extension rely on deletions from their own tables.',
+				HINT = 'Tag a table of the application.';
+	END IF;
+
+	SELECT inhparent INTO other FROM pg_inherits
+	WHERE inhrelid IN (SELECT soft_delete_internal.family(relation)) AND inhparent NOT IN (SELECT soft_delete_internal.family(relation))
+	  AND soft_delete_internal.tag_arguments(inhparent) IS NULL LIMIT 1;
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, other
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
+				HINT = format('SELECT soft_delete.tag(%L);', other);
+	END IF;
+
+	SELECT m INTO other FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON oid = m WHERE relkind = 'f' LIMIT 1;
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" because it has a foreign table, "%"', class.relname, other
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Rows of another server cannot be deleted softly.',
+				HINT = format('Take foreign table %s out of it.', other);
+	END IF;
+
+	SELECT rulename INTO rule FROM pg_rewrite
+	WHERE ev_class IN (SELECT soft_delete_internal.family(relation)) AND ev_type = '4' LIMIT 1;
+	IF rule IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%" because it has an ON DELETE rule', class.relname
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = format('Rule %I replaces or accompanies DELETE before a trigger could see it.', rule),
+				HINT = format('DROP RULE %I ON %s;', rule, relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_relation(regclass) IS
+'raises 42809 or 0A000 for a relation that cannot be tagged';
+
+CREATE FUNCTION soft_delete_internal.check_column(relation regclass, deleted_at name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	col pg_attribute;
+	problem text;
+	remedy text;
+BEGIN
+	SELECT * INTO col FROM pg_attribute
+	WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped;
+	IF col.attname IS NULL THEN
+		RETURN;
+	END IF;
+
+	IF col.attnum < 0 THEN
+		RAISE EXCEPTION 'column name "%" conflicts with a system column name', deleted_at
+			USING ERRCODE = 'duplicate_column',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => ''deleted_at'');', relation);
+	END IF;
+	IF col.atttypid = 'boolean'::regtype THEN
+		RAISE EXCEPTION 'column "%" of table "%" is a flag, not a time', deleted_at, relation
+			USING ERRCODE = 'datatype_mismatch',
+				DETAIL = 'The tombstone column must be timestamptz or timestamp: its value tells deletions apart.',
+				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I DROP NOT NULL, ALTER COLUMN %2$I TYPE timestamptz USING CASE WHEN %2$I THEN now() END;', relation, deleted_at);
+	END IF;
+	IF col.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype) OR col.atttypmod <> -1 THEN
+		RAISE EXCEPTION 'column "%" of table "%" has type %', deleted_at, relation, format_type(col.atttypid, col.atttypmod)
+			USING ERRCODE = 'datatype_mismatch',
+				DETAIL = 'The tombstone column must be timestamptz or timestamp, in full precision.',
+				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE timestamptz, or SELECT soft_delete.tag(%1$L, deleted_at => ''another_name'');', relation, deleted_at);
+	END IF;
+
+	IF col.attnotnull THEN
+		problem := 'is NOT NULL';
+		remedy := 'DROP NOT NULL';
+	ELSIF col.attgenerated <> '' THEN
+		problem := 'is generated';
+		remedy := 'DROP EXPRESSION';
+	ELSIF col.atthasdef THEN
+		problem := 'has a default';
+		remedy := 'DROP DEFAULT';
+	END IF;
+	IF problem IS NOT NULL THEN
+		RAISE EXCEPTION 'column "%" of table "%" %', deleted_at, relation, problem
+			USING ERRCODE = 'invalid_table_definition',
+				DETAIL = 'The tombstone column must be null in every live row.',
+				HINT = format('ALTER TABLE %s ALTER COLUMN %I %s;', relation, deleted_at, remedy);
+	END IF;
+
+	IF EXISTS (SELECT FROM pg_partitioned_table
+			   WHERE partrelid IN (SELECT soft_delete_internal.family(relation))
+				 -- the server notes so of a key what it must not lose
+				 AND EXISTS (SELECT FROM pg_depend JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
+							 WHERE classid = 'pg_class'::regclass AND objid = partrelid AND attname = col.attname
+							   AND refclassid = 'pg_class'::regclass AND refobjid = partrelid AND refobjsubid = 0 AND deptype = 'i')) THEN
+		RAISE EXCEPTION 'column "%" is part of the partition key of table "%"', deleted_at, relation
+			USING ERRCODE = 'invalid_object_definition',
+				DETAIL = 'A deletion would have to move the row to another partition.',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => ''another_name'');', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_column(regclass, name) IS
+'raises 42804, 42P16, 42P17 or 42701 for an existing column that cannot be the tombstone column';
+
+CREATE FUNCTION soft_delete_internal.check_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	later record;
+BEGIN
+	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
+	WHERE tgrelid IN (SELECT soft_delete_internal.family(relation))
+	  AND tgtype & 11 = 11				-- FOR EACH ROW BEFORE DELETE
+	  AND tgname COLLATE "C" > '~soft_delete' ORDER BY tgrelid LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'trigger "%" of table "%" would fire after the tag', later.tgname, later.tgtable
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'Triggers fire in the order of their names, and the tag "~soft_delete" must be the last BEFORE DELETE row trigger.',
+				HINT = format('ALTER TRIGGER %I ON %s RENAME TO ...;', later.tgname, later.tgtable);
+	END IF;
+	-- protect.c refuses to create one, but in a session that had not loaded the library
+	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
+	WHERE tgrelid IN (SELECT soft_delete_internal.family(relation))
+	  AND tgtype & 11 = 11 AND tgfoid = 'soft_delete.delete_row()'::regprocedure AND tgname <> '~soft_delete' ORDER BY tgrelid LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'the tag of a table cannot be called "%"', later.tgname
+			USING ERRCODE = 'invalid_object_definition', DETAIL = 'It is the trigger "~soft_delete".',
+				HINT = format('SELECT soft_delete.tag(%L);', later.tgtable);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_triggers(regclass) IS
+'raises 55000 if a BEFORE DELETE row trigger sorts after the tag, 42P17 if a tag has another name';

@@ -1,0 +1,30 @@
+/*
+ * The triggers of a tagged table, and the ledger: one row for each deletion.
+ */
+
+CREATE FUNCTION soft_delete.delete_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_delete_row';
+COMMENT ON FUNCTION soft_delete.delete_row() IS
+'the tag: a table is tagged exactly when it carries this BEFORE DELETE trigger; made by soft_delete.tag()';
+
+CREATE FUNCTION soft_delete.guard_truncate() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_guard_truncate';
+COMMENT ON FUNCTION soft_delete.guard_truncate() IS
+'BEFORE TRUNCATE trigger of a tagged table: refuses what the library does not carry out softly, unless soft_delete.truncate is hard';
+
+CREATE TABLE soft_delete_internal.ledger (
+	deleted_at timestamptz PRIMARY KEY,
+	xid xid8 NOT NULL,
+	-- not name, whose values take 64 bytes each
+	deleted_by text NOT NULL,
+	session_role text NOT NULL,
+	application_name text,
+	actor text,
+	reason text,
+	roleid oid NOT NULL
+) USING heap;
+-- what happened here is not replicated, neither as it is written nor as it goes
+ALTER TABLE soft_delete_internal.ledger REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete_internal.ledger IS
+'one row per deletion, written by the library; read the view soft_delete.deletions';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.ledger', '');

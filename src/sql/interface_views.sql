@@ -1,0 +1,139 @@
+/*
+ * The views that people read.  A view that filters by rights is a security barrier.
+ */
+
+/* A role is known by its OID, too: another one may have the name by now. */
+CREATE VIEW soft_delete.deletions WITH (security_barrier) AS
+SELECT deleted_at, xid, deleted_by::name, session_role::name, application_name, actor, reason FROM soft_delete_internal.ledger
+WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) deleted_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
+COMMENT ON VIEW soft_delete.deletions IS
+'who deleted when and why: the deletions of roles whose rights the reader has';
+COMMENT ON COLUMN soft_delete.deletions.deleted_at IS 'the stamp that all rows of the deletion carry';
+COMMENT ON COLUMN soft_delete.deletions.xid IS 'the transaction, for soft_delete.undo_transaction()';
+COMMENT ON COLUMN soft_delete.deletions.deleted_by IS 'the role that deleted';
+COMMENT ON COLUMN soft_delete.deletions.session_role IS 'the role that logged in';
+COMMENT ON COLUMN soft_delete.deletions.application_name IS 'application_name of the session';
+COMMENT ON COLUMN soft_delete.deletions.actor IS 'soft_delete.actor: whom the application acted for';
+COMMENT ON COLUMN soft_delete.deletions.reason IS 'soft_delete.reason: why';
+
+CREATE VIEW soft_delete.holds WITH (security_barrier) AS
+SELECT relation, deleted_at, key, hold, held_by, held_at FROM soft_delete_internal.holds
+WHERE EXISTS (SELECT FROM pg_catalog.pg_class
+			  WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
+COMMENT ON VIEW soft_delete.holds IS 'holds in force, of the tables whose owner''s rights the reader has';
+COMMENT ON COLUMN soft_delete.holds.relation IS 'the table; of a row, the table or partition that it is in';
+COMMENT ON COLUMN soft_delete.holds.deleted_at IS 'the stamp of what is held';
+COMMENT ON COLUMN soft_delete.holds.key IS 'its primary key as text';
+COMMENT ON COLUMN soft_delete.holds.hold IS 'why it is held';
+COMMENT ON COLUMN soft_delete.holds.held_by IS 'the role that holds it';
+COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
+
+CREATE VIEW soft_delete.lifted_holds WITH (security_barrier) AS
+SELECT relation, deleted_at, key, hold, held_by, held_at, lifted_by, lifted_at FROM soft_delete_internal.lifted_holds
+WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
+			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
+COMMENT ON VIEW soft_delete.lifted_holds IS 'holds that were lifted, or replaced by others, of the tables whose owner''s rights the reader has';
+COMMENT ON COLUMN soft_delete.lifted_holds.relation IS 'the table; of a row, the table or partition that it is in';
+COMMENT ON COLUMN soft_delete.lifted_holds.deleted_at IS 'the stamp of what is held';
+COMMENT ON COLUMN soft_delete.lifted_holds.key IS 'its primary key as text';
+COMMENT ON COLUMN soft_delete.lifted_holds.hold IS 'why it is held';
+COMMENT ON COLUMN soft_delete.lifted_holds.held_by IS 'the role that holds it';
+COMMENT ON COLUMN soft_delete.lifted_holds.held_at IS 'since when';
+COMMENT ON COLUMN soft_delete.lifted_holds.lifted_by IS 'the role that lifted it';
+COMMENT ON COLUMN soft_delete.lifted_holds.lifted_at IS 'when';
+
+CREATE VIEW soft_delete.tagged_schemas WITH (security_barrier) AS
+SELECT schema, exempt, deleted_at, indexes, views FROM soft_delete_internal.tagged_schemas;
+COMMENT ON VIEW soft_delete.tagged_schemas IS 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
+COMMENT ON COLUMN soft_delete.tagged_schemas.schema IS 'the schema';
+COMMENT ON COLUMN soft_delete.tagged_schemas.exempt IS 'names of tables that are not tagged, whether they exist or not';
+COMMENT ON COLUMN soft_delete.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
+COMMENT ON COLUMN soft_delete.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
+COMMENT ON COLUMN soft_delete.tagged_schemas.views IS 'the schema of their views; null: their own';
+
+CREATE VIEW soft_delete.retention WITH (security_barrier) AS
+SELECT relation, schema, retain FROM soft_delete_internal.retention;
+COMMENT ON VIEW soft_delete.retention IS 'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema()';
+COMMENT ON COLUMN soft_delete.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
+COMMENT ON COLUMN soft_delete.retention.schema IS 'or the schema, for all tables in it';
+COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purged; null: never';
+
+CREATE VIEW soft_delete.purge_log WITH (security_barrier) AS
+SELECT relation, purged_at, purged_by, rows, oldest, newest, duration, error FROM soft_delete_internal.purge_log
+WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
+			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
+COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables whose owner''s rights the reader has; superusers see those of tables that are gone, too';
+COMMENT ON COLUMN soft_delete.purge_log.relation IS 'the table, as schema.name';
+COMMENT ON COLUMN soft_delete.purge_log.purged_at IS 'when the purge of the table began';
+COMMENT ON COLUMN soft_delete.purge_log.purged_by IS 'the role';
+COMMENT ON COLUMN soft_delete.purge_log.rows IS 'how many rows it has destroyed';
+COMMENT ON COLUMN soft_delete.purge_log.oldest IS 'the oldest stamp of those';
+COMMENT ON COLUMN soft_delete.purge_log.newest IS 'the newest';
+COMMENT ON COLUMN soft_delete.purge_log.duration IS 'till its last batch';
+COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off; the next one that is well has a row even if it destroys nothing';
+
+CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
+SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
+WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
+			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
+COMMENT ON VIEW soft_delete.erasures IS 'proofs of erasures, of the tables whose owner''s rights the reader has';
+COMMENT ON COLUMN soft_delete.erasures.relation IS 'the table';
+COMMENT ON COLUMN soft_delete.erasures.key_hash IS 'SHA-256 of the primary key as the text of an array of texts, such as {1}: who can guess the key can test it';
+COMMENT ON COLUMN soft_delete.erasures.erased_at IS 'when';
+COMMENT ON COLUMN soft_delete.erasures.erased_by IS 'the role that erased';
+COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in all tables';
+
+CREATE VIEW soft_delete.tables AS
+SELECT relation, tombstone_column, bin, active_view, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest, retention, due_rows,
+	last_purge, last_purge_rows, last_purge_result, index_bytes_saved
+FROM soft_delete.list_tables();
+COMMENT ON VIEW soft_delete.tables IS
+'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
+COMMENT ON COLUMN soft_delete.tables.relation IS 'the table; its partitions and inheritance children are counted with it';
+COMMENT ON COLUMN soft_delete.tables.tombstone_column IS 'the column that holds the stamp';
+COMMENT ON COLUMN soft_delete.tables.bin IS 'the view of its deleted rows';
+COMMENT ON COLUMN soft_delete.tables.active_view IS 'the view of its live rows';
+COMMENT ON COLUMN soft_delete.tables.live_rows IS 'live rows: an estimate';
+COMMENT ON COLUMN soft_delete.tables.deleted_rows IS 'deleted rows in the table: exact up to 1,000, else an estimate; null without an index of the bin';
+COMMENT ON COLUMN soft_delete.tables.graveyard_share IS 'deleted rows as a share of all rows in the table: an estimate';
+COMMENT ON COLUMN soft_delete.tables.displaced_rows IS 'deleted rows that have stepped aside: exact';
+COMMENT ON COLUMN soft_delete.tables.oldest IS 'the stamp of the oldest deleted row: exact; null without an index of the bin';
+COMMENT ON COLUMN soft_delete.tables.retention IS 'how long deleted rows are kept, by what is said of the table, of its schema, or of the tables whose deletes reach it by CASCADE; null: for ever';
+COMMENT ON COLUMN soft_delete.tables.due_rows IS 'deleted rows that are older than that, held ones too: exact up to 1,000, else an estimate';
+COMMENT ON COLUMN soft_delete.tables.last_purge IS 'when the last purge of the table that the log knows began';
+COMMENT ON COLUMN soft_delete.tables.last_purge_rows IS 'how many rows that has destroyed';
+COMMENT ON COLUMN soft_delete.tables.last_purge_result IS 'done; not finished, which one that was broken off stays; or failed, and for the owner of the table why';
+COMMENT ON COLUMN soft_delete.tables.index_bytes_saved IS
+'what the deleted rows would take in the indexes that tag() made partial: an estimate, from indexes of 1,000 entries and more';
+
+/*
+ * For monitors: one row per figure
+ */
+CREATE VIEW soft_delete.metrics AS
+SELECT name, pg_catalog.jsonb_build_object('schema', nspname, 'table', relname) AS labels, value
+FROM soft_delete.tables
+	JOIN pg_catalog.pg_class ON pg_class.oid = relation
+	JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+	CROSS JOIN LATERAL (VALUES
+		('soft_delete_live_rows', live_rows::double precision),
+		('soft_delete_deleted_rows', deleted_rows),
+		('soft_delete_displaced_rows', displaced_rows),
+		('soft_delete_graveyard_ratio', graveyard_share),
+		('soft_delete_oldest_timestamp_seconds', extract(epoch FROM oldest)),
+		('soft_delete_retention_seconds', extract(epoch FROM retention)),
+		('soft_delete_due_rows', due_rows),
+		('soft_delete_last_purge_timestamp_seconds', extract(epoch FROM last_purge)),
+		('soft_delete_last_purge_rows', last_purge_rows),
+		('soft_delete_last_purge_failed', (last_purge_result LIKE 'failed%')::integer),
+		('soft_delete_index_saved_bytes', index_bytes_saved)) AS figures(name, value)
+WHERE value IS NOT NULL;
+COMMENT ON VIEW soft_delete.metrics IS
+'the figures of soft_delete.tables as gauges in the sense of OpenMetrics';
+COMMENT ON COLUMN soft_delete.metrics.name IS 'its name, which says the unit';
+COMMENT ON COLUMN soft_delete.metrics.labels IS 'schema and table';
+COMMENT ON COLUMN soft_delete.metrics.value IS 'its value; there is no row for what is not known';

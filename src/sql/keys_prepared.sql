@@ -1,0 +1,134 @@
+/*
+ * A big table is tagged without a long lock by statements for psql's \gexec, which
+ * runs each in a transaction of its own: they make indexes that tag() then puts in
+ * the place of others.
+ *
+ * A prepared index is known by its name, and ready if it differs from the index that
+ * it replaces by its name and its predicate alone.
+ */
+
+CREATE FUNCTION soft_delete_internal.prepare_index_command(index regclass, name name, deleted_at name) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_prepare_index_command';
+COMMENT ON FUNCTION soft_delete_internal.prepare_index_command(regclass, name, name) IS
+'command that makes an index of that name which hides tombstones, and is else like another one; null if the owner''s functions would be called by whoever runs it';
+
+CREATE FUNCTION soft_delete_internal.differs_by_condition(index regclass, other regclass, deleted_at name) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_differs_by_condition';
+COMMENT ON FUNCTION soft_delete_internal.differs_by_condition(regclass, regclass, name) IS
+'whether an index would be another one of its table, but for the name, if it hid tombstones';
+
+/*
+ * An index that soft_delete.plan() had prepared to take another's place is known
+ * by its name, and ready if it differs in nothing but that and the predicate.
+ */
+CREATE FUNCTION soft_delete_internal.prepared_name(index regclass) RETURNS name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('soft_delete_%s', index::oid)::name $$;
+COMMENT ON FUNCTION soft_delete_internal.prepared_name(regclass) IS
+'name of the index that plan() prepares to take an index''s place';
+
+CREATE FUNCTION soft_delete_internal.prepared_index(index regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT new.oid FROM pg_class old JOIN pg_index o ON o.indexrelid = old.oid
+		JOIN pg_class new ON new.relnamespace = old.relnamespace AND new.relname = soft_delete_internal.prepared_name(index)
+		JOIN pg_index n ON n.indexrelid = new.oid AND n.indrelid = o.indrelid
+	WHERE old.oid = index
+$$;
+COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
+'the index that plan() has prepared to take an index''s place';
+
+CREATE FUNCTION soft_delete_internal.is_prepared(index regclass, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
+					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_prepared(regclass, name) IS
+'whether the index that is to take an index''s place is ready';
+
+CREATE FUNCTION soft_delete_internal.plan_index(index regclass, deleted_at name) RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	prepared regclass;
+BEGIN
+	-- an index of a partitioned table is made on each partition, and put together
+	FOR item IN
+		SELECT member, inhparent::regclass AS parent, relkind = 'I' AS is_partitioned, nspname,
+			soft_delete_internal.prepare_index_command(member, soft_delete_internal.prepared_name(member), deleted_at) AS command
+		FROM soft_delete_internal.family(index) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member
+			JOIN pg_namespace ON pg_namespace.oid = relnamespace LEFT JOIN pg_inherits ON inhrelid = member AND member <> index
+		ORDER BY n
+	LOOP
+		-- tag() builds it, and no other one of its partitioned table is needed
+		IF item.command IS NULL THEN
+			RETURN;
+		END IF;
+		prepared := soft_delete_internal.prepared_index(item.member);
+		IF prepared IS NOT NULL AND NOT item.is_partitioned AND NOT soft_delete_internal.is_prepared(item.member, deleted_at) THEN
+			RETURN NEXT format('DROP INDEX CONCURRENTLY %s', prepared);
+			prepared := NULL;
+		END IF;
+		IF prepared IS NULL THEN
+			RETURN NEXT item.command;
+		END IF;
+		IF item.parent IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = prepared) THEN
+			RETURN NEXT format('ALTER INDEX %I.%I ATTACH PARTITION %I.%I',
+				(SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = item.parent),
+				soft_delete_internal.prepared_name(item.parent), item.nspname, soft_delete_internal.prepared_name(item.member));
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.plan_index(regclass, name) IS
+'statements that prepare, without a long lock, the index that is to take an index''s place';
+
+CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table and the column must be given, and indexes must be ''all'' or ''unique''.',
+				HINT = 'SELECT soft_delete.plan(''my_table'');';
+	END IF;
+	PERFORM soft_delete_internal.check_relation(relation);
+	PERFORM soft_delete_internal.check_owner(relation);
+	PERFORM soft_delete_internal.check_library();
+	PERFORM soft_delete_internal.check_column(relation, deleted_at);
+	PERFORM soft_delete_internal.check_triggers(relation);
+
+	IF NOT soft_delete_internal.has_column(relation, deleted_at) THEN
+		RETURN NEXT format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
+	END IF;
+	FOR item IN
+		SELECT c.index FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) AS c
+		WHERE NOT hides AND NOT is_exclusion AND NOT soft_delete_internal.is_prepared(c.index, deleted_at)
+	LOOP
+		RETURN QUERY SELECT soft_delete_internal.plan_index(item.index, deleted_at);
+	END LOOP;
+	RETURN QUERY
+		SELECT command
+		FROM soft_delete_internal.family(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
+			format('%I.%I', nspname, soft_delete_internal.prepared_name(member)) AS prepared,
+			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
+					 UNION ALL
+					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s USING soft_delete_btree (%I) WHERE %3$I IS NOT NULL', soft_delete_internal.prepared_name(member), member, deleted_at)
+					) AS commands(command)
+		WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(member, deleted_at)
+		ORDER BY n, command DESC;		-- DROP before CREATE
+	RETURN NEXT soft_delete_internal.tag_command(relation, deleted_at, indexes);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text) IS
+'does soft_delete.plan()';
