@@ -65,29 +65,48 @@ copy_tree() {
 	list_tree | (cd "$top" && xargs -d '\n' cp --parents -t "$1")
 }
 
-# make_server: builds the extension and installs it into a private tree
-make_server() {
+# install_server PG_CONFIG DIR: builds the extension in DIR, and installs it into a private tree
+install_server() {
+	local pg_config=$1 build=$2 libdir sharedir bindir
 	[ -x "$pg_config" ] || die "$pg_config is missing"
-	pgxs=$(dirname "$(dirname "$("$pg_config" --pgxs)")")
 	bindir=$tmp/root$("$pg_config" --bindir)
 	libdir=$tmp/root$("$pg_config" --pkglibdir)
 	sharedir=$tmp/root$("$pg_config" --sharedir)
 
 	say "Building soft_delete for $("$pg_config" --version)"
-	copy_tree "$tmp/build"
+	copy_tree "$build"
 	mkdir -p "$bindir" "$libdir" "$sharedir"
 	# binaries are copied, for they find the rest relative to themselves
 	cp -r "$("$pg_config" --bindir)/." "$bindir"
 	cp -rs "$("$pg_config" --pkglibdir)/." "$libdir"
 	cp -rs "$("$pg_config" --sharedir)/." "$sharedir"
 	# no bitcode: that of an extension is for inlining by JIT
-	if ! { make -s -j2 -C "$tmp/build" PG_CONFIG="$pg_config" with_llvm=no &&
-		make -s -C "$tmp/build" PG_CONFIG="$pg_config" with_llvm=no DESTDIR="$tmp/root" install; } >"$tmp/make.log" 2>&1; then
+	if ! { make -s -j2 -C "$build" PG_CONFIG="$pg_config" with_llvm=no &&
+		make -s -C "$build" PG_CONFIG="$pg_config" with_llvm=no DESTDIR="$tmp/root" install; } >"$tmp/make.log" 2>&1; then
 		cat "$tmp/make.log" >&2
 		die "make"
 	fi
 	cat "$tmp/make.log"
+}
+
+# make_server: the server of $PG_MAJOR with the extension, at the head of the path
+make_server() {
+	install_server "$pg_config" "$tmp/build"
+	bindir=$tmp/root$("$pg_config" --bindir)
+	libdir=$tmp/root$("$pg_config" --pkglibdir)
+	pgxs=$(dirname "$(dirname "$("$pg_config" --pgxs)")")
 	export PATH=$bindir:$PATH
+}
+
+# make_older_server: where an older major is beside this one, with what builds the extension
+# for it, makes that too, and exports oldinstall for the test of pg_upgrade
+make_older_server() {
+	local older
+	older=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -n |
+		awk -v major="$PG_MAJOR" '$1 < major { print $1; exit }')
+	[ -n "$older" ] && [ -e "$("/usr/lib/postgresql/$older/bin/pg_config" --pgxs 2>/dev/null)" ] || return 0
+	install_server "/usr/lib/postgresql/$older/bin/pg_config" "$tmp/older"
+	export oldinstall=$tmp/root/usr/lib/postgresql/$older
 }
 
 # keep_results: keeps what the tests print in ./results
