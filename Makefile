@@ -36,7 +36,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	revoke \
 	grants))
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
-# Older versions: each has an upgrade script, and its install script in test/versions for test/climb.  A
+# Older versions: each has an upgrade script, and its install script in test/versions for test/t/climb.pl.  A
 # release copies its own there, joins them, and has an src/sql/upgrade/VERSION.sql for what its
 # upgrade needs by hand.
 OLD_VERSIONS = 0.1.0 0.2.0
@@ -48,10 +48,11 @@ PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered \
 	-fvisibility=hidden
 
-REGRESS = $(sort $(basename $(notdir $(wildcard sql/*.sql))))
+# by promise; PGXS wants the names
+REGRESS = $(shell sed -n 's/^test: *//p' test/schedule)
 REGRESS_OPTS = --load-extension=soft_delete
-ISOLATION = $(basename $(notdir $(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --outputdir=test --load-extension=soft_delete
+ISOLATION = $(sort $(basename $(notdir $(wildcard test/isolation/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=test/isolation --outputdir=test/isolation --load-extension=soft_delete
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
@@ -68,10 +69,3 @@ $(UPGRADES): soft_delete--%--$(EXTVERSION).sql: src/sql/upgrade/begin.sql $(filt
 	sed -e 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\)/CREATE OR REPLACE \1/' \
 		-e 's/^CREATE \(SCHEMA\|TABLE\|INDEX\|UNIQUE INDEX\)/CREATE \1 IF NOT EXISTS/' \
 		-e '/^\\echo/d' $^ >$@
-
-# for ./check, which runs them on a cluster of its own
-list-regress:
-	@echo $(REGRESS)
-list-isolation:
-	@echo $(ISOLATION)
-.PHONY: list-regress list-isolation

@@ -1,4 +1,6 @@
-# test/cluster.sh: a private PostgreSQL with soft_delete, for ./demo, ./check and bench/run.
+# shellcheck shell=bash
+# test/cluster.sh: a private PostgreSQL with soft_delete, for ./demo, ./check, bench/run and
+# what is in test/.
 #
 # Nothing of the machine's own PostgreSQL is touched: the extension goes into a
 # temporary tree beside links to the installed server, and the cluster runs
@@ -36,27 +38,82 @@ need_packages() {
 	rm -f /etc/postgresql-common/createcluster.d/soft_delete.conf
 }
 
-# make_server: builds the extension and installs it into a private tree
-make_server() {
+# may_need_packages PACKAGE...: installs those that this Debian has, where it may
+may_need_packages() {
+	local package
+	[ "$(id -u)" = 0 ] || return 0
+	for package in "$@"; do
+		if apt-cache show "$package" >/dev/null 2>&1; then need_packages "$package"; fi
+	done
+}
+
+# list_tree: prints the files of the repository, those that are not yet committed too
+list_tree() {
+	local file
+	(
+		cd "$top"
+		if ! git ls-files --cached --others --exclude-standard 2>/dev/null; then find . -type f -not -path './.git/*'; fi
+	) | while read -r file; do
+		# one that is deleted is in the index still
+		[ ! -e "$top/$file" ] || echo "$file"
+	done
+}
+
+# copy_tree DIR: copies the repository there, with what is not yet committed
+copy_tree() {
+	mkdir -p "$1"
+	list_tree | (cd "$top" && xargs -d '\n' cp --parents -t "$1")
+}
+
+# install_server PG_CONFIG DIR: builds the extension in DIR, and installs it into a private tree
+install_server() {
+	local pg_config=$1 build=$2 libdir sharedir bindir
 	[ -x "$pg_config" ] || die "$pg_config is missing"
 	bindir=$tmp/root$("$pg_config" --bindir)
 	libdir=$tmp/root$("$pg_config" --pkglibdir)
 	sharedir=$tmp/root$("$pg_config" --sharedir)
 
 	say "Building soft_delete for $("$pg_config" --version)"
-	mkdir -p "$tmp/build" "$bindir" "$libdir" "$sharedir"
-	(cd "$top" && git ls-files -z 2>/dev/null || find . -type f -not -path './.git/*' -print0) |
-		(cd "$top" && xargs -0 cp --parents -t "$tmp/build")
+	copy_tree "$build"
+	mkdir -p "$bindir" "$libdir" "$sharedir"
 	# binaries are copied, for they find the rest relative to themselves
 	cp -r "$("$pg_config" --bindir)/." "$bindir"
 	cp -rs "$("$pg_config" --pkglibdir)/." "$libdir"
 	cp -rs "$("$pg_config" --sharedir)/." "$sharedir"
 	# no bitcode: that of an extension is for inlining by JIT
-	make -s -j2 -C "$tmp/build" PG_CONFIG="$pg_config" with_llvm=no >"$tmp/make.log" 2>&1 &&
-		make -s -C "$tmp/build" PG_CONFIG="$pg_config" with_llvm=no DESTDIR="$tmp/root" install >>"$tmp/make.log" 2>&1 ||
-		{ cat "$tmp/make.log" >&2; die "make"; }
+	if ! { make -s -j2 -C "$build" PG_CONFIG="$pg_config" with_llvm=no &&
+		make -s -C "$build" PG_CONFIG="$pg_config" with_llvm=no DESTDIR="$tmp/root" install; } >"$tmp/make.log" 2>&1; then
+		cat "$tmp/make.log" >&2
+		die "make"
+	fi
 	cat "$tmp/make.log"
+}
+
+# make_server: the server of $PG_MAJOR with the extension, at the head of the path
+make_server() {
+	install_server "$pg_config" "$tmp/build"
+	bindir=$tmp/root$("$pg_config" --bindir)
+	libdir=$tmp/root$("$pg_config" --pkglibdir)
+	pgxs=$(dirname "$(dirname "$("$pg_config" --pgxs)")")
 	export PATH=$bindir:$PATH
+}
+
+# make_older_server: where an older major is beside this one, with what builds the extension
+# for it, makes that too, and exports oldinstall for the test of pg_upgrade
+make_older_server() {
+	local older
+	older=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -n |
+		awk -v major="$PG_MAJOR" '$1 < major { print $1; exit }')
+	[ -n "$older" ] && [ -e "$("/usr/lib/postgresql/$older/bin/pg_config" --pgxs 2>/dev/null)" ] || return 0
+	install_server "/usr/lib/postgresql/$older/bin/pg_config" "$tmp/older"
+	export oldinstall=$tmp/root/usr/lib/postgresql/$older
+}
+
+# keep_results: keeps what the tests print in ./results
+keep_results() {
+	results=$top/results
+	rm -rf "$results"
+	mkdir "$results"
 }
 
 # start_cluster [SETTING...]: starts a cluster that preloads the library
@@ -76,6 +133,52 @@ start_cluster() {
 	unset PGPORT PGSERVICE PGOPTIONS
 }
 
+# run_regress DATABASE [TEST...]: the regression tests, all of test/schedule by default; keeps
+# what they print in $results/DATABASE
+run_regress() {
+	local name=$1
+	shift
+	[ $# -gt 0 ] || set -- --schedule=test/schedule
+	mkdir -p "$results/$name"
+	(cd "$tmp/build" && "$pgxs/test/regress/pg_regress" --inputdir=. --outputdir="$results/$name" --bindir="$bindir" \
+		--load-extension=soft_delete --dbname="$name" "$@")
+}
+
+# run_isolation [TEST...]: the same for the isolation tests
+run_isolation() {
+	local names
+	mapfile -t names < <(basename -s .spec -- "$top"/test/isolation/specs/*.spec)
+	[ $# -gt 0 ] || set -- "${names[@]}"
+	mkdir -p "$results/isolation"
+	(cd "$tmp/build" && "$pgxs/test/isolation/pg_isolation_regress" --inputdir=test/isolation --outputdir="$results/isolation" \
+		--bindir="$bindir" --load-extension=soft_delete --dbname=isolation "$@")
+}
+
+# run_tap FILE...: TAP tests, which have clusters of their own; keeps the logs in $results/tap
+run_tap() {
+	local status=0 name
+	mkdir -p "$tmp/tap"
+	[ "$(id -u)" != 0 ] || chown postgres "$tmp/tap"
+	(cd "$tmp/build" && as_server env TESTDIR="$tmp/tap" TESTDATADIR="$tmp/tap/tmp_check" TESTLOGDIR="$tmp/tap/tmp_check/log" \
+		PG_REGRESS="$pgxs/test/regress/pg_regress" PGPORT=65432 prove --verbose -I "$pgxs/test/perl" "$@") >"$tmp/tap.log" 2>&1 || status=$?
+	cat "$tmp/tap.log"
+	mkdir -p "$results/tap"
+	cp -r "$tmp/tap/tmp_check/log/." "$results/tap"
+	sed -n 's|^test/t/\([a-z_]*\)\.pl  *(Wstat: [1-9].*|\1|p' "$tmp/tap.log" | while read -r name; do
+		say "The end of the log of test/t/$name.pl"
+		tail -n 40 "$results/tap/regress_log_$name"
+	done
+	return "$status"
+}
+
+# count_results FILE: what a runner reported there; sets ok and not_ok
+# shellcheck disable=SC2034 # which the caller reads
+count_results() {
+	# "test x ... ok" up to 15, TAP from 16 on
+	ok=$(grep -cE '^(test .*|  *[a-z0-9_]+ *) *\.\.+ +ok\b|^ok +[0-9]+ +[-+] ' "$1" || true)
+	not_ok=$(grep -cE '\.\.+ +FAILED|^not ok +[0-9]+ +[-+] ' "$1" || true)
+}
+
 # clean_up: stops the cluster by its pid file and removes everything
 clean_up() {
 	local status=$?
@@ -87,5 +190,7 @@ clean_up() {
 
 tmp=$(mktemp -d /tmp/soft_delete.XXXXXX)
 chmod 755 "$tmp"
+# what the tests print, and how it differs from what is expected
+results=$tmp/results
 trap clean_up EXIT
 trap 'exit 130' INT TERM

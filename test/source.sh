@@ -1,14 +1,17 @@
+# shellcheck shell=bash
 # test/source.sh: PostgreSQL's own sources, for test/suite/run and test/assert; after cluster.sh.
 
 # fetch_source DIR [PATH]: unpacks Debian's source package of $PG_MAJOR there, or just a
 # path of it: of the installed version, or the newest that there is; fails if it cannot
 # be had
 fetch_source() {
+	# shellcheck disable=SC2154 # of cluster.sh
 	local apt=$tmp/apt version
 	local options=(-q -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
 		-o "Dir::State::Lists=$apt/lists" -o APT::Sandbox::User=root)
 	mkdir -p "$apt/lists/partial" "$1"
 	# from where this machine's packages come
+	# shellcheck disable=SC2016 # apt-get's own variables
 	apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
 		sort -u >"$apt/sources.list"
 	apt-get "${options[@]}" -o Acquire::Check-Valid-Until=false update >"$apt/log" 2>&1 || true

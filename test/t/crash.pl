@@ -5,9 +5,12 @@
 # other tests: what a process has written, the kernel has.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run qw(start);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SoftDelete;
 use Test::More;
 use Time::HiRes qw(usleep);
 
@@ -17,17 +20,13 @@ my $nworkers = 3;
 srand($seed);
 note("seed $seed");
 
-my $node = PostgreSQL::Test::Cluster->new('crash');
-$node->init;
-$node->append_conf('postgresql.conf', q{
-session_preload_libraries = 'soft_delete'
+my $node = start_node('crash', conf => q{
 shared_buffers = 1MB
 max_wal_size = 32MB
 max_prepared_transactions = 2
 log_statement = none
 deadlock_timeout = 100ms
 });
-$node->start;
 
 # make_database NAME: the tables, without rows
 sub make_database
@@ -90,28 +89,6 @@ sub script
 			. "SELECT 'committed ' || n FROM journal WHERE worker = $worker AND n = $_;" } @numbers) . "\n";
 }
 
-# kill_server: kills the postmaster, then its children
-sub kill_server
-{
-	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-	my @children;
-	foreach my $stat (glob('/proc/[0-9]*/stat'))
-	{
-		open(my $file, '<', $stat) or next;
-		my ($pid, $parent) = (<$file> // '') =~ /^(\d+) \(.*\) \S (\d+)/;
-		push @children, $pid if defined $parent && $parent == $postmaster;
-	}
-	$node->kill9;
-	kill('KILL', @children);
-	foreach my $pid ($postmaster, @children)
-	{
-		usleep(10_000) while -e "/proc/$pid" && slurp_file("/proc/$pid/stat") !~ /\) Z/;
-	}
-	# init may be slow to bury the postmaster, and until then its lock file counts
-	for (1 .. 500) { usleep(10_000) if -e "/proc/$postmaster" }
-	unlink $node->data_dir . '/postmaster.pid' if -e "/proc/$postmaster";
-}
-
 # state_of DATABASE: every row of every worker, sorted; stamps as their rank, for their values differ
 my $state = q{
 	SELECT 'live', 'parent', worker, id, code FROM parent;
@@ -166,7 +143,7 @@ foreach my $round (1 .. $rounds)
 	my $enough = $node->safe_psql('crashed', 'SELECT count(*) FROM journal') + 25 + int(rand(20));
 	$node->poll_query_until('crashed', "SELECT count(*) >= $enough FROM journal") or die "the workers do not work";
 	usleep(int(rand(50_000)));
-	kill_server();
+	kill_server($node);
 	$_->finish foreach @run;
 	$node->start;
 
@@ -206,12 +183,6 @@ foreach my $worker (1 .. $nworkers)
 is($node->safe_psql('replayed', 'SELECT count(*) FROM journal'), $node->safe_psql('crashed', 'SELECT count(*) FROM journal'), 'every transaction is replayed');
 $node->safe_psql('crashed', 'SELECT count(*) FROM parent_deleted') > 100 or die 'the bin is nearly empty';
 my ($crashed, $replayed) = map { state_of($_) } ('crashed', 'replayed');
-ok($crashed eq $replayed, 'rows, bins, ledger, tags and indexes are as without a crash')
-	or do {
-		my %crashed = map { $_ => 1 } split(/\n/, $crashed);
-		my %replayed = map { $_ => 1 } split(/\n/, $replayed);
-		diag("crashed: $_") foreach grep { !$replayed{$_} } sort keys %crashed;
-		diag("replayed: $_") foreach grep { !$crashed{$_} } sort keys %replayed;
-	};
+same_lines($crashed, $replayed, 'rows, bins, ledger, tags and indexes are as without a crash');
 
 done_testing();

@@ -3,15 +3,15 @@
 # in a single-user server, where no event trigger fires, the views follow.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run qw(run);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SoftDelete;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('primary');
-$node->init;
-$node->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'");
-$node->start;
+my $node = start_node('primary');
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION soft_delete;
 	CREATE TYPE mood AS ENUM ('good');

@@ -3,11 +3,13 @@
 # until that is promoted.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run qw(start);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SoftDelete;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $rows = 3000;
 my $primary = PostgreSQL::Test::Cluster->new('primary');
@@ -48,28 +50,6 @@ sub begin_purge
 	return $purge;
 }
 
-# kill_server: kills the postmaster, then its children
-sub kill_server
-{
-	my ($postmaster) = slurp_file($primary->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-	my @children;
-	foreach my $stat (glob('/proc/[0-9]*/stat'))
-	{
-		open(my $file, '<', $stat) or next;
-		my ($pid, $parent) = (<$file> // '') =~ /^(\d+) \(.*\) \S (\d+)/;
-		push @children, $pid if defined $parent && $parent == $postmaster;
-	}
-	$primary->kill9;
-	kill('KILL', @children);
-	foreach my $pid ($postmaster, @children)
-	{
-		usleep(10_000) while -e "/proc/$pid" && slurp_file("/proc/$pid/stat") !~ /\) Z/;
-	}
-	# init may be slow to bury the postmaster, and until then its lock file counts
-	for (1 .. 500) { usleep(10_000) if -e "/proc/$postmaster" }
-	unlink $primary->data_dir . '/postmaster.pid' if -e "/proc/$postmaster";
-}
-
 # a cancel
 my $purge = begin_purge('child');
 is($primary->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query ~ 'soft_delete.purge: [0-9]+ rows of public.child so far|CALL soft_delete.purge' AND pid <> pg_backend_pid()}),
@@ -85,7 +65,7 @@ is($primary->safe_psql('postgres', "SELECT rows, error FROM soft_delete.purge_lo
 foreach my $table ('child', 'parent')
 {
 	$purge = begin_purge($table);
-	kill_server();
+	kill_server($primary);
 	eval { $purge->finish };
 	$primary->start;
 	my ($children_left, $parents_left, $orphans_left) = split /\|/, counts($primary);

@@ -2,14 +2,14 @@
 # plans that were there before the tag too; promoted, it deletes softly.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SoftDelete;
 use Test::More;
 
-my $primary = PostgreSQL::Test::Cluster->new('primary');
-$primary->init(allows_streaming => 1);
-$primary->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'");
-$primary->start;
+my $primary = start_node('primary', allows_streaming => 1);
 $primary->safe_psql('postgres', q{
 	CREATE EXTENSION soft_delete;
 	CREATE TABLE parent (id integer PRIMARY KEY, code text UNIQUE);

@@ -2,18 +2,15 @@
 # column and a purge is a DELETE, whether its table is tagged or not.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SoftDelete;
 use Test::More;
 
-my $publisher = PostgreSQL::Test::Cluster->new('publisher');
-$publisher->init(allows_streaming => 'logical');
-$publisher->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'\nlogical_decoding_work_mem = 64kB");
-$publisher->start;
-my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
-$subscriber->init(allows_streaming => 'logical');
-$subscriber->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'");
-$subscriber->start;
+my $publisher = start_node('publisher', allows_streaming => 'logical', conf => 'logical_decoding_work_mem = 64kB');
+my $subscriber = start_node('subscriber', allows_streaming => 'logical');
 $subscriber->safe_psql('postgres', 'CREATE DATABASE plain');
 
 my $tables = q{

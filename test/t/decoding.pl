@@ -1,0 +1,56 @@
+# What subscribers are told.  A tombstone leaves before the row enters that takes its
+# key, or a subscriber would meet a conflict and then delete the wrong row; TRUNCATE is
+# an UPDATE of each row; and who fills a subscriber's table sends deleted rows, too.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SoftDelete;
+use Test::More;
+
+my $node = start_node('publisher', allows_streaming => 'logical');
+
+# changes: what has been decoded since the last time, in short
+sub changes
+{
+	return join(' ', split(/\n/, $node->safe_psql('postgres', q{
+		SELECT regexp_replace(data, 'table public.t: (\w+): .*', '\1')
+		FROM pg_logical_slot_get_changes('soft_delete_test', NULL, NULL) WHERE data ~ '^table public'})));
+}
+
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION soft_delete;
+	CREATE TABLE t (id integer PRIMARY KEY, v text);
+	SELECT soft_delete.tag('t');
+	INSERT INTO t VALUES (1, 'a'), (2, 'b');
+	DELETE FROM t WHERE id = 1;
+	SELECT pg_create_logical_replication_slot('soft_delete_test', 'test_decoding');
+	INSERT INTO t VALUES (1, 'insert');
+	DELETE FROM t WHERE id = 1;
+	INSERT INTO t VALUES (1, 'upsert') ON CONFLICT (id) DO UPDATE SET v = 'conflict';
+	DELETE FROM t WHERE id = 1;
+	UPDATE t SET id = 1 WHERE id = 2;
+	DELETE FROM t WHERE id = 1;
+	UPDATE t_deleted SET deleted_at = NULL WHERE v = 'a'});
+is(changes(), 'DELETE INSERT UPDATE DELETE INSERT UPDATE DELETE UPDATE UPDATE DELETE INSERT', 'a tombstone leaves before the row enters');
+
+$node->safe_psql('postgres', q{
+	INSERT INTO t VALUES (3, 'c');
+	CREATE TABLE plain (id integer REFERENCES t);
+	TRUNCATE t, plain});
+is(changes(), 'INSERT UPDATE UPDATE table public.plain: TRUNCATE: (no-flags)', 'TRUNCATE updates each row, and empties the table that is not tagged');
+$node->safe_psql('postgres', q{SELECT pg_drop_replication_slot('soft_delete_test')});
+
+$node->safe_psql('postgres', q{INSERT INTO t VALUES (4, 'd')});
+is($node->safe_psql('postgres', q{SELECT count(*) FROM t TABLESAMPLE soft_delete.rows('all')}), 3, 'there are deleted rows');
+my $copy = 'COPY (SELECT v FROM t WHERE deleted_at IS NOT NULL) TO STDOUT';
+is(answer($node, 'postgres', $copy), '', 'a session is given none of them');
+my @rows = split(/\n/, answer($node, 'postgres', $copy, replication => 'database'));
+is(scalar(@rows), 2, 'a subscriber is');
+@rows = split(/\n/, answer($node, 'postgres', 'COPY t TO STDOUT', replication => 'database'));
+is(scalar(@rows), 3, 'also by COPY of the table');
+is(scalar(grep { split(/\t/, $_, -1) == 3 } @rows), 3, 'with the tombstone column');
+
+done_testing();

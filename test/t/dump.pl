@@ -1,0 +1,246 @@
+# No dump loses a tombstone.  A database is restored in each way that pg_dump and
+# pg_restore have; the copy's own dump must equal the original's.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use IPC::Run qw(run);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SoftDelete;
+use Test::More;
+
+my $node = start_node('original');
+my $tmp = PostgreSQL::Test::Utils::tempdir();
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+# for pg_dump, pg_restore and createdb
+($ENV{PGHOST}, $ENV{PGPORT}) = ($node->host, $node->port);
+
+# plain OPTION...: a dump as SQL, without the random key of newer pg_dumps, and what pg_dump complains of
+sub plain
+{
+	my ($stdout, $stderr) = run_command([ 'pg_dump', @_ ]);
+	$stdout =~ s/^\\(?:un)?restrict .*\n//mg;
+	return $stdout . $stderr;
+}
+
+# make_copy [SQL]: makes the database "copy", and runs SQL in it up to the first error
+sub make_copy
+{
+	my ($sql) = @_;
+	$node->safe_psql('postgres', 'CREATE DATABASE copy');
+	load($sql) if defined $sql;
+	return;
+}
+
+# load SQL: runs it in "copy", up to the first error
+sub load { return note(answer($node, 'copy', $_[0])) }
+
+# load_over SQL: runs it in "copy", where some of it is already, as pg_restore would
+sub load_over { return note(answer($node, 'copy', $_[0], on_error_stop => 0)) }
+
+# restore OPTION...: restores into "copy", going on after errors
+sub restore
+{
+	my ($stdout, $stderr) = run_command([ 'pg_restore', '-d', 'copy', @_ ]);
+	note($stdout . $stderr);
+	return;
+}
+
+# drop_copy: drops it
+sub drop_copy { return $node->safe_psql('postgres', 'DROP DATABASE copy') }
+
+# bins NODE, DATABASE: how many deleted rows its bins list, those that stepped aside among them, and how many problems there are
+sub bins
+{
+	my ($server, $database) = @_;
+	return answer($server, $database, q{
+		SELECT (SELECT count(*) FROM parent_deleted), (SELECT count(*) FROM child_deleted), (SELECT count(*) FROM part_deleted),
+			(SELECT count(*) FROM soft_delete_internal.displaced), (SELECT count(*) FROM soft_delete.check())});
+}
+
+$node->safe_psql('postgres', 'CREATE DATABASE original');
+$node->safe_psql('original', q{
+	CREATE EXTENSION soft_delete;
+	CREATE TABLE parent (id integer PRIMARY KEY, code text UNIQUE, note text);
+	CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE CASCADE,
+		late_id integer REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+	CREATE TABLE part (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE CASCADE) PARTITION BY HASH (id);
+	CREATE TABLE part_1 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+	CREATE TABLE part_2 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+	CREATE TABLE adopted (id integer, "Gone" timestamp);
+	CREATE TABLE linked (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE SET NULL);
+	SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('adopted', deleted_at => 'Gone'), soft_delete.tag('linked');
+	GRANT SELECT ON parent_deleted TO PUBLIC;
+	INSERT INTO parent SELECT g, 'code ' || g, E'a\tb' FROM generate_series(1, 9) g;
+	INSERT INTO child SELECT g, g, g FROM generate_series(1, 9) g;
+	INSERT INTO part SELECT g, g FROM generate_series(1, 9) g;
+	INSERT INTO adopted SELECT generate_series(1, 9);
+	INSERT INTO linked SELECT g, g FROM generate_series(1, 9) g;
+	DELETE FROM child WHERE id < 5;
+	DELETE FROM parent WHERE id < 4;
+	INSERT INTO parent VALUES (10, 'code 1');
+	-- take the keys of deleted rows, which step aside
+	INSERT INTO child VALUES (4);
+	DELETE FROM part WHERE id = 5;
+	INSERT INTO part VALUES (5, 5);
+	DELETE FROM adopted WHERE id > 3;
+	CREATE SCHEMA whole;
+	SELECT soft_delete.tag_schema('whole', exempt => '{later}');
+	CREATE TABLE whole.made (id integer PRIMARY KEY, code text UNIQUE);
+	INSERT INTO whole.made VALUES (1, 'a'), (2, 'b');
+	TRUNCATE whole.made;
+	SELECT soft_delete.retain('parent', '90 days'), soft_delete.retain_schema('public', NULL);
+	INSERT INTO soft_delete_internal.purge_log VALUES ('public.parent', now(), 'postgres', 1, now(), now(), '1 s', NULL);
+	UPDATE part_deleted SET hold = 'case 1' WHERE id = 5;
+	SELECT soft_delete.hold('adopted', 'case 2'), soft_delete.hold('adopted', NULL), soft_delete.erase('child', '9')});
+foreach my $table (split(/\n/, $node->safe_psql('original', q{SELECT unnest(extconfig)::regclass FROM pg_extension WHERE extname = 'soft_delete'})))
+{
+	is($node->safe_psql('original', "SELECT EXISTS (SELECT FROM $table)"), 't', "the original has rows in $table");
+}
+my $original = plain('original');
+my $all = bins($node, 'original');
+like($all, qr/^3\|\d+\|4\|2\|/, 'the original has tombstones, and some that stepped aside');
+
+# check_copy NAME: compares "copy" with the original, and drops it; a deletion in it can be undone, references that
+# it cut included, and DROP CONSTRAINT still means the index that the constraint has become
+sub check_copy
+{
+	my ($name) = @_;
+	same_lines(plain('copy'), $original, "dump and restore: $name");
+	is(answer($node, 'copy', q{ALTER TABLE parent DROP CONSTRAINT parent_code_key; SELECT to_regclass('parent_code_key') IS NULL}),
+		't', "DROP CONSTRAINT in the copy: $name");
+	is(answer($node, 'copy', q{
+		DELETE FROM parent WHERE code = 'code 1';
+		SELECT soft_delete.undo(max(deleted_at)) FROM parent_deleted WHERE id = 2;
+		SELECT count(*), max(parent_id) FROM linked WHERE id < 4 AND parent_id = id;
+		CREATE TABLE whole.new ();
+		CREATE TABLE whole.later ();
+		SELECT soft_delete_internal.tag_arguments('whole.new') IS NOT NULL, soft_delete_internal.tag_arguments('whole.later') IS NOT NULL}),
+		"6\n3|3\nt|f", "undo and tag in the copy: $name");
+	drop_copy();
+	return;
+}
+
+make_copy($original);
+check_copy('plain');
+foreach my $options ('--inserts', '--column-inserts', '--inserts --rows-per-insert=3 --on-conflict-do-nothing', "--no-owner --role=$superuser")
+{
+	make_copy(plain(split(/ /, $options), 'original'));
+	check_copy($options);
+}
+foreach my $options ('', '--disable-triggers')
+{
+	make_copy(plain('--schema-only', 'original'));
+	load(plain('--data-only', split(/ /, $options), 'original'));
+	check_copy("--data-only $options");
+}
+make_copy(join('', map { plain("--section=$_", 'original') . "\n" } ('pre-data', 'data', 'post-data')));
+check_copy('--section, one after the other');
+make_copy($original);
+load_over(plain('--clean', '--if-exists', 'original'));
+check_copy('--clean, over what is there');
+make_copy('CREATE EXTENSION soft_delete');
+load_over($original);
+check_copy('where the extension is already');
+
+# another session's temporary table is in no dump, nor is what is said about it, while it is there and when it has gone
+my $session = $node->background_psql('original', on_error_stop => 1);
+$session->query(q{CREATE TEMP TABLE passing (id integer PRIMARY KEY)});
+$session->query(q{SELECT soft_delete.tag('passing'), soft_delete.hold('passing', 'case'), soft_delete.retain('passing', '0')});
+is($node->safe_psql('original', q{SELECT count(*) FROM soft_delete.retention WHERE relation::text ~ 'passing'}), 1, 'something is said about a temporary table');
+make_copy(plain('original'));
+check_copy('beside a temporary table');
+$session->quit;
+make_copy(plain('original'));
+check_copy('after it');
+
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$tmp/custom", 'original' ], 'pg_dump in custom format');
+make_copy();
+restore("$tmp/custom");
+check_copy('custom format');
+run([ 'pg_restore', '-l', "$tmp/custom" ], '>', "$tmp/list") or die 'pg_restore -l';
+make_copy();
+restore('-L', "$tmp/list", '--single-transaction', '--exit-on-error', "$tmp/custom");
+check_copy('by a list, in one transaction');
+make_copy();
+restore("$tmp/custom");
+restore('--clean', '--if-exists', "$tmp/custom");
+check_copy('pg_restore --clean');
+$node->command_ok([ 'pg_dump', '-Fd', '-j2', '-f', "$tmp/directory", 'original' ], 'pg_dump into a directory');
+make_copy();
+restore('-j2', "$tmp/directory");
+check_copy('directory format, two jobs');
+$node->command_ok([ 'pg_dump', '-Ft', '-f', "$tmp/tar", 'original' ], 'pg_dump in tar format');
+make_copy();
+restore("$tmp/tar");
+check_copy('tar format');
+
+# a role that may read everything gets all of a table, or an error
+$node->safe_psql('postgres', 'CREATE ROLE dump_reader LOGIN; GRANT pg_read_all_data TO dump_reader');
+my @parts = ('', '-a -t parent', '-a -t child --inserts', '-n public');
+foreach my $options (@parts)
+{
+	$node->command_checks_all([ 'pg_dump', '-U', 'dump_reader', split(/ /, $options), '-d', 'original' ],
+		1, [], [qr/would leave out deleted rows of table/], "dump by a reader fails, with $options");
+}
+$node->safe_psql('postgres', 'ALTER ROLE dump_reader BYPASSRLS');
+foreach my $options (@parts)
+{
+	my @options = split(/ /, $options);
+	same_lines(plain(@options, '-U', 'dump_reader', '-d', 'original'), plain(@options, '-d', 'original'), "dump by a reader with BYPASSRLS, with $options");
+}
+$node->safe_psql('postgres', 'DROP ROLE dump_reader');
+
+# some tables of it: what stepped aside has to be asked for, as README says
+make_copy('CREATE EXTENSION soft_delete');
+$node->safe_psql('original', "\\copy (SELECT * FROM soft_delete_internal.displaced WHERE relation IN ('child'::regclass, 'parent'::regclass)) TO '$tmp/displaced'");
+load_over(plain('--strict-names', '-t', 'child', '-t', 'parent', 'original'));
+$node->safe_psql('copy', "\\copy soft_delete_internal.displaced FROM '$tmp/displaced'");
+my @lines = split(/\n/, answer($node, 'copy', q{
+	SELECT count(*) FROM parent TABLESAMPLE soft_delete.rows('deleted');
+	SELECT soft_delete.tag('parent'), soft_delete.tag('child');
+	SELECT (SELECT count(*) FROM parent_deleted), (SELECT count(*) FROM child_deleted)}, on_error_stop => 0));
+is((grep { /^\d+\|\d+$/ } @lines)[-1], '3|4', '-t, with what stepped aside, and no views') or diag(join("\n", @lines));
+drop_copy();
+
+make_copy('CREATE EXTENSION soft_delete');
+load_over(plain('-n', 'public', '-e', 'soft_delete', 'original'));
+is(bins($node, 'copy'), $all, '-n, the extension along with it');
+drop_copy();
+
+make_copy('CREATE EXTENSION soft_delete');
+restore('-t', 'parent', '-t', 'child', "$tmp/custom");
+my (undef, $stdout) = $node->psql('copy', q{
+	SELECT count(*) FROM parent;
+	SELECT soft_delete.tag('parent', cascade => true);
+	SELECT count(*) FROM parent_deleted}, on_error_stop => 0);
+is(join(' ', split(' ', $stdout)), '10 3', 'pg_restore -t, which leaves out triggers, and tag()');
+drop_copy();
+
+# what stepped aside in a table that is left out fails, by itself where each row is a statement
+make_copy();
+load_over(plain('--inserts', '-T', 'part*', 'original'));
+is(answer($node, 'copy', 'SELECT relation FROM soft_delete_internal.displaced'), 'child', '-T, with --inserts');
+drop_copy();
+
+# a role that is no superuser restores its tables, and a superuser what is the extension's
+$node->safe_psql('postgres', 'CREATE ROLE dump_owner LOGIN');
+$node->safe_psql('postgres', 'CREATE DATABASE copy OWNER dump_owner');
+load('CREATE EXTENSION soft_delete');
+restore('-U', 'dump_owner', '--no-owner', "$tmp/custom");
+restore('--data-only', '-n', 'soft_delete_internal', "$tmp/custom");
+is(bins($node, 'copy'), $all, 'by the owner of a database');
+is(answer($node, 'copy', q{SELECT DISTINCT relowner::regrole FROM pg_class WHERE relname IN ('parent', 'parent_deleted', 'part_1')}),
+	'dump_owner', 'who owns its tables then');
+drop_copy();
+$node->safe_psql('postgres', 'DROP ROLE dump_owner');
+
+# all databases, into another cluster
+my $other = start_node('other');
+my ($everything) = run_command(['pg_dumpall']);
+note(answer($other, 'postgres', $everything, on_error_stop => 0));
+same_lines(plain('-h', $other->host, '-p', $other->port, 'original'), $original, 'dump and restore: pg_dumpall');
+is(bins($other, 'original'), $all, 'with all deleted rows');
+
+done_testing();

@@ -1,0 +1,168 @@
+# Purges in the background, by the worker of shared_preload_libraries and by pg_cron,
+# where its package is installed.
+#
+# Fails if the launcher forgets a database, if one that fails stops another, if a
+# table's functions run with a superuser's rights, or with die() for the launcher's
+# SIGTERM, or an exit with 0.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use IPC::Run qw(start);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SoftDelete;
+use Test::More;
+
+my $node = start_node('worker', conf => q{
+restart_after_crash = on
+max_prepared_transactions = 2
+});
+my $has_cron = -e $node->config_data('--pkglibdir') . '/pg_cron.so';
+
+# query DATABASE, SQL: what it returns to a superuser
+sub query { return $node->safe_psql(@_) }
+
+# own DATABASE, SQL: what it returns to the owner of the tables; dies of no error, for the server may be away
+sub own
+{
+	my ($database, $sql) = @_;
+	my (undef, $stdout) = $node->psql($database, $sql, extra_params => [ '-U', 'worker_owner' ]);
+	return $stdout;
+}
+
+# is_purged DATABASE, TABLE, NAME: the owner's bin is empty within half a minute
+sub is_purged
+{
+	my ($database, $table, $name, $seconds) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok(eventually($seconds // 30, sub { own($database, "SELECT count(*) = 0 FROM ${table}_deleted") eq 't' }), $name);
+}
+
+# delete_good ID: the owner deletes a row of table "good"
+sub delete_good
+{
+	my ($id) = @_;
+	is(own('one', "INSERT INTO good VALUES ($id); DELETE FROM good; SELECT count(*) FROM good"), 0, "row $id is deleted");
+	return;
+}
+
+query('postgres', $_) foreach (
+	'CREATE ROLE worker_owner LOGIN',
+	'CREATE DATABASE one OWNER worker_owner',
+	'CREATE DATABASE "Number Two"',
+	'CREATE DATABASE none',
+	'CREATE DATABASE cron');
+foreach my $database ('one', 'Number Two', 'cron')
+{
+	query($database, q{
+		SET client_min_messages = warning;
+		CREATE EXTENSION soft_delete;
+		GRANT CREATE ON SCHEMA public TO PUBLIC;
+		CREATE TABLE as_whom (who text);
+		GRANT INSERT ON as_whom TO PUBLIC;
+		SET ROLE worker_owner;
+		CREATE TABLE bad (id integer PRIMARY KEY);
+		CREATE TABLE good (id integer PRIMARY KEY);
+		SELECT soft_delete.tag('bad'), soft_delete.tag('good');
+		INSERT INTO bad VALUES (1);
+		INSERT INTO good SELECT generate_series(1, 100);
+		DELETE FROM bad;
+		DELETE FROM good;
+		SELECT soft_delete.retain('bad', '0'), soft_delete.retain('good', '0');
+		-- code of the owner's that a look at his table calls
+		CREATE FUNCTION tell() RETURNS boolean LANGUAGE sql VOLATILE AS
+			'INSERT INTO public.as_whom VALUES (current_user) RETURNING true';
+		CREATE FUNCTION strange(integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.tell(); END';
+		CREATE TABLE child (id integer PRIMARY KEY, good_id integer REFERENCES good);
+		CREATE INDEX ON child (id) WHERE strange(1);
+		CREATE INDEX ON good (id) WHERE strange(1);
+		CREATE INDEX ON good (deleted_at) WHERE deleted_at IS NOT NULL AND strange(1);
+		RESET ROLE;
+		DELETE FROM as_whom});
+}
+
+$node->append_conf('postgresql.conf', $has_cron ? q{
+shared_preload_libraries = 'soft_delete, pg_cron'
+cron.database_name = 'cron'
+cron.use_background_workers = on
+} : q{
+shared_preload_libraries = 'soft_delete'
+});
+$node->append_conf('postgresql.conf', q{
+soft_delete.purge_databases = 'nowhere, none, one, "Number Two"'
+soft_delete.purge_interval = 1
+});
+$node->restart;
+# it looks at the clock once a minute
+query('cron', q{CREATE EXTENSION pg_cron; SELECT cron.schedule('purge', '* * * * *', 'CALL soft_delete.purge()')}) if $has_cron;
+
+foreach my $database ('one', 'Number Two')
+{
+	is_purged($database, 'good', "database $database is purged");
+	is(query($database, q{SELECT rows, purged_by = (SELECT rolname FROM pg_roles WHERE oid = 10), error IS NULL FROM soft_delete.purge_log WHERE relation = 'public.good'}),
+		'100|t|t', 'as the log says');
+}
+is(query('one', 'SELECT DISTINCT who FROM as_whom'), 'worker_owner', q{the owner's code runs with his rights});
+ok(eventually(30, sub { query('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'soft_delete purge'}) eq '0' }),
+	'an idle launcher sleeps, a worker ends');
+
+# settings are reloaded; the next purge comes by itself
+delete_good(200);
+is_purged('one', 'good', 'purged again after the interval');
+$node->adjust_conf('postgresql.conf', "soft_delete.$_", undef) foreach ('purge_databases', 'purge_interval');
+$node->restart;
+query('postgres', q{ALTER SYSTEM SET soft_delete.purge_interval = '1 s'});
+delete_good(300);
+query('postgres', q{ALTER SYSTEM SET soft_delete.purge_databases = 'one'});
+$node->reload;
+is_purged('one', 'good', 'a database is added by a reload');
+
+# a table that fails stops no other
+query('one', q{ALTER DATABASE one SET lock_timeout = '100ms'});
+own('one', q{
+	INSERT INTO bad VALUES (350);
+	DELETE FROM bad;
+	BEGIN;
+	LOCK TABLE bad;
+	PREPARE TRANSACTION 'lock'});
+is(query('one', 'SELECT count(*) FROM pg_prepared_xacts'), 1, 'a table is locked');
+delete_good(350);
+is_purged('one', 'good', 'the other is purged');
+ok(eventually(30, sub { query('one', q{SELECT count(*) > 0 FROM soft_delete.purge_log
+		WHERE relation = 'public.bad' AND error = 'canceling statement due to lock timeout'}) eq 't' }),
+	'the log says why');
+own('one', q{COMMIT PREPARED 'lock'});
+is_purged('one', 'bad', 'the locked one goes the next time');
+
+# a launcher that is stopped comes back, and is not taken for a failure
+my %title = server_processes($node);
+my @launchers = grep { $title{$_} =~ /soft_delete purge launcher/ } keys %title;
+is(scalar(@launchers), 1, 'there is a launcher, which has no backend');
+kill('TERM', @launchers);
+ok(eventually(30, sub { !-e "/proc/$launchers[0]" }), 'it is stopped');
+delete_good(380);
+is_purged('one', 'good', 'purged after the launcher was stopped');
+unlike(slurp_file($node->logfile), qr/FATAL.*soft_delete purge launcher/, 'shutdowns of the launcher are no errors');
+
+# a crash takes the launcher along, and it comes back
+my $checkpointer = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'};
+my $before = query('postgres', $checkpointer);
+my $victim = start([ 'psql', '-qXAt', '-d', $node->connstr('postgres'), '-c', 'SELECT pg_backend_pid()', '-c', 'SELECT pg_sleep(100)' ],
+	'>', \my $pid, '2>', \my $errors);
+$victim->pump until $pid =~ /^\d+\n/;
+chomp($pid);
+kill('KILL', $pid);
+eval { $victim->finish };
+ok(eventually(30, sub { (($node->psql('postgres', $checkpointer))[1] || $before) != $before }), 'the server comes back');
+delete_good(400);
+is_purged('one', 'good', 'so does the purge');
+
+# pg_cron does the same
+SKIP:
+{
+	skip 'the package of pg_cron is not installed', 1 if !$has_cron;
+	is_purged('cron', 'good', 'pg_cron purges', 90);
+}
+
+done_testing();
