@@ -85,6 +85,10 @@ SELECT soft_delete.tag('large');
 INSERT INTO large SELECT 1, convert_to(repeat('x', 135000000), 'UTF8'), 1;
 INSERT INTO large VALUES (2, 'small');
 DELETE FROM large;
+-- a stamp whose text is always as long
+SET row_security = off;
+UPDATE large SET deleted_at = '2026-01-01' WHERE id = 1;
+RESET row_security;
 \set VERBOSITY default
 INSERT INTO large VALUES (1, 'again');
 \set VERBOSITY terse
