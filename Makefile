@@ -60,6 +60,9 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# the database that tests come back to with \connect; the last --dbname counts
+REGRESS_OPTS += --dbname=regression
+
 $(OBJS): src/compat.h $(wildcard src/*/*.h)
 
 soft_delete--$(EXTVERSION).sql: $(SQL)

@@ -179,6 +179,28 @@ count_results() {
 	not_ok=$(grep -cE '\.\.+ +FAILED|^not ok +[0-9]+ +[-+] ' "$1" || true)
 }
 
+# pass NAME, fail NAME, skip_test REASON: report a test as TAP; end_tests: the plan, and whether
+# all have passed
+number=0
+failures=0
+pass() {
+	number=$((number + 1))
+	echo "ok $number - $1"
+}
+fail() {
+	number=$((number + 1))
+	failures=$((failures + 1))
+	echo "not ok $number - $1"
+}
+skip_test() {
+	number=$((number + 1))
+	echo "ok $number # SKIP $1"
+}
+end_tests() {
+	echo "1..$number"
+	[ "$failures" = 0 ]
+}
+
 # clean_up: stops the cluster by its pid file and removes everything
 clean_up() {
 	local status=$?

@@ -19,21 +19,29 @@ IDLE = extensions.TRANSACTION_STATUS_IDLE
 ENDS = re.compile(r"(COMMIT|ROLLBACK)")
 CRASHED = "server crashed"
 TOMBSTONE = "deleted_at"
-OWN_NAME = re.compile(r"t\d+_")         # of a constraint of the schema
+OWN_NAME = re.compile(r"t\d+_")  # of a constraint of the schema
 
 # everything that is not needed as a number stays text: faster, and nothing is lost
-extensions.register_type(extensions.new_type((16, 20, 21, 23, 700, 701, 1082, 1114, 1184, 1700, 3904, 3802, 1007), "TEXT", lambda value, cursor: value))
+extensions.register_type(
+    extensions.new_type(
+        (16, 20, 21, 23, 700, 701, 1082, 1114, 1184, 1700, 3904, 3802, 1007),
+        "TEXT",
+        lambda value, cursor: value,
+    )
+)
 
 # without triggers, and each row as it is
 # Whether the planner is to be told that there are many rows, for it joins the other way
 # round then, and by what they are to be ordered in the heap
 REORDER_TABLES = """
 SET session_replication_role = replica;
-UPDATE pg_class SET relpages = 1, reltuples = 1000 WHERE %s AND relkind = 'r' AND relname ~ '^t[0-9]' AND relnamespace = 'public'::regnamespace;
+UPDATE pg_class SET relpages = 1, reltuples = 1000
+	WHERE %s AND relkind = 'r' AND relname ~ '^t[0-9]' AND relnamespace = 'public'::regnamespace;
 DO $turn$
 DECLARE t regclass; place tid;
 BEGIN
-	FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relname ~ '^t[0-9]' AND relnamespace = 'public'::regnamespace LOOP
+	FOR t IN SELECT oid FROM pg_class
+		WHERE relkind = 'r' AND relname ~ '^t[0-9]' AND relnamespace = 'public'::regnamespace LOOP
 		FOR place IN EXECUTE format('SELECT ctid FROM %%s AS t ORDER BY %s', t) LOOP
 			EXECUTE format('UPDATE %%s SET n = n WHERE ctid = %%L', t, place);
 		END LOOP;
@@ -52,7 +60,7 @@ class Answer:
     def __init__(self):
         self.tag = self.columns = self.rows = self.error = self.text = None
         self.notices = ()
-        self.waited = None              # index of the statement that let it go on
+        self.waited = None  # index of the statement that let it go on
 
     def said(self):
         """In a few words."""
@@ -60,7 +68,12 @@ class Answer:
             return "ERROR %s: %s" % (self.error["code"], self.error["message"])
         said = self.tag or ""
         if self.rows is not None:
-            said += " %d rows: %s" % (len(self.rows), "; ".join(sorted("(%s)" % ", ".join(shorten(v) for v in row) for row in self.rows)[:20]))
+            said += " %d rows: %s" % (
+                len(self.rows),
+                "; ".join(
+                    sorted("(%s)" % ", ".join(shorten(v) for v in row) for row in self.rows)[:20]
+                ),
+            )
         if self.text is not None:
             said += " " + self.text
         if self.notices:
@@ -77,12 +90,19 @@ def shorten(value):
 
 def error_fields(e, connection):
     d = e.diag
-    return {"code": e.pgcode or (CRASHED if connection.closed else "client"), "constraint": d.constraint_name, "table": d.table_name,
-            "column": d.column_name, "message": (d.message_primary or str(e)).strip(), "detail": d.message_detail}
+    return {
+        "code": e.pgcode or (CRASHED if connection.closed else "client"),
+        "constraint": d.constraint_name,
+        "table": d.table_name,
+        "column": d.column_name,
+        "message": (d.message_primary or str(e)).strip(),
+        "detail": d.message_detail,
+    }
 
 
 def signature(plain, tagged):
     """What kind of difference this is; shrinking must not slip into another."""
+
     def kind(a):
         if a is None:
             return "missing"
@@ -90,6 +110,7 @@ def signature(plain, tagged):
             return a.error["code"]
         # of a probe: whether it comes back changed, or not, and why
         return " ".join([(a.tag or "").split(" ")[0], (a.text or "").split(" was ")[0]]).strip()
+
     return kind(plain), kind(tagged)
 
 
@@ -117,26 +138,35 @@ class Twin:
         self.monitor = None
         self.dba = None
         self.pool = {}
-        self.adjust = []                # what --break does to it
-        self.session_settings = []      # what each session begins with
+        self.adjust = []  # what --break does to it
+        self.session_settings = []  # what each session begins with
 
     def connect(self):
-        options = "-c synchronous_commit=off -c deadlock_timeout=20ms -c client_min_messages=notice -c jit=off -c statement_timeout=60s"
+        options = (
+            "-c synchronous_commit=off -c deadlock_timeout=20ms -c client_min_messages=notice -c"
+            " jit=off -c statement_timeout=60s"
+        )
         if not self.is_tagged:
             options += " -c session_preload_libraries="
         return connect(self.database, options)
 
     def reset(self, ddl):
-        """Begin anew: an empty schema public, the DDL in it, two sessions.  Returns the errors of the DDL."""
+        """Begin anew: an empty schema public, the DDL in it, two sessions.
+
+        Returns the errors of the DDL.
+        """
         self.close()
         self.dba = self.connect()
         cursor = self.dba.cursor()
-        cursor.execute("SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION %s" % OWNER)
+        cursor.execute(
+            "SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+            " AUTHORIZATION %s" % OWNER
+        )
         cursor.execute("SET SESSION AUTHORIZATION %s" % OWNER)
         errors = []
         try:
             cursor.execute("; ".join(ddl))
-        except psycopg2.Error:          # one of them failed, and took the others with it
+        except psycopg2.Error:  # one of them failed, and took the others with it
             for command in ddl:
                 try:
                     cursor.execute(command)
@@ -189,7 +219,7 @@ class Twin:
                     if TOMBSTONE in answer.columns:
                         at = answer.columns.index(TOMBSTONE)
                         del answer.columns[at]
-                        answer.rows = [row[:at] + row[at + 1:] for row in answer.rows]
+                        answer.rows = [row[:at] + row[at + 1 :] for row in answer.rows]
             answer.tag = cursor.statusmessage
         except psycopg2.Error as e:
             answer.error = error_fields(e, connection)
@@ -218,7 +248,7 @@ class Twin:
         waits for the other, the other one only ends its transaction.
         """
         answers = [None] * len(statements)
-        waiting = {}                                        # session: index
+        waiting = {}  # session: index
         self.futures = {}
         in_two = False
         for i, statement in enumerate(statements):
@@ -240,7 +270,11 @@ class Twin:
             if self.sessions[session].get_transaction_status() == IN_ERROR and not ends:
                 continue
             if statement.role == "probe":
-                answers[i] = self.undo(statement) if self.sessions[session].get_transaction_status() == IDLE else None
+                answers[i] = (
+                    self.undo(statement)
+                    if self.sessions[session].get_transaction_status() == IDLE
+                    else None
+                )
             elif in_two:
                 self.start(i, statement, answers, waiting)
                 self.settle(i, answers, waiting)
@@ -292,7 +326,10 @@ class Twin:
                 self.monitor = self.connect()
             c = self.monitor.cursor()
             other = self.sessions["b" if session == "a" else "a"]
-            c.execute("SELECT %d = ANY (pg_blocking_pids(%d))" % (other.info.backend_pid, self.sessions[session].info.backend_pid))
+            c.execute(
+                "SELECT %d = ANY (pg_blocking_pids(%d))"
+                % (other.info.backend_pid, self.sessions[session].info.backend_pid)
+            )
             if c.fetchone()[0] == "t" and not future.done():
                 return False
             pause = min(0.02, pause * 2)
@@ -307,7 +344,10 @@ class Twin:
     # -- the DBA --------------------------------------------------------------
 
     def administer(self, statement):
-        """Run what the DBA does in the tagged twin.  Purging may be refused; a tag() that fails is a difference."""
+        """Run what the DBA does in the tagged twin.
+
+        Purging may be refused; a tag() that fails is a difference.
+        """
         cursor = self.dba.cursor()
         answer = None
         try:
@@ -343,7 +383,9 @@ class Twin:
                 more = self.run(session, sql)
                 if more.error:
                     self.run(session, "ROLLBACK TO probe")
-                said.append(more.error["code"].replace("23001", "23503") if more.error else more.tag)
+                said.append(
+                    more.error["code"].replace("23001", "23503") if more.error else more.tag
+                )
                 stamps.append((self.last_stamp(statement), is_undone))
             answer.text = "comes back unchanged"
             if before is None:
@@ -374,8 +416,16 @@ class Twin:
     def bring_back(self, statement, before, stamps):
         """Undo the deletions, the last one first, or all that the transaction deleted."""
         session = statement.session
-        undo = ["SELECT soft_delete.undo('%s')" % stamp for (last, _), (stamp, is_undone) in zip(stamps, stamps[1:]) if is_undone and stamp != last][::-1]
-        if len(undo) > 1 and len(undo) % 2 == 0 and all(is_undone for _, is_undone in statement.then):
+        undo = [
+            "SELECT soft_delete.undo('%s')" % stamp
+            for (last, _), (stamp, is_undone) in zip(stamps, stamps[1:])
+            if is_undone and stamp != last
+        ][::-1]
+        if (
+            len(undo) > 1
+            and len(undo) % 2 == 0
+            and all(is_undone for _, is_undone in statement.then)
+        ):
             undo = ["SELECT soft_delete.undo_transaction(pg_current_xact_id())"]
         for sql in undo + ["SET CONSTRAINTS ALL IMMEDIATE"]:
             undone = self.run(session, sql)
@@ -386,11 +436,16 @@ class Twin:
         back = self.contents(statement)
         for table, _ in statement.tables:
             if back is None or back[table] != before[table]:
-                return "comes back changed: %s was %s, is %s" % (table, before[table], back and back[table])
+                return "comes back changed: %s was %s, is %s" % (
+                    table,
+                    before[table],
+                    back and back[table],
+                )
         return "comes back unchanged"
 
 
 # -- comparing ----------------------------------------------------------------
+
 
 class Comparison:
     """Compares answers; counts those where either of two is right."""
@@ -400,7 +455,7 @@ class Comparison:
 
     def first_difference(self, statements, plain, tagged):
         """The first statement that is answered differently, as (index, plain, tagged), or None."""
-        last = {}                       # session: its last answers
+        last = {}  # session: its last answers
         for i, (p, t) in enumerate(zip(plain, tagged)):
             session = statements[i].session
             if not self.same(p, t) and not fails_late(p, t, *last.get(session, (None, None))):
@@ -413,55 +468,98 @@ class Comparison:
         if plain is None or tagged is None:
             return plain is tagged
         if plain.error and tagged.error and plain.error["code"] == tagged.error["code"] == "40P01":
-            return True                 # when that is found out is a matter of time
-        if plain.waited != tagged.waited and not (plain.waited is None and limited("waits") or both_duplicate(plain, tagged) and limited("first_constraint")):
+            return True  # when that is found out is a matter of time
+        if plain.waited != tagged.waited and not (
+            plain.waited is None
+            and limited("waits")
+            or both_duplicate(plain, tagged)
+            and limited("first_constraint")
+        ):
             return False
         if plain.error or tagged.error:
             if not (plain.error and tagged.error):
                 return False
-            if plain.waited is None and tagged.waited is not None and (plain.error["code"], tagged.error["code"]) == ("23503", "40001") and limited("waiting_children"):
+            if (
+                plain.waited is None
+                and tagged.waited is not None
+                and (plain.error["code"], tagged.error["code"]) == ("23503", "40001")
+                and limited("waiting_children")
+            ):
                 return True
             return self.same_error(plain.error, tagged.error)
-        return (plain.tag == tagged.tag and plain.columns == tagged.columns and plain.text == tagged.text
-                and same_bag(plain.rows, tagged.rows) and same_bag(told(plain.notices), told(tagged.notices)))
+        return (
+            plain.tag == tagged.tag
+            and plain.columns == tagged.columns
+            and plain.text == tagged.text
+            and same_bag(plain.rows, tagged.rows)
+            and same_bag(told(plain.notices), told(tagged.notices))
+        )
 
     def same_error(self, plain, tagged):
         if plain == tagged:
             return True
         if plain["code"] == tagged["code"] == "40001" and limited("serialization_words"):
             return True
-        if dict(plain, detail=application_detail(plain)) == dict(tagged, detail=application_detail(tagged)):
+        if dict(plain, detail=application_detail(plain)) == dict(
+            tagged, detail=application_detail(tagged)
+        ):
             return True
         # of several dependents, the order of the catalog decides
-        if plain["code"] == tagged["code"] == "2BP01" and plain["message"] == tagged["message"] and not re.search("_deleted|_active|soft_delete", tagged["detail"] or ""):
+        if (
+            plain["code"] == tagged["code"] == "2BP01"
+            and plain["message"] == tagged["message"]
+            and not re.search("_deleted|_active|soft_delete", tagged["detail"] or "")
+        ):
             self.either += 1
             return True
         # where rows violate several constraints, the order of rows and indexes decides
         if plain["code"][:2] == tagged["code"][:2] == "23" and all(
-                error["constraint"] is None or OWN_NAME.match(error["constraint"]) for error in (plain, tagged)):
+            error["constraint"] is None or OWN_NAME.match(error["constraint"])
+            for error in (plain, tagged)
+        ):
             self.either += 1
             return True
         return False
 
 
 def left_out(statements, index, plain, tagged):
-    """What the tagged twin has left out around a statement, for a session waits there that does not in the plain one."""
+    """What the tagged twin has left out around a statement.
+
+    A session waits there that does not in the plain one.
+    """
     for i in range(index - 1, -1, -1):
-        if tagged[index] is not None or statements[i].form != "two_sessions" or not limited("waits"):
+        if (
+            tagged[index] is not None
+            or statements[i].form != "two_sessions"
+            or not limited("waits")
+        ):
             break
-        if plain[i] and plain[i].waited is None and tagged[i] and tagged[i].waited is not None and tagged[i].waited > index:
+        if (
+            plain[i]
+            and plain[i].waited is None
+            and tagged[i]
+            and tagged[i].waited is not None
+            and tagged[i].waited > index
+        ):
             return {k for k in range(i + 1, tagged[i].waited) if tagged[k] is None}
     return set()
 
 
 def both_duplicate(plain, tagged):
-    return all(answer is not None and answer.error and answer.error["code"] in ("23505", "23P01") for answer in (plain, tagged))
+    return all(
+        answer is not None and answer.error and answer.error["code"] in ("23505", "23P01")
+        for answer in (plain, tagged)
+    )
 
 
 def fails_late(plain, tagged, last_plain, last_tagged):
-    """Does one end a transaction that has failed, while the other still waits, and then fails, too?"""
-    return ((plain is None) != (tagged is None) and (plain or tagged).tag == "ROLLBACK"
-            and both_duplicate(last_plain, last_tagged) and limited("first_constraint"))
+    """Does one end a failed transaction, while the other still waits, and then fails, too?"""
+    return (
+        (plain is None) != (tagged is None)
+        and (plain or tagged).tag == "ROLLBACK"
+        and both_duplicate(last_plain, last_tagged)
+        and limited("first_constraint")
+    )
 
 
 def application_detail(error):
@@ -472,7 +570,10 @@ def application_detail(error):
     return detail
 
 
-CUT_WARNING = re.compile(r'WARNING:  foreign key "\w+" lets a delete from table "[\w.]+" overwrite what rows of table "[\w.]+" refer to')
+CUT_WARNING = re.compile(
+    r'WARNING:  foreign key "\w+" lets a delete from table "[\w.]+" overwrite what rows of table'
+    r' "[\w.]+" refer to'
+)
 
 
 def told(notices):

@@ -9,82 +9,116 @@ deleted row still takes its place in the heap and other rows go elsewhere.
 
 # name: the sentence in README.md
 LIMITS = {
-    "truncate_snapshots":
-        "`TRUNCATE`: a snapshot that is older goes on seeing the rows.",
+    "truncate_snapshots": "`TRUNCATE`: a snapshot that is older goes on seeing the rows.",
     # triggers of TRUNCATE are made where all tables are tagged
-    "truncate_order":
-        "Triggers of untagged tables fire when the tagged ones are empty already",
+    "truncate_order": "Triggers of untagged tables fire when the tagged ones are empty already",
     # not generated: NATURAL JOIN, whole-row references, INSERT ... SELECT *; the comparison
     # drops the column from answers, and the details that list a whole row
-    "tombstone_column":
-        "The tombstone column is visible in `SELECT *` and `information_schema`",
+    "tombstone_column": "The tombstone column is visible in `SELECT *` and `information_schema`",
     # compared by code alone
-    "serialization_words":
-        "the error of a concurrent delete reads \"concurrent update\"; the code is 40001 all the same.",
+    "serialization_words": (
+        "the error of a concurrent delete reads \"concurrent update\"; the code is 40001 all the"
+        " same."
+    ),
     # two sessions do not change columns of a converted unique key
-    "key_locks":
-        "An `UPDATE` of its columns does not make new references to the row's other keys wait.",
+    "key_locks": (
+        "An `UPDATE` of its columns does not make new references to the row's other keys wait."
+    ),
     # the comparison drops the warning
-    "cut_warnings":
-        "A foreign key `ON DELETE SET NULL` or `SET DEFAULT` that is added to a table without a primary key is answered with a warning",
+    "cut_warnings": (
+        "A foreign key `ON DELETE SET NULL` or `SET DEFAULT` that is added to a table without a"
+        " primary key is answered with a warning"
+    ),
     # two sessions do not violate constraints of such tables
-    "early_locks":
-        "an `UPDATE` of the referencing one waits for a session that is changing its row before it checks constraints, as with any `BEFORE UPDATE` trigger.",
+    "early_locks": (
+        "an `UPDATE` of the referencing one waits for a session that is changing its row before it"
+        " checks constraints, as with any `BEFORE UPDATE` trigger."
+    ),
     # such keys are not deferrable
-    "deferred_periods":
-        "A deferrable temporal key that a row claims before the row that has it is deleted, in one transaction, fails its deferred check with 23P01.",
+    "deferred_periods": (
+        "A deferrable temporal key that a row claims before the row that has it is deleted, in one"
+        " transaction, fails its deferred check with 23P01."
+    ),
     # from 19 on, there is no TRUNCATE in transactions where foreign keys are deferrable
-    "pending_guards":
-        "`TRUNCATE` and `ALTER TABLE` in the same transaction then fail with 55006.",
+    "pending_guards": "`TRUNCATE` and `ALTER TABLE` in the same transaction then fail with 55006.",
     # of other tables the columns that were cut are not compared after undo()
-    "relinks_by_key":
-        "gives the references back where the row, found by its primary key, still holds what it was left with",
+    "relinks_by_key": (
+        "gives the references back where the row, found by its primary key, still holds what it was"
+        " left with"
+    ),
     # generated keys are copied one at a time
-    "copy_batches":
-        "`COPY … FROM` goes row by row: where it fails it may have taken fewer values of a sequence.",
+    "copy_batches": (
+        "`COPY … FROM` goes row by row: where it fails it may have taken fewer values of a"
+        " sequence."
+    ),
     # where one row violates several constraints, either name is right
-    "first_constraint":
-        "Where a row violates several unique constraints, the error may name another of them, and come after waiting for the session that writes that one's key.",
+    "first_constraint": (
+        "Where a row violates several unique constraints, the error may name another of them, and"
+        " come after waiting for the session that writes that one's key."
+    ),
     # without a target there are no deferrable keys, and no empty periods
-    "conflict_order":
-        "`ON CONFLICT DO NOTHING` without a target looks at them in another order, too, so that a row that conflicts may meet a deferrable one (55000), or be refused for an empty period (23514), first.",
-    "partition_moves":
-        "Where the key changes the parent's partition and deleted rows reference it, it is refused (0A000) if the parent is tagged",
+    "conflict_order": (
+        "`ON CONFLICT DO NOTHING` without a target looks at them in another order, too, so that a"
+        " row that conflicts may meet a deferrable one (55000), or be refused for an empty period"
+        " (23514), first."
+    ),
+    "partition_moves": (
+        "Where the key changes the parent's partition and deleted rows reference it, it is refused"
+        " (0A000) if the parent is tagged"
+    ),
     # an answer that came after waiting is compared with one that did not wait; what the other
     # session left out meanwhile, the plain twin leaves out as well
-    "waits":
-        "A statement that claims a key of a deleted row waits for a session that is claiming another key of that row",
+    "waits": (
+        "A statement that claims a key of a deleted row waits for a session that is claiming"
+        " another key of that row"
+    ),
     # of an answer that came after waiting, and of no other
-    "waiting_children":
-        "where the other one commits, it is 40001, not 23503.",
+    "waiting_children": "where the other one commits, it is 40001, not 23503.",
     # nothing of the sort is generated once tables are tagged
-    "utility_commands":
-        "Utility commands that scan the heap",
+    "utility_commands": "Utility commands that scan the heap",
 }
 
 ORDER = [
     "LIMIT, OFFSET, DISTINCT ON, cursors and window functions without ORDER BY all columns",
-    "UPDATE of a unique column, of a partition key or of a reference to the own table in more than one row",
+    (
+        "UPDATE of a unique column, of a partition key or of a reference to the own table in more"
+        " than one row"
+    ),
     "UPDATE ... FROM and MERGE where more than one source row matches",
-    "MERGE that deletes rows, and inserts generated or other unique keys, or references to rows of the same table: which comes first",
+    (
+        "MERGE that deletes rows, and inserts generated or other unique keys, or references to rows"
+        " of the same table: which comes first"
+    ),
     "INSERT ... SELECT into generated keys without ORDER BY; MERGE that inserts several of them",
     "GROUP BY the primary key of a table with inheritance children, which may repeat it",
     "array_agg and the like without ORDER BY; triggers that number their rows",
     "rows born again, by a trigger, that reference others of the statement",
-    "two sessions that insert into a table with a deferrable key, where triggers make one wait for the other: the deferred check may fail before it waits, or deadlock",
+    (
+        "two sessions that insert into a table with a deferrable key, where triggers make one wait"
+        " for the other: the deferred check may fail before it waits, or deadlock"
+    ),
     "transactions of two sessions that write to several rows in one statement, and go on",
     # not left out, but counted and reported: see Comparison and is_matter_of_order()
     "which row and which constraint an error names where a statement violates several",
     "which of the objects that depend on another one a refused DROP names first",
-    "NO ACTION and RESTRICT beside CASCADE: whether the referencing row is gone when its parent is deleted",
+    (
+        "NO ACTION and RESTRICT beside CASCADE: whether the referencing row is gone when its parent"
+        " is deleted"
+    ),
 ]
 
 # What a server answers wrongly by itself, with nothing tagged: the twins have no
 # answer to agree on.
 SERVER = [
     # looked at in session.py
-    "PostgreSQL 15: MERGE that inserts into and updates a table with a BEFORE statement trigger leaves generated columns of inserted rows null",
-    "PostgreSQL 18 and 19: MERGE that inserts into and updates a partitioned table may put inserted rows for updated ones into NEW TABLE",
+    (
+        "PostgreSQL 15: MERGE that inserts into and updates a table with a BEFORE statement trigger"
+        " leaves generated columns of inserted rows null"
+    ),
+    (
+        "PostgreSQL 18 and 19: MERGE that inserts into and updates a partitioned table may put"
+        " inserted rows for updated ones into NEW TABLE"
+    ),
 ]
 
 # For trying out a limit that is about to fall: twin.py --lift NAME

@@ -7,7 +7,7 @@ def shrink(items, fails):
     while True:
         start, shorter = 0, False
         while start < len(items):
-            rest = items[:start] + items[start + size:]
+            rest = items[:start] + items[start + size :]
             if rest and fails(rest):
                 items, shorter = rest, True
             else:
