@@ -4,10 +4,8 @@
 -- statistics and good's bin.  Whatever eve does, the others see, hold, purge and
 -- restore what is good's.
 --
--- Fails without the subtransaction per table in list_tables(), find_table_problems(),
--- find_foreign_key_problems(), timeline(), preview() and others; without throw_owners_error()
--- and is_raised() where an error pretends to be a cancellation; without the CHECK
--- constraints, and is_age(); without the types in check_held_keys().
+-- An error, a lock or a nonsense value of one table is that table's line, and so is an
+-- error that pretends to be a cancellation.
 \set VERBOSITY terse
 CREATE ROLE regress_eve;
 CREATE ROLE regress_good;

@@ -1,8 +1,6 @@
 -- A place (ctid) belongs to one relation.  Deleted rows that stepped aside are shown with
 -- their places in soft_delete_internal.displaced: nothing locks, changes or deletes
 -- what is at those places in the table that they were taken from.
---
--- Fails without refuse_locks() and without "ss_currentRelation" in displaced.c.
 CREATE ROLE regress_places;
 CREATE SCHEMA places AUTHORIZATION regress_places;
 SET ROLE regress_places;

@@ -1,6 +1,6 @@
 -- a bin shows who deleted each row, for whom and why, to whoever may read it
 --
--- Fails without columns.c, or where that does not ask who reads.
+-- To anybody else the columns are null.
 CREATE ROLE regress_columns;
 CREATE ROLE regress_columns_clerk;
 CREATE ROLE regress_columns_reader;

@@ -1,6 +1,6 @@
 -- UPDATE bin SET deleted_at = NULL brings rows back as they were
 --
--- Fails without fire_insert_triggers() in bin.c and its transition table.
+-- A restore makes up for the DELETE: AFTER INSERT triggers fire, with their transition table.
 CREATE ROLE regress_bin_restores;
 CREATE SCHEMA bin_restores AUTHORIZATION regress_bin_restores;
 SET ROLE regress_bin_restores;

@@ -1,6 +1,6 @@
 -- check() finds what would break the promise, and its remedies can be pasted
 --
--- Fails without check(): each problem is made, found, and mended by its remedy.
+-- Each problem is made, found, and solved by its remedy.
 CREATE ROLE regress_check;
 CREATE SCHEMA "check" AUTHORIZATION regress_check;
 SET ROLE regress_check;

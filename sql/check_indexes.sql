@@ -1,7 +1,7 @@
 -- check() finds indexes and constraints that are not what tag() makes of them
 --
--- Fails without check(): a deleted row in the way of a live one, a bin without
--- an index, and names that mean something else than they say.
+-- A deleted row in the way of a live one, a bin without an index, and names that mean
+-- something else than they say.
 \set VERBOSITY terse
 CREATE ROLE regress_check_indexes;
 CREATE SCHEMA check_indexes AUTHORIZATION regress_check_indexes;

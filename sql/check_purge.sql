@@ -1,6 +1,6 @@
 -- check() finds deleted rows that should be gone, and why they are not
 --
--- Fails without check(): purges that fail, or that nobody runs.
+-- Purges that fail, or that nobody runs.
 \set VERBOSITY terse
 CREATE ROLE regress_check_purge;
 CREATE SCHEMA check_purge AUTHORIZATION regress_check_purge;

@@ -1,7 +1,6 @@
 -- check() finds what a tag has lost; the remedies, run as they are, give it back
 --
--- Fails without check(): triggers, columns and event triggers that were changed
--- behind the extension's back.
+-- Triggers, columns and event triggers that were changed behind the extension's back.
 \set VERBOSITY terse
 CREATE ROLE regress_check_tag;
 CREATE SCHEMA check_tag AUTHORIZATION regress_check_tag;

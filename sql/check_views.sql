@@ -1,6 +1,6 @@
 -- check() finds what is wrong with the views of a tagged table
 --
--- Fails without check(): nobody sees that a bin is missing before it is needed.
+-- A missing bin is found before it is needed.
 \set VERBOSITY terse
 CREATE ROLE regress_check_views;
 CREATE ROLE regress_check_views_other;

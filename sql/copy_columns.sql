@@ -1,6 +1,4 @@
 -- COPY without a column list gives and takes the application's columns, whatever its options
---
--- Fails without application_columns() and drop_freeze() in copy.c.
 CREATE ROLE regress_copy;
 CREATE SCHEMA copy_columns AUTHORIZATION regress_copy;
 SET search_path = copy_columns;

@@ -1,6 +1,4 @@
 -- COPY gives live rows and takes the application's columns
---
--- Fails without select_live_rows() in copy.c.
 CREATE ROLE regress_copy;
 CREATE ROLE regress_copy_reader;
 CREATE SCHEMA copy_live AUTHORIZATION regress_copy;

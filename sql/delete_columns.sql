@@ -1,7 +1,4 @@
 -- a tombstone is the row as it was: generated columns, constraints, TOAST, types
---
--- Fails without compute_generated(), enforce_checks() and
--- insert_tombstone_index_entries() in version.c.
 CREATE ROLE regress_delete_columns;
 CREATE SCHEMA delete_columns AUTHORIZATION regress_delete_columns;
 SET ROLE regress_delete_columns;

@@ -1,7 +1,6 @@
 -- partitioned and inherited tables
 --
--- Fails without row_is_moving() in delete.c: a row that changes partition would leave a
--- tombstone.
+-- A row that changes partition leaves no tombstone.
 CREATE ROLE regress_delete_partitions;
 CREATE SCHEMA delete_partitions AUTHORIZATION regress_delete_partitions;
 SET ROLE regress_delete_partitions;

@@ -1,6 +1,4 @@
 -- privileges and row security: the DELETE right decides, and nothing more is gained
---
--- Fails without the owner check of open_bin_row() in bin.c.
 CREATE ROLE regress_owner;
 CREATE ROLE regress_app;
 CREATE SCHEMA delete_privileges AUTHORIZATION regress_owner;

@@ -1,6 +1,4 @@
 -- the application's triggers fire as they would for a hard DELETE
---
--- Fails without check_fires_last() in delete.c.
 CREATE ROLE regress_delete_triggers;
 CREATE SCHEMA delete_triggers AUTHORIZATION regress_delete_triggers;
 SET ROLE regress_delete_triggers;

@@ -1,8 +1,7 @@
 -- a partition or inheritance child may have keys, and triggers that change them, of its own:
 -- what updates it by its parent has tombstones step aside there, too
 --
--- Each update comes first in its session.  Fails where may_change_kept_key() in write.c
--- asks for the keys of the parent alone: duplicate key value violates unique constraint.
+-- Each update comes first in its session, which knows nothing of the keys yet.
 CREATE SCHEMA displace_partitions;
 SET search_path = displace_partitions;
 

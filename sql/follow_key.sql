@@ -1,8 +1,7 @@
 -- what lets deleted children follow a changed key: guards that come and go with
 -- the foreign key and the tag, whether the parent is tagged or not
 --
--- Fails without follow.c or its guards (guard.c).  What each action does is in
--- on_update_*.
+-- What each action does is in on_update_*.
 CREATE ROLE regress_follow;
 CREATE SCHEMA soft AUTHORIZATION regress_follow;
 SET ROLE regress_follow;

@@ -1,6 +1,4 @@
 -- a hold follows its row: aside, back, and to another key
---
--- Fails without move_hold().
 CREATE ROLE regress_follows;
 CREATE SCHEMA follows AUTHORIZATION regress_follows;
 SET ROLE regress_follows;

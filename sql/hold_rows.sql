@@ -1,6 +1,4 @@
 -- a held row is neither purged nor restored, and lifting is written down
---
--- Fails without refuse_held() in hold.c.
 CREATE ROLE regress_hold;
 CREATE SCHEMA hold AUTHORIZATION regress_hold;
 SET ROLE regress_hold;

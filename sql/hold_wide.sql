@@ -1,6 +1,4 @@
 -- a whole deletion can be held, and a whole table
---
--- Fails where hold.c forgets a scope or the tables above a partition.
 CREATE ROLE regress_wide;
 CREATE SCHEMA wide AUTHORIZATION regress_wide;
 SET ROLE regress_wide;

@@ -1,6 +1,4 @@
 -- what stepped aside keeps every value, and follows the columns of its table
---
--- Fails without the text form of displaced.c, or without soft_delete_internal.align_displaced().
 CREATE ROLE regress_faithful;
 CREATE SCHEMA faithful AUTHORIZATION regress_faithful;
 SET ROLE regress_faithful;

@@ -1,6 +1,4 @@
 -- a deleted child that follows the key of its parent makes the tombstone step aside that holds the new one
---
--- Fails without arm_keys() in follow.c.
 CREATE ROLE regress_keys_follow;
 CREATE SCHEMA keys_follow AUTHORIZATION regress_keys_follow;
 SET ROLE regress_keys_follow;

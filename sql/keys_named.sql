@@ -1,6 +1,4 @@
 -- a unique constraint that has become an index on live rows can still be named: in upserts, and by migrations
---
--- Fails without infer_stand_in() in stand_in.c, and without each of the event triggers on stand-ins.
 CREATE ROLE regress_named;
 CREATE SCHEMA named AUTHORIZATION regress_named;
 SET ROLE regress_named;

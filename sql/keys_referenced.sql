@@ -1,6 +1,4 @@
 -- a foreign key finds the unique key of a tagged table, though that hides deleted rows
---
--- Fails without prepare_references() in ddl.c: there was no unique constraint matching.
 CREATE ROLE regress_keys_owner;
 CREATE ROLE regress_keys_other;
 CREATE SCHEMA keys_referenced AUTHORIZATION regress_keys_owner;

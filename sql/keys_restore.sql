@@ -1,6 +1,4 @@
 -- the bin restores what stepped aside once its key is free, and purges it
---
--- Fails without enter_displaced() in bin.c and join_displaced() in family.c.
 CREATE ROLE regress_keys_restore;
 CREATE ROLE regress_keys_support;
 CREATE SCHEMA keys_restore AUTHORIZATION regress_keys_restore;

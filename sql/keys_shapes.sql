@@ -1,6 +1,4 @@
 -- every shape of unique index keeps all but its predicate, and untag() gives all back
---
--- Fails without any part of index_definition(), replace_index() or make_rows_equal().
 SET allow_in_place_tablespaces = on;
 CREATE TABLESPACE regress_shapes LOCATION '';
 CREATE ROLE regress_shapes;

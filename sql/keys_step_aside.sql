@@ -1,7 +1,4 @@
 -- a live row that claims a key which only a tombstone keeps gets it, and the tombstone steps aside
---
--- Fails without each of the two functions of armed indexes in displace.c (INSERT and COPY; upserts),
--- and without add_claim() in write.c (UPDATE and MERGE).
 CREATE ROLE regress_keys;
 CREATE ROLE regress_keys_app;
 CREATE SCHEMA keys AUTHORIZATION regress_keys;

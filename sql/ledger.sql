@@ -1,6 +1,4 @@
 -- each deletion has one ledger row: its stamp, who, for whom and why
---
--- Fails without ledger.c, or without end_subtransaction() of stamp.c.
 CREATE ROLE regress_ledger;
 CREATE ROLE regress_ledger_other;
 CREATE SCHEMA ledger AUTHORIZATION regress_ledger;

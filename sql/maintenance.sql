@@ -1,8 +1,7 @@
 -- row_security = off in the owner or a superuser, as pg_dump sets it, sees and writes everything;
 -- in a role with BYPASSRLS it sees everything, and in any other fails rather than leave out a row
 --
--- Fails without shows_tombstones() in old plans, the replanning of write.c, and if DELETE
--- did not skip tombstones.
+-- DELETE skips deleted rows there, too.
 CREATE ROLE regress_maintenance;
 CREATE ROLE regress_maintenance_app;
 CREATE ROLE regress_maintenance_bypass BYPASSRLS;

@@ -1,6 +1,5 @@
--- a child of a deleted parent is refused with the error of a parent
--- that is gone, on every version: by the live filter up to 18, by the guards of
--- reference.c from 19 on.  Fails without them.
+-- a child of a deleted parent is refused with the error of a parent that is gone, on
+-- every version: by the live filter up to 18, by a constraint trigger from 19 on
 \getenv srcdir PG_ABS_SRCDIR
 \set twins :srcdir '/sql/twins.inc'
 \i :twins

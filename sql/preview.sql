@@ -1,6 +1,6 @@
 -- the dry run tells what undo() would do, and every reason why it would not
 --
--- Fails without preview(): after it, undo() is run and does what was said.
+-- undo() is run after it, and does what was said.
 CREATE ROLE regress_preview;
 CREATE SCHEMA preview AUTHORIZATION regress_preview;
 SET ROLE regress_preview;

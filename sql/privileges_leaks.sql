@@ -2,7 +2,7 @@
 -- rows: not by what a statement returns, nor by the errors it raises, nor by functions that it calls on the way.
 --
 -- Each probe is asked of a tagged table, a partitioned one, a view upon one, and of a plain table in which the same
--- rows are live, to show that it finds what there is to find.  Fails without defer_free_conditions() in filter.c and without statistics.c.
+-- rows are live, to show that it finds what there is to find.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 SET jit = off;

@@ -1,6 +1,4 @@
 -- rows that reference one another: none is left behind to reference what is gone
---
--- Fails without put_children_first() of due.c.
 CREATE ROLE regress_purge_circles;
 CREATE SCHEMA purge_circles AUTHORIZATION regress_purge_circles;
 SET ROLE regress_purge_circles;

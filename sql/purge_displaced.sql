@@ -1,7 +1,7 @@
 -- a row that stepped aside leaves its children to the row that has its key now; where none
 -- has, for it stepped aside for another of its keys, its purge is that of a parent
 --
--- Fails without leave_children() in family.c: the children were left without a parent.
+-- No child is left without a parent.
 CREATE ROLE regress_purge_displaced;
 CREATE SCHEMA purge_displaced AUTHORIZATION regress_purge_displaced;
 SET ROLE regress_purge_displaced;

@@ -1,8 +1,7 @@
 -- purging a row purges the tombstones below it by CASCADE, whenever they were
 -- deleted
 --
--- Fails without family.c, without its rounds.  What keeps a row from being purged
--- is in purge_refuses.
+-- What keeps a row from being purged is in purge_refuses.
 CREATE ROLE regress_purge;
 CREATE SCHEMA purge AUTHORIZATION regress_purge;
 SET ROLE regress_purge;

@@ -1,7 +1,5 @@
 -- a tombstone that another row references, not by CASCADE, is not purged: the error
 -- is that of a hard delete of a row with such children, and nothing is lost
---
--- Fails without check_blockers() of family.c.
 \getenv srcdir PG_ABS_SRCDIR
 \set twins :srcdir '/sql/twins.inc'
 \i :twins

@@ -1,8 +1,7 @@
 -- restoring a row restores what its deletion took along through CASCADE, however
 -- deep, and nothing else
 --
--- Fails without family.c: without a round for each generation, without the stamp
--- in the query for children, without the look at the action.
+-- A child of another deletion stays, as does one by another action.
 CREATE ROLE regress_family;
 CREATE ROLE regress_family_support;
 CREATE SCHEMA family AUTHORIZATION regress_family;

@@ -1,7 +1,5 @@
 -- restoring a row gives back the references that ON DELETE SET NULL and SET
 -- DEFAULT cut, where the child still is and still holds what it was left with
---
--- Fails without link.c, or without the guard that calls note_cut().
 CREATE ROLE regress_relink;
 CREATE SCHEMA relink AUTHORIZATION regress_relink;
 SET ROLE regress_relink;

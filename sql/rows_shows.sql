@@ -1,7 +1,4 @@
 -- the doors to tombstones: rows('all' | 'deleted' | 'live') and show_deleted, each with its right
---
--- Fails without require_sampling_right() in filter.c, the dependencies that it gives the
--- plan, assign_show_deleted() in tag.c, and the exception for what a statement writes to.
 CREATE ROLE regress_rows_owner;
 CREATE ROLE regress_rows_reader;
 CREATE SCHEMA rows_shows AUTHORIZATION regress_rows_owner;

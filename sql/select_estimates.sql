@@ -1,6 +1,4 @@
 -- the planner takes the rows of a tagged table for live, before and after ANALYZE
---
--- Fails without presume_live() in filter.c: one row in 200 was taken for live.
 CREATE ROLE regress_select_estimates;
 CREATE SCHEMA select_estimates AUTHORIZATION regress_select_estimates;
 SET ROLE regress_select_estimates;

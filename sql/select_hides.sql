@@ -1,7 +1,4 @@
 -- every way to read a tagged table sees live rows only
---
--- Fails without attach_filter() in filter.c, and without its branch for members of
--- UNION ALL.
 CREATE ROLE regress_select_hides;
 CREATE SCHEMA select_hides AUTHORIZATION regress_select_hides;
 SET ROLE regress_select_hides;

@@ -1,7 +1,6 @@
 -- one client statement, one stamp: nested deletions share it, the next statement has its own
 --
--- Fails without the nesting of stamp.c, the look at the transaction, and stamps that
--- only grow.
+-- Stamps of a session only grow.
 CREATE ROLE regress_stamps;
 CREATE SCHEMA stamps AUTHORIZATION regress_stamps;
 SET ROLE regress_stamps;

@@ -1,6 +1,6 @@
 -- soft_delete.tables shows figures of tagged tables to those who may know them
 --
--- Fails without the view: what it says is compared with what there is.
+-- What it says is compared with what there is.
 \set VERBOSITY terse
 CREATE ROLE regress_tables_view;
 CREATE ROLE regress_tables_view_reader;

@@ -1,6 +1,4 @@
 -- plan() prepares a big table without a long lock, and tag() then only swaps
---
--- Fails without is_prepared(), or where replace_index() builds an index that is ready.
 CREATE ROLE regress_plan;
 CREATE SCHEMA plan AUTHORIZATION regress_plan;
 SET ROLE regress_plan;

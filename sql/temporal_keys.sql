@@ -1,7 +1,6 @@
 -- tables with temporal keys, and with foreign keys that are not enforced, can be tagged
 --
--- PostgreSQL has both from 18 on; before, there are no steps.  Fails where
--- guard_reference() refuses a foreign key that ties no rows.
+-- PostgreSQL has both from 18 on; before, there are no steps.
 CREATE SCHEMA temporal;
 SET search_path = temporal;
 CREATE TABLE steps (step serial, command text, answer text);

@@ -1,6 +1,4 @@
 -- timeline() draws deletions and purges day by day
---
--- Fails without timeline().
 \set VERBOSITY terse
 CREATE ROLE regress_timeline;
 CREATE ROLE regress_timeline_other;

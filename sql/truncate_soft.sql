@@ -1,6 +1,4 @@
 -- TRUNCATE of a tagged table deletes its live rows softly, under one stamp
---
--- Fails without truncate.c.
 CREATE ROLE regress_truncate;
 CREATE ROLE regress_truncate_app;
 CREATE SCHEMA truncate_soft AUTHORIZATION regress_truncate;

@@ -1,6 +1,4 @@
 -- ON CONFLICT (columns) meets live rows only
---
--- Fails without add_arbiter_predicate() in write.c.
 CREATE ROLE regress_upsert;
 CREATE SCHEMA upsert_columns AUTHORIZATION regress_upsert;
 SET ROLE regress_upsert;
