@@ -249,7 +249,8 @@ may_read(Oid relid, int n, const AttrNumber *attnums)
 }
 
 /*
- * The same for the tombstones of a relation, which may be read in its bin.
+ * May the current role read some columns of the tombstones of a relation, in the
+ * relation or in its bin?
  */
 bool
 may_read_tombstones(Oid relid, int n, const AttrNumber *attnums)

@@ -1,5 +1,5 @@
 /*
- * entry.c
+ * caller.c
  *	  Where callers enter the extension.
  *
  * The functions that people call are C functions that stand before PL/pgSQL

@@ -69,7 +69,7 @@ primary_key(Oid relid, AttrNumber *attnums)
 }
 
 /*
- * The same, from the catalogs.
+ * Find the columns of a primary key in the catalogs.
  */
 static int
 look_up_primary_key(Oid relid, AttrNumber *attnums)
@@ -255,8 +255,8 @@ begin_text_form(void)
 }
 
 /*
- * The same, and in one form whatever is equal to the bit, so that texts can be
- * compared.
+ * Have values turned into text as begin_text_form() does, and so that equal values
+ * have equal texts.  To be closed with end_text_form().
  */
 int
 begin_key_form(void)
@@ -270,7 +270,7 @@ begin_key_form(void)
 }
 
 /*
- * Change a setting till the end of the text form, unless it is as wanted.
+ * Change a setting until end_text_form(), unless it has the value already.
  */
 static void
 set_unless(bool is_good, const char *name, const char *value)
@@ -281,7 +281,7 @@ set_unless(bool is_good, const char *name, const char *value)
 }
 
 /*
- * Give the settings back.
+ * Give back the settings that begin_text_form() or begin_key_form() has changed.
  */
 void
 end_text_form(int nestlevel)

@@ -1,9 +1,9 @@
 /*
- * fault.c
- *	  Tells what goes wrong by itself from what somebody's function says.
+ * owner_error.c
+ *	  Errors that the code of an owner raises, and those of the server itself.
  *
- * Who looks at the tables of many owners goes on where one of them fails, but not
- * where the query is cancelled, the server goes down, or memory is short.  Any
+ * A function that looks at the tables of many owners goes on where one of them fails,
+ * but not where the query is cancelled, the server goes down, or memory is short.  Any
  * function can raise an error with the code of one of these.
  *
  * Invariant: no owner's function stops what is done for others.

@@ -21,7 +21,7 @@
 
 #include "catalog/sd_catalog.h"
 
-/* How often the relation cache has changed: what was learnt from it holds as long */
+/* How often the relation cache has changed */
 uint64 relcache_changes = 0;
 
 static void note_change(Datum arg, Oid relid);
@@ -123,7 +123,7 @@ with_ancestors(Oid relid)
 }
 
 /*
- * The same, from the catalogs.
+ * Find a table and its ancestors in the catalogs.
  */
 static List *
 look_up_ancestors(Oid relid)

@@ -133,9 +133,8 @@ typedef struct RelationMemo
 } RelationMemo;
 
 /*
- * Is what is remembered about a relation still true?  If not, the memo is ready to
- * be set by memo_set() when it has been found out anew: not before, for that may
- * fail.
+ * Is what is remembered about a relation still true?  If not, the caller looks it up,
+ * which may fail, and then calls memo_set().
  */
 static inline bool
 memo_holds(RelationMemo *memo, Oid relid)

@@ -1,11 +1,11 @@
 /*
- * tag.c
- *	  Knows which relation is tagged and which role is exempt from that.
+ * tagged.c
+ *	  Which relation is tagged, and which role and session is exempt.
  *
  * The trigger is the tag: a relation is tagged exactly when it carries a
  * trigger that calls soft_delete.delete_row(), enabled or not, and the
  * trigger's first argument names the tombstone column.  Nothing else decides
- * it.  Putting the tag on and taking it off is done in SQL (sql/tag.sql).
+ * it.  Putting the tag on and taking it off is done in SQL (sql/ddl_tag.sql).
  */
 #include "postgres.h"
 
@@ -337,7 +337,7 @@ trigger_arguments(Relation triggers, HeapTuple tuple)
 /*
  * soft_delete_internal.tag_arguments(relation regclass) returns text[]
  *
- * The same for SQL; NULL if the relation is not tagged.
+ * Returns the arguments of the tag of a relation, NULL if it is not tagged.
  */
 Datum
 soft_delete_tag_arguments(PG_FUNCTION_ARGS)
@@ -423,7 +423,7 @@ soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
 /*
  * soft_delete.admits_tombstone(relation oid) returns boolean
  *
- * Guards writes to a tagged table: called for a new row whose tombstone column
+ * Checks writes to a tagged table: called for a new row whose tombstone column
  * is not null.  Returns true in a maintenance session, else raises 0A000.
  */
 Datum

@@ -1,11 +1,11 @@
 /*
- * displace.c
+ * claim.c
  *	  Makes tombstones step aside where a live row claims the key that they keep.
  *
  * A primary key, a key that a foreign key references, a replica identity and a
  * deferrable unique constraint cannot be partial: there a tombstone is entered along
  * with the live rows.  Where a live row claims such a key, the tombstone moves
- * to soft_delete_internal.displaced (displaced.c), and the row meets what it would meet
+ * to soft_delete_internal.displaced (storage/aside.c), and the row meets what it would meet
  * had the tombstone never been there.
  *
  * An INSERT pays nothing for that.  A BEFORE INSERT row trigger "arms" the unique
@@ -19,7 +19,7 @@
  *   Our amgettuple has each tombstone that such a scan finds step aside, and goes
  *   on to the next; it waits for nobody, for the upsert will, and then scan again.
  *
- * What an UPDATE changes is covered by a check that write.c adds, for a BEFORE
+ * What an UPDATE changes is covered by a check that plan/modify.c adds, for a BEFORE
  * UPDATE trigger would lock every row first.  Both probe beforehand where there
  * is nothing to arm, as for an exclusion constraint that was added after tag(),
  * and for deferrable keys, whose index may be armed no more when their check
@@ -213,7 +213,7 @@ armed_table(Relation rel)
 /*
  * Refuse a new row that is a tombstone, but in a maintenance session: an INSERT
  * that was planned before the library was loaded has no check of its own
- * (write.c), and COPY counts the columns itself.
+ * (plan/modify.c), and COPY counts the columns itself.
  */
 static void
 refuse_tombstone(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
@@ -259,7 +259,7 @@ note_armed(Oid relid, AttrNumber attnum, uint64 changes)
 /*
  * soft_delete_internal.claims_key(relation oid, new_row record, internal) returns boolean
  *
- * Stands in a check of changed rows that write.c adds: sees to it that tombstones
+ * Stands in a check of changed rows that plan/modify.c adds: makes tombstones
  * step aside, and returns true.  Nobody else can call it, because of "internal".
  */
 Datum

@@ -1,13 +1,13 @@
 /*
  * index_definition.c
- *	  Says from the catalogs what an index is, defines it anew with or without the
- *	  condition that hides tombstones, and compares it with another one.
+ *	  Reads the definition of an index from the catalogs, replaces the index by one
+ *	  with or without the condition that hides tombstones, and compares two indexes.
  *
  * Invariants: a definition is a tree of nodes and names that the catalogs gave,
  * never a piece of a text that shows it.  An expression of a table's owner is
  * simplified, which calls functions in it, with his rights only; where an index is
  * built, the server sees to that itself.  What becomes of constraints, comments and
- * stand-ins is up to sql/indexes.sql.
+ * stand-ins is up to sql/keys.sql.
  */
 #include "postgres.h"
 
@@ -51,7 +51,7 @@
 
 #include "keys/sd_keys.h"
 
-/* An index that is defined anew, of a partitioned table or of one of its partitions */
+/* An index that is replaced, of a partitioned table or of one of its partitions */
 typedef struct IndexPart
 {
 	Oid former; /* the index that is there before */
@@ -147,7 +147,7 @@ soft_delete_redefine_index(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return how an index is to be defined anew.  "changes" is set to true where
+ * Return the definition of the index that replaces an index.  "changes" is set to true where
  * that differs from what it is.
  */
 static IndexPart *

@@ -7,7 +7,7 @@
  * naming the constraint: a stand-in has the name, CHECK (true), which is always
  * satisfied.  The planner hook turns the one into the inference of the index.
  * Of the other, DROP CONSTRAINT takes the index along, and event triggers
- * (sql/stand_ins.sql) see to the rest.
+ * (sql/keys_stand_in.sql) see to the rest.
  *
  * A stand-in has the name of its index, which is all that makes it one, so
  * dumps carry it.

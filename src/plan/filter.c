@@ -168,7 +168,7 @@ was_seen(PlannerInfo *root, Index relid)
 
 /*
  * Raise 55000 if a query changes rows, of this table or of another one, in the
- * planner run that has loaded the library: it was not prepared (write.c).  A
+ * planner run that has loaded the library: it was not prepared (modify.c).  A
  * DELETE needs no preparation.
  */
 static void
@@ -276,7 +276,7 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_l
 						errmsg("argument of sampling method \"%s\" must not refer to other tables of the query",
 							   "soft_delete.rows")));
 	if (samples_aside(rte))
-		return NULL; /* displaced.c reads something else */
+		return NULL; /* storage/aside_scan.c reads something else */
 	rte->tablesample = NULL;
 
 	if (IsA(which, Const) && !((Const *) which)->constisnull)

@@ -1,17 +1,17 @@
 /*
- * write.c
+ * modify.c
  *	  Prepares statements that write to tagged tables for the planner.
  *
  * Three things are added to an INSERT, UPDATE or MERGE:
- * - ON CONFLICT learns the predicate of the partial unique indexes, so that they
- *   are inferred as the constraint was, by columns or by its name;
+ * - ON CONFLICT gets the predicate of the partial unique indexes, so that they are
+ *   inferred as the constraint was, by columns or by its name;
  * - a check on the new row that refuses to set the tombstone column by hand.
  *   It is a WithCheckOption of the kind that row security uses, evaluated after
  *   BEFORE triggers.  A BEFORE UPDATE trigger would do the same at the price of
  *   locking every row first (measured: 10 to 25 % of the rate of single-row
  *   updates).  It is left out where neither the statement nor a trigger can set
  *   the column: a live row stays one, and an INSERT makes one.
- * - a check of the same kind that has tombstones step aside (displace.c), where
+ * - a check of the same kind that has tombstones step aside (keys/claim.c), where
  *   the statement may change a key that they keep.
  */
 #include "postgres.h"
@@ -52,13 +52,13 @@ static void start_executor(QueryDesc *queryDesc, int eflags);
 static void check_late_upserts(PlannedStmt *stmt);
 static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void check_late_upsert(PlannedStmt *stmt, Plan *plan);
-static bool calls_guard(Node *node, void *context);
+static bool calls_tombstone_check(Node *node, void *context);
 static void prepare_write(Query *query);
 static void refuse_tagged_children(Relation parent);
 static void claim_own_rows(Plan *plan);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
-static void add_guard(Query *query, RangeTblEntry *rte, Relation relation,
-					  Bitmapset *set, NullTest *is_live);
+static void add_tombstone_check(Query *query, RangeTblEntry *rte, Relation relation,
+								Bitmapset *set, NullTest *is_live);
 static bool may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum);
 static bool may_update_tombstone(Query *query, Relation relation,
 								 Bitmapset *set, AttrNumber attnum);
@@ -123,7 +123,7 @@ check_late_upsert(PlannedStmt *stmt, Plan *plan)
 	ModifyTable *modify = (ModifyTable *) plan;
 	Relation relation;
 	AttrNumber attnum;
-	bool is_guarded;
+	bool is_checked;
 
 	if (plan == NULL || !IsA(plan, ModifyTable) ||
 		modify->onConflictAction != ONCONFLICT_UPDATE)
@@ -131,12 +131,12 @@ check_late_upsert(PlannedStmt *stmt, Plan *plan)
 	relation =
 		table_open(rt_fetch(modify->nominalRelation, stmt->rtable)->relid, NoLock);
 	attnum = tombstone_attribute(relation);
-	is_guarded = attnum == InvalidAttrNumber ||
-				 calls_guard((Node *) modify->withCheckOptionLists, NULL) ||
+	is_checked = attnum == InvalidAttrNumber ||
+				 calls_tombstone_check((Node *) modify->withCheckOptionLists, NULL) ||
 				 !(relation->rd_rel->relhassubclass ||
 				   list_member_int(modify->onConflictCols, attnum) ||
 				   relation->trigdesc->trig_update_before_row);
-	if (!is_guarded)
+	if (!is_checked)
 		refuse_late_write(relation);
 	table_close(relation, NoLock);
 }
@@ -145,14 +145,14 @@ check_late_upsert(PlannedStmt *stmt, Plan *plan)
  * Does an expression, or a check, call admits_tombstone() (walker)?
  */
 static bool
-calls_guard(Node *node, void *context)
+calls_tombstone_check(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, FuncExpr) &&
 		((FuncExpr *) node)->funcid == extension_function(ADMITS_TOMBSTONE))
 		return true;
-	return expression_tree_walker(node, calls_guard, context);
+	return expression_tree_walker(node, calls_tombstone_check, context);
 }
 
 /*
@@ -305,7 +305,7 @@ prepare_write(Query *query)
 		is_live->location = -1;
 
 		add_arbiter_predicate(query, is_live);
-		add_guard(query, rte, relation, set, is_live);
+		add_tombstone_check(query, rte, relation, set, is_live);
 		if (may_change_kept_key(relation, set, attnum))
 			add_claim(query, rte);
 		if (is_maintenance(rte->relid))
@@ -361,8 +361,8 @@ add_arbiter_predicate(Query *query, NullTest *is_live)
  * admits_tombstone(relation)".  "set": what the query sets in rows that exist.
  */
 static void
-add_guard(Query *query, RangeTblEntry *rte, Relation relation, Bitmapset *set,
-		  NullTest *is_live)
+add_tombstone_check(Query *query, RangeTblEntry *rte, Relation relation,
+					Bitmapset *set, NullTest *is_live)
 {
 	AttrNumber attnum = castNode(Var, is_live->arg)->varattno;
 	bool inserts = may_insert_tombstone(query, relation, attnum);
@@ -375,12 +375,12 @@ add_guard(Query *query, RangeTblEntry *rte, Relation relation, Bitmapset *set,
 		FuncExpr *admits = makeFuncExpr(needed_function(ADMITS_TOMBSTONE),
 										BOOLOID, list_make1(relid), InvalidOid,
 										InvalidOid, COERCE_EXPLICIT_CALL);
-		Expr *guard = makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
+		Expr *check = makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
 
 		if (inserts)
-			add_check(query, rte, WCO_RLS_INSERT_CHECK, copyObject((Node *) guard));
+			add_check(query, rte, WCO_RLS_INSERT_CHECK, copyObject((Node *) check));
 		if (updates)
-			add_check(query, rte, WCO_RLS_UPDATE_CHECK, copyObject((Node *) guard));
+			add_check(query, rte, WCO_RLS_UPDATE_CHECK, copyObject((Node *) check));
 	}
 }
 

@@ -23,7 +23,7 @@ extern void hide_statistics(PlannerInfo *root, RangeTblEntry *rte);
 extern void forget_operators(void);
 
 /*
- * modify.c: statements that write meet the partial indexes and the guard
+ * modify.c: statements that write meet partial indexes and the checks of new rows
  */
 extern void init_modify(void);
 extern bool is_prepared_by_hook(void);

@@ -1,6 +1,6 @@
 /*
  * statistics.c
- *	  Keeps what statistics know of deleted rows from who may not see those.
+ *	  Hides what statistics know of deleted rows from roles that may not see them.
  *
  * ANALYZE reads a table without planning, and autovacuum without this library,
  * so the statistics of a tagged table hold values of deleted rows.  The planner
@@ -33,16 +33,17 @@ PG_FUNCTION_INFO_V1(soft_delete_shows_statistics);
 
 /* The query that was searched last, and whether it uses such an operator */
 static PlannerInfo *searched = NULL;
-static bool has_foreign_operator;
+static bool has_untrusted_operator;
 
-/* The same of a whole statement, by its outermost query */
+/* The outermost query that was searched last with all of its subqueries, and whether
+ * any of them uses such an operator */
 static PlannerInfo *searched_whole = NULL;
-static bool whole_has_foreign_operator;
+static bool whole_has_untrusted_operator;
 
-static bool uses_foreign_operator(PlannerInfo *root);
-static bool calls_foreign_operator(Node *node, void *context);
-static bool is_foreign_function(Oid function, void *context);
-static bool is_foreign_wrapper(Oid function);
+static bool uses_untrusted_operator(PlannerInfo *root);
+static bool calls_untrusted_operator(Node *node, void *context);
+static bool is_untrusted_function(Oid function, void *context);
+static bool is_untrusted_sql_function(Oid function);
 
 /*
  * Return the condition on the rows of pg_statistic, "shows_statistics(starelid)",
@@ -75,7 +76,7 @@ statistics_filter(RelOptInfo *rel, Oid relid)
 void
 hide_statistics(PlannerInfo *root, RangeTblEntry *rte)
 {
-	if (rte->securityQuals != NIL || !uses_foreign_operator(root) ||
+	if (rte->securityQuals != NIL || !uses_untrusted_operator(root) ||
 		shows_deleted() || may_see_tombstones(rte->relid, GetUserId()))
 		return;
 
@@ -99,33 +100,33 @@ forget_operators(void)
  * is searched once.
  */
 static bool
-uses_foreign_operator(PlannerInfo *root)
+uses_untrusted_operator(PlannerInfo *root)
 {
 	PlannerInfo *top = root;
 	bool is_whole = false;
 
 	if (searched != root)
 	{
-		has_foreign_operator =
-			query_tree_walker(root->parse, calls_foreign_operator, &is_whole,
+		has_untrusted_operator =
+			query_tree_walker(root->parse, calls_untrusted_operator, &is_whole,
 							  QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_CTE_SUBQUERIES |
 								  QTW_IGNORE_JOINALIASES);
 		searched = root;
 	}
-	if (has_foreign_operator || root->parent_root == NULL)
-		return has_foreign_operator;
+	if (has_untrusted_operator || root->parent_root == NULL)
+		return has_untrusted_operator;
 
 	while (top->parent_root != NULL)
 		top = top->parent_root;
 	if (searched_whole != top)
 	{
 		is_whole = true;
-		whole_has_foreign_operator =
-			query_tree_walker(top->parse, calls_foreign_operator, &is_whole,
+		whole_has_untrusted_operator =
+			query_tree_walker(top->parse, calls_untrusted_operator, &is_whole,
 							  QTW_IGNORE_JOINALIASES);
 		searched_whole = top;
 	}
-	return whole_has_foreign_operator;
+	return whole_has_untrusted_operator;
 }
 
 /*
@@ -133,54 +134,54 @@ uses_foreign_operator(PlannerInfo *root)
  * statement queries count, and functions in SQL may still have to be inlined.
  */
 static bool
-calls_foreign_operator(Node *node, void *context)
+calls_untrusted_operator(Node *node, void *context)
 {
 	bool is_whole = *(bool *) context;
 
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
-		return is_whole && query_tree_walker((Query *) node, calls_foreign_operator,
+		return is_whole && query_tree_walker((Query *) node, calls_untrusted_operator,
 											 context, QTW_IGNORE_JOINALIASES);
 	if ((IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, ScalarArrayOpExpr)) &&
-		check_functions_in_node(node, is_foreign_function, NULL))
+		check_functions_in_node(node, is_untrusted_function, NULL))
 		return true;
 	if (is_whole && IsA(node, FuncExpr) &&
-		is_foreign_wrapper(((FuncExpr *) node)->funcid))
+		is_untrusted_sql_function(((FuncExpr *) node)->funcid))
 		return true;
-	return expression_tree_walker(node, calls_foreign_operator, context);
+	return expression_tree_walker(node, calls_untrusted_operator, context);
 }
 
 /*
  * Is a function not a superuser's (check_function_callback)?
  */
 static bool
-is_foreign_function(Oid function, void *context)
+is_untrusted_function(Oid function, void *context)
 {
 	HeapTuple tuple;
-	bool is_foreign = true;
+	bool is_untrusted = true;
 
 	if (function < FirstNormalObjectId)
 		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (HeapTupleIsValid(tuple))
 	{
-		is_foreign = !superuser_arg(((Form_pg_proc) GETSTRUCT(tuple))->proowner);
+		is_untrusted = !superuser_arg(((Form_pg_proc) GETSTRUCT(tuple))->proowner);
 		ReleaseSysCache(tuple);
 	}
-	return is_foreign;
+	return is_untrusted;
 }
 
 /*
- * The same, if it is written in SQL.
+ * Is a function that is not a superuser's written in SQL?  The planner may inline it.
  */
 static bool
-is_foreign_wrapper(Oid function)
+is_untrusted_sql_function(Oid function)
 {
 	HeapTuple tuple;
 	bool is_sql = false;
 
-	if (!is_foreign_function(function, NULL))
+	if (!is_untrusted_function(function, NULL))
 		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (HeapTupleIsValid(tuple))

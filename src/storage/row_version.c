@@ -1,5 +1,5 @@
 /*
- * version.c
+ * row_version.c
  *	  Builds the next version of a row that is deleted, restored or follows a
  *	  key, and enters tombstones into the indexes that hold them.
  *
@@ -127,7 +127,7 @@ find_generated(VersionBuilder *builder, Relation rel)
 		builder->generated = lappend(builder->generated, column);
 	}
 
-	/* generated columns cannot read each other, so this may wait till here */
+	/* generated columns cannot read each other, so this may wait until here */
 	foreach (lc, builder->generated)
 	{
 		GeneratedColumn *column = lfirst(lc);
@@ -229,7 +229,7 @@ tombstone_indexes(Relation rel, AttrNumber tombstone)
 }
 
 /*
- * The same, from the relation cache.
+ * Find the indexes that hold tombstones in the relation cache.
  */
 static List *
 look_up_tombstone_indexes(Relation rel, AttrNumber tombstone)

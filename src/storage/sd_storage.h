@@ -32,7 +32,7 @@ extern bool enter_deletion(TimestampTz stamp);
 extern text *deletion_text(TimestampTz stamp, const char *column);
 
 /*
- * row_version.c: the next version of a row that dies, comes back or follows a key
+ * row_version.c: the next version of a row that is deleted or restored, or whose key changes
  */
 typedef struct TombstoneIndex
 {

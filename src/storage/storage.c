@@ -127,7 +127,7 @@ is_tombstone_version(Relation rel, const Tombstone *tombstone, Oid file,
 
 /*
  * Bring a locked tombstone back to life, whose row is in the slot "old".  Where it
- * is entered into its table anew, "make_room" is called before.  Returns the live
+ * is entered into its table again, "make_room" is called before.  Returns the live
  * row, in a slot of the builder or of the caller's, and in "recheck" the indexes
  * whose uniqueness is left to be checked.  Notes where it is now.
  *
