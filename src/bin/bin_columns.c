@@ -1,14 +1,14 @@
 /*
- * columns.c
+ * bin_columns.c
  *	  Shows in a bin what is known about the deletion of each row, and its hold.
  *
  * The columns that a bin has beside those of its table are calls of functions
  * of this file.  A view reads tables with the rights of its owner, but calls
  * functions with those of who reads it.  So these see for themselves to it that
- * he may read their column of the bin, and are null to who may not.
+ * he may read their column of the bin, and are null to everybody else.
  *
- * Invariant: who may not read the bin learns nothing, and who may read it
- * nothing about deletions that left no row there.
+ * Invariant: a role that may not read the bin is told nothing, and one that may read
+ * it nothing about deletions that left no row there.
  */
 #include "postgres.h"
 
@@ -47,7 +47,7 @@ static void close_tombstone(Relation rel, TupleTableSlot *row);
  *
  * Returns what the ledger says about the deletion of a row that a bin lists:
  * "what" is 'deleted_by', 'actor' or 'reason'.  Null where it says nothing,
- * where there is no such row with that stamp, and to who may not read that
+ * where there is no such row with that stamp, and to roles that may not read that
  * column of the bin.
  *
  * Raises 22023 for other words.
@@ -67,7 +67,7 @@ soft_delete_deletion_of(PG_FUNCTION_ARGS)
 }
 
 /*
- * The same, for a deletion that was not asked about before.
+ * Look up what the ledger says about a deletion that was not asked about before.
  */
 static ColumnState *
 ask_ledger(FunctionCallInfo fcinfo, TimestampTz stamp)
@@ -104,7 +104,7 @@ ask_ledger(FunctionCallInfo fcinfo, TimestampTz stamp)
  * soft_delete.hold_of(tableoid oid, ctid tid, tables boolean) returns text
  *
  * Returns the hold on a row that a bin lists: on the row, else on its deletion,
- * else, if "tables", on its table.  Null where there is none, and to who may
+ * else, if "tables", on its table.  Null where there is none, and to roles that may
  * neither read nor update that column of the bin.
  */
 Datum

@@ -6,7 +6,7 @@
  * does: triggers fire, foreign keys act or refuse.  Then it destroys the
  * tombstones of the key, those that stepped aside included, with their cascades
  * (cascade.c), and the values of all these rows that the extension's own tables
- * have: in cut references (link.c) and in what is known about lifted holds
+ * have: in recorded references (references/set_null.c) and in what is known about lifted holds
  * (hold.c).  What stays is a proof in soft_delete_internal.erasures, which has a hash of
  * the key, by which replay_erasures() finds the row in an older state.
  *
@@ -78,8 +78,8 @@ static void write_proof(const RowKey *key, Datum hash, uint64 nrows);
  *
  * Raises 22004 for a null, 22023 where the key has more columns or fewer, 22P02
  * and the like where a type does not take a value; 55000 for a table that is not
- * tagged, that has no primary key, or whose live row does not let itself be
- * deleted, 0A000 for a partition; 42501 for who may not delete from the table
+ * tagged, that has no primary key, or whose live row cannot be
+ * deleted, 0A000 for a partition; 42501 for a role that may not delete from the table
  * and from its bin; 23503 where a row is referenced otherwise, 55006 where one is
  * held, and what the application's triggers raise.
  */
@@ -350,13 +350,12 @@ join_row(Cascade *cascade, Oid relid, Datum tid)
 static void
 refuse_live(const RowKey *key)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("the live row of table \"%s\" does not let itself be deleted",
-					RelationGetRelationName(key->rel)),
-			 errdetail("A BEFORE DELETE trigger or a policy keeps it."),
-			 errhint("Erase it in a role and a session for which DELETE FROM %s deletes it.",
-					 qualified_name(RelationGetRelid(key->rel)))));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("could not delete the live row of table \"%s\"",
+						   RelationGetRelationName(key->rel)),
+					errdetail("A BEFORE DELETE trigger or a policy keeps it."),
+					errhint("Erase it in a role and a session for which DELETE FROM %s deletes it.",
+							qualified_name(RelationGetRelid(key->rel)))));
 }
 
 /*
@@ -427,10 +426,10 @@ forget_cascade(Cascade *cascade)
 
 	foreach (lc, cascade->tables)
 	{
-		collect_cut_keys(lfirst(lc), keys);
+		collect_set_null_keys(lfirst(lc), keys);
 		collect_held_keys(lfirst(lc), keys);
 	}
-	erase_cuts(keys);
+	erase_set_null_references(keys);
 	erase_held_keys(keys);
 	hash_destroy(keys);
 }

@@ -204,7 +204,7 @@ refuse_deleted_parents(CascadeTable *table)
 }
 
 /*
- * The same for one foreign key.  Members that it brought in have come with
+ * Raise 23503 if a member references a deleted row by one foreign key.  Members that it brought in have come with
  * their parents.
  */
 static void

@@ -126,7 +126,8 @@ lock_holds(List *relids, LOCKMODE lockmode)
 }
 
 /*
- * Do the same with one table, unless that takes waiting: then return false.
+ * Lock what can be said about holds in one table, or return false if that takes
+ * waiting.
  */
 bool
 lock_holds_unless_busy(Oid relid, LOCKMODE lockmode)
@@ -731,7 +732,7 @@ lift_all_holds(Oid relid, const char *name)
 /*
  * soft_delete_internal.spares_held(relation oid, place tid, internal) returns boolean
  *
- * Stands in statements of maintenance sessions that change rows (write.c): called
+ * Stands in statements of maintenance sessions that change rows (plan/modify.c): called
  * for a tombstone that is going to be changed.  Locks it, and raises 55006 if it
  * is held, else returns true.  Nobody else can call it, because of "internal".
  */
@@ -807,7 +808,7 @@ soft_delete_copy_holds(PG_FUNCTION_ARGS)
  * Waits for all transactions that have purged or restored rows of the table.
  *
  * Raises 22004 for a null table, 22023 for an empty hold, 55000 for a table that
- * is not tagged, 42501 for who may not hold its rows.
+ * is not tagged, 42501 for a role that may not hold its rows.
  */
 Datum
 soft_delete_set_hold(PG_FUNCTION_ARGS)
@@ -854,7 +855,7 @@ soft_delete_may_hold(PG_FUNCTION_ARGS)
 }
 
 /*
- * The same.
+ * May the caller hold deleted rows of a table?
  */
 static bool
 may_hold(Oid relid)

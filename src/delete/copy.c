@@ -27,7 +27,7 @@ static List *application_columns(Relation rel, AttrNumber tombstone, bool is_fro
 static bool names_column(List *columns, const char *name);
 static void select_live_rows(CopyStmt *stmt, Relation rel);
 static void drop_freeze(CopyStmt *stmt);
-static void guard_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone);
+static void check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone);
 
 /*
  * Return the statement to run in place of a COPY: itself, or a changed copy if
@@ -70,12 +70,12 @@ copy_live_rows(PlannedStmt *pstmt)
 
 		if (stmt->is_from &&
 			(att->atthasdef || names_column(stmt->attlist, tombstone)))
-			guard_tombstone(stmt, rel, tombstone);
+			check_tombstone(stmt, rel, tombstone);
 		if (stmt->attlist == NIL)
 			stmt->attlist = application_columns(rel, attnum, stmt->is_from);
 		/* it has no other column */
 		if (stmt->is_from && stmt->attlist == NIL)
-			guard_tombstone(stmt, rel, tombstone);
+			check_tombstone(stmt, rel, tombstone);
 		if (!stmt->is_from)
 			select_live_rows(stmt, rel);
 	}
@@ -176,13 +176,13 @@ select_live_rows(CopyStmt *stmt, Relation rel)
  * Check each row of COPY FROM: "tombstone IS NULL OR admits_tombstone(table)".
  */
 static void
-guard_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)
+check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)
 {
 	ColumnRef *column = makeNode(ColumnRef);
 	NullTest *is_live = makeNode(NullTest);
 	A_Const *relid = makeNode(A_Const);
 	FuncCall *admits;
-	Node *guard;
+	Node *check;
 
 	column->fields = list_make1(makeString(pstrdup(tombstone)));
 	column->location = -1;
@@ -197,9 +197,9 @@ guard_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)
 									 makeString("admits_tombstone")),
 						  list_make1(relid), COERCE_EXPLICIT_CALL, -1);
 
-	guard = (Node *) makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
+	check = (Node *) makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
 	if (stmt->whereClause)
-		guard = (Node *) makeBoolExpr(AND_EXPR,
-									  list_make2(stmt->whereClause, guard), -1);
-	stmt->whereClause = guard;
+		check = (Node *) makeBoolExpr(AND_EXPR,
+									  list_make2(stmt->whereClause, check), -1);
+	stmt->whereClause = check;
 }

@@ -1,16 +1,16 @@
 /*
- * reference.c
- *	  Keeps children from deleted parents where the server does not ask the
- *	  planner.
+ * check.c
+ *	  Checks that the parent of a new child is not deleted, where the server does not
+ *	  ask the planner.
  *
  * Up to PostgreSQL 18 a foreign key looks for the parent of a new child by a
  * planned query, which the live filter reaches.  From 19 on it probes the
  * parent's index, which knows nothing of tombstones.  There each foreign key
- * that references a tagged table gets a guard: a constraint trigger on the
+ * that references a tagged table gets a reference trigger: a constraint trigger on the
  * referencing table that probes the same index once more and looks at the
  * tombstone column.
  *
- * A guard runs for just the rows that the server checks, right after the
+ * The trigger runs for just the rows that the server checks, right after the
  * server (triggers fire in name order), in the same subtransaction.  So the
  * server has found the parent by then, whatever its row security, and holds a
  * FOR KEY SHARE lock on it, waited for and followed to the newest version if
@@ -19,7 +19,7 @@
  * delete that parent, change its key or make another row of that key, and when
  * it is rolled back the child goes too.  Hence
  *
- * - a guard takes no lock of its own;
+ * - the trigger takes no lock of its own;
  * - a live version that is committed or ours is proof, however old the
  *   transaction's snapshot is, and SnapshotSelf finds it without the price of
  *   a snapshot.  It may miss the parent while somebody updates another column:
@@ -30,7 +30,7 @@
  *   transaction itself has not written since, which would begin another
  *   command.
  *
- * Invariant: a guard raises nothing but what the foreign key would raise if the
+ * Invariant: the trigger raises nothing but what the foreign key would raise if the
  * deleted parent were gone.
  */
 #include "postgres.h"
@@ -125,8 +125,9 @@ static void report_missing_parent(Reference *ref, Relation child,
 /*
  * soft_delete_internal.check_reference() returns trigger
  *
- * The guard.  Raises 23503, as the foreign key itself would, if a new child has
- * no live parent; 39P01 where it is not called as a guard.
+ * The trigger of a foreign key on its referencing table.  Raises 23503, as the foreign
+ * key itself would, if a new child has no live parent; 39P01 where it is not called as
+ * the trigger of a foreign key.
  */
 Datum
 soft_delete_check_reference(PG_FUNCTION_ARGS)
@@ -135,8 +136,8 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	Reference *ref;
 
-	check_called_as_key_trigger(fcinfo, REFERENCE_CHECK,
-								"soft_delete_internal.check_reference");
+	check_called_as_reference_trigger(fcinfo, REFERENCE_CHECK,
+									  "soft_delete_internal.check_reference");
 
 	ref = open_reference(trigdata->tg_trigger->tgconstraint);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newslot

@@ -1,5 +1,5 @@
 /*
- * follow.c
+ * on_update.c
  *	  Lets deleted children follow a change of the key that they reference.
  *
  * The server's own ON UPDATE actions and checks are about live rows.  A deleted
@@ -56,9 +56,9 @@ static void rewrite_children(const ForeignKey *fk, CascadeTable *table,
 /*
  * soft_delete_internal.follow_key() returns trigger
  *
- * The guard of a foreign key on its referenced table: AFTER UPDATE of the key.
+ * The trigger of a foreign key on its referenced table: AFTER UPDATE of the key.
  *
- * Raises 39P01 where it is not called as a guard, and 23505, 23P01 or 23514
+ * Raises 39P01 where it is not called as the trigger of a foreign key, and 23505, 23P01 or 23514
  * where a deleted child cannot take the key over.
  */
 Datum
@@ -67,8 +67,8 @@ soft_delete_follow_key(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	ForeignKey *fk;
 
-	check_called_as_key_trigger(fcinfo, ON_UPDATE_TRIGGER,
-								"soft_delete_internal.follow_key");
+	check_called_as_reference_trigger(fcinfo, ON_UPDATE_TRIGGER,
+									  "soft_delete_internal.follow_key");
 
 	fk = load_foreign_key(trigdata->tg_trigger->tgconstraint);
 	if (fk != NULL && is_tagged(fk->child) &&
@@ -131,7 +131,7 @@ refuse_to_strand(Relation parent, TupleTableSlot *old)
 }
 
 /*
- * Is no part of the key null?  Else it has no children.
+ * Is no part of the key of a row null?  A row whose key has a null has no children.
  */
 static bool
 key_is_whole(const ForeignKey *fk, TupleTableSlot *row)

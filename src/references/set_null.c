@@ -1,13 +1,13 @@
 /*
- * link.c
- *	  Remembers the references that a deletion cuts, and mends them when the
- *	  row comes back that they led to.
+ * set_null.c
+ *	  Records the references that ON DELETE SET NULL and SET DEFAULT overwrite, and
+ *	  gives them back when the row is restored that they led to.
  *
- * ON DELETE SET NULL and SET DEFAULT overwrite what live children of a deleted
- * row reference.  A guard on the referencing table sees that happen and writes
- * down, in soft_delete_internal.cut_references, which row it was, what it referenced and
- * what it was left with.  A restore gives the reference back where the row still
- * is and still holds that, and says how many it left alone.
+ * These actions overwrite what live children of a deleted row reference.  A trigger
+ * on the referencing table records in soft_delete_internal.cut_references which row it
+ * was, what it referenced and what it was left with.  A restore gives the reference
+ * back where the row is still there and still holds what it was left with, and says
+ * how many references it left alone.
  */
 #include "postgres.h"
 
@@ -43,7 +43,7 @@
 #include "references/sd_references.h"
 
 /* Columns of soft_delete_internal.cut_references */
-enum CutColumn
+enum SetNullColumn
 {
 	CUT_DELETED_AT,
 	CUT_RELATION,
@@ -55,9 +55,9 @@ enum CutColumn
 	N_CUT_COLUMNS
 };
 
-/* The name that queries know the cut references by, and its columns */
-#define CUTS EXTENSION_SCHEMA "_cuts"
-enum CutField
+/* The name by which queries read recorded references, and its columns */
+#define SET_NULL_REFERENCES EXTENSION_SCHEMA "_cuts"
+enum SetNullField
 {
 	FIELD_NUMBER,
 	FIELD_STAMP,
@@ -67,8 +67,8 @@ enum CutField
 	N_FIELDS
 };
 
-/* The cut references of one foreign key that may have led to some members */
-typedef struct Cuts
+/* The recorded references of one foreign key that may have led to some members */
+typedef struct SetNullReferences
 {
 	Relation table;
 	const ForeignKey *top; /* as it was declared */
@@ -77,52 +77,55 @@ typedef struct Cuts
 	int n;
 	int nallocated;
 	ItemPointerData *tids;
-} Cuts;
+} SetNullReferences;
 
 PG_FUNCTION_INFO_V1(soft_delete_note_cut);
 
-static bool is_cut(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new);
-static void write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
-					  TupleTableSlot *new);
+static bool is_set_by_action(const ForeignKey *fk, TupleTableSlot *old,
+							 TupleTableSlot *new);
+static void record_reference(const ForeignKey *fk, Relation child,
+							 TupleTableSlot *old, TupleTableSlot *new);
 static List *primary_key_columns(Oid relid);
 static Datum named_text(Relation rel, TupleTableSlot *row, List *names);
 static Datum name_array(List *names);
 static void relink_reference(CascadeTable *table, Relation parent,
 							 const ForeignKey *fk);
-static void collect_cuts(Cuts *cuts, CascadeTable *table);
-static void collect_cuts_of(Cuts *cuts, TimestampTz stamp, TupleTableSlot *field);
-static bool may_mend(Cuts *cuts, HeapTuple tuple);
-static TupleDesc cuts_desc(void);
-static char *cuts_query(Cuts *cuts);
+static void collect_references(SetNullReferences *references, CascadeTable *table);
+static void collect_references_of(SetNullReferences *references,
+								  TimestampTz stamp, TupleTableSlot *field);
+static bool may_relink(SetNullReferences *references, HeapTuple tuple);
+static TupleDesc references_desc(void);
+static char *references_query(SetNullReferences *references);
 static void append_cast(StringInfo query, const char *array, int i, Oid relid,
 						AttrNumber attnum, const char *name);
-static uint64 forget_cuts(Cuts *cuts, const char *from);
-static uint64 mend(Cuts *cuts, const char *from);
+static uint64 remove_references(SetNullReferences *references, const char *from);
+static uint64 relink(SetNullReferences *references, const char *from);
 
 /*
  * soft_delete_internal.note_cut() returns trigger
  *
- * The guard of a foreign key on its referencing table: BEFORE UPDATE OF the
- * key.  Notes what an action of the key, or of one on the same columns, cuts.
+ * The trigger of a foreign key on its referencing table: BEFORE UPDATE OF the key.
+ * Records what an action of the key, or of one on the same columns, overwrites.
  *
- * Raises 39P01 where it is not called as a guard.
+ * Raises 39P01 where it is not called as the trigger of a foreign key.
  */
 Datum
 soft_delete_note_cut(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
-	check_called_as_key_trigger(fcinfo, SET_NULL_TRIGGER,
-								"soft_delete_internal.note_cut");
+	check_called_as_reference_trigger(fcinfo, SET_NULL_TRIGGER,
+									  "soft_delete_internal.note_cut");
 
 	/* an action of a foreign key, in a statement that has deleted something */
 	if (InNoForceRLSOperation() && deletion_is_running())
 	{
 		ForeignKey *fk = load_foreign_key(trigdata->tg_trigger->tgconstraint);
 
-		if (fk != NULL && is_cut(fk, trigdata->tg_trigslot, trigdata->tg_newslot))
-			write_cut(fk, trigdata->tg_relation, trigdata->tg_trigslot,
-					  trigdata->tg_newslot);
+		if (fk != NULL &&
+			is_set_by_action(fk, trigdata->tg_trigslot, trigdata->tg_newslot))
+			record_reference(fk, trigdata->tg_relation, trigdata->tg_trigslot,
+							 trigdata->tg_newslot);
 	}
 	return PointerGetDatum(trigdata->tg_newtuple);
 }
@@ -132,7 +135,7 @@ soft_delete_note_cut(PG_FUNCTION_ARGS)
  * now on?
  */
 static bool
-is_cut(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
+is_set_by_action(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 {
 	for (int i = 0; i < fk->nkeys; i++)
 	{
@@ -146,15 +149,15 @@ is_cut(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * Write down a cut reference, in terms of the foreign key as it was declared.
+ * Record a reference, in terms of the foreign key as it was declared.
  */
 static void
-write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
-		  TupleTableSlot *new)
+record_reference(const ForeignKey *fk, Relation child, TupleTableSlot *old,
+				 TupleTableSlot *new)
 {
 	const ForeignKey *top = load_foreign_key(fk->top);
 	List *key_columns = primary_key_columns(top->child);
-	Relation cuts =
+	Relation references =
 		table_open(extension_relation("cut_references"), RowExclusiveLock);
 	Datum values[N_CUT_COLUMNS];
 	bool nulls[N_CUT_COLUMNS] = {false};
@@ -171,10 +174,10 @@ write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 	values[CUT_KEY] = named_text(child, old, key_columns);
 	values[CUT_REFERENCED] = text_array(old, fk->nkeys, fk->child_attnums);
 	values[CUT_LEFT_WITH] = text_array(new, fk->nkeys, fk->child_attnums);
-	(void) append_row(cuts, values, nulls);
+	(void) append_row(references, values, nulls);
 
 	end_text_form(nestlevel);
-	table_close(cuts, NoLock);
+	table_close(references, NoLock);
 }
 
 /*
@@ -226,8 +229,8 @@ name_array(List *names)
 }
 
 /*
- * Give back the references to the restored members of a table that their
- * deletions cut.
+ * Give back the references to the restored members of a table that their deletions
+ * overwrote.
  */
 void
 relink_references(CascadeTable *table)
@@ -248,55 +251,56 @@ relink_references(CascadeTable *table)
 }
 
 /*
- * The same for one foreign key.
+ * Give back the references by one foreign key.
  */
 static void
 relink_reference(CascadeTable *table, Relation parent, const ForeignKey *fk)
 {
-	Cuts cuts = {.top = load_foreign_key(fk->top)};
+	SetNullReferences references = {.top = load_foreign_key(fk->top)};
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	cuts.key_columns = primary_key_columns(cuts.top->child);
-	collect_cuts(&cuts, table);
-	if (cuts.n > 0)
+	references.key_columns = primary_key_columns(references.top->child);
+	collect_references(&references, table);
+	if (references.n > 0)
 	{
 		Tuplestorestate *members =
 			register_members(table, parent, fk->nkeys, fk->parent_attnums, 0,
 							 InvalidOid);
-		char *from = cuts_query(&cuts);
-		uint64 mended = mend(&cuts, from);
-		uint64 known = forget_cuts(&cuts, from);
+		char *from = references_query(&references);
+		uint64 relinked = relink(&references, from);
+		uint64 known = remove_references(&references, from);
 
-		if (mended < known)
+		if (relinked < known)
 			ereport(NOTICE,
 					(errmsg("%llu references from table \"%s\" to table \"%s\" were left as they are",
-							(unsigned long long) (known - mended),
-							get_rel_name(cuts.top->child),
-							get_rel_name(cuts.top->parent)),
+							(unsigned long long) (known - relinked),
+							get_rel_name(references.top->child),
+							get_rel_name(references.top->parent)),
 					 errdetail("The rows are gone, or reference something else since the deletion.")));
 		tuplestore_end(members);
 	}
-	tuplestore_end(cuts.store);
-	table_close(cuts.table, NoLock);
+	tuplestore_end(references.store);
+	table_close(references.table, NoLock);
 	SPI_finish();
 }
 
 /*
- * Collect the cut references that the deletions of a table's members left, and
+ * Collect the references that the deletions of the members of a table overwrote, and
  * let SPI's queries see them.
  */
 static void
-collect_cuts(Cuts *cuts, CascadeTable *table)
+collect_references(SetNullReferences *references, CascadeTable *table)
 {
 	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
 	TupleTableSlot *field;
 
-	cuts->table = table_open(extension_relation("cut_references"), RowExclusiveLock);
-	cuts->store = tuplestore_begin_heap(true, false, work_mem);
-	cuts->nallocated = 16;
-	cuts->tids = palloc(cuts->nallocated * sizeof(ItemPointerData));
-	enr->md.tupdesc = cuts_desc();
+	references->table =
+		table_open(extension_relation("cut_references"), RowExclusiveLock);
+	references->store = tuplestore_begin_heap(true, false, work_mem);
+	references->nallocated = 16;
+	references->tids = palloc(references->nallocated * sizeof(ItemPointerData));
+	enr->md.tupdesc = references_desc();
 	field = make_virtual_slot(enr->md.tupdesc);
 
 	/* members of one deletion follow one another */
@@ -304,23 +308,25 @@ collect_cuts(Cuts *cuts, CascadeTable *table)
 	{
 		if (i == 0 || table->members[i].tombstone.stamp !=
 						  table->members[i - 1].tombstone.stamp)
-			collect_cuts_of(cuts, table->members[i].tombstone.stamp, field);
+			collect_references_of(references, table->members[i].tombstone.stamp,
+								  field);
 	}
 	ExecDropSingleTupleTableSlot(field);
 
-	enr->md.name = CUTS;
+	enr->md.name = SET_NULL_REFERENCES;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-	enr->md.enrtuples = cuts->n;
-	enr->reldata = cuts->store;
+	enr->md.enrtuples = references->n;
+	enr->reldata = references->store;
 	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the cut references of a family");
+		elog(ERROR, "could not register recorded references");
 }
 
 /*
- * Collect the cut references that one deletion left.
+ * Collect the references that one deletion overwrote.
  */
 static void
-collect_cuts_of(Cuts *cuts, TimestampTz stamp, TupleTableSlot *field)
+collect_references_of(SetNullReferences *references, TimestampTz stamp,
+					  TupleTableSlot *field)
 {
 	static const AttrNumber columns[N_FIELDS] = {[FIELD_STAMP] = CUT_DELETED_AT + 1,
 												 [FIELD_KEY] = CUT_KEY + 1,
@@ -328,47 +334,48 @@ collect_cuts_of(Cuts *cuts, TimestampTz stamp, TupleTableSlot *field)
 													 CUT_REFERENCED + 1,
 												 [FIELD_LEFT_WITH] =
 													 CUT_LEFT_WITH + 1};
-	TupleDesc desc = RelationGetDescr(cuts->table);
+	TupleDesc desc = RelationGetDescr(references->table);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple tuple;
 
 	ScanKeyInit(&key, CUT_DELETED_AT + 1, BTEqualStrategyNumber,
 				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(stamp));
-	scan = systable_beginscan(cuts->table,
-							  linitial_oid(RelationGetIndexList(cuts->table)),
+	scan = systable_beginscan(references->table,
+							  linitial_oid(RelationGetIndexList(references->table)),
 							  true, GetActiveSnapshot(), 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		if (!may_mend(cuts, tuple))
+		if (!may_relink(references, tuple))
 			continue;
-		if (cuts->n == cuts->nallocated)
+		if (references->n == references->nallocated)
 		{
-			cuts->nallocated = doubled(cuts->nallocated);
-			cuts->tids = repalloc_huge(cuts->tids, (Size) cuts->nallocated *
-													   sizeof(ItemPointerData));
+			references->nallocated = doubled(references->nallocated);
+			references->tids =
+				repalloc_huge(references->tids, (Size) references->nallocated *
+													sizeof(ItemPointerData));
 		}
 		ExecClearTuple(field);
-		field->tts_values[FIELD_NUMBER] = Int32GetDatum(cuts->n);
+		field->tts_values[FIELD_NUMBER] = Int32GetDatum(references->n);
 		field->tts_isnull[FIELD_NUMBER] = false;
 		for (int i = FIELD_STAMP; i < N_FIELDS; i++)
 			field->tts_values[i] =
 				heap_getattr(tuple, columns[i], desc, &field->tts_isnull[i]);
 		ExecStoreVirtualTuple(field);
-		tuplestore_puttupleslot(cuts->store, field);
-		cuts->tids[cuts->n++] = tuple->t_self;
+		tuplestore_puttupleslot(references->store, field);
+		references->tids[references->n++] = tuple->t_self;
 	}
 	systable_endscan(scan);
 }
 
 /*
- * Is a cut reference of this foreign key, and of rows that can be found by the
- * primary key that the table has today?
+ * Is a recorded reference one of this foreign key, and of a row that can be found by
+ * the primary key that the table has today?
  */
 static bool
-may_mend(Cuts *cuts, HeapTuple tuple)
+may_relink(SetNullReferences *references, HeapTuple tuple)
 {
-	TupleDesc desc = RelationGetDescr(cuts->table);
+	TupleDesc desc = RelationGetDescr(references->table);
 	bool isnull;
 	Oid relid =
 		DatumGetObjectId(heap_getattr(tuple, CUT_RELATION + 1, desc, &isnull));
@@ -376,17 +383,18 @@ may_mend(Cuts *cuts, HeapTuple tuple)
 		DatumGetName(heap_getattr(tuple, CUT_CONSTRAINT + 1, desc, &isnull));
 	Datum key_columns = heap_getattr(tuple, CUT_KEY_COLUMNS + 1, desc, &isnull);
 
-	return relid == cuts->top->child &&
-		   namestrcmp(constraint, get_constraint_name(cuts->top->constraint)) == 0 &&
+	return relid == references->top->child &&
+		   namestrcmp(constraint,
+					  get_constraint_name(references->top->constraint)) == 0 &&
 		   datumIsEqual(PointerGetDatum(PG_DETOAST_DATUM(key_columns)),
-						name_array(cuts->key_columns), false, -1);
+						name_array(references->key_columns), false, -1);
 }
 
 /*
- * Describe the rows that collect_cuts() makes.
+ * Describe the rows that collect_references() makes.
  */
 static TupleDesc
-cuts_desc(void)
+references_desc(void)
 {
 	TupleDesc desc = CreateTemplateTupleDesc(N_FIELDS);
 
@@ -400,20 +408,20 @@ cuts_desc(void)
 }
 
 /*
- * Return the FROM items, and the condition, that join cut references and the
+ * Return the FROM items, and the condition, that join recorded references and the
  * members that they led to: l.number, the primary key l.p1, ..., the reference
  * l.k1, ..., and what the row was left with, l.w1, ...
  */
 static char *
-cuts_query(Cuts *cuts)
+references_query(SetNullReferences *references)
 {
-	const ForeignKey *fk = cuts->top;
+	const ForeignKey *fk = references->top;
 	StringInfoData query;
 	ListCell *lc;
 
 	initStringInfo(&query);
 	appendStringInfoString(&query, "(SELECT number, stamp");
-	foreach (lc, cuts->key_columns)
+	foreach (lc, references->key_columns)
 	{
 		int i = foreach_current_index(lc);
 
@@ -426,7 +434,7 @@ cuts_query(Cuts *cuts)
 		append_cast(&query, "left_with", i, fk->child, fk->child_attnums[i], "w");
 	}
 	appendStringInfoString(&query,
-						   " FROM " CUTS ") l, " CASCADE_MEMBERS
+						   " FROM " SET_NULL_REFERENCES ") l, " CASCADE_MEMBERS
 						   " m WHERE l.stamp OPERATOR(pg_catalog.=) m.stamp AND ");
 	append_key_match(&query, fk, "m", NULL, "l", NULL);
 	return query.data;
@@ -455,9 +463,9 @@ append_cast(StringInfo query, const char *array, int i, Oid relid,
  * Returns their number.
  */
 static uint64
-mend(Cuts *cuts, const char *from)
+relink(SetNullReferences *references, const char *from)
 {
-	const ForeignKey *fk = cuts->top;
+	const ForeignKey *fk = references->top;
 	StringInfoData query;
 	ListCell *lc;
 
@@ -471,7 +479,7 @@ mend(Cuts *cuts, const char *from)
 							 get_attname(fk->child, fk->child_attnums[i], false)),
 						 i + 1);
 	appendStringInfo(&query, " FROM %s", from);
-	foreach (lc, cuts->key_columns)
+	foreach (lc, references->key_columns)
 	{
 		int i = foreach_current_index(lc);
 		Oid type =
@@ -503,12 +511,12 @@ mend(Cuts *cuts, const char *from)
 }
 
 /*
- * Forget the cut references that led to members.  Returns their number.
+ * Remove the records of references that led to members.  Returns their number.
  */
 static uint64
-forget_cuts(Cuts *cuts, const char *from)
+remove_references(SetNullReferences *references, const char *from)
 {
-	uint64 n = execute_as_owner(cuts->top->child,
+	uint64 n = execute_as_owner(references->top->child,
 								psprintf("SELECT DISTINCT l.number FROM %s", from),
 								0, NULL, NULL, SPI_OK_SELECT);
 
@@ -518,17 +526,18 @@ forget_cuts(Cuts *cuts, const char *from)
 		Datum number = SPI_getbinval(SPI_tuptable->vals[i],
 									 SPI_tuptable->tupdesc, 1, &isnull);
 
-		simple_heap_delete(cuts->table, &cuts->tids[DatumGetInt32(number)]);
+		simple_heap_delete(references->table,
+						   &references->tids[DatumGetInt32(number)]);
 	}
 	return n;
 }
 
 /*
- * Add to a set what cut references know the members of a table by: their primary
- * keys, and the keys that others referenced.
+ * Add to a set the keys by which recorded references name the members of a table:
+ * their primary keys, and the keys that others referenced.
  */
 void
-collect_cut_keys(CascadeTable *table, HTAB *keys)
+collect_set_null_keys(CascadeTable *table, HTAB *keys)
 {
 	Relation rel = table_open(table->relid, NoLock);
 	TupleTableSlot *row = table_slot_create(rel, NULL);
@@ -560,16 +569,16 @@ collect_cut_keys(CascadeTable *table, HTAB *keys)
 }
 
 /*
- * Erase the cut references of those keys.
+ * Remove the records of references that name a key of the set.
  */
 void
-erase_cuts(HTAB *keys)
+erase_set_null_references(HTAB *keys)
 {
-	Relation cuts =
+	Relation references =
 		table_open(extension_relation("cut_references"), RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = begin_table_scan(cuts, snapshot);
-	TupleTableSlot *slot = table_slot_create(cuts, NULL);
+	TableScanDesc scan = begin_table_scan(references, snapshot);
+	TupleTableSlot *slot = table_slot_create(references, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -585,10 +594,10 @@ erase_cuts(HTAB *keys)
 										true);
 		if (key_in_set(keys, relid, slot->tts_values[CUT_KEY], false) ||
 			key_in_set(keys, constraint, slot->tts_values[CUT_REFERENCED], false))
-			remove_row(cuts, &slot->tts_tid);
+			remove_row(references, &slot->tts_tid);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	table_close(cuts, NoLock);
+	table_close(references, NoLock);
 }

@@ -1,6 +1,6 @@
 /*
- * guard.c
- *	  Gives foreign keys the triggers of ours that they need: their guards.
+ * trigger.c
+ *	  Gives foreign keys the triggers of ours that they need: their reference triggers.
  *
  * - Where the server probes the index of a tagged parent, from PostgreSQL 19
  *   on, the referencing table gets soft_delete_internal.check_reference().
@@ -9,9 +9,9 @@
  * - Where ON DELETE SET NULL or SET DEFAULT connects two tagged tables, the
  *   referencing one gets soft_delete_internal.note_cut(), so that a restore can relink.
  *
- * A guard belongs to its foreign key as the server's own triggers do: it is
- * deferred with it, by SET CONSTRAINTS too, and goes with it.  It is not
- * dumped; an event trigger makes it anew with the foreign key or the tag.
+ * A reference trigger belongs to its foreign key as the server's own triggers do: it
+ * is deferred with it, by SET CONSTRAINTS too, and is dropped with it.  It is not
+ * dumped; an event trigger creates it with the foreign key or the tag.
  */
 #include "postgres.h"
 
@@ -39,7 +39,7 @@
 
 #include "references/sd_references.h"
 
-typedef struct GuardKind
+typedef struct ReferenceTriggerKind
 {
 	ExtensionFunction function;
 	bool on_parent; /* else on the child */
@@ -49,36 +49,39 @@ typedef struct GuardKind
 	const char *name;
 	bool (*is_needed)(const ForeignKey *fk);
 	void (*narrow)(CreateTrigStmt *stmt, const ForeignKey *fk);
-} GuardKind;
+} ReferenceTriggerKind;
 
 PG_FUNCTION_INFO_V1(soft_delete_guard_reference);
 PG_FUNCTION_INFO_V1(soft_delete_lacks_guard);
 
 static ForeignKey *existing_foreign_key(Oid constraint);
 static bool needs_parent_check(const ForeignKey *fk);
-static bool needs_follower(const ForeignKey *fk);
+static bool needs_on_update(const ForeignKey *fk);
 static bool has_tombstone_column(const ForeignKey *fk);
-static bool needs_cut_note(const ForeignKey *fk);
+static bool needs_set_null(const ForeignKey *fk);
 static void narrow_to_changed_keys(CreateTrigStmt *stmt, const ForeignKey *fk);
 static void narrow_to_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk);
-static Oid guarded_relation(const GuardKind *kind, const ForeignKey *fk);
-static void remove_stale_guard(const GuardKind *kind, const ForeignKey *fk);
-static Oid find_guard(const GuardKind *kind, const ForeignKey *fk, bool *fits);
-static void create_guard(const GuardKind *kind, const ForeignKey *fk);
+static Oid relation_of_kind(const ReferenceTriggerKind *kind, const ForeignKey *fk);
+static void remove_stale_trigger(const ReferenceTriggerKind *kind,
+								 const ForeignKey *fk);
+static Oid find_reference_trigger(const ReferenceTriggerKind *kind,
+								  const ForeignKey *fk, bool *fits);
+static void create_reference_trigger(const ReferenceTriggerKind *kind,
+									 const ForeignKey *fk);
 
-static const GuardKind guard_kinds[] = {
+static const ReferenceTriggerKind trigger_kinds[] = {
 	{REFERENCE_CHECK, false, false, TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE,
 	 "RI_SoftDelete_check", needs_parent_check, NULL},
 	{ON_UPDATE_TRIGGER, true, false, TRIGGER_TYPE_UPDATE,
-	 "RI_SoftDelete_follow", needs_follower, narrow_to_changed_keys},
+	 "RI_SoftDelete_follow", needs_on_update, narrow_to_changed_keys},
 	{SET_NULL_TRIGGER, false, true, TRIGGER_TYPE_UPDATE, "~soft_delete_cut",
-	 needs_cut_note, narrow_to_key_columns},
+	 needs_set_null, narrow_to_key_columns},
 };
 
 /*
  * soft_delete_internal.guard_reference(constraint oid) returns void
  *
- * Gives the foreign key its guards, or takes those away that it does not need.
+ * Creates the reference triggers that a foreign key needs, and drops others.
  *
  * Raises 42501 unless the caller owns the referencing or the referenced table,
  * 42704 if there is no such foreign key.
@@ -88,21 +91,22 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
-	/* one that ties no rows needs no guards; those that it had do nothing */
+	/* one that ties no rows needs no triggers; those that it had do nothing */
 	if (fk == NULL)
 		PG_RETURN_VOID();
 	if (!relation_ownercheck(fk->child, GetUserId()) &&
 		!relation_ownercheck(fk->parent, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(fk->parent));
 
-	for (int i = 0; i < lengthof(guard_kinds); i++)
+	for (int i = 0; i < lengthof(trigger_kinds); i++)
 	{
-		const GuardKind *kind = &guard_kinds[i];
+		const ReferenceTriggerKind *kind = &trigger_kinds[i];
 
-		remove_stale_guard(kind, fk);
-		if (kind->is_needed(fk) && !OidIsValid(find_guard(kind, fk, NULL)))
+		remove_stale_trigger(kind, fk);
+		if (kind->is_needed(fk) &&
+			!OidIsValid(find_reference_trigger(kind, fk, NULL)))
 		{
-			create_guard(kind, fk);
+			create_reference_trigger(kind, fk);
 			CommandCounterIncrement();
 			i = -1; /* while it waited for the table, another may be needed */
 		}
@@ -113,7 +117,7 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.lacks_guard(constraint oid) returns boolean
  *
- * Tells whether guard_reference() would make a guard.
+ * Tells whether guard_reference() would create a trigger.
  *
  * Raises 42704 if there is no such foreign key.
  */
@@ -122,12 +126,13 @@ soft_delete_lacks_guard(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
-	for (int i = 0; fk != NULL && i < lengthof(guard_kinds); i++)
+	for (int i = 0; fk != NULL && i < lengthof(trigger_kinds); i++)
 	{
-		const GuardKind *kind = &guard_kinds[i];
+		const ReferenceTriggerKind *kind = &trigger_kinds[i];
 		bool fits;
 
-		if (kind->is_needed(fk) && (!OidIsValid(find_guard(kind, fk, &fits)) || !fits))
+		if (kind->is_needed(fk) &&
+			(!OidIsValid(find_reference_trigger(kind, fk, &fits)) || !fits))
 			PG_RETURN_BOOL(true);
 	}
 	PG_RETURN_BOOL(false);
@@ -152,14 +157,14 @@ existing_foreign_key(Oid constraint)
 }
 
 /*
- * Raise 39P01 unless a guard's function is called as the trigger that it is
- * made for.
+ * Raise 39P01 unless the function of a reference trigger is called as that kind of
+ * trigger.
  */
 void
-check_called_as_key_trigger(FunctionCallInfo fcinfo, ExtensionFunction function,
-							const char *name)
+check_called_as_reference_trigger(FunctionCallInfo fcinfo,
+								  ExtensionFunction function, const char *name)
 {
-	const GuardKind *kind = guard_kinds;
+	const ReferenceTriggerKind *kind = trigger_kinds;
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
 	while (kind->function != function)
@@ -172,9 +177,9 @@ check_called_as_key_trigger(FunctionCallInfo fcinfo, ExtensionFunction function,
 		 (kind->events & TRIGGER_TYPE_INSERT) == 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as the guard of a foreign key",
+				 errmsg("function \"%s\" was not called as the trigger of a foreign key",
 						name),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which guards its foreign keys.")));
+				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which creates the triggers of its foreign keys.")));
 }
 
 /*
@@ -192,11 +197,11 @@ needs_parent_check(const ForeignKey *fk)
 }
 
 /*
- * Can deleted children be left behind by a change of their parent's key?  A
- * partitioned parent leaves it to its partitions.
+ * Must deleted children follow a change of their parent's key?  A partitioned parent
+ * leaves it to its partitions.
  */
 static bool
-needs_follower(const ForeignKey *fk)
+needs_on_update(const ForeignKey *fk)
 {
 	return (fk->constraint == fk->top || fk->is_parent_copy) &&
 		   get_rel_relkind(fk->parent) == RELKIND_RELATION &&
@@ -221,11 +226,11 @@ has_tombstone_column(const ForeignKey *fk)
 }
 
 /*
- * Can a deletion cut a reference that a restore must mend?  Only a child with a
- * primary key is found again; a partitioned one leaves it to its partitions.
+ * Can a deletion overwrite a reference that a restore must give back?  Only a child
+ * with a primary key is found again; a partitioned one leaves it to its partitions.
  */
 static bool
-needs_cut_note(const ForeignKey *fk)
+needs_set_null(const ForeignKey *fk)
 {
 	return (fk->on_delete == FKCONSTR_ACTION_SETNULL ||
 			fk->on_delete == FKCONSTR_ACTION_SETDEFAULT) &&
@@ -235,7 +240,7 @@ needs_cut_note(const ForeignKey *fk)
 }
 
 /*
- * Let a guard fire where the referenced key changes.
+ * Let a reference trigger fire where the referenced key changes.
  */
 static void
 narrow_to_changed_keys(CreateTrigStmt *stmt, const ForeignKey *fk)
@@ -266,7 +271,7 @@ narrow_to_changed_keys(CreateTrigStmt *stmt, const ForeignKey *fk)
 }
 
 /*
- * Let a guard fire for statements that set columns of the referencing key.
+ * Let a reference trigger fire for statements that set columns of the referencing key.
  */
 static void
 narrow_to_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk)
@@ -278,75 +283,71 @@ narrow_to_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk)
 }
 
 /*
- * Return the table that a guard is on.
+ * Return the table that reference triggers of a kind are on.
  */
 static Oid
-guarded_relation(const GuardKind *kind, const ForeignKey *fk)
+relation_of_kind(const ReferenceTriggerKind *kind, const ForeignKey *fk)
 {
 	return kind->on_parent ? fk->parent : fk->child;
 }
 
 /*
- * Remove a guard that is not needed any more, or not deferred as it should be.
+ * Drop a reference trigger that is not needed any more, or not deferred as it should
+ * be.
  */
 static void
-remove_stale_guard(const GuardKind *kind, const ForeignKey *fk)
+remove_stale_trigger(const ReferenceTriggerKind *kind, const ForeignKey *fk)
 {
 	bool fits;
-	ObjectAddress guard;
+	ObjectAddress trigger;
 
-	ObjectAddressSet(guard, TriggerRelationId, find_guard(kind, fk, &fits));
-	if (OidIsValid(guard.objectId) && !(fits && kind->is_needed(fk)))
+	ObjectAddressSet(trigger, TriggerRelationId,
+					 find_reference_trigger(kind, fk, &fits));
+	if (OidIsValid(trigger.objectId) && !(fits && kind->is_needed(fk)))
 	{
-		performDeletion(&guard, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+		performDeletion(&trigger, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 		CommandCounterIncrement();
 	}
 }
 
 /*
- * Return the OID of the foreign key's guard, or InvalidOid.  "fits" says
+ * Return the OID of the reference trigger of a foreign key, or InvalidOid.  "fits" says
  * whether it is deferrable as it should be.
  */
 static Oid
-find_guard(const GuardKind *kind, const ForeignKey *fk, bool *fits)
+find_reference_trigger(const ReferenceTriggerKind *kind, const ForeignKey *fk,
+					   bool *fits)
 {
-	Relation pg_trigger = table_open(TriggerRelationId, AccessShareLock);
+	CatalogScan scan = begin_trigger_scan(relation_of_kind(kind, fk));
 	Oid function = needed_function(kind->function);
-	Oid guard = InvalidOid;
-	ScanKeyData key;
-	SysScanDesc scan;
+	Oid found = InvalidOid;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(guarded_relation(kind, fk)));
-	scan = systable_beginscan(pg_trigger, TriggerRelidNameIndexId, true, NULL,
-							  1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
 		if (trigger->tgconstraint != fk->constraint || trigger->tgfoid != function)
 			continue;
-		guard = trigger->oid;
+		found = trigger->oid;
 		if (fits)
 			*fits = kind->is_before || kind->on_parent ||
 					(trigger->tgdeferrable == fk->is_deferrable &&
 					 trigger->tginitdeferred == fk->is_deferred);
 	}
-	systable_endscan(scan);
-	table_close(pg_trigger, AccessShareLock);
-	return guard;
+	end_catalog_scan(&scan);
+	return found;
 }
 
 /*
- * Create a guard, as one of the foreign key's own triggers.
+ * Create a reference trigger, as one of the foreign key's own triggers.
  */
 static void
-create_guard(const GuardKind *kind, const ForeignKey *fk)
+create_reference_trigger(const ReferenceTriggerKind *kind, const ForeignKey *fk)
 {
 	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
-	Oid relid = guarded_relation(kind, fk);
-	ObjectAddress guard, owner;
+	Oid relid = relation_of_kind(kind, fk);
+	ObjectAddress trigger, owner;
 
 	stmt->isconstraint = !kind->is_before;
 	stmt->trigname = pstrdup(kind->name);
@@ -361,21 +362,21 @@ create_guard(const GuardKind *kind, const ForeignKey *fk)
 	}
 	if (kind->narrow)
 		kind->narrow(stmt, fk);
-	guard = CreateTrigger(stmt, NULL, relid, InvalidOid, fk->constraint,
-						  InvalidOid, needed_function(kind->function),
-						  InvalidOid, NULL, true, false);
+	trigger = CreateTrigger(stmt, NULL, relid, InvalidOid, fk->constraint,
+							InvalidOid, needed_function(kind->function),
+							InvalidOid, NULL, true, false);
 
 	/*
 	 * It goes with the foreign key, but is not to take the foreign key along;
-	 * nor to be in the way of ALTER COLUMN TYPE, which makes the foreign key,
-	 * and so the guard, anew.
+	 * nor to be in the way of ALTER COLUMN TYPE, which creates the
+	 * foreign key, and so the trigger, again.
 	 */
 	CommandCounterIncrement();
-	deleteDependencyRecordsForSpecific(TriggerRelationId, guard.objectId,
+	deleteDependencyRecordsForSpecific(TriggerRelationId, trigger.objectId,
 									   DEPENDENCY_INTERNAL,
 									   ConstraintRelationId, fk->constraint);
-	deleteDependencyRecordsForSpecific(TriggerRelationId, guard.objectId,
+	deleteDependencyRecordsForSpecific(TriggerRelationId, trigger.objectId,
 									   DEPENDENCY_NORMAL, RelationRelationId, relid);
 	ObjectAddressSet(owner, ConstraintRelationId, fk->constraint);
-	recordDependencyOn(&guard, &owner, DEPENDENCY_AUTO);
+	recordDependencyOn(&trigger, &owner, DEPENDENCY_AUTO);
 }

@@ -492,8 +492,12 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 	Oid relid;
 
 	if (tid == NULL || !lock_newest(displaced, tid, slot))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("no deleted row stepped aside to there")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("displaced row %s does not exist",
+						tid ? DatumGetCString(
+								  DirectFunctionCall1(tidout, PointerGetDatum(tid)))
+							: "null")));
 	relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull[0]));
 	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
