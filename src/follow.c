@@ -49,7 +49,7 @@ static void rewrite_lot(const ForeignKey *fk, Lot *lot, const Datum *values,
 						const bool *nulls);
 
 /*
- * soft_delete_internal.follow_key() returns trigger
+ * soft_delete_internal.on_update_key() returns trigger
  *
  * The guard of a foreign key on its referenced table: AFTER UPDATE of the key.
  *
@@ -62,7 +62,7 @@ soft_delete_follow_key(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	ForeignKey *fk;
 
-	check_called_as_guard(fcinfo, KEY_FOLLOWER, "soft_delete_internal.follow_key");
+	check_called_as_guard(fcinfo, KEY_FOLLOWER, "soft_delete_internal.on_update_key");
 
 	fk = load_foreign_key(trigdata->tg_trigger->tgconstraint);
 	if (fk != NULL && is_tagged(fk->child) &&

@@ -3,11 +3,11 @@
  *	  Gives foreign keys the triggers of ours that they need: their guards.
  *
  * - Where the server probes the index of a tagged parent, from PostgreSQL 19
- *   on, the referencing table gets soft_delete_internal.check_reference().
+ *   on, the referencing table gets soft_delete_internal.check_parent().
  * - Where the referencing table is tagged, the referenced one gets
- *   soft_delete_internal.follow_key(), so that deleted children follow a changed key.
+ *   soft_delete_internal.on_update_key(), so that deleted children follow a changed key.
  * - Where ON DELETE SET NULL or SET DEFAULT connects two tagged tables, the
- *   referencing one gets soft_delete_internal.note_cut(), so that a restore can relink.
+ *   referencing one gets soft_delete_internal.record_set_null(), so that a restore can relink.
  *
  * A guard belongs to its foreign key as the server's own triggers do: it is
  * deferred with it, by SET CONSTRAINTS too, and goes with it.  It is not
@@ -46,8 +46,8 @@ typedef struct GuardKind
 	void (*narrow)(CreateTrigStmt *stmt, const ForeignKey *fk);
 } GuardKind;
 
-PG_FUNCTION_INFO_V1(soft_delete_guard_reference);
-PG_FUNCTION_INFO_V1(soft_delete_lacks_guard);
+PG_FUNCTION_INFO_V1(soft_delete_set_reference_triggers);
+PG_FUNCTION_INFO_V1(soft_delete_lacks_reference_trigger);
 
 static ForeignKey *existing_foreign_key(Oid constraint);
 static bool needs_parent_check(const ForeignKey *fk);
@@ -71,7 +71,7 @@ static const GuardKind guard_kinds[] = {
 };
 
 /*
- * soft_delete_internal.guard_reference(constraint oid) returns void
+ * soft_delete_internal.set_reference_triggers(constraint oid) returns void
  *
  * Gives the foreign key its guards, or takes those away that it does not need.
  *
@@ -79,7 +79,7 @@ static const GuardKind guard_kinds[] = {
  * 42704 if there is no such foreign key.
  */
 Datum
-soft_delete_guard_reference(PG_FUNCTION_ARGS)
+soft_delete_set_reference_triggers(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
@@ -106,14 +106,14 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete_internal.lacks_guard(constraint oid) returns boolean
+ * soft_delete_internal.lacks_reference_trigger(constraint oid) returns boolean
  *
- * Tells whether guard_reference() would make a guard.
+ * Tells whether set_reference_triggers() would make a guard.
  *
  * Raises 42704 if there is no such foreign key.
  */
 Datum
-soft_delete_lacks_guard(PG_FUNCTION_ARGS)
+soft_delete_lacks_reference_trigger(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 

@@ -5,7 +5,7 @@
  *
  * ON DELETE SET NULL and SET DEFAULT overwrite what live children of a deleted
  * row reference.  A guard on the referencing table sees that happen and writes
- * down, in soft_delete_internal.cut_references, which row it was, what it referenced and
+ * down, in soft_delete_internal.set_null_references, which row it was, what it referenced and
  * what it was left with.  A restore gives the reference back where the row still
  * is and still holds that, and says how many it left alone.
  */
@@ -33,7 +33,7 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
-/* Columns of soft_delete_internal.cut_references */
+/* Columns of soft_delete_internal.set_null_references */
 enum CutColumn
 {
 	CUT_DELETED_AT,
@@ -90,7 +90,7 @@ static uint64 forget_cuts(Cuts *cuts, const char *from);
 static uint64 mend(Cuts *cuts, const char *from);
 
 /*
- * soft_delete_internal.note_cut() returns trigger
+ * soft_delete_internal.record_set_null() returns trigger
  *
  * The guard of a foreign key on its referencing table: BEFORE UPDATE OF the
  * key.  Notes what an action of the key, or of one on the same columns, cuts.
@@ -102,7 +102,7 @@ soft_delete_note_cut(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
-	check_called_as_guard(fcinfo, CUT_NOTE, "soft_delete_internal.note_cut");
+	check_called_as_guard(fcinfo, CUT_NOTE, "soft_delete_internal.record_set_null");
 
 	/* an action of a foreign key, in a statement that has deleted something */
 	if (InNoForceRLSOperation() && deletion_is_running())
@@ -144,7 +144,7 @@ write_cut(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 	const ForeignKey *top = load_foreign_key(fk->top);
 	List *key_columns = primary_key_columns(top->child);
 	Relation cuts =
-		table_open(extension_relation("cut_references"), RowExclusiveLock);
+		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	Datum values[N_CUT_COLUMNS];
 	bool nulls[N_CUT_COLUMNS] = {false};
 	NameData name;
@@ -281,7 +281,8 @@ collect_cuts(Cuts *cuts, Lot *lot)
 	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
 	TupleTableSlot *field;
 
-	cuts->table = table_open(extension_relation("cut_references"), RowExclusiveLock);
+	cuts->table =
+		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	cuts->store = tuplestore_begin_heap(true, false, work_mem);
 	cuts->nallocated = 16;
 	cuts->tids = palloc(cuts->nallocated * sizeof(ItemPointerData));
@@ -553,7 +554,7 @@ void
 erase_cuts(HTAB *keys)
 {
 	Relation cuts =
-		table_open(extension_relation("cut_references"), RowExclusiveLock);
+		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = begin_table_scan(cuts, snapshot);
 	TupleTableSlot *slot = table_slot_create(cuts, NULL);
