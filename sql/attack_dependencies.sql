@@ -13,13 +13,13 @@ SET client_min_messages = warning;
 -- a rule depends on every column that it shows, the view on its table; no column of a view on one of the table
 CREATE FUNCTION problems(VARIADIC tables regclass[]) RETURNS TABLE (relation regclass, problem text) LANGUAGE sql SECURITY DEFINER AS $$
 	SELECT t, format('%s.%s has no rule that depends on it', v, a.attname)
-	FROM unnest(tables) AS t, LATERAL (VALUES (soft_delete_internal.active_of(t)), (soft_delete_internal.bin_of(t))) AS views(v), pg_attribute a
+	FROM unnest(tables) AS t, LATERAL (VALUES (soft_delete_internal.active_view_of(t)), (soft_delete_internal.bin_of(t))) AS views(v), pg_attribute a
 	WHERE a.attrelid = t AND attnum > 0 AND NOT attisdropped AND (v = soft_delete_internal.bin_of(t) OR attname <> 'deleted_at')
 	  AND NOT EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = r.oid
 					  WHERE ev_class = v AND refclassid = 'pg_class'::regclass AND refobjid = t AND refobjsubid = attnum AND deptype = 'n')
 	UNION ALL
 	SELECT t, format('%s.%s differs', v, a.attname)
-	FROM unnest(tables) AS t, LATERAL (VALUES (soft_delete_internal.active_of(t)), (soft_delete_internal.bin_of(t))) AS views(v), pg_attribute a
+	FROM unnest(tables) AS t, LATERAL (VALUES (soft_delete_internal.active_view_of(t)), (soft_delete_internal.bin_of(t))) AS views(v), pg_attribute a
 	WHERE a.attrelid = t AND attnum > 0 AND NOT attisdropped AND (v = soft_delete_internal.bin_of(t) OR attname <> 'deleted_at')
 	  AND NOT EXISTS (SELECT FROM pg_attribute x WHERE x.attrelid = v AND x.attname = a.attname AND NOT x.attisdropped
 					  AND (x.atttypid, x.atttypmod, x.attcollation) = (a.atttypid, a.atttypmod, a.attcollation))
@@ -28,7 +28,7 @@ CREATE FUNCTION problems(VARIADIC tables regclass[]) RETURNS TABLE (relation reg
 	WHERE classid = 'pg_class'::regclass AND objsubid > 0 AND refclassid = 'pg_class'::regclass AND refobjid = t AND deptype = 'a'
 	  AND (SELECT relkind FROM pg_class WHERE oid = objid) = 'v'
 	UNION ALL
-	SELECT t, 'is without a view' FROM unnest(tables) AS t WHERE soft_delete_internal.active_of(t) IS NULL OR soft_delete_internal.bin_of(t) IS NULL
+	SELECT t, 'is without a view' FROM unnest(tables) AS t WHERE soft_delete_internal.active_view_of(t) IS NULL OR soft_delete_internal.bin_of(t) IS NULL
 $$;
 
 -- 1. bind_view() takes nothing away, and binds nothing that is not ours

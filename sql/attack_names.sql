@@ -27,8 +27,8 @@ BEGIN
 		EXECUTE format('CREATE FUNCTION %I.shows_tombstones(oid) RETURNS boolean LANGUAGE sql AS $f$ SELECT soft_delete.note(''tombstones'') $f$', schema);
 		EXECUTE format('CREATE FUNCTION %I.admits_tombstone(oid) RETURNS boolean LANGUAGE sql AS $f$ SELECT soft_delete.note(''admits'') $f$', schema);
 		EXECUTE format('CREATE FUNCTION %I.wants_row(text, boolean) RETURNS boolean LANGUAGE sql AS $f$ SELECT soft_delete.note(''wants'') $f$', schema);
-		EXECUTE format('CREATE FUNCTION %I.follow_name(regclass, name, oid, oid) RETURNS void LANGUAGE sql AS $f$ SELECT soft_delete.note(''follow'') $f$', schema);
-		EXECUTE format('CREATE FUNCTION %I.follow_grants(regclass) RETURNS void LANGUAGE sql AS $f$ SELECT soft_delete.note(''follow'') $f$', schema);
+		EXECUTE format('CREATE FUNCTION %I.rename_views(regclass, name, oid, oid) RETURNS void LANGUAGE sql AS $f$ SELECT soft_delete.note(''follow'') $f$', schema);
+		EXECUTE format('CREATE FUNCTION %I.copy_grants(regclass) RETURNS void LANGUAGE sql AS $f$ SELECT soft_delete.note(''follow'') $f$', schema);
 		EXECUTE format('CREATE FUNCTION %I.tagged_leaves() RETURNS SETOF regclass LANGUAGE sql AS $f$ SELECT NULL::regclass FROM soft_delete.note(''leaves'') $f$', schema);
 		EXECUTE format('CREATE TABLE %I.ledger (deleted_at text, xid text)', schema);
 		EXECUTE format('CREATE TABLE %I.holds (a text)', schema);

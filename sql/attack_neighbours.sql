@@ -186,7 +186,7 @@ CALL soft_delete.purge();
 SELECT relation, rows, error FROM soft_delete.purge_log WHERE relation LIKE 'attack%' AND isfinite(purged_at) AND (rows > 0 OR error IS NOT NULL) ORDER BY relation;
 SELECT count(*) FROM attack_good.good_deleted;
 -- the ledger forgets no deletion that has rows
-SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 2147483647) IS NULL AS done;
+SELECT soft_delete_internal.remove_empty_deletions('-infinity', 'infinity', 2147483647) IS NULL AS done;
 SELECT count(*) FROM (SELECT deleted_at FROM attack_eve.policed TABLESAMPLE soft_delete.rows('deleted')) AS d LEFT JOIN soft_delete.deletions USING (deleted_at) WHERE xid IS NULL;
 
 /*

@@ -245,7 +245,7 @@ CREATE VIEW left_behind AS
 	SELECT 'holds' AS kept_in, relation::oid FROM soft_delete_internal.holds UNION ALL
 	SELECT 'retention', relation FROM soft_delete_internal.retention UNION ALL
 	SELECT 'displaced', relation FROM soft_delete_internal.displaced UNION ALL
-	SELECT 'cut_references', relation FROM soft_delete_internal.cut_references;
+	SELECT 'cut_references', relation FROM soft_delete_internal.set_null_references;
 SELECT kept_in, count(*) FROM left_behind WHERE relation IN (:temp, :temp_child) GROUP BY 1 ORDER BY 1;
 \c
 SET search_path = attack_tombstones, public;

@@ -1,4 +1,4 @@
--- check() finds foreign keys that lose rows, and those without their guards
+-- check() finds foreign keys that lose rows, and those that lack a trigger
 --
 -- Foreign keys that were made where no event trigger fired.
 \set VERBOSITY terse
@@ -22,11 +22,11 @@ ALTER TABLE child ADD CONSTRAINT to_parent FOREIGN KEY (parent_id) REFERENCES pa
 ALTER TABLE kept ADD CONSTRAINT to_child FOREIGN KEY (child_id) REFERENCES child ON DELETE CASCADE;
 RESET session_replication_role;
 SET ROLE regress_check_references;
-SELECT * FROM soft_delete.check() WHERE problem NOT LIKE '%guard%';
-SELECT remedy FROM soft_delete.check() WHERE problem NOT LIKE '%guard%' \gexec
+SELECT * FROM soft_delete.check() WHERE problem NOT LIKE '%trigger of the extension%';
+SELECT remedy FROM soft_delete.check() WHERE problem NOT LIKE '%trigger of the extension%' \gexec
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
--- guards are missing
+-- triggers are missing
 RESET ROLE;
 SET session_replication_role = replica;
 ALTER TABLE child ADD CONSTRAINT to_other FOREIGN KEY (other_id) REFERENCES other;

@@ -9,7 +9,7 @@ SET ROLE regress_ddl_renames;
 RESET ROLE;
 CREATE FUNCTION views_of(relation regclass) RETURNS TABLE (view name, schema regnamespace, comment text) LANGUAGE sql AS
 $$ SELECT relname, relnamespace::regnamespace, obj_description(oid, 'pg_class')
-   FROM pg_class WHERE oid IN (soft_delete_internal.active_of(relation), soft_delete_internal.bin_of(relation)) ORDER BY relname $$;
+   FROM pg_class WHERE oid IN (soft_delete_internal.active_view_of(relation), soft_delete_internal.bin_of(relation)) ORDER BY relname $$;
 SET ROLE regress_ddl_renames;
 
 CREATE TABLE posts (id integer PRIMARY KEY, title text);

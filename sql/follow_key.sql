@@ -73,7 +73,7 @@ SELECT * FROM soft_delete.check();
 UPDATE parent SET n = n + 1;
 RESET ROLE;
 SELECT tgname ~ '^RI_SoftDelete_follow' AS follows, tgrelid::regclass, count(*) FROM pg_trigger
-WHERE tgfoid = 'soft_delete_internal.follow_key()'::regprocedure AND tgrelid IN ('parent'::regclass, 'middle'::regclass) GROUP BY 1, 2 ORDER BY 2;
+WHERE tgfoid = 'soft_delete_internal.on_update_key()'::regprocedure AND tgrelid IN ('parent'::regclass, 'middle'::regclass) GROUP BY 1, 2 ORDER BY 2;
 SET ROLE regress_follow;
 
 -- the other columns of the child, and its index, are as they were
@@ -104,7 +104,7 @@ DROP VIEW deleted;
 SELECT soft_delete.untag('nothing', tombstones => 'keep');
 RESET ROLE;
 SELECT conname FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint
-WHERE tgfoid = 'soft_delete_internal.follow_key()'::regprocedure AND connamespace = 'soft'::regnamespace AND conparentid = 0 ORDER BY 1;
+WHERE tgfoid = 'soft_delete_internal.on_update_key()'::regprocedure AND connamespace = 'soft'::regnamespace AND conparentid = 0 ORDER BY 1;
 SET ROLE regress_follow;
 
 -- a partitioned parent: followed within a partition; what moves to another is refused
@@ -131,7 +131,7 @@ SELECT id, p FROM ranged_deleted WHERE id = 201;
 SELECT * FROM soft_delete.check();
 
 -- by hand
-CREATE TRIGGER by_hand AFTER UPDATE ON nothing FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.follow_key();
+CREATE TRIGGER by_hand AFTER UPDATE ON nothing FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.on_update_key();
 UPDATE nothing SET id = 2;
 
 RESET ROLE;

@@ -91,7 +91,7 @@ CREATE TRIGGER a AFTER UPDATE ON beside FOR EACH STATEMENT EXECUTE FUNCTION soft
 CREATE TRIGGER b INSTEAD OF UPDATE ON beside FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row('a', 'b', 'c', 'd');
 CREATE TRIGGER c AFTER DELETE ON beside FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.purge_row();
 RESET ROLE;
-SELECT soft_delete_internal.bin_of('tagged'), soft_delete_internal.active_of('tagged'), soft_delete_internal.bin_columns('tagged');
+SELECT soft_delete_internal.bin_of('tagged'), soft_delete_internal.active_view_of('tagged'), soft_delete_internal.bin_columns('tagged');
 SET ROLE regress_triggers;
 UPDATE tagged_deleted SET deleted_at = NULL WHERE id = 3;
 DELETE FROM tagged_deleted WHERE id = 3;

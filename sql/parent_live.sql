@@ -163,15 +163,15 @@ INSERT INTO soft.younger VALUES (4, 1);
 RESET soft_delete.show_deleted;
 
 -- no guard is left behind, and none takes its foreign key along
-SELECT soft_delete_internal.guard_reference(oid) FROM pg_constraint WHERE conname = 'younger_fk';
+SELECT soft_delete_internal.set_reference_triggers(oid) FROM pg_constraint WHERE conname = 'younger_fk';
 SET ROLE regress_twins_writer;
-SELECT soft_delete_internal.guard_reference(max(oid)) FROM pg_constraint WHERE conname = 'younger_fk';
+SELECT soft_delete_internal.set_reference_triggers(max(oid)) FROM pg_constraint WHERE conname = 'younger_fk';
 RESET ROLE;
-SELECT soft_delete_internal.guard_reference(0);
+SELECT soft_delete_internal.set_reference_triggers(0);
 SET ROLE regress_twins_writer;
 RESET ROLE;
 SELECT soft_delete.untag(t, tombstones => 'purge') FROM unnest('{soft.parent,soft.keyed,soft.regions}'::regclass[]) t;
-SELECT count(*) FROM pg_trigger WHERE tgfoid = 'soft_delete_internal.check_reference()'::regprocedure AND tgconstraint IN
+SELECT count(*) FROM pg_trigger WHERE tgfoid = 'soft_delete_internal.check_parent()'::regprocedure AND tgconstraint IN
 	(SELECT oid FROM pg_constraint WHERE connamespace = 'soft'::regnamespace AND confrelid <> 'soft.self'::regclass);
 SELECT conname FROM pg_constraint WHERE conrelid = 'soft.younger'::regclass AND contype = 'f';
 

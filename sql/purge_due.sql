@@ -168,7 +168,7 @@ CALL soft_delete.purge();
 SELECT row_number() OVER (ORDER BY deleted_at) AS deletion, d.xid IS NOT NULL AS is_known, (SELECT count(*) FROM soft_delete.deletion_rows(deleted_at)) AS tables
 FROM stamps LEFT JOIN soft_delete.deletions AS d USING (deleted_at) ORDER BY 1;
 RESET ROLE;
-SELECT count(*) FROM soft_delete_internal.cut_references JOIN stamps USING (deleted_at);
+SELECT count(*) FROM soft_delete_internal.set_null_references JOIN stamps USING (deleted_at);
 SET ROLE regress_purge_due;
 SELECT soft_delete.retain('cut', '0');
 CALL soft_delete.purge();

@@ -73,7 +73,7 @@ DELETE FROM kept;
 SELECT * FROM batch('kept', 10, true);
 SELECT soft_delete.retain('kept', NULL);
 SELECT * FROM batch('kept', 10, false);
-SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 100000);
+SELECT soft_delete_internal.remove_empty_deletions('-infinity', 'infinity', 100000);
 SELECT count(*), count(deleted_by) FROM kept_deleted;
 
 \set VERBOSITY terse

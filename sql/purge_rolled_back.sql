@@ -39,14 +39,14 @@ ROLLBACK;
 BEGIN;
 SELECT * FROM batch(100, true);
 ROLLBACK;
-SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 100000);
+SELECT soft_delete_internal.remove_empty_deletions('-infinity', 'infinity', 100000);
 SELECT * FROM left_over;
 BEGIN;
 SAVEPOINT s;
 SELECT * FROM batch(100, true);
 ROLLBACK TO s;
 COMMIT;
-SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 100000);
+SELECT soft_delete_internal.remove_empty_deletions('-infinity', 'infinity', 100000);
 SELECT * FROM left_over;
 
 -- a retention that has become shorter meanwhile lets nothing be forgotten that was not looked for; what is referenced is read at once
@@ -59,7 +59,7 @@ SELECT clock_timestamp() AS later \gset
 DELETE FROM notes;
 SELECT rows, done FROM soft_delete_internal.purge_batch('{notes}', :'later', '0', 1, true, false);
 SELECT rows, done FROM soft_delete_internal.purge_batch('{notes}', clock_timestamp(), '0', 1, false, false);
-SELECT soft_delete_internal.prune_ledger('-infinity', 'infinity', 100000);
+SELECT soft_delete_internal.remove_empty_deletions('-infinity', 'infinity', 100000);
 SELECT id, (SELECT count(*) FROM soft_delete_internal.ledger AS l WHERE l.deleted_at = n.deleted_at) FROM notes_deleted AS n;
 
 -- the ledger is gone through in batches of its own, however large those of the rows are

@@ -46,7 +46,7 @@ UPDATE parent_deleted SET deleted_at = NULL WHERE id = 2;
 TABLE referring;
 SELECT count(*) AS keyless FROM keyless WHERE p IS NULL;
 RESET ROLE;
-SELECT count(*) AS left_over FROM soft_delete_internal.cut_references WHERE relation::text LIKE 'relink.%';
+SELECT count(*) AS left_over FROM soft_delete_internal.set_null_references WHERE relation::text LIKE 'relink.%';
 SET ROLE regress_relink;
 
 -- what has changed since stays as it is, and is counted
@@ -91,7 +91,7 @@ DELETE FROM parent WHERE id = 3;
 UPDATE parent_deleted SET deleted_at = NULL;
 SELECT * FROM soft_delete.check();
 -- by hand
-CREATE TRIGGER by_hand BEFORE UPDATE ON keyless FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.note_cut();
+CREATE TRIGGER by_hand BEFORE UPDATE ON keyless FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.record_set_null();
 UPDATE keyless SET p = 4;
 
 RESET ROLE;

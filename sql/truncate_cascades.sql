@@ -50,7 +50,7 @@ TRUNCATE customer CASCADE;
 SELECT * FROM rows();
 -- no SET NULL on the way
 RESET ROLE;
-SELECT count(*) FROM soft_delete_internal.cut_references WHERE relation = 'note'::regclass;
+SELECT count(*) FROM soft_delete_internal.set_null_references WHERE relation = 'note'::regclass;
 ROLLBACK;
 -- a table that is not tagged, above tagged ones
 BEGIN;

@@ -30,22 +30,27 @@
 
 #include "catalog/sd_catalog.h"
 
-/* How each ExtensionFunction is declared; its C symbol is its name with a prefix. */
+/*
+ * How each ExtensionFunction is declared.  Its C symbol is its name with a prefix, or
+ * "symbol" with it: triggers of an older version call the function by that, until
+ * ALTER EXTENSION UPDATE.
+ */
 static const struct
 {
 	const char *schema;
 	const char *name;
 	int nargs;
 	Oid argtypes[3];
+	const char *symbol;
 } function_signatures[N_EXTENSION_FUNCTIONS] = {
 	[TAG_TRIGGER] = {EXTENSION_SCHEMA, "delete_row", 0, {0}},
 	[SAMPLING_METHOD] = {EXTENSION_SCHEMA, "rows", 1, {INTERNALOID}},
 	[SHOWS_TOMBSTONES] = {INTERNAL_SCHEMA, "shows_tombstones", 1, {OIDOID}},
 	[ADMITS_TOMBSTONE] = {EXTENSION_SCHEMA, "admits_tombstone", 1, {OIDOID}},
 	[WANTS_ROW] = {INTERNAL_SCHEMA, "wants_row", 2, {TEXTOID, BOOLOID}},
-	[REFERENCE_CHECK] = {INTERNAL_SCHEMA, "check_reference", 0, {0}},
-	[ON_UPDATE_TRIGGER] = {INTERNAL_SCHEMA, "follow_key", 0, {0}},
-	[SET_NULL_TRIGGER] = {INTERNAL_SCHEMA, "note_cut", 0, {0}},
+	[REFERENCE_CHECK] = {INTERNAL_SCHEMA, "check_parent", 0, {0}, "check_reference"},
+	[ON_UPDATE_TRIGGER] = {INTERNAL_SCHEMA, "on_update_key", 0, {0}, "follow_key"},
+	[SET_NULL_TRIGGER] = {INTERNAL_SCHEMA, "record_set_null", 0, {0}, "note_cut"},
 	[BIN_UPDATE] = {EXTENSION_SCHEMA, "restore_row", 0, {0}},
 	[BIN_STATEMENT] = {EXTENSION_SCHEMA, "finish_bin", 0, {0}},
 	[KEY_CLAIM] = {EXTENSION_SCHEMA, "claim_key", 0, {0}},
@@ -70,8 +75,8 @@ static uint64 times_forgotten = 0;
 static Oid look_up(Oid *owner);
 static void forget(Datum arg, int cacheid, uint32 hashvalue);
 static Oid find_function(ExtensionFunction which, Oid extension);
-static Oid find_by_symbol(const char *name, Oid extension);
-static bool has_symbol(Oid function, const char *name);
+static Oid find_by_symbol(ExtensionFunction which, Oid extension);
+static bool has_symbol(Oid function, ExtensionFunction which);
 
 /*
  * Watch the catalogs.
@@ -210,7 +215,7 @@ find_function(ExtensionFunction which, Oid extension)
 							ObjectIdGetDatum(schema));
 	if (OidIsValid(function) && is_extension_member(ProcedureRelationId, function))
 		return function;
-	return find_by_symbol(function_signatures[which].name, extension);
+	return find_by_symbol(which, extension);
 }
 
 /*
@@ -218,7 +223,7 @@ find_function(ExtensionFunction which, Oid extension)
  * the extension is created or dropped.
  */
 static Oid
-find_by_symbol(const char *name, Oid extension)
+find_by_symbol(ExtensionFunction which, Oid extension)
 {
 	Relation depend = table_open(DependRelationId, AccessShareLock);
 	Oid function = InvalidOid;
@@ -236,7 +241,8 @@ find_by_symbol(const char *name, Oid extension)
 		Form_pg_depend member = (Form_pg_depend) GETSTRUCT(tuple);
 
 		if (member->deptype == DEPENDENCY_EXTENSION &&
-			member->classid == ProcedureRelationId && has_symbol(member->objid, name))
+			member->classid == ProcedureRelationId &&
+			has_symbol(member->objid, which))
 			function = member->objid;
 	}
 	systable_endscan(scan);
@@ -245,11 +251,14 @@ find_by_symbol(const char *name, Oid extension)
 }
 
 /*
- * Is that the C function of a name, by its symbol?
+ * Is that one of the extension's functions, by its C symbol?
  */
 static bool
-has_symbol(Oid function, const char *name)
+has_symbol(Oid function, ExtensionFunction which)
 {
+	const char *symbol = function_signatures[which].symbol != NULL
+							 ? function_signatures[which].symbol
+							 : function_signatures[which].name;
 	HeapTuple proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	bool found = false;
 
@@ -261,7 +270,7 @@ has_symbol(Oid function, const char *name)
 		found = ((Form_pg_proc) GETSTRUCT(proc))->prolang == ClanguageId &&
 				!isnull &&
 				strcmp(TextDatumGetCString(source),
-					   psprintf(EXTENSION_NAME "_%s", name)) == 0;
+					   psprintf(EXTENSION_NAME "_%s", symbol)) == 0;
 		ReleaseSysCache(proc);
 	}
 	return found;
@@ -303,8 +312,8 @@ needed_function(ExtensionFunction which)
 bool
 is_lost_function(Oid function, ExtensionFunction which)
 {
-	return OidIsValid(extension_oid()) && !OidIsValid(extension_function(which)) &&
-		   has_symbol(function, function_signatures[which].name);
+	return OidIsValid(extension_oid()) &&
+		   !OidIsValid(extension_function(which)) && has_symbol(function, which);
 }
 
 /*

@@ -24,7 +24,7 @@
 
 PG_FUNCTION_INFO_V1(soft_delete_alter_as_owner);
 PG_FUNCTION_INFO_V1(soft_delete_query_as_owner);
-PG_FUNCTION_INFO_V1(soft_delete_write_as_owner);
+PG_FUNCTION_INFO_V1(soft_delete_execute_as_owner);
 
 static void become(Oid roleid, int flags, SavedRole *saved);
 static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
@@ -289,7 +289,7 @@ end_owners_write(Oid relid, const SavedRole *saved)
 }
 
 /*
- * soft_delete_internal.write_as_owner(relation regclass, statement text,
+ * soft_delete_internal.execute_as_owner(relation regclass, statement text,
  * stamps timestamptz[]) returns bigint
  *
  * Runs a statement, whose parameter $1 is an array of stamps, as the owner of a
@@ -299,7 +299,7 @@ end_owners_write(Oid relid, const SavedRole *saved)
  * Raises 42P01 if there is no such relation.
  */
 Datum
-soft_delete_write_as_owner(PG_FUNCTION_ARGS)
+soft_delete_execute_as_owner(PG_FUNCTION_ARGS)
 {
 	char *statement = given_statement(fcinfo);
 	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);

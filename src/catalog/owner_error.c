@@ -28,7 +28,7 @@ is_raised(const ErrorData *error)
 /*
  * Throw on an error that was caught while functions of an owner might run.  One
  * that such a function has raised is no interrupt: PL/pgSQL's WHEN OTHERS passes
- * over some codes, and is_interrupt() of SQL (sql/catalog.sql) over others.
+ * over some codes, and must_propagate() of SQL (sql/catalog.sql) over others.
  */
 void
 throw_owners_error(MemoryContext context)

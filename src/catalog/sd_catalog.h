@@ -50,9 +50,9 @@ typedef enum ExtensionFunction
 	SHOWS_TOMBSTONES,  /* soft_delete_internal.shows_tombstones(oid) */
 	ADMITS_TOMBSTONE,  /* soft_delete.admits_tombstone(oid) */
 	WANTS_ROW,		   /* soft_delete_internal.wants_row(text, boolean) */
-	REFERENCE_CHECK,   /* soft_delete_internal.check_reference() */
-	ON_UPDATE_TRIGGER, /* soft_delete_internal.follow_key() */
-	SET_NULL_TRIGGER,  /* soft_delete_internal.note_cut() */
+	REFERENCE_CHECK,   /* soft_delete_internal.check_parent() */
+	ON_UPDATE_TRIGGER, /* soft_delete_internal.on_update_key() */
+	SET_NULL_TRIGGER,  /* soft_delete_internal.record_set_null() */
 	BIN_UPDATE,		   /* soft_delete.restore_row() */
 	BIN_STATEMENT,	   /* soft_delete.finish_bin() */
 	KEY_CLAIM,		   /* soft_delete.claim_key() */

@@ -63,8 +63,8 @@ static const struct
 
 PG_FUNCTION_INFO_V1(soft_delete_is_used);
 PG_FUNCTION_INFO_V1(soft_delete_changed_relations);
-PG_FUNCTION_INFO_V1(soft_delete_concern_tags);
-PG_FUNCTION_INFO_V1(soft_delete_drops_concern_tags);
+PG_FUNCTION_INFO_V1(soft_delete_affects_tagged);
+PG_FUNCTION_INFO_V1(soft_delete_drops_affect_tagged);
 
 static bool has_trigger(ExtensionFunction function);
 static Tuplestorestate *ask_event(Oid function, TupleTableSlot **slot);
@@ -298,13 +298,13 @@ relation_of_trigger(Oid trigger)
 }
 
 /*
- * soft_delete_internal.concern_tags(relations regclass[]) returns boolean
+ * soft_delete_internal.affects_tagged(relations regclass[]) returns boolean
  *
  * Tells whether any of some relations may be tagged, a view of a tagged table, or
  * at one end of its foreign keys.
  */
 Datum
-soft_delete_concern_tags(PG_FUNCTION_ARGS)
+soft_delete_affects_tagged(PG_FUNCTION_ARGS)
 {
 	Datum *relids;
 	int n;
@@ -374,7 +374,7 @@ has_trigger_of_tags(Oid relid)
 }
 
 /*
- * soft_delete_internal.drops_concern_tags() returns boolean
+ * soft_delete_internal.drops_affect_tagged() returns boolean
  *
  * For event triggers: tells whether anything that is dropped may have to do with
  * a tag, or with what is kept of a table.
@@ -382,7 +382,7 @@ has_trigger_of_tags(Oid relid)
  * Raises 39P03 where no event trigger calls it.
  */
 Datum
-soft_delete_drops_concern_tags(PG_FUNCTION_ARGS)
+soft_delete_drops_affect_tagged(PG_FUNCTION_ARGS)
 {
 	TupleTableSlot *slot;
 	Tuplestorestate *drops = ask_event(F_PG_EVENT_TRIGGER_DROPPED_OBJECTS, &slot);

@@ -146,14 +146,14 @@ finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered)
 	ListCell *lc;
 
 	if (OidIsValid(altered->relid))
-		call_internal("follow_name", 4,
+		call_internal("rename_views", 4,
 					  (Oid[]){REGCLASSOID, NAMEOID, OIDOID, OIDOID},
 					  (Datum[]){ObjectIdGetDatum(altered->relid),
 								CStringGetDatum(altered->name),
 								ObjectIdGetDatum(altered->namespace),
 								ObjectIdGetDatum(GetUserId())});
 	else if (OidIsValid(altered->given))
-		call_internal("follow_owner", 1, (Oid[]){REGCLASSOID},
+		call_internal("copy_owner", 1, (Oid[]){REGCLASSOID},
 					  (Datum[]){ObjectIdGetDatum(altered->given)});
 	else if (IsA(pstmt->utilityStmt, GrantStmt))
 		follow_grants((GrantStmt *) pstmt->utilityStmt);
@@ -823,7 +823,7 @@ follow_grants(GrantStmt *stmt)
 		foreach (lc2, relids)
 		{
 			if (tag_arguments(lfirst_oid(lc2)) != NIL)
-				call_internal("follow_grants", 1, (Oid[]){REGCLASSOID},
+				call_internal("copy_grants", 1, (Oid[]){REGCLASSOID},
 							  (Datum[]){ObjectIdGetDatum(lfirst_oid(lc2))});
 		}
 	}
@@ -861,7 +861,7 @@ tables_with_triggers(Oid namespace)
 /*
  * soft_delete_internal.update_views(relation regclass) returns void
  *
- * Runs soft_delete_internal.follow_views(relation) as the owner of the extension.
+ * Runs soft_delete_internal.rewrite_views(relation) as the owner of the extension.
  *
  * Raises 42501 unless the caller has the owner's rights, 42809 if the table is
  * not tagged.
@@ -875,7 +875,7 @@ soft_delete_update_views(PG_FUNCTION_ARGS)
 	if (tag_arguments(relid) == NIL)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("table \"%s\" is not tagged", get_rel_name(relid))));
-	call_internal("follow_views", 1, (Oid[]){REGCLASSOID},
+	call_internal("rewrite_views", 1, (Oid[]){REGCLASSOID},
 				  (Datum[]){ObjectIdGetDatum(relid)});
 	PG_RETURN_VOID();
 }

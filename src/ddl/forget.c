@@ -33,7 +33,7 @@ static object_access_hook_type prev_object_access_hook = NULL;
 
 /* Our tables about relations, each with column "relation" */
 static const char *const tables[] = {"holds", "retention", "displaced",
-									 "cut_references"};
+									 "set_null_references"};
 
 static void see_drop(ObjectAccessType access, Oid classId, Oid objectId,
 					 int subId, void *arg);

@@ -496,7 +496,7 @@ put_back_views(Oid relid, List *released)
 			sources = view_sources(rel, relid); /* else a command around this one has released it */
 		relation_close(rel, NoLock);
 		if (sources != NULL)
-			call_internal("follow_columns", 3,
+			call_internal("update_view_columns", 3,
 						  (Oid[]){REGCLASSOID, REGCLASSOID, INT2ARRAYOID},
 						  (Datum[]){ObjectIdGetDatum(view), ObjectIdGetDatum(relid),
 									PointerGetDatum(sources)});

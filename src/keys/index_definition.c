@@ -177,7 +177,7 @@ redefine_part(Oid indexoid, char *tombstone, bool hides, bool as_constraint,
 	}
 	else if (conjuncts != NIL && tests_null(llast(conjuncts), attnum, IS_NULL))
 	{
-		/* where hide_tombstones() puts it; anywhere else a user has written it */
+		/* where convert_indexes() puts it; anywhere else a user has written it */
 		conjuncts = list_delete_last(conjuncts);
 		stmt->isconstraint =
 			index->rd_index->indisexclusion ||

@@ -75,7 +75,7 @@ typedef struct Deletions
 
 static HTAB *emptied_tables = NULL;
 
-PG_FUNCTION_INFO_V1(soft_delete_prune_ledger);
+PG_FUNCTION_INFO_V1(soft_delete_remove_empty_deletions);
 
 static bool open_sources(List **sources);
 static bool open_source(List **sources, Oid relid, Relation displaced);
@@ -129,7 +129,7 @@ forget_emptied_tables(void)
 }
 
 /*
- * soft_delete_internal.prune_ledger(oldest timestamptz, newest timestamptz,
+ * soft_delete_internal.remove_empty_deletions(oldest timestamptz, newest timestamptz,
  *	batch_size integer) returns timestamptz
  *
  * Forgets deletions that have no rows left, of the first ones from oldest to
@@ -140,7 +140,7 @@ forget_emptied_tables(void)
  * Raises 22023 for a batch size that is not positive.
  */
 Datum
-soft_delete_prune_ledger(PG_FUNCTION_ARGS)
+soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 {
 	int batch_size = PG_GETARG_INT32(2);
 	Snapshot snapshot;
@@ -515,7 +515,7 @@ forget_deletions(Deletions *deletions, Snapshot snapshot)
 {
 	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
 	Relation cuts =
-		table_open(extension_relation("cut_references"), RowExclusiveLock);
+		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	bool has_cuts = RelationGetNumberOfBlocks(cuts) > 0;
 
 	for (int i = 0; i < deletions->n; i++)

@@ -133,8 +133,8 @@ begin_purge(PurgeCall *call)
 	ask("SELECT " INTERNAL_SCHEMA ".check_purge($1, $2, $3, $4)", 4, argtypes,
 		call->arguments, call->nulls);
 
-	ask("SELECT oldest, newest FROM " INTERNAL_SCHEMA ".unpruned_stamps()", 0,
-		NULL, NULL, NULL);
+	ask("SELECT oldest, newest FROM " INTERNAL_SCHEMA ".empty_deletions_range()",
+		0, NULL, NULL, NULL);
 	note_stamps(call, SPI_tuptable->vals[0], 1);
 
 	ask("SELECT members FROM " INTERNAL_SCHEMA
@@ -254,7 +254,7 @@ prune_batch(PurgeCall *call)
 	Datum values[] = {TimestampTzGetDatum(call->oldest),
 					  TimestampTzGetDatum(call->newest), call->arguments[2]};
 
-	ask("SELECT " INTERNAL_SCHEMA ".prune_ledger($1, $2, $3)", 3,
+	ask("SELECT " INTERNAL_SCHEMA ".remove_empty_deletions($1, $2, $3)", 3,
 		(Oid[]){TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}, values, NULL);
 	call->has_oldest = get_stamp(SPI_tuptable->vals[0], 1, &call->oldest);
 }

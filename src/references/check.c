@@ -123,7 +123,7 @@ static void report_missing_parent(Reference *ref, Relation child,
 								  TupleTableSlot *slot);
 
 /*
- * soft_delete_internal.check_reference() returns trigger
+ * soft_delete_internal.check_parent() returns trigger
  *
  * The trigger of a foreign key on its referencing table.  Raises 23503, as the foreign
  * key itself would, if a new child has no live parent; 39P01 where it is not called as
@@ -137,7 +137,7 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 	Reference *ref;
 
 	check_called_as_reference_trigger(fcinfo, REFERENCE_CHECK,
-									  "soft_delete_internal.check_reference");
+									  "soft_delete_internal.check_parent");
 
 	ref = open_reference(trigdata->tg_trigger->tgconstraint);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newslot

@@ -54,7 +54,7 @@ static void rewrite_children(const ForeignKey *fk, CascadeTable *table,
 							 const Datum *values, const bool *nulls);
 
 /*
- * soft_delete_internal.follow_key() returns trigger
+ * soft_delete_internal.on_update_key() returns trigger
  *
  * The trigger of a foreign key on its referenced table: AFTER UPDATE of the key.
  *
@@ -68,7 +68,7 @@ soft_delete_follow_key(PG_FUNCTION_ARGS)
 	ForeignKey *fk;
 
 	check_called_as_reference_trigger(fcinfo, ON_UPDATE_TRIGGER,
-									  "soft_delete_internal.follow_key");
+									  "soft_delete_internal.on_update_key");
 
 	fk = load_foreign_key(trigdata->tg_trigger->tgconstraint);
 	if (fk != NULL && is_tagged(fk->child) &&

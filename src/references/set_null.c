@@ -4,7 +4,7 @@
  *	  gives them back when the row is restored that they led to.
  *
  * These actions overwrite what live children of a deleted row reference.  A trigger
- * on the referencing table records in soft_delete_internal.cut_references which row it
+ * on the referencing table records in soft_delete_internal.set_null_references which row it
  * was, what it referenced and what it was left with.  A restore gives the reference
  * back where the row is still there and still holds what it was left with, and says
  * how many references it left alone.
@@ -42,7 +42,7 @@
 
 #include "references/sd_references.h"
 
-/* Columns of soft_delete_internal.cut_references */
+/* Columns of soft_delete_internal.set_null_references */
 enum SetNullColumn
 {
 	CUT_DELETED_AT,
@@ -102,7 +102,7 @@ static uint64 remove_references(SetNullReferences *references, const char *from)
 static uint64 relink(SetNullReferences *references, const char *from);
 
 /*
- * soft_delete_internal.note_cut() returns trigger
+ * soft_delete_internal.record_set_null() returns trigger
  *
  * The trigger of a foreign key on its referencing table: BEFORE UPDATE OF the key.
  * Records what an action of the key, or of one on the same columns, overwrites.
@@ -115,7 +115,7 @@ soft_delete_note_cut(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
 	check_called_as_reference_trigger(fcinfo, SET_NULL_TRIGGER,
-									  "soft_delete_internal.note_cut");
+									  "soft_delete_internal.record_set_null");
 
 	/* an action of a foreign key, in a statement that has deleted something */
 	if (InNoForceRLSOperation() && deletion_is_running())
@@ -158,7 +158,7 @@ record_reference(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 	const ForeignKey *top = load_foreign_key(fk->top);
 	List *key_columns = primary_key_columns(top->child);
 	Relation references =
-		table_open(extension_relation("cut_references"), RowExclusiveLock);
+		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	Datum values[N_CUT_COLUMNS];
 	bool nulls[N_CUT_COLUMNS] = {false};
 	NameData name;
@@ -296,7 +296,7 @@ collect_references(SetNullReferences *references, CascadeTable *table)
 	TupleTableSlot *field;
 
 	references->table =
-		table_open(extension_relation("cut_references"), RowExclusiveLock);
+		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	references->store = tuplestore_begin_heap(true, false, work_mem);
 	references->nallocated = 16;
 	references->tids = palloc(references->nallocated * sizeof(ItemPointerData));
@@ -575,7 +575,7 @@ void
 erase_set_null_references(HTAB *keys)
 {
 	Relation references =
-		table_open(extension_relation("cut_references"), RowExclusiveLock);
+		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = begin_table_scan(references, snapshot);
 	TupleTableSlot *slot = table_slot_create(references, NULL);

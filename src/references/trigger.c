@@ -3,11 +3,11 @@
  *	  Gives foreign keys the triggers of ours that they need: their reference triggers.
  *
  * - Where the server probes the index of a tagged parent, from PostgreSQL 19
- *   on, the referencing table gets soft_delete_internal.check_reference().
+ *   on, the referencing table gets soft_delete_internal.check_parent().
  * - Where the referencing table is tagged, the referenced one gets
- *   soft_delete_internal.follow_key(), so that deleted children follow a changed key.
+ *   soft_delete_internal.on_update_key(), so that deleted children follow a changed key.
  * - Where ON DELETE SET NULL or SET DEFAULT connects two tagged tables, the
- *   referencing one gets soft_delete_internal.note_cut(), so that a restore can relink.
+ *   referencing one gets soft_delete_internal.record_set_null(), so that a restore can relink.
  *
  * A reference trigger belongs to its foreign key as the server's own triggers do: it
  * is deferred with it, by SET CONSTRAINTS too, and is dropped with it.  It is not
@@ -51,8 +51,8 @@ typedef struct ReferenceTriggerKind
 	void (*narrow)(CreateTrigStmt *stmt, const ForeignKey *fk);
 } ReferenceTriggerKind;
 
-PG_FUNCTION_INFO_V1(soft_delete_guard_reference);
-PG_FUNCTION_INFO_V1(soft_delete_lacks_guard);
+PG_FUNCTION_INFO_V1(soft_delete_set_reference_triggers);
+PG_FUNCTION_INFO_V1(soft_delete_lacks_reference_trigger);
 
 static ForeignKey *existing_foreign_key(Oid constraint);
 static bool needs_parent_check(const ForeignKey *fk);
@@ -79,7 +79,7 @@ static const ReferenceTriggerKind trigger_kinds[] = {
 };
 
 /*
- * soft_delete_internal.guard_reference(constraint oid) returns void
+ * soft_delete_internal.set_reference_triggers(constraint oid) returns void
  *
  * Creates the reference triggers that a foreign key needs, and drops others.
  *
@@ -87,7 +87,7 @@ static const ReferenceTriggerKind trigger_kinds[] = {
  * 42704 if there is no such foreign key.
  */
 Datum
-soft_delete_guard_reference(PG_FUNCTION_ARGS)
+soft_delete_set_reference_triggers(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
@@ -115,14 +115,14 @@ soft_delete_guard_reference(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete_internal.lacks_guard(constraint oid) returns boolean
+ * soft_delete_internal.lacks_reference_trigger(constraint oid) returns boolean
  *
- * Tells whether guard_reference() would create a trigger.
+ * Tells whether set_reference_triggers() would create a trigger.
  *
  * Raises 42704 if there is no such foreign key.
  */
 Datum
-soft_delete_lacks_guard(PG_FUNCTION_ARGS)
+soft_delete_lacks_reference_trigger(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 

@@ -21,17 +21,17 @@ COMMENT ON FUNCTION soft_delete.finish_bin() IS
 CREATE FUNCTION soft_delete.deletion_of(tableoid oid, ctid tid, deleted_at timestamptz, what text) RETURNS text
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delete_deletion_of';
 COMMENT ON FUNCTION soft_delete.deletion_of(oid, tid, timestamptz, text) IS
-'what the ledger says about the deletion of a row that a bin lists: ''deleted_by'', ''actor'' or ''reason''; null to who may not read that column of the bin';
+'what the ledger says about the deletion of a row that a bin lists: ''deleted_by'', ''actor'' or ''reason''; null for a role that may not read that column of the bin';
 
 CREATE FUNCTION soft_delete.hold_of(tableoid oid, ctid tid, tables boolean) RETURNS text
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delete_hold_of';
 COMMENT ON FUNCTION soft_delete.hold_of(oid, tid, boolean) IS
-'the hold on a row that a bin lists: on the row, its deletion, or, if tables, on its table; null to who may not read that column of the bin';
+'the hold on a row that a bin lists: on the row, its deletion, or, if tables, on its table; null for a role that may not read that column of the bin';
 
 CREATE FUNCTION soft_delete_internal.lock_bin(relation regclass) RETURNS regclass
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_bin';
 COMMENT ON FUNCTION soft_delete_internal.lock_bin(regclass) IS
-'the bin of a table, which stays until the transaction ends; null if the caller may not read it, or if the table has been untagged or dropped';
+'the bin of a table, locked until the transaction ends; null if the caller may not read it, or if the table has been untagged or dropped';
 
 CREATE FUNCTION soft_delete_internal.new_bin_columns(relation regclass) RETURNS name[]
 LANGUAGE sql STABLE
@@ -113,7 +113,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.make_bin_triggers(regclass, name[]) IS
 'makes the triggers of a bin, which know the names of the columns that it has beside those of its table';
 
-CREATE FUNCTION soft_delete_internal.yield_names(bin regclass, relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.rename_bin_columns(bin regclass, relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -132,23 +132,23 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.yield_names(regclass, regclass) IS
-'renames columns of a bin whose names the table has got for its own';
+COMMENT ON FUNCTION soft_delete_internal.rename_bin_columns(regclass, regclass) IS
+'renames the columns of a bin that have the name of a new column of the table';
 
-CREATE FUNCTION soft_delete_internal.pass_over(relation regclass, state text, message text) RETURNS void
+CREATE FUNCTION soft_delete_internal.warn_unreadable(relation regclass, state text, message text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF soft_delete_internal.is_interrupt(state) THEN
+	IF soft_delete_internal.must_propagate(state) THEN
 		RAISE EXCEPTION '%', message USING ERRCODE = state;
 	END IF;
-	RAISE WARNING 'deleted rows of table "%" are passed over: %', relation, message
+	RAISE WARNING 'could not read the deleted rows of table "%", which are left out: %', relation, message
 		USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.pass_over(regclass, text, text) IS
-'warns that the deleted rows of a table cannot be read, or raises the error again if that is not the fault of the table';
+COMMENT ON FUNCTION soft_delete_internal.warn_unreadable(regclass, text, text) IS
+'warns that the deleted rows of a table could not be read; raises the error again if it must propagate';
 
 CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
 RETURNS SETOF record
@@ -169,11 +169,11 @@ BEGIN
 		BEGIN
 			bin := soft_delete_internal.lock_bin(relation);
 		EXCEPTION WHEN OTHERS THEN
-			IF NOT passes_over AND NOT soft_delete_internal.is_interrupt(SQLSTATE) THEN
+			IF NOT passes_over AND NOT soft_delete_internal.must_propagate(SQLSTATE) THEN
 				RAISE EXCEPTION 'could not lock table "%": %', relation, SQLERRM
 					USING ERRCODE = SQLSTATE, DETAIL = 'All or nothing is restored.';
 			END IF;
-			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
+			PERFORM soft_delete_internal.warn_unreadable(relation, SQLSTATE, SQLERRM);
 		END;
 		IF bin IS NOT NULL THEN
 			RETURN NEXT;
@@ -182,7 +182,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean) IS
-'the tagged tables whose bin the caller may read, locked against being untagged or dropped; stamps: the array $1 of timestamptz as their tombstone column compares with it; passes_over: a table that cannot be locked is a warning';
+'the tagged tables whose bin the caller may read, locked so that they stay tagged; stamps: the array $1 of timestamptz in the type of the tombstone column; passes_over: a table that cannot be locked is a warning, and not an error';
 
 CREATE FUNCTION soft_delete_internal.stamp_parameter(relation regclass, tombstone name) RETURNS text
 LANGUAGE sql STABLE
@@ -193,7 +193,7 @@ AS $$
 	FROM pg_attribute WHERE attrelid = relation AND attname = tombstone AND NOT attisdropped
 $$;
 COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
-'parameter $1 of a query, a time, as it compares with a tombstone column; null if there is none';
+'parameter $1 of a query, a time, in the type of a tombstone column; null if there is no such column';
 
 CREATE FUNCTION soft_delete_internal.has_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
 LANGUAGE plpgsql

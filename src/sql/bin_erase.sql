@@ -3,7 +3,7 @@
  */
 
 CREATE TABLE soft_delete_internal.erasures (
-	-- a name: the table may be gone
+	-- the name, not regclass: the record outlives the table
 	relation text NOT NULL,
 	key_hash bytea NOT NULL,
 	erased_at timestamptz NOT NULL,
@@ -37,21 +37,21 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
-'what a table of proofs says of erasures that this state does not know of; raises 42501 unless the caller may read the table';
+'the erasures in a table of proofs that this database has no proof of; raises 42501 unless the caller may read the table';
 
-/* An erasure that this state knows of has been done before it, and its key may have been used anew. */
-CREATE FUNCTION soft_delete_internal.keys_again(proofs regclass, relation regclass) RETURNS SETOF text[]
+/* The key of an erasure that this database has a proof of may have been used again since. */
+CREATE FUNCTION soft_delete_internal.keys_to_erase(proofs regclass, relation regclass) RETURNS SETOF text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	hashes bytea[] := ARRAY(SELECT key_hash FROM soft_delete_internal.new_proofs(proofs) AS p
-		WHERE to_regclass(p.relation) = keys_again.relation
+		WHERE to_regclass(p.relation) = keys_to_erase.relation
 		  AND NOT EXISTS (SELECT FROM soft_delete_internal.erasures AS known
 						  WHERE (known.relation, known.key_hash, known.erased_at) = (p.relation, p.key_hash, p.erased_at)));
 	columns text := (SELECT string_agg(format('pg_catalog.format(''%%s'', %I)', attname), ', ' ORDER BY n)
 		FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
-		WHERE conrelid = keys_again.relation AND contype = 'p' AND attrelid = conrelid);
+		WHERE conrelid = keys_to_erase.relation AND contype = 'p' AND attrelid = conrelid);
 BEGIN
 	IF hashes = '{}' OR columns IS NULL THEN
 		RETURN;
@@ -62,8 +62,8 @@ BEGIN
 			   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation), hashes), form => 'key') AS q(answer text[]);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.keys_again(regclass, regclass) IS
-'the keys of a table that proofs of erasures speak of, this state does not, and that are there';
+COMMENT ON FUNCTION soft_delete_internal.keys_to_erase(regclass, regclass) IS
+'the keys of a table that were erased by a table of proofs but not in this database, and that are there';
 
 CREATE FUNCTION soft_delete_internal.replay_erasures(proofs regclass) RETURNS bigint
 LANGUAGE plpgsql
@@ -76,20 +76,20 @@ DECLARE
 	erased_there bigint;
 BEGIN
 	FOR target IN SELECT DISTINCT p.relation AS name, to_regclass(p.relation) AS relation FROM soft_delete_internal.new_proofs(proofs) AS p ORDER BY 1 LOOP
-		-- one table's error leaves its own proofs for the next time
+		-- after an error, the proofs of that table stay for the next call
 		BEGIN
 			erased_there := 0;
-			FOR key IN SELECT k FROM soft_delete_internal.keys_again(proofs, target.relation) AS k LOOP
+			FOR key IN SELECT k FROM soft_delete_internal.keys_to_erase(proofs, target.relation) AS k LOOP
 				erased_there := erased_there + soft_delete.erase(target.relation, VARIADIC key);
 			END LOOP;
-			-- what is said here is believed: only of tables that are the caller's own
+			-- proofs are trusted, so the caller may add those of its own tables only
 			INSERT INTO soft_delete_internal.erasures SELECT p.* FROM soft_delete_internal.new_proofs(proofs) AS p
 			WHERE p.relation = target.name
 			  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
 				   OR EXISTS (SELECT FROM pg_class WHERE oid = target.relation AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')));
 			erased := erased + erased_there;
 		EXCEPTION WHEN OTHERS THEN
-			IF target.relation IS NULL OR soft_delete_internal.is_interrupt(SQLSTATE) THEN
+			IF target.relation IS NULL OR soft_delete_internal.must_propagate(SQLSTATE) THEN
 				RAISE;
 			END IF;
 			RAISE WARNING 'erasures in table "%" are not replayed: %', target.relation, SQLERRM USING ERRCODE = '01000';

@@ -1,5 +1,5 @@
 /*
- * Holds: which deleted rows must not be destroyed.
+ * Holds: which deleted rows must not be destroyed or restored.
  */
 
 CREATE TABLE soft_delete_internal.holds (
@@ -11,7 +11,7 @@ CREATE TABLE soft_delete_internal.holds (
 	held_at timestamptz NOT NULL,
 	UNIQUE NULLS NOT DISTINCT (relation, deleted_at, key)
 ) USING heap;
--- what is held here is nobody else's business, neither as it is written nor as it goes
+-- rows of this table are not replicated, even where a publication has all tables
 ALTER TABLE soft_delete_internal.holds REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.holds IS
 'holds in force: on a deleted row, on what one deletion took from a table (key is null), or on all that is deleted from a table (deleted_at is null, too)';
@@ -21,12 +21,12 @@ COMMENT ON COLUMN soft_delete_internal.holds.key IS 'its primary key as text';
 COMMENT ON COLUMN soft_delete_internal.holds.hold IS 'why it is held';
 COMMENT ON COLUMN soft_delete_internal.holds.held_by IS 'the role that holds it';
 COMMENT ON COLUMN soft_delete_internal.holds.held_at IS 'since when';
--- a name that the new database does not have would make it refuse all rows
+-- COPY would fail for a table that the restored database does not have, such as a temporary one
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.holds',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 CREATE TABLE soft_delete_internal.lifted_holds (
-	-- a name: the table may be gone
+	-- the name, not regclass: the record outlives the table
 	relation text NOT NULL,
 	deleted_at timestamptz,
 	key text[],
@@ -46,7 +46,7 @@ SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.lifted_holds', 
 CREATE FUNCTION soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold text) RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_set_hold';
 COMMENT ON FUNCTION soft_delete_internal.set_hold(regclass, timestamptz, text) IS
-'holds what a deletion took from a table, or, where that is null, all that is deleted from it; a null hold lifts; returns whether there was such a hold';
+'holds the rows that a deletion deleted from a table, or all deleted rows where deleted_at is null; a null hold lifts the hold; returns whether there was one';
 
 CREATE FUNCTION soft_delete_internal.may_hold(relation regclass) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_may_hold';
@@ -66,7 +66,7 @@ COMMENT ON FUNCTION soft_delete_internal.spares_held(oid, tid, internal) IS
 CREATE FUNCTION soft_delete_internal.copy_holds(relation regclass, partition regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_copy_holds';
 COMMENT ON FUNCTION soft_delete_internal.copy_holds(regclass, regclass) IS
-'holds for a table that is a partition no more what is held for the table that it was one of';
+'copies the holds of a partitioned table to a table that was a partition of it';
 
 CREATE FUNCTION soft_delete_internal.check_holds(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -76,7 +76,7 @@ DECLARE
 	item soft_delete_internal.holds;
 BEGIN
 	SELECT * INTO item FROM soft_delete_internal.holds AS h
-	WHERE h.relation IN (SELECT soft_delete_internal.family(check_holds.relation)) ORDER BY deleted_at NULLS FIRST, key NULLS FIRST LIMIT 1;
+	WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(check_holds.relation)) ORDER BY deleted_at NULLS FIRST, key NULLS FIRST LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'table "%" is held: %', relation, item.hold
 			USING ERRCODE = 'object_in_use',
@@ -93,8 +93,6 @@ COMMENT ON FUNCTION soft_delete_internal.check_holds(regclass) IS
 
 /*
  * A hold finds its row by the text of the primary key.
- *
- * Security definer: who alters a type need not own the tables that use it.
  */
 CREATE FUNCTION soft_delete_internal.held_by_altered_types() RETURNS regclass[]
 LANGUAGE sql STABLE
@@ -136,14 +134,14 @@ BEGIN
 			 WHERE attrelid = relation AND attname = (soft_delete_internal.tag_arguments(relation))[1]) AS stamp
 		FROM soft_delete_internal.holds JOIN pg_class ON pg_class.oid = relation
 		WHERE key IS NOT NULL AND relation = ANY (members)
-		  -- what cannot be read must not keep others from altering their types
+		  -- a table that cannot be read must not keep others from altering types
 		  AND NOT pg_is_other_temp_schema(relnamespace) AND has_table_privilege(relowner, pg_class.oid, 'SELECT')
 		GROUP BY relation, relowner
 	LOOP
 		lost := item.hold;
 		BEGIN
 			IF item.columns IS NOT NULL THEN
-				-- not by ourselves: to plan a query may call functions that the owner of the table has written
+				-- as the owner: to plan the query may call functions that the owner has written
 				lost := (SELECT answer FROM soft_delete_internal.query_as_owner(item.relation,
 						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
 							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''all'') '
@@ -151,12 +149,12 @@ BEGIN
 							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid), form => 'key') AS q(answer text));
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
-			-- what somebody else's table does is no reason to refuse
-			IF item.is_own OR soft_delete_internal.is_interrupt(SQLSTATE) THEN
+			-- an error in another role's table is no reason to refuse the command
+			IF item.is_own OR soft_delete_internal.must_propagate(SQLSTATE) THEN
 				RAISE;
 			END IF;
 			lost := NULL;
-			RAISE WARNING 'held rows of table "%" could not be looked for: %', item.relation, SQLERRM
+			RAISE WARNING 'could not search for held rows of table "%": %', item.relation, SQLERRM
 				USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
 		END;
 		IF lost IS NOT NULL THEN
@@ -178,7 +176,7 @@ AS $$
 DECLARE
 	was_held boolean;
 BEGIN
-	-- by itself, for a condition is not evaluated where its outcome is known without
+	-- not within the condition of IF: it is not evaluated where the rest decides
 	was_held := soft_delete_internal.set_hold(relation, NULL, hold);
 	IF NOT was_held AND hold IS NULL THEN
 		RAISE NOTICE 'table "%" is not held', relation;
@@ -205,7 +203,7 @@ BEGIN
 			BEGIN
 				found := soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, ARRAY[deleted_at]);
 			EXCEPTION WHEN OTHERS THEN
-				PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+				PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 			END;
 			IF found THEN
 				PERFORM soft_delete_internal.set_hold(item.relation, deleted_at, hold);
@@ -224,7 +222,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.hold_deletion(timestamptz, text) IS
 'does soft_delete.hold_deletion()';
 
-CREATE FUNCTION soft_delete_internal.idle_holds(table_name regclass, tombstone name, OUT relation regclass, OUT deleted_at timestamptz) RETURNS SETOF record
+CREATE FUNCTION soft_delete_internal.holds_without_rows(table_name regclass, tombstone name, OUT relation regclass, OUT deleted_at timestamptz) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO'
@@ -235,16 +233,16 @@ DECLARE
 BEGIN
 	FOR relation, deleted_at IN
 		SELECT h.relation, h.deleted_at FROM soft_delete_internal.holds AS h
-		WHERE h.relation IN (SELECT soft_delete_internal.family(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
+		WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
 		  AND bin IS NOT NULL AND stamp IS NOT NULL
 	LOOP
 		IF NOT (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
 				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY (%L::oid[]))', bin, tombstone,
-					   replace(stamp, '$1', quote_literal(deleted_at)), ARRAY(SELECT soft_delete_internal.family(relation)::oid))) AS q(answer boolean)) THEN
+					   replace(stamp, '$1', quote_literal(deleted_at)), ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
 			RETURN NEXT;
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.idle_holds(regclass, name) IS
-'the holds on deletions that have no row left in a tagged table';
+COMMENT ON FUNCTION soft_delete_internal.holds_without_rows(regclass, name) IS
+'the holds on deletions that have no row left in a table';

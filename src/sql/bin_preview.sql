@@ -3,18 +3,18 @@
  * they would be then.
  */
 
-CREATE FUNCTION soft_delete_internal.visible_cuts(deletions timestamptz[]) RETURNS SETOF soft_delete_internal.cut_references
+CREATE FUNCTION soft_delete_internal.visible_set_null_references(deletions timestamptz[]) RETURNS SETOF soft_delete_internal.set_null_references
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT cut.* FROM soft_delete_internal.cut_references AS cut JOIN pg_class ON pg_class.oid = relation
+	SELECT cut.* FROM soft_delete_internal.set_null_references AS cut JOIN pg_class ON pg_class.oid = relation
 	WHERE deleted_at = ANY (deletions) AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
-	  -- forced row security hides rows from their owner, too
+	  -- forced row security applies to the owner, too
 	  AND NOT (relrowsecurity AND relforcerowsecurity
 			   AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE pg_roles.oid = soft_delete_internal.caller()))
 $$;
-COMMENT ON FUNCTION soft_delete_internal.visible_cuts(timestamptz[]) IS
-'the references that some deletions cut in tables whose owner''s rights the caller has: they tell of rows that are deleted';
+COMMENT ON FUNCTION soft_delete_internal.visible_set_null_references(timestamptz[]) IS
+'the references that some deletions have overwritten, in tables whose owner''s rights the caller has';
 
 CREATE FUNCTION soft_delete_internal.qualified_operator(operator oid) RETURNS text
 LANGUAGE sql STABLE
@@ -24,7 +24,7 @@ AS $$
 	FROM pg_operator JOIN pg_namespace ON pg_namespace.oid = oprnamespace WHERE pg_operator.oid = operator
 $$;
 COMMENT ON FUNCTION soft_delete_internal.qualified_operator(oid) IS
-'an operator as it is written under any search_path';
+'an operator with its schema, as OPERATOR() takes it';
 
 CREATE FUNCTION soft_delete_internal.describe_columns(relation regclass, columns smallint[], alias text) RETURNS text
 LANGUAGE sql STABLE
@@ -37,18 +37,18 @@ AS $$
 	WHERE attrelid = relation
 $$;
 COMMENT ON FUNCTION soft_delete_internal.describe_columns(regclass, smallint[], text) IS
-'expression for the values of some columns in the words of the server''s errors: (a, b)=(1, 2)';
+'expression for the values of some columns in the form of the server''s messages: (a, b)=(1, 2)';
 
-CREATE FUNCTION soft_delete_internal.rows_of(relation regclass, alias text, which text) RETURNS text
+CREATE FUNCTION soft_delete_internal.from_item(relation regclass, alias text, which text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- foreign keys do not look at inheritance children
+	-- foreign keys do not include inheritance children
 	SELECT format('%s%s %s%s', CASE relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, relation, alias,
 		CASE WHEN soft_delete_internal.tag_arguments(relation) IS NOT NULL THEN format(' TABLESAMPLE soft_delete.rows(%L)', which) END)
 	FROM pg_class WHERE oid = relation
 $$;
-COMMENT ON FUNCTION soft_delete_internal.rows_of(regclass, text, text) IS
+COMMENT ON FUNCTION soft_delete_internal.from_item(regclass, text, text) IS
 'an item of a FROM clause: one side of a foreign key with its live rows, its deleted ones, or all';
 
 /* Aliases: c is the referencing table, p the referenced one. */
@@ -57,7 +57,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT string_agg(format('p.%I %s c.%I%s', pa.attname, soft_delete_internal.qualified_operator(op), ca.attname,
-			-- the collation of the referenced column decides
+			-- foreign keys use the collation of the referenced column
 			CASE WHEN pa.attcollation <> ca.attcollation THEN ' COLLATE ' || pa.attcollation::regcollation END),
 		' AND ' ORDER BY n)
 	FROM pg_constraint, unnest(confkey, conkey, conpfeqop) WITH ORDINALITY AS k(p, c, op, n),
@@ -104,25 +104,25 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('SELECT c.tableoid, c.ctid, CASE WHEN EXISTS (SELECT FROM %1$s WHERE %2$s) THEN ''parent is deleted'' ELSE ''parent is gone'' END, %3$L::name, '
 				  'concat(''Key '', %4$s, %5$L) FROM r AS c WHERE %6$s AND NOT EXISTS (SELECT FROM %1$s WHERE %2$s%7$s)%8$s',
-				  soft_delete_internal.rows_of(confrelid, 'p', 'all'), soft_delete_internal.key_match(con.oid), conname,
+				  soft_delete_internal.from_item(confrelid, 'p', 'all'), soft_delete_internal.key_match(con.oid), conname,
 				  soft_delete_internal.describe_columns(conrelid, conkey, 'c'), format(' is not present in table "%s".', relname),
 				  (SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
 				  (SELECT format(' AND (p.%I IS NULL OR p.%1$I = ANY %s)', tombstone, stamps)
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid)),
-				  -- a parent that has stepped aside comes back, too
-				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY %s)', soft_delete_internal.rows_of(confrelid, 'p', 'displaced'),
+				  -- a displaced parent is restored, too
+				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY %s)', soft_delete_internal.from_item(confrelid, 'p', 'displaced'),
 								 soft_delete_internal.key_match(con.oid), tombstone, stamps)
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid)))
 	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid
 	WHERE contype = 'f' AND conrelid = relation AND conparentid = 0
-	  -- the owner of the table asks, who may not see what others have deleted
+	  -- the query runs as the owner of the table, who may not see what others have deleted
 	  AND pg_has_role((SELECT relowner FROM pg_class WHERE oid = relation), relowner, 'USAGE')
 	ORDER BY con.oid
 $$;
 COMMENT ON FUNCTION soft_delete_internal.parent_conflicts(regclass) IS
 'queries for the rows of r whose parent is not live and would not come back with them';
 
-CREATE FUNCTION soft_delete_internal.check_conflicts(relation regclass, deleted_at name) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.constraint_conflicts(relation regclass, deleted_at name) RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -132,7 +132,7 @@ AS $$
 	WHERE contype = 'c' AND conrelid = relation AND attnum = ANY (conkey)
 	ORDER BY pg_constraint.oid
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_conflicts(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.constraint_conflicts(regclass, name) IS
 'queries for the rows of r that would violate a CHECK constraint on their tombstone column';
 
 CREATE FUNCTION soft_delete_internal.preview_rows(relation regclass, bin regclass, tombstone name, stamps text) RETURNS text
@@ -151,7 +151,7 @@ AS $$
 				   FROM (SELECT 'SELECT tableoid, ctid, NULL, NULL::name, NULL FROM r WHERE false'
 						 UNION ALL SELECT soft_delete_internal.key_conflicts(relation)
 						 UNION ALL SELECT soft_delete_internal.parent_conflicts(relation)
-						 UNION ALL SELECT soft_delete_internal.check_conflicts(relation, tombstone)
+						 UNION ALL SELECT soft_delete_internal.constraint_conflicts(relation, tombstone)
 						 UNION ALL SELECT 'SELECT tableoid, ctid, ''row is held'', NULL, soft_delete.hold_of(tableoid, ctid, false) FROM r WHERE soft_delete.hold_of(tableoid, ctid, false) IS NOT NULL') AS conflicts(query)),
 				  relation,
 				  coalesce((SELECT soft_delete_internal.describe_columns(relation, conkey, 'r') FROM pg_constraint WHERE conrelid = relation AND contype = 'p'),
@@ -160,7 +160,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_rows(regclass, regclass, name, text) IS
 'the query of preview() for the rows of one table';
 
-CREATE FUNCTION soft_delete_internal.preview_links("constraint" oid, deletions timestamptz[]) RETURNS text
+CREATE FUNCTION soft_delete_internal.preview_set_null_references("constraint" oid, deletions timestamptz[]) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -168,7 +168,7 @@ AS $$
 				  'CASE WHEN EXISTS (SELECT FROM %2$s WHERE %3$s) THEN ''is linked again'' ELSE ''stays unlinked'' END, %5$L::pg_catalog.name, '
 				  'pg_catalog.format(''It referenced (%%s).'', pg_catalog.array_to_string(referenced, '', '')) '
 				  'FROM (VALUES %6$s) AS x(key, left_with, referenced)',
-				  conrelid::regclass, soft_delete_internal.rows_of(conrelid, 'c', 'live'),
+				  conrelid::regclass, soft_delete_internal.from_item(conrelid, 'c', 'live'),
 				  concat_ws(' AND ',
 					(SELECT string_agg(format('c.%I = CAST(x.key[%s] AS %s)', attname, n, format_type(atttypid, atttypmod)), ' AND ')
 					 FROM unnest(pk.key_columns) WITH ORDINALITY AS u(attname, n) JOIN pg_attribute USING (attname) WHERE attrelid = conrelid),
@@ -181,12 +181,12 @@ AS $$
 		CROSS JOIN LATERAL (SELECT array_agg(attname ORDER BY attnum) AS key_columns
 							FROM pg_constraint AS pk JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
 							WHERE pk.conrelid = con.conrelid AND contype = 'p') AS pk
-		JOIN soft_delete_internal.visible_cuts(deletions) AS cut
+		JOIN soft_delete_internal.visible_set_null_references(deletions) AS cut
 			ON cut.relation = conrelid AND cut."constraint" = conname AND cut.key_columns = pk.key_columns
-	WHERE con.oid = preview_links."constraint"
+	WHERE con.oid = preview_set_null_references."constraint"
 	GROUP BY con.oid, conrelid, conname, conkey, pk.key_columns
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_links(oid, timestamptz[]) IS
+COMMENT ON FUNCTION soft_delete_internal.preview_set_null_references(oid, timestamptz[]) IS
 'the query of preview() for the references that one foreign key would give back; null if there are none';
 
 CREATE FUNCTION soft_delete_internal.preview(VARIADIC deletions timestamptz[])
@@ -207,13 +207,13 @@ BEGIN
 						AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text);
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
-			PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
 	END LOOP;
 	FOR item IN
-		SELECT conrelid::regclass AS relation, soft_delete_internal.preview_links(con.oid, deletions) AS query FROM pg_constraint AS con
+		SELECT conrelid::regclass AS relation, soft_delete_internal.preview_set_null_references(con.oid, deletions) AS query FROM pg_constraint AS con
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
-		  AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete_internal.visible_cuts(deletions) AS cut)
+		  AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete_internal.visible_set_null_references(deletions) AS cut)
 		ORDER BY con.oid
 	LOOP
 		CONTINUE WHEN item.query IS NULL;
@@ -222,7 +222,7 @@ BEGIN
 				SELECT * FROM soft_delete_internal.query_as_owner(item.relation, item.query)
 					AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text);
 		EXCEPTION WHEN OTHERS THEN
-			PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
 	END LOOP;
 END

@@ -17,7 +17,7 @@ BEGIN
 				format('SELECT pg_catalog.count(*) FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s', item.bin, item.tombstone, item.stamps),
 				ARRAY[deleted_at]) AS q(n bigint);
 		EXCEPTION WHEN OTHERS THEN
-			PERFORM soft_delete_internal.pass_over(relation, SQLSTATE, SQLERRM);
+			PERFORM soft_delete_internal.warn_unreadable(relation, SQLSTATE, SQLERRM);
 		END;
 		IF rows > 0 THEN
 			RETURN NEXT;
@@ -39,12 +39,12 @@ DECLARE
 BEGIN
 	RETURN soft_delete_internal.has_stamps(relation, bin, tombstone, stamps, deletions);
 EXCEPTION WHEN OTHERS THEN
-	IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+	IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 		RAISE;
 	END IF;
-	-- another one's bin that cannot be read keeps nobody from restoring what is his
+	-- a bin of another owner that cannot be read must not keep the caller from restoring
 	IF NOT (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = must_have_stamps.relation) THEN
-		PERFORM soft_delete_internal.pass_over(must_have_stamps.relation, SQLSTATE, SQLERRM);
+		PERFORM soft_delete_internal.warn_unreadable(must_have_stamps.relation, SQLSTATE, SQLERRM);
 		RETURN false;
 	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
@@ -54,13 +54,13 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.must_have_stamps(regclass, regclass, name, text, timestamptz[]) IS
-'the same, with an error that names the table where its bin cannot be read';
+'whether a bin lists rows of some deletions; raises an error that names the table if its bin cannot be read';
 
 CREATE FUNCTION soft_delete_internal.undo_queries(deletions timestamptz[], OUT relation regclass, OUT owner oid, OUT forbidden regclass, OUT query text) RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- one statement, at whose end foreign keys are checked: the order does not matter
+	-- foreign keys are checked at the end of the one statement, so the order does not matter
 	SELECT min(relation::oid)::regclass, relowner,
 		min(bin::oid) FILTER (WHERE NOT has_column_privilege(soft_delete_internal.caller(), bin, tombstone::text, 'UPDATE'))::regclass,
 		format('WITH %s SELECT %s', string_agg(format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY %4$s RETURNING 1)',
@@ -68,13 +68,13 @@ AS $$
 			   string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n), ' OPERATOR(pg_catalog.+) ' ORDER BY n))
 	FROM (SELECT bins.*, relowner, row_number() OVER (PARTITION BY relowner ORDER BY relation) - 1 AS n
 		  FROM soft_delete_internal.readable_bins() AS bins JOIN pg_class ON pg_class.oid = bins.relation
-		  WHERE soft_delete_internal.must_have_stamps(relation, bin, tombstone, stamps, deletions)) AS concerned
+		  WHERE soft_delete_internal.must_have_stamps(relation, bin, tombstone, stamps, deletions)) AS affected
 	GROUP BY relowner ORDER BY relowner
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS
 'the statements, one for each owner, that restore what the deletions $1 deleted from the tables whose bin the caller may read; forbidden: a bin that the caller may not update';
 
-/* One round after the other, for rows of one owner may reference those of another. */
+/* Several rounds, because rows of one owner may reference those of another. */
 CREATE FUNCTION soft_delete_internal.undo_all(deletions timestamptz[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -100,7 +100,7 @@ BEGIN
 						DETAIL = 'It takes the right to update the tombstone column of each bin that lists rows of the deletion.';
 			END IF;
 			BEGIN
-				restored := restored + soft_delete_internal.write_as_owner(item.relation, item.query, deletions);
+				restored := restored + soft_delete_internal.execute_as_owner(item.relation, item.query, deletions);
 				done := done || item.owner;
 			EXCEPTION
 				WHEN integrity_constraint_violation THEN
@@ -108,7 +108,7 @@ BEGIN
 						CONTINUE;
 					END IF;
 					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, schema_name = SCHEMA_NAME, table_name = TABLE_NAME, constraint_name = CONSTRAINT_NAME;
-					-- the owner was told of a key, which the caller may not read
+					-- the detail shows a key to the owner, which the caller may not read
 					IF item.owner <> soft_delete_internal.caller() AND NOT EXISTS (SELECT FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
 							WHERE nspname = schema_name AND relname = table_name AND has_table_privilege(soft_delete_internal.caller(), pg_class.oid, 'SELECT')) THEN
 						RAISE EXCEPTION '%', message

@@ -15,7 +15,7 @@
 CREATE FUNCTION soft_delete_internal.bind_view(view regclass, relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_view';
 COMMENT ON FUNCTION soft_delete_internal.bind_view(regclass, regclass) IS
-'lets DROP TABLE take along a view that tag() made';
+'makes a view that tag() made depend on its table, so that DROP TABLE drops it';
 
 CREATE FUNCTION soft_delete_internal.view_sources(view regclass, relation regclass) RETURNS smallint[]
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_view_sources';
@@ -30,12 +30,12 @@ COMMENT ON FUNCTION soft_delete_internal.change_view_column(regclass, smallint, 
 CREATE FUNCTION soft_delete_internal.is_changing() RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_is_changing';
 COMMENT ON FUNCTION soft_delete_internal.is_changing() IS
-'stands in the rules of a table''s views while a command changes the table; raises 55006';
+'raises 55006: called by the views of a table while a command changes the table';
 
 CREATE FUNCTION soft_delete_internal.update_views(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
 COMMENT ON FUNCTION soft_delete_internal.update_views(regclass) IS
-'runs soft_delete_internal.follow_views() as the owner of the extension';
+'runs soft_delete_internal.rewrite_views() as the owner of the extension';
 
 CREATE FUNCTION soft_delete_internal.active_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
@@ -88,14 +88,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.set_grants(regclass, name, aclitem[]) IS
-'gives others than the owner these rights on a view, or one of its columns, and no more';
+'grants other roles than the owner exactly these rights on a view, or on one of its columns';
 
-CREATE FUNCTION soft_delete_internal.follow_grants(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.copy_grants(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	view regclass := soft_delete_internal.active_of(relation);
+	view regclass := soft_delete_internal.active_view_of(relation);
 BEGIN
 	PERFORM soft_delete_internal.set_grants(view, NULL, relacl) FROM pg_class WHERE oid = relation AND view IS NOT NULL;
 	PERFORM soft_delete_internal.set_grants(view, t.attname, t.attacl)
@@ -103,7 +103,7 @@ BEGIN
 	WHERE t.attrelid = relation AND t.attnum > 0 AND t.attacl IS DISTINCT FROM v.attacl;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_grants(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.copy_grants(regclass) IS
 'gives the view of live rows the grants of its table';
 
 CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name, former_parent regclass DEFAULT NULL) RETURNS void
@@ -122,7 +122,7 @@ BEGIN
 					ELSE format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, view_name) END;
 	END IF;
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
-	-- as if the caller had made it and given it to the owner
+	-- the rights that the caller needs to create it and to give it to the owner
 	IF class.relpersistence <> 't' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
 			AND (has_schema_privilege(class.relowner, view_schema::text, 'CREATE')
 				 OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
@@ -164,10 +164,10 @@ DECLARE
 	view regclass;
 BEGIN
 	view := soft_delete_internal.make_view(relation, view_schema, '_active', soft_delete_internal.active_query(relation, deleted_at),
-		-- rights on the table, and its row security, are those of who asks
+		-- privileges on the table and row security are those of the reader
 		'WITH (security_invoker = true)');
 	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.active_comment(relation::text));
-	PERFORM soft_delete_internal.follow_grants(relation);
+	PERFORM soft_delete_internal.copy_grants(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_active_view(regclass, name, name) IS
@@ -183,7 +183,7 @@ BEGIN
 	view := soft_delete_internal.make_view(relation, view_schema, '_deleted', soft_delete_internal.bin_query(relation, deleted_at), '');
 	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.bin_comment(relation::text, deleted_at));
 	PERFORM soft_delete_internal.make_bin_triggers(view, soft_delete_internal.bin_columns(relation));
-	-- what ALTER DEFAULT PRIVILEGES grants on tables is not meant for it
+	-- default privileges for tables are not meant for the bin
 	PERFORM soft_delete_internal.set_grants(view, NULL, NULL);
 END
 $$;
@@ -197,7 +197,7 @@ AS $$
 DECLARE
 	view regclass;
 BEGIN
-	FOREACH view IN ARRAY array_remove(ARRAY[soft_delete_internal.bin_of(relation), soft_delete_internal.active_of(relation)], NULL) LOOP
+	FOREACH view IN ARRAY array_remove(ARRAY[soft_delete_internal.bin_of(relation), soft_delete_internal.active_view_of(relation)], NULL) LOOP
 		EXECUTE format('DROP VIEW %s', view);
 	END LOOP;
 END
@@ -220,7 +220,7 @@ AS $$
 	SELECT member FROM dependents WHERE member <> view GROUP BY member ORDER BY max(depth), member
 $$;
 COMMENT ON FUNCTION soft_delete_internal.dependent_views(regclass) IS
-'the views upon a view, in an order in which they can be made';
+'the views that depend on a view, in an order in which they can be created';
 
 CREATE FUNCTION soft_delete_internal.view_options(view regclass) RETURNS text
 LANGUAGE sql STABLE
@@ -239,7 +239,7 @@ AS $$
 DECLARE
 	name text := soft_delete_internal.qualified_name(view);
 BEGIN
-	-- in order, which UNION ALL promises to nobody
+	-- sorted, because UNION ALL guarantees no order
 	RETURN QUERY
 	SELECT commands.command, part NOT IN (2, 3) FROM (
 		SELECT 1 AS part, format('CREATE %sVIEW %s%s AS %s', CASE relpersistence WHEN 't' THEN 'TEMPORARY ' END,
@@ -266,7 +266,7 @@ BEGIN
 		UNION ALL
 		SELECT 4 + n, made FROM pg_trigger, unnest(ARRAY[pg_get_triggerdef(pg_trigger.oid),
 			format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, name, obj_description(pg_trigger.oid, 'pg_trigger'))]) WITH ORDINALITY AS u(made, n)
-		-- those of a bin are made by make_bin_triggers()
+		-- make_bin_triggers() makes those of a bin
 		WHERE tgrelid = view AND NOT tgisinternal
 		  AND NOT EXISTS (SELECT FROM pg_depend JOIN pg_extension ON refobjid = pg_extension.oid
 						  WHERE classid = 'pg_proc'::regclass AND objid = tgfoid AND refclassid = 'pg_extension'::regclass AND deptype = 'e' AND extname = 'soft_delete')) AS commands
@@ -275,9 +275,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.view_commands(regclass, text) IS
-'commands that make a view anew with another query, and with its options, grants, comments, defaults, rules and triggers; as_owner: which contain text of its owner''s';
+'commands that create a view again with another query, and with its options, grants, comments, defaults, rules and triggers; as_owner: which contain text of its owner';
 
-/* What depends on a view of ours, and cannot be made anew with it, is in the way as it would be in that of DROP VIEW. */
+/* An object that depends on a view and cannot be created again with it makes the command fail, as it does DROP VIEW. */
 CREATE FUNCTION soft_delete_internal.check_dependents(view regclass, relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -308,9 +308,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_dependents(regclass, regclass) IS
-'raises 2BP01 if what depends on a view of a tagged table is no view of the same owner';
+'raises 2BP01 if another object than a view of the same owner depends on a view of a tagged table';
 
-CREATE FUNCTION soft_delete_internal.follow_view(view regclass, relation regclass, query text) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.recreate_view(view regclass, relation regclass, query text) RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -345,10 +345,10 @@ BEGIN
 	RETURN name::regclass;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_view(regclass, regclass, text) IS
-'makes a view of a tagged table anew with another query, and the views upon it';
+COMMENT ON FUNCTION soft_delete_internal.recreate_view(regclass, regclass, text) IS
+'drops a view of a tagged table and the views that depend on it, and creates them again, the first with another query';
 
-CREATE FUNCTION soft_delete_internal.follow_column_names(view regclass, relation regclass, sources smallint[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.rename_view_columns(view regclass, relation regclass, sources smallint[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -362,7 +362,7 @@ BEGIN
 	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum]
 	WHERE v.attrelid = view AND v.attnum > 0 AND v.attname <> t.attname AND NOT v.attisdropped AND NOT t.attisdropped;
 
-	-- several may have exchanged their names
+	-- columns may have exchanged their names
 	IF cardinality(old_names) > 1 THEN
 		FOR i IN 1 .. cardinality(old_names) LOOP
 			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', view, old_names[i], temporary_names[i]);
@@ -374,10 +374,10 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_column_names(regclass, regclass, smallint[]) IS
-'gives the columns of a view of a tagged table the names that those of the table have now';
+COMMENT ON FUNCTION soft_delete_internal.rename_view_columns(regclass, regclass, smallint[]) IS
+'gives the columns of a view the names that those of its tagged table have now';
 
-CREATE FUNCTION soft_delete_internal.write_view(view regclass, relation regclass, is_bin boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.replace_view_query(view regclass, relation regclass, is_bin boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -388,15 +388,15 @@ DECLARE
 BEGIN
 	EXECUTE format('CREATE OR REPLACE VIEW %s%s AS %s', view, soft_delete_internal.view_options(view),
 		CASE WHEN NOT is_bin THEN soft_delete_internal.active_query(relation, deleted_at, columns)
-			-- in the table's own order there is no need for a query around it
+			-- with the columns in the order of the table, no subquery is needed
 			WHEN columns = own || soft_delete_internal.bin_columns(relation) || '{tableoid,ctid}' THEN soft_delete_internal.bin_query(relation, deleted_at)
 			ELSE soft_delete_internal.bin_query(relation, deleted_at, columns) END);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.write_view(regclass, regclass, boolean) IS
-'writes the query of a view of a tagged table again, with the columns that it has and those that are new';
+COMMENT ON FUNCTION soft_delete_internal.replace_view_query(regclass, regclass, boolean) IS
+'replaces the query of a view of a tagged table by one with the columns that the view has and those that are new';
 
-CREATE FUNCTION soft_delete_internal.follow_columns(view regclass, relation regclass, sources smallint[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.update_view_columns(view regclass, relation regclass, sources smallint[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -407,9 +407,9 @@ DECLARE
 	has_gained boolean;
 BEGIN
 	IF is_bin THEN
-		PERFORM soft_delete_internal.yield_names(view, relation);
+		PERFORM soft_delete_internal.rename_bin_columns(view, relation);
 	END IF;
-	PERFORM soft_delete_internal.follow_column_names(view, relation, sources);
+	PERFORM soft_delete_internal.rename_view_columns(view, relation, sources);
 	PERFORM soft_delete_internal.change_view_column(view, v.attnum, relation, t.attnum)
 	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum]
 	WHERE v.attrelid = view AND v.attnum > 0 AND NOT v.attisdropped AND NOT t.attisdropped
@@ -422,46 +422,46 @@ BEGIN
 						  AND attnum <> ALL (sources) AND (is_bin OR attname <> deleted_at));
 
 	IF has_lost THEN
-		view := soft_delete_internal.follow_view(view, relation, CASE WHEN is_bin THEN soft_delete_internal.bin_query(relation, deleted_at)
+		view := soft_delete_internal.recreate_view(view, relation, CASE WHEN is_bin THEN soft_delete_internal.bin_query(relation, deleted_at)
 																 ELSE soft_delete_internal.active_query(relation, deleted_at) END);
 	ELSIF has_gained OR soft_delete_internal.view_sources(view, relation) IS NULL THEN
-		PERFORM soft_delete_internal.write_view(view, relation, is_bin);
+		PERFORM soft_delete_internal.replace_view_query(view, relation, is_bin);
 	ELSE
 		RETURN;
 	END IF;
 	PERFORM soft_delete_internal.bind_view(view, relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_columns(regclass, regclass, smallint[]) IS
-'gives a view of a tagged table the columns that the table has now; sources: those that it showed before, as view_sources() says it';
+COMMENT ON FUNCTION soft_delete_internal.update_view_columns(regclass, regclass, smallint[]) IS
+'gives a view of a tagged table the columns that the table has now; sources: the columns that it showed before, as view_sources() returns them';
 
-CREATE FUNCTION soft_delete_internal.follow_views(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.rewrite_views(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
-	active regclass := soft_delete_internal.active_of(relation);
+	active regclass := soft_delete_internal.active_view_of(relation);
 	bin regclass := soft_delete_internal.bin_of(relation);
 	view regclass;
 BEGIN
-	-- the triggers of a bin that 0.1.0 has made know no columns of ours, for it had none
+	-- a bin that 0.1.0 has made has no columns of the extension, and its triggers no arguments
 	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0) THEN
-		bin := soft_delete_internal.follow_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
+		bin := soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
 		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.new_bin_columns(relation));
 	END IF;
 	FOREACH view IN ARRAY array_remove(ARRAY[active, bin], NULL) LOOP
-		-- else a command that is running has released them
+		-- null while a command that is running changes them
 		IF soft_delete_internal.view_sources(view, relation) IS NOT NULL THEN
-			PERFORM soft_delete_internal.follow_columns(view, relation, soft_delete_internal.view_sources(view, relation));
-			PERFORM soft_delete_internal.write_view(view, relation, view = bin);
+			PERFORM soft_delete_internal.update_view_columns(view, relation, soft_delete_internal.view_sources(view, relation));
+			PERFORM soft_delete_internal.replace_view_query(view, relation, view = bin);
 			PERFORM soft_delete_internal.bind_view(view, relation);
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_views(regclass) IS
-'writes the views of a tagged table anew, whatever they were; run it by update_views()';
+COMMENT ON FUNCTION soft_delete_internal.rewrite_views(regclass) IS
+'writes the queries of the views of a tagged table again; update_views() runs it as the owner of the extension';
 
 /* A dump does not carry what ties the views to their table.  The view of live rows is known by its name then. */
 CREATE FUNCTION soft_delete_internal.unbound_views(relation regclass, OUT view regclass, OUT is_bin boolean) RETURNS SETOF record
@@ -492,9 +492,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bind_views(regclass) IS
-'binds the views of a tagged table to it, where that is not done';
+'makes the views of a tagged table depend on it, where they do not';
 
-CREATE FUNCTION soft_delete_internal.follow_owner(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.copy_owner(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -503,7 +503,7 @@ DECLARE
 BEGIN
 	FOR command IN
 		SELECT format('ALTER VIEW %s OWNER TO %s', view.oid::regclass, t.relowner::regrole)
-		-- the bin is still the old owner's, so that bin_of() may not believe in it; nobody else can bind a view
+		-- bin_of() may not find the bin, which the old owner still owns; only the extension makes views depend on tables so
 		FROM pg_class t JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = t.oid AND refobjsubid = 0
 				AND classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a'
 			JOIN pg_class view ON view.oid = objid AND view.relkind = 'v'
@@ -513,10 +513,10 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_owner(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.copy_owner(regclass) IS
 'gives the views of a tagged table to its owner';
 
-CREATE FUNCTION soft_delete_internal.follow_name(relation regclass, old_name name, old_schema oid, role oid) RETURNS void
+CREATE FUNCTION soft_delete_internal.rename_views(relation regclass, old_name name, old_schema oid, role oid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -532,7 +532,7 @@ BEGIN
 			CASE v.relnamespace WHEN old_schema THEN n.nspname ELSE vn.nspname END AS new_schema,
 			CASE WHEN obj_description(v.oid, 'pg_class') = old_comment THEN new_comment END AS comment
 		FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace,
-			(VALUES (soft_delete_internal.active_of(relation), '_active', soft_delete_internal.active_comment(old_table), soft_delete_internal.active_comment(relation::text)),
+			(VALUES (soft_delete_internal.active_view_of(relation), '_active', soft_delete_internal.active_comment(old_table), soft_delete_internal.active_comment(relation::text)),
 					(soft_delete_internal.bin_of(relation), '_deleted', soft_delete_internal.bin_comment(old_table, deleted_at), soft_delete_internal.bin_comment(relation::text, deleted_at)))
 				AS made(oid, suffix, old_comment, new_comment)
 			JOIN pg_class v ON v.oid = made.oid JOIN pg_namespace vn ON vn.oid = v.relnamespace
@@ -563,8 +563,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_name(regclass, name, oid, oid) IS
-'lets the views of a tagged table follow its name and its schema, where they have the names that tag() gave them, as far as the role that changes those may';
+COMMENT ON FUNCTION soft_delete_internal.rename_views(regclass, name, oid, oid) IS
+'renames the views of a tagged table with the table, or moves them to its new schema, if they have the names that tag() gave them and the role may';
 
 CREATE FUNCTION soft_delete_internal.check_view_drop(view regclass) RETURNS void
 LANGUAGE plpgsql

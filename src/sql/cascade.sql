@@ -2,7 +2,7 @@
  * Which tables ON DELETE CASCADE connects.
  */
 
-CREATE FUNCTION soft_delete_internal.cascade_family(relation regclass) RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.cascade_tables(relation regclass) RETURNS SETOF regclass
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -14,7 +14,7 @@ AS $$
 	)
 	SELECT member FROM connected
 $$;
-COMMENT ON FUNCTION soft_delete_internal.cascade_family(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.cascade_tables(regclass) IS
 'a table and all that ON DELETE CASCADE connects it with, in either direction';
 
 CREATE FUNCTION soft_delete_internal.cascade_parents(relation regclass) RETURNS SETOF regclass
@@ -25,7 +25,7 @@ BEGIN
 	RETURN QUERY
 		SELECT DISTINCT soft_delete_internal.root(confrelid) FROM pg_constraint
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c'
-		  AND conrelid IN (SELECT soft_delete_internal.family(relation)) AND soft_delete_internal.root(confrelid) <> relation;
+		  AND conrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND soft_delete_internal.root(confrelid) <> relation;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.cascade_parents(regclass) IS

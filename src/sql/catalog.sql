@@ -5,26 +5,26 @@
  * their queries.
  */
 
-CREATE FUNCTION soft_delete_internal.family(relation regclass) RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.inheritance_tree(relation regclass) RETURNS SETOF regclass
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	-- most tables are alone
+	-- most tables have no children, and need no recursive query
 	IF (SELECT relhassubclass FROM pg_class WHERE oid = relation) IS NOT TRUE THEN
 		RETURN NEXT relation;
 		RETURN;
 	END IF;
 	RETURN QUERY
-		WITH RECURSIVE family(member, depth) AS (
+		WITH RECURSIVE tree(member, depth) AS (
 			SELECT relation, 0
 			UNION
-			SELECT inhrelid::regclass, depth + 1 FROM pg_inherits JOIN family ON inhparent = member
+			SELECT inhrelid::regclass, depth + 1 FROM pg_inherits JOIN tree ON inhparent = member
 		)
-		SELECT member FROM family GROUP BY member ORDER BY max(depth), member;
+		SELECT member FROM tree GROUP BY member ORDER BY max(depth), member;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.family(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.inheritance_tree(regclass) IS
 'a table, its partitions and its inheritance children, parents first';
 
 CREATE FUNCTION soft_delete_internal.root(relation regclass) RETURNS regclass
@@ -94,7 +94,7 @@ COMMENT ON FUNCTION soft_delete_internal.index_choice(text[]) IS
 CREATE FUNCTION soft_delete_internal.is_used() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_is_used';
 COMMENT ON FUNCTION soft_delete_internal.is_used() IS
-'whether any table or schema is tagged, or anything kept of one: if not, DDL has no consequences';
+'whether any table or schema is tagged, or anything kept of one; if not, DDL has no consequences for the extension';
 
 CREATE FUNCTION soft_delete_internal.is_own_transaction(xid) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
@@ -104,31 +104,31 @@ COMMENT ON FUNCTION soft_delete_internal.is_own_transaction(xid) IS
 CREATE FUNCTION soft_delete_internal.is_free(relation regclass, purges boolean) RETURNS boolean
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_free';
 COMMENT ON FUNCTION soft_delete_internal.is_free(regclass, boolean) IS
-'whether who reads a table, its partitions and their indexes, or purges them, need not wait for anybody else; locks them so until the transaction ends';
+'locks a table, its partitions and their indexes for reading, or for a purge, until the transaction ends; false if that would wait for another session';
 
-CREATE FUNCTION soft_delete_internal.is_interrupt(state text) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.must_propagate(state text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	-- conflicts with other sessions, lack of resources, operators and the system
+	-- transaction rollback, insufficient resources, operator intervention, system error
 	RETURN left(state, 2) IN ('40', '53', '57', '58');
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.is_interrupt(text) IS
-'whether an error is not the fault of the table at hand, so that the others would not do any better';
+COMMENT ON FUNCTION soft_delete_internal.must_propagate(text) IS
+'whether an error is that of the transaction or the server and not of one table, so that it must not be caught';
 
 CREATE FUNCTION soft_delete_internal.add_suffix(name name, suffix text) RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- as many characters of the name as leave room for the suffix
+	-- the longest part of the name that leaves room for the suffix
 	SELECT (left(name, max(length) FILTER (WHERE octet_length(left(name, length)) + octet_length(suffix) <= 63)) || suffix)::name
 	FROM generate_series(1, 63) AS length
 	WHERE length <= char_length(name)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.add_suffix(name, text) IS
-'a name and a suffix, in the length that names may have';
+'a name with a suffix, truncated to the length of an identifier';
 
 CREATE FUNCTION soft_delete_internal.qualified_name(relation regclass) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -169,10 +169,10 @@ BEGIN
 		FROM pg_trigger JOIN pg_rewrite ON ev_class = tgrelid
 			JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
 			JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
-		-- INSTEAD OF DELETE, FOR EACH ROW; whoever attaches the function otherwise makes no bin
+		-- INSTEAD OF DELETE, FOR EACH ROW: a view with the function in another trigger is no bin
 		WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73
 		  AND refclassid = 'pg_class'::regclass AND refobjid = relation
-		  -- anybody can make a view that looks like a bin
+		  -- any role can make a view that looks like a bin
 		  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
 		LIMIT 1
 	);
@@ -181,7 +181,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_of(regclass) IS
 'the bin of a tagged table';
 
-CREATE FUNCTION soft_delete_internal.active_of(relation regclass) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.active_view_of(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -195,7 +195,7 @@ BEGIN
 	);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.active_of(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.active_view_of(regclass) IS
 'the view of live rows of a tagged table';
 
 CREATE FUNCTION soft_delete_internal.lists_library(setting text) RETURNS boolean
@@ -214,7 +214,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
 		OR coalesce(
-			-- the database's own setting comes before the server's
+			-- the setting of the database overrides that of the server
 			(SELECT soft_delete_internal.lists_library(substr(entry, length('session_preload_libraries=') + 1))
 			 FROM pg_db_role_setting, unnest(setconfig) AS entry
 			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -19,14 +19,14 @@ COMMENT ON FUNCTION soft_delete_internal.alter_as_owner(regclass, text) IS
 CREATE FUNCTION soft_delete_internal.query_as_owner(relation regclass, query text, stamps timestamptz[] DEFAULT NULL, form text DEFAULT NULL) RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_query_as_owner';
 COMMENT ON FUNCTION soft_delete_internal.query_as_owner(regclass, text, timestamptz[], text) IS
-'what a query finds that is run as the owner of a relation; stamps: its parameter $1; form: ''row'' makes texts as storage.sql keeps columns, ''key'' as holds and erasures keep keys, null as the session does';
+'the rows of a query that is run as the owner of a relation; stamps: its parameter $1; form: ''row'' makes texts as storage.sql keeps columns, ''key'' as holds and erasures keep keys, null as the session does';
 
-CREATE FUNCTION soft_delete_internal.write_as_owner(relation regclass, statement text, stamps timestamptz[] DEFAULT NULL) RETURNS bigint
-LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_write_as_owner';
-COMMENT ON FUNCTION soft_delete_internal.write_as_owner(regclass, text, timestamptz[]) IS
-'runs a statement as the owner of a relation, with the search_path of the owner''s own sessions; stamps: its parameter $1; returns how many rows it is about, or the number that it returns';
+CREATE FUNCTION soft_delete_internal.execute_as_owner(relation regclass, statement text, stamps timestamptz[] DEFAULT NULL) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_execute_as_owner';
+COMMENT ON FUNCTION soft_delete_internal.execute_as_owner(regclass, text, timestamptz[]) IS
+'runs a statement as the owner of a relation, with the search_path of the owner''s own sessions; stamps: its parameter $1; returns the number of rows that it affects, or the number that it selects';
 
 CREATE FUNCTION soft_delete_internal.command_is_own() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_is_own';
 COMMENT ON FUNCTION soft_delete_internal.command_is_own() IS
-'whether the extension itself runs the utility command at hand, and knows what follows from it';
+'whether the extension itself runs the current utility command, and does what follows from it by itself';

@@ -2,36 +2,36 @@
  * What a DDL command means for tagged tables is done, or refused, in the same command.
  *
  * One event trigger for each event calls the parts.  It ends with is_used() where
- * nothing is tagged, and with concern_tags() for relations that have nothing to do
+ * nothing is tagged, and with affects_tagged() for relations that have nothing to do
  * with a tagged table.  All of it runs with the rights of the extension's owner.
  */
 
 CREATE FUNCTION soft_delete_internal.follow_ddl() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_ddl';
 COMMENT ON FUNCTION soft_delete_internal.follow_ddl() IS
-'event trigger that lets views, foreign keys, indexes and deleted rows follow a command';
+'event trigger function: does, or refuses, what a DDL command means for tagged tables';
 
 CREATE FUNCTION soft_delete_internal.follow_drops() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_drops';
 COMMENT ON FUNCTION soft_delete_internal.follow_drops() IS
-'event trigger that follows what is dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
+'event trigger function: removes what depends on dropped objects, and refuses to drop what makes a table tagged';
 
 CREATE FUNCTION soft_delete_internal.changed_relations() RETURNS regclass[]
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_changed_relations';
 COMMENT ON FUNCTION soft_delete_internal.changed_relations() IS
-'for event triggers: the relations that a command has made or changed, by their triggers, constraints and indexes too';
+'for event triggers: the relations that a command has created or changed, and those whose triggers, constraints or indexes it has';
 
-CREATE FUNCTION soft_delete_internal.concern_tags(relations regclass[]) RETURNS boolean
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_concern_tags';
-COMMENT ON FUNCTION soft_delete_internal.concern_tags(regclass[]) IS
-'whether any of some relations may be tagged, a view of a tagged table, or at one end of its foreign keys';
+CREATE FUNCTION soft_delete_internal.affects_tagged(relations regclass[]) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_affects_tagged';
+COMMENT ON FUNCTION soft_delete_internal.affects_tagged(regclass[]) IS
+'whether any of some relations may be a tagged table, a view of one, or a table with a foreign key from or to one';
 
-CREATE FUNCTION soft_delete_internal.drops_concern_tags() RETURNS boolean
-LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_drops_concern_tags';
-COMMENT ON FUNCTION soft_delete_internal.drops_concern_tags() IS
-'for event triggers: whether anything that is dropped may have to do with a tag, or with what is kept of a table';
+CREATE FUNCTION soft_delete_internal.drops_affect_tagged() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_drops_affect_tagged';
+COMMENT ON FUNCTION soft_delete_internal.drops_affect_tagged() IS
+'for event triggers: whether any dropped object may belong to a tagged table, or be one that the extension keeps records of';
 
-CREATE FUNCTION soft_delete_internal.follow_tombstone(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_tombstone_column(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -40,7 +40,7 @@ DECLARE
 	bin regclass := soft_delete_internal.bin_of(relation);
 	new_name name;
 BEGIN
-	-- the bin's column is still called as the tombstone column was
+	-- the column of the bin still has the old name of the tombstone column
 	SELECT t.attname INTO new_name
 	FROM pg_attribute v, soft_delete_internal.view_sources(bin, relation) AS sources, pg_attribute t
 	WHERE v.attrelid = bin AND v.attname = arguments[1]
@@ -64,8 +64,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_tombstone(regclass) IS
-'lets the tag follow the name of the tombstone column; raises 0A000 for any other change of it';
+COMMENT ON FUNCTION soft_delete_internal.check_tombstone_column(regclass) IS
+'updates the tag after the tombstone column was renamed; raises 0A000 for any other change of it';
 
 CREATE FUNCTION soft_delete_internal.warn_of_disabled_tag(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -113,7 +113,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_drops() IS
-'for event triggers: raises 2BP01 where a trigger of ours or a tombstone column is dropped, but not its table';
+'for event triggers: raises 2BP01 if a trigger of the extension or a tombstone column is dropped, but not its table';
 
 CREATE FUNCTION soft_delete_internal.check_trigger_names(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -150,7 +150,7 @@ BEGIN
 			JOIN pg_event_trigger_ddl_commands() ON classid = 'pg_trigger'::regclass AND objid = pg_trigger.oid
 			JOIN pg_class ON pg_class.oid = tgrelid,
 			LATERAL (SELECT CASE WHEN relkind <> 'v' THEN tgrelid
-				-- the view is not known by its triggers any more, but by the table that it is bound to
+				-- without its trigger the view is found by its dependency on the table
 				ELSE (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = tgrelid AND objsubid = 0
 					  AND refclassid = 'pg_class'::regclass AND deptype = 'a') END::regclass) AS of(relation)
 		WHERE (tgfoid <> format('soft_delete.%s()', function)::regprocedure OR tgtype <> type OR tgqual IS NOT NULL)
@@ -167,7 +167,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_replaced_triggers() IS
 'for event triggers: raises 2BP01 where another trigger has taken the place of one that tag() made';
 
-CREATE FUNCTION soft_delete_internal.follow_tagged(member regclass, tag text) RETURNS void
+CREATE FUNCTION soft_delete_internal.update_tagged(member regclass, tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -183,12 +183,12 @@ BEGIN
 		-- a unique constraint that the command has added becomes an index on live rows
 		AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = member AND contype = 'u' AND NOT condeferrable AND conparentid = 0
 					AND soft_delete_internal.is_own_transaction(xmin)) THEN
-		PERFORM soft_delete_internal.hide_tombstones(member, (soft_delete_internal.tag_arguments(member))[1], 'unique');
+		PERFORM soft_delete_internal.convert_indexes(member, (soft_delete_internal.tag_arguments(member))[1], 'unique');
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_tagged(regclass, text) IS
-'lets what belongs to a tagged table follow a command';
+COMMENT ON FUNCTION soft_delete_internal.update_tagged(regclass, text) IS
+'updates stand-ins, views and indexes of a tagged table after a DDL command, and checks its triggers';
 
 CREATE FUNCTION soft_delete_internal.follow_ddl(tag text) RETURNS void
 LANGUAGE plpgsql
@@ -199,10 +199,10 @@ DECLARE
 	changed regclass[];
 	tagged regclass[];
 	relation regclass;
-	-- what restores a dump makes tags and foreign keys in any order, and disables triggers on purpose
+	-- pg_restore creates tags and foreign keys in any order, and disables triggers on purpose
 	restores boolean := NOT current_setting('row_security')::boolean;
 BEGIN
-	-- the one that is gone may have been the only tag
+	-- before is_used(): the trigger that was replaced may have been the only tag
 	IF tag = 'CREATE TRIGGER' AND NOT restores THEN
 		PERFORM soft_delete_internal.check_replaced_triggers();
 	END IF;
@@ -211,16 +211,16 @@ BEGIN
 	END IF;
 	changed := soft_delete_internal.changed_relations();
 	IF tag NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete_internal.current_tagged_schemas() IS NULL
-	   AND NOT soft_delete_internal.concern_tags(changed) THEN
+	   AND NOT soft_delete_internal.affects_tagged(changed) THEN
 		RETURN;
 	END IF;
 	IF tag = 'ALTER SCHEMA' THEN
-		PERFORM soft_delete_internal.follow_retention();
+		PERFORM soft_delete_internal.rename_retained_schemas();
 	END IF;
-	PERFORM soft_delete_internal.follow_partitions();
-	PERFORM soft_delete_internal.follow_schemas();
+	PERFORM soft_delete_internal.tag_changed_partitions();
+	PERFORM soft_delete_internal.tag_new_tables();
 	IF tag = 'ALTER TYPE' THEN
-		PERFORM soft_delete_internal.follow_labels();
+		PERFORM soft_delete_internal.rename_displaced_labels();
 		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
 	END IF;
 	IF tag = 'CREATE TRIGGER' THEN
@@ -230,52 +230,52 @@ BEGIN
 			FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
 			WHERE ev_class = ANY (changed) AND soft_delete_internal.bin_of(refobjid) = ev_class);
 	END IF;
-	-- what has no triggers has neither a tag nor foreign keys
+	-- a table without triggers has neither a tag nor foreign keys
 	IF tag <> 'ALTER TYPE' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
 		RETURN;
 	END IF;
-	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.family(c) AS member
+	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.inheritance_tree(c) AS member
 					WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL ORDER BY member);
 
-	-- first the name of the tombstone column, for who reads the table must know it
+	-- the name of the tombstone column comes first, because every query on the table needs it
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
-		PERFORM soft_delete_internal.follow_tombstone(member) FROM unnest(tagged) AS member;
+		PERFORM soft_delete_internal.check_tombstone_column(member) FROM unnest(tagged) AS member;
 	END IF;
 	FOREACH relation IN ARRAY changed LOOP
-		PERFORM soft_delete_internal.guard_references(relation);
+		PERFORM soft_delete_internal.make_reference_triggers(relation);
 		IF tag <> 'CREATE TRIGGER' AND NOT restores THEN
 			PERFORM soft_delete_internal.check_cascades(soft_delete_internal.root(relation), only_new => true),
 				soft_delete_internal.warn_of_lost_references(soft_delete_internal.root(relation), only_new => true);
 		END IF;
 	END LOOP;
-	PERFORM soft_delete_internal.follow_displaced(changed);
+	PERFORM soft_delete_internal.align_changed_displaced(changed);
 	IF tag = 'ALTER TABLE' THEN
-		PERFORM soft_delete_internal.follow_cuts();
+		PERFORM soft_delete_internal.rename_set_null_references();
 	END IF;
 	IF tagged <> '{}' THEN
 		PERFORM soft_delete_internal.rename_stand_ins();
-		PERFORM soft_delete_internal.follow_tagged(member, tag) FROM unnest(tagged) AS member;
+		PERFORM soft_delete_internal.update_tagged(member, tag) FROM unnest(tagged) AS member;
 		IF tag = 'ALTER TABLE' AND NOT restores THEN
 			PERFORM soft_delete_internal.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
 		END IF;
 	END IF;
-	-- nothing in a dump renames a label
+	-- a dump never renames a label
 	IF tag = 'ALTER TYPE' OR (tag = 'ALTER TABLE' AND NOT restores) THEN
 		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_altered_types() ELSE tagged END);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_ddl(text) IS
-'lets foreign keys, indexes and deleted rows follow a command with that tag';
+'does, or refuses, what a DDL command with that tag means for tagged tables';
 
 CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
 				 'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SCHEMA', 'CREATE TRIGGER', 'ALTER TRIGGER', 'ALTER TYPE')
 	EXECUTE FUNCTION soft_delete_internal.follow_ddl();
 COMMENT ON EVENT TRIGGER soft_delete_ddl IS
-'follows what a command does to tagged tables';
+'does, or refuses, what a DDL command means for tagged tables';
 
-CREATE FUNCTION soft_delete_internal.forget_dropped() RETURNS void
+CREATE FUNCTION soft_delete_internal.remove_dropped() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -298,13 +298,13 @@ BEGIN
 			PERFORM soft_delete_internal.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete_internal.displaced WHERE relation = item.objid;
 		ELSE
 			PERFORM soft_delete_internal.rewrite_displaced(ctid, "row" - item.name, types - item.name) FROM soft_delete_internal.displaced
-			WHERE relation IN (SELECT soft_delete_internal.family(item.objid));
+			WHERE relation IN (SELECT soft_delete_internal.inheritance_tree(item.objid));
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.forget_dropped() IS
-'for event triggers: drops from the tombstones that stepped aside what is dropped from their tables';
+COMMENT ON FUNCTION soft_delete_internal.remove_dropped() IS
+'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, holds, displaced rows and their values';
 
 CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
 LANGUAGE plpgsql
@@ -312,15 +312,15 @@ SET search_path = pg_catalog, pg_temp
 SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
 AS $$
 BEGIN
-	IF NOT soft_delete_internal.is_used() OR NOT soft_delete_internal.drops_concern_tags() THEN
+	IF NOT soft_delete_internal.is_used() OR NOT soft_delete_internal.drops_affect_tagged() THEN
 		RETURN;
 	END IF;
-	-- what restores a dump may drop one by one what was there before
+	-- pg_restore --clean drops the triggers of a table one by one
 	IF tag IN ('DROP TRIGGER', 'ALTER TABLE', 'ALTER TYPE') AND current_setting('row_security')::boolean
 	   AND NOT soft_delete_internal.command_is_own() THEN
 		PERFORM soft_delete_internal.check_drops();
 	END IF;
-	PERFORM soft_delete_internal.forget_dropped();
+	PERFORM soft_delete_internal.remove_dropped();
 	IF tag IN ('DROP SCHEMA', 'DROP OWNED') THEN
 		DELETE FROM soft_delete_internal.tagged_schemas
 		WHERE schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE object_type = 'schema');
@@ -331,10 +331,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_drops(text) IS
-'follows what a command with that tag has dropped from tagged tables, or with them, and refuses to drop what makes them tagged';
+'removes what depends on the objects that a command with that tag has dropped, and refuses to drop what makes a table tagged';
 
 CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
 	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP OWNED', 'DROP EXTENSION')
 	EXECUTE FUNCTION soft_delete_internal.follow_drops();
 COMMENT ON EVENT TRIGGER soft_delete_drops IS
-'follows what is dropped from tagged tables, or with them';
+'removes what depends on dropped objects, and refuses to drop what makes a table tagged';

@@ -5,10 +5,10 @@
  */
 
 /*
- * What is to be attached must have the columns, the indexes and the CHECK
- * constraints of its parent, and not a tag of its own.
+ * The server attaches a table only if it has the columns and CHECK constraints of its
+ * parent.  It must have no tag of its own.
  */
-CREATE FUNCTION soft_delete_internal.release_partition(parent regclass, partition regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.untag_for_attach(parent regclass, partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -36,8 +36,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.release_partition(regclass, regclass) IS
-'untags a table that a tagged schema has tagged, and that is to be attached to an untagged one; raises 0A000 if it was tagged by hand or has deleted rows';
+COMMENT ON FUNCTION soft_delete_internal.untag_for_attach(regclass, regclass) IS
+'untags a table that is going to be attached to an untagged one, if a tagged schema has tagged it; raises 0A000 if it was tagged by hand or has deleted rows';
 
 CREATE FUNCTION soft_delete_internal.prepare_partition(parent regclass, partition regclass) RETURNS void
 LANGUAGE plpgsql
@@ -51,7 +51,7 @@ DECLARE
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
 	IF deleted_at IS NULL THEN
-		PERFORM soft_delete_internal.release_partition(parent, partition);
+		PERFORM soft_delete_internal.untag_for_attach(parent, partition);
 		RETURN;
 	END IF;
 	IF own_tag[1] <> deleted_at THEN
@@ -73,7 +73,7 @@ BEGIN
 	END IF;
 
 	IF is_partitioned THEN
-		PERFORM soft_delete_internal.hide_tombstones(partition, deleted_at, soft_delete_internal.index_choice(soft_delete_internal.tag_arguments(parent)));
+		PERFORM soft_delete_internal.convert_indexes(partition, deleted_at, soft_delete_internal.index_choice(soft_delete_internal.tag_arguments(parent)));
 		FOR stand_in IN
 			SELECT conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete_internal.stand_in(indexrelid)
 			WHERE indrelid = parent
@@ -85,9 +85,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepare_partition(regclass, regclass) IS
-'makes a table that is to be attached to a tagged one, or to an untagged one, like that';
+'prepares a table that is going to be attached to another one: gives it the column, indexes and constraints of a tagged parent, or untags it';
 
-CREATE FUNCTION soft_delete_internal.join_partition(partition regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.tag_attached_partition(partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -99,13 +99,13 @@ DECLARE
 BEGIN
 	SELECT soft_delete_internal.tag_arguments(inhparent) INTO arguments FROM pg_inherits
 	WHERE inhrelid = partition ORDER BY soft_delete_internal.tag_arguments(inhparent) IS NULL, inhseqno LIMIT 1;
-	IF arguments IS NULL AND NOT EXISTS (SELECT FROM soft_delete_internal.family(partition) AS m WHERE soft_delete_internal.tag_arguments(m) IS NOT NULL) THEN
+	IF arguments IS NULL AND NOT EXISTS (SELECT FROM soft_delete_internal.inheritance_tree(partition) AS m WHERE soft_delete_internal.tag_arguments(m) IS NOT NULL) THEN
 		RETURN;
 	END IF;
-	PERFORM soft_delete_internal.check_relation(m) FROM soft_delete_internal.family(partition) AS m;
+	PERFORM soft_delete_internal.check_relation(m) FROM soft_delete_internal.inheritance_tree(partition) AS m;
 	SELECT tag[1] INTO other
 	FROM pg_inherits, soft_delete_internal.tag_arguments(inhparent) AS tag
-	WHERE inhrelid IN (SELECT soft_delete_internal.family(partition)) AND tag[1] <> arguments[1] LIMIT 1;
+	WHERE inhrelid IN (SELECT soft_delete_internal.inheritance_tree(partition)) AND tag[1] <> arguments[1] LIMIT 1;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" with two columns', partition
 			USING ERRCODE = 'feature_not_supported',
@@ -116,17 +116,17 @@ BEGIN
 	PERFORM soft_delete_internal.check_triggers(partition);
 
 	SELECT array_agg(memory) FILTER (WHERE memory NOT LIKE 'converted:%' AND (own_tag IS NULL OR memory NOT LIKE 'partial:%')) INTO added
-	FROM unnest(soft_delete_internal.hide_tombstones(partition, arguments[1], soft_delete_internal.index_choice(arguments)) ||
-				soft_delete_internal.index_bin(partition, arguments[1])) AS memory;
+	FROM unnest(soft_delete_internal.convert_indexes(partition, arguments[1], soft_delete_internal.index_choice(arguments)) ||
+				soft_delete_internal.make_bin_indexes(partition, arguments[1])) AS memory;
 	PERFORM soft_delete_internal.make_triggers(partition, arguments[1] || (coalesce(own_tag, arguments))[2:] || added);
 	PERFORM soft_delete_internal.name_partition_keys(partition);
-	PERFORM soft_delete_internal.guard_references(partition);
+	PERFORM soft_delete_internal.make_reference_triggers(partition);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.join_partition(regclass) IS
-'tags a partition or inheritance child that has come, with its partitions, as its root is; raises 0A000 where one would be tagged without the other';
+COMMENT ON FUNCTION soft_delete_internal.tag_attached_partition(regclass) IS
+'tags a new or attached partition or inheritance child, with its partitions, like its parent; raises 0A000 where one would be tagged without the other';
 
-CREATE FUNCTION soft_delete_internal.memories_of(partition regclass, root regclass, root_tag text[]) RETURNS text[]
+CREATE FUNCTION soft_delete_internal.detached_tag_arguments(partition regclass, root regclass, root_tag text[]) RETURNS text[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -145,10 +145,10 @@ AS $$
 	  AND EXISTS (SELECT FROM unnest(root_tag[2:]) AS memory WHERE memory LIKE 'bin:%')
 	) AS memories(memory)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.memories_of(regclass, regclass, text[]) IS
-'what untag() must know of the indexes of a partition that has left its root';
+COMMENT ON FUNCTION soft_delete_internal.detached_tag_arguments(regclass, regclass, text[]) IS
+'the arguments, after the column, of the tag of a partition that has left its root: what untag() must know of its indexes';
 
-CREATE FUNCTION soft_delete_internal.leave_partition(partition regclass, parent regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.tag_detached_partition(partition regclass, parent regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -168,7 +168,7 @@ BEGIN
 	PERFORM soft_delete_internal.check_new_view(partition, view_schema, soft_delete_internal.view_name(partition, suffix), former_parent => parent)
 	FROM unnest('{_active,_deleted}'::text[]) AS suffix;
 
-	-- those of the root's keys stand for nothing here
+	-- stand-ins of the root's keys have no index here
 	FOR stand_in IN
 		SELECT own.conname FROM pg_index JOIN pg_constraint con ON con.oid = soft_delete_internal.stand_in(indexrelid)
 			JOIN pg_constraint own ON own.conrelid = partition AND own.conname = con.conname AND own.contype = 'c'
@@ -178,33 +178,33 @@ BEGIN
 		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s DROP CONSTRAINT %I', partition, stand_in));
 	END LOOP;
 
-	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.memories_of(partition, root, root_tag));
-	PERFORM soft_delete_internal.make_triggers(partition, arguments || soft_delete_internal.index_bin(partition, arguments[1]));
+	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.detached_tag_arguments(partition, root, root_tag));
+	PERFORM soft_delete_internal.make_triggers(partition, arguments || soft_delete_internal.make_bin_indexes(partition, arguments[1]));
 
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_bin(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.copy_holds(above, partition) FROM (VALUES (parent), (root)) AS former(above);
-	PERFORM soft_delete_internal.guard_references(partition);
+	PERFORM soft_delete_internal.make_reference_triggers(partition);
 	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
 	ON CONFLICT DO NOTHING;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.leave_partition(regclass, regclass) IS
-'tags a partition or inheritance child that has left its tagged parent by itself, so that its deleted rows stay deleted';
+COMMENT ON FUNCTION soft_delete_internal.tag_detached_partition(regclass, regclass) IS
+'gives a partition or inheritance child that has left its tagged parent a tag of its own, so that its deleted rows stay deleted';
 
 CREATE FUNCTION soft_delete_internal.named_by(command pg_ddl_command, action text) RETURNS name[]
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_named_by';
 COMMENT ON FUNCTION soft_delete_internal.named_by(pg_ddl_command, text) IS
 'for event triggers: the names of the tables that ALTER TABLE ... ATTACH PARTITION, DETACH PARTITION, INHERIT or NO INHERIT names, without their schemas';
 
-CREATE FUNCTION soft_delete_internal.left_tables(relation regclass, detached name[], former_parents name[],
+CREATE FUNCTION soft_delete_internal.detached_tables(relation regclass, detached name[], former_parents name[],
 	OUT left_table regclass, OUT parent regclass)
 RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT left_table, parent FROM (
-	-- a partition lost its tag in this transaction, and has the column still
+	-- DETACH PARTITION has dropped the tag of a partition in this transaction, but not its column
 	SELECT pg_class.oid::regclass, relation FROM pg_class
 		JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped AND attname = (soft_delete_internal.tag_arguments(relation))[1]
 	WHERE relname = ANY (detached) AND relkind IN ('r', 'p') AND soft_delete_internal.is_own_transaction(pg_class.xmin)
@@ -214,14 +214,14 @@ AS $$
 	WHERE relname = ANY (former_parents) AND soft_delete_internal.tag_arguments(relation) IS NOT NULL
 	  AND soft_delete_internal.tag_arguments(pg_class.oid) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation)
 	) AS namesakes(left_table, parent)
-	-- what has been tagged keeps a trigger that is no copy of its root's
+	-- a table that was tagged still has the TRUNCATE trigger, which is no copy of its root's
 	ORDER BY EXISTS (SELECT FROM pg_trigger WHERE tgrelid = left_table AND tgfoid = 'soft_delete.guard_truncate()'::regprocedure) DESC
 	LIMIT 1
 $$;
-COMMENT ON FUNCTION soft_delete_internal.left_tables(regclass, name[], name[]) IS
-'the tables that ALTER TABLE ... DETACH PARTITION or NO INHERIT has taken out of a tagged one, and that one; by names without schemas, so there may be several, of which it gives one, and of partitions the one that was tagged';
+COMMENT ON FUNCTION soft_delete_internal.detached_tables(regclass, name[], name[]) IS
+'the tables that ALTER TABLE ... DETACH PARTITION or NO INHERIT has taken out of a tagged one, and that one; found by names without schemas: of several it returns one, and of partitions the one that was tagged';
 
-CREATE FUNCTION soft_delete_internal.follow_partitions() RETURNS void
+CREATE FUNCTION soft_delete_internal.tag_changed_partitions() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -230,7 +230,7 @@ DECLARE
 	came regclass[] := '{}';
 BEGIN
 	FOR item IN
-		-- a command must not get into a variable: no plan that has it can be shown, as auto_explain may want to
+		-- no variable of type pg_ddl_command: auto_explain cannot show a plan that has one as a parameter
 		SELECT objid AS relation, command_tag, soft_delete_internal.named_by(command, 'DETACH PARTITION') AS detached,
 			soft_delete_internal.named_by(command, 'NO INHERIT') AS disinherited, soft_delete_internal.named_by(command, 'ATTACH PARTITION') AS attached,
 			soft_delete_internal.named_by(command, 'INHERIT') AS parents
@@ -238,8 +238,8 @@ BEGIN
 		WHERE classid = 'pg_class'::regclass AND command_tag IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
 	LOOP
 		IF item.detached <> '{}' OR item.disinherited <> '{}' THEN
-			PERFORM soft_delete_internal.leave_partition(left_table, parent)
-			FROM soft_delete_internal.left_tables(item.relation, item.detached, item.disinherited);
+			PERFORM soft_delete_internal.tag_detached_partition(left_table, parent)
+			FROM soft_delete_internal.detached_tables(item.relation, item.detached, item.disinherited);
 		END IF;
 		IF item.attached <> '{}' THEN
 			came := came || ARRAY(SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhrelid
@@ -250,9 +250,9 @@ BEGIN
 		END IF;
 	END LOOP;
 
-	PERFORM soft_delete_internal.join_partition(partition) FROM unnest(came) AS partition
+	PERFORM soft_delete_internal.tag_attached_partition(partition) FROM unnest(came) AS partition
 	WHERE EXISTS (SELECT FROM pg_inherits WHERE inhrelid = partition);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_partitions() IS
+COMMENT ON FUNCTION soft_delete_internal.tag_changed_partitions() IS
 'for event triggers: tags the partitions and inheritance children that a command has made, attached or detached';

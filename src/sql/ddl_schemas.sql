@@ -3,7 +3,7 @@
  */
 
 CREATE TABLE soft_delete_internal.tagged_schemas (
-	-- by name, for no other reference to a schema survives pg_upgrade
+	-- the name, because pg_upgrade keeps no OIDs of schemas
 	schema name PRIMARY KEY,
 	exempt name[] NOT NULL,
 	deleted_at name NOT NULL CHECK (deleted_at <> ''),
@@ -66,7 +66,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_schema(name) IS
 'raises 3F000 if there is no such schema, 42809 if it cannot be tagged, 42501 unless the current role owns it';
 
-/* Views are made by whoever creates a table, with more rights perhaps than the owner of the schema has. */
+/* The role that creates a table creates its views, and may have more rights than the owner of the schema. */
 CREATE FUNCTION soft_delete_internal.check_views(schema name, views name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -119,8 +119,8 @@ BEGIN
 		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;
 EXCEPTION WHEN OTHERS THEN
-	-- conflicts with other sessions and lack of resources are no refusals
-	IF soft_delete_internal.is_interrupt(SQLSTATE) OR SQLSTATE = '55P03' THEN
+	-- errors of the transaction or the server, and lock timeouts, are no refusals
+	IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
 		RAISE;
 	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
@@ -155,7 +155,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.set_exempt(regclass, boolean) IS
-'has a tagged schema remember that a table is exempt, or is not any more, if the current role owns the schema';
+'exempts a table from the tag of its schema, or ends that, if the caller has the rights of the owner of the schema';
 
 CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
 	indexes text DEFAULT NULL, views name DEFAULT NULL) RETURNS void
@@ -205,7 +205,7 @@ BEGIN
 						WHERE relname <> ALL (tagged.exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
 						ORDER BY t);
 	WHILE candidates <> '{}' LOOP
-		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_family(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
+		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
 		PERFORM soft_delete_internal.try_to_tag(members, tagged);
 		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);
 	END LOOP;
@@ -214,7 +214,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name) IS
 'does soft_delete.tag_schema()';
 
-/* One round after the other, for the deleted rows of one table may be referenced by those of another. */
+/* Several rounds, because deleted rows of one table may reference those of another. */
 CREATE FUNCTION soft_delete_internal.purge_bins(relations regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -228,7 +228,7 @@ BEGIN
 		remaining := '{}';
 		FOREACH relation IN ARRAY relations LOOP
 			BEGIN
-				PERFORM soft_delete_internal.write_as_owner(relation, format('DELETE FROM %s', soft_delete_internal.bin_of(relation)));
+				PERFORM soft_delete_internal.execute_as_owner(relation, format('DELETE FROM %s', soft_delete_internal.bin_of(relation)));
 			EXCEPTION WHEN foreign_key_violation THEN
 				IF is_last THEN
 					RAISE;
@@ -282,7 +282,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_schema(name, text) IS
 'does soft_delete.untag_schema()';
 
-CREATE FUNCTION soft_delete_internal.follow_schema_names() RETURNS void
+CREATE FUNCTION soft_delete_internal.rename_tagged_schemas() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -293,7 +293,7 @@ BEGIN
 		SELECT soft_delete_internal.renamed_from(command) AS old_name, nspname FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON oid = objid
 		WHERE classid = 'pg_namespace'::regclass AND soft_delete_internal.renamed_from(command) IS NOT NULL
 	LOOP
-		DELETE FROM soft_delete_internal.tagged_schemas WHERE schema = item.nspname;	-- there was none of that name
+		DELETE FROM soft_delete_internal.tagged_schemas WHERE schema = item.nspname;	-- left from a schema of that name
 		UPDATE soft_delete_internal.tagged_schemas SET schema = item.nspname WHERE schema = item.old_name;
 		UPDATE soft_delete_internal.tagged_schemas SET views = item.nspname WHERE views = item.old_name;
 	END LOOP;
@@ -305,10 +305,10 @@ BEGIN
 	  AND soft_delete_internal.tag_arguments(pg_class.oid) IS NULL;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_schema_names() IS
-'for event triggers: has tagged schemas and their exempt tables follow ALTER ... RENAME';
+COMMENT ON FUNCTION soft_delete_internal.rename_tagged_schemas() IS
+'for event triggers: renames tagged schemas and their exempt tables after ALTER ... RENAME';
 
-CREATE FUNCTION soft_delete_internal.tag_newcomer(relation regclass, is_query boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.tag_new_table(relation regclass, is_query boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -323,7 +323,7 @@ BEGIN
 		RETURN;
 	END IF;
 
-	-- CREATE TABLE AS of deleted rows is meant to show them
+	-- a table that CREATE TABLE AS has filled with deleted rows is meant to show them
 	IF is_query AND soft_delete_internal.has_column(relation, tagged.deleted_at) THEN
 		SELECT answer INTO hides_rows FROM soft_delete_internal.query_as_owner(relation,
 			format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tagged.deleted_at)) AS q(answer boolean);
@@ -338,21 +338,21 @@ BEGIN
 	PERFORM soft_delete_internal.try_to_tag(ARRAY[relation], tagged);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag_newcomer(regclass, boolean) IS
-'tags a table that has come into a tagged schema, or warns that it cannot; is_query: by CREATE TABLE AS';
+COMMENT ON FUNCTION soft_delete_internal.tag_new_table(regclass, boolean) IS
+'tags a table that is new in a tagged schema, or warns why it is not tagged; is_query: CREATE TABLE AS has created it';
 
-CREATE FUNCTION soft_delete_internal.follow_schemas() RETURNS void
+CREATE FUNCTION soft_delete_internal.tag_new_tables() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
 BEGIN
-	-- what restores a dump knows which tables are tagged
+	-- a dump tags the tables that were tagged
 	IF NOT current_setting('row_security')::boolean OR soft_delete_internal.current_tagged_schemas() IS NULL THEN
 		RETURN;
 	END IF;
-	PERFORM soft_delete_internal.follow_schema_names();
+	PERFORM soft_delete_internal.rename_tagged_schemas();
 	FOR item IN
 		SELECT DISTINCT objid::regclass AS relation, command_tag IN ('CREATE TABLE AS', 'SELECT INTO') AS is_query
 		FROM pg_event_trigger_ddl_commands()
@@ -360,9 +360,9 @@ BEGIN
 		  AND (command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE') OR soft_delete_internal.changes_schema(command))
 		ORDER BY 1
 	LOOP
-		PERFORM soft_delete_internal.tag_newcomer(item.relation, item.is_query);
+		PERFORM soft_delete_internal.tag_new_table(item.relation, item.is_query);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_schemas() IS
-'for event triggers: tags what has come into a tagged schema';
+COMMENT ON FUNCTION soft_delete_internal.tag_new_tables() IS
+'for event triggers: tags tables that are new in a tagged schema';

@@ -11,7 +11,7 @@ DECLARE
 	is_clone boolean;
 BEGIN
 	FOR member, is_clone IN
-		SELECT m, relispartition FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON oid = m
+		SELECT m, relispartition FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m
 	LOOP
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_truncate()', member);
 		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
@@ -22,7 +22,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_triggers(regclass, text[]) IS
-'puts the tag and the TRUNCATE guard on a table, its partitions and its inheritance children';
+'creates the triggers of a tagged table, its partitions and its inheritance children';
 
 CREATE FUNCTION soft_delete_internal.drop_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -31,7 +31,7 @@ AS $$
 DECLARE
 	member regclass;
 BEGIN
-	FOR member IN SELECT soft_delete_internal.family(relation) LOOP
+	FOR member IN SELECT soft_delete_internal.inheritance_tree(relation) LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
 		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
 			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
@@ -41,7 +41,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.drop_triggers(regclass) IS
-'takes what make_triggers() makes';
+'drops the triggers that make_triggers() creates';
 
 CREATE FUNCTION soft_delete_internal.missing_triggers(relation regclass, OUT member regclass, OUT name name)
 RETURNS SETOF record
@@ -49,7 +49,7 @@ LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT m, expected
-	FROM soft_delete_internal.family(relation) AS m,
+	FROM soft_delete_internal.inheritance_tree(relation) AS m,
 		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
 	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
 $$;
@@ -69,7 +69,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	bin regclass := soft_delete_internal.bin_of(relation);
-	active regclass := coalesce(soft_delete_internal.active_of(relation), (SELECT view FROM soft_delete_internal.unbound_views(relation) WHERE NOT is_bin));
+	active regclass := coalesce(soft_delete_internal.active_view_of(relation), (SELECT view FROM soft_delete_internal.unbound_views(relation) WHERE NOT is_bin));
 	view_schema name := coalesce(views, (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 										 WHERE pg_class.oid = coalesce(bin, active, relation)));
 BEGIN
@@ -157,7 +157,7 @@ BEGIN
 		arguments := array_remove(ARRAY[deleted_at, CASE indexes WHEN 'unique' THEN 'indexes:unique' END]::text[], NULL);
 	END IF;
 	FOR item IN SELECT * FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) LOOP
-		-- the arguments of the tag are known when the indexes are done
+		-- the tag remembers what was done to indexes, which comes first
 		IF item.action IN ('create trigger', 'bind view', 'create active view', 'create bin') AND NOT has_triggers THEN
 			PERFORM soft_delete_internal.make_triggers(relation, arguments);
 			has_triggers := true;
@@ -168,7 +168,7 @@ BEGIN
 			WHEN 'convert index' THEN
 				PERFORM soft_delete_internal.replace_index(item.object, deleted_at, true, false);
 			WHEN 'keep index' THEN
-				-- what the tag remembers is about the state before it
+				-- the tag remembers the indexes that were partial before the table was tagged
 				arguments := arguments || CASE WHEN is_tagged THEN NULL ELSE ARRAY['partial:' || item.name] END;
 			WHEN 'create index' THEN
 				arguments := arguments || soft_delete_internal.make_bin_index(item.object, deleted_at, item.other, item.name);
@@ -193,7 +193,7 @@ BEGIN
 	IF NOT has_triggers THEN
 		PERFORM soft_delete_internal.make_triggers(relation, arguments);
 	END IF;
-	PERFORM soft_delete_internal.guard_references(relation);
+	PERFORM soft_delete_internal.make_reference_triggers(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.execute_tag(regclass, name, text, name) IS
@@ -216,7 +216,7 @@ BEGIN
 	END IF;
 
 	IF cascade THEN
-		members := members || ARRAY(SELECT m FROM soft_delete_internal.cascade_family(relation) AS m
+		members := members || ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
 									WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
 	END IF;
 	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views);
@@ -235,7 +235,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name) IS
 'does soft_delete.tag()';
 
-CREATE FUNCTION soft_delete_internal.make_rows_equal(relation regclass, deleted_at name, remembered text[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_tombstones_live(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -243,8 +243,8 @@ DECLARE
 	key name;
 	native_detail text;
 BEGIN
-	PERFORM soft_delete_internal.return_displaced(member) FROM soft_delete_internal.family(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
-	PERFORM soft_delete_internal.show_tombstones(relation, deleted_at, remembered);
+	PERFORM soft_delete_internal.return_displaced(member) FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
+	PERFORM soft_delete_internal.convert_indexes_back(relation, deleted_at, remembered);
 EXCEPTION WHEN unique_violation OR exclusion_violation THEN
 	GET STACKED DIAGNOSTICS key = CONSTRAINT_NAME, native_detail = PG_EXCEPTION_DETAIL;
 	RAISE EXCEPTION 'deleted rows of table "%" collide with other rows in key "%"', relation, key
@@ -252,8 +252,8 @@ EXCEPTION WHEN unique_violation OR exclusion_violation THEN
 			HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge''), or change or purge one of each first.', relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.make_rows_equal(regclass, name, text[]) IS
-'gives indexes and constraints back to a table whose deleted rows are rows as others from now on; raises 23505 or 23P01 where their keys collide';
+COMMENT ON FUNCTION soft_delete_internal.make_tombstones_live(regclass, name, text[]) IS
+'makes the deleted rows of a table live ones, and gives it back its indexes and constraints; raises 23505 or 23P01 where keys collide';
 
 CREATE FUNCTION soft_delete_internal.untag_table(relation regclass, tombstones text) RETURNS void
 LANGUAGE plpgsql
@@ -278,7 +278,7 @@ BEGIN
 	bin := soft_delete_internal.bin_of(relation);
 
 	IF tombstones = 'purge' THEN
-		PERFORM soft_delete_internal.write_as_owner(relation, format('DELETE FROM %s', bin));
+		PERFORM soft_delete_internal.execute_as_owner(relation, format('DELETE FROM %s', bin));
 	ELSIF tombstones = 'error' THEN
 		SELECT answer INTO has_tombstones FROM soft_delete_internal.query_as_owner(relation,
 			format('SELECT EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'')) OR '
@@ -292,18 +292,18 @@ BEGIN
 	END IF;
 
 	SELECT array_agg(DISTINCT memory) INTO remembered
-	FROM soft_delete_internal.family(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS memory;
+	FROM soft_delete_internal.inheritance_tree(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS memory;
 	PERFORM soft_delete_internal.drop_views(relation);
 	PERFORM soft_delete_internal.drop_triggers(relation);
 	FOR item IN
 		SELECT indexrelid::regclass FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-		WHERE indrelid IN (SELECT soft_delete_internal.family(relation)) AND NOT relispartition
-		  AND ('bin:' || relname = ANY (remembered) OR soft_delete_internal.is_guard_index(indexrelid))
+		WHERE indrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND NOT relispartition
+		  AND ('bin:' || relname = ANY (remembered) OR soft_delete_internal.is_soft_delete_btree(indexrelid))
 	LOOP
 		EXECUTE format('DROP INDEX %s', item);
 	END LOOP;
-	PERFORM soft_delete_internal.make_rows_equal(relation, arguments[1], coalesce(remembered, '{}'));
-	PERFORM soft_delete_internal.guard_references(relation);
+	PERFORM soft_delete_internal.make_tombstones_live(relation, arguments[1], coalesce(remembered, '{}'));
+	PERFORM soft_delete_internal.make_reference_triggers(relation);
 	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_table.relation;
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
 		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
@@ -328,7 +328,7 @@ BEGIN
 	END IF;
 
 	IF cascade THEN
-		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_family(relation) AS m
+		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
 						 WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NOT NULL ORDER BY m);
 	END IF;
 	FOREACH member IN ARRAY relation || members LOOP

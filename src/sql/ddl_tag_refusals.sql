@@ -60,7 +60,7 @@ BEGIN
 	END IF;
 
 	SELECT inhparent INTO other FROM pg_inherits
-	WHERE inhrelid IN (SELECT soft_delete_internal.family(relation)) AND inhparent NOT IN (SELECT soft_delete_internal.family(relation))
+	WHERE inhrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND inhparent NOT IN (SELECT soft_delete_internal.inheritance_tree(relation))
 	  AND soft_delete_internal.tag_arguments(inhparent) IS NULL LIMIT 1;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, other
@@ -69,7 +69,7 @@ BEGIN
 				HINT = format('SELECT soft_delete.tag(%L);', other);
 	END IF;
 
-	SELECT m INTO other FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON oid = m WHERE relkind = 'f' LIMIT 1;
+	SELECT m INTO other FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m WHERE relkind = 'f' LIMIT 1;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" because it has a foreign table, "%"', class.relname, other
 			USING ERRCODE = 'feature_not_supported',
@@ -78,7 +78,7 @@ BEGIN
 	END IF;
 
 	SELECT rulename INTO rule FROM pg_rewrite
-	WHERE ev_class IN (SELECT soft_delete_internal.family(relation)) AND ev_type = '4' LIMIT 1;
+	WHERE ev_class IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND ev_type = '4' LIMIT 1;
 	IF rule IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" because it has an ON DELETE rule', class.relname
 			USING ERRCODE = 'feature_not_supported',
@@ -141,8 +141,8 @@ BEGIN
 	END IF;
 
 	IF EXISTS (SELECT FROM pg_partitioned_table
-			   WHERE partrelid IN (SELECT soft_delete_internal.family(relation))
-				 -- the server notes so of a key what it must not lose
+			   WHERE partrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
+				 -- the server records the columns of a partition key as such a dependency
 				 AND EXISTS (SELECT FROM pg_depend JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
 							 WHERE classid = 'pg_class'::regclass AND objid = partrelid AND attname = col.attname
 							   AND refclassid = 'pg_class'::regclass AND refobjid = partrelid AND refobjsubid = 0 AND deptype = 'i')) THEN
@@ -164,7 +164,7 @@ DECLARE
 	later record;
 BEGIN
 	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
-	WHERE tgrelid IN (SELECT soft_delete_internal.family(relation))
+	WHERE tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
 	  AND tgtype & 11 = 11				-- FOR EACH ROW BEFORE DELETE
 	  AND tgname COLLATE "C" > '~soft_delete' ORDER BY tgrelid LIMIT 1;
 	IF FOUND THEN
@@ -175,7 +175,7 @@ BEGIN
 	END IF;
 	-- protect.c refuses to create one, but in a session that had not loaded the library
 	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
-	WHERE tgrelid IN (SELECT soft_delete_internal.family(relation))
+	WHERE tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
 	  AND tgtype & 11 = 11 AND tgfoid = 'soft_delete.delete_row()'::regprocedure AND tgname <> '~soft_delete' ORDER BY tgrelid LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'the tag of a table cannot be called "%"', later.tgname

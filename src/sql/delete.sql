@@ -23,7 +23,7 @@ CREATE TABLE soft_delete_internal.ledger (
 	reason text,
 	roleid oid NOT NULL
 ) USING heap;
--- what happened here is not replicated, neither as it is written nor as it goes
+-- rows of this table are not replicated, even where a publication has all tables
 ALTER TABLE soft_delete_internal.ledger REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.ledger IS
 'one row per deletion, written by the library; read the view soft_delete.deletions';

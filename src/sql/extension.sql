@@ -15,9 +15,9 @@ COMMENT ON FUNCTION soft_delete_internal.keep_extension() IS
 CREATE FUNCTION soft_delete_internal.follow_extension() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_extension';
 COMMENT ON FUNCTION soft_delete_internal.follow_extension() IS
-'event trigger that brings tagged tables up to date after ALTER EXTENSION UPDATE, and makes anew what no dump carries at the end of pg_upgrade';
+'event trigger that brings tagged tables up to date after ALTER EXTENSION UPDATE, and restores what no dump has at the end of pg_upgrade';
 
-/* From 17 on a login event trigger loads the library into every session. */
+/* From PostgreSQL 17 on a login event trigger loads the library into every session. */
 CREATE FUNCTION soft_delete_internal.make_login_trigger() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -30,7 +30,7 @@ BEGIN
 	CREATE EVENT TRIGGER soft_delete_login ON login EXECUTE FUNCTION soft_delete_internal.load();
 	ALTER EVENT TRIGGER soft_delete_login ENABLE ALWAYS;
 	COMMENT ON EVENT TRIGGER soft_delete_login IS 'loads soft_delete into every session';
-	-- CREATE EXTENSION adds it by itself
+	-- within CREATE EXTENSION it is a member already
 	IF NOT EXISTS (SELECT FROM pg_depend JOIN pg_event_trigger e ON e.oid = objid
 				   WHERE classid = 'pg_event_trigger'::regclass AND deptype = 'e' AND evtname = 'soft_delete_login') THEN
 		ALTER EXTENSION soft_delete ADD EVENT TRIGGER soft_delete_login;
@@ -41,18 +41,18 @@ COMMENT ON FUNCTION soft_delete_internal.make_login_trigger() IS
 'creates the event trigger that loads the library at login, on PostgreSQL 17 and later';
 SELECT soft_delete_internal.make_login_trigger();
 
-CREATE FUNCTION soft_delete_internal.renew(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.rebind(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM soft_delete_internal.bind_views(relation);
-	PERFORM soft_delete_internal.bind_stand_ins(member) FROM soft_delete_internal.family(relation) AS member;
-	PERFORM soft_delete_internal.guard_references(relation);
+	PERFORM soft_delete_internal.bind_stand_ins(member) FROM soft_delete_internal.inheritance_tree(relation) AS member;
+	PERFORM soft_delete_internal.make_reference_triggers(relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.renew(regclass) IS
-'makes anew what no dump carries: the guards of a tagged table''s foreign keys, and what ties its views and indexes to it';
+COMMENT ON FUNCTION soft_delete_internal.rebind(regclass) IS
+'restores what no dump has: the triggers of the extension on foreign keys of a tagged table, and the dependencies of its views and indexes';
 
 CREATE FUNCTION soft_delete_internal.repair(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -74,10 +74,10 @@ BEGIN
 	IF bin IS NOT NULL THEN
 		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.bin_columns(relation));
 	END IF;
-	PERFORM soft_delete_internal.renew(relation);
-	-- what is not there is not kept from being destroyed
+	PERFORM soft_delete_internal.rebind(relation);
+	-- a hold on a deletion without rows holds nothing
 	PERFORM soft_delete_internal.set_hold(h.relation, h.deleted_at, NULL)
-	FROM soft_delete_internal.idle_holds(relation, (soft_delete_internal.tag_arguments(relation))[1]) AS h;
+	FROM soft_delete_internal.holds_without_rows(relation, (soft_delete_internal.tag_arguments(relation))[1]) AS h;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.repair(regclass) IS
@@ -87,7 +87,7 @@ COMMENT ON FUNCTION soft_delete_internal.repair(regclass) IS
  * pg_upgrade creates the members of the extension one by one, event triggers
  * last, and after each says ALTER EXTENSION ... ADD.  Tables that were tagged
  * without their help have views that are not bound.  The name makes this event
- * trigger the last one.  After an UPDATE all tagged tables are looked at.
+ * trigger the last one.  After ALTER EXTENSION UPDATE it updates all tagged tables.
  */
 CREATE FUNCTION soft_delete_internal.follow_extension(tag text) RETURNS void
 LANGUAGE plpgsql
@@ -102,8 +102,8 @@ BEGIN
 		RETURN;
 	END IF;
 
-	PERFORM CASE WHEN is_update THEN soft_delete_internal.update_views(tgrelid) END, soft_delete_internal.renew(tgrelid),
-		CASE WHEN is_update THEN soft_delete_internal.renew_bin_index(tgrelid) END
+	PERFORM CASE WHEN is_update THEN soft_delete_internal.update_views(tgrelid) END, soft_delete_internal.rebind(tgrelid),
+		CASE WHEN is_update THEN soft_delete_internal.replace_old_bin_index(tgrelid) END
 	FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
 	WHERE tgfoid = 'soft_delete.delete_row()'::regprocedure AND NOT pg_is_other_temp_schema(relnamespace)
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = tgrelid)
@@ -115,7 +115,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_extension(text) IS
-'brings tagged tables up to date after ALTER EXTENSION UPDATE, and makes anew what no dump carries at the end of pg_upgrade';
+'brings tagged tables up to date after ALTER EXTENSION UPDATE, and restores what no dump has at the end of pg_upgrade';
 
 CREATE EVENT TRIGGER soft_delete_renew ON ddl_command_end
 	WHEN TAG IN ('ALTER EXTENSION')
@@ -131,7 +131,8 @@ COMMENT ON EVENT TRIGGER soft_delete_keep IS
 'refuses to drop the extension while tables are tagged';
 
 /*
- * Predefined roles write to all tables, whatever is granted: not to ours.
+ * Predefined roles may write to all tables without a grant.  A trigger refuses that for
+ * the tables of the extension.
  */
 CREATE FUNCTION soft_delete_internal.refuse_write() RETURNS trigger
 LANGUAGE plpgsql
@@ -146,7 +147,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.refuse_write() IS
-'for the tables of the extension: refuses what others write to them';
+'trigger of the tables of the extension: raises 42501 unless the extension or its owner writes to them';
 
 DO $$
 DECLARE

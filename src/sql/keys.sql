@@ -6,17 +6,17 @@
 CREATE FUNCTION soft_delete.claim_key() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_claim_key';
 COMMENT ON FUNCTION soft_delete.claim_key() IS
-'BEFORE INSERT trigger of a tagged table: tombstones step aside where a new row claims the key that they keep';
+'BEFORE INSERT trigger of a tagged table: displaces deleted rows that have the key of the new row';
 
 CREATE FUNCTION soft_delete_internal.claims_key(relation oid, new_row record, internal) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_claims_key';
 COMMENT ON FUNCTION soft_delete_internal.claims_key(oid, record, internal) IS
-'the same, checking a changed row; returns true';
+'for plans of UPDATE: displaces deleted rows that have the key of the changed row; returns true';
 
 CREATE FUNCTION soft_delete_internal.index_hides(index regclass, attnum smallint) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_hides';
 COMMENT ON FUNCTION soft_delete_internal.index_hides(regclass, smallint) IS
-'whether an index is partial on rows whose column is null';
+'whether the predicate of an index is that a column is null';
 
 CREATE FUNCTION soft_delete_internal.index_corresponds(index regclass, other regclass) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_index_corresponds';
@@ -26,16 +26,16 @@ COMMENT ON FUNCTION soft_delete_internal.index_corresponds(regclass, regclass) I
 CREATE FUNCTION soft_delete_internal.redefine_index(index regclass, deleted_at name, hides boolean, as_constraint boolean) RETURNS boolean
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_redefine_index';
 COMMENT ON FUNCTION soft_delete_internal.redefine_index(regclass, name, boolean, boolean) IS
-'puts an index that hides tombstones, or does not, perhaps as a unique constraint, in the place of an index and of those of its partitions; false if it is so already';
+'replaces an index and those of its partitions by one that hides tombstones, or does not, and is a unique constraint or not; false if it is so already';
 
-/* A violation names the partition's index, so that keeps its name too. */
+/* A unique violation names the index of the partition, which must keep its name. */
 CREATE FUNCTION soft_delete_internal.partition_indexes(index regclass, OUT partition regclass, OUT child regclass, OUT name name)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT indrelid::regclass, indexrelid::regclass, relname
-	FROM soft_delete_internal.family(index) AS member JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
+	FROM soft_delete_internal.inheritance_tree(index) AS member JOIN pg_index ON indexrelid = member JOIN pg_class ON oid = member
 	WHERE member <> index
 $$;
 COMMENT ON FUNCTION soft_delete_internal.partition_indexes(regclass) IS
@@ -66,16 +66,16 @@ DECLARE
 	command text;
 	commands text[];
 BEGIN
-	-- that of the index itself goes first, for a partition's may be a copy of it
+	-- the constraint of the index itself first: those of partitions may be inherited from it
 	SELECT array_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', indrelid::regclass, conname) ORDER BY indexrelid <> index) INTO commands
 	FROM pg_index JOIN pg_constraint con
 		ON con.oid = soft_delete_internal.stand_in(indexrelid) OR (indexrelid = index AND conindid = index AND conrelid = indrelid AND contype IN ('u', 'x'))
-	WHERE indexrelid IN (SELECT soft_delete_internal.family(index));
+	WHERE indexrelid IN (SELECT soft_delete_internal.inheritance_tree(index));
 
 	FOREACH command IN ARRAY coalesce(commands, '{}') LOOP
 		EXECUTE command;
 	END LOOP;
-	-- its constraint has taken it along
+	-- dropping its constraint has dropped the index
 	IF to_regclass(name) IS NOT NULL THEN
 		EXECUTE format('DROP INDEX %s', name);
 	END IF;
@@ -100,8 +100,8 @@ BEGIN
 	INTO STRICT old
 	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indexrelid = index;
 	SELECT array_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', attrelid::regclass, attnum, attstattarget))
-	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete_internal.family(index)) AND attstattarget >= 0;
-	commands := commands || ARRAY(SELECT soft_delete_internal.comments_on(m) FROM soft_delete_internal.family(index) AS m);
+	INTO commands FROM pg_attribute WHERE attrelid IN (SELECT soft_delete_internal.inheritance_tree(index)) AND attstattarget >= 0;
+	commands := commands || ARRAY(SELECT soft_delete_internal.comments_on(m) FROM soft_delete_internal.inheritance_tree(index) AS m);
 
 	IF hides AND soft_delete_internal.is_prepared(index, deleted_at) THEN
 		prepared := soft_delete_internal.prepared_index(index);
@@ -128,7 +128,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.replace_index(regclass, name, boolean, boolean) IS
-'puts another index of the same name, which hides tombstones or does not, a prepared one or a new one, in the place of an index, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
+'replaces an index by one of the same name that hides tombstones, or does not: a prepared one or a new one, with its comments, statistics targets, names in partitions, and a stand-in for a unique constraint';
 
 /*
  * A key that a foreign key references, a replica identity, a deferrable unique
@@ -143,10 +143,10 @@ AS $$
 BEGIN
 	RETURN QUERY
 		SELECT indexrelid::regclass, relname,
-			-- a unique constraint that does is one that has just been added, and must not stay one
+			-- a unique constraint with the condition has just been added, and must become an index
 			contype IS DISTINCT FROM 'u' AND coalesce(soft_delete_internal.index_hides(indexrelid, attnum), false),
 			coalesce(contype = 'u', false) OR soft_delete_internal.stand_in(indexrelid) IS NOT NULL, indisexclusion
-		FROM soft_delete_internal.family(relation) AS member
+		FROM soft_delete_internal.inheritance_tree(relation) AS member
 			JOIN pg_index ON indrelid = member
 			JOIN pg_class ON pg_class.oid = indexrelid
 			JOIN pg_am ON pg_am.oid = relam
@@ -157,7 +157,7 @@ BEGIN
 		  AND (NOT indisunique OR amname = 'btree')
 		  AND (indisunique OR indisexclusion OR indexes = 'all')
 		  AND NOT indisclustered			-- a partial index cannot be
-		  AND indkey[0] IS DISTINCT FROM attnum	-- serves the bin, or was made for tombstones
+		  AND indkey[0] IS DISTINCT FROM attnum	-- finds tombstones
 		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 		  AND NOT EXISTS (SELECT FROM pg_index replaced
 						  WHERE replaced.indrelid = member AND relname = soft_delete_internal.prepared_name(replaced.indexrelid))
@@ -182,15 +182,15 @@ AS $$
 			WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e') THEN 'It belongs to an extension.'
 			WHEN NOT indisready THEN 'It is being built.'
 			WHEN NOT indisvalid THEN 'It is invalid.' END) AS reasons(reason)
-	-- an array: no index of another table is looked into, whatever the plan
-	WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.family(relation))) AND reasons.reason IS NOT NULL
+	-- an array, so that no plan opens the indexes of other tables
+	WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.inheritance_tree(relation))) AND reasons.reason IS NOT NULL
 	  AND NOT coalesce(soft_delete_internal.index_hides(indexrelid, attnum), false)
 	ORDER BY indexrelid
 $$;
 COMMENT ON FUNCTION soft_delete_internal.unconvertible_indexes(regclass, name) IS
 'the indexes that tag() leaves as they are, and why, where that is not expected';
 
-CREATE FUNCTION soft_delete_internal.hide_tombstones(relation regclass, deleted_at name, indexes text) RETURNS text[]
+CREATE FUNCTION soft_delete_internal.convert_indexes(relation regclass, deleted_at name, indexes text) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -211,10 +211,10 @@ BEGIN
 	RETURN remembered;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.hide_tombstones(regclass, name, text) IS
-'makes indexes partial on live rows; returns which it has converted, and which were partial before';
+COMMENT ON FUNCTION soft_delete_internal.convert_indexes(regclass, name, text) IS
+'makes the indexes of a table partial on live rows; returns which it has converted, and which were partial before';
 
-CREATE FUNCTION soft_delete_internal.show_tombstones(relation regclass, deleted_at name, remembered text[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.convert_indexes_back(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -227,8 +227,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.show_tombstones(regclass, name, text[]) IS
-'gives indexes and constraints back as they were before hide_tombstones()';
+COMMENT ON FUNCTION soft_delete_internal.convert_indexes_back(regclass, name, text[]) IS
+'gives a table back the indexes and constraints that convert_indexes() has replaced';
 
 CREATE FUNCTION soft_delete_internal.has_key_columns(index regclass, columns name[]) RETURNS boolean
 LANGUAGE sql STABLE
@@ -242,8 +242,8 @@ COMMENT ON FUNCTION soft_delete_internal.has_key_columns(regclass, name[]) IS
 'whether an index is on these columns, in whatever order';
 
 /*
- * A foreign key needs a whole key, which has room for one of the tombstones that
- * have it and no live row: the last.
+ * A foreign key needs a unique index without a predicate.  Where several deleted rows
+ * and no live row have a key, the one that was deleted last stays in the table.
  */
 CREATE FUNCTION soft_delete_internal.prepare_reference(parent regclass, columns name[]) RETURNS void
 LANGUAGE plpgsql
@@ -279,4 +279,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepare_reference(regclass, name[]) IS
-'makes the key of a tagged table whole that a foreign key is going to reference; deleted rows that have the key of another row step aside';
+'removes the predicate of the unique index that a foreign key is going to reference, and displaces deleted rows that have the key of another row';

@@ -50,14 +50,14 @@ ALTER OPERATOR FAMILY soft_delete_internal.datetime_ops USING soft_delete_btree 
 	OPERATOR 4 pg_catalog.>= (timestamp, date), OPERATOR 5 pg_catalog.> (timestamp, date),
 	FUNCTION 1 (timestamp, date) pg_catalog.timestamp_cmp_date(timestamp, date);
 
-CREATE FUNCTION soft_delete_internal.is_guard_index(index regclass) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.is_soft_delete_btree(index regclass) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM pg_class JOIN pg_am ON pg_am.oid = relam
 				   WHERE pg_class.oid = index AND amhandler = 'soft_delete_internal.btree_handler(internal)'::regprocedure)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.is_guard_index(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.is_soft_delete_btree(regclass) IS
 'whether an index is of our access method';
 
 CREATE FUNCTION soft_delete_internal.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
@@ -67,7 +67,7 @@ AS $$
 	SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid AND indnatts = 1 AND indoption[0] & 1 = 0
 					 AND coalesce(pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', deleted_at), true)
-					 AND soft_delete_internal.is_guard_index(indexrelid))
+					 AND soft_delete_internal.is_soft_delete_btree(indexrelid))
 $$;
 COMMENT ON FUNCTION soft_delete_internal.has_bin_index(regclass, name) IS
 'whether an index that loads the library finds all tombstones by their stamp';
@@ -78,7 +78,7 @@ LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT m, CASE WHEN has_index THEN prepared END, soft_delete_internal.view_name(m, '_deleted_at_idx')
-	FROM soft_delete_internal.family(relation) AS m JOIN pg_class ON oid = m,
+	FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m,
 		to_regclass(format('%s.%I', relnamespace::regnamespace, soft_delete_internal.prepared_name(m))) AS prepared,
 		soft_delete_internal.has_bin_index(m, deleted_at) AS has_index
 	WHERE NOT relispartition AND (prepared IS NOT NULL OR NOT has_index)
@@ -103,7 +103,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.make_bin_index(regclass, name, regclass, name) IS
 'makes an index that finds tombstones by their stamp, or takes the prepared one; returns what untag() must know of it';
 
-CREATE FUNCTION soft_delete_internal.index_bin(relation regclass, deleted_at name) RETURNS text[]
+CREATE FUNCTION soft_delete_internal.make_bin_indexes(relation regclass, deleted_at name) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -112,10 +112,10 @@ BEGIN
 				 FROM soft_delete_internal.missing_bin_indexes(relation, deleted_at));
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.index_bin(regclass, name) IS
+COMMENT ON FUNCTION soft_delete_internal.make_bin_indexes(regclass, name) IS
 'indexes tombstones by their stamp where no index does; returns what untag() must know of it';
 
-CREATE FUNCTION soft_delete_internal.renew_bin_index(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.replace_old_bin_index(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -123,17 +123,17 @@ DECLARE
 	arguments text[] := soft_delete_internal.tag_arguments(relation);
 	item regclass;
 BEGIN
-	-- what tag() has made, not what the application has
+	-- indexes that tag() has made, not those of the application
 	FOR item IN
-		SELECT indexrelid FROM soft_delete_internal.family(relation) AS member JOIN pg_index ON indrelid = member
+		SELECT indexrelid FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_index ON indrelid = member
 			JOIN pg_class ON pg_class.oid = indexrelid
-		WHERE 'bin:' || relname = ANY (soft_delete_internal.tag_arguments(member)) AND NOT soft_delete_internal.is_guard_index(indexrelid)
+		WHERE 'bin:' || relname = ANY (soft_delete_internal.tag_arguments(member)) AND NOT soft_delete_internal.is_soft_delete_btree(indexrelid)
 		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 	LOOP
 		EXECUTE format('DROP INDEX %s', item);
 	END LOOP;
-	PERFORM soft_delete_internal.index_bin(relation, arguments[1]);
+	PERFORM soft_delete_internal.make_bin_indexes(relation, arguments[1]);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.renew_bin_index(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.replace_old_bin_index(regclass) IS
 'gives a table that an older version has tagged the index that finds its tombstones';

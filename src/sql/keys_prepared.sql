@@ -10,23 +10,19 @@
 CREATE FUNCTION soft_delete_internal.prepare_index_command(index regclass, name name, deleted_at name) RETURNS text
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_prepare_index_command';
 COMMENT ON FUNCTION soft_delete_internal.prepare_index_command(regclass, name, name) IS
-'command that makes an index of that name which hides tombstones, and is else like another one; null if the owner''s functions would be called by whoever runs it';
+'command that makes an index of that name which hides tombstones, and is else like another one; null if the command would call functions of the owner with the rights of another role';
 
 CREATE FUNCTION soft_delete_internal.differs_by_condition(index regclass, other regclass, deleted_at name) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_differs_by_condition';
 COMMENT ON FUNCTION soft_delete_internal.differs_by_condition(regclass, regclass, name) IS
-'whether an index would be another one of its table, but for the name, if it hid tombstones';
+'whether two indexes of a table differ by their names alone, but for the condition by which the second one hides tombstones';
 
-/*
- * An index that soft_delete.plan() had prepared to take another's place is known
- * by its name, and ready if it differs in nothing but that and the predicate.
- */
 CREATE FUNCTION soft_delete_internal.prepared_name(index regclass) RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('soft_delete_%s', index::oid)::name $$;
 COMMENT ON FUNCTION soft_delete_internal.prepared_name(regclass) IS
-'name of the index that plan() prepares to take an index''s place';
+'name of the index that plan() prepares to replace an index';
 
 CREATE FUNCTION soft_delete_internal.prepared_index(index regclass) RETURNS regclass
 LANGUAGE sql STABLE
@@ -38,7 +34,7 @@ AS $$
 	WHERE old.oid = index
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
-'the index that plan() has prepared to take an index''s place';
+'the index that plan() has prepared to replace an index';
 
 CREATE FUNCTION soft_delete_internal.is_prepared(index regclass, deleted_at name) RETURNS boolean
 LANGUAGE sql STABLE
@@ -48,7 +44,7 @@ AS $$
 					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_prepared(regclass, name) IS
-'whether the index that is to take an index''s place is ready';
+'whether the index that plan() has prepared to replace an index is ready';
 
 CREATE FUNCTION soft_delete_internal.plan_index(index regclass, deleted_at name) RETURNS SETOF text
 LANGUAGE plpgsql STABLE
@@ -58,15 +54,15 @@ DECLARE
 	item record;
 	prepared regclass;
 BEGIN
-	-- an index of a partitioned table is made on each partition, and put together
+	-- an index of a partitioned table is built on each partition, and these are attached
 	FOR item IN
 		SELECT member, inhparent::regclass AS parent, relkind = 'I' AS is_partitioned, nspname,
 			soft_delete_internal.prepare_index_command(member, soft_delete_internal.prepared_name(member), deleted_at) AS command
-		FROM soft_delete_internal.family(index) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member
+		FROM soft_delete_internal.inheritance_tree(index) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member
 			JOIN pg_namespace ON pg_namespace.oid = relnamespace LEFT JOIN pg_inherits ON inhrelid = member AND member <> index
 		ORDER BY n
 	LOOP
-		-- tag() builds it, and no other one of its partitioned table is needed
+		-- tag() builds this index, and so those of the partitions
 		IF item.command IS NULL THEN
 			RETURN;
 		END IF;
@@ -87,7 +83,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.plan_index(regclass, name) IS
-'statements that prepare, without a long lock, the index that is to take an index''s place';
+'statements that build, without a long lock, the index that replaces an index';
 
 CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
 LANGUAGE plpgsql STABLE
@@ -119,7 +115,7 @@ BEGIN
 	END LOOP;
 	RETURN QUERY
 		SELECT command
-		FROM soft_delete_internal.family(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
+		FROM soft_delete_internal.inheritance_tree(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member JOIN pg_namespace ON pg_namespace.oid = relnamespace,
 			format('%I.%I', nspname, soft_delete_internal.prepared_name(member)) AS prepared,
 			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
 					 UNION ALL

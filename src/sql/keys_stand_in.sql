@@ -1,14 +1,9 @@
 /*
  * A stand-in is a constraint CHECK (true) with the name of an index on live rows,
  * which was a unique constraint before: ON CONFLICT ON CONSTRAINT and ALTER TABLE
- * name it.  It and its index follow each other's names, and are dropped together.
+ * name it.  A stand-in and its index are renamed together, and dropped together.
  */
 
-/*
- * A stand-in is a constraint CHECK (true) that has the name of an index on live
- * rows, the name of the unique constraint before it.  ON CONFLICT ON CONSTRAINT
- * and ALTER TABLE name it.
- */
 CREATE FUNCTION soft_delete_internal.stand_in(index regclass) RETURNS oid
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -24,7 +19,7 @@ COMMENT ON FUNCTION soft_delete_internal.stand_in(regclass) IS
 CREATE FUNCTION soft_delete_internal.bind_index(index regclass, "constraint" oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_index';
 COMMENT ON FUNCTION soft_delete_internal.bind_index(regclass, oid) IS
-'lets DROP CONSTRAINT take along the index that the constraint stands in for';
+'makes an index depend on its stand-in, so that DROP CONSTRAINT drops it';
 
 CREATE FUNCTION soft_delete_internal.make_stand_in(index regclass) RETURNS void
 LANGUAGE plpgsql
@@ -35,14 +30,14 @@ DECLARE
 BEGIN
 	FOR item IN
 		SELECT indexrelid::regclass AS index, indrelid::regclass AS relation, i.relname, t.relkind
-		FROM soft_delete_internal.family(index) AS member JOIN pg_index ON indexrelid = member
+		FROM soft_delete_internal.inheritance_tree(index) AS member JOIN pg_index ON indexrelid = member
 			JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
 	LOOP
 		IF soft_delete_internal.stand_in(item.index) IS NULL THEN
 			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true) %s %s', item.relation, item.relname,
-				-- of a partitioned table it must be inherited
+				-- partitions must inherit the one of a partitioned table
 				CASE item.relkind WHEN 'p' THEN '' ELSE 'NO INHERIT' END,
-				-- no scan; and from 18 on it need not be looked at at all
+				-- neither scans the table; NOT ENFORCED came with PostgreSQL 18
 				CASE WHEN current_setting('server_version_num')::integer >= 180000 THEN 'NOT ENFORCED' ELSE 'NOT VALID' END);
 		END IF;
 		PERFORM soft_delete_internal.bind_index(item.index, soft_delete_internal.stand_in(item.index));
@@ -57,7 +52,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	-- an index was made anew, by a change of type or from a dump
+	-- a change of type, or a restored dump, has built the index again
 	PERFORM soft_delete_internal.bind_index(indexrelid, soft_delete_internal.stand_in(indexrelid))
 	FROM pg_index
 	WHERE indrelid = relation AND soft_delete_internal.stand_in(indexrelid) IS NOT NULL
@@ -66,7 +61,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bind_stand_ins(regclass) IS
-'ties the indexes of a tagged table to their stand-ins, where that is not done';
+'makes the indexes of a table depend on their stand-ins, where they do not';
 
 CREATE FUNCTION soft_delete_internal.rename_stand_ins() RETURNS void
 LANGUAGE plpgsql
@@ -128,8 +123,8 @@ COMMENT ON FUNCTION soft_delete_internal.key_name(name) IS
 'the name that the server would have given to a unique constraint, where an index has a name from the server; else the name itself';
 
 /*
- * LIKE copies a stand-in under its old name, and its index under another than
- * the unique constraint would have had.
+ * CREATE TABLE ... LIKE copies a stand-in with its name, and its index with another name
+ * than the unique constraint would have got.
  */
 CREATE FUNCTION soft_delete_internal.adopt_stand_ins(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -164,7 +159,8 @@ COMMENT ON FUNCTION soft_delete_internal.adopt_stand_ins(regclass) IS
 'gives the unique indexes that CREATE TABLE ... LIKE a tagged table has made the names of unique constraints, and their stand-ins';
 
 /*
- * The names are those that the unique constraint would have had there.
+ * Errors name the index of the partition: it gets the name that the server would have
+ * given to the unique constraint there.
  */
 CREATE FUNCTION soft_delete_internal.name_partition_keys(partition regclass) RETURNS void
 LANGUAGE plpgsql
@@ -177,7 +173,7 @@ BEGIN
 		SELECT indexrelid::regclass AS index, key_name AS name
 		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace n ON n.oid = relnamespace
 			JOIN pg_inherits ON inhrelid = indexrelid, soft_delete_internal.key_name(relname) AS key_name
-		WHERE indrelid IN (SELECT soft_delete_internal.family(partition)) AND key_name <> relname
+		WHERE indrelid IN (SELECT soft_delete_internal.inheritance_tree(partition)) AND key_name <> relname
 		  AND soft_delete_internal.stand_in(soft_delete_internal.root(indexrelid)) IS NOT NULL AND soft_delete_internal.stand_in(indexrelid) IS NULL
 		  AND to_regclass(format('%I.%I', nspname, key_name)) IS NULL
 	LOOP

@@ -8,7 +8,7 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_may_watch';
 COMMENT ON FUNCTION soft_delete_internal.may_watch(regclass) IS
 'whether the caller may know figures of a tagged table: its owner, who may read its bin, and members of pg_read_all_stats';
 
-/* The planner is to use the bin's index, for only then is the query run. */
+/* The settings have the planner use the index of the bin: the query is not run with another plan. */
 CREATE FUNCTION soft_delete_internal.count_tombstones(relation regclass, before timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_count_tombstones'
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on SET enable_indexonlyscan = on;
@@ -28,11 +28,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (SELECT sum(CASE
-			-- as the planner does: the rows per page that the last VACUUM or ANALYZE found
+			-- as the planner estimates it: by the rows per page that the last VACUUM or ANALYZE found
 			WHEN relpages > 0 THEN reltuples * (pg_relation_size(oid) / current_setting('block_size')::bigint) / relpages
 			WHEN pg_stat_get_live_tuples(oid) + pg_stat_get_dead_tuples(oid) > 0 THEN pg_stat_get_live_tuples(oid)
 			WHEN reltuples = 0 THEN 0 END)::bigint
-	FROM soft_delete_internal.family(relation) AS member JOIN pg_class ON oid = member
+	FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member
 	WHERE relkind = 'r');
 END
 $$;
@@ -45,14 +45,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (SELECT sum((relpages - 1) * current_setting('block_size')::bigint)
-	FROM soft_delete_internal.tag_arguments(relation) AS arguments, soft_delete_internal.family(relation) AS member
+	FROM soft_delete_internal.tag_arguments(relation) AS arguments, soft_delete_internal.inheritance_tree(relation) AS member
 		JOIN pg_index ON indrelid = member
 		JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_attribute ON attrelid = member
 	WHERE attname = arguments[1] AND relkind = 'i'
-	  -- less says nothing about the size of an entry
+	  -- the size of a small index says nothing about the size of an entry
 	  AND reltuples >= 1000
-	  -- no index of another table is looked into, whatever the plan
+	  -- CASE, so that no plan opens the indexes of other tables
 	  AND CASE WHEN indrelid = member THEN soft_delete_internal.index_hides(indexrelid, attnum) END
 	  AND 'partial:' || (SELECT relname FROM pg_class WHERE oid = soft_delete_internal.root(indexrelid)) <> ALL (arguments));
 END
@@ -72,7 +72,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
 'what the log says of the last purge of a table';
 
-/* What fails, or is locked by somebody, is null, and concerns no other table. */
+/* What cannot be read, or is locked by another session, is null, and other tables are listed nevertheless. */
 CREATE FUNCTION soft_delete_internal.list_tables()
 RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
 	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
@@ -98,7 +98,7 @@ BEGIN
 			is_watched := soft_delete_internal.may_watch(relation);
 			CONTINUE WHEN NOT is_watched;
 			bin := soft_delete_internal.bin_of(relation);
-			active_view := soft_delete_internal.active_of(relation);
+			active_view := soft_delete_internal.active_view_of(relation);
 			SELECT purged_at, rows, log.error INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation) AS log;
 			last_purge_result := CASE WHEN last_purge IS NULL THEN NULL WHEN error IS NULL OR error = 'not finished' THEN coalesce(error, 'done')
 				ELSE 'failed' || CASE WHEN (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN ': ' || error ELSE '' END END;
@@ -107,7 +107,7 @@ BEGIN
 				SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
 				retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
 			END IF;
-			members := ARRAY(SELECT soft_delete_internal.family(relation));
+			members := ARRAY(SELECT soft_delete_internal.inheritance_tree(relation));
 			SELECT * INTO displaced FROM soft_delete_internal.count_displaced(members, NULL);
 			displaced_rows := displaced.rows;
 
@@ -118,13 +118,13 @@ BEGIN
 				live_rows := CASE WHEN live_rows < deleted_rows THEN 0 ELSE live_rows - deleted_rows END;
 				graveyard_share := round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3);
 				index_bytes_saved := (soft_delete_internal.live_index_bytes(relation)::numeric * deleted_rows / nullif(live_rows, 0))::bigint;
-				-- fails for an age that is none
+				-- raises an error for an interval that is out of range
 				due_before := now() - retention;
 				due_rows := CASE WHEN due_before IS NULL THEN 0
 					ELSE soft_delete_internal.count_tombstones(relation, due_before) + (soft_delete_internal.count_displaced(members, due_before)).due END;
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
-			IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+			IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 				RAISE;
 			END IF;
 		END;
@@ -136,21 +136,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.list_tables() IS
 'does soft_delete.list_tables()';
 
-/*
- * A picture
- */
 CREATE FUNCTION soft_delete_internal.bar(deleted bigint, purged bigint, most bigint) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- 40 characters for the most; what there is has one at least
+	-- 40 characters for the largest number, and at least one for any number above zero
 	SELECT repeat('#', of_deleted) || repeat('-', length - of_deleted)
 	FROM (SELECT greatest(ceil(40.0 * (deleted + purged) / nullif(most, 0)), (deleted > 0)::integer + (purged > 0)::integer)::integer) AS l(length),
 		LATERAL (SELECT CASE WHEN deleted > 0
 				THEN least(greatest(round(length::numeric * deleted / (deleted + purged)), 1), length - (purged > 0)::integer) ELSE 0 END::integer) AS d(of_deleted)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bar(bigint, bigint, bigint) IS
-'one bar of timeline()';
+'one bar of the chart of timeline()';
 
 CREATE FUNCTION soft_delete_internal.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14)
 RETURNS TABLE (day date, deleted bigint, purged bigint, chart text)
@@ -196,7 +193,7 @@ BEGIN
 				deletions[n] := deletions[n] + coalesce(days_deleted[n], 0);
 			END LOOP;
 		EXCEPTION WHEN OTHERS THEN
-			PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
 		FOR found IN
 			SELECT purged_at::date - first_day + 1 AS n, sum(rows) AS rows FROM soft_delete_internal.purge_log

@@ -3,13 +3,13 @@
  *
  * Each function finds the problems of one kind, and takes a tagged table with its
  * tombstone column, or a foreign key.  Those that are called for each table are in
- * PL/pgSQL, which keeps the plans of their queries.  All but check_dangling(), which
+ * PL/pgSQL, which keeps the plans of their queries.  All but find_dangling_rows(), which
  * looks for rows that reference nothing, read catalogs, statistics and the index of
  * the bin.  Tables and bins are read as their owner: else a superuser who checks would
  * call functions that others have written.
  */
 
-CREATE FUNCTION soft_delete_internal.check_installation(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+CREATE FUNCTION soft_delete_internal.find_installation_problems(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -25,7 +25,7 @@ AS $$
 		JOIN pg_extension ON refclassid = 'pg_extension'::regclass AND refobjid = pg_extension.oid
 	WHERE extname = 'soft_delete' AND evtenabled NOT IN ('O', 'A')
 	UNION ALL
-	-- these were refused
+	-- tag_new_table() warned of these
 	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L);', untagged)
 	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
 	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
@@ -35,8 +35,8 @@ AS $$
 	FROM soft_delete_internal.retention JOIN pg_class ON pg_class.oid = retention.relation
 	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_installation() IS
-'the problems of check() with the database as a whole, and with what is said about tables that are not tagged';
+COMMENT ON FUNCTION soft_delete_internal.find_installation_problems() IS
+'the problems of check() with the database as a whole, and with tables that are not tagged';
 
 CREATE FUNCTION soft_delete_internal.find_trigger_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
@@ -63,14 +63,14 @@ BEGIN
 		CASE tgfoid WHEN 'soft_delete.delete_row()'::regprocedure THEN 'the tag is disabled: deletes are hard'
 			ELSE format('trigger "%s" is disabled', tgname) END,
 		format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
-	FROM soft_delete_internal.family(table_name) AS member JOIN pg_trigger ON tgrelid = member
+	FROM soft_delete_internal.inheritance_tree(table_name) AS member JOIN pg_trigger ON tgrelid = member
 		JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_namespace ON pg_namespace.oid = pronamespace
 	WHERE nspname = 'soft_delete' AND tgenabled NOT IN ('O', 'A')
 	UNION ALL
 	SELECT 'error', later.tgrelid::regclass, format('trigger "%s" would fire after the tag: deletes fail', later.tgname),
-		-- before the tag, but after what fires before it already
+		-- a name that sorts before the tag, but after most other names
 		format('ALTER TRIGGER %I ON %s RENAME TO %I;', later.tgname, later.tgrelid::regclass, ('}' || later.tgname)::name)
-	FROM soft_delete_internal.family(table_name) AS member JOIN pg_trigger AS later ON later.tgrelid = member
+	FROM soft_delete_internal.inheritance_tree(table_name) AS member JOIN pg_trigger AS later ON later.tgrelid = member
 	WHERE later.tgenabled <> 'D' AND later.tgparentid = 0
 	  AND later.tgtype & 11 = 11		-- FOR EACH ROW BEFORE DELETE
 	  AND later.tgname COLLATE "C" > '~soft_delete';
@@ -88,7 +88,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	-- the index of the bin tells which column it was
+	-- the index of the bin is on the renamed column
 	SELECT 'error', table_name, format('tombstone column "%s" has another name: every statement fails', tombstone),
 		format('ALTER TABLE %s RENAME COLUMN %I TO %I;', table_name, attname, tombstone)
 	FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
@@ -121,12 +121,12 @@ BEGIN
 				soft_delete_internal.count_tombstones(table_name)::numeric / nullif(soft_delete_internal.estimated_rows(table_name), 0) END) AS graveyard(share)
 	WHERE NOT hides AND (is_exclusion OR indisunique OR share > 0.5)
 	UNION ALL
-	-- a partitioned table hands its index on
+	-- the index of a partitioned table is on its partitions, too
 	SELECT CASE WHEN invalid IS NULL THEN 'error' ELSE 'warning' END, member, CASE
 			WHEN invalid IS NULL THEN 'no index of access method soft_delete_btree finds deleted rows: background workers see them, and the bin reads the whole table'
 			ELSE format('index "%s", which is to find deleted rows, is invalid: the bin reads the whole table', invalid) END,
 		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete_internal.tag_command(table_name, tombstone, 'unique') || ';')
-	FROM soft_delete_internal.family(table_name) AS member JOIN pg_class ON pg_class.oid = member
+	FROM soft_delete_internal.inheritance_tree(table_name) AS member JOIN pg_class ON pg_class.oid = member
 		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 									WHERE indrelid = member AND attname = tombstone AND NOT indisvalid LIMIT 1)) AS broken(invalid)
 	WHERE NOT relispartition AND NOT soft_delete_internal.has_bin_index(member, tombstone)
@@ -147,7 +147,7 @@ BEGIN
 	RETURN QUERY
 	WITH stand_ins AS (
 		SELECT con.oid, conrelid::regclass, conname, own.oid AS index, bound.relname AS bound_name
-		FROM soft_delete_internal.family(table_name) AS member JOIN pg_constraint con ON conrelid = member
+		FROM soft_delete_internal.inheritance_tree(table_name) AS member JOIN pg_constraint con ON conrelid = member
 			LEFT JOIN (pg_index JOIN pg_class own ON own.oid = indexrelid) ON indrelid = conrelid AND own.relname = conname
 			LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND refclassid = 'pg_constraint'::regclass
 				AND refobjid = con.oid AND deptype = 'a'
@@ -182,8 +182,8 @@ BEGIN
 	WITH views AS (
 		SELECT what, tied, t.relowner, soft_delete_internal.view_name(table_name, suffix) AS view_name,
 			coalesce((SELECT relnamespace FROM pg_class WHERE oid = coalesce(bin, active)), t.relnamespace) AS view_schema
-		FROM pg_class t, soft_delete_internal.active_of(table_name) AS active,
-			-- one that was given to somebody else is none any more
+		FROM pg_class t, soft_delete_internal.active_view_of(table_name) AS active,
+			-- bin_of() does not find one that was given to another owner
 			coalesce(soft_delete_internal.bin_of(table_name), (SELECT tgrelid FROM pg_depend JOIN pg_trigger ON tgrelid = objid
 				WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = table_name AND refobjsubid = 0
 				  AND deptype = 'a' AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73)) AS bin,
@@ -191,7 +191,7 @@ BEGIN
 		WHERE t.oid = table_name
 	), found AS (
 		SELECT what, views.relowner, view_name, v.oid::regclass AS view, v.relowner AS view_owner,
-			-- the bin is known by its triggers, the other one by what it reads
+			-- the bin is found by its triggers, the other view by the table that it reads
 			CASE what WHEN 'bin' THEN tied IS NOT NULL ELSE EXISTS
 				(SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
 				 WHERE ev_class = v.oid AND refclassid = 'pg_class'::regclass AND refobjid = table_name) END AS is_own,
@@ -200,7 +200,7 @@ BEGIN
 		FROM views LEFT JOIN pg_class v ON v.oid = tied OR (tied IS NULL AND relname = view_name AND relnamespace = view_schema)
 	)
 	SELECT 'error', table_name, format('relation "%s" has the name of its %s', view_name, what),
-		-- what is not the owner's is not for him to rename
+		-- the owner of the table cannot rename a relation of another owner
 		CASE WHEN view_owner = relowner THEN format('ALTER TABLE %s RENAME TO %I;', view, soft_delete_internal.add_suffix(view_name, '_old')) END
 	FROM found WHERE view IS NOT NULL AND NOT is_own
 	UNION ALL
@@ -226,11 +226,11 @@ LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO'
 AS $$
-	SELECT 'notice', h.relation, format('a deletion is held of which no row is left: %s', h.deleted_at), format('SELECT soft_delete.repair(%L);', table_name)
-	FROM soft_delete_internal.idle_holds(table_name, tombstone) AS h
+	SELECT 'notice', h.relation, format('a hold is on a deletion that has no row left: %s', h.deleted_at), format('SELECT soft_delete.repair(%L);', table_name)
+	FROM soft_delete_internal.holds_without_rows(table_name, tombstone) AS h
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_hold_problems(regclass, name) IS
-'the problems of check() with holds on what a tagged table has no more';
+'the problems of check() with holds on deletions that have no row left in a tagged table';
 
 CREATE FUNCTION soft_delete_internal.find_purge_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
@@ -261,10 +261,10 @@ BEGIN
 
 	IF due_before IS NOT NULL THEN
 		overdue := soft_delete_internal.count_tombstones(table_name, due_before)
-			+ (soft_delete_internal.count_displaced(ARRAY(SELECT soft_delete_internal.family(table_name)), due_before)).due;
-		-- held ones stay
+			+ (soft_delete_internal.count_displaced(ARRAY(SELECT soft_delete_internal.inheritance_tree(table_name)), due_before)).due;
+		-- held rows are not overdue
 		IF overdue > 0 AND bin IS NOT NULL
-		   AND EXISTS (SELECT FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.family(table_name))) THEN
+		   AND EXISTS (SELECT FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(table_name))) THEN
 			overdue := (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
 				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
 					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)))) AS q(answer bigint));
@@ -301,15 +301,15 @@ BEGIN
 		format('SELECT soft_delete.tag(%L, cascade => true);', CASE WHEN parent_is_tagged THEN child ELSE parent END)
 	FROM sides WHERE confdeltype = 'c' AND conparentid = 0 AND child_is_tagged <> parent_is_tagged
 	UNION ALL
-	SELECT 'error', conrelid::regclass, format('foreign key "%s" lacks a guard', conname),
+	SELECT 'error', conrelid::regclass, format('foreign key "%s" lacks a trigger of the extension', conname),
 		format('SELECT soft_delete.repair(%L);', CASE WHEN parent_is_tagged THEN parent ELSE child END)
-	FROM sides WHERE soft_delete_internal.lacks_guard("constraint");
+	FROM sides WHERE soft_delete_internal.lacks_reference_trigger("constraint");
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_reference_problems(oid) IS
-'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing guards';
+'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing triggers';
 
-CREATE FUNCTION soft_delete_internal.check_dangling("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+CREATE FUNCTION soft_delete_internal.find_dangling_rows("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -334,7 +334,7 @@ BEGIN
 	relation := con.conrelid;
 	IF reader IS NULL THEN
 		severity := 'notice';
-		problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: no owner of the two tables may read both',
+		problem := format('rows that reference missing rows of %s by foreign key "%s" are not searched for: no owner of the two tables may read both',
 						  con.confrelid::regclass, con.conname);
 		RETURN NEXT;
 		RETURN;
@@ -342,13 +342,13 @@ BEGIN
 
 	FOREACH which IN ARRAY CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
 		without_parent := is_reference;
-		-- a parent that stepped aside for another key of it can come back
+		-- a displaced parent can be restored
 		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete_internal.tag_arguments(con.confrelid) IS NULL THEN '{all}'
 			ELSE '{all,displaced}'::text[] END LOOP
 			without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', without_parent,
-				soft_delete_internal.rows_of(con.confrelid, 'p', parents), soft_delete_internal.key_match("constraint"));
+				soft_delete_internal.from_item(con.confrelid, 'p', parents), soft_delete_internal.key_match("constraint"));
 		END LOOP;
-		n := (SELECT answer FROM soft_delete_internal.query_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete_internal.rows_of(relation, 'c', which), without_parent)) AS q(answer bigint));
+		n := (SELECT answer FROM soft_delete_internal.query_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete_internal.from_item(relation, 'c', which), without_parent)) AS q(answer bigint));
 		CONTINUE WHEN n = 0;
 
 		severity := 'error';
@@ -357,16 +357,16 @@ BEGIN
 		ELSE
 			problem := format('%s deleted rows reference missing rows of %s by foreign key "%s", and cannot be restored', n, con.confrelid::regclass, con.conname);
 		END IF;
-		-- it shows them: what becomes of them is for who owns them to say
-		remedy := format('SELECT tableoid::regclass, ctid FROM %s WHERE %s;', soft_delete_internal.rows_of(relation, 'c', which), without_parent);
+		-- the query shows the rows: their owner decides what becomes of them
+		remedy := format('SELECT tableoid::regclass, ctid FROM %s WHERE %s;', soft_delete_internal.from_item(relation, 'c', which), without_parent);
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_dangling(oid) IS
+COMMENT ON FUNCTION soft_delete_internal.find_dangling_rows(oid) IS
 'the problems of check() with one foreign key: rows that reference nothing';
 
-/* What one concern fails with is its line; what others find is found all the same. */
+/* An error in one kind of check is a row of its own, and does not stop the others. */
 CREATE FUNCTION soft_delete_internal.find_table_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -374,18 +374,18 @@ LANGUAGE plpgsql ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	concern text;
+	kind text;
 BEGIN
 	IF NOT soft_delete_internal.is_free(table_name, false) THEN
 		relation := table_name;
 		severity := 'notice';
-		problem := 'somebody has locked the table: it is not checked';
+		problem := 'another session has locked the table: it is not checked';
 		RETURN NEXT;
 		RETURN;
 	END IF;
-	FOREACH concern IN ARRAY '{column,trigger,view,index,stand-in,purge,hold}'::text[] LOOP
+	FOREACH kind IN ARRAY '{column,trigger,view,index,stand-in,purge,hold}'::text[] LOOP
 		BEGIN
-			CASE concern
+			CASE kind
 				WHEN 'column' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_column_problems(table_name, tombstone);
 				WHEN 'trigger' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_trigger_problems(table_name, tombstone);
 				WHEN 'view' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_view_problems(table_name, tombstone);
@@ -395,12 +395,12 @@ BEGIN
 				WHEN 'hold' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_hold_problems(table_name, tombstone);
 			END CASE;
 		EXCEPTION WHEN OTHERS THEN
-			IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+			IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 				RAISE;
 			END IF;
 			relation := table_name;
 			severity := 'error';
-			problem := format('could not check it (%s): %s', concern, left(SQLERRM, 1000));
+			problem := format('could not check it (%s): %s', kind, left(SQLERRM, 1000));
 			RETURN NEXT;
 		END;
 	END LOOP;
@@ -417,7 +417,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	con pg_constraint;
-	reason text := 'somebody has locked a table';
+	reason text := 'another session has locked a table';
 BEGIN
 	SELECT * INTO con FROM pg_constraint WHERE oid = "constraint";
 	severity := 'notice';
@@ -425,22 +425,22 @@ BEGIN
 		IF soft_delete_internal.is_free(con.conrelid, false) AND soft_delete_internal.is_free(con.confrelid, false) THEN
 			RETURN QUERY SELECT * FROM soft_delete_internal.find_reference_problems("constraint");
 			IF looks_for_rows THEN
-				RETURN QUERY SELECT * FROM soft_delete_internal.check_dangling("constraint");
+				RETURN QUERY SELECT * FROM soft_delete_internal.find_dangling_rows("constraint");
 			END IF;
 			RETURN;
 		END IF;
 	EXCEPTION WHEN OTHERS THEN
-		IF soft_delete_internal.is_interrupt(SQLSTATE) THEN
+		IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 			RAISE;
 		END IF;
-		-- the owner who reads both tables may have fewer rights on deleted rows
+		-- the owner who may read both tables may lack the right to read deleted rows
 		IF SQLSTATE <> '42501' THEN
 			severity := 'error';
 		END IF;
 		reason := left(SQLERRM, 1000);
 	END;
 	relation := con.conrelid;
-	problem := format('rows that reference missing rows of %s by foreign key "%s" are not looked for: %s', con.confrelid::regclass, con.conname, reason);
+	problem := format('rows that reference missing rows of %s by foreign key "%s" are not searched for: %s', con.confrelid::regclass, con.conname, reason);
 	RETURN NEXT;
 END
 $$;
@@ -464,7 +464,7 @@ BEGIN
 		LEFT JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
 	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE');
 
-	RETURN QUERY SELECT * FROM soft_delete_internal.check_installation();
+	RETURN QUERY SELECT * FROM soft_delete_internal.find_installation_problems();
 	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (own_tables) LOOP
 		RETURN QUERY SELECT * FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column);
 	END LOOP;

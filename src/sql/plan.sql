@@ -16,7 +16,7 @@ COMMENT ON FUNCTION soft_delete_internal.wants_row(text, boolean) IS
 CREATE FUNCTION soft_delete_internal.costs_nothing(internal) RETURNS internal
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_costs_nothing';
 COMMENT ON FUNCTION soft_delete_internal.costs_nothing(internal) IS
-'planner support: the function costs nothing, and is asked before whatever costs something';
+'planner support function: a call costs nothing, so that it is evaluated before other conditions';
 
 CREATE FUNCTION soft_delete_internal.shows_tombstones(relation oid) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT soft_delete_internal.costs_nothing AS 'MODULE_PATHNAME', 'soft_delete_shows_tombstones';
@@ -26,9 +26,9 @@ COMMENT ON FUNCTION soft_delete_internal.shows_tombstones(oid) IS
 CREATE FUNCTION soft_delete.admits_tombstone(relation oid) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_admits_tombstone';
 COMMENT ON FUNCTION soft_delete.admits_tombstone(oid) IS
-'guard of the tombstone column: true in a maintenance session, else an error';
+'stands in plans that write to the tombstone column: true in a maintenance session, else an error';
 
 CREATE FUNCTION soft_delete_internal.shows_statistics(relation oid) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_shows_statistics';
 COMMENT ON FUNCTION soft_delete_internal.shows_statistics(oid) IS
-'whether the caller may know the statistics of a relation: of a tagged table, who may see its deleted rows';
+'whether the caller may see the statistics of a relation: those of a tagged table only if it may see deleted rows';

@@ -3,7 +3,7 @@
  */
 
 CREATE TABLE soft_delete_internal.purge_log (
-	-- not regclass: the log outlives the table
+	-- the name, not regclass: the log outlives the table
 	relation text COLLATE "C",
 	purged_at timestamptz,
 	purged_by text NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE soft_delete_internal.purge_log (
 	error text,
 	PRIMARY KEY (relation, purged_at)
 ) USING heap;
--- what was purged here is not replicated, neither as it is written nor as it goes
+-- rows of this table are not replicated, even where a publication has all tables
 ALTER TABLE soft_delete_internal.purge_log REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.purge_log IS
 'what purges have destroyed: a row per table and run, written with each batch, so that it shows how far a running one has come';
@@ -70,7 +70,7 @@ AS $$
 		UNION
 		SELECT below.parent, edges.child FROM below JOIN edges ON edges.parent = below.child
 	), placed AS (
-		-- tables of a circle are below one another, and have as many below them
+		-- tables whose foreign keys form a circle are below each other, and have the same number of tables below them
 		SELECT member, (SELECT count(*) FROM below WHERE parent = member) AS n_below,
 			least(member::oid, (SELECT min(b.child::oid) FROM below AS b JOIN below AS back ON back.parent = b.child AND back.child = b.parent
 								WHERE b.parent = member)) AS first_of_circle
@@ -79,19 +79,19 @@ AS $$
 	SELECT array_agg(member ORDER BY member) FROM placed GROUP BY first_of_circle, n_below ORDER BY n_below, first_of_circle
 $$;
 COMMENT ON FUNCTION soft_delete_internal.purge_groups(regclass) IS
-'the tagged tables of the current role, or one of them with what its deletes reach by CASCADE, children before parents; those whose foreign keys form a circle together';
+'the tagged tables of the current role, or one of them with what its deletes reach by CASCADE, children before parents; tables whose foreign keys form a circle are in one group';
 
 CREATE FUNCTION soft_delete_internal.purge_batch(relations regclass[], as_of timestamptz, older_than interval, batch_size integer, begins boolean, dry_run boolean,
 	OUT relation regclass, OUT rows bigint, OUT held bigint, OUT referenced bigint, OUT locked bigint, OUT oldest timestamptz, OUT newest timestamptz, OUT done boolean)
 RETURNS SETOF record
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_purge_batch';
 COMMENT ON FUNCTION soft_delete_internal.purge_batch(regclass[], timestamptz, interval, integer, boolean, boolean) IS
-'destroys the next due rows of a group of tables, from the oldest on or from where the session''s last batch ended; returns what has become of due rows so far, per table';
+'destroys the next due rows of a group of tables, from the oldest on or from where the session''s last batch ended; returns for each table how many due rows were destroyed, and how many stay';
 
-CREATE FUNCTION soft_delete_internal.prune_ledger(oldest timestamptz, newest timestamptz, batch_size integer) RETURNS timestamptz
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_prune_ledger';
-COMMENT ON FUNCTION soft_delete_internal.prune_ledger(timestamptz, timestamptz, integer) IS
-'forgets deletions of a range of stamps that have no rows left; returns where to go on, null at the end';
+CREATE FUNCTION soft_delete_internal.remove_empty_deletions(oldest timestamptz, newest timestamptz, batch_size integer) RETURNS timestamptz
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_remove_empty_deletions';
+COMMENT ON FUNCTION soft_delete_internal.remove_empty_deletions(timestamptz, timestamptz, integer) IS
+'removes the deletions of a range of stamps that have no rows left from the ledger; returns the stamp to continue from, null at the end';
 
 CREATE FUNCTION soft_delete_internal.check_purge(relation regclass, older_than interval, batch_size integer, pause interval) RETURNS void
 LANGUAGE plpgsql
@@ -112,9 +112,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_purge(regclass, interval, integer, interval) IS
-'raises 22023, or what check_root() does, for arguments that purge() cannot do with';
+'raises 22023, or an error of check_root(), for invalid arguments of purge()';
 
-/* Children come before parents, so what is below a group has had its turn before. */
+/* Purge takes children before parents, so the tables below a group were purged before it, or are waiting. */
 CREATE FUNCTION soft_delete_internal.must_wait(members regclass[], waiting regclass[]) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -135,17 +135,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.must_wait(regclass[], regclass[]) IS
-'whether a purge of a group of tables would wait for somebody else, or for one of the tables below it that are waiting';
+'whether a purge of a group of tables would wait for a lock of another session, or for a table below the group that is waiting';
 
-CREATE FUNCTION soft_delete_internal.unpruned_stamps(OUT oldest timestamptz, OUT newest timestamptz)
+CREATE FUNCTION soft_delete_internal.empty_deletions_range(OUT oldest timestamptz, OUT newest timestamptz)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT least(min(oldest) FILTER (WHERE error IS NOT NULL), max(newest)), max(newest) FILTER (WHERE error IS NOT NULL)
 	FROM (SELECT DISTINCT ON (relation) oldest, newest, error FROM soft_delete_internal.purge_log ORDER BY relation, purged_at DESC) AS latest
 $$;
-COMMENT ON FUNCTION soft_delete_internal.unpruned_stamps() IS
-'the range of stamps whose deletions the ledger may know although they have no rows left: from where the last purge ended, and of purges that were broken off';
+COMMENT ON FUNCTION soft_delete_internal.empty_deletions_range() IS
+'the range of stamps in which the ledger may have deletions without rows: from the end of the last purge on, and of purges that were interrupted';
 
 CREATE FUNCTION soft_delete_internal.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL)
 RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)

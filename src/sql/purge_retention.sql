@@ -2,41 +2,41 @@
  * How long deleted rows are kept before a purge destroys them.
  */
 
-/* Longer than any law asks for, and such that no time from now on less it is none. */
+/* The limit is longer than any law asks for, and now() minus it is a valid time. */
 CREATE FUNCTION soft_delete_internal.is_age(age interval) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- parts may have signs of their own, and infinity has none
+	-- months, days and time have signs of their own, and each of them is limited
 	SELECT coalesce(age >= '0' AND age <= '3000 years' AND abs(date_part('year', age)) <= 3000
 		AND abs(date_part('day', age)) <= 1095750 AND abs(date_part('hour', age)) <= 26298000, age IS NULL)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_age(interval) IS
-'whether an interval can be the age of a row: not negative and up to 3000 years; null can';
+'whether an interval can be the age of a row: not negative, and up to 3000 years; true for null';
 
 CREATE TABLE soft_delete_internal.retention (
 	relation regclass UNIQUE,
-	-- by name, for pg_upgrade keeps no OIDs of schemas
+	-- the name, because pg_upgrade keeps no OIDs of schemas
 	schema name UNIQUE,
 	retain interval CHECK (soft_delete_internal.is_age(retain)),
 	CHECK (num_nonnulls(relation, schema) = 1)
 ) USING heap;
 COMMENT ON TABLE soft_delete_internal.retention IS
-'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema(); a row that is deleted here says nothing any more';
+'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema(); without a row, nothing is said of the table or schema';
 COMMENT ON COLUMN soft_delete_internal.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
 COMMENT ON COLUMN soft_delete_internal.retention.schema IS 'or the schema, for all tables in it';
 COMMENT ON COLUMN soft_delete_internal.retention.retain IS 'the least age of what is purged; null: never';
--- a name that the new database does not have would make it refuse all rows
+-- COPY would fail for a table that the restored database does not have, such as a temporary one
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.retention',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 CREATE FUNCTION soft_delete_internal.lock_retention() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_lock_retention';
 COMMENT ON FUNCTION soft_delete_internal.lock_retention() IS
-'trigger of soft_delete_internal.retention: waits for the purges that obey the row, and for no others';
+'trigger of soft_delete_internal.retention: waits for the purges that use the row, and for no others';
 CREATE OR REPLACE TRIGGER lock_retention BEFORE INSERT OR UPDATE OR DELETE ON soft_delete_internal.retention
 	FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.lock_retention();
-COMMENT ON TRIGGER lock_retention ON soft_delete_internal.retention IS 'a batch of a purge obeys what is said before it ends';
+COMMENT ON TRIGGER lock_retention ON soft_delete_internal.retention IS 'waits until batches of purges that use the old retention have ended';
 
 CREATE FUNCTION soft_delete_internal.check_age(age interval, hint text) RETURNS void
 LANGUAGE plpgsql
@@ -102,7 +102,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.retain_schema(name, interval) IS
 'does soft_delete.retain_schema()';
 
-CREATE FUNCTION soft_delete_internal.follow_retention() RETURNS void
+CREATE FUNCTION soft_delete_internal.rename_retained_schemas() RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -110,8 +110,8 @@ AS $$
 	FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON pg_namespace.oid = objid
 	WHERE classid = 'pg_namespace'::regclass AND r.schema = soft_delete_internal.renamed_from(command)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_retention() IS
-'for event triggers: has what is said about a schema follow ALTER SCHEMA ... RENAME';
+COMMENT ON FUNCTION soft_delete_internal.rename_retained_schemas() IS
+'for event triggers: renames the schema of a retention after ALTER SCHEMA ... RENAME';
 
 /*
  * Each batch of a purge asks again for the limit.  These functions are in PL/pgSQL,
@@ -134,11 +134,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.stated_retention(regclass) IS
-'what is said about a table, or else about its schema';
+'the retention of a table or else of its schema; is_stated: whether there is one';
 
 /*
- * A table about which nothing is said goes with those whose deletes reach it by
- * CASCADE: else their rows could never go.
+ * A table without a retention takes that of the tables whose deletes reach it by
+ * CASCADE: else their rows could not be purged.
  */
 CREATE FUNCTION soft_delete_internal.retention_of(relation regclass, OUT is_known boolean, OUT is_eternal boolean, OUT retain interval)
 LANGUAGE plpgsql STABLE
@@ -165,12 +165,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.retention_of(regclass) IS
-'how long deleted rows of a table are kept: what is said about it or its schema, else the longest of what holds for the tables whose deletes reach it by CASCADE; is_known: that says when all go; is_eternal: some are kept for ever';
+'how long deleted rows of a table are kept: the retention of it or its schema, else the longest retention of the tables whose deletes reach it by CASCADE; is_known: all of these have one; is_eternal: one of them is for ever';
 
 CREATE FUNCTION soft_delete_internal.keep_retention(relation regclass, waits boolean) RETURNS boolean
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_keep_retention';
 COMMENT ON FUNCTION soft_delete_internal.keep_retention(regclass, boolean) IS
-'keeps what is said about a table, and about its schema, as it is until the transaction ends; false if somebody is changing it and this is not to wait';
+'locks the retention of a table and of its schema until the transaction ends; false if another session is changing it and waits is false';
 
 CREATE FUNCTION soft_delete_internal.share_retention(relation regclass, waits boolean DEFAULT true) RETURNS boolean
 LANGUAGE plpgsql
@@ -180,12 +180,12 @@ DECLARE
 	members regclass[] := ARRAY[soft_delete_internal.root(relation)];
 	n integer := 1;
 BEGIN
-	-- as retention_of() follows them
+	-- the tables that retention_of() looks at
 	WHILE n <= cardinality(members) LOOP
 		IF NOT soft_delete_internal.keep_retention(members[n], waits) THEN
 			RETURN false;
 		END IF;
-		-- a query of its own, which sees what was committed meanwhile
+		-- a query after the lock is taken: it sees what was committed before
 		IF NOT (SELECT is_stated FROM soft_delete_internal.stated_retention(members[n])) THEN
 			members := members || ARRAY(SELECT parent FROM soft_delete_internal.cascade_parents(members[n]) AS parent WHERE parent <> ALL (members));
 		END IF;
@@ -195,7 +195,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.share_retention(regclass, boolean) IS
-'keeps all that the retention of a table depends on as it is until the transaction ends; false if somebody is changing it and this is not to wait';
+'locks all retentions that the retention of a table depends on until the transaction ends; false if another session is changing one and waits is false';
 
 CREATE FUNCTION soft_delete_internal.purge_limit(relation regclass, as_of timestamptz, older_than interval) RETURNS timestamptz
 LANGUAGE plpgsql STABLE

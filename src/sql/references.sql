@@ -4,32 +4,32 @@
  * DEFAULT have overwritten.
  */
 
-CREATE FUNCTION soft_delete_internal.check_reference() RETURNS trigger
+CREATE FUNCTION soft_delete_internal.check_parent() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_check_reference';
-COMMENT ON FUNCTION soft_delete_internal.check_reference() IS
-'guard of a foreign key that references a tagged table, from PostgreSQL 19 on: refuses a child of a deleted parent';
+COMMENT ON FUNCTION soft_delete_internal.check_parent() IS
+'trigger of a foreign key that references a tagged table, from PostgreSQL 19 on: refuses a row whose parent is deleted';
 
-CREATE FUNCTION soft_delete_internal.follow_key() RETURNS trigger
+CREATE FUNCTION soft_delete_internal.on_update_key() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_key';
-COMMENT ON FUNCTION soft_delete_internal.follow_key() IS
-'guard of a foreign key from a tagged table: lets deleted rows follow a change of the key that they reference';
+COMMENT ON FUNCTION soft_delete_internal.on_update_key() IS
+'trigger of a foreign key from a tagged table: does for deleted rows what ON UPDATE does for live ones';
 
-CREATE FUNCTION soft_delete_internal.note_cut() RETURNS trigger
+CREATE FUNCTION soft_delete_internal.record_set_null() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_note_cut';
-COMMENT ON FUNCTION soft_delete_internal.note_cut() IS
-'guard of a foreign key with ON DELETE SET NULL or SET DEFAULT between tagged tables: notes which references a deletion cuts';
+COMMENT ON FUNCTION soft_delete_internal.record_set_null() IS
+'trigger of a foreign key with ON DELETE SET NULL or SET DEFAULT between tagged tables: records the references that a deletion overwrites';
 
-CREATE FUNCTION soft_delete_internal.guard_reference("constraint" oid) RETURNS void
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_guard_reference';
-COMMENT ON FUNCTION soft_delete_internal.guard_reference(oid) IS
-'gives a foreign key its guards, or takes away those that it does not need';
+CREATE FUNCTION soft_delete_internal.set_reference_triggers("constraint" oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_set_reference_triggers';
+COMMENT ON FUNCTION soft_delete_internal.set_reference_triggers(oid) IS
+'creates the triggers of the extension that a foreign key needs, and drops those that it does not need';
 
-CREATE FUNCTION soft_delete_internal.lacks_guard("constraint" oid) RETURNS boolean
-LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_lacks_guard';
-COMMENT ON FUNCTION soft_delete_internal.lacks_guard(oid) IS
-'whether a foreign key is without a guard that it needs';
+CREATE FUNCTION soft_delete_internal.lacks_reference_trigger("constraint" oid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_lacks_reference_trigger';
+COMMENT ON FUNCTION soft_delete_internal.lacks_reference_trigger(oid) IS
+'whether a foreign key lacks a trigger of the extension';
 
-CREATE TABLE soft_delete_internal.cut_references (
+CREATE TABLE soft_delete_internal.set_null_references (
 	deleted_at timestamptz NOT NULL,
 	relation regclass NOT NULL,
 	"constraint" name NOT NULL,
@@ -38,12 +38,12 @@ CREATE TABLE soft_delete_internal.cut_references (
 	referenced text[] NOT NULL,
 	left_with text[] NOT NULL
 ) USING heap;
-CREATE INDEX cut_references_deleted_at_idx ON soft_delete_internal.cut_references (deleted_at);
-ALTER TABLE soft_delete_internal.cut_references REPLICA IDENTITY NOTHING;
-COMMENT ON TABLE soft_delete_internal.cut_references IS
+CREATE INDEX set_null_references_deleted_at_idx ON soft_delete_internal.set_null_references (deleted_at);
+ALTER TABLE soft_delete_internal.set_null_references REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete_internal.set_null_references IS
 'references that deletions overwrote by ON DELETE SET NULL or SET DEFAULT: what a restore gives back';
--- a name that the new database does not have would make it refuse all rows
-SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.cut_references',
+-- COPY would fail for a table that the restored database does not have, such as a temporary one
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.set_null_references',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 CREATE FUNCTION soft_delete_internal.foreign_keys_of(relation regclass) RETURNS SETOF oid
@@ -54,22 +54,22 @@ BEGIN
 	RETURN QUERY
 		WITH found AS (
 			SELECT oid, conrelid, confrelid FROM pg_constraint
-			WHERE contype = 'f' AND conrelid IN (SELECT soft_delete_internal.family(relation))
+			WHERE contype = 'f' AND conrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
 			UNION
-			-- no index finds them by the referenced table, but their triggers are found by it
+			-- no index finds foreign keys by the referenced table, but one finds their triggers there
 			SELECT con.oid, conrelid, confrelid FROM pg_trigger JOIN pg_constraint AS con ON con.oid = tgconstraint
-			WHERE contype = 'f' AND tgrelid IN (SELECT soft_delete_internal.family(relation))
+			WHERE contype = 'f' AND tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
 		)
 		SELECT oid FROM found
 		UNION
-		-- copies for partitions of the referencing table have no triggers on the referenced one
+		-- a foreign key of a partition that is a copy of its parent's has no trigger on the referenced table
 		SELECT copy.oid FROM found JOIN pg_class ON pg_class.oid = found.conrelid AND relkind = 'p',
-			soft_delete_internal.family(found.conrelid) AS member JOIN pg_constraint AS copy ON copy.conrelid = member
+			soft_delete_internal.inheritance_tree(found.conrelid) AS member JOIN pg_constraint AS copy ON copy.conrelid = member
 		WHERE copy.contype = 'f' AND copy.confrelid = found.confrelid;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.foreign_keys_of(regclass) IS
-'the foreign keys from and to a table, its partitions and its inheritance children, copies for partitions included';
+'the foreign keys from and to a table, its partitions and its inheritance children, with the copies of partitions';
 
 CREATE FUNCTION soft_delete_internal.references_of(relation regclass,
 	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
@@ -85,7 +85,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.references_of(regclass) IS
-'the foreign keys from and to a table, its partitions and its inheritance children';
+'the foreign keys from and to a table, its partitions and its inheritance children, without the copies of partitions';
 
 /*
  * ON DELETE CASCADE between a tagged and an untagged table loses rows: those of an
@@ -148,7 +148,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_of_lost_references(regclass, boolean) IS
 'warns of foreign keys with ON DELETE SET NULL or SET DEFAULT whose references a restore does not give back; only_new: that this transaction has made';
 
-CREATE FUNCTION soft_delete_internal.guard_references(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_reference_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -157,34 +157,34 @@ DECLARE
 BEGIN
 	FOR item IN SELECT fk FROM soft_delete_internal.foreign_keys_of(relation) AS fk ORDER BY fk LOOP
 		IF current_setting('row_security')::boolean THEN
-			PERFORM soft_delete_internal.guard_reference(item);
+			PERFORM soft_delete_internal.set_reference_triggers(item);
 			CONTINUE;
 		END IF;
-		-- two jobs that restore a dump may tag both sides at once: one goes on, and guards for both
+		-- two jobs of pg_restore may tag both tables at once: the one that goes on makes the triggers for both
 		BEGIN
-			PERFORM soft_delete_internal.guard_reference(item);
+			PERFORM soft_delete_internal.set_reference_triggers(item);
 		EXCEPTION WHEN deadlock_detected THEN
 			RAISE DEBUG 'foreign key % is left to the session that tags the other table', item;
 		END;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.guard_references(regclass) IS
-'gives the foreign keys from and to a table their guards, or takes them away';
+COMMENT ON FUNCTION soft_delete_internal.make_reference_triggers(regclass) IS
+'creates the triggers of the extension that the foreign keys from and to a table need, and drops the others';
 
-CREATE FUNCTION soft_delete_internal.follow_cuts() RETURNS void
+CREATE FUNCTION soft_delete_internal.rename_set_null_references() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	UPDATE soft_delete_internal.cut_references SET "constraint" = conname
+	UPDATE soft_delete_internal.set_null_references SET "constraint" = conname
 	FROM pg_event_trigger_ddl_commands() JOIN pg_constraint ON pg_constraint.oid = objid
 	WHERE classid = 'pg_constraint'::regclass AND relation = conrelid AND "constraint" = soft_delete_internal.renamed_from(command);
 
-	UPDATE soft_delete_internal.cut_references SET key_columns = array_replace(key_columns, soft_delete_internal.renamed_from(command), attname)
+	UPDATE soft_delete_internal.set_null_references SET key_columns = array_replace(key_columns, soft_delete_internal.renamed_from(command), attname)
 	FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
-	WHERE classid = 'pg_class'::regclass AND relation IN (SELECT soft_delete_internal.family(objid)) AND soft_delete_internal.renamed_from(command) = ANY (key_columns);
+	WHERE classid = 'pg_class'::regclass AND relation IN (SELECT soft_delete_internal.inheritance_tree(objid)) AND soft_delete_internal.renamed_from(command) = ANY (key_columns);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_cuts() IS
-'for event triggers: has cut references follow ALTER TABLE ... RENAME of their foreign key, or of a column of the primary key';
+COMMENT ON FUNCTION soft_delete_internal.rename_set_null_references() IS
+'for event triggers: updates set_null_references after a foreign key, or a column of a primary key, was renamed';

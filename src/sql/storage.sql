@@ -9,36 +9,35 @@ CREATE TABLE soft_delete_internal.displaced (
 	"row" jsonb NOT NULL CHECK (jsonb_typeof("row") = 'object'),
 	types jsonb NOT NULL CHECK (jsonb_typeof(types) = 'object')
 ) USING heap;
--- what happens here concerns no subscriber, even where all tables are published
+-- rows of this table are not replicated, even where a publication has all tables
 ALTER TABLE soft_delete_internal.displaced REPLICA IDENTITY NOTHING;
 CREATE INDEX displaced_relation_deleted_at_idx ON soft_delete_internal.displaced (relation, deleted_at);
 COMMENT ON TABLE soft_delete_internal.displaced IS
-'tombstones whose key a live row has claimed; a bin lists those of its table';
+'displaced rows: deleted rows whose key a live row has taken; a bin lists those of its table';
 COMMENT ON COLUMN soft_delete_internal.displaced.relation IS 'the table or partition that held it';
 COMMENT ON COLUMN soft_delete_internal.displaced.deleted_at IS 'its stamp';
 COMMENT ON COLUMN soft_delete_internal.displaced."row" IS 'its columns, as text by name';
 COMMENT ON COLUMN soft_delete_internal.displaced.types IS 'their types by name; a column without type is one that could not follow ALTER TABLE';
 COMMENT ON INDEX soft_delete_internal.displaced_relation_deleted_at_idx IS 'finds what a bin lists';
--- a name that the new database does not have would make it refuse all rows
+-- COPY would fail for a table that the restored database does not have, such as a temporary one
 SELECT pg_extension_config_dump('soft_delete_internal.displaced',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 CREATE FUNCTION soft_delete_internal.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_rewrite_displaced';
 COMMENT ON FUNCTION soft_delete_internal.rewrite_displaced(tid, jsonb, jsonb) IS
-'replaces the columns of a tombstone that stepped aside, or destroys it, where they are null';
+'replaces the columns of a displaced row; destroys the row where they are null';
 
 CREATE FUNCTION soft_delete_internal.return_displaced(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_return_displaced';
 COMMENT ON FUNCTION soft_delete_internal.return_displaced(regclass) IS
-'enters the tombstones that stepped aside into their table, which is not tagged any more';
+'inserts the displaced rows of a table that is not tagged any more into the table';
 
 CREATE FUNCTION soft_delete_internal.step_aside(relation regclass, "row" tid) RETURNS boolean
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_step_aside';
 COMMENT ON FUNCTION soft_delete_internal.step_aside(regclass, tid) IS
-'moves a deleted row to soft_delete_internal.displaced; false if there is none';
+'moves a deleted row to soft_delete_internal.displaced; false if the row does not exist';
 
-/* Security definer: who may know figures of a table need not own it. */
 CREATE FUNCTION soft_delete_internal.count_displaced(members regclass[], before timestamptz, OUT rows bigint, OUT oldest timestamptz, OUT due bigint)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -49,7 +48,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.count_displaced(regclass[], timestamptz) IS
-'how many tombstones of some tables have stepped aside, the stamp of the oldest, and how many have an earlier stamp than the one given';
+'how many displaced rows some tables have, the stamp of the oldest, and how many have an earlier stamp than the one given';
 
 CREATE FUNCTION soft_delete_internal.convert_text(relation regclass, value text, from_type text, to_type text) RETURNS text
 LANGUAGE plpgsql
@@ -79,14 +78,14 @@ BEGIN
 		BEGIN
 			RETURN "row" || jsonb_build_object(key, converted);
 		EXCEPTION WHEN program_limit_exceeded THEN
-			-- as text it is larger than before, and too large for jsonb
+			-- the text of the new type is too large for jsonb
 		END;
 	END IF;
 	RETURN "row" || jsonb_build_object(key, NULL, format('%s (%s)', key, old_type), "row" -> key);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.with_converted(jsonb, text, text, text) IS
-'the columns of a tombstone that stepped aside after a change of a type; a value that no cast converts, or that grows too large, is kept under another name';
+'the columns of a displaced row after a change of a type; a value that no cast converts, or that grows too large, is kept under another name';
 
 CREATE FUNCTION soft_delete_internal.align_displaced(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -103,7 +102,7 @@ BEGIN
 	SELECT jsonb_object_agg(key, value) INTO stored
 	FROM soft_delete_internal.displaced d, jsonb_each(d.types) WHERE d.relation = relation;
 
-	-- a column that was dropped is forgotten already, so one that is unknown has a new name
+	-- a dropped column was removed by remove_dropped(), so a column that the table does not have was renamed
 	FOR item IN
 		SELECT o.key AS old_name, n.key AS new_name FROM jsonb_each_text(stored) AS o, jsonb_each_text(columns) AS n
 		WHERE NOT columns ? o.key AND NOT stored ? n.key AND o.value = n.value
@@ -142,24 +141,24 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.align_displaced(regclass) IS
-'gives the tombstones that stepped aside the columns that their table now has';
+'gives the displaced rows of a table the columns that the table has now';
 
-CREATE FUNCTION soft_delete_internal.follow_displaced(changed regclass[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.align_changed_displaced(changed regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
 		PERFORM soft_delete_internal.align_displaced(member)
-		FROM (SELECT DISTINCT soft_delete_internal.family(c) AS member FROM unnest(changed) AS c) AS members
+		FROM (SELECT DISTINCT soft_delete_internal.inheritance_tree(c) AS member FROM unnest(changed) AS c) AS members
 		WHERE EXISTS (SELECT FROM soft_delete_internal.displaced WHERE relation = member);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_displaced(regclass[]) IS
-'keeps the tombstones that stepped aside in step with the columns of their tables';
+COMMENT ON FUNCTION soft_delete_internal.align_changed_displaced(regclass[]) IS
+'gives the displaced rows of changed tables the columns that the tables have now';
 
-CREATE FUNCTION soft_delete_internal.follow_labels() RETURNS void
+CREATE FUNCTION soft_delete_internal.rename_displaced_labels() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -173,7 +172,7 @@ BEGIN
 		RETURN;
 	END IF;
 	FOR enum IN SELECT objid FROM pg_event_trigger_ddl_commands() JOIN pg_type ON oid = objid WHERE typtype = 'e' LOOP
-		-- what is no label any more must have the one name that is new
+		-- a stored label that does not exist any more was renamed to the new one
 		SELECT array_agg(enumlabel::text) INTO labels FROM pg_enum WHERE enumtypid = enum;
 		SELECT enumlabel INTO new_label FROM pg_enum
 		WHERE enumtypid = enum AND soft_delete_internal.is_own_transaction(xmin) ORDER BY cmin::text::bigint DESC LIMIT 1;
@@ -193,12 +192,12 @@ BEGIN
 				WHERE attrelid = item.relation AND NOT attisdropped AND item."row" ->> attname IS NOT NULL
 				HAVING bool_or(relabeled <> item."row" ->> attname);
 			EXCEPTION WHEN OTHERS THEN
-				-- a row that cannot be read is its table's, and none of the type's
-				PERFORM soft_delete_internal.pass_over(item.relation, SQLSTATE, SQLERRM);
+				-- a row that cannot be read is a problem of its table, and must not keep others from altering the type
+				PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 			END;
 		END LOOP;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_labels() IS
-'for event triggers: keeps the tombstones that stepped aside in step with ALTER TYPE ... RENAME VALUE';
+COMMENT ON FUNCTION soft_delete_internal.rename_displaced_labels() IS
+'for event triggers: renames the labels in displaced rows after ALTER TYPE ... RENAME VALUE';

@@ -5,7 +5,7 @@
  * soft_delete_internal.displaced holds one row per such tombstone: the table or partition
  * that it was taken from, its stamp, and its columns, each as text under its
  * name.  So a row outlives whatever happens to the table: columns that come and
- * go or change their type (soft_delete_internal.follow_columns() keeps the names and
+ * go or change their type (soft_delete_internal.update_view_columns() keeps the names and
  * texts in step), and a dump.
  *
  * Invariant: what is stored reads back as the same value, whatever the settings

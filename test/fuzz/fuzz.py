@@ -85,7 +85,7 @@ STATE = """SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
 	UNION ALL SELECT t::text FROM fuzz.parts AS t TABLESAMPLE soft_delete.rows('all') UNION ALL SELECT t::text FROM fuzz.typed AS t TABLESAMPLE soft_delete.rows('all')
 	UNION ALL SELECT t::text FROM soft_delete_internal.displaced AS t UNION ALL SELECT t::text FROM soft_delete.holds AS t
 	UNION ALL SELECT t::text FROM soft_delete.retention AS t WHERE schema IS DISTINCT FROM 'strange' UNION ALL SELECT t::text FROM soft_delete_internal.ledger AS t
-	UNION ALL SELECT t::text FROM soft_delete_internal.cut_references AS t
+	UNION ALL SELECT t::text FROM soft_delete_internal.set_null_references AS t
 	UNION ALL SELECT concat_ws(' ', tgrelid::regclass, tgname, tgfoid::regprocedure, tgenabled) FROM pg_trigger
 	UNION ALL SELECT concat_ws(' ', oid::regclass, relowner, relkind, relacl::text) FROM pg_class
 	UNION ALL SELECT pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = 'fuzz'::regnamespace AND relkind = 'v'

@@ -66,7 +66,7 @@ sub state_of
 	my @answers = answer($node, 'app', q{
 		SET search_path = "Old Style";
 		SELECT * FROM soft_delete_internal.ledger ORDER BY 1;
-		SELECT * FROM soft_delete_internal.cut_references ORDER BY relation, key;
+		SELECT * FROM soft_delete_internal.set_null_references ORDER BY relation, key;
 		SELECT * FROM soft_delete_internal.displaced ORDER BY 1, 2;
 		SELECT * FROM soft_delete.deletions, soft_delete.deletion_rows(deleted_at) ORDER BY 1, relation;
 		SELECT 'problem', * FROM soft_delete.check();
@@ -78,7 +78,7 @@ sub state_of
 		SELECT extversion, extconfig::regclass[], extcondition FROM pg_extension WHERE extname = 'soft_delete';
 		SELECT tgrelid::regclass, regexp_replace(tgname, '_\d+$', ''), conname, tgfoid::regproc, tgenabled, tgdeferrable, tginitdeferred
 			FROM pg_trigger LEFT JOIN pg_constraint con ON con.oid = tgconstraint
-			WHERE tgfoid::regproc::text ~ '^soft_delete(_internal)?\.' AND tgfoid::regproc::text <> 'soft_delete_internal.check_reference' ORDER BY 1, 2, 3;
+			WHERE tgfoid::regproc::text ~ '^soft_delete(_internal)?\.' AND tgfoid::regproc::text <> 'soft_delete_internal.check_parent' ORDER BY 1, 2, 3;
 		SELECT pg_describe_object(classid, objid, objsubid), pg_describe_object(refclassid, refobjid, refobjsubid), deptype
 			FROM pg_depend WHERE deptype = 'a' AND classid = 'pg_class'::regclass AND refclassid IN ('pg_class'::regclass, 'pg_constraint'::regclass)
 				AND objid > 16384 ORDER BY 1, 2;

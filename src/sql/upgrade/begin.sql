@@ -49,9 +49,12 @@ BEGIN
 		UNION ALL
 		-- triggers, bins and functions of users keep functions
 		SELECT 6, format('DROP ROUTINE %s', pg_proc.oid::regprocedure),
-			CASE WHEN proname IN ('check_reference', 'follow_key', 'note_cut') AND pronamespace = 'soft_delete'::regnamespace
-				THEN format('ALTER FUNCTION %s SET SCHEMA soft_delete_internal', pg_proc.oid::regprocedure) ELSE '' END
+			CASE WHEN new_name IS NOT NULL AND pronamespace = 'soft_delete'::regnamespace
+				THEN format('ALTER FUNCTION soft_delete.%1$I() RENAME TO %2$I; ALTER FUNCTION soft_delete.%2$I() SET SCHEMA soft_delete_internal', proname, new_name) ELSE '' END
 		FROM members JOIN pg_proc ON classid = 'pg_proc'::regclass AND pg_proc.oid = objid
+			-- triggers of foreign keys call these
+			LEFT JOIN (VALUES ('check_reference', 'check_parent'), ('follow_key', 'on_update_key'), ('note_cut', 'record_set_null')) AS moved(old_name, new_name)
+				ON proname = old_name
 		ORDER BY 1
 	LOOP
 		BEGIN
@@ -70,3 +73,19 @@ $$;
 ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS roleid oid NOT NULL DEFAULT 0;
 ALTER TABLE soft_delete_internal.ledger ALTER COLUMN roleid DROP DEFAULT;
 UPDATE soft_delete_internal.ledger SET roleid = pg_roles.oid FROM pg_roles WHERE rolname = deleted_by::name AND roleid = 0;
+
+-- the table that was called cut_references
+DO $$
+DECLARE
+	item text;
+BEGIN
+	FOR item IN
+		SELECT format('ALTER TABLE soft_delete_internal.cut_references RENAME CONSTRAINT %I TO %I', conname, replace(conname, 'cut_', 'set_null_'))
+		FROM pg_constraint WHERE conrelid = to_regclass('soft_delete_internal.cut_references') AND starts_with(conname, 'cut_references_')
+	LOOP
+		EXECUTE item;
+	END LOOP;
+END
+$$;
+ALTER INDEX IF EXISTS soft_delete_internal.cut_references_deleted_at_idx RENAME TO set_null_references_deleted_at_idx;
+ALTER TABLE IF EXISTS soft_delete_internal.cut_references RENAME TO set_null_references;
