@@ -87,7 +87,7 @@ ROLLBACK TO s;
 DELETE FROM soft_delete_internal.displaced WHERE CURRENT OF c;
 ROLLBACK TO s;
 CLOSE c;
-DECLARE c CURSOR FOR SELECT id, v FROM few TABLESAMPLE soft_delete.rows('displaced');
+DECLARE c CURSOR FOR SELECT id, v FROM few TABLESAMPLE soft_delete.rows('displaced') WHERE id = 1;
 FETCH c;
 SAVEPOINT s;
 DELETE FROM few WHERE CURRENT OF c;
