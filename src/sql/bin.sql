@@ -56,30 +56,21 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
 'names of the columns that the bin of a table has beside those of the table, or will have';
 
-CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, deleted_at name) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
-					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
-					  ', ' ORDER BY n)
-	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
-		-- a timestamp column holds UTC
-		(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname) AS stamp
-		 FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at) AS tombstone
-$$;
-COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, name) IS
-'the columns that a bin has beside those of its table, as they are selected';
-
 CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH own AS (
+	WITH extra AS (
+		SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
+						  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
+						  ', ' ORDER BY n) AS expressions
+		FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
+			soft_delete_internal.stamp_expression(relation, deleted_at) AS stamp
+	), own AS (
 		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
 					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
 					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at,
-					  soft_delete_internal.bin_expressions(relation, deleted_at)) AS query,
+					  (SELECT expressions FROM extra)) AS query,
 			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
 		FROM pg_attribute
 		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped

@@ -49,9 +49,7 @@ DECLARE
 		WHERE to_regclass(p.relation) = keys_to_erase.relation
 		  AND NOT EXISTS (SELECT FROM soft_delete_internal.erasures AS known
 						  WHERE (known.relation, known.key_hash, known.erased_at) = (p.relation, p.key_hash, p.erased_at)));
-	columns text := (SELECT string_agg(format('pg_catalog.format(''%%s'', %I)', attname), ', ' ORDER BY n)
-		FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
-		WHERE conrelid = keys_to_erase.relation AND contype = 'p' AND attrelid = conrelid);
+	columns text := soft_delete_internal.key_expressions(relation);
 BEGIN
 	IF hashes = '{}' OR columns IS NULL THEN
 		RETURN;
@@ -86,7 +84,7 @@ BEGIN
 			INSERT INTO soft_delete_internal.erasures SELECT p.* FROM soft_delete_internal.new_proofs(proofs) AS p
 			WHERE p.relation = target.name
 			  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
-				   OR EXISTS (SELECT FROM pg_class WHERE oid = target.relation AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')));
+				   OR soft_delete_internal.caller_owns(target.relation));
 			erased := erased + erased_there;
 		EXCEPTION WHEN OTHERS THEN
 			IF target.relation IS NULL OR soft_delete_internal.must_propagate(SQLSTATE) THEN

@@ -126,12 +126,9 @@ DECLARE
 	lost text;
 BEGIN
 	FOR item IN
-		SELECT relation, min(hold) AS hold, pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AS is_own,
-			(SELECT string_agg(format('format(''%%s'', %I)', attname), ', ' ORDER BY n)
-			 FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
-			 WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid) AS columns,
-			(SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', %I)' ELSE '%I' END, attname) FROM pg_attribute
-			 WHERE attrelid = relation AND attname = (soft_delete_internal.tag_arguments(relation))[1]) AS stamp
+		SELECT relation, min(hold) AS hold, soft_delete_internal.caller_owns(relation) AS is_own,
+			soft_delete_internal.key_expressions(relation) AS columns,
+			soft_delete_internal.stamp_expression(relation, (soft_delete_internal.tag_arguments(relation))[1]::name) AS stamp
 		FROM soft_delete_internal.holds JOIN pg_class ON pg_class.oid = relation
 		WHERE key IS NOT NULL AND relation = ANY (members)
 		  -- a table that cannot be read must not keep others from altering types

@@ -43,7 +43,7 @@ EXCEPTION WHEN OTHERS THEN
 		RAISE;
 	END IF;
 	-- a bin of another owner that cannot be read must not keep the caller from restoring
-	IF NOT (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = must_have_stamps.relation) THEN
+	IF NOT soft_delete_internal.caller_owns(must_have_stamps.relation) THEN
 		PERFORM soft_delete_internal.warn_unreadable(must_have_stamps.relation, SQLSTATE, SQLERRM);
 		RETURN false;
 	END IF;

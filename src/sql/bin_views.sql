@@ -302,7 +302,7 @@ BEGIN
 	IF FOUND THEN
 		RAISE EXCEPTION 'cannot change view % of table % because other objects depend on it', view, relation
 			USING ERRCODE = 'dependent_objects_still_exist',
-				DETAIL = format('%s depends on it, which cannot be made anew along with it: that can be done for views of the same owner only.', item.description),
+				DETAIL = format('%s depends on it, and cannot be created again with it: only views of the same owner can.', item.description),
 				HINT = format('DROP %s %s;', upper(item.type), item.identity);
 	END IF;
 END

@@ -130,6 +130,39 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.add_suffix(name, text) IS
 'a name with a suffix, truncated to the length of an identifier';
 
+CREATE FUNCTION soft_delete_internal.caller_owns(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.caller_owns(regclass) IS
+'whether the caller has the rights of the owner of a relation; null if there is none';
+
+CREATE FUNCTION soft_delete_internal.stamp_expression(relation regclass, deleted_at name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- a timestamp column holds UTC
+	SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname)
+	FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at
+$$;
+COMMENT ON FUNCTION soft_delete_internal.stamp_expression(regclass, name) IS
+'expression for the stamp of a row as timestamptz';
+
+CREATE FUNCTION soft_delete_internal.key_expressions(relation regclass) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(format('pg_catalog.format(''%%s'', %I)', attname), ', ' ORDER BY n)
+	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
+	WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid
+$$;
+COMMENT ON FUNCTION soft_delete_internal.key_expressions(regclass) IS
+'list of expressions for the columns of the primary key as text; null if there is none';
+
 CREATE FUNCTION soft_delete_internal.qualified_name(relation regclass) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp

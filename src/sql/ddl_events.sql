@@ -190,53 +190,15 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.update_tagged(regclass, text) IS
 'updates stand-ins, views and indexes of a tagged table after a DDL command, and checks its triggers';
 
-CREATE FUNCTION soft_delete_internal.follow_ddl(tag text) RETURNS void
+CREATE FUNCTION soft_delete_internal.update_changed(changed regclass[], tag text, restores boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
 AS $$
 DECLARE
-	changed regclass[];
-	tagged regclass[];
 	relation regclass;
-	-- pg_restore creates tags and foreign keys in any order, and disables triggers on purpose
-	restores boolean := NOT current_setting('row_security')::boolean;
+	tagged regclass[] := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.inheritance_tree(c) AS member
+							   WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL ORDER BY member);
 BEGIN
-	-- before is_used(): the trigger that was replaced may have been the only tag
-	IF tag = 'CREATE TRIGGER' AND NOT restores THEN
-		PERFORM soft_delete_internal.check_replaced_triggers();
-	END IF;
-	IF NOT soft_delete_internal.is_used() THEN
-		RETURN;
-	END IF;
-	changed := soft_delete_internal.changed_relations();
-	IF tag NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete_internal.current_tagged_schemas() IS NULL
-	   AND NOT soft_delete_internal.affects_tagged(changed) THEN
-		RETURN;
-	END IF;
-	IF tag = 'ALTER SCHEMA' THEN
-		PERFORM soft_delete_internal.rename_retained_schemas();
-	END IF;
-	PERFORM soft_delete_internal.tag_changed_partitions();
-	PERFORM soft_delete_internal.tag_new_tables();
-	IF tag = 'ALTER TYPE' THEN
-		PERFORM soft_delete_internal.rename_displaced_labels();
-		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
-	END IF;
-	IF tag = 'CREATE TRIGGER' THEN
-		-- a table changes with its bin
-		changed := changed || ARRAY(
-			SELECT DISTINCT refobjid::regclass
-			FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
-			WHERE ev_class = ANY (changed) AND soft_delete_internal.bin_of(refobjid) = ev_class);
-	END IF;
-	-- a table without triggers has neither a tag nor foreign keys
-	IF tag <> 'ALTER TYPE' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
-		RETURN;
-	END IF;
-	tagged := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.inheritance_tree(c) AS member
-					WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL ORDER BY member);
-
 	-- the name of the tombstone column comes first, because every query on the table needs it
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete_internal.check_tombstone_column(member) FROM unnest(tagged) AS member;
@@ -262,6 +224,54 @@ BEGIN
 	-- a dump never renames a label
 	IF tag = 'ALTER TYPE' OR (tag = 'ALTER TABLE' AND NOT restores) THEN
 		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_altered_types() ELSE tagged END);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.update_changed(regclass[], text, boolean) IS
+'for event triggers: updates what belongs to changed relations, and checks it; restores: a dump is being restored';
+
+CREATE FUNCTION soft_delete_internal.follow_ddl(tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET max_parallel_workers_per_gather = 0 -- to start a worker takes longer than a query of the catalogs
+AS $$
+DECLARE
+	changed regclass[];
+	-- pg_restore creates tags and foreign keys in any order, and disables triggers on purpose
+	restores boolean := NOT current_setting('row_security')::boolean;
+BEGIN
+	-- before is_used(): the trigger that was replaced may have been the only tag
+	IF tag = 'CREATE TRIGGER' AND NOT restores THEN
+		PERFORM soft_delete_internal.check_replaced_triggers();
+	END IF;
+	IF NOT soft_delete_internal.is_used() THEN
+		RETURN;
+	END IF;
+	changed := soft_delete_internal.changed_relations();
+	IF tag NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete_internal.current_tagged_schemas() IS NULL
+	   AND NOT soft_delete_internal.affects_tagged(changed) THEN
+		RETURN;
+	END IF;
+	IF tag = 'ALTER SCHEMA' THEN
+		UPDATE soft_delete_internal.retention AS r SET schema = nspname
+		FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON pg_namespace.oid = objid
+		WHERE classid = 'pg_namespace'::regclass AND r.schema = soft_delete_internal.renamed_from(command);
+	END IF;
+	PERFORM soft_delete_internal.tag_changed_partitions();
+	PERFORM soft_delete_internal.tag_new_tables();
+	IF tag = 'ALTER TYPE' THEN
+		PERFORM soft_delete_internal.rename_displaced_labels();
+		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
+	ELSIF tag = 'CREATE TRIGGER' THEN
+		-- a table changes with its bin
+		changed := changed || ARRAY(
+			SELECT DISTINCT refobjid::regclass
+			FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
+			WHERE ev_class = ANY (changed) AND soft_delete_internal.bin_of(refobjid) = ev_class);
+	END IF;
+	-- a table without triggers has neither a tag nor foreign keys
+	IF tag = 'ALTER TYPE' OR EXISTS (SELECT FROM pg_class WHERE oid = ANY (changed) AND (relhastriggers OR relhassubclass)) THEN
+		PERFORM soft_delete_internal.update_changed(changed, tag, restores);
 	END IF;
 END
 $$;
@@ -309,7 +319,7 @@ COMMENT ON FUNCTION soft_delete_internal.remove_dropped() IS
 CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET max_parallel_workers_per_gather = 0 -- for what is asked of the catalogs, a worker takes longer to start
+SET max_parallel_workers_per_gather = 0 -- to start a worker takes longer than a query of the catalogs
 AS $$
 BEGIN
 	IF NOT soft_delete_internal.is_used() OR NOT soft_delete_internal.drops_affect_tagged() THEN

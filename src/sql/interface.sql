@@ -33,7 +33,7 @@ COMMENT ON FUNCTION soft_delete.plan(regclass, name, text) IS
 CREATE FUNCTION soft_delete.repair(relation regclass) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.repair(regclass) IS
-'makes anew what a tagged table lacks of what the extension made for it, and forgets what is said about a table that is not tagged any more';
+'restores what a tagged table lacks of what the extension made for it, and removes the retention of a table that is not tagged any more';
 
 CREATE FUNCTION soft_delete.retain(relation regclass, retain interval) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
@@ -100,7 +100,7 @@ CREATE FUNCTION soft_delete.list_tables() RETURNS TABLE (relation regclass, tomb
 	index_bytes_saved bigint)
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.list_tables() IS
-'the rows of view soft_delete.tables';
+'the rows of the view soft_delete.tables';
 
 CREATE PROCEDURE soft_delete.purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL, batch_size integer DEFAULT 10000, pause interval DEFAULT '0')
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge';

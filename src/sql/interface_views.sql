@@ -73,8 +73,8 @@ COMMENT ON COLUMN soft_delete.purge_log.purged_by IS 'the role';
 COMMENT ON COLUMN soft_delete.purge_log.rows IS 'how many rows it has destroyed';
 COMMENT ON COLUMN soft_delete.purge_log.oldest IS 'the oldest stamp of those';
 COMMENT ON COLUMN soft_delete.purge_log.newest IS 'the newest';
-COMMENT ON COLUMN soft_delete.purge_log.duration IS 'till its last batch';
-COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off; the next one that is well has a row even if it destroys nothing';
+COMMENT ON COLUMN soft_delete.purge_log.duration IS 'how long it took until its last batch ended';
+COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and afterwards if it was interrupted; the next successful purge has a row even if it destroys nothing';
 
 CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
 SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures

@@ -101,7 +101,7 @@ BEGIN
 			active_view := soft_delete_internal.active_view_of(relation);
 			SELECT purged_at, rows, log.error INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation) AS log;
 			last_purge_result := CASE WHEN last_purge IS NULL THEN NULL WHEN error IS NULL OR error = 'not finished' THEN coalesce(error, 'done')
-				ELSE 'failed' || CASE WHEN (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation) THEN ': ' || error ELSE '' END END;
+				ELSE 'failed' || CASE WHEN soft_delete_internal.caller_owns(relation) THEN ': ' || error ELSE '' END END;
 
 			IF is_any_retained THEN
 				SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
@@ -173,10 +173,9 @@ BEGIN
 
 	FOR item IN
 		SELECT bins.relation, bin, tombstone, soft_delete_internal.qualified_name(bins.relation) AS name,
-			CASE atttypid WHEN 'timestamp'::regtype THEN format('timezone(''UTC'', %I)', tombstone) ELSE quote_ident(tombstone) END AS stamp,
+			soft_delete_internal.stamp_expression(bins.relation, tombstone) AS stamp,
 			soft_delete_internal.stamp_parameter(bins.relation, tombstone) AS start
 		FROM soft_delete_internal.readable_bins(true) AS bins
-			JOIN pg_attribute ON attrelid = bins.relation AND attname = tombstone
 		WHERE timeline.relation IS NULL OR bins.relation = timeline.relation
 	LOOP
 		is_known := true;

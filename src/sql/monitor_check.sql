@@ -32,8 +32,8 @@ AS $$
 	  AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
 	UNION ALL
 	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)
-	FROM soft_delete_internal.retention JOIN pg_class ON pg_class.oid = retention.relation
-	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
+	FROM soft_delete_internal.retention
+	WHERE soft_delete_internal.caller_owns(retention.relation) AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_installation_problems() IS
 'the problems of check() with the database as a whole, and with tables that are not tagged';
@@ -460,9 +460,9 @@ BEGIN
 	SELECT coalesce(array_agg(tagged.relation), '{}'),
 		coalesce(array_agg(tagged.relation) FILTER (WHERE attname IS NULL), '{}')
 	INTO own_tables, broken
-	FROM soft_delete_internal.tagged_tables() AS tagged JOIN pg_class ON pg_class.oid = tagged.relation
+	FROM soft_delete_internal.tagged_tables() AS tagged
 		LEFT JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
-	WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE');
+	WHERE soft_delete_internal.caller_owns(tagged.relation);
 
 	RETURN QUERY SELECT * FROM soft_delete_internal.find_installation_problems();
 	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (own_tables) LOOP

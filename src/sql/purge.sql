@@ -24,8 +24,8 @@ COMMENT ON COLUMN soft_delete_internal.purge_log.purged_by IS 'the role';
 COMMENT ON COLUMN soft_delete_internal.purge_log.rows IS 'how many rows it has destroyed';
 COMMENT ON COLUMN soft_delete_internal.purge_log.oldest IS 'the oldest stamp of those';
 COMMENT ON COLUMN soft_delete_internal.purge_log.newest IS 'the newest';
-COMMENT ON COLUMN soft_delete_internal.purge_log.duration IS 'till its last batch';
-COMMENT ON COLUMN soft_delete_internal.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and for ever where it was broken off; the next one that is well has a row even if it destroys nothing';
+COMMENT ON COLUMN soft_delete_internal.purge_log.duration IS 'how long it took until its last batch ended';
+COMMENT ON COLUMN soft_delete_internal.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and afterwards if it was interrupted; the next successful purge has a row even if it destroys nothing';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.purge_log', '');
 
 CREATE FUNCTION soft_delete_internal.check_root(relation regclass) RETURNS void
@@ -55,8 +55,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE tables AS MATERIALIZED (
-		SELECT tagged.relation AS member FROM soft_delete_internal.tagged_tables() AS tagged JOIN pg_class ON pg_class.oid = tagged.relation
-		WHERE pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
+		SELECT tagged.relation AS member FROM soft_delete_internal.tagged_tables() AS tagged
+		WHERE soft_delete_internal.caller_owns(tagged.relation)
 	), edges AS MATERIALIZED (
 		SELECT DISTINCT p.member AS parent, c.member AS child, confdeltype
 		FROM pg_constraint JOIN tables AS p ON p.member = soft_delete_internal.root(confrelid) JOIN tables AS c ON c.member = soft_delete_internal.root(conrelid)

@@ -102,17 +102,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.retain_schema(name, interval) IS
 'does soft_delete.retain_schema()';
 
-CREATE FUNCTION soft_delete_internal.rename_retained_schemas() RETURNS void
-LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
-AS $$
-	UPDATE soft_delete_internal.retention AS r SET schema = nspname
-	FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON pg_namespace.oid = objid
-	WHERE classid = 'pg_namespace'::regclass AND r.schema = soft_delete_internal.renamed_from(command)
-$$;
-COMMENT ON FUNCTION soft_delete_internal.rename_retained_schemas() IS
-'for event triggers: renames the schema of a retention after ALTER SCHEMA ... RENAME';
-
 /*
  * Each batch of a purge asks again for the limit.  These functions are in PL/pgSQL,
  * which keeps the plans of their queries: a query of a function in SQL is planned at
