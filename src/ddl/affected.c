@@ -67,7 +67,7 @@ PG_FUNCTION_INFO_V1(soft_delete_changed_relations);
 PG_FUNCTION_INFO_V1(soft_delete_concern_tags);
 PG_FUNCTION_INFO_V1(soft_delete_drops_concern_tags);
 
-static bool calls_from_triggers(ExtensionFunction function);
+static bool is_called_by_trigger(ExtensionFunction function);
 static Tuplestorestate *call_event_function(Oid function, TupleTableSlot **slot);
 static Oid event_oid(TupleTableSlot *slot, AttrNumber attnum);
 static char *event_text(TupleTableSlot *slot, AttrNumber attnum);
@@ -92,7 +92,7 @@ Datum
 soft_delete_is_used(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(
-		calls_from_triggers(TAG_TRIGGER) || calls_from_triggers(BIN_UPDATE) ||
+		is_called_by_trigger(TAG_TRIGGER) || is_called_by_trigger(BIN_UPDATE) ||
 		own_table_has_row("tagged_schemas") || own_table_has_row("retention") ||
 		own_table_has_row("holds") || own_table_has_row("displaced"));
 }
@@ -101,7 +101,7 @@ soft_delete_is_used(PG_FUNCTION_ARGS)
  * Does any trigger call the given function of the extension?
  */
 static bool
-calls_from_triggers(ExtensionFunction function)
+is_called_by_trigger(ExtensionFunction function)
 {
 	CatalogScan scan =
 		begin_dependents_scan(ProcedureRelationId, extension_function(function),

@@ -511,7 +511,8 @@ release_views_of(Oid relid, List *retyped, List *dropped, DdlContext *context)
 
 	foreach (lc, views_of(relid))
 	{
-		void *released = release_view(lfirst_oid(lc), relid, retyped, dropped);
+		ReleasedView *released =
+			release_view(lfirst_oid(lc), relid, retyped, dropped);
 
 		if (released != NULL)
 			context->released = lappend(context->released, released);

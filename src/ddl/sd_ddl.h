@@ -30,7 +30,7 @@ typedef struct DdlContext
 	char *old_name;
 	Oid owner_changed; /* tagged table whose owner may change, or InvalidOid */
 	List *tables;	   /* OIDs of tagged tables whose views must be checked */
-	List *released;	   /* views that have been released: see release_view() */
+	List *released;	   /* ReleasedView of the views that have been released */
 } DdlContext;
 
 extern PlannedStmt *prepare_ddl(PlannedStmt *pstmt, DdlContext *context);
@@ -40,8 +40,10 @@ extern List *tables_of_type(Oid type);
 /*
  * views.c: keeps the two views of a tagged table in line with its columns
  */
+typedef struct ReleasedView ReleasedView;
+
 extern List *views_of(Oid relid);
-extern void *release_view(Oid view, Oid relid, List *retyped, List *dropped);
+extern ReleasedView *release_view(Oid view, Oid relid, List *retyped, List *dropped);
 extern void replace_views(Oid relid, List *released);
 
 /*

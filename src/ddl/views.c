@@ -67,12 +67,12 @@
 #include "ddl/sd_ddl.h"
 
 /* A released view, and what it showed before */
-typedef struct ReleasedView
+struct ReleasedView
 {
 	Oid view;
 	Oid relid;
 	ArrayType *sources; /* see view_sources() */
-} ReleasedView;
+};
 
 /* State of find_reads(): which tables a query reads */
 typedef struct ReadsContext
@@ -279,7 +279,7 @@ column_source(Query *query, AttrNumber attnum, Oid relid)
  * Raises 0A000, as the server does, if an object depends on a column of the view whose
  * type is going to change ("retyped").  The caller has locked the view and the table.
  */
-void *
+ReleasedView *
 release_view(Oid view, Oid relid, List *retyped, List *dropped)
 {
 	Relation rel = relation_open(view, AccessExclusiveLock);

@@ -25,7 +25,6 @@
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -99,7 +98,8 @@ static void find_rows_in_table(Deletions *deletions, StampSource *source,
 							   Snapshot snapshot);
 static int first_from(const Deletions *deletions, TimestampTz stamp);
 static void delete_empty_deletions(Deletions *deletions, Snapshot snapshot);
-static void delete_references_of(Relation cuts, TimestampTz stamp, Snapshot snapshot);
+static void delete_references_of(Relation references, TimestampTz stamp,
+								 Snapshot snapshot);
 
 /*
  * Remember that a purge has destroyed all tombstones of a table that were older than
@@ -400,7 +400,8 @@ find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
 		bool isnull;
 
 		CHECK_FOR_INTERRUPTS();
-		deletions->stamps[n] = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
+		deletions->stamps[n] =
+			DatumGetTimestampTz(slot_getattr(slot, source.attnum, &isnull));
 		deletions->tids[n] = slot->tts_tid;
 		deletions->xmins[n] = HeapTupleHeaderGetXmin(
 			ExecFetchSlotHeapTuple(slot, false, NULL)->t_data);
@@ -524,9 +525,9 @@ static void
 delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 {
 	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
-	Relation cuts =
+	Relation references =
 		table_open(extension_relation("cut_references"), RowExclusiveLock);
-	bool has_cuts = RelationGetNumberOfBlocks(cuts) > 0;
+	bool has_references = RelationGetNumberOfBlocks(references) > 0;
 
 	for (int i = 0; i < deletions->n; i++)
 	{
@@ -536,10 +537,10 @@ delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 		if (!deletions->have_rows[i] &&
 			destroy_unless_locked(ledger, &deletions->tids[i],
 								  GetCurrentCommandId(true), snapshot, &tmfd) == TM_Ok &&
-			has_cuts)
-			delete_references_of(cuts, deletions->stamps[i], snapshot);
+			has_references)
+			delete_references_of(references, deletions->stamps[i], snapshot);
 	}
-	table_close(cuts, NoLock);
+	table_close(references, NoLock);
 	table_close(ledger, NoLock);
 }
 
@@ -548,7 +549,7 @@ delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
  * deletion has overwritten.
  */
 static void
-delete_references_of(Relation cuts, TimestampTz stamp, Snapshot snapshot)
+delete_references_of(Relation references, TimestampTz stamp, Snapshot snapshot)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -556,13 +557,14 @@ delete_references_of(Relation cuts, TimestampTz stamp, Snapshot snapshot)
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
 				TimestampTzGetDatum(stamp));
-	scan = systable_beginscan(cuts, linitial_oid(RelationGetIndexList(cuts)),
+	scan = systable_beginscan(references,
+							  linitial_oid(RelationGetIndexList(references)),
 							  true, snapshot, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		TM_FailureData tmfd;
 
-		(void) destroy_unless_locked(cuts, &tuple->t_self,
+		(void) destroy_unless_locked(references, &tuple->t_self,
 									 GetCurrentCommandId(true), snapshot, &tmfd);
 	}
 	systable_endscan(scan);

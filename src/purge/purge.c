@@ -75,6 +75,7 @@ typedef struct BatchRequest
 	TimestampTz as_of;			/* the time that ages are measured from */
 	const Interval *older_than; /* the least age, or NULL */
 	int batch_size;
+	bool is_dry_run;
 } BatchRequest;
 
 /* The scan of the purge that this session is running, kept from batch to batch */
@@ -89,6 +90,8 @@ static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 							   SubTransactionId parentSubid, void *arg);
 static void end_purge_scan(void);
+static BatchRequest read_request(FunctionCallInfo fcinfo);
+static bool is_finished(const PurgeScan *scan);
 static PurgeScan *find_or_begin_scan(ArrayType *relations, bool begins,
 									 bool is_dry_run);
 static void check_roots(int n, const Datum *relations);
@@ -100,8 +103,11 @@ static void lock_leaves(PurgeScan *scan);
 static void close_leaves(PurgeScan *scan);
 static void purge_rows(PurgeScan *scan, int n);
 static void purge_circles(PurgeScan *scan);
+static void check_circles(PurgeScan *scan);
+static bool destroy_circles(PurgeScan *scan);
 static bool may_destroy(PurgeScan *scan, DueRow *row);
 static bool destroy_due_row(PurgeScan *scan, DueRow *row);
+static void report_failure(PurgeScan *scan, const char *error);
 static void report_progress(PurgeScan *scan);
 static void remember_emptied_leaves(PurgeScan *scan);
 static void report_end(PurgeScan *scan);
@@ -187,9 +193,44 @@ end_purge_scan(void)
 Datum
 soft_delete_purge_batch(PG_FUNCTION_ARGS)
 {
-	BatchRequest request;
-	bool is_dry_run;
+	BatchRequest request = read_request(fcinfo);
 	char *error;
+
+	InitMaterializedSRF(fcinfo, 0);
+	current_scan = find_or_begin_scan(PG_GETARG_ARRAYTYPE_P(0),
+									  PG_GETARG_BOOL(4), request.is_dry_run);
+	scan_subid = GetCurrentSubTransactionId();
+	error = try_batch(current_scan, &request);
+	if (error != NULL)
+		report_failure(current_scan, error);
+	else if (!request.is_dry_run)
+		report_progress(current_scan);
+
+	if (error == NULL && !is_finished(current_scan))
+	{
+		return_counts(fcinfo, current_scan, false);
+		return (Datum) 0;
+	}
+	return_counts(fcinfo, current_scan, true);
+	if (error == NULL && !request.is_dry_run)
+	{
+		remember_emptied_leaves(current_scan);
+		report_end(current_scan);
+	}
+	end_purge_scan();
+	return (Datum) 0;
+}
+
+/*
+ * Return the arguments of purge_batch() that are about the batch.
+ *
+ * Raises 22023 if an argument is invalid, 25001 if the isolation level is not READ
+ * COMMITTED and rows are to be destroyed.
+ */
+static BatchRequest
+read_request(FunctionCallInfo fcinfo)
+{
+	BatchRequest request;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) ||
 		PG_ARGISNULL(4) || PG_ARGISNULL(5) || PG_GETARG_INT32(3) < 1)
@@ -201,46 +242,24 @@ soft_delete_purge_batch(PG_FUNCTION_ARGS)
 	request.as_of = PG_GETARG_TIMESTAMPTZ(1);
 	request.older_than = PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2);
 	request.batch_size = PG_GETARG_INT32(3);
-	is_dry_run = PG_GETARG_BOOL(5);
+	request.is_dry_run = PG_GETARG_BOOL(5);
 
-	if (IsolationUsesXactSnapshot() && !is_dry_run)
+	if (IsolationUsesXactSnapshot() && !request.is_dry_run)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("cannot purge in a transaction that keeps its snapshot"),
-				 errdetail("What references a row must be seen as it is now."),
+				 errdetail("A purge must see all rows that reference a deleted row, including those committed since the snapshot was taken."),
 				 errhint("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;")));
+	return request;
+}
 
-	InitMaterializedSRF(fcinfo, 0);
-	current_scan = find_or_begin_scan(PG_GETARG_ARRAYTYPE_P(0),
-									  PG_GETARG_BOOL(4), is_dry_run);
-	scan_subid = GetCurrentSubTransactionId();
-	error = try_batch(current_scan, &request);
-	if (error != NULL)
-	{
-		for (int i = 0; i < current_scan->nroots && !is_dry_run; i++)
-			log_purge(&current_scan->roots[i], error);
-		ereport(WARNING,
-				(errcode(ERRCODE_WARNING),
-				 errmsg("purge of table \"%s\" failed: %s",
-						get_rel_name(current_scan->roots[0].relid), error)));
-	}
-	else if (!is_dry_run)
-		report_progress(current_scan);
-
-	if (error != NULL ||
-		(current_scan->is_complete && current_scan->next == current_scan->nrows))
-	{
-		return_counts(fcinfo, current_scan, true);
-		if (error == NULL && !is_dry_run)
-		{
-			remember_emptied_leaves(current_scan);
-			report_end(current_scan);
-		}
-		end_purge_scan();
-	}
-	else
-		return_counts(fcinfo, current_scan, false);
-	return (Datum) 0;
+/*
+ * Have all rows of the scan been read, and are they done?
+ */
+static bool
+is_finished(const PurgeScan *scan)
+{
+	return scan->is_complete && scan->next == scan->nrows;
 }
 
 /*
@@ -360,7 +379,7 @@ run_batch(PurgeScan *scan, const BatchRequest *request)
 
 	if (!scan->is_dry_run)
 	{
-		bool is_done = scan->is_complete && scan->next == scan->nrows;
+		bool is_done = is_finished(scan);
 
 		for (int i = 0; i < scan->nroots; i++)
 		{
@@ -497,14 +516,39 @@ purge_rows(PurgeScan *scan, int n)
 static void
 purge_circles(PurgeScan *scan)
 {
-	int first = scan->next;
 	Size size = scan->nroots * sizeof(PurgeTable);
 	PurgeTable *counts = palloc(size);
 	MemoryContext oldcontext = CurrentMemoryContext;
-	bool all_destroyed = true;
 
-	open_leaves(scan, first, scan->nrows - first);
-	for (int i = first; i < scan->nrows; i++)
+	open_leaves(scan, scan->next, scan->nrows - scan->next);
+	check_circles(scan);
+
+	/* after an error, try_batch() ends this subtransaction */
+	memcpy(counts, scan->roots, size);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	if (destroy_circles(scan))
+		ReleaseCurrentSubTransaction();
+	else
+	{
+		RollbackAndReleaseCurrentSubTransaction();
+		memcpy(scan->roots, counts, size);
+		for (int i = scan->next; i < scan->nrows; i++)
+			nth_row(scan, i)->leaf->root->locked++;
+	}
+	MemoryContextSwitchTo(oldcontext);
+	scan->next = scan->nrows;
+	close_leaves(scan);
+}
+
+/*
+ * Keep the rows of circles that must not be destroyed, and the rows that these
+ * reference.
+ */
+static void
+check_circles(PurgeScan *scan)
+{
+	for (int i = scan->next; i < scan->nrows; i++)
 	{
 		DueRow *row = nth_row(scan, i);
 
@@ -516,33 +560,29 @@ purge_circles(PurgeScan *scan)
 			keep_row(scan, row - scan->rows);
 		}
 	}
+}
 
-	/* after an error, try_batch() ends this subtransaction */
-	memcpy(counts, scan->roots, size);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	for (int i = first; i < scan->nrows && all_destroyed; i++)
+/*
+ * Destroy the rows of circles that are not kept.  Returns false as soon as another
+ * transaction has locked or changed one of them.
+ */
+static bool
+destroy_circles(PurgeScan *scan)
+{
+	for (int i = scan->next; i < scan->nrows; i++)
 	{
 		DueRow *row = nth_row(scan, i);
 
 		CHECK_FOR_INTERRUPTS();
 		if (!row->is_kept)
-			all_destroyed = destroy_due_row(scan, row);
+		{
+			if (!destroy_due_row(scan, row))
+				return false;
+		}
 		else if (!row->is_kept_itself)
 			row->leaf->root->referenced++;
 	}
-	if (all_destroyed)
-		ReleaseCurrentSubTransaction();
-	else
-	{
-		RollbackAndReleaseCurrentSubTransaction();
-		memcpy(scan->roots, counts, size);
-		for (int i = first; i < scan->nrows; i++)
-			nth_row(scan, i)->leaf->root->locked++;
-	}
-	MemoryContextSwitchTo(oldcontext);
-	scan->next = scan->nrows;
-	close_leaves(scan);
+	return true;
 }
 
 /*
@@ -608,6 +648,19 @@ destroy_due_row(PurgeScan *scan, DueRow *row)
 	root->oldest = Min(root->oldest, row->tombstone.stamp);
 	root->newest = Max(root->newest, row->tombstone.stamp);
 	return true;
+}
+
+/*
+ * Log the error of a batch, unless it was a dry run, and report it as a warning.
+ */
+static void
+report_failure(PurgeScan *scan, const char *error)
+{
+	for (int i = 0; i < scan->nroots && !scan->is_dry_run; i++)
+		log_purge(&scan->roots[i], error);
+	ereport(WARNING, (errcode(ERRCODE_WARNING),
+					  errmsg("purge of table \"%s\" failed: %s",
+							 get_rel_name(scan->roots[0].relid), error)));
 }
 
 /*

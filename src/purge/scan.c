@@ -193,7 +193,7 @@ read_due_rows(PurgeScan *scan, int batch_size)
 	scan->rows = NULL;
 	scan->order = NULL;
 	scan->edges = NULL;
-	scan->known = NULL;
+	scan->by_place = NULL;
 	scan->nrows = scan->nallocated = scan->next = scan->nedges = 0;
 
 	while (scan->leaf_number < scan->nleaves && scan->nrows < capacity)
@@ -508,7 +508,7 @@ note_references(PurgeScan *scan, uint64 n, int first, bool is_inside)
 				DatumGetObjectId(SPI_getbinval(tuple, table->tupdesc, 2, &isnull));
 			child.tid = *(ItemPointer) DatumGetPointer(
 				SPI_getbinval(tuple, table->tupdesc, 3, &isnull));
-			known = hash_search(scan->known, &child, HASH_FIND, NULL);
+			known = hash_search(scan->by_place, &child, HASH_FIND, NULL);
 		}
 		if (known == NULL)
 		{
@@ -531,15 +531,16 @@ hash_rows(PurgeScan *scan)
 				   .entrysize = sizeof(DueRowEntry),
 				   .hcxt = scan->rows_context};
 
-	if (scan->known != NULL)
+	if (scan->by_place != NULL)
 		return;
-	scan->known = hash_create("soft_delete due rows", scan->nrows, &ctl,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	scan->by_place = hash_create("soft_delete due rows", scan->nrows, &ctl,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < scan->nrows; i++)
 	{
 		DueRow *row = &scan->rows[i];
 		RowIdentity identity = tombstone_identity(row->leaf->relid, &row->tombstone);
-		DueRowEntry *known = hash_search(scan->known, &identity, HASH_ENTER, NULL);
+		DueRowEntry *known =
+			hash_search(scan->by_place, &identity, HASH_ENTER, NULL);
 
 		known->number = i;
 	}

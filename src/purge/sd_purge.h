@@ -88,7 +88,7 @@ typedef struct PurgeScan
 	Edge *edges;
 	int nedges;
 	int nedges_allocated;
-	struct HTAB *known; /* DueRowEntry: the rows by place; NULL if not needed */
+	struct HTAB *by_place; /* DueRowEntry: the rows by place; NULL if not needed */
 } PurgeScan;
 
 extern PurgeScan *begin_purge_scan(int nroots, const Oid *roots);
