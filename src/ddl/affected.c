@@ -1,14 +1,15 @@
 /*
- * concern.c
- *	  Finds out whether a command has anything to do with what is tagged.
+ * affected.c
+ *	  Finds out whether a command affects tagged tables.
  *
- * Every DDL command of a database asks, by event triggers (sql/ddl.sql), and most
- * of them have not.  That is found out here, from what the server tells of the
- * command and a few catalog rows that indexes lead to, however many tables are
- * tagged.
+ * Event triggers (sql/ddl.sql) ask this for every DDL command of a database, and most
+ * commands do not affect any.  The result comes from what the server reports of the
+ * command, and from a few catalog rows that are read by index, so it does not take
+ * longer where many tables are tagged.  What follows from a command is decided by the
+ * event triggers, not here.
  *
- * Invariant: a command that does not concern tags has no consequences for them.
- * One that is said to may turn out to have none, either.
+ * Invariant: a command that affects a tagged table is never reported not to.  The
+ * opposite is allowed.
  */
 #include "postgres.h"
 
@@ -40,22 +41,22 @@
 
 #include "ddl/sd_ddl.h"
 
-/* What pg_event_trigger_ddl_commands() and pg_event_trigger_dropped_objects() tell first */
+/* Columns of pg_event_trigger_ddl_commands() and pg_event_trigger_dropped_objects() */
 #define EVENT_CLASSID 1
 #define EVENT_OBJID 2
 #define EVENT_OBJSUBID 3
-/* and, further, of what is dropped */
+/* Further columns of pg_event_trigger_dropped_objects() */
 #define DROPPED_TYPE 7
 #define DROPPED_NAME 9
-#define DROPPED_ADDRESS \
-	11 /* names: of a trigger its schema, its table and its own */
+/* an array: of a trigger, the names of its schema, its table and its own */
+#define DROPPED_ADDRESS 11
 
-/* The extension's own tables whose rows go with the table that they are about */
+/* The extension's own tables whose rows are deleted when the relation is dropped */
 static const struct
 {
 	const char *table;
-	const char *index; /* whose first column is the table */
-} mentions[] = {
+	const char *index; /* its first column is the relation */
+} tables_about_relations[] = {
 	{"retention", "retention_relation_key"},
 	{"holds", "holds_relation_deleted_at_key_key"},
 	{"displaced", "displaced_relation_deleted_at_idx"},
@@ -66,63 +67,60 @@ PG_FUNCTION_INFO_V1(soft_delete_changed_relations);
 PG_FUNCTION_INFO_V1(soft_delete_affects_tagged);
 PG_FUNCTION_INFO_V1(soft_delete_drops_affect_tagged);
 
-static bool has_trigger(ExtensionFunction function);
-static Tuplestorestate *ask_event(Oid function, TupleTableSlot **slot);
+static bool is_called_by_trigger(ExtensionFunction function);
+static Tuplestorestate *call_event_function(Oid function, TupleTableSlot **slot);
 static Oid event_oid(TupleTableSlot *slot, AttrNumber attnum);
 static char *event_text(TupleTableSlot *slot, AttrNumber attnum);
-static char *event_last_name(TupleTableSlot *slot);
+static char *dropped_object_name(TupleTableSlot *slot);
 static bool is_own_trigger_name(const char *name);
 static Oid relation_of(Oid classid, Oid objid);
 static Oid relation_of_trigger(Oid trigger);
-static bool may_be_tied(Oid relid);
-static bool has_trigger_of_tags(Oid relid);
-static bool drop_may_matter(TupleTableSlot *slot);
-static bool is_mentioned(Oid relid);
-static bool names_check(const char *name);
+static bool may_be_affected(Oid relid);
+static bool has_affecting_trigger(Oid relid);
+static bool drop_may_affect_tags(TupleTableSlot *slot);
+static bool has_stored_rows(Oid relid);
+static bool check_constraint_exists(const char *name);
 
 /*
  * soft_delete_internal.is_used() returns boolean
  *
- * Tells whether any table or schema is tagged, or anything kept of one.  Every
- * DDL command asks.  A tag that is being dropped still has its bin, so both count.
+ * Returns whether any table or schema is tagged, or rows about a table are stored.
+ * Every DDL command calls this.  A table whose tag is being dropped still has a bin, so
+ * the triggers of bins count, too.
  */
 Datum
 soft_delete_is_used(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(has_trigger(TAG_TRIGGER) || has_trigger(BIN_UPDATE) ||
-				   has_row("tagged_schemas") || has_row("retention") ||
-				   has_row("holds") || has_row("displaced"));
+	PG_RETURN_BOOL(
+		is_called_by_trigger(TAG_TRIGGER) || is_called_by_trigger(BIN_UPDATE) ||
+		own_table_has_row("tagged_schemas") || own_table_has_row("retention") ||
+		own_table_has_row("holds") || own_table_has_row("displaced"));
 }
 
 /*
- * Does any trigger call a function of the extension?
+ * Does any trigger call the given function of the extension?
  */
 static bool
-has_trigger(ExtensionFunction function)
+is_called_by_trigger(ExtensionFunction function)
 {
-	Relation depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
+	CatalogScan scan =
+		begin_dependents_scan(ProcedureRelationId, extension_function(function),
+							  ANY_COLUMN);
 	HeapTuple tuple;
 	bool found = false;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(extension_function(function)));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (!found && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 		found = ((Form_pg_depend) GETSTRUCT(tuple))->classid == TriggerRelationId;
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
+	end_catalog_scan(&scan);
 	return found;
 }
 
 /*
- * Has one of the extension's own tables any row now, whatever the snapshot?
+ * Does a table of the extension have any row now?  Committed rows count even if the
+ * snapshot of the transaction does not see them.
  */
 bool
-has_row(const char *table)
+own_table_has_row(const char *table)
 {
 	Relation rel = table_open(extension_relation(table), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -136,28 +134,28 @@ has_row(const char *table)
 }
 
 /*
- * Ask one of the server's functions about the command that an event trigger is
- * for.  Its answer, and a slot for each row of it, live in the current memory
- * context.
+ * Call a set-returning function of the server that reports on the command for which
+ * an event trigger fires.  Returns its result; sets a slot for reading the rows.  Both
+ * live in the current memory context.
  */
 static Tuplestorestate *
-ask_event(Oid function, TupleTableSlot **slot)
+call_event_function(Oid function, TupleTableSlot **slot)
 {
 	LOCAL_FCINFO(fcinfo, 0);
 	FmgrInfo flinfo;
-	ReturnSetInfo answer = {.type = T_ReturnSetInfo, .allowedModes = SFRM_Materialize};
+	ReturnSetInfo result = {.type = T_ReturnSetInfo, .allowedModes = SFRM_Materialize};
 
-	answer.econtext = CreateStandaloneExprContext();
+	result.econtext = CreateStandaloneExprContext();
 	fmgr_info(function, &flinfo);
-	InitFunctionCallInfoData(*fcinfo, &flinfo, 0, InvalidOid, NULL, (Node *) &answer);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 0, InvalidOid, NULL, (Node *) &result);
 	(void) FunctionCallInvoke(fcinfo);
-	FreeExprContext(answer.econtext, true);
-	*slot = MakeSingleTupleTableSlot(answer.setDesc, &TTSOpsMinimalTuple);
-	return answer.setResult;
+	FreeExprContext(result.econtext, true);
+	*slot = MakeSingleTupleTableSlot(result.setDesc, &TTSOpsMinimalTuple);
+	return result.setResult;
 }
 
 /*
- * Return an OID of the answer, or InvalidOid where that is null.
+ * Return an OID column of a reported row, or InvalidOid if it is null.
  */
 static Oid
 event_oid(TupleTableSlot *slot, AttrNumber attnum)
@@ -169,7 +167,7 @@ event_oid(TupleTableSlot *slot, AttrNumber attnum)
 }
 
 /*
- * Return a text of the answer, empty where that is null.
+ * Return a text column of a reported row, or an empty string if it is null.
  */
 static char *
 event_text(TupleTableSlot *slot, AttrNumber attnum)
@@ -181,10 +179,11 @@ event_text(TupleTableSlot *slot, AttrNumber attnum)
 }
 
 /*
- * Return the last of the names that address what is dropped.
+ * Return the name of a dropped object: the last element of its address, or an empty
+ * string.
  */
 static char *
-event_last_name(TupleTableSlot *slot)
+dropped_object_name(TupleTableSlot *slot)
 {
 	bool isnull;
 	Datum value = slot_getattr(slot, DROPPED_ADDRESS, &isnull);
@@ -200,7 +199,8 @@ event_last_name(TupleTableSlot *slot)
 }
 
 /*
- * Has a trigger the name of one of ours?  Which function it called is not told.
+ * Is this the name of a trigger of the extension?  For a dropped trigger the server
+ * does not report the function that it called.
  */
 static bool
 is_own_trigger_name(const char *name)
@@ -212,16 +212,17 @@ is_own_trigger_name(const char *name)
 /*
  * soft_delete_internal.changed_relations() returns regclass[]
  *
- * For event triggers: returns the relations that a command has made or changed,
- * by their triggers, constraints and indexes too.
+ * Returns the relations that the command of an event trigger has created or changed,
+ * including those whose triggers, constraints or indexes it has.
  *
- * Raises 39P03 where no event trigger calls it.
+ * Raises 39P03 if it is not called during an event trigger.
  */
 Datum
 soft_delete_changed_relations(PG_FUNCTION_ARGS)
 {
 	TupleTableSlot *slot;
-	Tuplestorestate *commands = ask_event(F_PG_EVENT_TRIGGER_DDL_COMMANDS, &slot);
+	Tuplestorestate *commands =
+		call_event_function(F_PG_EVENT_TRIGGER_DDL_COMMANDS, &slot);
 	List *relids = NIL;
 	Datum *elements;
 	ListCell *lc;
@@ -245,8 +246,9 @@ soft_delete_changed_relations(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return the relation that an object is, or belongs to as a trigger, constraint
- * or index; InvalidOid if that is none, or is gone.
+ * Return the relation that an object is, or to which it belongs as a trigger,
+ * constraint or index.  Returns InvalidOid if there is none, or if the object has been
+ * dropped.
  */
 static Oid
 relation_of(Oid classid, Oid objid)
@@ -276,32 +278,26 @@ relation_of(Oid classid, Oid objid)
 }
 
 /*
- * Return the relation that a trigger is on, or InvalidOid.
+ * Return the relation that a trigger is on, or InvalidOid if it has been dropped.
  */
 static Oid
 relation_of_trigger(Oid trigger)
 {
-	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-	Oid relid = InvalidOid;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
+	CatalogScan scan = begin_catalog_scan(TriggerRelationId, TriggerOidIndexId,
+										  Anum_pg_trigger_oid, trigger);
+	HeapTuple tuple = next_catalog_row(&scan);
+	Oid relid = HeapTupleIsValid(tuple) ? ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid
+										: InvalidOid;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(triggers, TriggerOidIndexId, true, NULL, 1, &key);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
-	systable_endscan(scan);
-	table_close(triggers, AccessShareLock);
+	end_catalog_scan(&scan);
 	return relid;
 }
 
 /*
  * soft_delete_internal.affects_tagged(relations regclass[]) returns boolean
  *
- * Tells whether any of some relations may be tagged, a view of a tagged table, or
- * at one end of its foreign keys.
+ * Returns whether any of the relations may be a tagged table, a view of one, or at
+ * one end of a foreign key of one.
  */
 Datum
 soft_delete_affects_tagged(PG_FUNCTION_ARGS)
@@ -313,17 +309,18 @@ soft_delete_affects_tagged(PG_FUNCTION_ARGS)
 					  TYPALIGN_INT, &relids, NULL, &n);
 	for (int i = 0; i < n; i++)
 	{
-		if (may_be_tied(DatumGetObjectId(relids[i])))
+		if (may_be_affected(DatumGetObjectId(relids[i])))
 			PG_RETURN_BOOL(true);
 	}
 	PG_RETURN_BOOL(false);
 }
 
 /*
- * May the relation be tied to a tag so?  What is connected by inheritance may always.
+ * May the relation be a tagged table, a view of one, or at one end of a foreign key of
+ * one?  A relation with parents or children by inheritance always may.
  */
 static bool
-may_be_tied(Oid relid)
+may_be_affected(Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class class;
@@ -336,72 +333,66 @@ may_be_tied(Oid relid)
 	has_children = class->relhassubclass;
 	ReleaseSysCache(tuple);
 
-	return has_children || (has_triggers && has_trigger_of_tags(relid)) ||
+	return has_children || (has_triggers && has_affecting_trigger(relid)) ||
 		   has_superclass(relid);
 }
 
 /*
- * Has the relation a trigger of the extension's, or one of a foreign key that
- * ties it to a tagged table?
+ * Does the relation have a trigger of the extension, or a trigger of a foreign key
+ * whose other end is a tagged table?
  */
 static bool
-has_trigger_of_tags(Oid relid)
+has_affecting_trigger(Oid relid)
 {
-	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	CatalogScan scan = begin_trigger_scan(relid);
 	Oid own_schema = get_namespace_oid(EXTENSION_SCHEMA, true);
 	Oid internal_schema = get_namespace_oid(INTERNAL_SCHEMA, true);
 	bool found = false;
-	ScanKeyData key;
-	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (!found && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
-
 		Oid schema = get_func_namespace(trigger->tgfoid);
 
 		found = schema == own_schema || schema == internal_schema ||
 				(OidIsValid(trigger->tgconstrrelid) &&
 				 tag_arguments(trigger->tgconstrrelid) != NIL);
 	}
-	systable_endscan(scan);
-	table_close(triggers, AccessShareLock);
+	end_catalog_scan(&scan);
 	return found;
 }
 
 /*
  * soft_delete_internal.drops_affect_tagged() returns boolean
  *
- * For event triggers: tells whether anything that is dropped may have to do with
- * a tag, or with what is kept of a table.
+ * Returns whether dropping any of the objects that the command of an event trigger
+ * has dropped may affect a tagged table, or rows that are stored about a table.
  *
- * Raises 39P03 where no event trigger calls it.
+ * Raises 39P03 if it is not called during an event trigger on drops.
  */
 Datum
 soft_delete_drops_affect_tagged(PG_FUNCTION_ARGS)
 {
 	TupleTableSlot *slot;
-	Tuplestorestate *drops = ask_event(F_PG_EVENT_TRIGGER_DROPPED_OBJECTS, &slot);
+	Tuplestorestate *drops =
+		call_event_function(F_PG_EVENT_TRIGGER_DROPPED_OBJECTS, &slot);
 	bool found = false;
 
 	while (!found && tuplestore_gettupleslot(drops, true, false, slot))
-		found = drop_may_matter(slot);
+		found = drop_may_affect_tags(slot);
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(drops);
 	PG_RETURN_BOOL(found);
 }
 
 /*
- * Has what is dropped to do with a tag?  It is a trigger of ours, a column of what
- * may be tagged, a table that something is kept of, an index that may have a
- * stand-in, or a schema.
+ * May the drop of an object affect tagged tables?  It may if the object is a trigger
+ * of the extension, a column of a relation that may be tagged, a relation that rows
+ * are stored about, an index that may have a stand-in, or a schema.
  */
 static bool
-drop_may_matter(TupleTableSlot *slot)
+drop_may_affect_tags(TupleTableSlot *slot)
 {
 	Oid objid = event_oid(slot, EVENT_OBJID);
 
@@ -410,36 +401,39 @@ drop_may_matter(TupleTableSlot *slot)
 		case NamespaceRelationId:
 			return true;
 		case TriggerRelationId:
-			return is_own_trigger_name(event_last_name(slot));
+			return is_own_trigger_name(dropped_object_name(slot));
 		case RelationRelationId:
 			break;
 		default:
 			return false;
 	}
 	if (event_oid(slot, EVENT_OBJSUBID) != 0)
-		return may_be_tied(objid);
+		return may_be_affected(objid);
 	if (strcmp(event_text(slot, DROPPED_TYPE), "index") == 0)
-		return names_check(event_text(slot, DROPPED_NAME));
-	return is_mentioned(objid);
+		return check_constraint_exists(event_text(slot, DROPPED_NAME));
+	return has_stored_rows(objid);
 }
 
 /*
- * Is anything kept of the table, now, whatever the snapshot?
+ * Do the extension's tables have any row about a relation now?  Committed rows count
+ * even if the snapshot of the transaction does not see them.
  */
 static bool
-is_mentioned(Oid relid)
+has_stored_rows(Oid relid)
 {
 	bool found = false;
 
-	for (int i = 0; !found && i < lengthof(mentions); i++)
+	for (int i = 0; !found && i < lengthof(tables_about_relations); i++)
 	{
 		Relation rel =
-			table_open(extension_relation(mentions[i].table), AccessShareLock);
+			table_open(extension_relation(tables_about_relations[i].table),
+					   AccessShareLock);
 		ScanKeyData key;
 		SysScanDesc scan;
 
 		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-		scan = systable_beginscan(rel, extension_relation(mentions[i].index),
+		scan = systable_beginscan(rel,
+								  extension_relation(tables_about_relations[i].index),
 								  true, SnapshotSelf, 1, &key);
 		found = HeapTupleIsValid(systable_getnext(scan));
 		systable_endscan(scan);
@@ -449,10 +443,10 @@ is_mentioned(Oid relid)
 }
 
 /*
- * Is there a CHECK constraint of the name, as a stand-in has that of its index?
+ * Is there any CHECK constraint of that name?  A stand-in has the name of its index.
  */
 static bool
-names_check(const char *name)
+check_constraint_exists(const char *name)
 {
 	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
 	bool found = false;

@@ -1,17 +1,20 @@
 /*
- * ddl.c
- *	  Sees the DDL that event triggers see too late, or are not told enough of.
+ * alter.c
+ *	  Prepares the DDL commands that event triggers cannot handle, and finishes them.
  *
- * What follows from DDL on tagged tables is done by event triggers
- * (sql/ddl.sql), which know what a command has changed.  Here is the rest:
- * - an index or constraint that is added hides tombstones from the start, so
- *   that it is neither built twice nor stopped by their keys;
- * - a key that a foreign key is going to reference is made whole;
- * - GRANT, RENAME and SET SCHEMA, of which event triggers do not learn what was
- *   before or which tables are meant;
- * - DROP VIEW of one of the views;
- * - whatever changes columns or the owner of tagged tables: the views follow
- *   within the command (views.c), whether event triggers fire or not.
+ * Event triggers (sql/ddl.sql) do what follows from DDL on tagged tables.  They fire
+ * too late for some commands, and get too little information on others.  These are
+ * handled here, by the hook for utility commands:
+ * - CREATE INDEX and ADD CONSTRAINT: the index hides tombstones from the start, so
+ *   that it is not built twice and does not fail because of their keys;
+ * - ADD FOREIGN KEY: the referenced key is replaced by a full one, which covers
+ *   tombstones, too;
+ * - GRANT, RENAME and SET SCHEMA: event triggers do not get the old name, or which
+ *   tables are meant;
+ * - DROP VIEW of one of the views of a tagged table;
+ * - commands that change the columns or the owner of tagged tables: the views are
+ *   changed within the command (views.c), even where event triggers do not fire.
+ * Which commands are refused is in protect.c.
  */
 #include "postgres.h"
 
@@ -23,7 +26,6 @@
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
@@ -32,7 +34,6 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -51,50 +52,49 @@
 
 #include "ddl/sd_ddl.h"
 
-/* Is a key being made whole?  Then nothing is added that ought to hide tombstones. */
-static bool makes_whole = false;
-
-PG_FUNCTION_INFO_V1(soft_delete_update_views);
+/*
+ * Is a full key being made for a foreign key to reference?  Then indexes and constraints
+ * are added as they are, and do not hide tombstones.
+ */
+static bool makes_full_key = false;
 
 static PlannedStmt *prepare_index(PlannedStmt *pstmt);
 static PlannedStmt *prepare_alter_table(PlannedStmt *pstmt);
 static void prepare_references(AlterTableStmt *stmt);
-static bool is_there_already(AlterTableCmd *cmd, Oid relid);
+static bool is_existing_column(AlterTableCmd *cmd, Oid relid);
 static void prepare_reference(Constraint *constraint);
 static bool may_reference(Oid relid, List *columns);
-static void prepare_columns(AlterTableStmt *stmt, AlteredTable *altered);
+static void prepare_columns(AlterTableStmt *stmt, DdlContext *context);
 static bool changes_views(AlterTableStmt *stmt, bool *releases);
 static List *tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode);
-static List *tables_of_type(Oid type);
+static bool is_of_type(Oid relid, Oid type);
 static void lock_views(List *tables);
-static void release_views(AlterTableStmt *stmt, AlteredTable *altered);
+static void release_views(AlterTableStmt *stmt, DdlContext *context);
 static void release_views_of(Oid relid, List *retyped, List *dropped,
-							 AlteredTable *altered);
+							 DdlContext *context);
 static List *columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid);
-static void prepare_column_rename(RenameStmt *stmt, AlteredTable *altered);
-static void prepare_dropped_columns(List *columns, AlteredTable *altered);
-static bool takes_views_along(void);
+static void prepare_column_rename(RenameStmt *stmt, DdlContext *context);
+static void prepare_dropped_columns(List *columns, DdlContext *context);
+static bool must_keep_views(void);
 static List *added_constraints(AlterTableCmd *cmd);
-static void prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone);
 static void prepare_constraint(List *constraints, ListCell *lc, Oid relid,
 							   const char *tombstone);
 static bool is_plain_unique(Relation index);
 static void adopt_index(Constraint *constraint, Oid relid, const char *tombstone);
-static bool hides_tombstones(Node *condition, void *tombstone);
+static bool names_column(Node *condition, void *tombstone);
 static Node *add_live_condition(Node *condition, const char *tombstone);
-static void note_altered(RangeVar *relation, AlteredTable *altered);
+static void note_old_name(RangeVar *relation, DdlContext *context);
 static void check_view_drops(DropStmt *stmt);
-static Oid bound_table(Oid view);
+static Oid table_of_bound_view(Oid view);
 static void follow_grants(GrantStmt *stmt);
 static List *tables_with_triggers(Oid namespace);
-static void check_owns(Oid relid);
 
 /*
- * See DDL before the server does: return the statement to run in place of it,
- * itself or a changed copy, and note what finish_ddl() has to know.
+ * Prepare a DDL command before the server runs it.  Returns the statement to run: the
+ * command itself, or a changed copy.  Sets the context for finish_ddl().
  */
 PlannedStmt *
-prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered)
+prepare_ddl(PlannedStmt *pstmt, DdlContext *context)
 {
 	Node *stmt = pstmt->utilityStmt;
 
@@ -104,32 +104,31 @@ prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered)
 			return prepare_index(pstmt);
 		case T_AlterTableStmt:
 			pstmt = prepare_alter_table(pstmt);
-			prepare_columns((AlterTableStmt *) pstmt->utilityStmt, altered);
+			prepare_columns((AlterTableStmt *) pstmt->utilityStmt, context);
 			break;
 		case T_DropStmt:
 			if (((DropStmt *) stmt)->removeType == OBJECT_VIEW)
 				check_view_drops((DropStmt *) stmt);
-			if (takes_views_along())
-				prepare_dropped_columns(columns_dropped_with((DropStmt *) stmt),
-										altered);
+			if (must_keep_views())
+				prepare_dropped_columns(columns_dropped_by((DropStmt *) stmt),
+										context);
 			break;
 		case T_DropOwnedStmt:
-			if (takes_views_along())
-				prepare_dropped_columns(columns_dropped_with_owned(
-											(DropOwnedStmt *) stmt),
-										altered);
+			if (must_keep_views())
+				prepare_dropped_columns(columns_dropped_by_owned((DropOwnedStmt *) stmt),
+										context);
 			break;
 		case T_RenameStmt:
 			/* ALTER INDEX renames tables, too */
 			if (((RenameStmt *) stmt)->renameType == OBJECT_TABLE ||
 				((RenameStmt *) stmt)->renameType == OBJECT_INDEX)
-				note_altered(((RenameStmt *) stmt)->relation, altered);
-			else if (takes_views_along())
-				prepare_column_rename((RenameStmt *) stmt, altered);
+				note_old_name(((RenameStmt *) stmt)->relation, context);
+			else if (must_keep_views())
+				prepare_column_rename((RenameStmt *) stmt, context);
 			break;
 		case T_AlterObjectSchemaStmt:
 			if (((AlterObjectSchemaStmt *) stmt)->objectType == OBJECT_TABLE)
-				note_altered(((AlterObjectSchemaStmt *) stmt)->relation, altered);
+				note_old_name(((AlterObjectSchemaStmt *) stmt)->relation, context);
 			break;
 		default:
 			break;
@@ -138,32 +137,33 @@ prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered)
 }
 
 /*
- * See DDL when the server is done with it.
+ * Do what remains to be done after the server has run a DDL command.
  */
 void
-finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered)
+finish_ddl(PlannedStmt *pstmt, const DdlContext *context)
 {
 	ListCell *lc;
 
-	if (OidIsValid(altered->relid))
+	if (OidIsValid(context->renamed))
 		call_internal("rename_views", 4,
 					  (Oid[]){REGCLASSOID, NAMEOID, OIDOID, OIDOID},
-					  (Datum[]){ObjectIdGetDatum(altered->relid),
-								CStringGetDatum(altered->name),
-								ObjectIdGetDatum(altered->namespace),
+					  (Datum[]){ObjectIdGetDatum(context->renamed),
+								CStringGetDatum(context->old_name),
+								ObjectIdGetDatum(context->old_namespace),
 								ObjectIdGetDatum(GetUserId())});
-	else if (OidIsValid(altered->given))
+	else if (OidIsValid(context->owner_changed))
 		call_internal("copy_owner", 1, (Oid[]){REGCLASSOID},
-					  (Datum[]){ObjectIdGetDatum(altered->given)});
+					  (Datum[]){ObjectIdGetDatum(context->owner_changed)});
 	else if (IsA(pstmt->utilityStmt, GrantStmt))
 		follow_grants((GrantStmt *) pstmt->utilityStmt);
-	foreach (lc, altered->tables)
-		put_back_views(lfirst_oid(lc), altered->released);
+	foreach (lc, context->tables)
+		replace_views(lfirst_oid(lc), context->released);
 }
 
 /*
- * CREATE INDEX on a tagged table: hide tombstones, where the index is unique or
- * the tag is for all of them, and it is not about tombstones itself.
+ * Make the index of a CREATE INDEX on a tagged table hide tombstones.  It does if it is
+ * unique or the tag is for all indexes, unless it begins with the tombstone column or
+ * its predicate names that.
  */
 static PlannedStmt *
 prepare_index(PlannedStmt *pstmt)
@@ -174,15 +174,15 @@ prepare_index(PlannedStmt *pstmt)
 	char *tombstone;
 	ListCell *lc;
 
-	/* one that has been analyzed is of LIKE, or has been made what it is to be */
+	/* an analyzed statement comes from LIKE, or has been prepared already */
 	if (stmt->transformed)
 		return pstmt;
 	arguments = tag_arguments(RangeVarGetRelid(stmt->relation, NoLock, true));
-	if (arguments == NIL || stmt->isconstraint || makes_whole)
+	if (arguments == NIL || stmt->isconstraint || makes_full_key)
 		return pstmt;
 	tombstone = linitial(arguments);
 	if ((first->name != NULL && strcmp(first->name, tombstone) == 0) ||
-		hides_tombstones(stmt->whereClause, tombstone))
+		names_column(stmt->whereClause, tombstone))
 		return pstmt;
 	foreach (lc, arguments)
 	{
@@ -197,7 +197,7 @@ prepare_index(PlannedStmt *pstmt)
 }
 
 /*
- * ALTER TABLE of a tagged table.
+ * Prepare the constraints that an ALTER TABLE adds.
  */
 static PlannedStmt *
 prepare_alter_table(PlannedStmt *pstmt)
@@ -205,24 +205,30 @@ prepare_alter_table(PlannedStmt *pstmt)
 	AlterTableStmt *stmt = castNode(AlterTableStmt, pstmt->utilityStmt);
 	Oid relid;
 	List *arguments;
-	ListCell *lc;
+	ListCell *lc, *lc2;
 
 	prepare_references(stmt);
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	arguments = tag_arguments(relid);
-	if (arguments == NIL || makes_whole)
+	if (arguments == NIL || makes_full_key)
 		return pstmt;
 
 	pstmt = copyObject(pstmt);
 	stmt = castNode(AlterTableStmt, pstmt->utilityStmt);
 	foreach (lc, stmt->cmds)
-		prepare_command(lfirst_node(AlterTableCmd, lc), relid, linitial(arguments));
+	{
+		List *constraints = added_constraints(lfirst_node(AlterTableCmd, lc));
+
+		foreach (lc2, constraints)
+			prepare_constraint(constraints, lc2, relid, linitial(arguments));
+	}
 	return pstmt;
 }
 
 /*
- * See the foreign keys that are added to a table; CREATE TABLE adds its own so, too.
- * It is locked first, as ALTER TABLE will do, by who may alter it.
+ * Prepare the keys that are referenced by the foreign keys that an ALTER TABLE adds.
+ * CREATE TABLE adds its foreign keys in the same way.  The table is looked up as ALTER
+ * TABLE will do it: locked, and only if the current role may alter it.
  */
 static void
 prepare_references(AlterTableStmt *stmt)
@@ -244,7 +250,7 @@ prepare_references(AlterTableStmt *stmt)
 				relid = AlterTableLookupRelation(stmt, AlterTableGetLockLevel(
 														   stmt->cmds));
 			/* IF EXISTS, IF NOT EXISTS */
-			if (!OidIsValid(relid) || is_there_already(cmd, relid))
+			if (!OidIsValid(relid) || is_existing_column(cmd, relid))
 				continue;
 			prepare_reference(constraint);
 		}
@@ -252,10 +258,11 @@ prepare_references(AlterTableStmt *stmt)
 }
 
 /*
- * Is a column that a command adds there already?  Then nothing comes of it.
+ * Does the column exist that a command adds?  With IF NOT EXISTS such a command has no
+ * effect.
  */
 static bool
-is_there_already(AlterTableCmd *cmd, Oid relid)
+is_existing_column(AlterTableCmd *cmd, Oid relid)
 {
 	return cmd->subtype == AT_AddColumn &&
 		   get_attnum(relid, castNode(ColumnDef, cmd->def)->colname) !=
@@ -263,8 +270,8 @@ is_there_already(AlterTableCmd *cmd, Oid relid)
 }
 
 /*
- * Have the key that a foreign key is going to reference made whole, if it hides
- * tombstones.  pg_upgrade takes keys over as they are.
+ * Replace the key that a foreign key is going to reference by a full one, if it hides
+ * tombstones.  pg_upgrade restores keys as they are.
  */
 static void
 prepare_reference(Constraint *constraint)
@@ -277,14 +284,14 @@ prepare_reference(Constraint *constraint)
 
 	if (IsBinaryUpgrade || tag_arguments(relid) == NIL ||
 		!may_reference(relid, constraint->pk_attrs))
-		return; /* ALTER TABLE will complain, if of anything */
+		return; /* ALTER TABLE will raise an error if one is due */
 
 	foreach (lc, constraint->pk_attrs)
 		names[foreach_current_index(lc)] =
 			DirectFunctionCall1(namein, CStringGetDatum(strVal(lfirst(lc))));
 	columns = construct_array(names, n, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR);
 
-	makes_whole = true;
+	makes_full_key = true;
 	PG_TRY();
 	{
 		call_internal("prepare_reference", 2, (Oid[]){REGCLASSOID, NAMEARRAYOID},
@@ -292,13 +299,13 @@ prepare_reference(Constraint *constraint)
 	}
 	PG_FINALLY();
 	{
-		makes_whole = false;
+		makes_full_key = false;
 	}
 	PG_END_TRY();
 }
 
 /*
- * May the current role reference these columns of a table?
+ * Does the current role have the privilege REFERENCES on these columns of a table?
  */
 static bool
 may_reference(Oid relid, List *columns)
@@ -320,40 +327,41 @@ may_reference(Oid relid, List *columns)
 }
 
 /*
- * ALTER TABLE or ALTER TYPE that changes columns, or the owner: note the tagged
- * tables whose views have to follow, and release those that are in the way.
+ * For an ALTER TABLE or ALTER TYPE that changes columns or the owner, note the tagged
+ * tables whose views must be changed after it, and release the views that would make it
+ * fail.
  *
- * All is locked as the server is going to lock it, and the views before, for
- * that is the order in which queries lock them.
+ * Tables are locked in the mode that the server is going to use.  The views are locked
+ * before their tables, since queries lock them in that order.
  */
 static void
-prepare_columns(AlterTableStmt *stmt, AlteredTable *altered)
+prepare_columns(AlterTableStmt *stmt, DdlContext *context)
 {
 	LOCKMODE lockmode;
 	bool releases;
 	Oid relid;
 
-	if (!takes_views_along() || !changes_views(stmt, &releases))
+	if (!must_keep_views() || !changes_views(stmt, &releases))
 		return;
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()))
-		return; /* ALTER TABLE will complain */
+		return; /* ALTER TABLE will raise the error */
 	lock_views(tagged_tables(relid, stmt->relation->inh, NoLock));
 
 	lockmode = AlterTableGetLockLevel(stmt->cmds);
 	relid = AlterTableLookupRelation(stmt, lockmode);
 	if (!OidIsValid(relid))
 		return;
-	altered->tables = tagged_tables(relid, stmt->relation->inh, lockmode);
+	context->tables = tagged_tables(relid, stmt->relation->inh, lockmode);
 	if (tag_arguments(relid) != NIL)
-		altered->given = relid;
+		context->owner_changed = relid;
 	if (releases)
-		release_views(stmt, altered);
+		release_views(stmt, context);
 }
 
 /*
- * Does the command change what views show, or whose they are?  "releases": they
- * are in its way.
+ * Does a command change the columns or the owner of views?  Sets "releases" if it would
+ * fail because of the views.
  */
 static bool
 changes_views(AlterTableStmt *stmt, bool *releases)
@@ -378,19 +386,20 @@ changes_views(AlterTableStmt *stmt, bool *releases)
 }
 
 /*
- * May there be views to follow a command?  pg_upgrade writes the catalogs as they
- * were.  Where nothing can be written, the command is refused.
+ * Must the views of tagged tables be changed with a command?  Not under pg_upgrade,
+ * which restores the catalogs as they were, nor in a read-only transaction or on a
+ * standby, where the server will refuse the command.
  */
 static bool
-takes_views_along(void)
+must_keep_views(void)
 {
 	return !IsBinaryUpgrade && !XactReadOnly && !RecoveryInProgress() &&
 		   OidIsValid(extension_function(TAG_TRIGGER));
 }
 
 /*
- * Return those tables that are tagged and have views, among a table, its partitions and
- * inheritance children, or the tables of a composite type and theirs.
+ * Return the tables that are tagged and have views, among a table, or the tables of a
+ * composite type, and with "recurse" their partitions and inheritance children.
  */
 static List *
 tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode)
@@ -418,32 +427,42 @@ tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode)
 }
 
 /*
- * Return the tables that are declared to be of a composite type.
+ * Return the OIDs of the tables that are declared to be of a composite type.
  */
-static List *
+List *
 tables_of_type(Oid type)
 {
-	Relation depend = table_open(DependRelationId, AccessShareLock);
+	CatalogScan scan = begin_dependents_scan(TypeRelationId, type, ANY_COLUMN);
 	List *tables = NIL;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(TypeRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(type));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 
-		if (form->classid == RelationRelationId && form->objsubid == 0)
+		if (form->classid == RelationRelationId && form->objsubid == 0 &&
+			is_of_type(form->objid, type))
 			tables = lappend_oid(tables, form->objid);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
+	end_catalog_scan(&scan);
 	return tables;
+}
+
+/*
+ * Is a relation declared to be of a composite type?
+ */
+static bool
+is_of_type(Oid relid, Oid type)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_class) GETSTRUCT(tuple))->reloftype == type;
+		ReleaseSysCache(tuple);
+	}
+	return result;
 }
 
 /*
@@ -462,43 +481,46 @@ lock_views(List *tables)
 }
 
 /*
- * Release the views of the tables that a command is about.
+ * Release the views of the tables whose columns an ALTER TABLE drops or gives other
+ * types.
  */
 static void
-release_views(AlterTableStmt *stmt, AlteredTable *altered)
+release_views(AlterTableStmt *stmt, DdlContext *context)
 {
 	ListCell *lc;
 
-	foreach (lc, altered->tables)
+	foreach (lc, context->tables)
 	{
 		Oid relid = lfirst_oid(lc);
 		List *retyped = columns_named(stmt, AT_AlterColumnType, relid);
 		List *dropped = columns_named(stmt, AT_DropColumn, relid);
 
 		if (retyped != NIL || dropped != NIL)
-			release_views_of(relid, retyped, dropped, altered);
+			release_views_of(relid, retyped, dropped, context);
 	}
 }
 
 /*
- * Release the views of a table that loses columns, or whose columns get other types.
+ * Release the views of a table whose given columns are going to get other types or to
+ * be dropped, and note them in the context.
  */
 static void
-release_views_of(Oid relid, List *retyped, List *dropped, AlteredTable *altered)
+release_views_of(Oid relid, List *retyped, List *dropped, DdlContext *context)
 {
 	ListCell *lc;
 
 	foreach (lc, views_of(relid))
 	{
-		void *released = release_view(lfirst_oid(lc), relid, retyped, dropped);
+		ReleasedView *released =
+			release_view(lfirst_oid(lc), relid, retyped, dropped);
 
 		if (released != NULL)
-			altered->released = lappend(altered->released, released);
+			context->released = lappend(context->released, released);
 	}
 }
 
 /*
- * Return the columns of a table that a command changes in that way.
+ * Return the numbers of the columns of a table that subcommands of the given type name.
  */
 static List *
 columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid)
@@ -519,10 +541,11 @@ columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid)
 }
 
 /*
- * RENAME of a column, or of an attribute of a composite type.
+ * For a RENAME of a column or of an attribute of a composite type, note the tagged
+ * tables whose views must be changed after it.
  */
 static void
-prepare_column_rename(RenameStmt *stmt, AlteredTable *altered)
+prepare_column_rename(RenameStmt *stmt, DdlContext *context)
 {
 	Oid relid;
 
@@ -531,26 +554,26 @@ prepare_column_rename(RenameStmt *stmt, AlteredTable *altered)
 		return;
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()))
-		return; /* RENAME will complain */
+		return; /* RENAME will raise the error */
 	lock_views(tagged_tables(relid, true, NoLock));
-	altered->tables = tagged_tables(relid, true, AccessExclusiveLock);
+	context->tables = tagged_tables(relid, true, AccessExclusiveLock);
 }
 
 /*
- * Release the views of the tables that columns are going to be dropped from with
- * something else.
+ * Release the views of the tables whose columns (ObjectAddress) are going to be dropped
+ * with another object.
  */
 static void
-prepare_dropped_columns(List *columns, AlteredTable *altered)
+prepare_dropped_columns(List *columns, DdlContext *context)
 {
 	ListCell *lc, *lc2;
 
 	foreach (lc, columns)
-		altered->tables =
-			list_append_unique_oid(altered->tables,
+		context->tables =
+			list_append_unique_oid(context->tables,
 								   ((ObjectAddress *) lfirst(lc))->objectId);
-	lock_views(altered->tables);
-	foreach (lc, altered->tables)
+	lock_views(context->tables);
+	foreach (lc, context->tables)
 	{
 		Oid relid = lfirst_oid(lc);
 		List *dropped = NIL;
@@ -562,26 +585,13 @@ prepare_dropped_columns(List *columns, AlteredTable *altered)
 				dropped = lappend_int(dropped,
 									  ((ObjectAddress *) lfirst(lc2))->objectSubId);
 		}
-		release_views_of(relid, NIL, dropped, altered);
+		release_views_of(relid, NIL, dropped, context);
 	}
 }
 
 /*
- * One command of it.  A unique constraint that is made partial here becomes an
- * index with a stand-in when the command is done.
- */
-static void
-prepare_command(AlterTableCmd *cmd, Oid relid, const char *tombstone)
-{
-	List *constraints = added_constraints(cmd);
-	ListCell *lc;
-
-	foreach (lc, constraints)
-		prepare_constraint(constraints, lc, relid, tombstone);
-}
-
-/*
- * Return the constraints that a command adds, by themselves or with a column.
+ * Return the constraints (Constraint) that a subcommand of ALTER TABLE adds, by
+ * themselves or with a column.
  */
 static List *
 added_constraints(AlterTableCmd *cmd)
@@ -594,8 +604,10 @@ added_constraints(AlterTableCmd *cmd)
 }
 
 /*
- * Let a unique or exclusion constraint hide tombstones, unless it is deferrable,
- * which an index cannot be.
+ * Make a unique or exclusion constraint hide tombstones, unless it is deferrable, which
+ * a partial index cannot be.  A unique constraint is so given a predicate; when the
+ * command is done, it is a unique index, and a stand-in bears the name of the
+ * constraint.
  */
 static void
 prepare_constraint(List *constraints, ListCell *lc, Oid relid, const char *tombstone)
@@ -603,7 +615,7 @@ prepare_constraint(List *constraints, ListCell *lc, Oid relid, const char *tombs
 	Constraint *constraint = lfirst_node(Constraint, lc);
 	bool is_deferrable = constraint->deferrable;
 
-	/* of a column constraint, this follows in constraints of its own */
+	/* the attributes of a column constraint follow it as nodes of their own */
 	for_each_cell(lc, constraints, lnext(constraints, lc))
 	{
 		ConstrType type = lfirst_node(Constraint, lc)->contype;
@@ -621,14 +633,15 @@ prepare_constraint(List *constraints, ListCell *lc, Oid relid, const char *tombs
 		adopt_index(constraint, relid, tombstone);
 	else if ((constraint->contype == CONSTR_UNIQUE ||
 			  constraint->contype == CONSTR_EXCLUSION) &&
-			 !hides_tombstones(constraint->where_clause, (void *) tombstone))
+			 !names_column(constraint->where_clause, (void *) tombstone))
 		constraint->where_clause =
 			add_live_condition(constraint->where_clause, tombstone);
 }
 
 /*
- * UNIQUE USING INDEX: where that index hides tombstones, and so cannot become a
- * constraint, give it the name, and a stand-in for the constraint.
+ * For UNIQUE USING INDEX with an index that hides tombstones, which cannot become a
+ * constraint: give the index the name of the constraint, and turn the command into one
+ * that adds a stand-in.
  */
 static void
 adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
@@ -642,9 +655,9 @@ adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
 
 	if (!OidIsValid(indexoid) || IndexGetRelation(indexoid, true) != relid ||
 		!relation_ownercheck(indexoid, GetUserId()))
-		return; /* ALTER TABLE will complain */
+		return; /* ALTER TABLE will raise the error */
 	index = index_open(indexoid, AccessShareLock);
-	/* a look at a predicate may call functions in it */
+	/* the predicate of an index is simplified when it is read, by calling its functions */
 	become_owner(index, &saved);
 	fits = index->rd_index->indisvalid && is_plain_unique(index) &&
 		   list_length(RelationGetIndexPredicate(index)) == 1 &&
@@ -652,7 +665,7 @@ adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
 	restore_role(&saved);
 	index_close(index, AccessShareLock);
 	if (!fits)
-		return; /* the same */
+		return; /* ALTER TABLE will raise the error */
 
 	if (constraint->conname == NULL)
 		constraint->conname = constraint->indexname;
@@ -672,7 +685,7 @@ adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
 }
 
 /*
- * Is the index, but for its predicate, one that a constraint would make?
+ * Is an index such as a unique constraint creates, apart from its predicate?
  */
 static bool
 is_plain_unique(Relation index)
@@ -697,10 +710,10 @@ is_plain_unique(Relation index)
 }
 
 /*
- * Does a condition, as it is written, speak of the tombstone column?
+ * Does a raw condition name the tombstone column?  (raw expression tree walker)
  */
 static bool
-hides_tombstones(Node *condition, void *tombstone)
+names_column(Node *condition, void *tombstone)
 {
 	if (condition == NULL)
 		return false;
@@ -710,11 +723,11 @@ hides_tombstones(Node *condition, void *tombstone)
 
 		return IsA(name, String) && strcmp(strVal(name), tombstone) == 0;
 	}
-	return raw_expression_tree_walker(condition, hides_tombstones, tombstone);
+	return raw_expression_tree_walker(condition, names_column, tombstone);
 }
 
 /*
- * Return the condition with "AND tombstone IS NULL".
+ * Return a raw condition, which may be NULL, with "AND tombstone IS NULL" added.
  */
 static Node *
 add_live_condition(Node *condition, const char *tombstone)
@@ -733,22 +746,23 @@ add_live_condition(Node *condition, const char *tombstone)
 }
 
 /*
- * Note what a table is called, and where, before that changes, if it is tagged.
+ * Note the name and the schema of a tagged table before a command changes them.
  */
 static void
-note_altered(RangeVar *relation, AlteredTable *altered)
+note_old_name(RangeVar *relation, DdlContext *context)
 {
 	Oid relid = RangeVarGetRelid(relation, NoLock, true);
 
 	if (tag_arguments(relid) == NIL)
 		return;
-	altered->relid = relid;
-	altered->namespace = get_rel_namespace(relid);
-	altered->name = get_rel_name(relid);
+	context->renamed = relid;
+	context->old_namespace = get_rel_namespace(relid);
+	context->old_name = get_rel_name(relid);
 }
 
 /*
- * Have each view that is going to be dropped checked for being one of ours.
+ * Have soft_delete_internal.check_view_drop() check the views of tagged tables that a
+ * DROP VIEW names.
  */
 static void
 check_view_drops(DropStmt *stmt)
@@ -760,52 +774,44 @@ check_view_drops(DropStmt *stmt)
 		Oid relid =
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
-		if (tag_arguments(bound_table(relid)) != NIL)
+		if (tag_arguments(table_of_bound_view(relid)) != NIL)
 			call_internal("check_view_drop", 1, (Oid[]){REGCLASSOID},
 						  (Datum[]){ObjectIdGetDatum(relid)});
 	}
 }
 
 /*
- * Return the table that a view is bound to, or InvalidOid.
+ * Return the table with which a view is dropped (soft_delete_internal.bind_view()), or
+ * InvalidOid.
  */
 static Oid
-bound_table(Oid view)
+table_of_bound_view(Oid view)
 {
-	Relation depend = table_open(DependRelationId, AccessShareLock);
+	CatalogScan scan = begin_referenced_scan(RelationRelationId, view, 0);
 	Oid table = InvalidOid;
-	ScanKeyData key[3];
-	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(view));
-	ScanKeyInit(&key[2], Anum_pg_depend_objsubid, BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(0));
-	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 3, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 
 		if (form->refclassid == RelationRelationId && form->deptype == DEPENDENCY_AUTO)
 			table = form->refobjid;
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
+	end_catalog_scan(&scan);
 	return table;
 }
 
 /*
- * GRANT and REVOKE on tagged tables, by name or on all tables of schemas.
+ * After a GRANT or REVOKE, by name or on all tables of schemas, give the views of the
+ * tagged tables the same privileges.
  */
 static void
 follow_grants(GrantStmt *stmt)
 {
 	ListCell *lc;
 
-	/* what restores a dump has its own GRANT on the view, in another session at that */
+	/* a dump has its own GRANT on the views, which may be restored by another session */
 	if (!row_security || stmt->objtype != OBJECT_TABLE ||
 		stmt->targtype == ACL_TARGET_DEFAULTS || !OidIsValid(extension_oid()))
 		return;
@@ -830,7 +836,8 @@ follow_grants(GrantStmt *stmt)
 }
 
 /*
- * Return the OIDs of the tables of a schema that have triggers, so may be tagged.
+ * Return the OIDs of the tables of a schema that have triggers: only these can be
+ * tagged.
  */
 static List *
 tables_with_triggers(Oid namespace)
@@ -856,39 +863,4 @@ tables_with_triggers(Oid namespace)
 	systable_endscan(scan);
 	table_close(classes, AccessShareLock);
 	return relids;
-}
-
-/*
- * soft_delete_internal.update_views(relation regclass) returns void
- *
- * Runs soft_delete_internal.rewrite_views(relation) as the owner of the extension.
- *
- * Raises 42501 unless the caller has the owner's rights, 42809 if the table is
- * not tagged.
- */
-Datum
-soft_delete_update_views(PG_FUNCTION_ARGS)
-{
-	Oid relid = PG_GETARG_OID(0);
-
-	check_owns(relid);
-	if (tag_arguments(relid) == NIL)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("table \"%s\" is not tagged", get_rel_name(relid))));
-	call_internal("rewrite_views", 1, (Oid[]){REGCLASSOID},
-				  (Datum[]){ObjectIdGetDatum(relid)});
-	PG_RETURN_VOID();
-}
-
-/*
- * Raise 42501 unless the current role owns the relation, 42P01 if there is none.
- */
-static void
-check_owns(Oid relid)
-{
-	check_relation_exists(relid); /* a superuser seems to own whatever there is not */
-	if (!relation_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER,
-					   get_relkind_objtype(get_rel_relkind(relid)),
-					   get_rel_name(relid));
 }

@@ -1,13 +1,15 @@
 /*
  * drop.c
- *	  Finds the columns of tagged tables that are in the way of DROP.
+ *	  Finds the columns of tagged tables that a DROP takes along.
  *
- * A type, a collation, a function may go together with all columns that need
- * it, by CASCADE.  The views of their tables are to lose just these columns, so they have to
- * be released first (views.c), and to know which ones the dependencies are
- * followed as the server will.  Without CASCADE the same makes the server name
- * the columns only, not the views.  What is not found here is no harm: then the
- * server drops the views, as it drops any view.
+ * DROP ... CASCADE of a type, a collation or a function drops all columns that depend
+ * on it.  The views of the tables must lose just these columns, so the views have to
+ * be released before (views.c).  To find the columns, dependencies are followed here
+ * in the same way as the server will follow them.  Without CASCADE, the release makes
+ * the server report the columns as dependents, and not the views.
+ *
+ * Nothing is dropped or refused here.  A column that is not found does no harm: the
+ * server then drops the views, as it drops any view of a user.
  */
 #include "postgres.h"
 
@@ -34,46 +36,47 @@
 
 #include "ddl/sd_ddl.h"
 
-/* How far a walk has come */
-typedef struct Reach
+/* The progress of a search for what is going to be dropped */
+typedef struct DropSearch
 {
-	HTAB *known;   /* the objects that have been reached */
-	List *pending; /* those of them whose dependents have not been looked for */
-	List *columns; /* ObjectAddress of columns of tagged tables */
-} Reach;
+	HTAB *known;   /* ObjectAddress of all objects that have been found */
+	List *pending; /* those (ObjectAddress) whose dependents are followed */
+	List *columns; /* those (ObjectAddress) that are columns of tagged tables */
+} DropSearch;
 
-static void begin_reach(Reach *reach);
-static void reach_object(Reach *reach, const ObjectAddress *object);
-static void reach_dependents(Reach *reach);
-static void reach_connected(Reach *reach, const ObjectAddress *object,
-							bool dependents);
-static bool names_relations(ObjectType type);
-static bool needs_no_columns(ObjectType type);
+static void begin_search(DropSearch *search);
+static void add_object(DropSearch *search, Oid classid, Oid objid, int objsubid);
+static void follow_dependencies(DropSearch *search);
+static void add_dependents(DropSearch *search, const ObjectAddress *object);
+static void add_containers(DropSearch *search, const ObjectAddress *object);
+static bool is_relation_type(ObjectType type);
+static bool has_no_columns(ObjectType type);
 static bool find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object);
-static void reach_owned(Reach *reach, Oid roleid);
+static void add_owned_objects(DropSearch *search, Oid roleid);
 
 /*
- * Return the columns of tagged tables (ObjectAddress) that DROP would take
- * along, if the current role may drop what it names.
+ * Return the columns of tagged tables (ObjectAddress) that a DROP would take along.
+ *
+ * Raises what the server raises if an object does not belong to the current role.
  */
 List *
-columns_dropped_with(DropStmt *stmt)
+columns_dropped_by(DropStmt *stmt)
 {
-	Reach reach;
+	DropSearch search;
 	ListCell *lc;
 
-	if (needs_no_columns(stmt->removeType))
+	if (has_no_columns(stmt->removeType))
 		return NIL;
-	begin_reach(&reach);
+	begin_search(&search);
 	foreach (lc, stmt->objects)
 	{
 		ObjectAddress object;
 
 		if (find_dropped(stmt, lfirst(lc), &object))
-			reach_object(&reach, &object);
+			add_object(&search, object.classId, object.objectId, object.objectSubId);
 	}
-	reach_dependents(&reach);
-	return reach.columns;
+	follow_dependencies(&search);
+	return search.columns;
 }
 
 /*
@@ -81,136 +84,134 @@ columns_dropped_with(DropStmt *stmt)
  * would take along.
  */
 List *
-columns_dropped_with_owned(DropOwnedStmt *stmt)
+columns_dropped_by_owned(DropOwnedStmt *stmt)
 {
-	Reach reach;
+	DropSearch search;
 	ListCell *lc;
 
-	begin_reach(&reach);
+	begin_search(&search);
 	foreach (lc, stmt->roles)
 	{
 		Oid roleid = get_rolespec_oid(lfirst_node(RoleSpec, lc), true);
 
 		if (OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid))
-			reach_owned(&reach, roleid);
+			add_owned_objects(&search, roleid);
 	}
-	reach_dependents(&reach);
-	return reach.columns;
+	follow_dependencies(&search);
+	return search.columns;
 }
 
 /*
- * Begin with nothing.
+ * Initialize a search.
  */
 static void
-begin_reach(Reach *reach)
+begin_search(DropSearch *search)
 {
 	HASHCTL control = {.keysize = sizeof(ObjectAddress),
 					   .entrysize = sizeof(ObjectAddress),
 					   .hcxt = CurrentMemoryContext};
 
-	reach->known = hash_create("soft_delete dropped objects", 64, &control,
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	reach->pending = NIL;
-	reach->columns = NIL;
+	search->known = hash_create("soft_delete dropped objects", 64, &control,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	search->pending = NIL;
+	search->columns = NIL;
 }
 
 /*
- * Note an object that is going to be dropped.  Columns of tagged tables are what
- * is looked for; what depends on them is left to the views.
+ * Add an object that is going to be dropped.  The search ends at columns of tagged
+ * tables: what depends on them is handled when the views are released.
  */
 static void
-reach_object(Reach *reach, const ObjectAddress *object)
+add_object(DropSearch *search, Oid classid, Oid objid, int objsubid)
 {
-	ObjectAddress *copy;
+	ObjectAddress *object = palloc(sizeof(ObjectAddress));
 	bool found;
 
-	(void) hash_search(reach->known, object, HASH_ENTER, &found);
+	ObjectAddressSubSet(*object, classid, objid, objsubid);
+	(void) hash_search(search->known, object, HASH_ENTER, &found);
 	if (found)
-		return;
-	copy = palloc(sizeof(ObjectAddress));
-	*copy = *object;
-	if (object->classId == RelationRelationId && object->objectSubId > 0 &&
-		tag_arguments(object->objectId) != NIL)
-		reach->columns = lappend(reach->columns, copy);
+		pfree(object);
+	else if (classid == RelationRelationId && objsubid > 0 &&
+			 tag_arguments(objid) != NIL)
+		search->columns = lappend(search->columns, object);
 	else
-		reach->pending = lappend(reach->pending, copy);
+		search->pending = lappend(search->pending, object);
 }
 
 /*
- * Note all that depends on what has been noted, and what that is a part of.
+ * Add all that is going to be dropped with the objects that have been added.
  */
 static void
-reach_dependents(Reach *reach)
+follow_dependencies(DropSearch *search)
 {
 	/* the list grows meanwhile */
-	for (int i = 0; i < list_length(reach->pending); i++)
+	for (int i = 0; i < list_length(search->pending); i++)
 	{
-		ObjectAddress *object = list_nth(reach->pending, i);
+		ObjectAddress *object = list_nth(search->pending, i);
 
 		CHECK_FOR_INTERRUPTS();
-		reach_connected(reach, object, true);
-		reach_connected(reach, object, false);
+		add_dependents(search, object);
+		add_containers(search, object);
 	}
-	hash_destroy(reach->known);
+	hash_destroy(search->known);
 }
 
 /*
- * Note what depends on an object, or what the object is a part of.
+ * Add what depends on an object, or on any column of it.
  */
 static void
-reach_connected(Reach *reach, const ObjectAddress *object, bool dependents)
+add_dependents(DropSearch *search, const ObjectAddress *object)
 {
-	Relation depend = table_open(DependRelationId, AccessShareLock);
-	int nkeys = object->objectSubId == 0 && dependents ? 2 : 3;
-	ScanKeyData keys[3];
-	SysScanDesc scan;
+	CatalogScan scan =
+		begin_dependents_scan(object->classId, object->objectId,
+							  object->objectSubId == 0 ? ANY_COLUMN
+													   : object->objectSubId);
 	HeapTuple tuple;
 
-	ScanKeyInit(&keys[0],
-				dependents ? Anum_pg_depend_refclassid : Anum_pg_depend_classid,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object->classId));
-	ScanKeyInit(&keys[1], dependents ? Anum_pg_depend_refobjid : Anum_pg_depend_objid,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object->objectId));
-	ScanKeyInit(&keys[2],
-				dependents ? Anum_pg_depend_refobjsubid : Anum_pg_depend_objsubid,
-				BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(object->objectSubId));
-	scan = systable_beginscan(depend,
-							  dependents ? DependReferenceIndexId : DependDependerIndexId,
-							  true, NULL, nkeys, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		ObjectAddress other;
 
-		if (dependents)
-			ObjectAddressSubSet(other, form->classid, form->objid, form->objsubid);
-		else if (form->deptype == DEPENDENCY_INTERNAL)
-			ObjectAddressSubSet(other, form->refclassid, form->refobjid,
-								form->refobjsubid);
-		else
-			continue;
-		reach_object(reach, &other);
+		add_object(search, form->classid, form->objid, form->objsubid);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
+	end_catalog_scan(&scan);
 }
 
 /*
- * Are objects of the type named as relations are?
+ * Add the objects of which an object is an internal part: they are dropped with it.
+ */
+static void
+add_containers(DropSearch *search, const ObjectAddress *object)
+{
+	CatalogScan scan = begin_referenced_scan(object->classId, object->objectId,
+											 object->objectSubId);
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->deptype == DEPENDENCY_INTERNAL)
+			add_object(search, form->refclassid, form->refobjid, form->refobjsubid);
+	}
+	end_catalog_scan(&scan);
+}
+
+/*
+ * Is this a type of relations, whose names are looked up in pg_class?
  */
 static bool
-names_relations(ObjectType type)
+is_relation_type(ObjectType type)
 {
 	return type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW ||
 		   type == OBJECT_SEQUENCE || type == OBJECT_FOREIGN_TABLE;
 }
 
 /*
- * Is there no column that an object of the type could take along?
+ * Is this a type of objects on which no column depends?
  */
 static bool
-needs_no_columns(ObjectType type)
+has_no_columns(ObjectType type)
 {
 	return type == OBJECT_INDEX || type == OBJECT_TRIGGER || type == OBJECT_RULE ||
 		   type == OBJECT_POLICY || type == OBJECT_EVENT_TRIGGER ||
@@ -218,9 +219,11 @@ needs_no_columns(ObjectType type)
 }
 
 /*
- * Find an object that a DROP names.  Returns false if there is none.
+ * Find an object that a DROP names.  Returns false if there is none, or if it is a
+ * relation that the current role may not drop.
  *
- * Raises what the server would if it does not belong to the current role.
+ * Raises what the server raises if another object does not belong to the current
+ * role.
  */
 static bool
 find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object)
@@ -228,7 +231,7 @@ find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object)
 	Relation rel = NULL;
 	Oid namespace;
 
-	if (names_relations(stmt->removeType))
+	if (is_relation_type(stmt->removeType))
 	{
 		Oid relid = RangeVarGetRelid(makeRangeVarFromNameList((List *) name),
 									 NoLock, true);
@@ -236,7 +239,7 @@ find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object)
 		if (!OidIsValid(relid) ||
 			(!relation_ownercheck(relid, GetUserId()) &&
 			 !schema_ownercheck(get_rel_namespace(relid), GetUserId())))
-			return false; /* DROP will complain */
+			return false; /* DROP will raise the error */
 		ObjectAddressSet(*object, RelationRelationId, relid);
 		return true;
 	}
@@ -255,10 +258,10 @@ find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object)
 }
 
 /*
- * Note what a role owns in this database.
+ * Add the objects that a role owns in this database.
  */
 static void
-reach_owned(Reach *reach, Oid roleid)
+add_owned_objects(DropSearch *search, Oid roleid)
 {
 	Relation depend = table_open(SharedDependRelationId, AccessShareLock);
 	ScanKeyData keys[2];
@@ -274,12 +277,9 @@ reach_owned(Reach *reach, Oid roleid)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_shdepend form = (Form_pg_shdepend) GETSTRUCT(tuple);
-		ObjectAddress object;
 
-		if (form->dbid != MyDatabaseId || form->deptype != SHARED_DEPENDENCY_OWNER)
-			continue;
-		ObjectAddressSubSet(object, form->classid, form->objid, form->objsubid);
-		reach_object(reach, &object);
+		if (form->dbid == MyDatabaseId && form->deptype == SHARED_DEPENDENCY_OWNER)
+			add_object(search, form->classid, form->objid, form->objsubid);
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);

@@ -1,12 +1,13 @@
 /*
  * extension.c
- *	  Keeps the extension where tables are tagged: without it their deleted
+ *	  Refuses to drop the extension while tables are tagged: without it their deleted
  *	  rows would be live rows again.
  *
- * DROP EXTENSION and DROP SCHEMA of it are refused as they begin, before the
- * server finds the tags in their way and proposes CASCADE.  Other commands reach
- * the extension through what it depends on, such as DROP OWNED; they are refused
- * as it goes.  What takes a tag off a single table is not seen here.
+ * DROP EXTENSION, and DROP SCHEMA of one of its schemas, are refused before they run,
+ * since otherwise the server would report the tags as dependents and propose CASCADE.
+ * Commands such as DROP OWNED reach the extension by a dependency; they are refused
+ * when they drop it.  The drop of the tag of a single table is handled elsewhere
+ * (sql/tag.sql, protect.c).
  */
 #include "postgres.h"
 
@@ -30,13 +31,16 @@ PG_FUNCTION_INFO_V1(soft_delete_keep_extension);
 
 static object_access_hook_type prev_object_access = NULL;
 
-static void access_object(ObjectAccessType access, Oid classId, Oid objectId,
-						  int subId, void *arg);
+static void refuse_dropped_tag_function(ObjectAccessType access, Oid classId,
+										Oid objectId, int subId, void *arg);
 static bool drops_extension(const DropStmt *stmt);
 static void refuse_while_tagged(void);
 
-/* The tagged tables, as they were when the command began. */
-static const char *const tagged_tables =
+/*
+ * Finds the number of tagged tables, and for up to ten of them the names and the calls
+ * of untag(), as of the beginning of the command.  $1 is the function of the tag.
+ */
+static const char *const tagged_tables_query =
 	"SELECT count(*), "
 	"string_agg(name, ', ' ORDER BY name) FILTER (WHERE n OPERATOR(pg_catalog.<=) 10), "
 	"string_agg(pg_catalog.format('soft_delete.untag(%L, cascade => true)', name), ', ' ORDER BY name) "
@@ -50,20 +54,21 @@ static const char *const tagged_tables =
 	"AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid OPERATOR(pg_catalog.=) c.oid)) AS tagged";
 
 /*
- * Install the hook that sees objects go.
+ * Install the object access hook.
  */
 void
 init_extension(void)
 {
 	prev_object_access = object_access_hook;
-	object_access_hook = access_object;
+	object_access_hook = refuse_dropped_tag_function;
 }
 
 /*
  * soft_delete_internal.load() returns event_trigger
  *
- * Do nothing: that it is called has loaded the library, which is all that the
- * login event trigger wants.
+ * Does nothing.  The login event trigger calls it in order to load the library.
+ *
+ * Raises 39P01 if it is not called by an event trigger.
  */
 Datum
 soft_delete_load(PG_FUNCTION_ARGS)
@@ -78,11 +83,12 @@ soft_delete_load(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.keep_extension() returns event_trigger
  *
- * Refuses, before it begins, a command that would drop the extension while
- * tables are tagged.  For every other command it has loaded the library, and so
- * the hook below.
+ * Refuses a command that names the extension, or one of its schemas, to drop it while
+ * tables are tagged.  For other commands the call has loaded the library, and so has
+ * installed the hook refuse_dropped_tag_function().
  *
- * Raises 2BP01.
+ * Raises 2BP01 if the command is refused, 39P01 if it is not called by an event
+ * trigger.
  */
 Datum
 soft_delete_keep_extension(PG_FUNCTION_ARGS)
@@ -100,7 +106,7 @@ soft_delete_keep_extension(PG_FUNCTION_ARGS)
 }
 
 /*
- * Does the command name the extension, or its schema?
+ * Does the command name the extension, or one of its schemas?
  */
 static bool
 drops_extension(const DropStmt *stmt)
@@ -111,7 +117,7 @@ drops_extension(const DropStmt *stmt)
 		return false;
 	foreach (lc, stmt->objects)
 	{
-		/* the extension, or one of its schemas */
+		/* one schema has the name of the extension */
 		if (strcmp(strVal(lfirst(lc)), EXTENSION_NAME) == 0 ||
 			(stmt->removeType == OBJECT_SCHEMA &&
 			 strcmp(strVal(lfirst(lc)), INTERNAL_SCHEMA) == 0))
@@ -121,9 +127,9 @@ drops_extension(const DropStmt *stmt)
 }
 
 /*
- * Raise 0A000 for ALTER SCHEMA ... RENAME of a schema of the extension's: its
- * functions name one another with their schema, and anybody who may make schemas
- * could put his own in their place.
+ * Raise 0A000 for ALTER SCHEMA ... RENAME of a schema of the extension.  Its functions
+ * call one another with their schema, so any role that may create schemas could
+ * substitute its own functions.
  */
 void
 refuse_schema_rename(const RenameStmt *stmt)
@@ -143,24 +149,25 @@ refuse_schema_rename(const RenameStmt *stmt)
 }
 
 /*
- * Object access hook: the function that is the tag does not go while tables are
- * tagged, whatever takes it along.
+ * Object access hook: refuse to drop the function of the tag trigger while tables are
+ * tagged, whatever command drops it.
  */
 static void
-access_object(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
+refuse_dropped_tag_function(ObjectAccessType access, Oid classId, Oid objectId,
+							int subId, void *arg)
 {
 	if (prev_object_access)
 		prev_object_access(access, classId, objectId, subId, arg);
 
-	/* the function goes before the extension that it is a member of */
+	/* the function is dropped before the extension that it is a member of */
 	if (access == OAT_DROP && classId == ProcedureRelationId &&
 		objectId == extension_function(TAG_TRIGGER))
 		refuse_while_tagged();
 }
 
 /*
- * Raise 2BP01 if tables are tagged, or were until the running command reached
- * them: the catalogs are read by the command's own snapshot.
+ * Raise 2BP01 if tables are tagged, or were when the running command began: the
+ * catalogs are read with the snapshot of the command.
  */
 static void
 refuse_while_tagged(void)
@@ -171,7 +178,7 @@ refuse_while_tagged(void)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args(tagged_tables, 1, (Oid[]){OIDOID},
+	if (SPI_execute_with_args(tagged_tables_query, 1, (Oid[]){OIDOID},
 							  (Datum[]){ObjectIdGetDatum(
 								  extension_function(TAG_TRIGGER))},
 							  NULL, true, 1) != SPI_OK_SELECT ||

@@ -1,14 +1,16 @@
 /*
  * forget.c
- *	  Forgets what is kept of a tagged table that goes without an event trigger.
+ *	  Deletes what is stored about a tagged table when the table is dropped without an
+ *	  event trigger.
  *
- * The event trigger on drops forgets what our tables have about a table, and
- * notes that its holds are gone.  It does not fire when a session ends and its
- * temporary tables go, at ON COMMIT DROP, when autovacuum drops what a crash has
- * left, and where session_replication_role is "replica".
+ * Normally the event trigger on drops (sql/ddl.sql) deletes the rows about a table
+ * from the extension's tables, and records that its holds are lifted.  It does not
+ * fire when temporary tables are dropped at the end of a session, at ON COMMIT DROP,
+ * when autovacuum drops temporary tables that a crash has left, and where
+ * session_replication_role is "replica".  Only these cases are handled here.
  *
- * Invariant: none of our tables names a relation that is gone: its OID may come
- * to be another one's.
+ * Invariant: no table of the extension has a row about a relation that has been
+ * dropped, because its OID may be assigned to another relation.
  */
 #include "postgres.h"
 
@@ -19,7 +21,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -31,54 +32,56 @@
 
 static object_access_hook_type prev_object_access_hook = NULL;
 
-/* Our tables about relations, each with column "relation" */
-static const char *const tables[] = {"holds", "retention", "displaced",
-									 "set_null_references"};
+/* The extension's tables about relations, each with a column "relation" */
+static const char *const tables_about_relations[] = {"holds", "retention", "displaced",
+													 "set_null_references"};
 
-static void see_drop(ObjectAccessType access, Oid classId, Oid objectId,
-					 int subId, void *arg);
-static bool may_be_tagged(Oid relid);
-static void forget_relation(Oid table, Oid relid);
+static void forget_dropped_table(ObjectAccessType access, Oid classId,
+								 Oid objectId, int subId, void *arg);
+static bool is_dropped_silently(Oid relid);
+static void delete_rows_about(Oid table, Oid relid);
+static Oid find_index_on(Relation rel, AttrNumber attnum);
 
 /*
- * Install the hook.
+ * Install the object access hook.
  */
 void
 init_forget(void)
 {
 	prev_object_access_hook = object_access_hook;
-	object_access_hook = see_drop;
+	object_access_hook = forget_dropped_table;
 }
 
 /*
- * Object access hook: see a table go.
+ * Object access hook: delete the rows about a table that is dropped.
  */
 static void
-see_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
+forget_dropped_table(ObjectAccessType access, Oid classId, Oid objectId,
+					 int subId, void *arg)
 {
 	if (prev_object_access_hook)
 		prev_object_access_hook(access, classId, objectId, subId, arg);
 
 	if (access != OAT_DROP || classId != RelationRelationId || subId != 0 ||
-		!may_be_tagged(objectId) || !OidIsValid(extension_oid()))
+		!is_dropped_silently(objectId) || !OidIsValid(extension_oid()))
 		return;
-	for (int i = 0; i < lengthof(tables); i++)
+	for (int i = 0; i < lengthof(tables_about_relations); i++)
 	{
-		Oid table =
-			get_relname_relid(tables[i], get_namespace_oid(INTERNAL_SCHEMA, true));
+		Oid table = get_relname_relid(tables_about_relations[i],
+									  get_namespace_oid(INTERNAL_SCHEMA, true));
 
-		/* the extension may be dropped, too, or be one to be updated yet */
+		/* the extension may be dropped as well, or may not have been updated yet */
 		if (OidIsValid(table) && is_extension_member(RelationRelationId, table))
-			forget_relation(table, objectId);
+			delete_rows_about(table, objectId);
 	}
 }
 
 /*
- * Is it a table that had triggers, and is no event trigger called for it?  Its
- * own triggers are gone by now.
+ * Is it a table that may be tagged, and whose drop fires no event trigger?  Its tag
+ * has been dropped by now, but pg_class still says that it had triggers.
  */
 static bool
-may_be_tagged(Oid relid)
+is_dropped_silently(Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	bool result = false;
@@ -98,39 +101,29 @@ may_be_tagged(Oid relid)
 }
 
 /*
- * Delete the rows about a relation from one of our tables.  A hold is lifted, and
- * that is noted.
+ * Delete the rows about a relation from a table of the extension.  Holds are lifted
+ * with a record of that, except those on temporary tables, which nobody looks for when
+ * their session has ended.
  */
 static void
-forget_relation(Oid table, Oid relid)
+delete_rows_about(Oid table, Oid relid)
 {
 	Relation rel = table_open(table, RowExclusiveLock);
-	bool is_hold = strcmp(RelationGetRelationName(rel), "holds") == 0;
+	bool is_recorded = strcmp(RelationGetRelationName(rel), "holds") == 0 &&
+					   get_rel_persistence(relid) != RELPERSISTENCE_TEMP;
 	bool is_held = false;
-	AttrNumber attnum = get_attnum(RelationGetRelid(rel), "relation");
-	List *indexes = RelationGetIndexList(rel);
-	Oid index = InvalidOid;
-	ListCell *lc;
+	AttrNumber attnum = get_attnum(table, "relation");
+	Oid index = find_index_on(rel, attnum);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple tuple;
 
-	foreach (lc, indexes)
-	{
-		Relation candidate = index_open(lfirst_oid(lc), AccessShareLock);
-
-		if (candidate->rd_index->indkey.values[0] == attnum &&
-			RelationGetIndexPredicate(candidate) == NIL)
-			index = lfirst_oid(lc);
-		index_close(candidate, AccessShareLock);
-	}
 	ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		/* nobody looks for a temporary table of a session that is gone */
-		if (is_hold && get_rel_persistence(relid) != RELPERSISTENCE_TEMP)
+		if (is_recorded)
 			is_held = true;
 		else
 			simple_heap_delete(rel, &tuple->t_self);
@@ -139,4 +132,25 @@ forget_relation(Oid table, Oid relid)
 	if (is_held)
 		lift_all_holds(relid, qualified_name(relid));
 	table_close(rel, NoLock);
+}
+
+/*
+ * Return an index of all rows whose first column is the given one, or InvalidOid.
+ */
+static Oid
+find_index_on(Relation rel, AttrNumber attnum)
+{
+	Oid found = InvalidOid;
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(rel))
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (index->rd_index->indkey.values[0] == attnum &&
+			RelationGetIndexPredicate(index) == NIL)
+			found = lfirst_oid(lc);
+		index_close(index, AccessShareLock);
+	}
+	return found;
 }

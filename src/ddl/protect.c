@@ -1,27 +1,25 @@
 /*
  * protect.c
- *	  Refuses commands that would show deleted rows again, or free what is held.
+ *	  Refuses commands that would show deleted rows again, or lose a hold.
  *
- * Event triggers (sql/tag.sql) say what is wrong with such a command too, but do
- * not fire where session_replication_role is "replica" or event_triggers is off,
- * and see nothing wrong in ALTER COLUMN TYPE with USING, which leaves the column
- * with the type that it had.  What is refused here is refused in every session
- * that has loaded the library.
+ * Event triggers (sql/tag.sql) refuse such commands, too.  But they do not fire where
+ * session_replication_role is "replica" or event_triggers is off, and they cannot see
+ * an ALTER COLUMN TYPE with USING that leaves the column with its type.  The checks here
+ * hold in every session that has loaded the library.  They handle no command that the
+ * current role may not run: there the server raises the error.
  *
- * Invariant: no command changes the tombstone column of a tagged table, or its
- * contents, and none drops the index whose use loads the library.
+ * Invariant: no command changes the tombstone column of a tagged table or its contents,
+ * and none drops the last index whose use loads the library.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
@@ -38,7 +36,6 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -48,27 +45,30 @@
 #include "ddl/sd_ddl.h"
 
 static void check_altered_table(AlterTableStmt *stmt);
-static void check_typed_tables(AlterTableStmt *stmt, Oid type);
 static void check_column_commands(AlterTableStmt *stmt, Oid relid);
-static void protect_held_keys(AlterTableCmd *cmd, Oid relid);
-static bool is_harmless(AlterTableCmd *cmd, Oid relid);
+static void protect_primary_key(AlterTableCmd *cmd, Oid relid);
+static void lift_holds_of_tree(Oid relid);
+static void refuse_if_held(Oid relid, const char *action);
+static bool keeps_column(AlterTableCmd *cmd, Oid relid);
 static bool keeps_type(ColumnDef *def, Oid relid, const char *column);
-static void refuse_altered(AlterTableCmd *cmd, Oid relid);
+static void refuse_column_command(AlterTableCmd *cmd, Oid relid);
 static void check_dropped_index(Oid indexoid);
-static bool has_other_guard_index(Oid relid, Oid indexoid);
+static bool has_other_loading_index(Oid relid, Oid indexoid);
 static void check_dropped_trigger(List *name);
 static void check_created_trigger(CreateTrigStmt *stmt);
-static bool is_own_trigger(Oid relid, const char *name);
-static void check_replaced_trigger(Oid relid, const char *name);
+static bool trigger_calls_extension(Oid relid, const char *name);
 static bool loses_trigger(Oid relid, const char *name);
-static void check_truncated(Oid relid);
+static void check_truncated_table(Oid relid);
 static void check_renamed_column(RenameStmt *stmt);
 static void check_dependence(AlterObjectDependsStmt *stmt);
 static Oid owned_relation(RangeVar *name);
 
 /*
- * Raise 0A000, 2BP01 or 55006 if a utility command would show deleted rows again
- * or free what is held.
+ * Check a utility command.
+ *
+ * Raises 0A000 or 2BP01 if it would show deleted rows again, 55006 if it would lose a
+ * hold, 42501 or 42P17 for a trigger that the current role may not create, or that
+ * would be the tag under another name.
  */
 void
 protect_tombstones(Node *command)
@@ -93,7 +93,7 @@ protect_tombstones(Node *command)
 		case T_TruncateStmt:
 			if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 				foreach (lc, ((TruncateStmt *) command)->relations)
-					check_truncated(owned_relation(lfirst_node(RangeVar, lc)));
+					check_truncated_table(owned_relation(lfirst_node(RangeVar, lc)));
 			break;
 		case T_CreateTrigStmt:
 			check_created_trigger((CreateTrigStmt *) command);
@@ -111,43 +111,26 @@ protect_tombstones(Node *command)
 }
 
 /*
- * ALTER TABLE, and ALTER TYPE of the type that a table is of.
+ * Check an ALTER TABLE, or an ALTER TYPE, which changes the tables of the type.
  */
 static void
 check_altered_table(AlterTableStmt *stmt)
 {
 	Oid relid = owned_relation(stmt->relation);
+	ListCell *lc;
 
 	if (!OidIsValid(relid) || !OidIsValid(extension_function(TAG_TRIGGER)))
 		return;
 	if (stmt->objtype == OBJECT_TYPE)
-		check_typed_tables(stmt, get_rel_type_id(relid));
+		foreach (lc, tables_of_type(get_rel_type_id(relid)))
+			check_column_commands(stmt, lfirst_oid(lc));
 	else if (stmt->objtype == OBJECT_TABLE)
 		check_column_commands(stmt, relid);
 }
 
 /*
- * Check the commands for each table of a type.
- */
-static void
-check_typed_tables(AlterTableStmt *stmt, Oid type)
-{
-	Relation classes = table_open(RelationRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-
-	ScanKeyInit(&key, Anum_pg_class_reloftype, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(type));
-	scan = systable_beginscan(classes, InvalidOid, false, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		check_column_commands(stmt, ((Form_pg_class) GETSTRUCT(tuple))->oid);
-	systable_endscan(scan);
-	table_close(classes, AccessShareLock);
-}
-
-/*
- * Refuse what would change the tombstone column of a table.
+ * Check the subcommands of an ALTER TABLE for a table: refuse those that change its
+ * tombstone column, and in a session that restores a dump protect its holds.
  */
 static void
 check_column_commands(AlterTableStmt *stmt, Oid relid)
@@ -162,21 +145,24 @@ check_column_commands(AlterTableStmt *stmt, Oid relid)
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
 
 		if (cmd->name != NULL && strcmp(cmd->name, linitial(arguments)) == 0 &&
-			!is_harmless(cmd, relid))
-			refuse_altered(cmd, relid);
+			!keeps_column(cmd, relid))
+			refuse_column_command(cmd, relid);
 		if (!row_security)
-			protect_held_keys(cmd, relid);
+			protect_primary_key(cmd, relid);
 	}
 }
 
 /*
- * See to held rows of a table whose primary key, by which they are known, goes or
- * changes in a session that restores a dump; in others event triggers look whether
- * each is found.  pg_restore --clean drops constraints before their table: the holds
- * are lifted with a record, as DROP TABLE does.  Nothing in a dump changes a type.
+ * Protect the holds on rows, which are identified by the primary key, from a subcommand
+ * that drops or changes that key in a session that restores a dump.  In other sessions
+ * event triggers check that each held row can still be found.
+ *
+ * pg_restore --clean drops constraints before their table.  So where the key is dropped,
+ * the holds are lifted with a record, as DROP TABLE does.  No dump changes a type, so
+ * that is refused.
  */
 static void
-protect_held_keys(AlterTableCmd *cmd, Oid relid)
+protect_primary_key(AlterTableCmd *cmd, Oid relid)
 {
 	Oid constraint = InvalidOid;
 	Bitmapset *columns = get_primary_key_attnos(relid, false, &constraint);
@@ -184,29 +170,45 @@ protect_held_keys(AlterTableCmd *cmd, Oid relid)
 	bool is_key =
 		attnum > 0 &&
 		bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns);
-	ListCell *lc;
 
 	if ((cmd->subtype == AT_DropColumn && is_key) ||
 		(cmd->subtype == AT_DropConstraint && OidIsValid(constraint) &&
 		 constraint == get_relation_constraint_oid(relid, cmd->name, true)))
-	{
-		foreach (lc, find_all_inheritors(relid, AccessShareLock, NULL))
-			lift_all_holds(lfirst_oid(lc), qualified_name(lfirst_oid(lc)));
-	}
+		lift_holds_of_tree(relid);
 	else if (changes_column(cmd->subtype) && is_key)
-	{
-		Relation rel = table_open(relid, AccessShareLock);
-
-		refuse_held_table(rel, "alter the primary key of");
-		table_close(rel, AccessShareLock);
-	}
+		refuse_if_held(relid, "alter the primary key of");
 }
 
 /*
- * Does a command leave a column what it is, and its contents?
+ * Lift, with a record, the holds on a table, its partitions and inheritance children.
+ */
+static void
+lift_holds_of_tree(Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, find_all_inheritors(relid, AccessShareLock, NULL))
+		lift_all_holds(lfirst_oid(lc), qualified_name(lfirst_oid(lc)));
+}
+
+/*
+ * Raise 55006 if a table has holds; "action" completes "cannot ... table".
+ */
+static void
+refuse_if_held(Oid relid, const char *action)
+{
+	Relation rel = table_open(relid, AccessShareLock);
+
+	refuse_held_table(rel, action);
+	table_close(rel, AccessShareLock);
+}
+
+/*
+ * Does a subcommand preserve the type and the contents of a column, and keep it null in
+ * live rows?
  */
 static bool
-is_harmless(AlterTableCmd *cmd, Oid relid)
+keeps_column(AlterTableCmd *cmd, Oid relid)
 {
 	switch (cmd->subtype)
 	{
@@ -225,7 +227,7 @@ is_harmless(AlterTableCmd *cmd, Oid relid)
 }
 
 /*
- * Does ALTER COLUMN TYPE name the type that the column has, and nothing else?
+ * Does an ALTER COLUMN TYPE name the type that the column has, without USING?
  */
 static bool
 keeps_type(ColumnDef *def, Oid relid, const char *column)
@@ -240,10 +242,11 @@ keeps_type(ColumnDef *def, Oid relid, const char *column)
 }
 
 /*
- * Refuse a command, as the event triggers do.
+ * Raise 2BP01 for a subcommand that drops the tombstone column, 0A000 for one that
+ * changes it.  The event triggers raise the same errors.
  */
 static void
-refuse_altered(AlterTableCmd *cmd, Oid relid)
+refuse_column_command(AlterTableCmd *cmd, Oid relid)
 {
 	const char *name = qualified_name(relid);
 	const char *root = qualified_name(llast_oid(with_ancestors(relid)));
@@ -264,15 +267,15 @@ refuse_altered(AlterTableCmd *cmd, Oid relid)
 }
 
 /*
- * DROP INDEX: refuse to drop the index whose use loads the library from a tagged
- * table, unless it has another one.  What restores a dump drops all of it.
+ * Raise 2BP01 for DROP INDEX of the last index of a tagged table whose use loads the
+ * library.  A session that restores a dump may drop it, as it drops the table, too.
  */
 static void
 check_dropped_index(Oid indexoid)
 {
 	Relation index;
 	Oid relid;
-	bool is_guard;
+	bool is_loading_index;
 
 	if (!OidIsValid(indexoid) ||
 		(get_rel_relkind(indexoid) != RELKIND_INDEX &&
@@ -280,10 +283,10 @@ check_dropped_index(Oid indexoid)
 		return;
 	index = index_open(indexoid, AccessShareLock);
 	relid = index->rd_index->indrelid;
-	is_guard = has_own_method(index) && index->rd_index->indisvalid;
+	is_loading_index = has_own_method(index) && index->rd_index->indisvalid;
 	index_close(index, AccessShareLock);
-	if (is_guard && tag_arguments(relid) != NIL && !is_maintenance(relid) &&
-		!has_other_guard_index(relid, indexoid))
+	if (is_loading_index && tag_arguments(relid) != NIL &&
+		!is_maintenance(relid) && !has_other_loading_index(relid, indexoid))
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("cannot drop index \"%s\" of tagged table \"%s\"",
@@ -294,10 +297,10 @@ check_dropped_index(Oid indexoid)
 }
 
 /*
- * Has a table another index like that?
+ * Does a table have another valid index whose use loads the library?
  */
 static bool
-has_other_guard_index(Oid relid, Oid indexoid)
+has_other_loading_index(Oid relid, Oid indexoid)
 {
 	Relation rel = table_open(relid, AccessShareLock);
 	bool found = false;
@@ -317,29 +320,29 @@ has_other_guard_index(Oid relid, Oid indexoid)
 }
 
 /*
- * DROP TRIGGER: its name is that of the table and its own.  pg_restore --clean
- * drops them before the table: the holds are lifted with a record, as DROP TABLE
- * does.
+ * For DROP TRIGGER of a trigger of the tag, lift the holds on the table with a record,
+ * as DROP TABLE does: pg_restore --clean drops triggers before their table.  "name" is
+ * that of the table, followed by that of the trigger.
  */
 static void
 check_dropped_trigger(List *name)
 {
 	List *table = list_copy_head(name, list_length(name) - 1);
 	Oid relid = InvalidOid;
-	ListCell *lc;
 
 	if (table != NIL)
 		relid = owned_relation(makeRangeVarFromNameList(table));
-	if (!loses_trigger(relid, strVal(llast(name))))
-		return;
-	foreach (lc, find_all_inheritors(relid, AccessShareLock, NULL))
-		lift_all_holds(lfirst_oid(lc), qualified_name(lfirst_oid(lc)));
+	if (loses_trigger(relid, strVal(llast(name))))
+		lift_holds_of_tree(relid);
 }
 
 /*
- * CREATE TRIGGER, which takes the privilege TRIGGER: only the owner of a table makes
- * or replaces what the tag consists of, and the tag has one name, by which it is
- * protected.
+ * Check a CREATE TRIGGER, for which a role needs only the privilege TRIGGER.
+ *
+ * Raises 42501 unless the current role owns the table, if the trigger calls a function
+ * of the extension or replaces one that does; 42P17 if it would be the tag under another
+ * name than the one by which the tag is protected; 55006 if it replaces a trigger of
+ * the tag of a table with holds.
  */
 static void
 check_created_trigger(CreateTrigStmt *stmt)
@@ -354,7 +357,7 @@ check_created_trigger(CreateTrigStmt *stmt)
 	{
 		if ((OidIsValid(function) &&
 			 is_extension_member(ProcedureRelationId, function)) ||
-			(stmt->replace && is_own_trigger(relid, stmt->trigname)))
+			(stmt->replace && trigger_calls_extension(relid, stmt->trigname)))
 			aclcheck_error(ACLCHECK_NOT_OWNER,
 						   get_relkind_objtype(get_rel_relkind(relid)),
 						   get_rel_name(relid));
@@ -370,16 +373,18 @@ check_created_trigger(CreateTrigStmt *stmt)
 						errdetail("It is the trigger \"%s\".", TAG_NAME),
 						errhint("SELECT soft_delete.tag(%s);",
 								quote_literal_cstr(qualified_name(relid)))));
-	if (stmt->replace)
-		check_replaced_trigger(relid, stmt->trigname);
+	/* the table would be left without that trigger of its tag */
+	if (stmt->replace && loses_trigger(relid, stmt->trigname))
+		refuse_if_held(relid, "replace a trigger of");
 }
 
 /*
- * Return the statement to run in place of a GRANT: itself, or one that names all
- * relations of a schema but its bins.  A bin is private until it is granted by name.
+ * Return the statement to run for a GRANT: the command itself, or for ON ALL TABLES IN
+ * SCHEMA a copy that names all relations of the schemas except bins.  A privilege on a
+ * bin must be granted by name.
  */
 PlannedStmt *
-spare_bins(PlannedStmt *pstmt)
+exclude_bins(PlannedStmt *pstmt)
 {
 	GrantStmt *stmt = castNode(GrantStmt, pstmt->utilityStmt);
 	List *others = NIL;
@@ -402,7 +407,7 @@ spare_bins(PlannedStmt *pstmt)
 			!list_member(stmt->objects, makeString(schema)))
 			continue;
 		if (class->relkind == RELKIND_VIEW && class->relhastriggers &&
-			is_own_trigger(class->oid, "soft_delete_statement"))
+			trigger_calls_extension(class->oid, "soft_delete_statement"))
 			has_bins = true;
 		else
 			others =
@@ -422,49 +427,30 @@ spare_bins(PlannedStmt *pstmt)
 }
 
 /*
- * Does a trigger of a relation call a function of the extension?
+ * Does the trigger of that name of a relation call a function of the extension?
  */
 static bool
-is_own_trigger(Oid relid, const char *name)
+trigger_calls_extension(Oid relid, const char *name)
 {
-	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
+	CatalogScan scan = begin_trigger_scan(relid);
 	HeapTuple tuple;
-	bool is_own = false;
+	bool found = false;
 
-	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber,
-				F_NAMEEQ, CStringGetDatum(name));
-	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 2, keys);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		is_own = is_extension_member(ProcedureRelationId,
-									 ((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
-	systable_endscan(scan);
-	table_close(triggers, AccessShareLock);
-	return is_own;
+	while (!found && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		found = strcmp(NameStr(trigger->tgname), name) == 0 &&
+				is_extension_member(ProcedureRelationId, trigger->tgfoid);
+	}
+	end_catalog_scan(&scan);
+	return found;
 }
 
 /*
- * CREATE OR REPLACE TRIGGER, by which the table would stay without its tag.
- */
-static void
-check_replaced_trigger(Oid relid, const char *name)
-{
-	Relation rel;
-
-	if (!loses_trigger(relid, name))
-		return;
-	rel = table_open(relid, AccessShareLock);
-	refuse_held_table(rel, "replace a trigger of");
-	table_close(rel, AccessShareLock);
-}
-
-/*
- * Check whether a table would lose a trigger of its tag, where event triggers do
- * not refuse that for every table: in a session that they do not fire in, which
- * takes a superuser, and in one that restores a dump.
+ * Is this the name of an existing trigger of the tag of a table, in a session in which
+ * event triggers do not refuse to drop or replace it: where they do not fire, which
+ * only a superuser can bring about, or where a dump is restored?
  */
 static bool
 loses_trigger(Oid relid, const char *name)
@@ -477,10 +463,11 @@ loses_trigger(Oid relid, const char *name)
 }
 
 /*
- * TRUNCATE where the trigger that looks for holds does not fire.
+ * Raise 55006 for TRUNCATE of a table with holds, in a session in which the trigger
+ * that checks this does not fire.
  */
 static void
-check_truncated(Oid relid)
+check_truncated_table(Oid relid)
 {
 	ListCell *lc;
 
@@ -488,7 +475,7 @@ check_truncated(Oid relid)
 		return;
 	LockRelationOid(relid, AccessExclusiveLock);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		return; /* dropped meanwhile: the command itself will complain */
+		return; /* dropped meanwhile: the server will raise the error */
 	foreach (lc, find_all_inheritors(relid, AccessExclusiveLock, NULL))
 	{
 		Relation rel = table_open(lfirst_oid(lc), NoLock);
@@ -500,8 +487,8 @@ check_truncated(Oid relid)
 }
 
 /*
- * RENAME COLUMN: the tag follows by an event trigger.  Where that does not fire,
- * neither the tombstone column is renamed nor another one to its name.
+ * Raise 0A000 for RENAME COLUMN from or to the name of the tombstone column, in a
+ * session in which the event trigger that changes the tag accordingly does not fire.
  */
 static void
 check_renamed_column(RenameStmt *stmt)
@@ -511,22 +498,23 @@ check_renamed_column(RenameStmt *stmt)
 
 	if (arguments != NIL && (strcmp(stmt->subname, linitial(arguments)) == 0 ||
 							 strcmp(stmt->newname, linitial(arguments)) == 0))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot rename tombstone column \"%s\" of tagged table \"%s\" where event triggers do not fire",
-							   (char *) linitial(arguments), get_rel_name(relid)),
-						errdetail("The tag would not follow."),
-						errhint("SET session_replication_role = origin;")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rename tombstone column \"%s\" of tagged table \"%s\" where event triggers do not fire",
+						(char *) linitial(arguments), get_rel_name(relid)),
+				 errdetail("The tag would not refer to the renamed column."),
+				 errhint("SET session_replication_role = origin;")));
 }
 
 /*
- * ALTER INDEX and ALTER TRIGGER ... DEPENDS ON EXTENSION: what makes a table
- * tagged does not go with another extension.
+ * Raise 0A000 for ALTER INDEX or ALTER TRIGGER ... DEPENDS ON EXTENSION of an index or
+ * trigger of a tag: it would be dropped with the other extension.
  */
 static void
 check_dependence(AlterObjectDependsStmt *stmt)
 {
 	Oid relid = stmt->relation ? owned_relation(stmt->relation) : InvalidOid;
-	bool is_ours = false;
+	bool is_of_tag = false;
 
 	if (stmt->remove || !OidIsValid(relid))
 		return;
@@ -534,19 +522,19 @@ check_dependence(AlterObjectDependsStmt *stmt)
 	{
 		const char *name = strVal(llast(castNode(List, stmt->object)));
 
-		is_ours = strncmp(name, "~soft_delete", strlen("~soft_delete")) == 0;
+		is_of_tag = strncmp(name, "~soft_delete", strlen("~soft_delete")) == 0;
 	}
 	else if (stmt->objectType == OBJECT_INDEX && get_rel_relkind(relid) == RELKIND_INDEX)
 	{
 		Relation index = index_open(relid, AccessShareLock);
 
-		is_ours = has_own_method(index);
+		is_of_tag = has_own_method(index);
 		relid = index->rd_index->indrelid;
 		index_close(index, AccessShareLock);
 	}
-	if (is_ours && tag_arguments(relid) != NIL)
+	if (is_of_tag && tag_arguments(relid) != NIL)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("what makes table \"%s\" a tagged one cannot depend on another extension",
+						errmsg("indexes and triggers of the tag of table \"%s\" cannot depend on another extension",
 							   get_rel_name(relid))));
 }
 
@@ -564,8 +552,8 @@ event_triggers_fire(void)
 }
 
 /*
- * Return the OID of a relation that the current role may alter, or InvalidOid:
- * of others the server complains.
+ * Return the OID of a relation if the current role owns it, else InvalidOid: then the
+ * server will raise the error.
  */
 static Oid
 owned_relation(RangeVar *name)

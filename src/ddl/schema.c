@@ -1,51 +1,42 @@
 /*
  * schema.c
- *	  What SQL cannot do for the tags of whole schemas (sql/schema.sql) and of
- *	  partitions that come and go (sql/partitions.sql).
+ *	  Does what SQL cannot do for tagged schemas (sql/schema.sql) and for partitions
+ *	  that are attached and detached (sql/partitions.sql).
  *
- * ALTER TABLE would fail before an event trigger sees it, so what becomes a
- * partition is prepared by the hook for utility commands.  Event triggers see
- * the commands that were run as opaque values of type pg_ddl_command, which
- * functions here read.  And tag_schema() keeps tables from being created by a
- * lock that no statement takes.
+ * A table that is going to become a partition is prepared by the hook for utility
+ * commands, since ALTER TABLE would fail before an event trigger fires.  Event triggers
+ * get a command as an opaque value of type pg_ddl_command, which functions here
+ * decode.  And tag_schema() needs a lock on a schema that no SQL statement takes.
+ * What is done with tables and schemas is decided in SQL.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/tableam.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
 #include "tcop/deparse_utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 
 #include "ddl/sd_ddl.h"
 
-/* The subcommands of ALTER TABLE that make a table part of another, or end that */
+/* The subcommands of ALTER TABLE that attach or detach, by the names for named_by() */
 static const struct
 {
 	const char *name;
 	AlterTableType type;
-} actions[] = {
+} named_actions[] = {
 	{"ATTACH PARTITION", AT_AttachPartition},
 	{"DETACH PARTITION", AT_DetachPartition},
 	{"DETACH PARTITION", AT_DetachPartitionFinalize},
@@ -64,9 +55,9 @@ static bool is_table(Oid relid);
 static bool is_action(AlterTableType type, const char *name);
 
 /*
- * See to it, before an ALTER TABLE runs, that a table which becomes a partition
- * or inheritance child has the columns and the CHECK constraints of its parent:
- * nobody knows of the tombstone column and the stand-ins among them.
+ * Before an ALTER TABLE runs, prepare each table that becomes a partition or
+ * inheritance child: the server requires that it has the columns and CHECK constraints
+ * of its parent, and users do not know of the tombstone column and the stand-ins.
  */
 void
 prepare_partitions(AlterTableStmt *stmt)
@@ -79,7 +70,7 @@ prepare_partitions(AlterTableStmt *stmt)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
 		RangeVar *other;
-		Oid altered, other_relid;
+		Oid altered_relid, other_relid;
 
 		if (cmd->subtype == AT_AttachPartition)
 			other = castNode(PartitionCmd, cmd->def)->name;
@@ -88,21 +79,21 @@ prepare_partitions(AlterTableStmt *stmt)
 		else
 			continue;
 
-		/* as the server does it: no lock for who has no right to it */
-		altered =
+		/* as the server does it: a role without privileges gets no lock */
+		altered_relid =
 			AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
 		other_relid = RangeVarGetRelid(other, AccessShareLock, true);
 		if (cmd->subtype == AT_AttachPartition)
-			prepare_partition(altered, other_relid);
+			prepare_partition(altered_relid, other_relid);
 		else
-			prepare_partition(other_relid, altered);
+			prepare_partition(other_relid, altered_relid);
 	}
 }
 
 /*
- * Give a table that is to become a partition or inheritance child what its
- * parent's tag has added, or take away its own.  Where there is no such table,
- * or one is none, ALTER TABLE will complain.
+ * Add to a table that becomes a partition or inheritance child what the tag of its
+ * parent has added to the parent, or remove its own tag.  If one of them does not exist
+ * or is not a table, ALTER TABLE will raise the error.
  */
 static void
 prepare_partition(Oid parent, Oid partition)
@@ -116,7 +107,7 @@ prepare_partition(Oid parent, Oid partition)
 }
 
 /*
- * Is there such a table, foreign ones included?
+ * Is it a table?  Partitioned and foreign tables are.
  */
 static bool
 is_table(Oid relid)
@@ -130,9 +121,10 @@ is_table(Oid relid)
 /*
  * soft_delete_internal.named_by(command pg_ddl_command, action text) returns name[]
  *
- * Returns the names of the tables that an ALTER TABLE attached, detached,
- * inherits from now, or does not any more: names only, for the search path is
- * another by now, and not all versions collect what they stood for.
+ * Returns the names of the tables that an ALTER TABLE has attached or detached, or
+ * that its table has begun or ceased to inherit from; action: which of these, such as
+ * 'ATTACH PARTITION'.  The names are not qualified: the search path has changed since
+ * the command was parsed, and not all server versions collect the OIDs.
  */
 Datum
 soft_delete_named_by(PG_FUNCTION_ARGS)
@@ -165,14 +157,14 @@ soft_delete_named_by(PG_FUNCTION_ARGS)
 }
 
 /*
- * Is that the name of the subcommand?
+ * Does a subcommand of ALTER TABLE have that name?
  */
 static bool
 is_action(AlterTableType type, const char *name)
 {
-	for (int i = 0; i < lengthof(actions); i++)
+	for (int i = 0; i < lengthof(named_actions); i++)
 	{
-		if (actions[i].type == type && strcmp(actions[i].name, name) == 0)
+		if (named_actions[i].type == type && strcmp(named_actions[i].name, name) == 0)
 			return true;
 	}
 	return false;
@@ -181,7 +173,7 @@ is_action(AlterTableType type, const char *name)
 /*
  * soft_delete_internal.changes_schema(command pg_ddl_command) returns boolean
  *
- * Tells whether a command is ALTER ... SET SCHEMA.
+ * Returns whether a command is ALTER ... SET SCHEMA.
  */
 Datum
 soft_delete_changes_schema(PG_FUNCTION_ARGS)
@@ -196,7 +188,7 @@ soft_delete_changes_schema(PG_FUNCTION_ARGS)
  * soft_delete_internal.renamed_from(command pg_ddl_command) returns name
  *
  * Returns the name that a schema, a relation, a column or a constraint had
- * before ALTER ... RENAME, or NULL if the command is none.
+ * before an ALTER ... RENAME, or null if the command is another one.
  */
 Datum
 soft_delete_renamed_from(PG_FUNCTION_ARGS)
@@ -219,11 +211,13 @@ soft_delete_renamed_from(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.lock_schema(schema name) returns void
  *
- * Waits for the transactions that have created something in the schema, and
- * lets nobody else do so until this one ends: who creates a table holds a lock
- * on its schema, which no SQL statement conflicts with but DROP SCHEMA.
+ * Locks a schema in AccessExclusiveLock mode: waits for the transactions that have
+ * created an object in it, and makes others wait until this one ends.  CREATE TABLE
+ * takes AccessShareLock on its schema, and the only SQL statement that conflicts with
+ * that is DROP SCHEMA.
  *
- * Raises 3F000 if there is no such schema, 42501 unless the caller owns it.
+ * Raises 3F000 if the schema does not exist or is renamed meanwhile, 42501 unless the
+ * caller owns it.
  */
 Datum
 soft_delete_lock_schema(PG_FUNCTION_ARGS)
@@ -235,7 +229,7 @@ soft_delete_lock_schema(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_SCHEMA, name);
 	LockDatabaseObject(NamespaceRelationId, schema, 0, AccessExclusiveLock);
 
-	/* it may have been dropped or renamed meanwhile */
+	/* while this waited, it may have been dropped or renamed */
 	if (get_namespace_oid(name, false) != schema)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA),
 						errmsg("schema \"%s\" was renamed concurrently", name)));
@@ -245,8 +239,10 @@ soft_delete_lock_schema(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.current_tagged_schemas() returns soft_delete_internal.tagged_schemas[]
  *
- * Returns which schemas are tagged as of now, or NULL if none is: a transaction
- * that keeps its snapshot creates tables, too, and row security may be off.
+ * Returns the schemas that are tagged now, or null if there are none.  Committed rows
+ * count even if the snapshot of the transaction does not see them, because such a
+ * transaction can create tables, too.  Row security is bypassed by reading as the
+ * owner.
  */
 Datum
 soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
@@ -254,7 +250,7 @@ soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
 	Datum schemas;
 	bool isnull;
 
-	if (!has_row("tagged_schemas"))
+	if (!own_table_has_row("tagged_schemas"))
 		PG_RETURN_NULL();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -1,6 +1,6 @@
 /*
  * sd_ddl.h
- *	  Utility commands, and what becomes of tagged tables by them.
+ *	  Utility commands on tagged tables, and event triggers.
  */
 #ifndef SD_DDL_H
 #define SD_DDL_H
@@ -10,63 +10,67 @@
 #include "purge/sd_purge.h"
 
 /*
- * utility.c: utility commands that mean something else on a tagged table
+ * utility.c: the hook for utility commands
  */
 extern void init_utility(void);
 
 /*
- * affected.c: whether a command has anything to do with what is tagged
+ * affected.c: finds out whether a command affects tagged tables
  */
-extern bool has_row(const char *table);
+extern bool own_table_has_row(const char *table);
 
 /*
- * alter.c: commands that change tagged tables
+ * alter.c: commands that change the definition of tagged tables
  */
-typedef struct AlteredTable
+/* What prepare_ddl() tells finish_ddl() about a command */
+typedef struct DdlContext
 {
-	Oid relid; /* renamed or moved, or InvalidOid */
-	Oid namespace;
-	char *name;
-	Oid given;		/* whose owner may have changed, or InvalidOid */
-	List *tables;	/* whose views have to follow */
-	List *released; /* views, for put_back_views() */
-} AlteredTable;
+	Oid renamed; /* tagged table that is renamed or moved to a schema, or InvalidOid */
+	Oid old_namespace;
+	char *old_name;
+	Oid owner_changed; /* tagged table whose owner may change, or InvalidOid */
+	List *tables;	   /* OIDs of tagged tables whose views must be checked */
+	List *released;	   /* ReleasedView of the views that have been released */
+} DdlContext;
 
-extern PlannedStmt *prepare_ddl(PlannedStmt *pstmt, AlteredTable *altered);
-extern void finish_ddl(PlannedStmt *pstmt, const AlteredTable *altered);
+extern PlannedStmt *prepare_ddl(PlannedStmt *pstmt, DdlContext *context);
+extern void finish_ddl(PlannedStmt *pstmt, const DdlContext *context);
+extern List *tables_of_type(Oid type);
 
 /*
- * views.c: the two views of a tagged table follow its columns
+ * views.c: keeps the two views of a tagged table in line with its columns
  */
+typedef struct ReleasedView ReleasedView;
+
 extern List *views_of(Oid relid);
-extern void *release_view(Oid view, Oid relid, List *retyped, List *dropped);
-extern void put_back_views(Oid relid, List *released);
+extern ReleasedView *release_view(Oid view, Oid relid, List *retyped, List *dropped);
+extern void replace_views(Oid relid, List *released);
 
 /*
- * drop.c: the columns of tagged tables that go with something else
+ * drop.c: finds the columns of tagged tables that a DROP takes along
  */
-extern List *columns_dropped_with(DropStmt *stmt);
-extern List *columns_dropped_with_owned(DropOwnedStmt *stmt);
+extern List *columns_dropped_by(DropStmt *stmt);
+extern List *columns_dropped_by_owned(DropOwnedStmt *stmt);
 
 /*
- * protect.c: commands that would show deleted rows again, or free what is held
+ * protect.c: refuses commands that would show deleted rows, or lose a hold
  */
 extern void protect_tombstones(Node *command);
-extern PlannedStmt *spare_bins(PlannedStmt *pstmt);
+extern PlannedStmt *exclude_bins(PlannedStmt *pstmt);
 extern bool event_triggers_fire(void);
 
 /*
- * forget.c: tables that go without an event trigger
+ * forget.c: deletes what is stored about tables that are dropped
  */
 extern void init_forget(void);
 
 /*
- * schema.c: tags of whole schemas, and of partitions that come
+ * schema.c: helpers in C for tagged schemas and for partitions
  */
 extern void prepare_partitions(AlterTableStmt *stmt);
 
 /*
- * extension.c: the extension stays where tables are tagged
+ * extension.c: refuses to drop the extension while tables are tagged
  */
 extern void init_extension(void);
 extern void refuse_schema_rename(const RenameStmt *stmt);

@@ -1,11 +1,13 @@
 /*
  * utility.c
- *	  Sees utility commands before the server does, and hands those that mean
- *	  something else on a tagged table to the file that knows what.
+ *	  The ProcessUtility hook: dispatches utility commands to the files that prepare,
+ *	  replace or refuse them on tagged tables.
  *
- * One hook for all of them: a command is one statement of the client to
- * stamp.c, whatever it does, and what its own file makes of it runs inside of
- * that.  Whoever else hooks utility commands sees each of them too.
+ * The hook decides which file handles a command, not what is done.  Each command is one
+ * statement for stamp.c, with all that its handler runs.
+ *
+ * Invariant: each command reaches the next hook or the server, if only as a changed
+ * copy, so other extensions that hook utility commands see it, too.
  */
 #include "postgres.h"
 
@@ -15,7 +17,8 @@
 
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
-static PlannedStmt *prepare_utility(PlannedStmt *pstmt, AlteredTable *altered);
+static PlannedStmt *prepare_utility(PlannedStmt *pstmt, DdlContext *ddl);
+static bool checks_foreign_key(Node *command);
 static void process_utility(PlannedStmt *pstmt, const char *queryString,
 							bool readOnlyTree, ProcessUtilityContext context,
 							ParamListInfo params, QueryEnvironment *queryEnv,
@@ -32,11 +35,12 @@ init_utility(void)
 }
 
 /*
- * Return what the server is to run in place of a utility command: itself, or a
- * changed copy.  Sets what finish_ddl() has to know.
+ * Return the statement that the server shall run for a utility command: the command
+ * itself, or a changed copy.  Sets the context for finish_ddl().  Raises an error if
+ * the command is refused.
  */
 static PlannedStmt *
-prepare_utility(PlannedStmt *pstmt, AlteredTable *altered)
+prepare_utility(PlannedStmt *pstmt, DdlContext *ddl)
 {
 	protect_tombstones(pstmt->utilityStmt);
 	switch (nodeTag(pstmt->utilityStmt))
@@ -47,22 +51,22 @@ prepare_utility(PlannedStmt *pstmt, AlteredTable *altered)
 			return truncate_softly(pstmt);
 		case T_AlterTableStmt:
 			prepare_partitions((AlterTableStmt *) pstmt->utilityStmt);
-			return prepare_ddl(pstmt, altered);
+			return prepare_ddl(pstmt, ddl);
 		case T_GrantStmt:
-			return prepare_ddl(spare_bins(pstmt), altered);
+			return prepare_ddl(exclude_bins(pstmt), ddl);
 		case T_RenameStmt:
 			refuse_schema_rename((RenameStmt *) pstmt->utilityStmt);
-			return prepare_ddl(pstmt, altered);
+			return prepare_ddl(pstmt, ddl);
 		default:
-			return prepare_ddl(pstmt, altered);
+			return prepare_ddl(pstmt, ddl);
 	}
 }
 
 /*
- * Does the server check a foreign key in the course of the command?
+ * Does the command make the server check the existing rows against a foreign key?
  */
 static bool
-adds_foreign_key(Node *command)
+checks_foreign_key(Node *command)
 {
 	ListCell *lc;
 
@@ -81,23 +85,23 @@ adds_foreign_key(Node *command)
 }
 
 /*
- * ProcessUtility hook.
+ * ProcessUtility hook: run a utility command.
  */
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	AlteredTable altered = {0};
+	DdlContext ddl = {0};
 	bool added_before, own_before;
 
 	begin_statement();
 	enter_statement();
 	own_before = begin_command();
-	added_before = set_foreign_key_is_added(adds_foreign_key(pstmt->utilityStmt));
+	added_before = set_foreign_key_is_added(checks_foreign_key(pstmt->utilityStmt));
 	PG_TRY();
 	{
-		PlannedStmt *prepared = prepare_utility(pstmt, &altered);
+		PlannedStmt *prepared = prepare_utility(pstmt, &ddl);
 
 		if (prev_ProcessUtility)
 			prev_ProcessUtility(prepared, queryString, readOnlyTree, context,
@@ -105,7 +109,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		else
 			standard_ProcessUtility(prepared, queryString, readOnlyTree,
 									context, params, queryEnv, dest, qc);
-		finish_ddl(prepared, &altered);
+		finish_ddl(prepared, &ddl);
 	}
 	PG_FINALLY();
 	{

@@ -1,24 +1,27 @@
 /*
  * views.c
- *	  The two views of a tagged table follow its columns within the command that
- *	  changes them.
+ *	  Keeps the two views of a tagged table in line with its columns, within the command
+ *	  that changes the columns.
  *
- * Invariant: in every stored state a view's rule depends on the columns that it
- * reads, as the server has recorded it.  So a session without the library, and
- * any command that is not seen here, is refused by the server or takes the views
- * along as it takes any view.  A command that is seen here would be refused as
- * well, so before it runs a view is released: its rule is replaced by one that
- * reads nothing and fails when it is executed.  Nobody, be it an event trigger
- * or a function in a USING clause, ever reads a table by a rule that does not
- * fit it.  When the command is done, the views are written again, before
- * anything else can run.  An error undoes all of it.
+ * Before such a command runs, the view is released: its rule is replaced by one that
+ * reads no table and raises an error when it is executed.  Otherwise the server would
+ * refuse the command because of the view.  When the command is done, the views are
+ * replaced by ones that fit the table, before any other statement can run.  So no event
+ * trigger and no function in a USING clause ever reads a table by a rule that does not
+ * fit it.  An error rolls all of it back.
  *
- * While a view is released, its columns go with those of the table that are
- * dropped: then what users have made upon the view is in the way of DROP COLUMN,
- * or goes along with CASCADE, as if it were made upon the table.
+ * While a view is released, its columns depend on those columns of the table that are
+ * going to be dropped.  So an object that users have created on the view makes DROP
+ * COLUMN fail, or is dropped with CASCADE, as if it were created on the table.
  *
- * Which columns a view shows is read from its rule, not guessed by names.  How a
- * view is written is in sql/views.sql, which commands matter is in ddl.c.
+ * The columns that a view shows are read from its rule, not guessed from their names.
+ * The text of a view is made in sql/views.sql; which commands need this is decided in
+ * alter.c.
+ *
+ * Invariant: in every committed state the rule of a view depends on the columns that it
+ * reads, as the server has recorded it.  So a command in a session without the library,
+ * and any command that is not handled here, is refused by the server, or drops the
+ * views as it drops any view.
  */
 #include "postgres.h"
 
@@ -63,27 +66,28 @@
 
 #include "ddl/sd_ddl.h"
 
-/* A released view, and what it showed */
-typedef struct ReleasedView
+/* A released view, and what it showed before */
+struct ReleasedView
 {
 	Oid view;
 	Oid relid;
-	ArrayType *sources;
-} ReleasedView;
+	ArrayType *sources; /* see view_sources() */
+};
 
-/* What a query is looked through for */
+/* State of find_reads(): which tables a query reads */
 typedef struct ReadsContext
 {
 	Oid view;
 	Oid relid;
-	bool reads_table;
-	bool reads_other;
+	bool reads_table; /* it reads "relid" */
+	bool reads_other; /* it reads a table that is neither "relid" nor "view" */
 } ReadsContext;
 
 PG_FUNCTION_INFO_V1(soft_delete_bind_view);
 PG_FUNCTION_INFO_V1(soft_delete_view_sources);
 PG_FUNCTION_INFO_V1(soft_delete_change_view_column);
 PG_FUNCTION_INFO_V1(soft_delete_is_changing);
+PG_FUNCTION_INFO_V1(soft_delete_update_views);
 
 static bool is_own_view(Oid view, Oid relid);
 static bool is_active_query(Query *query, Oid relid);
@@ -95,7 +99,8 @@ static Query *released_query(TupleDesc desc);
 static Expr *failing_expression(Form_pg_attribute att);
 static Node *failing_condition(void);
 static void store_query(Relation view, Query *query);
-static void bind_dropped(Oid view, Oid relid, ArrayType *sources, List *dropped);
+static void bind_dropped_columns(Oid view, Oid relid, ArrayType *sources,
+								 List *dropped);
 static void unbind_columns(Oid view, Oid relid);
 static void check_column_users(Oid view, AttrNumber attnum);
 static void check_column_default(Relation view, AttrNumber attnum,
@@ -104,39 +109,31 @@ static void copy_column_type(Relation view, AttrNumber attnum,
 							 Form_pg_attribute source);
 static void update_type_dependencies(Oid view, AttrNumber attnum,
 									 Form_pg_attribute source);
-static void check_view_owner(Oid relid);
+static void check_owner(Oid relid);
 
 /*
- * Return the views of a tagged table that are as tag() has made them, the bin
- * last.  One that its owner has written otherwise is like any view of a user's,
- * and is left to the server.
+ * Return the OIDs of the views of a tagged table that are as tag() has created them,
+ * the bin last.  A view that its owner has redefined is not among them: the server
+ * treats it like any view of a user.
  */
 List *
 views_of(Oid relid)
 {
-	Relation depend = table_open(DependRelationId, AccessShareLock);
+	CatalogScan scan = begin_dependents_scan(RelationRelationId, relid, 0);
 	List *bound = NIL, *views = NIL;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
 	HeapTuple tuple;
 	ListCell *lc;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 
 		if (form->classid == RelationRelationId && form->objsubid == 0 &&
-			form->refobjsubid == 0 && form->deptype == DEPENDENCY_AUTO &&
+			form->deptype == DEPENDENCY_AUTO &&
 			get_rel_relkind(form->objid) == RELKIND_VIEW)
 			bound = list_append_unique_oid(bound, form->objid);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
+	end_catalog_scan(&scan);
 
 	foreach (lc, bound)
 	{
@@ -151,7 +148,7 @@ views_of(Oid relid)
 }
 
 /*
- * Is it the view of live rows of the table, or a released view?
+ * Is a view the table's view of live rows, or released?
  */
 static bool
 is_own_view(Oid view, Oid relid)
@@ -170,8 +167,8 @@ is_own_view(Oid view, Oid relid)
 }
 
 /*
- * Is a query that of a view of live rows: columns of the table, where one of
- * them is null?
+ * Is a query that of a view of live rows: does it select columns of the table where
+ * one of its columns is null, and nothing else?
  */
 static bool
 is_active_query(Query *query, Oid relid)
@@ -202,7 +199,7 @@ is_active_query(Query *query, Oid relid)
 }
 
 /*
- * Note which tables a query reads (query tree walker).
+ * Note which tables a query reads.  (query tree walker)
  */
 static bool
 find_reads(Node *node, ReadsContext *context)
@@ -226,7 +223,7 @@ find_reads(Node *node, ReadsContext *context)
 }
 
 /*
- * Has the view been released by the command that is running?
+ * Has the running command, or one around it, released the view?
  */
 static bool
 is_released(Relation view)
@@ -237,7 +234,8 @@ is_released(Relation view)
 }
 
 /*
- * Return, for each column of a view, the column of the table that it shows, or 0.
+ * Return for each column of a view the number of the column of the table that it shows,
+ * or 0: smallint[].
  */
 static ArrayType *
 view_sources(Relation view, Oid relid)
@@ -253,8 +251,8 @@ view_sources(Relation view, Oid relid)
 }
 
 /*
- * Follow a column of a query down to the table.  What UNION ALL puts together is
- * known by its first part.
+ * Return the number of the column of a table that a column of a query shows, or
+ * InvalidAttrNumber.  Subqueries are followed, of UNION ALL the first one.
  */
 static AttrNumber
 column_source(Query *query, AttrNumber attnum, Oid relid)
@@ -274,13 +272,14 @@ column_source(Query *query, AttrNumber attnum, Oid relid)
 }
 
 /*
- * Have a view read nothing while the columns of its table change.  Its columns
- * go with those that are dropped.  Returns what put_back_views() has to know.
+ * Release a view: until replace_views() is called it reads no table, and its columns
+ * are dropped with those columns of the table that are in "dropped".  Returns the
+ * ReleasedView for replace_views(), or NULL if it has been released already.
  *
- * Raises 0A000, as the server does, if a column that gets another type ("retyped")
- * is used by what users have made upon the view.  The caller has locked both.
+ * Raises 0A000, as the server does, if an object depends on a column of the view whose
+ * type is going to change ("retyped").  The caller has locked the view and the table.
  */
-void *
+ReleasedView *
 release_view(Oid view, Oid relid, List *retyped, List *dropped)
 {
 	Relation rel = relation_open(view, AccessExclusiveLock);
@@ -305,7 +304,7 @@ release_view(Oid view, Oid relid, List *retyped, List *dropped)
 
 		unbind_columns(view, relid);
 		store_query(rel, released_query(RelationGetDescr(rel)));
-		/* it is known by what it reads, and not in the way where a type is dropped */
+		/* the rule depends on the table, by which it is found, but on no type that may be dropped */
 		ObjectAddressSet(rule, RewriteRelationId,
 						 get_rewrite_oid(view, ViewSelectRuleName, false));
 		deleteDependencyRecordsForClass(RewriteRelationId, rule.objectId,
@@ -314,7 +313,7 @@ release_view(Oid view, Oid relid, List *retyped, List *dropped)
 										CollationRelationId, DEPENDENCY_NORMAL);
 		ObjectAddressSet(table, RelationRelationId, relid);
 		recordDependencyOn(&rule, &table, DEPENDENCY_NORMAL);
-		bind_dropped(view, relid, released->sources, dropped);
+		bind_dropped_columns(view, relid, released->sources, dropped);
 		CommandCounterIncrement();
 	}
 	relation_close(rel, NoLock);
@@ -322,7 +321,7 @@ release_view(Oid view, Oid relid, List *retyped, List *dropped)
 }
 
 /*
- * Return a query of the same columns that reads nothing.
+ * Return a query with the given columns that reads no table and raises an error.
  */
 static Query *
 released_query(TupleDesc desc)
@@ -345,8 +344,8 @@ released_query(TupleDesc desc)
 }
 
 /*
- * Return an expression of a column's type that raises an error.  A constant would
- * let the planner find out that a query of the view has no rows.
+ * Return an expression of the type of a column that raises an error when it is
+ * evaluated.  With a constant the planner could conclude that a query has no rows.
  */
 static Expr *
 failing_expression(Form_pg_attribute att)
@@ -368,7 +367,7 @@ failing_expression(Form_pg_attribute att)
 }
 
 /*
- * Return a condition that raises an error.
+ * Return a condition that raises an error when it is evaluated.
  */
 static Node *
 failing_condition(void)
@@ -376,7 +375,7 @@ failing_condition(void)
 	Oid function = extension_function(VIEW_IS_CHANGING);
 
 	if (!OidIsValid(function))
-		return makeBoolConst(false, false); /* the extension is older than the library */
+		return makeBoolConst(false, false); /* the extension has not been updated yet */
 	return (Node *) makeFuncExpr(function, BOOLOID, NIL, InvalidOid, InvalidOid,
 								 COERCE_EXPLICIT_CALL);
 }
@@ -384,7 +383,7 @@ failing_condition(void)
 /*
  * soft_delete_internal.is_changing() returns boolean
  *
- * Stands in the rule of a released view.  Raises 55006.
+ * Called by the rule of a released view.  Raises 55006, and does not return.
  */
 Datum
 soft_delete_is_changing(PG_FUNCTION_ARGS)
@@ -396,8 +395,8 @@ soft_delete_is_changing(PG_FUNCTION_ARGS)
 }
 
 /*
- * Replace the query of a view, which only its owner may do.  Whoever drops a type
- * need not own the tables whose columns go with it.
+ * Replace the query of a view as the owner of the view, since only the owner may do
+ * so, and whoever drops a type may not own the tables whose columns are dropped with it.
  */
 static void
 store_query(Relation view, Query *query)
@@ -411,10 +410,11 @@ store_query(Relation view, Query *query)
 }
 
 /*
- * Let the view's columns go with those of the table that are dropped.
+ * Make the columns of a view that show dropped columns of the table depend on them, so
+ * that they are dropped together.
  */
 static void
-bind_dropped(Oid view, Oid relid, ArrayType *sources, List *dropped)
+bind_dropped_columns(Oid view, Oid relid, ArrayType *sources, List *dropped)
 {
 	int16 *source = (int16 *) ARR_DATA_PTR(sources);
 
@@ -431,7 +431,8 @@ bind_dropped(Oid view, Oid relid, ArrayType *sources, List *dropped)
 }
 
 /*
- * Take back what bind_dropped() did, and what 0.2.0 did for good.
+ * Remove the dependencies of columns of a view on its table: those that
+ * bind_dropped_columns() has recorded, and those that version 0.2.0 has.
  */
 static void
 unbind_columns(Oid view, Oid relid)
@@ -460,20 +461,23 @@ unbind_columns(Oid view, Oid relid)
 }
 
 /*
- * Write the views of a table again, those that were released and those that lack
- * a column, or have one under an old name.
+ * Replace the views of a table by ones that fit its columns: those that were released,
+ * those that lack a column, and those that have a column under its old name.
  */
 void
-put_back_views(Oid relid, List *released)
+replace_views(Oid relid, List *released)
 {
 	List *arguments = tag_arguments(relid);
-	bool is_whole;
+	bool has_tombstone;
 	ListCell *lc, *lc2;
 
 	if (arguments == NIL)
-		return; /* dropped, or untagged */
-	/* renamed where event triggers do not fire: nothing reads the table until it is back */
-	is_whole = get_attnum(relid, linitial(arguments)) != InvalidAttrNumber;
+		return; /* the table has been dropped or untagged */
+	/*
+	 * The tombstone column may have been renamed where event triggers do not fire.
+	 * Then no query can read the table until the column has its name again.
+	 */
+	has_tombstone = get_attnum(relid, linitial(arguments)) != InvalidAttrNumber;
 	foreach (lc, views_of(relid))
 	{
 		Oid view = lfirst_oid(lc);
@@ -488,12 +492,12 @@ put_back_views(Oid relid, List *released)
 				sources = known->sources;
 		}
 		if (sources != NULL)
-			(void) is_tagged(relid); /* complains if the column is gone */
-		else if (!is_whole)
+			(void) is_tagged(relid); /* raises an error if the column does not exist */
+		else if (!has_tombstone)
 			continue;
 		rel = relation_open(view, AccessShareLock);
 		if (sources == NULL && !is_released(rel))
-			sources = view_sources(rel, relid); /* else a command around this one has released it */
+			sources = view_sources(rel, relid); /* else an outer command will replace it */
 		relation_close(rel, NoLock);
 		if (sources != NULL)
 			call_internal("update_view_columns", 3,
@@ -506,8 +510,8 @@ put_back_views(Oid relid, List *released)
 /*
  * soft_delete_internal.view_sources(view regclass, relation regclass) returns smallint[]
  *
- * Returns for each column of a view which column of the table it shows, 0 if
- * none; null if the view has been released.
+ * Returns for each column of a view the number of the column of the table that it
+ * shows, 0 if none.  Returns null if the view does not exist or is released.
  */
 Datum
 soft_delete_view_sources(PG_FUNCTION_ARGS)
@@ -529,10 +533,11 @@ soft_delete_view_sources(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.bind_view(view regclass, relation regclass) returns void
  *
- * Makes DROP TABLE take the view along.  What the view's rule depends on stays.
+ * Makes DROP TABLE drop the view, too.  The dependencies of the view's rule are not
+ * changed.
  *
- * Raises 42501 unless the caller owns both, 42809 unless the view belongs to the
- * owner of the tagged table and reads that table and no other.
+ * Raises 42501 unless the caller owns both, 42P01 if one does not exist, 42809 unless
+ * the view has the same owner as the tagged table and reads that table and no other.
  */
 Datum
 soft_delete_bind_view(PG_FUNCTION_ARGS)
@@ -543,8 +548,8 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 	ObjectAddress dependent, referenced;
 	Relation rel;
 
-	check_view_owner(view);
-	check_view_owner(relid);
+	check_owner(view);
+	check_owner(relid);
 	rel = relation_open(view, AccessShareLock);
 	if (rel->rd_rel->relkind == RELKIND_VIEW && tag_arguments(relid) != NIL &&
 		rel->rd_rel->relowner == owner_of(relid))
@@ -569,11 +574,12 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
  * soft_delete_internal.change_view_column(view regclass, attnum smallint,
  * relation regclass, source smallint) returns void
  *
- * Gives a column of a released view the type of the column that it shows.  What
- * users have made upon other columns stays as it is.
+ * Gives column "attnum" of a released view the type of column "source" of the table.
+ * What users have created on other columns does not change.
  *
- * Raises 42501 unless the caller owns both, 0A000 if the column is used, 42804
- * if its default does not fit, 55000 if the view reads anything.
+ * Raises 42501 unless the caller owns both, 42P01 if one does not exist, 42703 if a
+ * column does not exist, 0A000 if an object depends on the column, 42804 if its default
+ * cannot be cast to the type, 55000 if the view is not released.
  */
 Datum
 soft_delete_change_view_column(PG_FUNCTION_ARGS)
@@ -585,8 +591,8 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 	Relation rel, table;
 	Form_pg_attribute att;
 
-	check_view_owner(view);
-	check_view_owner(relid);
+	check_owner(view);
+	check_owner(relid);
 	rel = relation_open(view, AccessExclusiveLock);
 	table = table_open(relid, AccessShareLock);
 	if (rel->rd_rel->relkind != RELKIND_VIEW || !is_released(rel))
@@ -613,24 +619,37 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 }
 
 /*
- * Raise 0A000 if anything but its default uses a column of a view.
+ * soft_delete_internal.update_views(relation regclass) returns void
+ *
+ * Runs soft_delete_internal.rewrite_views(relation) as the owner of the extension.
+ *
+ * Raises 42501 unless the caller owns the table, 42P01 if it does not exist, 42809 if
+ * it is not tagged.
+ */
+Datum
+soft_delete_update_views(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+
+	check_owner(relid);
+	if (tag_arguments(relid) == NIL)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("table \"%s\" is not tagged", get_rel_name(relid))));
+	call_internal("rewrite_views", 1, (Oid[]){REGCLASSOID},
+				  (Datum[]){ObjectIdGetDatum(relid)});
+	PG_RETURN_VOID();
+}
+
+/*
+ * Raise 0A000 if anything but its default depends on a column of a view.
  */
 static void
 check_column_users(Oid view, AttrNumber attnum)
 {
-	Relation depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[3];
-	SysScanDesc scan;
+	CatalogScan scan = begin_dependents_scan(RelationRelationId, view, attnum);
 	HeapTuple tuple;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(view));
-	ScanKeyInit(&keys[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(attnum));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 3, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 		ObjectAddress user;
@@ -651,12 +670,11 @@ check_column_users(Oid view, AttrNumber attnum)
 						   getObjectDescription(&user, false),
 						   get_attname(view, attnum, false))));
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
+	end_catalog_scan(&scan);
 }
 
 /*
- * Raise 42804 if the default of a view's column cannot be one of its new type.
+ * Raise 42804 if the default of a column of a view cannot be cast to its new type.
  */
 static void
 check_column_default(Relation view, AttrNumber attnum, Form_pg_attribute source)
@@ -678,7 +696,8 @@ check_column_default(Relation view, AttrNumber attnum, Form_pg_attribute source)
 }
 
 /*
- * Write the type of the table's column into the catalog row of the view's.
+ * Copy the type of a column of the table to the pg_attribute row of a column of the
+ * view.
  */
 static void
 copy_column_type(Relation view, AttrNumber attnum, Form_pg_attribute source)
@@ -706,7 +725,8 @@ copy_column_type(Relation view, AttrNumber attnum, Form_pg_attribute source)
 }
 
 /*
- * Have a view's column depend on its new type and collation, in place of the old.
+ * Replace the dependencies of a column of a view on its old type and collation by those
+ * on its new ones.
  */
 static void
 update_type_dependencies(Oid view, AttrNumber attnum, Form_pg_attribute source)
@@ -750,9 +770,9 @@ update_type_dependencies(Oid view, AttrNumber attnum, Form_pg_attribute source)
  * Raise 42501 unless the current role owns the relation, 42P01 if there is none.
  */
 static void
-check_view_owner(Oid relid)
+check_owner(Oid relid)
 {
-	check_relation_exists(relid); /* a superuser seems to own whatever there is not */
+	check_relation_exists(relid); /* a superuser is taken for the owner of what does not exist */
 	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(relid)),

@@ -1,16 +1,18 @@
 /*
- * prune.c
- *	  Lets the ledger forget deletions that have no rows left.
+ * emptied.c
+ *	  Deletes from the ledger the deletions that have no rows left.
  *
- * A purge says between which stamps it has destroyed rows.  The ledger's rows of
- * that range are looked up in the index on stamps of each tagged table, from one
- * hit to the next, so that neither a large ledger nor a large bin is read through.
- * Tables that the purge has just emptied up to some stamp are not looked into: the
- * index would lead to all that is dead.  One without such an index is read as a
- * whole: a broken index keeps nobody's deletions.
+ * A purge knows the range of the stamps of the rows that it has destroyed.  The
+ * deletions of that range are looked up in the index on stamps of each tagged table,
+ * from one match to the next, so that neither a large ledger nor a large table is
+ * read as a whole.  A table that the purge has just emptied up to some stamp is
+ * skipped, since its index would lead to dead rows only.  A table without a usable
+ * index on stamps is read sequentially, so that one broken index does not keep the
+ * deletions of all other tables.
  *
- * Invariant: the ledger and the tables are seen as of one moment, and a deletion
- * enters both at once, so none is forgotten of which a row is left.
+ * Invariant: the ledger and the tables are read with one snapshot, and a deletion and
+ * its tombstones are committed together.  So no deletion is deleted of which a row
+ * is left.
  */
 #include "postgres.h"
 
@@ -23,7 +25,6 @@
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -39,22 +40,25 @@
 
 #include "purge/sd_purge.h"
 
-/* So many deletions are looked at in one batch, however large that is to be */
+/* The greatest number of deletions in a batch, whatever the batch size is */
 #define MAX_DELETIONS 100000
 
-/* Where stamps are found in order: a tagged table, or what stepped aside from it */
+/*
+ * Where the stamps of a table are found: in the table itself, or in
+ * soft_delete_internal.displaced
+ */
 typedef struct StampSource
 {
+	Oid relid; /* the tagged table */
 	Relation rel;
-	Relation index; /* NULL: the table is read from its beginning to its end */
-	AttrNumber attnum; /* of the stamp, in the table */
-	int column; /* the same in the index; a first one is the table it was in */
-	Oid relid;
+	Relation index;	   /* on stamps, or NULL: then "rel" is read sequentially */
+	AttrNumber attnum; /* of the stamp in "rel" */
+	int column; /* number of the stamp in the index; 2 if the first one is relid */
 } StampSource;
 
 /*
- * That a table has no tombstone older than the limit of a deletion that was there
- * when the transaction began which then was the oldest
+ * A table of which a purge has destroyed all tombstones that are older than the
+ * limit and that transactions before "xmin" have written
  */
 typedef struct EmptiedTable
 {
@@ -63,16 +67,17 @@ typedef struct EmptiedTable
 	TimestampTz limit;
 } EmptiedTable;
 
-/* Rows of the ledger */
+/* Rows of the ledger, in the order of their stamps */
 typedef struct Deletions
 {
 	int n;
-	TimestampTz *stamps; /* in order */
+	TimestampTz *stamps;
 	ItemPointerData *tids;
-	TransactionId *xmins; /* who entered them */
-	bool *have_rows;
+	TransactionId *xmins; /* the transactions that inserted them */
+	bool *have_rows;	  /* a tombstone with that stamp has been found */
 } Deletions;
 
+/* The EmptiedTable of this session's purges, until a transaction is aborted */
 static HTAB *emptied_tables = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_remove_empty_deletions);
@@ -87,17 +92,18 @@ static void find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
 						   TimestampTz oldest, TimestampTz newest);
 static bool is_emptied(StampSource *source, const Deletions *deletions);
 static void find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot);
-static AttrNumber stamp_column(Relation rel);
+static AttrNumber find_stamp_column(Relation rel);
 static Oid find_bin_index(Relation rel, AttrNumber attnum);
-static void find_rows_in_heap(Deletions *deletions, StampSource *source,
-							  Snapshot snapshot);
+static void find_rows_in_table(Deletions *deletions, StampSource *source,
+							   Snapshot snapshot);
 static int first_from(const Deletions *deletions, TimestampTz stamp);
-static void forget_deletions(Deletions *deletions, Snapshot snapshot);
-static void forget_cuts_of(Relation cuts, TimestampTz stamp, Snapshot snapshot);
+static void delete_empty_deletions(Deletions *deletions, Snapshot snapshot);
+static void delete_references_of(Relation references, TimestampTz stamp,
+								 Snapshot snapshot);
 
 /*
- * Remember that a purge has destroyed all tombstones of a table that it saw, those
- * older than the limit, in a snapshot with that xmin.
+ * Remember that a purge has destroyed all tombstones of a table that were older than
+ * the limit in a snapshot with the given xmin.
  */
 void
 remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit)
@@ -117,8 +123,8 @@ remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit)
 }
 
 /*
- * Forget all that: what has been destroyed may have come back with a transaction
- * that is rolled back.
+ * Forget the tables that purges have emptied, because a transaction is rolled back:
+ * it may have been the one that destroyed the tombstones.
  */
 void
 forget_emptied_tables(void)
@@ -132,10 +138,11 @@ forget_emptied_tables(void)
  * soft_delete_internal.remove_empty_deletions(oldest timestamptz, newest timestamptz,
  *	batch_size integer) returns timestamptz
  *
- * Forgets deletions that have no rows left, of the first ones from oldest to
- * newest, as many as the batch size says.  Returns the stamp to go on from, or
- * null at the end.  Does nothing where a tagged table cannot be looked into now:
- * another session has locked it, or it is its temporary one.
+ * Deletes from the ledger, among the first batch_size deletions whose stamp is in the
+ * given range, those that have no rows left.  Returns the least stamp that has not
+ * been examined, or null if there is none.  Deletes nothing, and returns null, if the
+ * tombstones of a tagged table cannot be read now: another session has locked it, or
+ * it is a temporary table of another session.
  *
  * Raises 22023 for a batch size that is not positive.
  */
@@ -162,7 +169,7 @@ soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 			if (!is_emptied(lfirst(lc), &deletions))
 				find_rows(&deletions, lfirst(lc), snapshot);
 		}
-		forget_deletions(&deletions, snapshot);
+		delete_empty_deletions(&deletions, snapshot);
 	}
 	else
 		deletions.n = 0;
@@ -175,8 +182,8 @@ soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 }
 
 /*
- * Open everything that holds tombstones.  Returns false if that is not possible
- * now.
+ * Open the sources (StampSource) of all tagged tables.  Returns false if one cannot be
+ * opened now.
  */
 static bool
 open_sources(List **sources)
@@ -212,8 +219,7 @@ open_sources(List **sources)
 }
 
 /*
- * Open a table that holds tombstones, and what stepped aside from it.  Returns
- * false if that is not possible now.
+ * Open the sources of one tagged table.  Returns false if it cannot be opened now.
  */
 static bool
 open_source(List **sources, Oid relid, Relation displaced)
@@ -224,7 +230,7 @@ open_source(List **sources, Oid relid, Relation displaced)
 		return false;
 	source->rel = try_table_open(relid, NoLock);
 	if (source->rel == NULL)
-		return true; /* it is gone */
+		return true; /* it has been dropped */
 	if (RELATION_IS_OTHER_TEMP(source->rel))
 	{
 		table_close(source->rel, NoLock);
@@ -232,7 +238,7 @@ open_source(List **sources, Oid relid, Relation displaced)
 	}
 	source->relid = relid;
 	source->column = 1;
-	source->attnum = stamp_column(source->rel);
+	source->attnum = find_stamp_column(source->rel);
 	if (source->attnum == InvalidAttrNumber)
 		table_close(source->rel, NoLock);
 	else
@@ -248,7 +254,8 @@ open_source(List **sources, Oid relid, Relation displaced)
 		source->rel = table_open(RelationGetRelid(displaced), AccessShareLock);
 		source->index = index_open(linitial_oid(RelationGetIndexList(displaced)),
 								   AccessShareLock);
-		source->attnum = source->column = 2;
+		source->attnum = get_attnum(RelationGetRelid(displaced), "deleted_at");
+		source->column = 2;
 		source->relid = relid;
 		*sources = lappend(*sources, source);
 	}
@@ -256,12 +263,12 @@ open_source(List **sources, Oid relid, Relation displaced)
 }
 
 /*
- * Return the number of the column that holds the stamps of a table, or
- * InvalidAttrNumber if it is not tagged, or by a tag that names no such column:
- * then nobody can tell that it has a tombstone.
+ * Return the number of the column that holds the stamps of a table.  Returns
+ * InvalidAttrNumber if the table is not tagged, or if its tag does not name a column
+ * for stamps: then it has no tombstones.
  */
 static AttrNumber
-stamp_column(Relation rel)
+find_stamp_column(Relation rel)
 {
 	Oid relid = RelationGetRelid(rel);
 	List *arguments = tag_arguments(relid);
@@ -274,8 +281,9 @@ stamp_column(Relation rel)
 }
 
 /*
- * Return the index that has all tombstones of a table in the order of their
- * stamps, or InvalidOid if there is none, or one fails that its owner has made.
+ * Return the index that has all tombstones of a table in the order of their stamps.
+ * Returns InvalidOid if there is none, or if an expression of an index of the table
+ * raises an error.
  */
 static Oid
 find_bin_index(Relation rel, AttrNumber attnum)
@@ -313,7 +321,7 @@ find_bin_index(Relation rel, AttrNumber attnum)
 }
 
 /*
- * Close them.
+ * Close the sources that open_sources() has opened.
  */
 static void
 close_sources(List *sources)
@@ -331,7 +339,7 @@ close_sources(List *sources)
 }
 
 /*
- * Begin to look for stamps.
+ * Begin an index scan of a source, for next_stamp().
  */
 static IndexScanDesc
 begin_source_scan(StampSource *source, Snapshot snapshot)
@@ -340,7 +348,7 @@ begin_source_scan(StampSource *source, Snapshot snapshot)
 }
 
 /*
- * Find the first stamp of a range.  Returns false if there is none.
+ * Find the first stamp of a source in a range.  Returns false if there is none.
  */
 static bool
 next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
@@ -365,7 +373,7 @@ next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
 }
 
 /*
- * Find the deletions of a range of stamps, oldest first.
+ * Find the first deletions of a range of stamps, up to a limit.
  */
 static void
 find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
@@ -393,7 +401,8 @@ find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
 		bool isnull;
 
 		CHECK_FOR_INTERRUPTS();
-		deletions->stamps[n] = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
+		deletions->stamps[n] =
+			DatumGetTimestampTz(slot_getattr(slot, source.attnum, &isnull));
 		deletions->tids[n] = slot->tts_tid;
 		deletions->xmins[n] = HeapTupleHeaderGetXmin(
 			ExecFetchSlotHeapTuple(slot, false, NULL)->t_data);
@@ -407,14 +416,15 @@ find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
 }
 
 /*
- * Has a purge emptied the place of the deletions?
+ * Has a purge destroyed all tombstones that the deletions may have in a source?
  */
 static bool
 is_emptied(StampSource *source, const Deletions *deletions)
 {
-	Oid relid = source->column > 1 ? source->relid : RelationGetRelid(source->rel);
 	EmptiedTable *table =
-		emptied_tables ? hash_search(emptied_tables, &relid, HASH_FIND, NULL) : NULL;
+		emptied_tables
+			? hash_search(emptied_tables, &source->relid, HASH_FIND, NULL)
+			: NULL;
 
 	if (table == NULL || deletions->stamps[deletions->n - 1] >= table->limit)
 		return false;
@@ -427,7 +437,7 @@ is_emptied(StampSource *source, const Deletions *deletions)
 }
 
 /*
- * Find out which of the deletions have rows in one place.
+ * Find out which of the deletions have tombstones in a source.
  */
 static void
 find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot)
@@ -439,7 +449,7 @@ find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot)
 
 	if (source->index == NULL)
 	{
-		find_rows_in_heap(deletions, source, snapshot);
+		find_rows_in_table(deletions, source, snapshot);
 		return;
 	}
 	scan = begin_source_scan(source, snapshot);
@@ -459,10 +469,11 @@ find_rows(Deletions *deletions, StampSource *source, Snapshot snapshot)
 }
 
 /*
- * Do the same where no index on stamps can be used.
+ * Find out which of the deletions have tombstones in a source without an index on
+ * stamps, by a sequential scan.
  */
 static void
-find_rows_in_heap(Deletions *deletions, StampSource *source, Snapshot snapshot)
+find_rows_in_table(Deletions *deletions, StampSource *source, Snapshot snapshot)
 {
 	TupleTableSlot *slot = table_slot_create(source->rel, NULL);
 	TableScanDesc scan = begin_table_scan(source->rel, snapshot);
@@ -486,8 +497,8 @@ find_rows_in_heap(Deletions *deletions, StampSource *source, Snapshot snapshot)
 }
 
 /*
- * Return the number of the first deletion that has that stamp or a later one.
- * The last one has.
+ * Return the number of the first deletion that has the given stamp or a later one.
+ * The stamp must not be later than that of the last deletion.
  */
 static int
 first_from(const Deletions *deletions, TimestampTz stamp)
@@ -508,15 +519,16 @@ first_from(const Deletions *deletions, TimestampTz stamp)
 }
 
 /*
- * Forget the deletions that have no rows, and the references that they cut.
+ * Delete from the ledger the deletions that have no rows, and the references that
+ * they have overwritten.
  */
 static void
-forget_deletions(Deletions *deletions, Snapshot snapshot)
+delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 {
 	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
-	Relation cuts =
+	Relation references =
 		table_open(extension_relation("set_null_references"), RowExclusiveLock);
-	bool has_cuts = RelationGetNumberOfBlocks(cuts) > 0;
+	bool has_references = RelationGetNumberOfBlocks(references) > 0;
 
 	for (int i = 0; i < deletions->n; i++)
 	{
@@ -526,18 +538,19 @@ forget_deletions(Deletions *deletions, Snapshot snapshot)
 		if (!deletions->have_rows[i] &&
 			destroy_unless_locked(ledger, &deletions->tids[i],
 								  GetCurrentCommandId(true), snapshot, &tmfd) == TM_Ok &&
-			has_cuts)
-			forget_cuts_of(cuts, deletions->stamps[i], snapshot);
+			has_references)
+			delete_references_of(references, deletions->stamps[i], snapshot);
 	}
-	table_close(cuts, NoLock);
+	table_close(references, NoLock);
 	table_close(ledger, NoLock);
 }
 
 /*
- * Forget the references that a deletion cut.
+ * Delete what soft_delete_internal.set_null_references has kept of the references that a
+ * deletion has overwritten.
  */
 static void
-forget_cuts_of(Relation cuts, TimestampTz stamp, Snapshot snapshot)
+delete_references_of(Relation references, TimestampTz stamp, Snapshot snapshot)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -545,13 +558,14 @@ forget_cuts_of(Relation cuts, TimestampTz stamp, Snapshot snapshot)
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
 				TimestampTzGetDatum(stamp));
-	scan = systable_beginscan(cuts, linitial_oid(RelationGetIndexList(cuts)),
+	scan = systable_beginscan(references,
+							  linitial_oid(RelationGetIndexList(references)),
 							  true, snapshot, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		TM_FailureData tmfd;
 
-		(void) destroy_unless_locked(cuts, &tuple->t_self,
+		(void) destroy_unless_locked(references, &tuple->t_self,
 									 GetCurrentCommandId(true), snapshot, &tmfd);
 	}
 	systable_endscan(scan);

@@ -1,12 +1,15 @@
 /*
- * status.c
- *	  Tells who watches a tagged table how many tombstones it has and how old
- *	  they are.
+ * monitor.c
+ *	  Tells a role that monitors tagged tables how many tombstones they have and how
+ *	  old these are.
  *
- * A watcher is told figures, not rows: it needs no right on the table, and the
- * index of the bin answers.  Nothing here reads a whole table or a whole index;
- * where counting would take long, the planner's estimate must do.  Nor does it
- * wait for anybody: what is locked tells nothing.
+ * Such a role gets figures, no rows, so it needs no privilege on the table.  They come
+ * from the index on stamps.  What soft_delete.tables shows of them is in
+ * sql/status.sql.
+ *
+ * Invariants: nothing here reads a whole table or a whole index; where counting would
+ * take long, the planner's estimate is returned.  Nothing waits for a lock; of a
+ * locked table nothing is returned.
  */
 #include "postgres.h"
 
@@ -17,7 +20,6 @@
 #include "executor/execdesc.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -27,7 +29,7 @@
 
 #include "purge/sd_purge.h"
 
-/* Up to so many tombstones are counted; what is beyond is estimated. */
+/* The greatest number of tombstones that is counted; more are estimated */
 #define MAX_COUNTED 1000
 
 PG_FUNCTION_INFO_V1(soft_delete_may_watch);
@@ -35,19 +37,19 @@ PG_FUNCTION_INFO_V1(soft_delete_count_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_oldest_tombstone);
 PG_FUNCTION_INFO_V1(soft_delete_is_free);
 
-static bool may_watch(Oid relid);
-static const char *watched_column(Oid relid);
-static const char *as_stored(Oid relid, const char *tombstone);
+static bool may_monitor(Oid relid);
+static const char *monitored_column(Oid relid);
+static const char *stored_parameter(Oid relid, const char *tombstone);
 static int64 fetch_by_index(Oid relid, const char *query, int nargs,
 							Datum *values, long limit, double *estimate);
-static bool is_free(Oid relid, LOCKMODE lockmode);
-static bool takes_long(PlanState *planstate, void *context);
+static bool lock_tree_unless_busy(Oid relid, LOCKMODE lockmode);
+static bool is_slow_plan(PlanState *planstate, void *context);
 
 /*
  * soft_delete_internal.may_watch(relation regclass) returns boolean
  *
- * Tells whether the caller may know figures of a tagged table: as its owner, by
- * SELECT on its bin, or as one who may read all statistics.
+ * Returns whether the caller may monitor a tagged table: as its owner, by SELECT on
+ * its bin, or as a member of pg_read_all_stats.
  */
 Datum
 soft_delete_may_watch(PG_FUNCTION_ARGS)
@@ -55,7 +57,7 @@ soft_delete_may_watch(PG_FUNCTION_ARGS)
 	bool result;
 
 	SPI_connect();
-	result = may_watch(PG_GETARG_OID(0));
+	result = may_monitor(PG_GETARG_OID(0));
 	SPI_finish();
 	PG_RETURN_BOOL(result);
 }
@@ -64,9 +66,10 @@ soft_delete_may_watch(PG_FUNCTION_ARGS)
  * soft_delete_internal.count_tombstones(relation regclass, before timestamptz DEFAULT NULL)
  * returns bigint
  *
- * Returns how many tombstones a tagged table and its partitions have, with a
- * stamp before the given one if it is not null: exactly up to MAX_COUNTED, else
- * the planner's estimate.  Null if the caller may not know, or no index tells.
+ * Returns the number of tombstones of a tagged table and its partitions, of those
+ * with a stamp before the given one if it is not null: exactly up to MAX_COUNTED, else
+ * the planner's estimate.  Returns null if the caller may not monitor the table, if
+ * no index has the tombstones, or if the table is locked.
  */
 Datum
 soft_delete_count_tombstones(PG_FUNCTION_ARGS)
@@ -79,7 +82,7 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 	int64 count;
 
 	SPI_connect();
-	tombstone = watched_column(relid);
+	tombstone = monitored_column(relid);
 	if (tombstone == NULL)
 	{
 		SPI_finish();
@@ -90,10 +93,11 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 	appendStringInfo(&query,
 					 "SELECT FROM %s TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')",
 					 qualified_name(relid), PG_ARGISNULL(1) ? "deleted" : "all");
-	/* no live row has a stamp; to say so would count twice in the estimate */
+	/* live rows have no stamp: a second condition that excludes them would lower the estimate */
 	if (!PG_ARGISNULL(1))
 		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) %s",
-						 quote_identifier(tombstone), as_stored(relid, tombstone));
+						 quote_identifier(tombstone),
+						 stored_parameter(relid, tombstone));
 	count = fetch_by_index(relid, query.data, PG_ARGISNULL(1) ? 0 : 1, &before,
 						   MAX_COUNTED + 1, &estimate);
 	if (count > MAX_COUNTED)
@@ -108,9 +112,9 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.oldest_tombstone(relation regclass) returns timestamptz
  *
- * Returns the stamp of the oldest tombstone in a tagged table and its
- * partitions.  Null if there is none, the caller may not know, or no index
- * tells.
+ * Returns the stamp of the oldest tombstone of a tagged table and its partitions.
+ * Returns null if there is none, if the caller may not monitor the table, if no index
+ * has the tombstones, or if the table is locked.
  */
 Datum
 soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
@@ -122,14 +126,14 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 	bool isnull = true;
 
 	SPI_connect();
-	tombstone = watched_column(relid);
+	tombstone = monitored_column(relid);
 	if (tombstone != NULL)
 	{
 		char *query = psprintf("SELECT %1$s FROM %2$s TABLESAMPLE " EXTENSION_SCHEMA
 							   ".rows('deleted') ORDER BY %1$s LIMIT 1",
 							   quote_identifier(tombstone), qualified_name(relid));
 
-		/* with and without time zone, for then it holds UTC, it is the same number */
+		/* a timestamp without time zone holds UTC: it is the same number */
 		if (fetch_by_index(relid, query, 0, NULL, 1, &estimate) > 0)
 			oldest = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
 													   SPI_tuptable->tupdesc, 1,
@@ -143,10 +147,10 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 }
 
 /*
- * May the caller know figures of a tagged table?  SPI must be connected.
+ * May the caller monitor a tagged table?  SPI must be connected.
  */
 static bool
-may_watch(Oid relid)
+may_monitor(Oid relid)
 {
 	Oid bin;
 
@@ -159,28 +163,28 @@ may_watch(Oid relid)
 }
 
 /*
- * Return the tombstone column of a table that is tagged and of which the caller
- * may know figures, or NULL.  A tag may name a column that is gone, of which
- * soft_delete.check() tells.  SPI must be connected.
+ * Return the tombstone column of a table, or NULL if the table is not tagged, if the
+ * caller may not monitor it, or if the column does not exist, which soft_delete.check()
+ * reports.  SPI must be connected.
  */
 static const char *
-watched_column(Oid relid)
+monitored_column(Oid relid)
 {
 	List *arguments = tag_arguments(relid);
 
 	if (arguments == NIL ||
 		get_attnum(relid, linitial(arguments)) == InvalidAttrNumber ||
-		!may_watch(relid))
+		!may_monitor(relid))
 		return NULL;
 	return linitial(arguments);
 }
 
 /*
- * Return parameter $1 of a query as it compares with the tombstone column, which
+ * Return the expression that compares parameter $1 with the tombstone column, which
  * holds UTC if it is without time zone.
  */
 static const char *
-as_stored(Oid relid, const char *tombstone)
+stored_parameter(Oid relid, const char *tombstone)
 {
 	return get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID
 			   ? "pg_catalog.timezone('UTC', $1)"
@@ -188,11 +192,13 @@ as_stored(Oid relid, const char *tombstone)
 }
 
 /*
- * Run a query on a table as its owner, without row security, leave up to
- * "limit" rows to SPI, which must be connected, and return their number.  A
- * plan that does not read from indexes, in their order, is not run, and none if
- * the owner may not read the table, or somebody keeps others from reading it: then
- * the result is -1.
+ * Run a query on a table as its owner, without row security.  Returns the number of
+ * rows fetched, up to "limit", which are in SPI_tuptable; SPI must be connected.  Sets
+ * the planner's estimate.
+ *
+ * Returns -1, and fetches nothing, if the plan does more than read from indexes in
+ * their order, if the owner may not read the table, or if another session has locked
+ * it.
  */
 static int64
 fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
@@ -204,11 +210,11 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 	Relation rel;
 	SavedRole saved;
 
-	if (!is_free(relid, AccessShareLock))
+	if (!lock_tree_unless_busy(relid, AccessShareLock))
 		return -1;
 	rel = try_table_open(relid, NoLock);
 	if (rel == NULL)
-		return -1; /* it is gone */
+		return -1; /* it has been dropped */
 	if (pg_class_aclcheck(relid, rel->rd_rel->relowner, ACL_SELECT) == ACLCHECK_OK)
 	{
 		become_owner(rel, &saved);
@@ -220,7 +226,7 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 			PlanState *planstate = portal->queryDesc->planstate;
 
 			*estimate = planstate->plan->plan_rows;
-			if (!takes_long(planstate, NULL))
+			if (!is_slow_plan(planstate, NULL))
 			{
 				SPI_cursor_fetch(portal, true, limit);
 				fetched = SPI_processed;
@@ -239,12 +245,11 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 }
 
 /*
- * Lock a table, its partitions and inheritance children and their indexes until
- * the transaction ends, unless somebody else keeps that from being done at once:
- * then return false.
+ * Lock a table, its partitions and inheritance children and their indexes until the
+ * transaction ends.  Returns false if that would have to wait for another session.
  */
 static bool
-is_free(Oid relid, LOCKMODE lockmode)
+lock_tree_unless_busy(Oid relid, LOCKMODE lockmode)
 {
 	ListCell *lc;
 
@@ -259,7 +264,7 @@ is_free(Oid relid, LOCKMODE lockmode)
 			return false;
 		rel = try_table_open(member, NoLock);
 		if (rel == NULL)
-			continue; /* it is gone */
+			continue; /* it has been dropped */
 		foreach (index, RelationGetIndexList(rel))
 			all = all && ConditionalLockRelationOid(lfirst_oid(index), lockmode);
 		table_close(rel, NoLock);
@@ -272,9 +277,9 @@ is_free(Oid relid, LOCKMODE lockmode)
 /*
  * soft_delete_internal.is_free(relation regclass, purges boolean) returns boolean
  *
- * Tells whether who reads a table, its partitions and their indexes, or purges
- * them, need not wait for anybody else, and locks them so until the transaction
- * ends.
+ * Locks a table, its partitions and their indexes until the transaction ends, as a
+ * query does, or as a purge does if "purges" is true.  Returns false if that would
+ * have to wait for another session.
  */
 Datum
 soft_delete_is_free(PG_FUNCTION_ARGS)
@@ -283,10 +288,10 @@ soft_delete_is_free(PG_FUNCTION_ARGS)
 	bool purges = PG_GETARG_BOOL(1);
 	ListCell *lc;
 
-	/* nobody waits for what is gone */
+	/* a table that has been dropped needs no lock */
 	if (get_rel_relkind(relid) == '\0')
 		PG_RETURN_BOOL(true);
-	if (!is_free(relid, purges ? RowExclusiveLock : AccessShareLock))
+	if (!lock_tree_unless_busy(relid, purges ? RowExclusiveLock : AccessShareLock))
 		PG_RETURN_BOOL(false);
 	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
@@ -297,10 +302,10 @@ soft_delete_is_free(PG_FUNCTION_ARGS)
 }
 
 /*
- * Does a plan do more than read from indexes in their order (walker)?
+ * Does a plan do more than read from indexes in their order?  (plan state tree walker)
  */
 static bool
-takes_long(PlanState *planstate, void *context)
+is_slow_plan(PlanState *planstate, void *context)
 {
 	switch (nodeTag(planstate))
 	{
@@ -311,7 +316,7 @@ takes_long(PlanState *planstate, void *context)
 		case T_ResultState:
 		case T_AppendState:
 		case T_MergeAppendState:
-			return planstate_tree_walker(planstate, takes_long, context);
+			return planstate_tree_walker(planstate, is_slow_plan, context);
 		default:
 			return true;
 	}

@@ -1,17 +1,22 @@
 /*
  * procedure.c
- *	  CALL soft_delete.purge(): runs purges batch by batch, and commits each.
+ *	  CALL soft_delete.purge(): runs purges batch by batch, and commits each batch.
  *
- * The extension is entered for each step anew (entry.c), for a transaction must
- * end with the rights with which it began.  What is kept from one step to the next
- * lives in the memory context of the call.
+ * It decides when which group of tables is purged; what a batch does is in purge.c
+ * and sql/purge.sql.  Tables whose foreign keys form a circle are one group.
+ *
+ * A transaction must end with the role with which it began.  So each query enters
+ * the extension (caller.c) and leaves it before the next commit.  What is kept from
+ * one transaction to the next lives in the memory context of the call.
+ *
+ * Invariant: a group that another session has locked does not delay the groups that
+ * need not come after it.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -20,17 +25,27 @@
 
 #include "purge/sd_purge.h"
 
-/* What CALL soft_delete.purge() was given, and how far it has come */
+/* The arguments of soft_delete.purge() */
+enum PurgeArgument
+{
+	ARGUMENT_RELATION,
+	ARGUMENT_OLDER_THAN,
+	ARGUMENT_BATCH_SIZE,
+	ARGUMENT_PAUSE,
+	N_ARGUMENTS
+};
+
+/* The arguments and the progress of a CALL soft_delete.purge() */
 typedef struct PurgeCall
 {
 	MemoryContext context;
-	Datum arguments[4]; /* relation, older_than, batch_size, pause */
-	char nulls[5];		/* as SPI has it, and a final zero */
-	TimestampTz as_of;
-	List *groups; /* of ArrayType: regclass[] */
-	List *waiting; /* those that somebody keeps from being purged, which come last */
-	ArrayType *waiting_tables;
-	/* the stamps whose deletions may have no rows any more */
+	Datum arguments[N_ARGUMENTS];
+	char nulls[N_ARGUMENTS + 1]; /* in SPI's format: 'n' for null, else ' ' */
+	TimestampTz as_of;			 /* the time that ages are measured from */
+	List *groups; /* of tables that are purged together: regclass[] (ArrayType) */
+	List *postponed; /* groups that would have to wait; they come last */
+	ArrayType *postponed_tables; /* all tables of these groups: regclass[] */
+	/* the range of the stamps whose deletions may have no rows left */
 	bool has_oldest;
 	TimestampTz oldest;
 	bool has_newest;
@@ -41,24 +56,29 @@ PG_FUNCTION_INFO_V1(soft_delete_purge);
 
 static void read_arguments(FunctionCallInfo fcinfo, PurgeCall *call);
 static void begin_purge(PurgeCall *call);
-static void begin_transaction(void);
+static void begin_next_transaction(void);
 static bool must_wait(PurgeCall *call, ArrayType *group);
-static void put_off(PurgeCall *call, ArrayType *group);
+static void postpone_group(PurgeCall *call, ArrayType *group);
 static void purge_group(PurgeCall *call, ArrayType *group);
 static bool purge_batch(PurgeCall *call, Datum group, bool begins);
 static void prune_batch(PurgeCall *call);
-static void note_stamps(PurgeCall *call, HeapTuple row, int column);
+static void widen_range(PurgeCall *call, HeapTuple row, int column);
 static bool get_stamp(HeapTuple row, int column, TimestampTz *stamp);
-static void ask(const char *query, int nargs, Oid *argtypes, Datum *values,
-				const char *nulls);
+static void run_query(const char *query, int nargs, Oid *argtypes,
+					  Datum *values, const char *nulls);
 
 /*
  * soft_delete.purge(relation regclass, older_than interval, batch_size integer,
  * pause interval)
  *
- * Procedure: destroys deleted rows that are due, and commits after each batch.
+ * Procedure: destroys the tombstones that are due, and commits after each batch.
+ * relation: the table to purge, with what its deletes reach by CASCADE, or null for
+ * all tables that the caller owns; older_than: the least age, where the retention of
+ * the table is not longer, or null; batch_size: the number of rows per transaction;
+ * pause: the time to sleep between batches.
  *
- * Raises 2D000 in a transaction block, and what check_purge() raises.
+ * Raises 2D000 in a transaction block, and what soft_delete_internal.check_purge()
+ * raises for the arguments.
  */
 Datum
 soft_delete_purge(PG_FUNCTION_ARGS)
@@ -79,15 +99,15 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 	begin_purge(&call);
 	foreach (lc, call.groups)
 	{
-		begin_transaction();
+		begin_next_transaction();
 		if (must_wait(&call, lfirst(lc)))
-			put_off(&call, lfirst(lc));
+			postpone_group(&call, lfirst(lc));
 		else
 			purge_group(&call, lfirst(lc));
 	}
-	foreach (lc, call.waiting)
+	foreach (lc, call.postponed)
 	{
-		begin_transaction();
+		begin_next_transaction();
 		purge_group(&call, lfirst(lc));
 	}
 	while (call.has_oldest && call.has_newest)
@@ -100,29 +120,31 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 }
 
 /*
- * Copy the arguments to where they live as long as the call.
+ * Initialize a call, and copy the arguments into its memory context.
  */
 static void
 read_arguments(FunctionCallInfo fcinfo, PurgeCall *call)
 {
 	call->context = CurrentMemoryContext;
-	call->groups = call->waiting = NIL;
-	call->waiting_tables = construct_empty_array(REGCLASSOID);
+	call->groups = call->postponed = NIL;
+	call->postponed_tables = construct_empty_array(REGCLASSOID);
 	call->has_oldest = call->has_newest = false;
 	call->as_of = GetCurrentTimestamp();
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < N_ARGUMENTS; i++)
 	{
+		bool is_interval = i == ARGUMENT_OLDER_THAN || i == ARGUMENT_PAUSE;
+
 		call->nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 		call->arguments[i] =
-			(i == 0 || i == 2 || PG_ARGISNULL(i))
-				? PG_GETARG_DATUM(i)
-				: datumCopy(PG_GETARG_DATUM(i), false, sizeof(Interval));
+			is_interval && !PG_ARGISNULL(i)
+				? datumCopy(PG_GETARG_DATUM(i), false, sizeof(Interval))
+				: PG_GETARG_DATUM(i);
 	}
-	call->nulls[4] = '\0';
+	call->nulls[N_ARGUMENTS] = '\0';
 }
 
 /*
- * Check the arguments, and find out what there is to purge.
+ * Check the arguments, and find the groups of tables to purge.
  */
 static void
 begin_purge(PurgeCall *call)
@@ -130,16 +152,16 @@ begin_purge(PurgeCall *call)
 	Oid argtypes[] = {REGCLASSOID, INTERVALOID, INT4OID, INTERVALOID};
 	MemoryContext oldcontext;
 
-	ask("SELECT " INTERNAL_SCHEMA ".check_purge($1, $2, $3, $4)", 4, argtypes,
-		call->arguments, call->nulls);
+	run_query("SELECT " INTERNAL_SCHEMA ".check_purge($1, $2, $3, $4)",
+			  N_ARGUMENTS, argtypes, call->arguments, call->nulls);
 
-	ask("SELECT oldest, newest FROM " INTERNAL_SCHEMA ".empty_deletions_range()",
-		0, NULL, NULL, NULL);
-	note_stamps(call, SPI_tuptable->vals[0], 1);
+	run_query("SELECT oldest, newest FROM " INTERNAL_SCHEMA ".empty_deletions_range()",
+			  0, NULL, NULL, NULL);
+	widen_range(call, SPI_tuptable->vals[0], 1);
 
-	ask("SELECT members FROM " INTERNAL_SCHEMA
-		".purge_groups($1) WITH ORDINALITY AS g(members, n) ORDER BY n",
-		1, argtypes, call->arguments, call->nulls);
+	run_query("SELECT members FROM " INTERNAL_SCHEMA
+			  ".purge_groups($1) WITH ORDINALITY AS g(members, n) ORDER BY n",
+			  1, argtypes, call->arguments, call->nulls);
 	oldcontext = MemoryContextSwitchTo(call->context);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -153,55 +175,58 @@ begin_purge(PurgeCall *call)
 }
 
 /*
- * Begin a transaction in which a row that another session has changed is skipped,
- * not an error.
+ * Commit, and begin a transaction at isolation level READ COMMITTED: there a row that
+ * another session has changed is skipped, while at others it is an error.
  */
 static void
-begin_transaction(void)
+begin_next_transaction(void)
 {
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
 }
 
 /*
- * Does somebody keep a group of tables from being purged, so that the others had
- * better not wait for them?
+ * Would the purge of a group of tables wait for another session, or for a group that
+ * has been postponed?
  */
 static bool
 must_wait(PurgeCall *call, ArrayType *group)
 {
 	bool isnull;
 
-	ask("SELECT " INTERNAL_SCHEMA ".must_wait($1, $2)", 2,
-		(Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
-		(Datum[]){PointerGetDatum(group), PointerGetDatum(call->waiting_tables)},
-		NULL);
+	run_query("SELECT " INTERNAL_SCHEMA ".must_wait($1, $2)", 2,
+			  (Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
+			  (Datum[]){PointerGetDatum(group),
+						PointerGetDatum(call->postponed_tables)},
+			  NULL);
 	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
 									  SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /*
- * Put a group of tables off until the others are done.
+ * Postpone a group of tables until the others have been purged.
  */
 static void
-put_off(PurgeCall *call, ArrayType *group)
+postpone_group(PurgeCall *call, ArrayType *group)
 {
 	MemoryContext oldcontext;
 	bool isnull;
 
-	ask("SELECT $1 OPERATOR(pg_catalog.||) $2", 2,
-		(Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
-		(Datum[]){PointerGetDatum(call->waiting_tables), PointerGetDatum(group)},
-		NULL);
+	run_query("SELECT $1 OPERATOR(pg_catalog.||) $2", 2,
+			  (Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
+			  (Datum[]){PointerGetDatum(call->postponed_tables),
+						PointerGetDatum(group)},
+			  NULL);
 	oldcontext = MemoryContextSwitchTo(call->context);
-	call->waiting = lappend(call->waiting, group);
-	call->waiting_tables = DatumGetArrayTypePCopy(
+	call->postponed = lappend(call->postponed, group);
+	call->postponed_tables = DatumGetArrayTypePCopy(
 		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
- * Purge a group of tables, whose transaction has begun, batch by batch.
+ * Purge a group of tables batch by batch.  The transaction of the first batch has
+ * begun.
  */
 static void
 purge_group(PurgeCall *call, ArrayType *group)
@@ -212,58 +237,68 @@ purge_group(PurgeCall *call, ArrayType *group)
 	{
 		begins = false;
 		SPI_commit();
-		ask("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
-			&call->arguments[3], NULL);
-		begin_transaction();
+		run_query("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
+				  &call->arguments[ARGUMENT_PAUSE], NULL);
+		begin_next_transaction();
 	}
 }
 
 /*
- * Purge the next batch of a group of tables.  Returns whether it was the last.
+ * Purge the next batch of a group of tables; "begins": the first one.  Returns
+ * whether it was the last one.
  */
 static bool
 purge_batch(PurgeCall *call, Datum group, bool begins)
 {
-	Datum values[] = {group, TimestampTzGetDatum(call->as_of), call->arguments[1],
-					  call->arguments[2], BoolGetDatum(begins)};
-	char nulls[] = {' ', ' ', call->nulls[1], call->nulls[2], ' ', '\0'};
+	Datum values[] = {group, TimestampTzGetDatum(call->as_of),
+					  call->arguments[ARGUMENT_OLDER_THAN],
+					  call->arguments[ARGUMENT_BATCH_SIZE], BoolGetDatum(begins)};
+	char nulls[] = {' ',
+					' ',
+					call->nulls[ARGUMENT_OLDER_THAN],
+					call->nulls[ARGUMENT_BATCH_SIZE],
+					' ',
+					'\0'};
 	bool done = true;
 
-	ask("SELECT done, oldest, newest FROM " INTERNAL_SCHEMA
-		".purge_batch($1, $2, $3, $4, $5, false)",
-		5, (Oid[]){REGCLASSARRAYOID, TIMESTAMPTZOID, INTERVALOID, INT4OID, BOOLOID},
-		values, nulls);
+	run_query("SELECT done, oldest, newest FROM " INTERNAL_SCHEMA
+			  ".purge_batch($1, $2, $3, $4, $5, false)",
+			  5, (Oid[]){REGCLASSARRAYOID, TIMESTAMPTZOID, INTERVALOID, INT4OID, BOOLOID},
+			  values, nulls);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
 		bool isnull;
 
 		done = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-		note_stamps(call, row, 2);
+		widen_range(call, row, 2);
 	}
 	return done;
 }
 
 /*
- * Let the ledger forget the next deletions that have no rows any more, and go on
- * from there.
+ * Delete from the ledger the next deletions that have no rows left, and advance the
+ * range of stamps.
  */
 static void
 prune_batch(PurgeCall *call)
 {
 	Datum values[] = {TimestampTzGetDatum(call->oldest),
-					  TimestampTzGetDatum(call->newest), call->arguments[2]};
+					  TimestampTzGetDatum(call->newest),
+					  call->arguments[ARGUMENT_BATCH_SIZE]};
 
-	ask("SELECT " INTERNAL_SCHEMA ".remove_empty_deletions($1, $2, $3)", 3,
-		(Oid[]){TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}, values, NULL);
+	run_query("SELECT " INTERNAL_SCHEMA ".remove_empty_deletions($1, $2, $3)",
+			  3, (Oid[]){TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}, values, NULL);
 	call->has_oldest = get_stamp(SPI_tuptable->vals[0], 1, &call->oldest);
 }
 
 /*
- * Widen the range of stamps by two columns of a row, each of which may be null.
+ * Widen the call's range of stamps to include that of a row of SPI's result, whose
+ * oldest stamp is in the given column and whose newest is in the next one.  Each may
+ * be null.
  */
 static void
-note_stamps(PurgeCall *call, HeapTuple row, int column)
+widen_range(PurgeCall *call, HeapTuple row, int column)
 {
 	TimestampTz stamp;
 
@@ -280,7 +315,7 @@ note_stamps(PurgeCall *call, HeapTuple row, int column)
 }
 
 /*
- * Get a stamp from a row that SPI has found.  Returns whether there is one.
+ * Get a stamp from a row of SPI's result.  Returns false if it is null.
  */
 static bool
 get_stamp(HeapTuple row, int column, TimestampTz *stamp)
@@ -293,11 +328,11 @@ get_stamp(HeapTuple row, int column, TimestampTz *stamp)
 }
 
 /*
- * Run a query of our own, with the rights of the extension's owner.  Every name in
- * it is qualified.
+ * Run a query of the extension as the extension's owner.  Every name in the query
+ * must be schema-qualified.
  */
 static void
-ask(const char *query, int nargs, Oid *argtypes, Datum *values, const char *nulls)
+run_query(const char *query, int nargs, Oid *argtypes, Datum *values, const char *nulls)
 {
 	Entry entry;
 	int result;

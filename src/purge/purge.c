@@ -1,20 +1,20 @@
 /*
  * purge.c
- *	  Destroys tombstones whose time has come, batch by batch.
+ *	  Destroys the tombstones that are due, batch by batch.
  *
- * CALL soft_delete.purge() goes from one group of tables to the next, children
- * before parents, and calls purge_batch() for each batch, which it commits.  What
- * the batches of a group share is kept for the session: the scan through its due
- * rows (due.c).  A batch that fails is undone, noted in soft_delete_internal.purge_log and
- * ends its group alone.
+ * CALL soft_delete.purge() (procedure.c) takes one group of tables after the other,
+ * children before parents, and calls purge_batch() for each batch, which it commits.
+ * The scan of the due rows of a group (scan.c) outlives the batch: it belongs to the
+ * session.  A batch that fails is rolled back and logged in
+ * soft_delete_internal.purge_log; it ends the purge of its group, not of others.
  *
- * No row is locked beforehand: what the scan has found is destroyed where it is
- * found unchanged, and left where another transaction has its hands on it.  A
- * batch keeps holds and retention of its tables from changing, so what has been
- * committed of these is obeyed.
+ * No row is locked in advance: a row is destroyed if it still is the version that the
+ * scan has read, and left if another transaction has locked or changed it.  A batch
+ * locks the holds and the retention of its tables against changes, so it obeys all
+ * that are committed.
  *
- * Invariants: no row is destroyed before the retention of its table lets it go,
- * nor one that is held, nor one that another row is left behind to reference.
+ * Invariants: no row is destroyed that is younger than the retention of its table,
+ * that is held, or that a remaining row references.
  */
 #include "postgres.h"
 
@@ -69,18 +69,19 @@ enum
 	N_BATCH_COLUMNS
 };
 
-/* What purge_batch() was called with */
-typedef struct Request
+/* Arguments of purge_batch() */
+typedef struct BatchRequest
 {
-	TimestampTz as_of;
-	const Interval *older_than; /* or NULL */
+	TimestampTz as_of;			/* the time that ages are measured from */
+	const Interval *older_than; /* the least age, or NULL */
 	int batch_size;
-} Request;
+	bool is_dry_run;
+} BatchRequest;
 
-/* The scan of this session's purge, between its batches */
+/* The scan of the purge that this session is running, kept from batch to batch */
 static PurgeScan *current_scan = NULL;
 
-/* The subtransaction that its last batch is of */
+/* The subtransaction in which its last batch ran */
 static SubTransactionId scan_subid = InvalidSubTransactionId;
 
 PG_FUNCTION_INFO_V1(soft_delete_purge_batch);
@@ -89,28 +90,34 @@ static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 							   SubTransactionId parentSubid, void *arg);
 static void end_purge_scan(void);
-static PurgeScan *scan_for(ArrayType *relations, bool begins, bool is_dry);
+static BatchRequest read_request(FunctionCallInfo fcinfo);
+static bool is_finished(const PurgeScan *scan);
+static PurgeScan *find_or_begin_scan(ArrayType *relations, bool begins,
+									 bool is_dry_run);
 static void check_roots(int n, const Datum *relations);
-static char *try_batch(PurgeScan *scan, const Request *request);
-static void run_batch(PurgeScan *scan, const Request *request);
-static void find_limit(PurgeTable *root, const Request *request);
+static char *try_batch(PurgeScan *scan, const BatchRequest *request);
+static void run_batch(PurgeScan *scan, const BatchRequest *request);
+static void find_limit(PurgeTable *root, const BatchRequest *request);
 static void open_leaves(PurgeScan *scan, int first, int n);
 static void lock_leaves(PurgeScan *scan);
 static void close_leaves(PurgeScan *scan);
 static void purge_rows(PurgeScan *scan, int n);
 static void purge_circles(PurgeScan *scan);
-static bool may_go(PurgeScan *scan, DueRow *row);
+static void check_circles(PurgeScan *scan);
+static bool destroy_circles(PurgeScan *scan);
+static bool may_destroy(PurgeScan *scan, DueRow *row);
 static bool destroy_due_row(PurgeScan *scan, DueRow *row);
+static void report_failure(PurgeScan *scan, const char *error);
 static void report_progress(PurgeScan *scan);
-static void remember_all_emptied(PurgeScan *scan);
+static void remember_emptied_leaves(PurgeScan *scan);
 static void report_end(PurgeScan *scan);
 static void log_purge(PurgeTable *root, const char *error);
-static void forget_log_row(Relation log, const Datum *values);
-static bool failed_before(const PurgeTable *root);
+static void delete_log_row(Relation log, const Datum *values);
+static bool last_purge_failed(const PurgeTable *root);
 static void return_counts(FunctionCallInfo fcinfo, PurgeScan *scan, bool is_done);
 
 /*
- * Watch for the ends of transactions.
+ * Register the callbacks that see transactions and subtransactions end.
  */
 void
 init_purge(void)
@@ -120,7 +127,8 @@ init_purge(void)
 }
 
 /*
- * Forget the scan of a purge that is broken off, and what a dry run imagined.
+ * Transaction callback: end the scan of a purge that is aborted, and forget what a dry
+ * run would have destroyed.
  */
 static void
 end_transaction(XactEvent event, void *arg)
@@ -132,13 +140,12 @@ end_transaction(XactEvent event, void *arg)
 	}
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT ||
 		event == XACT_EVENT_PREPARE)
-	{
-		forget_imagined();
-	}
+		forget_dry_purges();
 }
 
 /*
- * Forget the scan, too, where only what it has destroyed is taken back.
+ * Subtransaction callback: end the scan if the rows that its last batch has destroyed
+ * come back.
  */
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
@@ -157,7 +164,7 @@ end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 }
 
 /*
- * Forget the scan.
+ * End the current scan, if there is one, and free its memory.
  */
 static void
 end_purge_scan(void)
@@ -172,22 +179,58 @@ end_purge_scan(void)
  *	older_than interval, batch_size integer, begins boolean, dry_run boolean)
  *	returns setof record
  *
- * Destroys the next due rows of a group of tables, as many as the batch size says,
- * those of a circle at once.  as_of is the time that ages are reckoned from,
- * older_than, which may be null, the least age.  "begins": from the oldest on.
- * Returns a row per table: what has become of its due rows since then, and
- * whether these were all.
+ * Destroys the next batch_size due rows of a group of tables; rows that reference
+ * one another in circles are destroyed all at once.  as_of: the time that ages are
+ * measured from; older_than: the least age, or null; begins: start with the oldest
+ * row, else go on after the last batch; dry_run: count rows, but destroy none.
+ * Returns a row per table: the counts of its due rows since the purge began, and
+ * whether the purge of the group has ended.
  *
- * An error is logged and reported as a warning, and ends the group.  Raises 42501
- * unless the caller owns the tables, 22023 for other arguments that it cannot do
- * with, 25001 in a transaction that keeps its snapshot.
+ * An error in the batch is logged and reported as a warning, and ends the purge of the
+ * group.  Raises 42501 unless the caller owns the tables, 22023 for other invalid
+ * arguments, 25001 if the isolation level is not READ COMMITTED.
  */
 Datum
 soft_delete_purge_batch(PG_FUNCTION_ARGS)
 {
-	Request request;
-	bool is_dry;
+	BatchRequest request = read_request(fcinfo);
 	char *error;
+
+	InitMaterializedSRF(fcinfo, 0);
+	current_scan = find_or_begin_scan(PG_GETARG_ARRAYTYPE_P(0),
+									  PG_GETARG_BOOL(4), request.is_dry_run);
+	scan_subid = GetCurrentSubTransactionId();
+	error = try_batch(current_scan, &request);
+	if (error != NULL)
+		report_failure(current_scan, error);
+	else if (!request.is_dry_run)
+		report_progress(current_scan);
+
+	if (error == NULL && !is_finished(current_scan))
+	{
+		return_counts(fcinfo, current_scan, false);
+		return (Datum) 0;
+	}
+	return_counts(fcinfo, current_scan, true);
+	if (error == NULL && !request.is_dry_run)
+	{
+		remember_emptied_leaves(current_scan);
+		report_end(current_scan);
+	}
+	end_purge_scan();
+	return (Datum) 0;
+}
+
+/*
+ * Return the arguments of purge_batch() that are about the batch.
+ *
+ * Raises 22023 if an argument is invalid, 25001 if the isolation level is not READ
+ * COMMITTED and rows are to be destroyed.
+ */
+static BatchRequest
+read_request(FunctionCallInfo fcinfo)
+{
+	BatchRequest request;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) ||
 		PG_ARGISNULL(4) || PG_ARGISNULL(5) || PG_GETARG_INT32(3) < 1)
@@ -199,52 +242,32 @@ soft_delete_purge_batch(PG_FUNCTION_ARGS)
 	request.as_of = PG_GETARG_TIMESTAMPTZ(1);
 	request.older_than = PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2);
 	request.batch_size = PG_GETARG_INT32(3);
-	is_dry = PG_GETARG_BOOL(5);
+	request.is_dry_run = PG_GETARG_BOOL(5);
 
-	if (IsolationUsesXactSnapshot() && !is_dry)
+	if (IsolationUsesXactSnapshot() && !request.is_dry_run)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("cannot purge in a transaction that keeps its snapshot"),
-				 errdetail("What references a row must be seen as it is now."),
+				 errdetail("A purge must see all rows that reference a deleted row, including those committed since the snapshot was taken."),
 				 errhint("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;")));
-
-	InitMaterializedSRF(fcinfo, 0);
-	current_scan = scan_for(PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_BOOL(4), is_dry);
-	scan_subid = GetCurrentSubTransactionId();
-	error = try_batch(current_scan, &request);
-	if (error != NULL)
-	{
-		for (int i = 0; i < current_scan->nroots && !is_dry; i++)
-			log_purge(&current_scan->roots[i], error);
-		ereport(WARNING,
-				(errcode(ERRCODE_WARNING),
-				 errmsg("purge of table \"%s\" failed: %s",
-						get_rel_name(current_scan->roots[0].relid), error)));
-	}
-	else if (!is_dry)
-		report_progress(current_scan);
-
-	if (error != NULL ||
-		(current_scan->is_complete && current_scan->next == current_scan->nrows))
-	{
-		return_counts(fcinfo, current_scan, true);
-		if (error == NULL && !is_dry)
-		{
-			remember_all_emptied(current_scan);
-			report_end(current_scan);
-		}
-		end_purge_scan();
-	}
-	else
-		return_counts(fcinfo, current_scan, false);
-	return (Datum) 0;
+	return request;
 }
 
 /*
- * Return the scan that the session is on, or a new one.
+ * Have all rows of the scan been read, and are they done?
+ */
+static bool
+is_finished(const PurgeScan *scan)
+{
+	return scan->is_complete && scan->next == scan->nrows;
+}
+
+/*
+ * Return the current scan of the session if it is of the same tables and the purge
+ * does not begin, else a new one.  Raises what check_roots() raises.
  */
 static PurgeScan *
-scan_for(ArrayType *relations, bool begins, bool is_dry)
+find_or_begin_scan(ArrayType *relations, bool begins, bool is_dry_run)
 {
 	Datum *elements;
 	Oid *relids;
@@ -258,8 +281,8 @@ scan_for(ArrayType *relations, bool begins, bool is_dry)
 	for (int i = 0; i < n; i++)
 		relids[i] = DatumGetObjectId(elements[i]);
 
-	if (!begins && current_scan != NULL && current_scan->is_dry == is_dry &&
-		current_scan->nroots == n)
+	if (!begins && current_scan != NULL &&
+		current_scan->is_dry_run == is_dry_run && current_scan->nroots == n)
 	{
 		for (int i = 0; i < n; i++)
 			begins = begins || current_scan->roots[i].relid != relids[i];
@@ -268,14 +291,14 @@ scan_for(ArrayType *relations, bool begins, bool is_dry)
 	}
 	end_purge_scan();
 	scan = begin_purge_scan(n, relids);
-	scan->is_dry = is_dry;
+	scan->is_dry_run = is_dry_run;
 	for (int i = 0; i < n; i++)
 		scan->roots[i].started = GetCurrentTimestamp();
 	return scan;
 }
 
 /*
- * Raise 42501 unless the caller owns the tables, 22023 if there is none.
+ * Raise 42501 unless the caller owns the tables, 22023 if there are none.
  */
 static void
 check_roots(int n, const Datum *relations)
@@ -284,12 +307,12 @@ check_roots(int n, const Datum *relations)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid argument of soft_delete_internal.purge_batch()"),
-				 errdetail("There must be a table.")));
+				 errdetail("The list of tables must not be empty.")));
 	for (int i = 0; i < n; i++)
 	{
 		Oid relid = DatumGetObjectId(relations[i]);
 
-		/* one that is gone meanwhile is nobody's */
+		/* a table that has been dropped meanwhile has no owner */
 		if (get_rel_name(relid) != NULL &&
 			!relation_ownercheck(relid, calling_role()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
@@ -297,15 +320,16 @@ check_roots(int n, const Datum *relations)
 }
 
 /*
- * Do a batch, or nothing of it if it fails.  Returns the error then, unless the
- * statement was cancelled, by the client or by a timeout.
+ * Run a batch in a subtransaction.  Returns NULL, or the message of the error for
+ * which it was rolled back.  An error that cancels the statement, by the client or by
+ * a timeout, is thrown again.
  *
- * The error may come from within a subtransaction of the batch, as that of
- * purge_circles(); all of them end here.  That gives back what else the batch has
- * taken: the role, the security context, settings, locks and buffers.
+ * The error may come from inside a nested subtransaction, such as that of
+ * purge_circles(); all of them end here.  This also restores the role, the security
+ * context and settings, and releases locks and buffers.
  */
 static char *
-try_batch(PurgeScan *scan, const Request *request)
+try_batch(PurgeScan *scan, const BatchRequest *request)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -333,12 +357,13 @@ try_batch(PurgeScan *scan, const Request *request)
 }
 
 /*
- * Do a batch.
+ * Run a batch: find the limits, read a portion if none is left, destroy rows, and log
+ * what was purged.
  */
 static void
-run_batch(PurgeScan *scan, const Request *request)
+run_batch(PurgeScan *scan, const BatchRequest *request)
 {
-	for (int i = 0; i < scan->nroots && !scan->is_dry; i++)
+	for (int i = 0; i < scan->nroots && !scan->is_dry_run; i++)
 		share_retention(scan->roots[i].relid);
 	PushActiveSnapshot(GetLatestSnapshot());
 	scan->is_fresh = false;
@@ -346,21 +371,21 @@ run_batch(PurgeScan *scan, const Request *request)
 		find_limit(&scan->roots[i], request);
 
 	if (scan->next == scan->nrows && !scan->is_complete)
-		read_on(scan, request->batch_size);
+		read_due_rows(scan, request->batch_size);
 	if (scan->next < scan->first_circular)
 		purge_rows(scan, Min(request->batch_size, scan->first_circular - scan->next));
 	else if (scan->next < scan->nrows)
 		purge_circles(scan);
 
-	if (!scan->is_dry)
+	if (!scan->is_dry_run)
 	{
-		bool is_done = scan->is_complete && scan->next == scan->nrows;
+		bool is_done = is_finished(scan);
 
 		for (int i = 0; i < scan->nroots; i++)
 		{
 			PurgeTable *root = &scan->roots[i];
 
-			if (root->purged > 0 || (is_done && failed_before(root)))
+			if (root->purged > 0 || (is_done && last_purge_failed(root)))
 				log_purge(root, is_done ? NULL : "not finished");
 		}
 	}
@@ -368,10 +393,10 @@ run_batch(PurgeScan *scan, const Request *request)
 }
 
 /*
- * Find out which tombstones of a table are due: those older than the limit.
+ * Set the limit of a table: its tombstones with an older stamp are due.
  */
 static void
-find_limit(PurgeTable *root, const Request *request)
+find_limit(PurgeTable *root, const BatchRequest *request)
 {
 	Oid argtypes[] = {REGCLASSOID, TIMESTAMPTZOID, INTERVALOID};
 	Datum values[] = {ObjectIdGetDatum(root->relid),
@@ -394,8 +419,8 @@ find_limit(PurgeTable *root, const Request *request)
 }
 
 /*
- * Open the tables that some rows of the scan are in, as far as there is something
- * to do there.
+ * Open the relations of n rows of the scan from the given one on, where they can
+ * still be purged.
  */
 static void
 open_leaves(PurgeScan *scan, int first, int n)
@@ -416,8 +441,8 @@ open_leaves(PurgeScan *scan, int first, int n)
 }
 
 /*
- * Keep holds on what is open as they are until the batch is committed, and find
- * out where there is any.
+ * Keep the holds on the open relations from being changed until the batch is
+ * committed, and note which relations have any.
  */
 static void
 lock_leaves(PurgeScan *scan)
@@ -429,7 +454,7 @@ lock_leaves(PurgeScan *scan)
 		if (scan->leaves[i].is_open && scan->leaves[i].rel != NULL)
 			relids = lappend_oid(relids, scan->leaves[i].relid);
 	}
-	if (!scan->is_dry)
+	if (!scan->is_dry_run)
 		lock_holds(relids, ShareLock);
 	for (int i = 0; i < scan->nleaves; i++)
 	{
@@ -441,7 +466,7 @@ lock_leaves(PurgeScan *scan)
 }
 
 /*
- * Close them.
+ * Close the relations that open_leaves() has opened.
  */
 static void
 close_leaves(PurgeScan *scan)
@@ -461,7 +486,7 @@ close_leaves(PurgeScan *scan)
 }
 
 /*
- * Purge the next n rows of the scan, but for those that must stay.
+ * Purge the next n rows of the scan, except those that must be kept.
  */
 static void
 purge_rows(PurgeScan *scan, int n)
@@ -472,9 +497,9 @@ purge_rows(PurgeScan *scan, int n)
 		DueRow *row = nth_row(scan, scan->next);
 
 		CHECK_FOR_INTERRUPTS();
-		if (row->stays)
+		if (row->is_kept)
 			row->leaf->root->referenced++;
-		else if (may_go(scan, row) && destroy_due_row(scan, row))
+		else if (may_destroy(scan, row) && destroy_due_row(scan, row))
 			continue;
 		else
 			keep_row(scan, row - scan->rows);
@@ -484,53 +509,31 @@ purge_rows(PurgeScan *scan, int n)
 }
 
 /*
- * Purge the rows that reference one another in circles, with those above them:
- * what one of them keeps from going is only known when all have been looked at.
+ * Purge the rows that reference one another in circles, with the rows that these
+ * reference.  All rows are checked before any is destroyed, since each row that is
+ * kept keeps others.
  */
 static void
 purge_circles(PurgeScan *scan)
 {
-	int first = scan->next;
 	Size size = scan->nroots * sizeof(PurgeTable);
 	PurgeTable *counts = palloc(size);
 	MemoryContext oldcontext = CurrentMemoryContext;
-	bool all_go = true;
 
-	open_leaves(scan, first, scan->nrows - first);
-	for (int i = first; i < scan->nrows; i++)
-	{
-		DueRow *row = nth_row(scan, i);
+	open_leaves(scan, scan->next, scan->nrows - scan->next);
+	check_circles(scan);
 
-		CHECK_FOR_INTERRUPTS();
-		row->leaf->has_left = true; /* or may have */
-		if (!row->stays && !may_go(scan, row))
-		{
-			row->is_refused = true;
-			keep_row(scan, row - scan->rows);
-		}
-	}
-
-	/* an error leaves it open: try_batch() ends it */
+	/* after an error, try_batch() ends this subtransaction */
 	memcpy(counts, scan->roots, size);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(oldcontext);
-	for (int i = first; i < scan->nrows && all_go; i++)
-	{
-		DueRow *row = nth_row(scan, i);
-
-		CHECK_FOR_INTERRUPTS();
-		if (!row->stays)
-			all_go = destroy_due_row(scan, row);
-		else if (!row->is_refused)
-			row->leaf->root->referenced++;
-	}
-	if (all_go)
+	if (destroy_circles(scan))
 		ReleaseCurrentSubTransaction();
 	else
 	{
 		RollbackAndReleaseCurrentSubTransaction();
 		memcpy(scan->roots, counts, size);
-		for (int i = first; i < scan->nrows; i++)
+		for (int i = scan->next; i < scan->nrows; i++)
 			nth_row(scan, i)->leaf->root->locked++;
 	}
 	MemoryContextSwitchTo(oldcontext);
@@ -539,15 +542,61 @@ purge_circles(PurgeScan *scan)
 }
 
 /*
- * May the row go?  Not if it has changed since it was found, is not due any more,
- * or is held.  A row that this batch has found is fetched for the holds alone: its
- * snapshot keeps another one from taking the place, and whoever changes it now is
- * met when it is destroyed.  One that an earlier batch has found is known by its
- * place and by who wrote it; where the table has been rewritten since, it waits for
- * the next purge.
+ * Keep the rows of circles that must not be destroyed, and the rows that these
+ * reference.
+ */
+static void
+check_circles(PurgeScan *scan)
+{
+	for (int i = scan->next; i < scan->nrows; i++)
+	{
+		DueRow *row = nth_row(scan, i);
+
+		CHECK_FOR_INTERRUPTS();
+		row->leaf->has_left = true; /* it may have */
+		if (!row->is_kept && !may_destroy(scan, row))
+		{
+			row->is_kept_itself = true;
+			keep_row(scan, row - scan->rows);
+		}
+	}
+}
+
+/*
+ * Destroy the rows of circles that are not kept.  Returns false as soon as another
+ * transaction has locked or changed one of them.
  */
 static bool
-may_go(PurgeScan *scan, DueRow *row)
+destroy_circles(PurgeScan *scan)
+{
+	for (int i = scan->next; i < scan->nrows; i++)
+	{
+		DueRow *row = nth_row(scan, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!row->is_kept)
+		{
+			if (!destroy_due_row(scan, row))
+				return false;
+		}
+		else if (!row->is_kept_itself)
+			row->leaf->root->referenced++;
+	}
+	return true;
+}
+
+/*
+ * May a row be destroyed?  Not if it has changed since it was read, is not due any
+ * more, or is held.
+ *
+ * A row that was read with the active snapshot is fetched for the check of holds only:
+ * the snapshot keeps its place from being reused, and a concurrent change is detected
+ * when the row is destroyed.  A row that an earlier batch has read is identified by
+ * its place and by the xmin of its version; if the table has been rewritten since, it
+ * is left to the next purge.
+ */
+static bool
+may_destroy(PurgeScan *scan, DueRow *row)
 {
 	PurgeLeaf *leaf = row->leaf;
 	bool is_held = false;
@@ -576,8 +625,8 @@ may_go(PurgeScan *scan, DueRow *row)
 }
 
 /*
- * Destroy a row, or imagine it gone.  Returns false if it is another
- * transaction's.
+ * Destroy a row, or only count it in a dry run.  Returns false if another transaction
+ * has locked or changed it.
  */
 static bool
 destroy_due_row(PurgeScan *scan, DueRow *row)
@@ -585,8 +634,8 @@ destroy_due_row(PurgeScan *scan, DueRow *row)
 	PurgeTable *root = row->leaf->root;
 	TM_Result result = TM_Ok;
 
-	if (scan->is_dry)
-		imagine_gone(row);
+	if (scan->is_dry_run)
+		note_dry_purge(row);
 	else
 		result = destroy_tombstone_unless_locked(row->leaf->rel, &row->tombstone);
 
@@ -602,7 +651,20 @@ destroy_due_row(PurgeScan *scan, DueRow *row)
 }
 
 /*
- * Show in pg_stat_activity how far the purge has come.
+ * Log the error of a batch, unless it was a dry run, and report it as a warning.
+ */
+static void
+report_failure(PurgeScan *scan, const char *error)
+{
+	for (int i = 0; i < scan->nroots && !scan->is_dry_run; i++)
+		log_purge(&scan->roots[i], error);
+	ereport(WARNING, (errcode(ERRCODE_WARNING),
+					  errmsg("purge of table \"%s\" failed: %s",
+							 get_rel_name(scan->roots[0].relid), error)));
+}
+
+/*
+ * Show in pg_stat_activity how many rows have been purged.
  */
 static void
 report_progress(PurgeScan *scan)
@@ -619,10 +681,10 @@ report_progress(PurgeScan *scan)
 }
 
 /*
- * Remember of which tables all due rows have been destroyed.
+ * Remember the relations whose due rows have all been destroyed (emptied.c).
  */
 static void
-remember_all_emptied(PurgeScan *scan)
+remember_emptied_leaves(PurgeScan *scan)
 {
 	for (int i = 0; i < scan->nleaves; i++)
 	{
@@ -634,8 +696,8 @@ remember_all_emptied(PurgeScan *scan)
 }
 
 /*
- * Tell the client what has become of the due rows of the tables, if there were
- * any.
+ * Report to the client, for each table that had due rows, how many were purged and
+ * how many remain.
  */
 static void
 report_end(PurgeScan *scan)
@@ -643,25 +705,25 @@ report_end(PurgeScan *scan)
 	for (int i = 0; i < scan->nroots; i++)
 	{
 		PurgeTable *root = &scan->roots[i];
-		uint64 stay = root->held + root->referenced + root->locked;
+		uint64 kept = root->held + root->referenced + root->locked;
 
-		if (root->purged + stay == 0)
+		if (root->purged + kept == 0)
 			continue;
 		ereport(NOTICE,
 				(errmsg_plural("purged " UINT64_FORMAT " row of table \"%s\"",
 							   "purged " UINT64_FORMAT " rows of table \"%s\"",
 							   root->purged, root->purged, get_rel_name(root->relid)),
-				 stay == 0 ? 0
-						   : errdetail("More are due, and stay: " UINT64_FORMAT
-									   " are held, " UINT64_FORMAT
-									   " referenced, " UINT64_FORMAT " locked.",
-									   root->held, root->referenced, root->locked)));
+				 kept == 0
+					 ? 0
+					 : errdetail("Due rows that remain: " UINT64_FORMAT " held, " UINT64_FORMAT
+								 " referenced, " UINT64_FORMAT " locked.",
+								 root->held, root->referenced, root->locked)));
 	}
 }
 
 /*
- * Write what has been purged of a table into the log, in the place of what this
- * purge has written before.
+ * Log what has been purged of a table, and the error if there was one.  The row
+ * replaces the one that this purge has written before.
  */
 static void
 log_purge(PurgeTable *root, const char *error)
@@ -676,7 +738,7 @@ log_purge(PurgeTable *root, const char *error)
 	values[LOG_RELATION] = CStringGetTextDatum(qualified_name(root->relid));
 	values[LOG_PURGED_AT] = TimestampTzGetDatum(root->started);
 	if (root->is_logged)
-		forget_log_row(log, values);
+		delete_log_row(log, values);
 
 	values[LOG_PURGED_BY] =
 		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
@@ -699,10 +761,10 @@ log_purge(PurgeTable *root, const char *error)
 }
 
 /*
- * Take a row out of the log, found by its key.
+ * Delete the row of the log that has the key in "values".
  */
 static void
-forget_log_row(Relation log, const Datum *values)
+delete_log_row(Relation log, const Datum *values)
 {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[2];
@@ -729,10 +791,10 @@ forget_log_row(Relation log, const Datum *values)
 }
 
 /*
- * Does the log end with a purge of the table that failed or was broken off?
+ * Has the last logged purge of the table failed, or was it aborted?
  */
 static bool
-failed_before(const PurgeTable *root)
+last_purge_failed(const PurgeTable *root)
 {
 	Relation log, index;
 	IndexScanDesc scan;
@@ -759,7 +821,7 @@ failed_before(const PurgeTable *root)
 }
 
 /*
- * Return what has become of the due rows of each table.
+ * Return a row per table with the counts of its due rows.
  */
 static void
 return_counts(FunctionCallInfo fcinfo, PurgeScan *scan, bool is_done)

@@ -1,14 +1,16 @@
 /*
  * retention.c
- *	  Lets a purge and a change of the retention of a table wait for each other, and
- *	  for nobody else.
+ *	  Makes a purge and a change of a table's retention wait for each other, and for
+ *	  nothing else.
  *
- * Each row of soft_delete_internal.retention is about a table or a schema.  Who
- * writes it locks an object of that table, whose OID is that of what it is about;
- * a trigger does that, so it holds for DML by hand too.  A purge locks the objects
- * of all that its table's retention depends on (sql/purge.sql).
+ * Each row of soft_delete_internal.retention sets the retention of a table or of a
+ * schema, here called the subject of the row.  Each subject has a lock tag of its
+ * own.  Whoever writes the row takes that lock in ExclusiveLock mode; a trigger does
+ * so, hence DML on the table itself is covered, too.  A purge takes ShareLock on
+ * the subjects that the retention of its tables depends on (sql/purge.sql).
  *
- * Invariant: a batch of a purge obeys what has been said before it is committed.
+ * Invariant: a batch of a purge obeys each change of retention that is committed
+ * before the batch is.
  */
 #include "postgres.h"
 
@@ -25,33 +27,34 @@
 
 #include "purge/sd_purge.h"
 
-/* The columns of soft_delete_internal.retention */
-enum
+/* The columns of soft_delete_internal.retention that name the subject */
+enum RetentionColumn
 {
-	RETENTION_RELATION = 1,
+	RETENTION_RELATION,
 	RETENTION_SCHEMA
 };
 
-/* What is locked, as the subobject of a lock */
-enum
+/* The kind of a subject; it is the objsubid of its lock tag */
+typedef enum SubjectKind
 {
-	ABOUT_TABLE,
-	ABOUT_SCHEMA
-};
+	SUBJECT_TABLE,
+	SUBJECT_SCHEMA
+} SubjectKind;
 
 PG_FUNCTION_INFO_V1(soft_delete_lock_retention);
 PG_FUNCTION_INFO_V1(soft_delete_keep_retention);
 
 static void lock_subject(HeapTuple tuple, TupleDesc tupdesc);
-static bool share_subject(Oid subject, uint16 kind, bool waits);
+static bool share_subject(Oid subject, SubjectKind kind, bool waits);
 
 /*
  * soft_delete_internal.lock_retention() returns trigger
  *
- * BEFORE INSERT OR UPDATE OR DELETE trigger of soft_delete_internal.retention: waits
- * for the batches of purges that obey the row, and lets those that come wait.
+ * BEFORE INSERT OR UPDATE OR DELETE FOR EACH ROW trigger of table
+ * soft_delete_internal.retention: waits for the batches of purges that depend on
+ * the row, and makes later ones wait until the transaction ends.  Returns the row.
  *
- * Raises 39P01 where it is no such trigger.
+ * Raises 39P01 if it is not called by such a trigger.
  */
 Datum
 soft_delete_lock_retention(PG_FUNCTION_ARGS)
@@ -75,32 +78,33 @@ soft_delete_lock_retention(PG_FUNCTION_ARGS)
 }
 
 /*
- * Lock what a row is about.  A schema that is not there has no tables either.
+ * Lock the subject of a row of soft_delete_internal.retention.  A schema that does
+ * not exist has no tables, so it needs no lock.
  */
 static void
 lock_subject(HeapTuple tuple, TupleDesc tupdesc)
 {
 	Oid retention = extension_relation("retention");
 	bool isnull;
-	Datum value = heap_getattr(tuple, RETENTION_RELATION, tupdesc, &isnull);
+	Datum value = heap_getattr(tuple, RETENTION_RELATION + 1, tupdesc, &isnull);
 	Oid schema = InvalidOid;
 
 	if (!isnull)
-		LockDatabaseObject(retention, DatumGetObjectId(value), ABOUT_TABLE,
+		LockDatabaseObject(retention, DatumGetObjectId(value), SUBJECT_TABLE,
 						   ExclusiveLock);
-	value = heap_getattr(tuple, RETENTION_SCHEMA, tupdesc, &isnull);
+	value = heap_getattr(tuple, RETENTION_SCHEMA + 1, tupdesc, &isnull);
 	if (!isnull)
 		schema = get_namespace_oid(NameStr(*DatumGetName(value)), true);
 	if (OidIsValid(schema))
-		LockDatabaseObject(retention, schema, ABOUT_SCHEMA, ExclusiveLock);
+		LockDatabaseObject(retention, schema, SUBJECT_SCHEMA, ExclusiveLock);
 }
 
 /*
  * soft_delete_internal.keep_retention(relation regclass, waits boolean) returns boolean
  *
- * Keeps what is said about a table, and about its schema, as it is until the
- * transaction ends.  Returns false if somebody is changing it and this is not to
- * wait.
+ * Keeps the retention of a table and of its schema from being changed until the
+ * transaction ends.  Waits for a transaction that is changing one of them if "waits"
+ * is true, else returns false.
  */
 Datum
 soft_delete_keep_retention(PG_FUNCTION_ARGS)
@@ -108,16 +112,16 @@ soft_delete_keep_retention(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	bool waits = PG_GETARG_BOOL(1);
 
-	PG_RETURN_BOOL(share_subject(relid, ABOUT_TABLE, waits) &&
-				   share_subject(get_rel_namespace(relid), ABOUT_SCHEMA, waits));
+	PG_RETURN_BOOL(share_subject(relid, SUBJECT_TABLE, waits) &&
+				   share_subject(get_rel_namespace(relid), SUBJECT_SCHEMA, waits));
 }
 
 /*
- * Keep what is said about a table or a schema as it is.  Returns false if that
- * takes waiting, and this is not to wait.
+ * Keep the retention of a table or a schema from being changed until the transaction
+ * ends.  Returns false if another transaction is changing it and "waits" is false.
  */
 static bool
-share_subject(Oid subject, uint16 kind, bool waits)
+share_subject(Oid subject, SubjectKind kind, bool waits)
 {
 	LOCKTAG tag;
 
@@ -128,7 +132,8 @@ share_subject(Oid subject, uint16 kind, bool waits)
 }
 
 /*
- * Keep all that a table's retention depends on as it is until the transaction ends.
+ * Keep all that the retention of a table depends on from being changed until the
+ * transaction ends.  Waits for the transactions that are changing it.
  */
 void
 share_retention(Oid relid)

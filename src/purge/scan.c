@@ -1,23 +1,23 @@
 /*
- * due.c
- *	  Finds the tombstones whose time has come, in the order in which they can go.
+ * scan.c
+ *	  Finds the tombstones that are due, in the order in which they can be destroyed.
  *
- * A scan goes through a group of tables: one, or several whose foreign keys
- * form a circle.  It reads their tombstones along the index on stamps, oldest
- * first, and goes on from there when those are done, so that no dead index entry
- * is read twice.  It reads a batch of them, which then is still in the processor's
- * caches; but where foreign keys reference the tables as many as
- * maintenance_work_mem holds, for what references them is looked for once, by a
- * join per foreign key, and keeps them from going.  The order that is left is by
- * age, but that of the scan's rows the referencing one comes before the
- * referenced one.
+ * A scan reads a group of tables: one, or several whose foreign keys form a circle.
+ * It reads their tombstones from the index on stamps, oldest first, in portions.  The
+ * next portion begins where the last one ended, so that no dead index entry is read
+ * twice.  A portion is one batch, whose pages are then still in the caches of the
+ * processor when the batch is destroyed.  But where foreign keys reference the
+ * tables, a portion is what maintenance_work_mem holds: the rows that reference it
+ * are looked for once per portion, by a join per foreign key.  A row that references
+ * a tombstone keeps it from being destroyed, unless it is itself a row of the
+ * portion: then it comes first.  Apart from that the order is by age.
  *
- * Nothing is locked here, for no row can come to reference a tombstone: foreign
- * keys see live rows.  Whoever destroys a row makes sure that it still is the
- * version that the scan has seen.
+ * The scan locks no row, since none can begin to reference a tombstone: foreign keys
+ * see live rows only.  Whoever destroys a row checks that it still is the version
+ * that the scan has read (purge.c).
  *
- * Invariant: a row that has not been said to stay is referenced by rows before it
- * in the scan alone, or by those of its circle.
+ * Invariant: a row that is not kept is referenced only by rows that precede it in the
+ * portion, or by rows of its own circle.
  */
 #include "postgres.h"
 
@@ -36,53 +36,59 @@
 
 #include "purge/sd_purge.h"
 
-/* So many rows are read at once, however much memory there may be */
-#define MAX_ROWS (1 << 28)
+/* The greatest number of rows in a portion, however much memory there is */
+#define MAX_PORTION (1 << 28)
 
-/* A row that is due, by the place where it is found */
-typedef struct KnownDue
+/* A row of the portion, by its place */
+typedef struct DueRowEntry
 {
 	RowIdentity row; /* hash key */
-	int number;		 /* in the scan */
-} KnownDue;
+	int number;		 /* in PurgeScan.rows */
+} DueRowEntry;
 
-/* That the row whose list of edges this is in references another one */
+/*
+ * A reference from one row of the portion to another.  The edges of each referencing
+ * row are a linked list, which begins at DueRow.edges.
+ */
 struct Edge
 {
-	int parent;
-	int next; /* of the same row; -1 if there is none */
+	int parent; /* number of the referenced row in PurgeScan.rows */
+	int next;	/* number of the next edge of the same row, or -1 */
 };
 
-/* What this transaction's dry run has imagined to be gone */
-static HTAB *imagined = NULL;
+/* The rows that the dry run of this transaction would have destroyed: RowIdentity */
+static HTAB *dry_purged = NULL;
 
 static bool is_referenced(PurgeScan *scan);
 static void read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity);
 static bool read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel,
 						 StorageKind storage, int capacity);
 static DueRow *new_row(PurgeScan *scan, PurgeLeaf *leaf);
-static bool is_imagined_gone(const RowIdentity *row);
+static void *grow_if_full(MemoryContext context, void *array, int n,
+						  int *nallocated, Size size);
+static bool is_dry_purged(const RowIdentity *row);
 static void find_references(PurgeScan *scan);
 static void find_references_to(PurgeScan *scan, PurgeLeaf *leaf, int first, int n);
 static void find_references_by(PurgeScan *scan, CascadeTable *table,
 							   Relation rel, int first, const ForeignKey *fk);
-static char *references_query(const ForeignKey *fk, const char *which, bool is_inside);
+static char *build_references_query(const ForeignKey *fk, const char *which,
+									bool is_inside);
 static uint64 select_references(const ForeignKey *fk, const char *which,
 								bool is_inside);
 static bool has_key_index(const ForeignKey *fk, bool for_tombstones);
-static void take_references(PurgeScan *scan, uint64 n, int first, bool is_inside);
-static void index_rows(PurgeScan *scan);
+static void note_references(PurgeScan *scan, uint64 n, int first, bool is_inside);
+static void hash_rows(PurgeScan *scan);
 static void add_edge(PurgeScan *scan, int child, int parent);
-static void put_children_first(PurgeScan *scan);
+static void order_children_first(PurgeScan *scan);
 
 /*
- * Begin a scan through tables, their partitions and inheritance children.
+ * Begin a scan of tables with their partitions and inheritance children.
  */
 PurgeScan *
 begin_purge_scan(int nroots, const Oid *roots)
 {
 	MemoryContext context =
-		AllocSetContextCreate(TopMemoryContext, "soft_delete walk",
+		AllocSetContextCreate(TopMemoryContext, "soft_delete purge scan",
 							  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	PurgeScan *scan = palloc0(sizeof(PurgeScan));
@@ -94,7 +100,7 @@ begin_purge_scan(int nroots, const Oid *roots)
 	scan->roots = palloc0(nroots * sizeof(PurgeTable));
 	for (int i = 0; i < nroots; i++)
 	{
-		/* one that is gone meanwhile has no rows */
+		/* a table that has been dropped meanwhile has no rows */
 		List *members = get_rel_name(roots[i])
 							? find_all_inheritors(roots[i], NoLock, NULL)
 							: NIL;
@@ -142,9 +148,9 @@ is_referenced(PurgeScan *scan)
 }
 
 /*
- * Open a table that the scan goes through.  Returns NULL if there is nothing to
- * do there for the current role: it is gone, not tagged any more, no part of the
- * table that the scan has to do with, another session's, or not its own.
+ * Open a relation of the scan.  Returns NULL if the caller cannot purge it any more:
+ * it has been dropped, is not tagged, is no partition or child of its root, is a
+ * temporary table of another session, or does not belong to the caller.
  */
 Relation
 open_leaf(PurgeLeaf *leaf, Oid caller)
@@ -163,21 +169,22 @@ open_leaf(PurgeLeaf *leaf, Oid caller)
 }
 
 /*
- * Read on, when the rows that have been read are done: a batch of so many, unless
- * it takes more to know their order.  Sets is_complete when there are no more.
+ * Read the next portion, when all rows of the last one are done: batch_size rows, or
+ * where the tables are referenced as many as fit into maintenance_work_mem.  Sets
+ * is_complete when there are no more rows.
  *
- * maintenance_work_mem goes up to 2 TB, the numbers of rows are integers.
+ * maintenance_work_mem can be as large as 2 TB, but the numbers of rows are integers.
  */
 void
-read_on(PurgeScan *scan, int batch_size)
+read_due_rows(PurgeScan *scan, int batch_size)
 {
 	int capacity = (int) Min(Max(maintenance_work_mem * INT64CONST(1024) /
 									 (int64) sizeof(DueRow),
 								 1000),
-							 MAX_ROWS);
+							 MAX_PORTION);
 
-	/* not when it begins: a lock that times out is an error of the batch */
-	if (scan->reading == 0 && !scan->position.is_set)
+	/* not in begin_purge_scan(): a lock timeout must be an error of the batch */
+	if (scan->leaf_number == 0 && !scan->position.is_set)
 		scan->is_referenced = is_referenced(scan);
 	if (!scan->is_referenced)
 		capacity = Min(capacity, batch_size);
@@ -186,20 +193,20 @@ read_on(PurgeScan *scan, int batch_size)
 	scan->rows = NULL;
 	scan->order = NULL;
 	scan->edges = NULL;
-	scan->known = NULL;
+	scan->by_place = NULL;
 	scan->nrows = scan->nallocated = scan->next = scan->nedges = 0;
 
-	while (scan->reading < scan->nleaves && scan->nrows < capacity)
-		read_leaf(scan, &scan->leaves[scan->reading], capacity);
-	scan->is_complete = scan->reading == scan->nleaves;
+	while (scan->leaf_number < scan->nleaves && scan->nrows < capacity)
+		read_leaf(scan, &scan->leaves[scan->leaf_number], capacity);
+	scan->is_complete = scan->leaf_number == scan->nleaves;
 	scan->is_fresh = true;
 
 	find_references(scan);
-	put_children_first(scan);
+	order_children_first(scan);
 }
 
 /*
- * Read the due rows of one table, as many as there is room for.
+ * Read due rows of one relation until it has no more or the portion is full.
  */
 static void
 read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity)
@@ -223,17 +230,17 @@ read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity)
 		table_close(rel, NoLock);
 	}
 	else if (TransactionIdIsValid(leaf->xmin))
-		leaf->has_left = true; /* or may have: it was not read to its end */
+		leaf->has_left = true; /* it may have: it was not read to its end */
 	if (is_done)
 	{
-		scan->reading++;
+		scan->leaf_number++;
 		scan->position.is_set = false;
 	}
 }
 
 /*
- * Read the due rows that a table has in one storage, from where reading stopped.
- * Returns whether these were all.
+ * Read due rows of a relation from one storage, from where the last portion ended.
+ * Returns whether there are no more.
  */
 static bool
 read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel,
@@ -273,25 +280,15 @@ read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel,
 }
 
 /*
- * Return a new row of the scan.
+ * Append a row to the portion, and return it.
  */
 static DueRow *
 new_row(PurgeScan *scan, PurgeLeaf *leaf)
 {
 	DueRow *row;
 
-	if (scan->rows == NULL)
-	{
-		scan->nallocated = 1024;
-		scan->rows = MemoryContextAllocHuge(scan->rows_context,
-											scan->nallocated * sizeof(DueRow));
-	}
-	else if (scan->nrows == scan->nallocated)
-	{
-		scan->nallocated = doubled(scan->nallocated);
-		scan->rows =
-			repalloc_huge(scan->rows, (Size) scan->nallocated * sizeof(DueRow));
-	}
+	scan->rows = grow_if_full(scan->rows_context, scan->rows, scan->nrows,
+							  &scan->nallocated, sizeof(DueRow));
 	row = &scan->rows[scan->nrows++];
 	memset(row, 0, sizeof(DueRow));
 	row->leaf = leaf;
@@ -300,7 +297,25 @@ new_row(PurgeScan *scan, PurgeLeaf *leaf)
 }
 
 /*
- * Return the nth row of the scan.
+ * Return an array of n elements with room for one more, allocated in the context if
+ * it is NULL.
+ */
+static void *
+grow_if_full(MemoryContext context, void *array, int n, int *nallocated, Size size)
+{
+	if (array == NULL)
+	{
+		*nallocated = 1024;
+		return MemoryContextAllocHuge(context, *nallocated * size);
+	}
+	if (n < *nallocated)
+		return array;
+	*nallocated = doubled(*nallocated);
+	return repalloc_huge(array, *nallocated * size);
+}
+
+/*
+ * Return the nth row of the portion, in the order in which they can be destroyed.
  */
 DueRow *
 nth_row(PurgeScan *scan, int n)
@@ -309,8 +324,8 @@ nth_row(PurgeScan *scan, int n)
 }
 
 /*
- * Find out which rows of the scan are referenced: by what stays, so that they
- * stay, too, or by other rows of the scan.
+ * Find the rows that reference the rows of the portion.  A row that is referenced
+ * from outside of the portion is kept.
  */
 static void
 find_references(PurgeScan *scan)
@@ -326,13 +341,14 @@ find_references(PurgeScan *scan)
 	}
 	for (int i = 0; i < scan->nrows; i++)
 	{
-		if (scan->rows[i].stays)
+		if (scan->rows[i].is_kept)
 			keep_row(scan, i);
 	}
 }
 
 /*
- * The same for the rows of one table, n of them from the first one on.
+ * Find the rows that reference the n rows of the portion from number "first" on, all
+ * of one relation.
  */
 static void
 find_references_to(PurgeScan *scan, PurgeLeaf *leaf, int first, int n)
@@ -351,11 +367,7 @@ find_references_to(PurgeScan *scan, PurgeLeaf *leaf, int first, int n)
 									   (Size) n * sizeof(Member),
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 		for (int i = 0; i < n; i++)
-		{
-			DueRow *row = &scan->rows[first + i];
-
-			table.members[i].tombstone = row->tombstone;
-		}
+			table.members[i].tombstone = scan->rows[first + i].tombstone;
 		become_owner(rel, &saved);
 		foreach (lc, foreign_keys)
 			find_references_by(scan, &table, rel, first, lfirst(lc));
@@ -366,29 +378,30 @@ find_references_to(PurgeScan *scan, PurgeLeaf *leaf, int first, int n)
 }
 
 /*
- * The same for one foreign key.
+ * Find the rows that reference such rows by one foreign key.  "table" has them as
+ * members, whose first one has number "first" in the portion.
  */
 static void
 find_references_by(PurgeScan *scan, CascadeTable *table, Relation rel,
 				   int first, const ForeignKey *fk)
 {
-	/* what is imagined to be gone is known by its place, too */
-	bool is_inside = scan->is_dry || list_member_oid(scan->members, fk->child);
+	/* rows that a dry run has counted are known by place, too */
+	bool is_inside = scan->is_dry_run || list_member_oid(scan->members, fk->child);
 	Tuplestorestate *members;
 
 	if (is_inside)
-		index_rows(scan);
+		hash_rows(scan);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	release_children(table, rel, fk);
 	members =
 		register_members(table, rel, fk->nkeys, fk->parent_attnums, 0, InvalidOid);
-	take_references(scan, select_references(fk, "live", is_inside), first, is_inside);
+	note_references(scan, select_references(fk, "live", is_inside), first, is_inside);
 	for (StorageKind storage = 0; storage < N_STORAGES && is_tagged(fk->child);
 		 storage++)
 	{
 		if (has_tombstones(storage, fk->child))
-			take_references(scan,
+			note_references(scan,
 							select_references(fk, sample_of(storage, false), is_inside),
 							first, is_inside);
 	}
@@ -397,11 +410,12 @@ find_references_by(PurgeScan *scan, CascadeTable *table, Relation rel,
 }
 
 /*
- * Return the query for the members that rows reference: inside of the scan, with
- * the rows that reference them.
+ * Return the query for the members that rows of a storage, or live rows, reference:
+ * for each pair the member and the place of the referencing row if "is_inside", else
+ * the members alone.
  */
 static char *
-references_query(const ForeignKey *fk, const char *which, bool is_inside)
+build_references_query(const ForeignKey *fk, const char *which, bool is_inside)
 {
 	StringInfoData query;
 
@@ -415,11 +429,11 @@ references_query(const ForeignKey *fk, const char *which, bool is_inside)
 }
 
 /*
- * Select the members that rows reference.  Returns how many there are, in SPI's
- * table.
+ * Run the query of build_references_query().  Returns the number of rows, which are
+ * in SPI_tuptable.
  *
- * Without an index on the reference a nested loop would read the table once for
- * each member, where statistics believe in a few rows.
+ * If there is no index on the referencing column, nested loops are disabled: where
+ * statistics are wrong, a nested loop would read the table once for each member.
  */
 static uint64
 select_references(const ForeignKey *fk, const char *which, bool is_inside)
@@ -430,15 +444,15 @@ select_references(const ForeignKey *fk, const char *which, bool is_inside)
 	if (!has_key_index(fk, strcmp(which, "live") != 0))
 		(void) set_config_option("enable_nestloop", "off", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	n = execute_as_owner(fk->child, references_query(fk, which, is_inside), 0,
-						 NULL, NULL, SPI_OK_SELECT);
+	n = execute_as_owner(fk->child, build_references_query(fk, which, is_inside),
+						 0, NULL, NULL, SPI_OK_SELECT);
 	AtEOXact_GUC(true, nestlevel);
 	return n;
 }
 
 /*
- * Does an index begin with the column that references, and have live rows, or
- * tombstones?
+ * Is there an index whose first column is the first referencing column, and that has
+ * all live rows, or all tombstones if "for_tombstones"?
  */
 static bool
 has_key_index(const ForeignKey *fk, bool for_tombstones)
@@ -449,7 +463,7 @@ has_key_index(const ForeignKey *fk, bool for_tombstones)
 	bool found = false;
 	ListCell *lc;
 
-	/* a look at a predicate may call functions in it */
+	/* the predicate of an index is simplified when it is read, by calling its functions */
 	become_owner(rel, &saved);
 	foreach (lc, RelationGetIndexList(rel))
 	{
@@ -470,10 +484,12 @@ has_key_index(const ForeignKey *fk, bool for_tombstones)
 }
 
 /*
- * Note that members are referenced, whose rows begin with the first one.
+ * Note what the n rows of SPI_tuptable say: a member that a row outside of the portion
+ * references is kept, and a reference inside of it becomes an edge.  "first" is the
+ * number of the first member in the portion.
  */
 static void
-take_references(PurgeScan *scan, uint64 n, int first, bool is_inside)
+note_references(PurgeScan *scan, uint64 n, int first, bool is_inside)
 {
 	SPITupleTable *table = SPI_tuptable;
 
@@ -484,7 +500,7 @@ take_references(PurgeScan *scan, uint64 n, int first, bool is_inside)
 		int member =
 			first + DatumGetInt32(SPI_getbinval(tuple, table->tupdesc, 1, &isnull));
 		RowIdentity child = {0};
-		KnownDue *known = NULL;
+		DueRowEntry *known = NULL;
 
 		if (is_inside)
 		{
@@ -492,12 +508,12 @@ take_references(PurgeScan *scan, uint64 n, int first, bool is_inside)
 				DatumGetObjectId(SPI_getbinval(tuple, table->tupdesc, 2, &isnull));
 			child.tid = *(ItemPointer) DatumGetPointer(
 				SPI_getbinval(tuple, table->tupdesc, 3, &isnull));
-			known = hash_search(scan->known, &child, HASH_FIND, NULL);
+			known = hash_search(scan->by_place, &child, HASH_FIND, NULL);
 		}
 		if (known == NULL)
 		{
-			if (!scan->is_dry || !is_imagined_gone(&child))
-				scan->rows[member].stays = true;
+			if (!scan->is_dry_run || !is_dry_purged(&child))
+				scan->rows[member].is_kept = true;
 		}
 		else if (known->number != member)
 			add_edge(scan, known->number, member);
@@ -506,61 +522,53 @@ take_references(PurgeScan *scan, uint64 n, int first, bool is_inside)
 }
 
 /*
- * Make the rows of the scan known by their places, unless they are.
+ * Build the hash table of the rows of the portion by place, unless it exists.
  */
 static void
-index_rows(PurgeScan *scan)
+hash_rows(PurgeScan *scan)
 {
 	HASHCTL ctl = {.keysize = sizeof(RowIdentity),
-				   .entrysize = sizeof(KnownDue),
+				   .entrysize = sizeof(DueRowEntry),
 				   .hcxt = scan->rows_context};
 
-	if (scan->known != NULL)
+	if (scan->by_place != NULL)
 		return;
-	scan->known = hash_create("soft_delete due rows", scan->nrows, &ctl,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	scan->by_place = hash_create("soft_delete due rows", scan->nrows, &ctl,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < scan->nrows; i++)
 	{
 		DueRow *row = &scan->rows[i];
 		RowIdentity identity = tombstone_identity(row->leaf->relid, &row->tombstone);
-		KnownDue *known = hash_search(scan->known, &identity, HASH_ENTER, NULL);
+		DueRowEntry *known =
+			hash_search(scan->by_place, &identity, HASH_ENTER, NULL);
 
 		known->number = i;
 	}
 }
 
 /*
- * Note that a row of the scan references another one.
+ * Add an edge from one row of the portion to another one, which it references.
  */
 static void
 add_edge(PurgeScan *scan, int child, int parent)
 {
-	if (scan->edges == NULL)
-	{
-		scan->nedges_allocated = 1024;
-		scan->edges = MemoryContextAllocHuge(scan->rows_context,
-											 scan->nedges_allocated * sizeof(Edge));
-	}
-	else if (scan->nedges == scan->nedges_allocated)
-	{
-		scan->nedges_allocated = doubled(scan->nedges_allocated);
-		scan->edges = repalloc_huge(scan->edges,
-									(Size) scan->nedges_allocated * sizeof(Edge));
-	}
+	scan->edges = grow_if_full(scan->rows_context, scan->edges, scan->nedges,
+							   &scan->nedges_allocated, sizeof(Edge));
 	scan->edges[scan->nedges] =
 		(Edge){.parent = parent, .next = scan->rows[child].edges};
 	scan->rows[child].edges = scan->nedges++;
 }
 
 /*
- * Let a row of the scan stay, and with it what it references, directly or not.
+ * Keep a row of the portion, and with it the rows that it references, directly or
+ * indirectly.
  */
 void
 keep_row(PurgeScan *scan, int number)
 {
 	List *pending = list_make1_int(number);
 
-	scan->rows[number].stays = true;
+	scan->rows[number].is_kept = true;
 	while (pending != NIL)
 	{
 		int edge = scan->rows[llast_int(pending)].edges;
@@ -570,9 +578,9 @@ keep_row(PurgeScan *scan, int number)
 		{
 			int parent = scan->edges[edge].parent;
 
-			if (!scan->rows[parent].stays)
+			if (!scan->rows[parent].is_kept)
 			{
-				scan->rows[parent].stays = true;
+				scan->rows[parent].is_kept = true;
 				pending = lappend_int(pending, parent);
 			}
 		}
@@ -580,12 +588,12 @@ keep_row(PurgeScan *scan, int number)
 }
 
 /*
- * Order the rows of the scan so that none comes before one that references it.
- * Those for which there is no such order, because they reference one another in
- * a circle, come last.
+ * Order the rows of the portion so that each one comes after the rows that reference
+ * it.  Rows that reference one another in a circle, and those that such rows
+ * reference, have no such order: they come last.
  */
 static void
-put_children_first(PurgeScan *scan)
+order_children_first(PurgeScan *scan)
 {
 	int *nchildren;
 	int n = 0;
@@ -625,41 +633,42 @@ put_children_first(PurgeScan *scan)
 }
 
 /*
- * Remember that a dry run would destroy the row.
+ * Remember that the dry run of this transaction would have destroyed a row.
  */
 void
-imagine_gone(DueRow *row)
+note_dry_purge(DueRow *row)
 {
 	RowIdentity identity = tombstone_identity(row->leaf->relid, &row->tombstone);
 
-	if (imagined == NULL)
+	if (dry_purged == NULL)
 	{
 		HASHCTL ctl = {.keysize = sizeof(RowIdentity),
 					   .entrysize = sizeof(RowIdentity),
 					   .hcxt = TopMemoryContext};
 
-		imagined = hash_create("soft_delete dry run", 1024, &ctl,
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		dry_purged = hash_create("soft_delete dry run", 1024, &ctl,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	(void) hash_search(imagined, &identity, HASH_ENTER, NULL);
+	(void) hash_search(dry_purged, &identity, HASH_ENTER, NULL);
 }
 
 /*
- * Would this transaction's dry run have destroyed the row by now?
+ * Would the dry run of this transaction have destroyed the row already?
  */
 static bool
-is_imagined_gone(const RowIdentity *row)
+is_dry_purged(const RowIdentity *row)
 {
-	return imagined != NULL && hash_search(imagined, row, HASH_FIND, NULL) != NULL;
+	return dry_purged != NULL &&
+		   hash_search(dry_purged, row, HASH_FIND, NULL) != NULL;
 }
 
 /*
- * Forget what a dry run imagined.
+ * Forget the rows that a dry run would have destroyed.
  */
 void
-forget_imagined(void)
+forget_dry_purges(void)
 {
-	if (imagined != NULL)
-		hash_destroy(imagined);
-	imagined = NULL;
+	if (dry_purged != NULL)
+		hash_destroy(dry_purged);
+	dry_purged = NULL;
 }

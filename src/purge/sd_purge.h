@@ -1,6 +1,6 @@
 /*
  * sd_purge.h
- *	  Tombstones go when their time has come.
+ *	  Destroys the tombstones that are due: older than the retention of their table.
  */
 #ifndef SD_PURGE_H
 #define SD_PURGE_H
@@ -8,109 +8,111 @@
 #include "bin/sd_bin.h"
 
 /*
- * retention.c: who waits for whom about how long deleted rows are kept
+ * retention.c: purges and changes of the retention wait for each other
  */
 extern void share_retention(Oid relid);
 
 /*
- * scan.c: tombstones whose time has come, in the order in which they can go
+ * scan.c: finds the tombstones that are due, in the order in which they can go
  */
-/* A table with its partitions and children, and what has become of its due rows */
+/* A table to purge, with its partitions and children, and the counts of its due rows */
 typedef struct PurgeTable
 {
 	Oid relid;
-	bool has_limit; /* else all stays */
-	TimestampTz limit;
+	bool has_limit;	   /* else nothing is due */
+	TimestampTz limit; /* tombstones with an older stamp are due */
 	uint64 purged;
 	uint64 held;
-	uint64 referenced;
-	uint64 locked;
-	TimestampTz oldest; /* of those purged */
+	uint64 referenced;	/* by a row that is not destroyed */
+	uint64 locked;		/* by another transaction */
+	TimestampTz oldest; /* stamp of the rows that were purged */
 	TimestampTz newest;
-	TimestampTz started;
-	bool is_logged;
+	TimestampTz started; /* when the purge began: part of the key of its log row */
+	bool is_logged;		 /* this purge has a log row */
 } PurgeTable;
 
-/* A table that holds rows */
+/* A relation with storage: a table to purge, or one of its partitions and children */
 typedef struct PurgeLeaf
 {
 	Oid relid;
 	PurgeTable *root;
-	bool is_open; /* then: */
-	Relation rel; /* NULL if there is nothing to do */
+	bool is_open; /* the current batch has set the next three members */
+	Relation rel; /* NULL if it cannot be purged: see open_leaf() */
 	TupleTableSlot *slot;
-	bool has_holds;		   /* on it, or on something in it */
-	Oid files[N_STORAGES]; /* that it was read from */
+	bool has_holds;		   /* there is a hold on the table or on a row of it */
+	Oid files[N_STORAGES]; /* the relation files that it was read from */
 	TransactionId xmin;	   /* of the snapshot that it was first read with */
-	TimestampTz limit;	   /* the least one that it was read with */
-	bool has_left;		   /* a due row of it has not been destroyed */
+	TimestampTz limit;	   /* the oldest one that it was read with */
+	bool has_left;		   /* not all of its due rows have been destroyed */
 } PurgeLeaf;
 
+/* A tombstone that is due */
 typedef struct DueRow
 {
 	Tombstone tombstone;
 	PurgeLeaf *leaf;
-	bool stays;			/* something that stays references it */
-	bool is_refused;	/* it stays of itself */
-	TransactionId xmin; /* who wrote the version at that place */
-	int edges; /* the first of those that say what it references, or -1 */
+	bool is_kept; /* it is not destroyed: it must not be, or a row that is kept references it */
+	bool is_kept_itself; /* it must not be destroyed, whatever references it */
+	TransactionId xmin;	 /* of the version that was read */
+	int edges; /* number of the first edge from it to a row that it references, or -1 */
 } DueRow;
 
 typedef struct Edge Edge;
 
+/* The due rows of a group of tables, which are read in portions */
 typedef struct PurgeScan
 {
 	MemoryContext context;
-	bool is_dry; /* nothing is destroyed, but imagined to be */
+	bool is_dry_run; /* rows are counted, not destroyed */
 	int nroots;
 	PurgeTable *roots;
-	List *members; /* their OIDs, and those of all partitions and children */
+	List *members; /* OIDs of the roots and of all their partitions and children */
 	int nleaves;
 	PurgeLeaf *leaves;
-	bool is_referenced; /* by foreign keys */
+	bool is_referenced; /* a foreign key references a leaf */
 
 	/* how far reading has come */
-	int reading;		   /* the leaf that is being read */
-	ScanPosition position; /* there */
-	bool is_complete;	   /* there is no more to read */
+	int leaf_number;	   /* of the leaf that is being read */
+	ScanPosition position; /* in that leaf */
+	bool is_complete;	   /* all leaves have been read */
 
-	/* the rows that have been read, and how far they are done */
+	/* the current portion: the rows that were read last, and how many are done */
 	MemoryContext rows_context;
 	DueRow *rows;
 	int nrows;
 	int nallocated;
-	bool is_fresh; /* they are as the active snapshot has them */
-	int *order;	   /* NULL: as they are */
-	int next;
-	int first_circular; /* from here on they can only go all at once */
+	bool is_fresh; /* they were read with the active snapshot */
+	int *order; /* numbers of the rows, children first; NULL if any order will do */
+	int next;			/* the first row that is not done, in that order */
+	int first_circular; /* rows from here on reference one another in circles */
 	Edge *edges;
 	int nedges;
 	int nedges_allocated;
-	struct HTAB *known; /* the rows by place, where they are asked for */
+	struct HTAB *by_place; /* DueRowEntry: the rows by place; NULL if not needed */
 } PurgeScan;
 
 extern PurgeScan *begin_purge_scan(int nroots, const Oid *roots);
-extern void read_on(PurgeScan *scan, int batch_size);
+extern void read_due_rows(PurgeScan *scan, int batch_size);
 extern DueRow *nth_row(PurgeScan *scan, int n);
 extern Relation open_leaf(PurgeLeaf *leaf, Oid caller);
 extern void keep_row(PurgeScan *scan, int number);
 
-extern void imagine_gone(DueRow *row);
-extern void forget_imagined(void);
+extern void note_dry_purge(DueRow *row);
+extern void forget_dry_purges(void);
 
 /*
- * purge.c: destroys them, batch by batch
+ * purge.c: destroys due tombstones batch by batch
  */
 extern void init_purge(void);
 
 /*
- * emptied.c: the ledger forgets deletions that have no rows left
+ * emptied.c: deletes from the ledger the deletions that have no rows left
  */
 extern void remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit);
 extern void forget_emptied_tables(void);
 
 /*
- * worker.c: a background worker purges
+ * worker.c: purges in background workers
  */
 extern void init_worker(void);
 

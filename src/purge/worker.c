@@ -4,12 +4,14 @@
  *
  * Where the library is in shared_preload_libraries, a launcher starts a worker
  * for each database of soft_delete.purge_databases every
- * soft_delete.purge_interval, unless the one before is still at work.  The worker
- * runs the CALL that anybody else would and ends.  Nothing happens on a standby;
- * the launcher starts when it is promoted.
+ * soft_delete.purge_interval, unless the previous worker of that database is still
+ * running.  The worker executes CALL soft_delete.purge() and exits; how a purge works
+ * is not known here.  On a standby the launcher does not run; it starts when the
+ * standby is promoted.
  *
- * Invariant: whatever happens to a worker, that its database is missing or that
- * it crashes, concerns no other, and is over till the next interval.
+ * Invariant: a worker that fails, because its database does not exist or because
+ * it crashes, does not affect the workers of other databases, and is started again
+ * after the next interval.
  */
 #include "postgres.h"
 
@@ -36,15 +38,15 @@
 
 #define PURGE_STATEMENT "CALL soft_delete.purge()"
 
-/* How long a worker waits for who has locked a table, which then fails */
+/* How long a worker waits for a lock on a table before the purge of that table fails */
 #define WORKER_LOCK_TIMEOUT "1min"
 
 /* A database that is purged, and its worker */
 typedef struct PurgedDatabase
 {
 	char *name;
-	TimestampTz next;				/* when to start one */
-	BackgroundWorkerHandle *handle; /* NULL if none is at work */
+	TimestampTz next;				/* when to start the next worker */
+	BackgroundWorkerHandle *handle; /* of the running worker, or NULL */
 } PurgedDatabase;
 
 static char *purge_databases = NULL;
@@ -75,7 +77,7 @@ init_worker(void)
 							   check_purge_databases, NULL, NULL);
 	DefineCustomIntVariable("soft_delete.purge_interval",
 							"Sets the time between two purges of a database.",
-							"Reckoned from one start to the next; a purge that takes longer is followed by the next one at once.",
+							"Measured from one start to the next. If a purge takes longer, the next one starts at once.",
 							&purge_interval, 3600, 1, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	if (process_shared_preload_libraries_in_progress)
@@ -83,7 +85,7 @@ init_worker(void)
 }
 
 /*
- * Check that a list of databases can be read.
+ * Check hook of soft_delete.purge_databases: the value must be a list of names.
  */
 static bool
 check_purge_databases(char **newval, void **extra, GucSource source)
@@ -119,8 +121,9 @@ register_launcher(void)
 }
 
 /*
- * The launcher: start workers when it is time, and sleep in between.  It ends with
- * a code for which the postmaster starts another one, unless it is shutting down.
+ * Main function of the launcher: start each worker when it is due, and sleep
+ * meanwhile.  It exits with status 1, after which the postmaster starts a new
+ * launcher, unless the postmaster itself is shutting down.
  */
 void
 soft_delete_launch_purges(Datum arg)
@@ -154,8 +157,8 @@ soft_delete_launch_purges(Datum arg)
 }
 
 /*
- * Return the databases that are to be purged.  Those that are known keep their
- * workers.
+ * Return the databases (PurgedDatabase) that soft_delete.purge_databases lists.
+ * Those that are among the known ones keep their worker and its schedule.
  */
 static List *
 list_databases(List *known)
@@ -189,7 +192,7 @@ list_databases(List *known)
 }
 
 /*
- * Find a database by its name.  Returns NULL if it is not among them.
+ * Find a database in a list by its name.  Returns NULL if it is not there.
  */
 static PurgedDatabase *
 find_database(List *databases, const char *name)
@@ -207,8 +210,8 @@ find_database(List *databases, const char *name)
 }
 
 /*
- * Start the workers for which it is time.  Returns how long there is nothing to
- * do, in milliseconds; -1 for ever.
+ * Start the workers that are due.  Returns the time until the next one is due in
+ * milliseconds, or -1 if the launcher has nothing to do until it is signaled.
  */
 static long
 start_due_workers(List *databases)
@@ -223,7 +226,7 @@ start_due_workers(List *databases)
 		pid_t pid;
 		long wait;
 
-		/* the interval may have become shorter, or the clock been set back */
+		/* the interval may have become shorter, or the clock may have been set back */
 		database->next =
 			Min(database->next,
 				TimestampTzPlusMilliseconds(now, purge_interval * INT64CONST(1000)));
@@ -235,7 +238,7 @@ start_due_workers(List *databases)
 			database->handle = NULL;
 		}
 		if (database->handle != NULL)
-			continue; /* the postmaster tells when it is done */
+			continue; /* the postmaster signals its end */
 		if (database->next <= now)
 			start_worker(database);
 		wait = TimestampDifferenceMilliseconds(now, database->next);
@@ -246,7 +249,7 @@ start_due_workers(List *databases)
 }
 
 /*
- * Start the worker of a database.
+ * Start the worker of a database, and schedule the next one.
  */
 static void
 start_worker(PurgedDatabase *database)
@@ -278,7 +281,7 @@ start_worker(PurgedDatabase *database)
 }
 
 /*
- * A worker: purge one database, once.
+ * Main function of a worker: purge one database once.
  */
 void
 soft_delete_purge_database(Datum arg)
@@ -287,13 +290,13 @@ soft_delete_purge_database(Datum arg)
 	BackgroundWorkerUnblockSignals();
 
 	BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, NULL, 0);
-	/* nobody keeps it from coming back, unless a setting says so */
+	/* a setting of the database or the role overrides this one */
 	SetConfigOption("lock_timeout", WORKER_LOCK_TIMEOUT, PGC_USERSET,
 					PGC_S_DYNAMIC_DEFAULT);
 	if (has_extension())
 		run_statement(PURGE_STATEMENT);
 	else
-		ereport(LOG, (errmsg("database \"%s\" is not purged, for it has no extension \"soft_delete\"",
+		ereport(LOG, (errmsg("database \"%s\" was not purged because it does not have extension \"soft_delete\"",
 							 MyBgworkerEntry->bgw_extra)));
 }
 
@@ -312,7 +315,7 @@ has_extension(void)
 }
 
 /*
- * Run a statement as a client's is run: by a portal, which lets it commit.
+ * Run a statement in a portal, as one of a client is, so that it can commit.
  */
 static void
 run_statement(const char *statement)
