@@ -299,10 +299,10 @@ get_stamp(HeapTuple row, int column, TimestampTz *stamp)
 static void
 ask(const char *query, int nargs, Oid *argtypes, Datum *values, const char *nulls)
 {
-	Entry entry;
+	ExtensionCall call;
 	int result;
 
-	enter(&entry);
+	enter_extension(&call);
 	PG_TRY();
 	{
 		result =
@@ -310,7 +310,7 @@ ask(const char *query, int nargs, Oid *argtypes, Datum *values, const char *null
 	}
 	PG_FINALLY();
 	{
-		leave(&entry);
+		leave_extension(&call);
 	}
 	PG_END_TRY();
 	if (result != SPI_OK_SELECT)
