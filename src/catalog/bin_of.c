@@ -1,19 +1,15 @@
 /*
  * bin_of.c
- *	  Finds the bin of a table, and what a role may do with it.
+ *	  Finds the bin of a table, and tells what a role may do with it.
  *
- * Invariant: a view is the bin of a table because its triggers call our functions
- * and because it belongs to somebody who has the rights of the table's owner, never
- * because of its name.
+ * Invariant: a view is the bin of a table because it reads the table, its triggers
+ * call our functions, and its owner has the privileges of the table's owner.  Its
+ * name does not matter.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/stratnum.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_rewrite.h"
@@ -21,7 +17,6 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
@@ -32,12 +27,11 @@ PG_FUNCTION_INFO_V1(soft_delete_lock_bin);
 
 static Oid bin_on(Oid relid);
 static Oid view_of(Oid rule);
-static int bin_trigger(Oid bin, char **arguments);
+static int bin_trigger_arguments(Oid bin, char **arguments);
 static Oid readable_bin_of(Oid relid);
 
 /*
- * Return the bin of a table, or of the table that it is a partition or
- * inheritance child of; InvalidOid if there is none.
+ * Return the bin of a table or of the nearest ancestor that has one, or InvalidOid.
  */
 Oid
 bin_of(Oid relid)
@@ -60,8 +54,9 @@ bin_of(Oid relid)
 }
 
 /*
- * Return the bin among the views that read a table, or InvalidOid.  Anybody can
- * make a view that looks like one, but for its owner.
+ * Return the bin among the views that read a table, or InvalidOid.  Any role can
+ * create a view that looks like a bin, so its owner must have the privileges of the
+ * table's owner.
  */
 static Oid
 bin_on(Oid relid)
@@ -79,7 +74,7 @@ bin_on(Oid relid)
 			continue;
 		rule = dependent->objid;
 		bin = view_of(rule);
-		if (OidIsValid(bin) && (bin_trigger(bin, NULL) < 0 ||
+		if (OidIsValid(bin) && (bin_trigger_arguments(bin, NULL) < 0 ||
 								!has_privs_of_role(owner_of(bin), owner_of(relid))))
 			bin = InvalidOid;
 	}
@@ -88,7 +83,7 @@ bin_on(Oid relid)
 }
 
 /*
- * Return the relation that a rule belongs to.
+ * Return the view that a rule belongs to, or InvalidOid if there is no such rule.
  */
 static Oid
 view_of(Oid rule)
@@ -105,13 +100,15 @@ view_of(Oid rule)
 }
 
 /*
- * Find the trigger of a bin for UPDATE.  Returns the number of its arguments,
- * which it copies, if so asked, or -1 if the relation is no bin.
+ * Find the INSTEAD OF UPDATE trigger of a bin.  Returns the number of its arguments,
+ * and the arguments themselves in "arguments" unless that is NULL.  Returns -1 if the
+ * relation is not a bin.
  *
- * It is asked about the views of all tables: it locks nothing, and waits for nobody.
+ * Does not lock the relation, and so does not wait for other transactions: it may be
+ * any view that reads a tagged table.
  */
 static int
-bin_trigger(Oid bin, char **arguments)
+bin_trigger_arguments(Oid bin, char **arguments)
 {
 	Oid function = extension_function(BIN_UPDATE);
 	CatalogScan scan = begin_trigger_scan(bin);
@@ -123,7 +120,7 @@ bin_trigger(Oid bin, char **arguments)
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 		List *names;
 
-		/* whoever attaches the function otherwise makes no bin */
+		/* another kind of trigger that calls the function does not make a bin */
 		if (trigger->tgfoid != function || trigger->tgnargs > N_BIN_COLUMNS ||
 			!TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
 								  TRIGGER_TYPE_INSTEAD, TRIGGER_TYPE_UPDATE))
@@ -138,22 +135,23 @@ bin_trigger(Oid bin, char **arguments)
 }
 
 /*
- * Return the number of a column that a bin has beside those of its table;
- * InvalidAttrNumber if the view is no bin.  Its trigger knows their names.
+ * Return the attribute number of a column that a bin has in addition to those of its
+ * table, or InvalidAttrNumber if the view is not a bin.  The names of these columns
+ * are the arguments of the bin's trigger.
  */
 AttrNumber
 bin_column(Oid bin, BinColumn which)
 {
 	char *names[N_BIN_COLUMNS];
 
-	if (bin_trigger(bin, names) != N_BIN_COLUMNS)
+	if (bin_trigger_arguments(bin, names) != N_BIN_COLUMNS)
 		return InvalidAttrNumber;
 	return get_attnum(bin, names[which]);
 }
 
 /*
- * Has the current role one of some rights on a column of the bin of a table, or
- * of the table that it is a partition or inheritance child of?
+ * Does the calling role have one of some privileges on a column of the bin of a table
+ * or of its ancestors?
  */
 bool
 may_use_bin(Oid relid, BinColumn which, AclMode mode)
@@ -172,9 +170,9 @@ may_use_bin(Oid relid, BinColumn which, AclMode mode)
 /*
  * soft_delete_internal.lock_bin(relation regclass) returns regclass
  *
- * Locks a table, so that it keeps its bin until the transaction ends, and
- * returns the bin.  NULL if the caller may not read that, or if there is none
- * any more: the caller's snapshot may be older than the end of the wait.
+ * Locks a table in AccessShareLock, so that it keeps its bin until the transaction
+ * ends, and returns the bin.  Null if the caller may not read the bin, or if there is
+ * none: it may have been dropped while the function waited for the lock.
  */
 Datum
 soft_delete_lock_bin(PG_FUNCTION_ARGS)
@@ -183,7 +181,7 @@ soft_delete_lock_bin(PG_FUNCTION_ARGS)
 	Relation rel;
 	Oid bin;
 
-	/* nobody locks a table by this who could not by reading the bin */
+	/* a role that may not read the bin must not lock the table either */
 	if (!OidIsValid(readable_bin_of(relid)))
 		PG_RETURN_NULL();
 	rel = try_relation_open(relid, AccessShareLock);
@@ -198,8 +196,8 @@ soft_delete_lock_bin(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return the bin of a table, or InvalidOid if there is none that the current
- * role may read.
+ * Return the bin of a table, or InvalidOid if there is none that the calling role may
+ * read.
  */
 static Oid
 readable_bin_of(Oid relid)
@@ -213,7 +211,8 @@ readable_bin_of(Oid relid)
 }
 
 /*
- * Return the name of the bin of a table, as it can be pasted.
+ * Return the name of the bin of a table, quoted and qualified where that is needed,
+ * or "the bin" if there is none.
  */
 char *
 bin_name(Oid relid)
@@ -227,9 +226,9 @@ bin_name(Oid relid)
 }
 
 /*
- * May the current role read some columns of a relation?  Else errors do not
- * tell it what is in them.  Not where row security is in force: which rows it
- * may read is not known.
+ * May the current user read some columns of a relation, so that an error message may
+ * contain their values?  It may not under row-level security: which rows it may read
+ * is not known.
  */
 bool
 may_read(Oid relid, int n, const AttrNumber *attnums)
@@ -249,8 +248,8 @@ may_read(Oid relid, int n, const AttrNumber *attnums)
 }
 
 /*
- * May the current role read some columns of the tombstones of a relation, in the
- * relation or in its bin?
+ * May the current user read some columns of the tombstones of a relation, in the
+ * relation itself or in its bin, so that an error message may contain their values?
  */
 bool
 may_read_tombstones(Oid relid, int n, const AttrNumber *attnums)

@@ -1,15 +1,17 @@
 /*
  * caller.c
- *	  Where callers enter the extension.
+ *	  Runs the extension's own code on behalf of the role that calls it.
  *
- * The functions that people call are C functions that stand before PL/pgSQL
- * functions of the same name in schema soft_delete_internal, where nobody else may
- * look.  Those run with the rights of the extension's owner, know who has called,
- * and take the rights of a table's owner for whatever may run that one's code.
+ * The functions of schema soft_delete are C functions.  Each calls a PL/pgSQL
+ * function of the same name in schema soft_delete_internal, on which no other role
+ * has USAGE.  That function runs as the owner of the extension and knows its
+ * caller.  It switches to the owner of a table wherever code of that owner may run
+ * (owner.c).
  *
- * Invariant: the caller is the role that had the say when the extension was
- * entered.  A bit of the security context, which the server restores after each
- * error, says that our own code runs; become_owner() takes it away for an owner's.
+ * Invariant: the caller is the role that was the current user when the extension
+ * was called.  The bit SECURITY_OWN_CODE of the security context tells that our own
+ * code runs.  The server restores the security context after each error, and
+ * become_owner() clears the bit for the code of an owner.
  */
 #include "postgres.h"
 
@@ -27,10 +29,10 @@
 
 #include "catalog/sd_catalog.h"
 
-/* The innermost entry */
-static Entry *current_entry = NULL;
+/* The innermost call of the extension that runs */
+static ExtensionCall *current_call = NULL;
 
-/* Is the next utility command one of our own, and are those that run? */
+/* Does our own code run the next utility command, or the one that runs now? */
 static bool next_command_is_own = false;
 static bool running_command_is_own = false;
 
@@ -41,52 +43,53 @@ PG_FUNCTION_INFO_V1(soft_delete_follow_ddl);
 PG_FUNCTION_INFO_V1(soft_delete_follow_drops);
 PG_FUNCTION_INFO_V1(soft_delete_follow_extension);
 
-static Datum call_entered(FunctionCallInfo fcinfo);
-static FmgrInfo *find_target(FunctionCallInfo fcinfo);
+static Datum invoke_in_extension(FunctionCallInfo fcinfo);
+static FmgrInfo *find_internal_function(FunctionCallInfo fcinfo);
 static Oid internal_function(const char *name, const oidvector *argtypes);
 static bool runs_own_code(void);
-static void follow_event(FunctionCallInfo fcinfo, const char *name);
+static void handle_event(FunctionCallInfo fcinfo, const char *name);
 
 /*
- * Take the rights of the extension's owner, and remember who had the say.  What is
- * entered must be left, after an error too.
+ * Switch to the owner of the extension, and note who calls.  leave_extension() must
+ * follow, after an error too.
  */
 void
-enter(Entry *entry)
+enter_extension(ExtensionCall *call)
 {
-	GetUserIdAndSecContext(&entry->roleid, &entry->sec_context);
+	GetUserIdAndSecContext(&call->roleid, &call->sec_context);
 	if (runs_own_code())
 	{
-		/* our own code enters again, on behalf of the same */
-		entry->caller = current_entry->caller;
-		entry->caller_context = current_entry->caller_context;
-		entry->search_path = current_entry->search_path;
+		/* a call by our own code is on behalf of the same caller */
+		call->caller = current_call->caller;
+		call->caller_context = current_call->caller_context;
+		call->search_path = current_call->search_path;
 	}
 	else
 	{
-		entry->caller = entry->roleid;
-		entry->caller_context = entry->sec_context;
-		entry->search_path = pstrdup(namespace_search_path);
+		call->caller = call->roleid;
+		call->caller_context = call->sec_context;
+		call->search_path = pstrdup(namespace_search_path);
 	}
-	entry->outer = current_entry;
-	SetUserIdAndSecContext(extension_owner(), entry->sec_context |
+	call->outer = current_call;
+	SetUserIdAndSecContext(extension_owner(), call->sec_context |
 												  SECURITY_LOCAL_USERID_CHANGE |
 												  SECURITY_OWN_CODE);
-	current_entry = entry;
+	current_call = call;
 }
 
 /*
- * Give the rights back to who had them.
+ * Restore the role and security context that enter_extension() has saved.
  */
 void
-leave(const Entry *entry)
+leave_extension(const ExtensionCall *call)
 {
-	current_entry = entry->outer;
-	SetUserIdAndSecContext(entry->roleid, entry->sec_context);
+	current_call = call->outer;
+	SetUserIdAndSecContext(call->roleid, call->sec_context);
 }
 
 /*
- * Does code of the extension run that has been entered?
+ * Does our own code run, between enter_extension() and leave_extension(), and not
+ * code of a table's owner that it calls?
  */
 static bool
 runs_own_code(void)
@@ -95,21 +98,22 @@ runs_own_code(void)
 	int sec_context;
 
 	GetUserIdAndSecContext(&userid, &sec_context);
-	return current_entry != NULL && (sec_context & SECURITY_OWN_CODE) != 0 &&
+	return current_call != NULL && (sec_context & SECURITY_OWN_CODE) != 0 &&
 		   userid == extension_owner();
 }
 
 /*
- * Return the role that has the say: on whose behalf our code runs.
+ * Return the role on whose behalf our own code runs, or the current user if none of
+ * it runs.
  */
 Oid
 calling_role(void)
 {
-	return runs_own_code() ? current_entry->caller : GetUserId();
+	return runs_own_code() ? current_call->caller : GetUserId();
 }
 
 /*
- * Is a role the one that has the say?
+ * Does our own code run on behalf of the role?
  */
 bool
 is_caller(Oid roleid)
@@ -118,18 +122,19 @@ is_caller(Oid roleid)
 }
 
 /*
- * Is the caller the role that the session has taken, and not a function's owner?
+ * Is the caller the role that the session has set, and not the owner of a SECURITY
+ * DEFINER function?
  */
 bool
 caller_is_session_role(void)
 {
 	return calling_role() == GetOuterUserId() &&
-		   (!runs_own_code() || current_entry->caller_context == 0);
+		   (!runs_own_code() || current_call->caller_context == 0);
 }
 
 /*
- * Be the caller again for a while, as if it had run a statement itself: with its
- * rights and its search_path.
+ * Switch to the caller, with its security context and its search_path, as if it
+ * ran the next statement itself.  To be ended by restore_role().
  */
 void
 become_caller(SavedRole *saved)
@@ -138,9 +143,9 @@ become_caller(SavedRole *saved)
 	saved->nestlevel = 0;
 	if (!runs_own_code())
 		return;
-	SetUserIdAndSecContext(current_entry->caller, current_entry->caller_context);
+	SetUserIdAndSecContext(current_call->caller, current_call->caller_context);
 	saved->nestlevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", current_entry->search_path, PGC_USERSET,
+	(void) set_config_option("search_path", current_call->search_path, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
@@ -156,18 +161,19 @@ soft_delete_caller(PG_FUNCTION_ARGS)
 }
 
 /*
- * Say that the next utility command, which an owner runs, is one of our own; or
- * that none comes.
+ * Note whether the next utility command, which runs as the owner of a table, is one
+ * of our own.
  */
 void
-announce_own_command(bool comes)
+announce_own_command(bool is_next)
 {
-	next_command_is_own = comes;
+	next_command_is_own = is_next;
 }
 
 /*
- * Note that a utility command begins: it is one of our own if it was announced, or
- * if our code runs it.  Returns what was so of the one around it.
+ * Note that a utility command begins.  It is one of our own if it was announced, or
+ * if our own code runs it.  Returns whether the command around it is one, for
+ * end_command().
  */
 bool
 begin_command(void)
@@ -180,7 +186,7 @@ begin_command(void)
 }
 
 /*
- * Note that a utility command has ended.
+ * Note that a utility command has ended.  "before" is what begin_command() returned.
  */
 void
 end_command(bool before)
@@ -190,8 +196,8 @@ end_command(bool before)
 }
 
 /*
- * Is the utility command that runs one of our own?  Then its consequences are
- * known to who runs it.
+ * Is the utility command that runs one of our own?  Then the code that runs it has
+ * seen to its consequences, and event triggers need not.
  */
 bool
 command_is_own(void)
@@ -202,7 +208,7 @@ command_is_own(void)
 /*
  * soft_delete_internal.command_is_own() returns boolean
  *
- * Tells whether the extension itself runs the utility command at hand.
+ * Returns whether the utility command that runs is one of the extension's own.
  */
 Datum
 soft_delete_command_is_own(PG_FUNCTION_ARGS)
@@ -211,8 +217,11 @@ soft_delete_command_is_own(PG_FUNCTION_ARGS)
 }
 
 /*
- * The C function of everything that people call: runs the function of the same
- * name and arguments in schema soft_delete_internal.
+ * The C function of the functions of schema soft_delete that are written in
+ * PL/pgSQL: calls the function of the same name and arguments in schema
+ * soft_delete_internal as the owner of the extension, and returns its result.
+ *
+ * Raises 55000 if there is no such function, and what that function raises.
  */
 Datum
 soft_delete_enter(PG_FUNCTION_ARGS)
@@ -221,44 +230,45 @@ soft_delete_enter(PG_FUNCTION_ARGS)
 	Datum result;
 
 	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = find_target(fcinfo);
+		fcinfo->flinfo->fn_extra = find_internal_function(fcinfo);
 	InitFunctionCallInfoData(*inner, (FmgrInfo *) fcinfo->flinfo->fn_extra,
 							 fcinfo->nargs, fcinfo->fncollation,
 							 fcinfo->context, fcinfo->resultinfo);
 	memcpy(inner->args, fcinfo->args, fcinfo->nargs * sizeof(NullableDatum));
 
-	result = call_entered(inner);
+	result = invoke_in_extension(inner);
 	fcinfo->isnull = inner->isnull;
 	return result;
 }
 
 /*
- * Enter the extension for the call of a function.
+ * Call a function between enter_extension() and leave_extension().
  */
 static Datum
-call_entered(FunctionCallInfo fcinfo)
+invoke_in_extension(FunctionCallInfo fcinfo)
 {
-	Entry entry;
+	ExtensionCall call;
 	Datum result;
 
-	enter(&entry);
+	enter_extension(&call);
 	PG_TRY();
 	{
 		result = FunctionCallInvoke(fcinfo);
 	}
 	PG_FINALLY();
 	{
-		leave(&entry);
+		leave_extension(&call);
 	}
 	PG_END_TRY();
 	return result;
 }
 
 /*
- * Find the function that an entry stands before, which lives as long as the entry's.
+ * Find the function of schema soft_delete_internal that soft_delete_enter() calls.
+ * The result lives as long as the calling function's FmgrInfo.
  */
 static FmgrInfo *
-find_target(FunctionCallInfo fcinfo)
+find_internal_function(FunctionCallInfo fcinfo)
 {
 	FmgrInfo *target =
 		MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(FmgrInfo));
@@ -276,9 +286,9 @@ find_target(FunctionCallInfo fcinfo)
 }
 
 /*
- * Return a function of the extension in schema soft_delete_internal.
+ * Return the OID of a function of the extension in schema soft_delete_internal.
  *
- * Raises 55000 where there is none.
+ * Raises 55000 if there is none.
  */
 static Oid
 internal_function(const char *name, const oidvector *argtypes)
@@ -300,7 +310,7 @@ internal_function(const char *name, const oidvector *argtypes)
 }
 
 /*
- * Call a function of schema soft_delete_internal, whose result does not matter.  No
+ * Call a function of schema soft_delete_internal, and ignore its result.  No
  * argument is null.
  */
 void
@@ -316,14 +326,16 @@ call_internal(const char *name, int nargs, Oid *argtypes, Datum *values)
 		fcinfo->args[i].value = values[i];
 		fcinfo->args[i].isnull = false;
 	}
-	(void) call_entered(fcinfo);
+	(void) invoke_in_extension(fcinfo);
 }
 
 /*
- * Run the function that follows an event, unless it is one of our own command.
+ * Call the function of schema soft_delete_internal that handles an event of an event
+ * trigger, with the command tag as its argument.  Raises 39P03 if no event trigger
+ * calls.
  */
 static void
-follow_event(FunctionCallInfo fcinfo, const char *name)
+handle_event(FunctionCallInfo fcinfo, const char *name)
 {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -337,37 +349,43 @@ follow_event(FunctionCallInfo fcinfo, const char *name)
 /*
  * soft_delete_internal.follow_ddl() returns event_trigger
  *
- * Lets what belongs to tagged tables follow a command.  Raises 39P03 where no event
- * trigger calls it.
+ * Adapts what belongs to tagged tables to a utility command, unless that is one of
+ * our own.
+ *
+ * Raises 39P03 if it is not called by an event trigger.
  */
 Datum
 soft_delete_follow_ddl(PG_FUNCTION_ARGS)
 {
 	if (!command_is_own())
-		follow_event(fcinfo, "follow_ddl");
+		handle_event(fcinfo, "follow_ddl");
 	PG_RETURN_NULL();
 }
 
 /*
  * soft_delete_internal.follow_drops() returns event_trigger
  *
- * Follows what is dropped.  Raises 39P03 where no event trigger calls it.
+ * Removes what belonged to objects that a utility command has dropped.
+ *
+ * Raises 39P03 if it is not called by an event trigger.
  */
 Datum
 soft_delete_follow_drops(PG_FUNCTION_ARGS)
 {
-	follow_event(fcinfo, "follow_drops");
+	handle_event(fcinfo, "follow_drops");
 	PG_RETURN_NULL();
 }
 
 /*
  * soft_delete_internal.follow_extension() returns event_trigger
  *
- * Follows ALTER EXTENSION.  Raises 39P03 where no event trigger calls it.
+ * Adapts the extension's objects to ALTER EXTENSION.
+ *
+ * Raises 39P03 if it is not called by an event trigger.
  */
 Datum
 soft_delete_follow_extension(PG_FUNCTION_ARGS)
 {
-	follow_event(fcinfo, "follow_extension");
+	handle_event(fcinfo, "follow_extension");
 	PG_RETURN_NULL();
 }

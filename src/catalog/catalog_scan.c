@@ -1,8 +1,9 @@
 /*
  * catalog_scan.c
- *	  Reads rows of a system catalog by the OIDs in their columns.
+ *	  Reads the rows of a system catalog that have an OID in a column.
  *
- * Invariant: a scan locks no object that a row is about, and waits for nobody.
+ * Invariant: a scan locks only the catalog, in AccessShareLock.  It does not lock
+ * the objects that the rows describe, so it does not wait for other transactions.
  */
 #include "postgres.h"
 
@@ -16,8 +17,8 @@
 #include "catalog/sd_catalog.h"
 
 /*
- * Begin to read the rows of a catalog that have an OID in a column, which an index
- * of the catalog begins with.
+ * Begin to read the rows of a catalog that have an OID in a column, which is the
+ * first column of an index of the catalog.
  */
 CatalogScan
 begin_catalog_scan(Oid catalog, Oid index, AttrNumber attnum, Oid value)
@@ -42,8 +43,8 @@ begin_trigger_scan(Oid relid)
 }
 
 /*
- * Begin to read what depends on an object, or on one column of it, unless that is
- * ANY_COLUMN.
+ * Begin to read the rows of pg_depend for what depends on an object: on the object
+ * itself (0), on one of its columns, or on any of these (ANY_COLUMN).
  */
 CatalogScan
 begin_dependents_scan(Oid classid, Oid objid, int objsubid)
@@ -63,7 +64,8 @@ begin_dependents_scan(Oid classid, Oid objid, int objsubid)
 }
 
 /*
- * Begin to read what an object, or one column of it, depends on.
+ * Begin to read the rows of pg_depend for what an object depends on: the object
+ * itself (0), one of its columns, or any of these (ANY_COLUMN).
  */
 CatalogScan
 begin_referenced_scan(Oid classid, Oid objid, int objsubid)
@@ -83,7 +85,7 @@ begin_referenced_scan(Oid classid, Oid objid, int objsubid)
 }
 
 /*
- * Return the next row, or NULL.
+ * Return the next row, or NULL if there is none.
  */
 HeapTuple
 next_catalog_row(CatalogScan *scan)
@@ -92,7 +94,7 @@ next_catalog_row(CatalogScan *scan)
 }
 
 /*
- * End a scan.
+ * End a scan, and release the lock on the catalog.
  */
 void
 end_catalog_scan(CatalogScan *scan)

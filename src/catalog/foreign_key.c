@@ -1,11 +1,11 @@
 /*
  * foreign_key.c
- *	  Reads foreign keys from the catalogs, and says in SQL and in errors what
- *	  they say.
+ *	  Reads foreign keys from the catalogs, and builds and runs queries on them.
  *
- * Queries made here run with the rights of the owner of the table that they
- * read, as the server's own do, so every name and operator in them is
- * qualified.
+ * Such a query runs as the owner of the table that it reads, as the queries of the
+ * server's foreign keys do.
+ *
+ * Invariant: every name and operator in such a query is schema-qualified.
  */
 #include "postgres.h"
 
@@ -30,8 +30,9 @@ static const char *key_column(Oid relid, const char *alias,
 static void append_collation(StringInfo query, const ForeignKey *fk, int i);
 
 /*
- * Return a foreign key from its catalog row, or NULL if it is none that ties
- * live rows: not enforced, or one of periods.
+ * Return a foreign key, from its row of pg_constraint.  Returns NULL if the constraint
+ * is not a foreign key, or one that is not enforced or has PERIOD: it does not relate
+ * single live rows.
  */
 ForeignKey *
 load_foreign_key(Oid constraint)
@@ -65,8 +66,9 @@ load_foreign_key(Oid constraint)
 }
 
 /*
- * Return the constraint that was declared, of which a partition's is a copy:
- * one of the referenced table, if the referencing table of both is the same.
+ * Return the constraint that was declared, of which that of a partition is a copy, or
+ * the constraint itself.  Sets "is_parent_copy" to whether it is a copy for a
+ * partition of the referenced table: then both have the same referencing table.
  */
 static Oid
 top_constraint(Oid constraint, bool *is_parent_copy)
@@ -112,9 +114,9 @@ foreign_keys_from(Relation child)
 }
 
 /*
- * Return the foreign keys of which a table has the triggers of that kind, as
- * RI_FKey_trigger_type() has it, and event.  pg_constraint has no index for
- * those that reference a table.
+ * Return the foreign keys whose triggers of a kind (RI_TRIGGER_PK or RI_TRIGGER_FK) and
+ * event a table has.  They are found by the triggers because pg_constraint has no
+ * index on the referenced table.
  */
 static List *
 foreign_keys_by_trigger(Relation rel, int kind, int16 event)
@@ -142,8 +144,10 @@ foreign_keys_by_trigger(Relation rel, int kind, int16 event)
 }
 
 /*
- * Append one side of a foreign key to a FROM clause: live rows, deleted ones,
- * or all of them.  Foreign keys look at inheritance children in no direction.
+ * Append a table of a foreign key to the FROM clause of a query, with an alias.
+ * "which" says which of its rows, if it is tagged: the argument of
+ * soft_delete.rows().  Inheritance children are left out: foreign keys neither
+ * reference their rows nor check them.
  */
 void
 append_side(StringInfo query, Oid relid, const char *alias, const char *which)
@@ -156,7 +160,7 @@ append_side(StringInfo query, Oid relid, const char *alias, const char *which)
 }
 
 /*
- * Return one column of one side of append_key_match().
+ * Return the ith column of a key, from 0 on, as append_key_match() needs it: see there.
  */
 static const char *
 key_column(Oid relid, const char *alias, const AttrNumber *attnums, int i)
@@ -168,9 +172,10 @@ key_column(Oid relid, const char *alias, const AttrNumber *attnums, int i)
 }
 
 /*
- * Append "parent's key = child's key".  A side is the alias of its table with
- * the names of its columns, or where its attnums are NULL, "alias.k1" and so
- * on, or where the alias is NULL too, "$1" and so on.
+ * Append the condition that the key of the parent equals that of the child.  The
+ * columns of either side are given by the alias of the table and their attribute
+ * numbers.  If the latter are NULL, the columns are "alias.k1" and so on.  If the
+ * alias is NULL too, they are the parameters "$1" and so on.
  */
 void
 append_key_match(StringInfo query, const ForeignKey *fk, const char *parent,
@@ -193,8 +198,8 @@ append_key_match(StringInfo query, const ForeignKey *fk, const char *parent,
 }
 
 /*
- * Append the collation of the parent's column, which decides, where the child's
- * has another.
+ * Append COLLATE with the collation of the parent's column, by which foreign keys
+ * compare, if the child's column has another one.
  */
 static void
 append_collation(StringInfo query, const ForeignKey *fk, int i)
@@ -220,10 +225,12 @@ append_collation(StringInfo query, const ForeignKey *fk, int i)
 }
 
 /*
- * Run a query with the rights of the owner of a relation, as foreign keys do.
- * It sees what is committed now, in a transaction that keeps its snapshot too;
- * the triggers that it queues fire with those of the statement that runs.  SPI
- * must be connected.  Returns the number of rows.
+ * Run a query as the owner of a relation, as foreign keys do.  It sees what is
+ * committed now, also in a transaction that keeps its snapshot.  The triggers that
+ * it queues fire with those of the statement that runs.
+ *
+ * SPI must be connected, and must return the result code "expected".  Returns the
+ * number of rows.
  */
 uint64
 execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,

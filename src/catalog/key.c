@@ -1,9 +1,9 @@
 /*
  * key.c
- *	  Turns keys of rows into text: for conditions, for messages, and for the
- *	  extension's own tables.
+ *	  Finds the primary key of a relation, and converts keys of rows to text: for
+ *	  conditions, for messages, and for the extension's own tables.
  *
- * Invariant: what is stored as text is the same text under all settings.
+ * Invariant: the text of a stored value does not depend on settings.
  */
 #include "postgres.h"
 
@@ -25,16 +25,16 @@
 
 #include "catalog/sd_catalog.h"
 
-/* A key as a hash key: what it belongs to is the seed */
-typedef struct KnownKey
+/* An entry of a set of keys: see key_in_set() */
+typedef struct KeySetEntry
 {
-	uint64 hash;
-} KnownKey;
+	uint64 hash; /* of the key, seeded with the OID that it belongs to */
+} KeySetEntry;
 
 static int look_up_primary_key(Oid relid, AttrNumber *attnums);
 static char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
-static bool has_one_form(Oid type);
-static void set_unless(bool is_good, const char *name, const char *value);
+static bool ignores_settings(Oid type);
+static void set_unless(bool is_set, const char *name, const char *value);
 
 /*
  * Does the relation have a primary key?
@@ -49,13 +49,13 @@ has_primary_key(Oid relid)
 }
 
 /*
- * Find the columns of a relation's primary key, in its order.  Returns their
- * number, which is 0 if it has none.
+ * Find the columns of a relation's primary key, in the order of the key.  Returns
+ * their number, which is 0 if there is no primary key.
  */
 int
 primary_key(Oid relid, AttrNumber *attnums)
 {
-	static RelationMemo memo; /* asked for row after row */
+	static RelationMemo memo; /* callers ask for each row */
 	static int n;
 	static AttrNumber known[INDEX_MAX_KEYS];
 
@@ -69,7 +69,7 @@ primary_key(Oid relid, AttrNumber *attnums)
 }
 
 /*
- * Find the columns of a primary key in the catalogs.
+ * Look up the result of primary_key() in pg_constraint.
  */
 static int
 look_up_primary_key(Oid relid, AttrNumber *attnums)
@@ -95,7 +95,7 @@ look_up_primary_key(Oid relid, AttrNumber *attnums)
 }
 
 /*
- * Are some columns the same, to the bit, in two versions of a row?
+ * Are some columns of two versions of a row binary equal?
  */
 bool
 columns_equal(int n, const AttrNumber *attnums, TupleTableSlot *old,
@@ -118,8 +118,9 @@ columns_equal(int n, const AttrNumber *attnums, TupleTableSlot *old,
 }
 
 /*
- * Return a key as a condition that can be pasted: "a = '1' AND b = '2'".  The
- * names are those of "named", the values those of the row.
+ * Return a key as a condition that can be pasted into a statement: "a = '1' AND
+ * b = '2'".  The names are those of columns of relation "named", the values those of
+ * columns of the row.
  */
 char *
 key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
@@ -136,7 +137,7 @@ key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
 }
 
 /*
- * Return a key in the words of the server's errors: "(a, b)=(1, 2)".
+ * Return a key in the form that the server's errors have: "(a, b)=(1, 2)".
  */
 char *
 key_description(int nkeys, TupleTableSlot *row, const AttrNumber *attnums)
@@ -158,7 +159,7 @@ key_description(int nkeys, TupleTableSlot *row, const AttrNumber *attnums)
 }
 
 /*
- * Return the value of an attribute as text; "null" for null.
+ * Return the value of an attribute as text, or "null" if it is null.
  */
 static char *
 attribute_text(TupleTableSlot *row, AttrNumber attnum)
@@ -175,7 +176,7 @@ attribute_text(TupleTableSlot *row, AttrNumber attnum)
 }
 
 /*
- * Return attributes of a row as an array of texts.
+ * Return attributes of a row as a value of type text[].
  */
 Datum
 text_array(TupleTableSlot *row, int n, const AttrNumber *attnums)
@@ -195,8 +196,8 @@ text_array(TupleTableSlot *row, int n, const AttrNumber *attnums)
 }
 
 /*
- * Return the primary key of a row of the relation as an array of texts, the same
- * under any settings; 0 if it has none.
+ * Return the primary key of a row of the relation as a value of type text[], which
+ * does not depend on settings, or 0 if the relation has no primary key.
  */
 Datum
 primary_key_text(Oid relid, TupleTableSlot *row)
@@ -212,7 +213,7 @@ primary_key_text(Oid relid, TupleTableSlot *row)
 	for (int i = 0; i < n; i++)
 		is_simple =
 			is_simple &&
-			has_one_form(
+			ignores_settings(
 				TupleDescAttr(row->tts_tupleDescriptor, attnums[i] - 1)->atttypid);
 	if (!is_simple)
 		nestlevel = begin_key_form();
@@ -223,19 +224,20 @@ primary_key_text(Oid relid, TupleTableSlot *row)
 }
 
 /*
- * Have values of the type the same text under all settings?  For others it takes
- * a while to see to that.
+ * Is it certain that the text of a value of the type does not depend on settings?  If
+ * it is, begin_key_form() can be left out, which takes time.
  */
 static bool
-has_one_form(Oid type)
+ignores_settings(Oid type)
 {
 	return type == INT4OID || type == INT8OID || type == INT2OID ||
 		   type == UUIDOID || type == TEXTOID || type == VARCHAROID;
 }
 
 /*
- * Have values turned into text, and back, in one form for all sessions.  To be
- * closed with end_text_form().
+ * Change the settings on which the conversion of values to text, and back, depends to
+ * the same values in all sessions.  Returns a nesting level for end_text_form(), which
+ * must follow.
  */
 int
 begin_text_form(void)
@@ -255,8 +257,8 @@ begin_text_form(void)
 }
 
 /*
- * Have values turned into text as begin_text_form() does, and so that equal values
- * have equal texts.  To be closed with end_text_form().
+ * Change the settings as begin_text_form() does, and also those that make the texts of
+ * binary equal values differ, so that texts can be compared.
  */
 int
 begin_key_form(void)
@@ -273,15 +275,15 @@ begin_key_form(void)
  * Change a setting until end_text_form(), unless it has the value already.
  */
 static void
-set_unless(bool is_good, const char *name, const char *value)
+set_unless(bool is_set, const char *name, const char *value)
 {
-	if (!is_good)
+	if (!is_set)
 		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*
- * Give back the settings that begin_text_form() or begin_key_form() has changed.
+ * Restore the settings that begin_text_form() or begin_key_form() has changed.
  */
 void
 end_text_form(int nestlevel)
@@ -290,13 +292,13 @@ end_text_form(int nestlevel)
 }
 
 /*
- * Make an empty set of keys.
+ * Make an empty set of keys, in the current memory context.
  */
 HTAB *
 make_key_set(void)
 {
-	HASHCTL ctl = {.keysize = sizeof(KnownKey),
-				   .entrysize = sizeof(KnownKey),
+	HASHCTL ctl = {.keysize = sizeof(KeySetEntry),
+				   .entrysize = sizeof(KeySetEntry),
 				   .hcxt = CurrentMemoryContext};
 
 	return hash_create("soft_delete keys", 64, &ctl,
@@ -304,15 +306,16 @@ make_key_set(void)
 }
 
 /*
- * Add a key, an array of texts, to a set, or look whether it is there.  It
- * belongs to a table or a foreign key.
+ * Is a key in a set of keys, to which it is added first if "add"?  The key is a value of
+ * type text[], and belongs to the relation or foreign key with the OID "of".
  */
 bool
 key_in_set(HTAB *keys, Oid of, Datum key, bool add)
 {
 	ArrayType *array = DatumGetArrayTypeP(key);
-	KnownKey known = {.hash = hash_bytes_extended((unsigned char *) VARDATA(array),
-												  VARSIZE(array) - VARHDRSZ, of)};
+	KeySetEntry entry = {.hash =
+							 hash_bytes_extended((unsigned char *) VARDATA(array),
+												 VARSIZE(array) - VARHDRSZ, of)};
 
-	return hash_search(keys, &known, add ? HASH_ENTER : HASH_FIND, NULL) != NULL;
+	return hash_search(keys, &entry, add ? HASH_ENTER : HASH_FIND, NULL) != NULL;
 }

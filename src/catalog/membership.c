@@ -3,8 +3,8 @@
  *	  Finds the extension's own functions and relations.
  *
  * Invariant: an object is ours because it is a member of the extension, never
- * because of its name: anybody may make a schema and call it soft_delete.  In a
- * database without the extension there is none, and the library does nothing.
+ * because of its name: any role may create a schema and call it soft_delete.  In a
+ * database without the extension nothing is found, and the library does nothing.
  */
 #include "postgres.h"
 
@@ -12,7 +12,6 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -62,52 +61,55 @@ static const struct
 	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
 };
 
-/* What has been found, until a function or a schema changes */
-static bool is_known = false;
+/* What has been looked up.  It is valid until a function or a schema changes. */
+static bool extension_is_known = false;
 static Oid known_extension = InvalidOid;
 static Oid known_owner = InvalidOid;
 static Oid function_oids[N_EXTENSION_FUNCTIONS];
 static bool function_is_known[N_EXTENSION_FUNCTIONS];
 
-/* How often it was forgotten: what is found meanwhile may be old already */
-static uint64 times_forgotten = 0;
+/*
+ * Counts the calls of invalidate().  A lookup during which it grows may have read
+ * an outdated row, so its result is not kept.
+ */
+static uint64 invalidations = 0;
 
-static Oid look_up(Oid *owner);
-static void forget(Datum arg, int cacheid, uint32 hashvalue);
+static Oid look_up_extension(Oid *owner);
+static void invalidate(Datum arg, int cacheid, uint32 hashvalue);
 static Oid find_function(ExtensionFunction which, Oid extension);
 static Oid find_by_symbol(ExtensionFunction which, Oid extension);
 static bool has_symbol(Oid function, ExtensionFunction which);
 
 /*
- * Watch the catalogs.
+ * Register the syscache callbacks.
  */
 void
 init_membership(void)
 {
-	CacheRegisterSyscacheCallback(PROCOID, forget, (Datum) 0);
-	CacheRegisterSyscacheCallback(NAMESPACEOID, forget, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, invalidate, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, invalidate, (Datum) 0);
 }
 
 /*
- * Forget what has been found (syscache callback).  CREATE EXTENSION and DROP
- * EXTENSION change functions, so each of them is noticed.
+ * Invalidate what has been looked up (syscache callback).  CREATE EXTENSION and
+ * DROP EXTENSION change functions, so this is called for each of them.
  */
 static void
-forget(Datum arg, int cacheid, uint32 hashvalue)
+invalidate(Datum arg, int cacheid, uint32 hashvalue)
 {
-	is_known = false;
+	extension_is_known = false;
 	memset(function_is_known, 0, sizeof(function_is_known));
-	times_forgotten++;
+	invalidations++;
 }
 
 /*
- * Look the extension and its owner up, by index: there is no cache of extensions.
- * Returns InvalidOid where this database has none.
+ * Look up the extension and its owner in pg_extension, which has no syscache.
+ * Returns InvalidOid if this database does not have the extension.
  */
 static Oid
-look_up(Oid *owner)
+look_up_extension(Oid *owner)
 {
-	uint64 before = times_forgotten;
+	uint64 before = invalidations;
 	Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
 	Oid extension = InvalidOid;
 	ScanKeyData key;
@@ -127,37 +129,37 @@ look_up(Oid *owner)
 	systable_endscan(scan);
 	table_close(extensions, AccessShareLock);
 
-	if (before == times_forgotten)
+	if (before == invalidations)
 	{
 		known_extension = extension;
 		known_owner = *owner;
-		is_known = true;
+		extension_is_known = true;
 	}
 	return extension;
 }
 
 /*
- * Return the OID of the extension, or InvalidOid where this database has none.
+ * Return the OID of the extension, or InvalidOid if this database does not have it.
  */
 Oid
 extension_oid(void)
 {
 	Oid owner;
 
-	return is_known ? known_extension : look_up(&owner);
+	return extension_is_known ? known_extension : look_up_extension(&owner);
 }
 
 /*
- * Return the owner of the extension, who must be there.
+ * Return the owner of the extension, which must be installed.
  */
 Oid
 extension_owner(void)
 {
 	Oid owner;
 
-	if (is_known && OidIsValid(known_extension))
+	if (extension_is_known && OidIsValid(known_extension))
 		return known_owner;
-	if (!OidIsValid(look_up(&owner)))
+	if (!OidIsValid(look_up_extension(&owner)))
 		elog(ERROR, "extension \"%s\" does not exist", EXTENSION_NAME);
 	return owner;
 }
@@ -174,21 +176,24 @@ is_extension_member(Oid classid, Oid objid)
 }
 
 /*
- * Return the OID of one of the extension's functions, or InvalidOid where the
- * extension is not installed in this database.
+ * Return the OID of one of the extension's functions.  Returns InvalidOid if the
+ * extension is not installed in this database, or does not have the function.
  */
 Oid
 extension_function(ExtensionFunction which)
 {
-	uint64 before = times_forgotten;
+	uint64 before = invalidations;
 	Oid extension, function;
 
 	if (function_is_known[which])
 		return function_oids[which];
 	extension = extension_oid();
 	function = OidIsValid(extension) ? find_function(which, extension) : InvalidOid;
-	/* one that is missing may be added any time, and nobody tells */
-	if (before == times_forgotten && (OidIsValid(function) || !OidIsValid(extension)))
+	/*
+	 * A missing function may be added to the extension at any time, and no
+	 * callback reports that, so its absence is not kept.
+	 */
+	if (before == invalidations && (OidIsValid(function) || !OidIsValid(extension)))
 	{
 		function_oids[which] = function;
 		function_is_known[which] = true;
@@ -197,7 +202,7 @@ extension_function(ExtensionFunction which)
 }
 
 /*
- * Look a function up by its name, or, where it was renamed, by its C symbol.
+ * Look up a function by its name or, if it was renamed, by its C symbol.
  */
 static Oid
 find_function(ExtensionFunction which, Oid extension)
@@ -219,24 +224,18 @@ find_function(ExtensionFunction which, Oid extension)
 }
 
 /*
- * Look for the function among the members of the extension.  There is none while
- * the extension is created or dropped.
+ * Look for the function with a C symbol among the members of the extension.  Returns
+ * InvalidOid if there is none, as while the extension is created or dropped.
  */
 static Oid
 find_by_symbol(ExtensionFunction which, Oid extension)
 {
-	Relation depend = table_open(DependRelationId, AccessShareLock);
+	CatalogScan scan =
+		begin_dependents_scan(ExtensionRelationId, extension, ANY_COLUMN);
 	Oid function = InvalidOid;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(ExtensionRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(extension));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (!OidIsValid(function) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (!OidIsValid(function) && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend member = (Form_pg_depend) GETSTRUCT(tuple);
 
@@ -245,8 +244,7 @@ find_by_symbol(ExtensionFunction which, Oid extension)
 			has_symbol(member->objid, which))
 			function = member->objid;
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
+	end_catalog_scan(&scan);
 	return function;
 }
 
@@ -277,10 +275,9 @@ has_symbol(Oid function, ExtensionFunction which)
 }
 
 /*
- * Return the OID of a function of the extension that a plan or a trigger cannot do
- * without.
+ * Return the OID of a function of the extension that a plan or a trigger needs.
  *
- * Raises 42883 where the extension has it no more.
+ * Raises 42883 if the function was removed from the extension.
  */
 Oid
 needed_function(ExtensionFunction which)
@@ -298,7 +295,7 @@ needed_function(ExtensionFunction which)
 						 format_type_be(function_signatures[which].argtypes[i]));
 	appendStringInfoChar(&signature, ')');
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-					errmsg("function %s is no member of extension \"%s\"",
+					errmsg("function %s is not a member of extension \"%s\"",
 						   signature.data, EXTENSION_NAME),
 					errhint("ALTER EXTENSION %s ADD FUNCTION %s;",
 							EXTENSION_NAME, signature.data)));
@@ -306,11 +303,11 @@ needed_function(ExtensionFunction which)
 }
 
 /*
- * Is that a function of the extension that has been taken out of it?  What carries
- * it is not what it seems to be, then.
+ * Is this a function of the extension that was removed from it, by ALTER EXTENSION
+ * ... DROP FUNCTION?  A trigger that calls it looks like one of ours, but is not.
  */
 bool
-is_lost_function(Oid function, ExtensionFunction which)
+is_removed_function(Oid function, ExtensionFunction which)
 {
 	return OidIsValid(extension_oid()) &&
 		   !OidIsValid(extension_function(which)) && has_symbol(function, which);
@@ -319,7 +316,7 @@ is_lost_function(Oid function, ExtensionFunction which)
 /*
  * Return the OID of one of the extension's own tables or indexes.
  *
- * Raises 55000 where it is gone, or where something else has its name.
+ * Raises 55000 if there is no relation of that name, or if it is not ours.
  */
 Oid
 extension_relation(const char *name)
@@ -328,7 +325,7 @@ extension_relation(const char *name)
 	Oid relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 	char kind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
 
-	/* an index is none itself, but belongs to a table that is */
+	/* an index is not a member of the extension, but its table is */
 	if (!OidIsValid(relid) ||
 		(kind != RELKIND_INDEX && !is_extension_member(RelationRelationId, relid)))
 		ereport(ERROR,

@@ -1,6 +1,10 @@
 /*
  * own_table.c
  *	  Writes rows of the extension's own tables.
+ *
+ * Invariant: no trigger, rule or policy applies to a row that is written here.  An
+ * inserted row is not decoded for logical replication: it is about the rows of
+ * this server.
  */
 #include "postgres.h"
 
@@ -12,16 +16,16 @@
 
 #include "catalog/sd_catalog.h"
 
-static bool enter_into_index(Relation rel, HeapTuple tuple, Relation index,
-							 IndexInfo *info, Datum *values, bool *nulls);
+static bool insert_index_entry(Relation rel, HeapTuple tuple, Relation index,
+							   IndexInfo *info, Datum *values, bool *nulls);
 
 /*
- * Append a row to one of the extension's own tables and enter it into their
- * indexes, which are on plain columns.  Returns false, and leaves no row, if a
- * row has a unique key of its already, one of a running transaction included.
+ * Insert a row into one of the extension's own tables, and into the indexes of the
+ * table, which are on plain columns.  Returns false, and leaves no row, if another
+ * row has the same key in a unique index, also one of a running transaction.
  *
- * The index looks and enters in one step, with its page locked, so of two
- * sessions with the same key one is told of the other.
+ * An index looks for the key and inserts the entry in one step, with its page
+ * locked.  So of two sessions that insert the same key, one gets false.
  */
 bool
 append_row(Relation rel, Datum *values, bool *nulls)
@@ -38,7 +42,7 @@ append_row(Relation rel, Datum *values, bool *nulls)
 		IndexInfo *info = BuildIndexInfo(index);
 
 		if (info->ii_ReadyForInserts)
-			is_unique &= enter_into_index(rel, tuple, index, info, values, nulls);
+			is_unique &= insert_index_entry(rel, tuple, index, info, values, nulls);
 		index_close(index, NoLock);
 	}
 	list_free(indexes);
@@ -52,11 +56,12 @@ append_row(Relation rel, Datum *values, bool *nulls)
 }
 
 /*
- * Enter a row into one index.  Returns false if that has its unique key already.
+ * Insert the entry of a row into one index.  Returns false if that is unique and has
+ * the key already.
  */
 static bool
-enter_into_index(Relation rel, HeapTuple tuple, Relation index, IndexInfo *info,
-				 Datum *values, bool *nulls)
+insert_index_entry(Relation rel, HeapTuple tuple, Relation index,
+				   IndexInfo *info, Datum *values, bool *nulls)
 {
 	Datum keys[INDEX_MAX_KEYS];
 	bool key_nulls[INDEX_MAX_KEYS];
@@ -75,8 +80,8 @@ enter_into_index(Relation rel, HeapTuple tuple, Relation index, IndexInfo *info,
 }
 
 /*
- * Destroy a row of one of the extension's own tables, which nobody else can
- * change meanwhile.
+ * Delete a row of one of the extension's own tables.  No other transaction can
+ * change it, because it is locked or because the table is.
  */
 void
 remove_row(Relation rel, ItemPointer tid)

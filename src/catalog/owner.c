@@ -2,16 +2,17 @@
  * owner.c
  *	  Switches to the owner of a relation, and back.
  *
- * Whatever may evaluate something that the owner of a table has written, such as
- * a trigger, a default, the check of a domain, a cast, a policy, the expression of
- * an index or the query of a view, does so between become_owner() and
- * restore_role(), whoever asked for it.
+ * Code that may evaluate what the owner of a table has written, such as a trigger,
+ * a default, the check of a domain, a cast, a policy, the expression of an index or
+ * the query of a view, does so between become_owner() and restore_role(), on
+ * whosever behalf it runs.
  *
- * Invariant: an owner's code runs with the owner's rights.  After an error the
- * server itself restores the role, as it was when the (sub)transaction began.
+ * Invariant: code of an owner runs with the rights of that owner.  After an error
+ * the server itself restores the role that was set when the (sub)transaction began.
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -29,14 +30,14 @@ PG_FUNCTION_INFO_V1(soft_delete_execute_as_owner);
 static void become(Oid roleid, int flags, SavedRole *saved);
 static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 						Oid *argtypes, Datum *values, const char *nulls);
-static char *given_statement(FunctionCallInfo fcinfo);
+static char *statement_argument(FunctionCallInfo fcinfo);
 static char *deferred_constraints(Oid owner);
 static void set_constraints(Oid owner, const char *mode);
-static const char *home_search_path(Oid roleid);
+static const char *default_search_path(Oid roleid);
 static void return_rows(FunctionCallInfo fcinfo, const char *query);
 
 /*
- * Take the rights of a role, with some flags of the security context.
+ * Switch to a role, and add flags to the security context.
  */
 static void
 become(Oid roleid, int flags, SavedRole *saved)
@@ -47,9 +48,10 @@ become(Oid roleid, int flags, SavedRole *saved)
 }
 
 /*
- * Act as the owner of a relation, whose functions may be called, and let those do
- * nothing that outlasts the operation.  The owner sees all of the table, forced
- * row security or not.
+ * Switch to the owner of a relation, whose functions may be called, in a
+ * security-restricted operation: they can do nothing that outlasts it.  The owner
+ * sees all rows of the table, also under FORCE ROW LEVEL SECURITY.  To be ended by
+ * restore_role().
  */
 void
 become_owner(Relation rel, SavedRole *saved)
@@ -59,7 +61,8 @@ become_owner(Relation rel, SavedRole *saved)
 }
 
 /*
- * Act as the owner of a relation that is not open.  Raises 42P01 if there is none.
+ * Switch to the owner of a relation that is not open, as become_owner() does.
+ * Raises 42P01 if there is no such relation.
  */
 void
 become_owner_of(Oid relid, SavedRole *saved)
@@ -70,8 +73,10 @@ become_owner_of(Oid relid, SavedRole *saved)
 }
 
 /*
- * Act as a role whose code may be called.  Nobody else has put anything into a
- * temporary schema, and what belongs there can only be made without restrictions.
+ * Switch to a role whose functions may be called, as become_owner() does.  For a
+ * temporary relation the operation is not security-restricted: objects of the
+ * temporary schema cannot be created in a restricted one, and none but the session
+ * itself has put anything there.
  */
 void
 become_restricted(Oid roleid, bool is_temporary, SavedRole *saved)
@@ -86,9 +91,9 @@ become_restricted(Oid roleid, bool is_temporary, SavedRole *saved)
 }
 
 /*
- * Act as the owner of a relation in the way that the server's foreign keys do:
- * for what a statement of the application causes, whose triggers find the
- * application's search_path.
+ * Switch to the owner of a relation as the server's foreign keys do, for changes
+ * that a statement of the application causes.  Triggers that fire see the
+ * search_path of the application.  To be ended by restore_role().
  */
 void
 become_owner_for_reference(Oid relid, SavedRole *saved)
@@ -98,7 +103,8 @@ become_owner_for_reference(Oid relid, SavedRole *saved)
 }
 
 /*
- * Restore the role and the settings that become_owner() and its like have saved.
+ * Restore the role and the settings that were saved by become_owner(),
+ * become_caller() or another function that fills a SavedRole.
  */
 void
 restore_role(const SavedRole *saved)
@@ -109,8 +115,9 @@ restore_role(const SavedRole *saved)
 }
 
 /*
- * Run an SQL statement as the owner of a relation: a query, or a utility command of
- * our own ("is_command").  SPI must be connected.  Returns what SPI does.
+ * Run an SQL statement as the owner of a relation: a query or, if "is_command", a
+ * utility command of our own.  SPI must be connected.  Returns the result code of
+ * SPI.
  */
 static int
 run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
@@ -130,7 +137,7 @@ run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 	}
 	PG_CATCH();
 	{
-		/* whatever command comes next, it is not this one */
+		/* the command has not begun, and the next one is not ours */
 		announce_own_command(false);
 		throw_owners_error(context);
 	}
@@ -144,7 +151,8 @@ run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
  *
  * Runs a utility command of the extension's own as the owner of a relation.
  *
- * Raises 42P01 if there is no such relation.
+ * Raises 42P01 if there is no such relation, 22023 if the command is not a utility
+ * command, and what the command raises.
  */
 Datum
 soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
@@ -154,30 +162,30 @@ soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
 	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
 					 true, 0, NULL, NULL, NULL) != SPI_OK_UTILITY)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("a utility command is expected")));
+						errmsg("statement is not a utility command")));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
 
 /*
- * Return the second argument, a statement.  Raises 22004 where it, or the relation
- * before it, is null.
+ * Return the second argument of a function, a statement.  Raises 22004 if it is
+ * null, or if the first argument, a relation, is.
  */
 static char *
-given_statement(FunctionCallInfo fcinfo)
+statement_argument(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("the relation and the statement must not be null")));
+						errmsg("relation and statement must not be null")));
 	return text_to_cstring(PG_GETARG_TEXT_PP(1));
 }
 
 /*
- * Return the search_path that sessions of a role begin with, as far as it is
- * stated for the role or the database.  SPI must be connected.
+ * Return the search_path that sessions of a role begin with: what ALTER ROLE or
+ * ALTER DATABASE has set, else the built-in default.  SPI must be connected.
  */
 static const char *
-home_search_path(Oid roleid)
+default_search_path(Oid roleid)
 {
 	static const char *const query =
 		"SELECT pg_catalog.substr(entry, 13) "
@@ -199,9 +207,10 @@ home_search_path(Oid roleid)
 }
 
 /*
- * Return the names of the constraints of a role's tables, and of foreign keys to
- * them, that are INITIALLY DEFERRED, as SET CONSTRAINTS lists them: all that the
- * caller can name, or NULL if there are none.  SPI must be connected.
+ * Return the names of the INITIALLY DEFERRED constraints of a role's tables, and of
+ * foreign keys that reference those, as a list for SET CONSTRAINTS.  Leaves out
+ * constraints in schemas on which the caller has no USAGE.  Returns NULL if there
+ * are none.  SPI must be connected.
  */
 static char *
 deferred_constraints(Oid owner)
@@ -211,7 +220,7 @@ deferred_constraints(Oid owner)
 		"FROM (SELECT connamespace, conname FROM pg_catalog.pg_constraint AS con "
 		"JOIN pg_catalog.pg_class AS rel ON rel.oid OPERATOR(pg_catalog.=) ANY (ARRAY[conrelid, confrelid]) "
 		"GROUP BY connamespace, conname "
-		/* a name may be that of several constraints of a schema */
+		/* several constraints of a schema may have one name */
 		"HAVING pg_catalog.bool_or(relowner OPERATOR(pg_catalog.=) $1) AND pg_catalog.bool_and(condeferred)) AS named "
 		"JOIN pg_catalog.pg_namespace AS nsp ON nsp.oid OPERATOR(pg_catalog.=) connamespace "
 		"WHERE pg_catalog.has_schema_privilege($2, nsp.oid, 'USAGE')";
@@ -221,15 +230,18 @@ deferred_constraints(Oid owner)
 										ObjectIdGetDatum(calling_role())},
 							  NULL, true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
-		elog(ERROR, "the constraints of role %u were not found", owner);
+		elog(ERROR, "could not find the constraints of role %u", owner);
 	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 }
 
 /*
- * Have what a role's tables defer checked at the end of each statement, or deferred
- * again.  To check at once fires what the transaction has left pending, whoever has
- * left it: as the role that would commit, so only if nobody has lent the caller's
- * rights.  SPI must be connected.
+ * Run SET CONSTRAINTS with a mode, IMMEDIATE or DEFERRED, for the constraints of a
+ * role's tables that are INITIALLY DEFERRED.
+ *
+ * IMMEDIATE fires the triggers that the transaction has deferred, whichever
+ * statement has queued them.  At commit they would fire as the session's role.  So
+ * nothing is done unless the caller is that role, and not the owner of a SECURITY
+ * DEFINER function.  SPI must be connected.
  */
 static void
 set_constraints(Oid owner, const char *mode)
@@ -247,14 +259,15 @@ set_constraints(Oid owner, const char *mode)
 }
 
 /*
- * Act as the owner of a relation whose triggers are going to fire.  Where that is
- * who has called, they find what they would if the caller had run the statement;
- * else what the owner's own sessions find, and they leave nothing behind: a
- * search_path of the caller's would have them call the caller's functions, and a
- * trigger at the transaction's end would fire with the caller's rights.  So nothing
- * is deferred: constraints are checked when the statement ends.
+ * Switch to the owner of a relation whose triggers are going to fire.
  *
- * SPI must be connected.  What begins here is ended by end_owners_write().
+ * If the caller is the owner, the triggers run as if the caller had run the
+ * statement.  Else they see the search_path that the owner's own sessions begin
+ * with, for with the caller's they would call the caller's functions.  And no
+ * constraint is deferred, but checked when the statement ends: a trigger that fires
+ * at commit would run with the caller's rights.
+ *
+ * SPI must be connected.  To be ended by end_owners_write().
  */
 void
 become_owner_to_write(Oid relid, SavedRole *saved)
@@ -267,7 +280,7 @@ become_owner_to_write(Oid relid, SavedRole *saved)
 		become_caller(saved);
 		return;
 	}
-	path = home_search_path(owner);
+	path = default_search_path(owner);
 	set_constraints(owner, "IMMEDIATE");
 	become_owner_of(relid, saved);
 	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
@@ -275,8 +288,8 @@ become_owner_to_write(Oid relid, SavedRole *saved)
 }
 
 /*
- * Restore the role that become_owner_to_write() has saved, and defer what is deferred
- * where nobody says otherwise.
+ * Restore the role that become_owner_to_write() has saved, and defer again the
+ * constraints that are INITIALLY DEFERRED.  SPI must be connected.
  */
 void
 end_owners_write(Oid relid, const SavedRole *saved)
@@ -293,15 +306,16 @@ end_owners_write(Oid relid, const SavedRole *saved)
  * stamps timestamptz[]) returns bigint
  *
  * Runs a statement, whose parameter $1 is an array of stamps, as the owner of a
- * relation.  Returns how many rows it was about, or, of a query, the number that it
- * returns.
+ * relation.  Returns the number of rows that it processed or, if it is a query that
+ * returns one bigint, that number.
  *
- * Raises 42P01 if there is no such relation.
+ * Raises 22004 if the relation or the statement is null, 42P01 if there is no such
+ * relation, and what the statement raises.
  */
 Datum
 soft_delete_execute_as_owner(PG_FUNCTION_ARGS)
 {
-	char *statement = given_statement(fcinfo);
+	char *statement = statement_argument(fcinfo);
 	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
 	SavedRole saved;
 	int64 count;
@@ -330,14 +344,16 @@ soft_delete_execute_as_owner(PG_FUNCTION_ARGS)
  * as the owner of a relation.  It makes texts in the form of deleted rows outside of
  * their table (form is 'row'), in the form of keys ('key'), or as the session does.
  *
- * Raises 42P01 if there is no such relation, 42804 for other columns than the
- * caller expects.
+ * Raises 22004 if the relation or the query is null, 0A000 if the function is not
+ * called in FROM, 42P01 if there is no such relation, 22023 if the statement is not
+ * a query, 42804 if its columns are not those that the caller expects, and what
+ * the query raises.
  */
 Datum
 soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 {
 	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
-	char *query = given_statement(fcinfo);
+	char *query = statement_argument(fcinfo);
 	const char *form =
 		PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -355,7 +371,7 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 	if (run_as_owner(PG_GETARG_OID(0), query, false, 1, (Oid[]){TIMESTAMPTZARRAYOID},
 					 &stamps, PG_ARGISNULL(2) ? "n" : NULL) != SPI_OK_SELECT)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("a query is expected")));
+						errmsg("statement is not a query")));
 	return_rows(fcinfo, query);
 	SPI_finish();
 	if (form != NULL)
@@ -364,7 +380,8 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return the rows that SPI has found as those of a function.
+ * Return the rows that SPI has read as the result of a set-returning function.
+ * Raises 42804 if their columns are not those that the caller expects.
  */
 static void
 return_rows(FunctionCallInfo fcinfo, const char *query)
@@ -378,7 +395,7 @@ return_rows(FunctionCallInfo fcinfo, const char *query)
 
 	if (expected == NULL || expected->natts != found->tupdesc->natts)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("a query has %d columns, not as many as expected",
+						errmsg("query has the wrong number of columns: %d",
 							   found->tupdesc->natts),
 						errdetail("The query is %s.", query)));
 	for (int i = 0; i < expected->natts; i++)
@@ -387,7 +404,7 @@ return_rows(FunctionCallInfo fcinfo, const char *query)
 			TupleDescAttr(found->tupdesc, i)->atttypid)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column %d of a query has type %s, not %s", i + 1,
+					 errmsg("column %d of the query has type %s, not %s", i + 1,
 							format_type_be(TupleDescAttr(found->tupdesc, i)->atttypid),
 							format_type_be(TupleDescAttr(expected, i)->atttypid)),
 					 errdetail("The query is %s.", query)));
@@ -404,16 +421,17 @@ return_rows(FunctionCallInfo fcinfo, const char *query)
 }
 
 /*
- * May converting a text to the type call functions that users have made, such
- * as the CHECK of a domain in it?
+ * May the conversion of a text to the type call functions that users have created?
+ * It does for a domain, whose CHECK may call one, for a type that contains other
+ * types, and for an array of these.
  */
 bool
-input_calls_users(Oid type)
+input_calls_user_functions(Oid type)
 {
 	Oid element = get_element_type(type);
 
 	if (OidIsValid(element))
 		type = element;
-	return type >= FirstNormalObjectId &&
-		   strchr("cdrm", get_typtype(type)) != NULL; /* made of other types */
+	return type >= FirstNormalObjectId && strchr("cdrm", get_typtype(type)) !=
+											  NULL; /* composite, domain or range */
 }

@@ -1,12 +1,12 @@
 /*
  * owner_error.c
- *	  Errors that the code of an owner raises, and those of the server itself.
+ *	  Tells errors of the server from errors that a function of an owner raises.
  *
- * A function that looks at the tables of many owners goes on where one of them fails,
- * but not where the query is cancelled, the server goes down, or memory is short.  Any
- * function can raise an error with the code of one of these.
+ * Code that visits the tables of many owners goes on after an error in one of them,
+ * but not when the query is canceled, the server shuts down, or memory is short.
+ * Any function can raise an error with the SQLSTATE of one of these.
  *
- * Invariant: no owner's function stops what is done for others.
+ * Invariant: no function of an owner stops what is done for the tables of others.
  */
 #include "postgres.h"
 
@@ -15,10 +15,11 @@
 #include "catalog/sd_catalog.h"
 
 /*
- * Was the error raised by a command of a function, whatever its code says?
+ * Was the error raised by RAISE or ASSERT of a PL/pgSQL function, whatever its
+ * SQLSTATE is?
  */
 bool
-is_raised(const ErrorData *error)
+is_raised_by_function(const ErrorData *error)
 {
 	return error->funcname != NULL &&
 		   (strcmp(error->funcname, "exec_stmt_raise") == 0 ||
@@ -26,9 +27,10 @@ is_raised(const ErrorData *error)
 }
 
 /*
- * Throw on an error that was caught while functions of an owner might run.  One
- * that such a function has raised is no interrupt: PL/pgSQL's WHEN OTHERS passes
- * over some codes, and must_propagate() of SQL (sql/catalog.sql) over others.
+ * Throw again an error that was caught while functions of an owner might run.  If
+ * such a function has raised it with an SQLSTATE that is taken for an interrupt, it
+ * gets another one, 38000: WHEN OTHERS of PL/pgSQL does not catch some SQLSTATEs,
+ * and soft_delete_internal.is_interrupt() names more.
  */
 void
 throw_owners_error(MemoryContext context)
@@ -38,7 +40,7 @@ throw_owners_error(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
-	if (is_raised(error))
+	if (is_raised_by_function(error))
 	{
 		switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 		{
@@ -57,10 +59,11 @@ throw_owners_error(MemoryContext context)
 }
 
 /*
- * End the subtransactions in which an error was caught, down to a level, and give
- * their role, settings, locks and buffers back.  Returns the error.
+ * Roll back the subtransactions in which an error was caught, down to a nesting
+ * level, and so restore their role and settings, and release their locks and
+ * buffers.  Returns the error.
  *
- * Throws it on where the statement was cancelled, by the client or by a timeout.
+ * Throws it again if the statement was canceled, by the client or by a timeout.
  */
 ErrorData *
 end_failed_subtransactions(int nestlevel, MemoryContext context, ResourceOwner owner)
@@ -74,7 +77,7 @@ end_failed_subtransactions(int nestlevel, MemoryContext context, ResourceOwner o
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised(error))
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised_by_function(error))
 		ReThrowError(error);
 	return error;
 }

@@ -1,46 +1,41 @@
 /*
  * relation.c
- *	  What can be said of any relation: its name, its owner, what it is part of.
+ *	  Looks up the name, the owner and the ancestors of a relation.
  *
- * Invariant: nothing here waits for a lock, but for open_given_table().
+ * Invariant: no function here waits for a lock, except open_given_table().
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_inherits.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "catalog/sd_catalog.h"
 
-/* How often the relation cache has changed */
 uint64 relcache_changes = 0;
 
-static void note_change(Datum arg, Oid relid);
+static void count_change(Datum arg, Oid relid);
 static List *look_up_ancestors(Oid relid);
 
 /*
- * Watch the relation cache.
+ * Register the relcache callback.
  */
 void
 init_relation(void)
 {
-	CacheRegisterRelcacheCallback(note_change, (Datum) 0);
+	CacheRegisterRelcacheCallback(count_change, (Datum) 0);
 }
 
 /*
- * Note that the relation cache has changed (relcache callback).
+ * Count a change of the relation cache (relcache callback).
  */
 static void
-note_change(Datum arg, Oid relid)
+count_change(Datum arg, Oid relid)
 {
 	relcache_changes++;
 }
@@ -57,7 +52,8 @@ check_relation_exists(Oid relid)
 }
 
 /*
- * Open a table that a caller has named by its OID, or raise 42P01.
+ * Open a table that a caller has named by its OID.  Raises 42P01 if it does not
+ * exist, 42809 if it is another kind of relation.
  */
 Relation
 open_given_table(Oid relid, LOCKMODE lockmode)
@@ -70,8 +66,8 @@ open_given_table(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * Return the name of a relation as it can be pasted into a statement: the same under
- * any setting, for records have it.
+ * Return the name of a relation with its schema, quoted where that is needed.  It
+ * does not depend on quote_all_identifiers, for it is stored in tables too.
  */
 const char *
 qualified_name(Oid relid)
@@ -87,7 +83,7 @@ qualified_name(Oid relid)
 }
 
 /*
- * Return the owner of a relation, or InvalidOid if there is none of that OID.
+ * Return the owner of a relation, or InvalidOid if there is no such relation.
  */
 Oid
 owner_of(Oid relid)
@@ -104,26 +100,26 @@ owner_of(Oid relid)
 }
 
 /*
- * Return a table and those that it is a partition or inheritance child of,
- * however far above.
+ * Return a table and its ancestors: the tables that it is a partition or an
+ * inheritance child of, directly or not.
  */
 List *
 with_ancestors(Oid relid)
 {
-	static RelationMemo memo; /* asked for row after row */
-	static bool is_alone;
+	static RelationMemo memo; /* callers ask for each row */
+	static bool has_none;
 	List *relids;
 
-	if (memo_holds(&memo, relid) && is_alone)
+	if (memo_holds(&memo, relid) && has_none)
 		return list_make1_oid(relid);
 	relids = look_up_ancestors(relid);
-	is_alone = list_length(relids) == 1;
+	has_none = list_length(relids) == 1;
 	memo_set(&memo, relid);
 	return relids;
 }
 
 /*
- * Find a table and its ancestors in the catalogs.
+ * Look up the result of with_ancestors() in pg_inherits.
  */
 static List *
 look_up_ancestors(Oid relid)

@@ -1,9 +1,9 @@
 /*
  * sd_catalog.h
- *	  What the catalogs say: the extension's own objects, who acts for whom, which
- *	  relation is tagged, and what it has to do with others.
+ *	  Reads the system catalogs: the extension's own objects, the caller and the
+ *	  owners of relations, tags, bins, keys and foreign keys.
  *
- * The lowest layer: it includes nothing of ours but compat.h.
+ * The lowest layer: of our own headers it includes compat.h only.
  */
 #ifndef SD_CATALOG_H
 #define SD_CATALOG_H
@@ -19,15 +19,18 @@
 #include "compat.h"
 
 #define EXTENSION_NAME "soft_delete"
-/* The trigger that is the tag */
+/* Name that tag() gives to the trigger that is the tag */
 #define TAG_NAME "~soft_delete"
-/* What people call and what dumps name is in the one schema, the rest in the other */
+/*
+ * The functions and views for users, and what dumps name, are in the first schema.
+ * All else is in the second one.
+ */
 #define EXTENSION_SCHEMA "soft_delete"
 #define INTERNAL_SCHEMA "soft_delete_internal"
 
 /*
- * Return twice a number of rows, for an array that grows.  Raises 54000 where there
- * are more than an integer counts.
+ * Return twice a number of rows, for the size of an array that is enlarged.  Raises
+ * 54000 if that is not an integer.
  */
 static inline int
 doubled(int n)
@@ -35,14 +38,14 @@ doubled(int n)
 	if (n > INT_MAX / 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("cannot handle more than %d rows at once", INT_MAX / 2)));
+				 errmsg("cannot process more than %d rows at once", INT_MAX / 2)));
 	return n * 2;
 }
 
 /*
  * membership.c: the extension's own functions and relations
  */
-/* Functions of the extension that C code looks up by name. */
+/* Functions of the extension that C code needs the OID of */
 typedef enum ExtensionFunction
 {
 	TAG_TRIGGER,	   /* soft_delete.delete_row() */
@@ -71,70 +74,71 @@ extern Oid extension_owner(void);
 extern bool is_extension_member(Oid classid, Oid objid);
 extern Oid extension_function(ExtensionFunction which);
 extern Oid needed_function(ExtensionFunction which);
-extern bool is_lost_function(Oid function, ExtensionFunction which);
+extern bool is_removed_function(Oid function, ExtensionFunction which);
 extern Oid extension_relation(const char *name);
 
 /*
- * caller.c: where callers enter the extension
+ * caller.c: the extension's own code, and the role that calls it
  */
-/* Beside the server's bits of the security context: our own code runs */
+/* Our own bit of the security context, not used by the server: our own code runs */
 #define SECURITY_OWN_CODE 0x4000
 
-/* A call from outside, until it returns */
-typedef struct Entry
+/* A call of the extension that has not returned */
+typedef struct ExtensionCall
 {
-	Oid roleid; /* who was at work, and is again when it returns */
-	int sec_context;
-	Oid caller; /* who had the say when the outermost of our code was called */
-	int caller_context;
-	char *search_path;
-	struct Entry *outer;
-} Entry;
+	Oid roleid;		 /* current user before the call, to be restored after it */
+	int sec_context; /* its security context */
+	Oid caller; /* current user when the outermost call of our own code began */
+	int caller_context; /* its security context */
+	char *search_path;	/* its search_path */
+	struct ExtensionCall *outer;
+} ExtensionCall;
 
-/* Who was at work before become_owner() and its like */
+/* What become_owner() and similar functions have changed, for restore_role() */
 typedef struct SavedRole
 {
 	Oid roleid;
 	int sec_context;
-	int nestlevel; /* of settings, or 0 */
+	int nestlevel; /* of changed settings, or 0 if there are none */
 } SavedRole;
 
-extern void enter(Entry *entry);
-extern void leave(const Entry *entry);
+extern void enter_extension(ExtensionCall *call);
+extern void leave_extension(const ExtensionCall *call);
 extern Oid calling_role(void);
 extern bool is_caller(Oid roleid);
 extern bool caller_is_session_role(void);
 extern void become_caller(SavedRole *saved);
-extern void announce_own_command(bool comes);
+extern void announce_own_command(bool is_next);
 extern bool begin_command(void);
 extern void end_command(bool before);
 extern bool command_is_own(void);
 extern void call_internal(const char *name, int nargs, Oid *argtypes, Datum *values);
 
 /*
- * owner_error.c: errors that an owner's functions raise
+ * owner_error.c: errors that functions of an owner raise
  */
-extern bool is_raised(const ErrorData *error);
+extern bool is_raised_by_function(const ErrorData *error);
 extern void throw_owners_error(MemoryContext context);
 extern ErrorData *end_failed_subtransactions(int nestlevel, MemoryContext context,
 											 ResourceOwner owner);
 
 /*
- * relation.c: what can be said of any relation
+ * relation.c: the name, owner and ancestors of a relation
  */
-/* Counts changes of the relation cache: what was read from it holds until the next */
+/* Counts changes of the relation cache.  What was read from it is valid until the next */
 extern uint64 relcache_changes;
 
-/* What was found out about a relation, until the relation cache changes */
+/* Tells whether a static variable that was set for a relation is still valid */
 typedef struct RelationMemo
 {
-	Oid relid;
-	uint64 at; /* value of relcache_changes */
+	Oid relid; /* the relation, or InvalidOid if the variable is not set */
+	uint64 at; /* value of relcache_changes when it was read */
 } RelationMemo;
 
 /*
- * Is what is remembered about a relation still true?  If not, the caller looks it up,
- * which may fail, and then calls memo_set().
+ * Is what the memo is about valid for the relation?  If not, the caller reads it
+ * again, and then calls memo_set(): not before, for reading may fail, or change the
+ * relation cache.
  */
 static inline bool
 memo_holds(RelationMemo *memo, Oid relid)
@@ -147,7 +151,8 @@ memo_holds(RelationMemo *memo, Oid relid)
 }
 
 /*
- * Note that what is remembered now is about that relation.
+ * Note that what the memo is about was read for the relation, since memo_holds()
+ * returned false.
  */
 static inline void
 memo_set(RelationMemo *memo, Oid relid)
@@ -165,12 +170,14 @@ extern List *with_ancestors(Oid relid);
 /*
  * catalog_scan.c: rows of system catalogs
  */
+/* As "objsubid": the object and all of its columns */
 #define ANY_COLUMN (-1)
 
+/* A scan of a system catalog */
 typedef struct CatalogScan
 {
 	Relation catalog;
-	struct SysScanDescData *rows;
+	struct SysScanDescData *rows; /* the server's scan */
 } CatalogScan;
 
 extern CatalogScan begin_catalog_scan(Oid catalog, Oid index, AttrNumber attnum,
@@ -182,7 +189,7 @@ extern HeapTuple next_catalog_row(CatalogScan *scan);
 extern void end_catalog_scan(CatalogScan *scan);
 
 /*
- * owner.c: acting as the owner of a relation
+ * owner.c: switching to the owner of a relation
  */
 extern void become_owner(Relation rel, SavedRole *saved);
 extern void become_restricted(Oid roleid, bool is_temporary, SavedRole *saved);
@@ -191,10 +198,10 @@ extern void become_owner_to_write(Oid relid, SavedRole *saved);
 extern void end_owners_write(Oid relid, const SavedRole *saved);
 extern void become_owner_for_reference(Oid relid, SavedRole *saved);
 extern void restore_role(const SavedRole *saved);
-extern bool input_calls_users(Oid type);
+extern bool input_calls_user_functions(Oid type);
 
 /*
- * tagged.c: which relation is tagged, and who is exempt
+ * tagged.c: which relation is tagged, and which role sees its tombstones
  */
 extern void init_tagged(void);
 extern bool shows_deleted(void);
@@ -210,8 +217,9 @@ extern void admit_tombstone(Oid relid);
 extern bool may_see_tombstones(Oid relid, Oid roleid);
 
 /*
- * bin_of.c: the bin of a table, and who may use it
+ * bin_of.c: the bin of a table, and which role may use it
  */
+/* The columns that a bin has in addition to those of its table */
 typedef enum BinColumn
 {
 	BIN_DELETED_BY,
@@ -229,7 +237,7 @@ extern bool may_read(Oid relid, int n, const AttrNumber *attnums);
 extern bool may_read_tombstones(Oid relid, int n, const AttrNumber *attnums);
 
 /*
- * key.c: keys of rows, as text
+ * key.c: primary keys, and keys of rows as text
  */
 extern int begin_text_form(void);
 extern int begin_key_form(void);
@@ -254,20 +262,20 @@ extern bool append_row(Relation rel, Datum *values, bool *nulls);
 extern void remove_row(Relation rel, ItemPointer tid);
 
 /*
- * foreign_key.c: what foreign keys say, in SQL and in errors
+ * foreign_key.c: foreign keys, and queries on them
  */
 typedef struct ForeignKey
 {
-	Oid constraint;
-	Oid top; /* the one that was declared, of which a partition's is a copy */
-	bool is_parent_copy; /* a copy for a partition of the referenced table */
-	Oid child;
-	Oid parent;
-	char on_delete; /* FKCONSTR_ACTION_... */
-	char on_update;
+	Oid constraint; /* pg_constraint.oid */
+	Oid top; /* the declared constraint, which is copied for partitions */
+	bool is_parent_copy; /* a copy for a partition of the referenced table? */
+	Oid child;			 /* the referencing table */
+	Oid parent;			 /* the referenced table */
+	char on_delete;		 /* FKCONSTR_ACTION_... */
+	char on_update;		 /* FKCONSTR_ACTION_... */
 	bool is_deferrable;
-	bool is_deferred; /* initially */
-	int nkeys;
+	bool is_deferred; /* INITIALLY DEFERRED? */
+	int nkeys;		  /* number of columns of the key */
 	AttrNumber child_attnums[INDEX_MAX_KEYS];
 	AttrNumber parent_attnums[INDEX_MAX_KEYS];
 	Oid operators[INDEX_MAX_KEYS];		  /* parent key = child key */

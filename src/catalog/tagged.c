@@ -1,19 +1,17 @@
 /*
  * tagged.c
- *	  Which relation is tagged, and which role and session is exempt.
+ *	  Tells which relation is tagged, and which role sees its tombstones.
  *
- * The trigger is the tag: a relation is tagged exactly when it carries a
- * trigger that calls soft_delete.delete_row(), enabled or not, and the
- * trigger's first argument names the tombstone column.  Nothing else decides
- * it.  Putting the tag on and taking it off is done in SQL (sql/ddl_tag.sql).
+ * Invariant: the trigger is the tag.  A relation is tagged if and only if it has a
+ * BEFORE DELETE row trigger that calls soft_delete.delete_row(), enabled or not.
+ * The first argument of the trigger is the name of the tombstone column.
+ *
+ * soft_delete.tag() and untag() create and drop the trigger, in PL/pgSQL.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -22,7 +20,6 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
@@ -40,14 +37,14 @@ PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
 static bool may_be_tagged(char relkind);
-static void refuse_lost_tag(Relation rel);
+static void refuse_removed_tag_function(Relation rel);
 static void check_tombstone_type(Relation rel, Form_pg_attribute att,
 								 const Trigger *tag);
 static ArrayType *make_text_array(List *strings);
 static void assign_show_deleted(bool newval, void *extra);
 
 /*
- * Define soft_delete.show_deleted.
+ * Define the setting soft_delete.show_deleted.
  */
 void
 init_tagged(void)
@@ -60,7 +57,8 @@ init_tagged(void)
 }
 
 /*
- * Replan everything: plans have the old value built in.
+ * Discard all cached plans when the setting changes, for each plan was made for one
+ * of its values (assign hook).
  */
 static void
 assign_show_deleted(bool newval, void *extra)
@@ -72,8 +70,9 @@ assign_show_deleted(bool newval, void *extra)
 /*
  * Do reads of this session show deleted rows?
  *
- * Those of a walsender do: the subscriber whose tables it fills is told of what
- * becomes of all rows, and whoever decodes changes sees deleted rows anyway.
+ * Those of a walsender do.  The initial copy of a table for a subscriber needs all
+ * rows, for the subscriber also gets the later changes of deleted rows.  And a role
+ * that may decode changes sees deleted rows in them anyway.
  */
 bool
 shows_deleted(void)
@@ -84,8 +83,8 @@ shows_deleted(void)
 /*
  * Return the trigger that is the tag of the relation, or NULL.
  *
- * The result is gone with the next look at a catalog, which may rebuild the
- * relation's descriptor.
+ * The result is valid until the next catalog lookup, which may rebuild the
+ * relation's trigger descriptor.
  */
 static const Trigger *
 tag_of(Relation rel)
@@ -99,8 +98,8 @@ tag_of(Relation rel)
 
 	tag_function = extension_function(TAG_TRIGGER);
 	if (!OidIsValid(tag_function))
-		refuse_lost_tag(rel);
-	trigdesc = rel->trigdesc;
+		refuse_removed_tag_function(rel);
+	trigdesc = rel->trigdesc; /* the lookups may have rebuilt it */
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
 	{
@@ -115,8 +114,8 @@ tag_of(Relation rel)
 }
 
 /*
- * May a relation of that kind be tagged?  Nobody but the server that has its rows
- * can keep those of a foreign table.
+ * May a relation of that kind be tagged?  A foreign table may not, for another server
+ * deletes its rows.
  */
 static bool
 may_be_tagged(char relkind)
@@ -125,33 +124,35 @@ may_be_tagged(char relkind)
 }
 
 /*
- * Raise 42883 if a trigger of the relation would be its tag, were the trigger's
- * function still a member of the extension: its deleted rows must not be shown.
+ * Raise 42883 if the relation has a trigger that calls soft_delete.delete_row(), and
+ * that function was removed from the extension.  Else the relation would seem not to
+ * be tagged, and its deleted rows would be shown.
  */
 static void
-refuse_lost_tag(Relation rel)
+refuse_removed_tag_function(Relation rel)
 {
 	List *functions = NIL;
 	ListCell *lc;
 
-	/* a look at a catalog may rebuild the descriptor */
+	/* the lookups below may rebuild the trigger descriptor */
 	for (int i = 0; i < rel->trigdesc->numtriggers; i++)
 		functions = lappend_oid(functions, rel->trigdesc->triggers[i].tgfoid);
 	foreach (lc, functions)
 	{
-		if (is_lost_function(lfirst_oid(lc), TAG_TRIGGER))
+		if (is_removed_function(lfirst_oid(lc), TAG_TRIGGER))
 			(void) needed_function(TAG_TRIGGER);
 	}
 	list_free(functions);
 }
 
 /*
- * Return the number of the relation's tombstone column, or InvalidAttrNumber
- * if the relation is not tagged.
+ * Return the attribute number of the relation's tombstone column, or
+ * InvalidAttrNumber if the relation is not tagged.
  *
- * Raises 42703 if the column that the tag names is gone: then nobody can tell
- * live rows from deleted ones, and showing all of them would be a leak.  42804
- * if it can hold no stamp: anybody can make a tag by hand.
+ * Raises 42703 if the column that the tag names does not exist: then live rows
+ * cannot be told from deleted ones, and to show all of them would disclose the
+ * deleted ones.  Raises 42804 if the column cannot hold a stamp, for the owner may
+ * have created the trigger without tag().
  */
 AttrNumber
 tombstone_attribute(Relation rel)
@@ -186,8 +187,8 @@ tombstone_attribute(Relation rel)
 }
 
 /*
- * Raise 42804 unless the tombstone column is timestamptz or timestamp, and one that
- * can be written.
+ * Raise 42804 unless the tombstone column is of type timestamptz or timestamp, and
+ * not generated.
  */
 static void
 check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
@@ -207,7 +208,7 @@ check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
 						  format_type_be(att->atttypid))
 				 : errmsg("tombstone column \"%s\" of tagged table \"%s\" is a generated column",
 						  NameStr(att->attname), RelationGetRelationName(rel)),
-			 errdetail("It must be timestamptz or timestamp."),
+			 errdetail("It must be an ordinary column of type timestamptz or timestamp."),
 			 strcmp(name, TAG_NAME) == 0
 				 ? errhint("SELECT soft_delete.untag(%s);",
 						   quote_literal_cstr(qualified_name(RelationGetRelid(rel))))
@@ -243,13 +244,16 @@ tombstone_name(Oid relid)
 }
 
 /*
- * Is this a maintenance session for the relation: row_security off, which is
- * what pg_dump and pg_restore set, in a role that owns it or is superuser?
+ * Is this a maintenance session for the relation: is row_security off, as pg_dump and
+ * pg_restore set it, and does the session's role own the relation, or is it
+ * superuser?
  *
- * Anybody may set row_security, so it takes the role that the session has taken:
- * the owner's rights are lent by functions that are security definer, and by the
- * queries of foreign keys.  A function must not get to see more than its own owner
- * may, either.  What a materialized view is refreshed with, everybody may read.
+ * Any role may set row_security.  So the session's role counts: the current user may
+ * be the owner only because of a SECURITY DEFINER function, or of the query of a
+ * foreign key.  The current user counts too, for a function must not see more than
+ * its owner may.  A security-restricted operation is no maintenance, unless it is that
+ * of a foreign key or of become_owner(): what REFRESH MATERIALIZED VIEW reads becomes
+ * visible to all readers of the view.
  */
 bool
 is_maintenance(Oid relid)
@@ -260,8 +264,9 @@ is_maintenance(Oid relid)
 }
 
 /*
- * Does the session ask to read tables whole, or not at all?  Row_security is off and
- * no rights are lent, as by a function that is security definer.
+ * Does the session ask for all rows of a table, or for an error?  That is what
+ * row_security = off means.  It is ignored in a SECURITY DEFINER function and in a
+ * security-restricted operation.
  */
 bool
 wants_whole_tables(void)
@@ -271,8 +276,8 @@ wants_whole_tables(void)
 }
 
 /*
- * Does the session read the tombstones of a relation that it may read: is it one of
- * maintenance, or does it ask for whole tables in a role that row security passes by?
+ * Does a query of the session on the relation return tombstones?  It does in a
+ * maintenance session, and where a role with BYPASSRLS asks for all rows.
  */
 bool
 reads_tombstones(Oid relid)
@@ -282,11 +287,11 @@ reads_tombstones(Oid relid)
 }
 
 /*
- * Return the arguments of the relation's tag as strings, the tombstone column
- * first, or NIL if the relation is not tagged, or does not exist.
+ * Return the arguments of the relation's tag as strings, the name of the tombstone
+ * column first.  Returns NIL if the relation is not tagged, or does not exist.
  *
- * It is asked about relations that only happen to be connected with the one
- * that a command is about: it locks nothing, and waits for nobody.
+ * Does not lock the relation, and so does not wait for other transactions: the
+ * relation may be another one than the command that runs has locked.
  */
 List *
 tag_arguments(Oid relid)
@@ -305,7 +310,7 @@ tag_arguments(Oid relid)
 		{
 			if (trigger->tgfoid == extension_function(TAG_TRIGGER))
 				arguments = trigger_arguments(scan.catalog, tuple);
-			else if (is_lost_function(trigger->tgfoid, TAG_TRIGGER))
+			else if (is_removed_function(trigger->tgfoid, TAG_TRIGGER))
 				(void) needed_function(TAG_TRIGGER);
 		}
 	}
@@ -314,8 +319,8 @@ tag_arguments(Oid relid)
 }
 
 /*
- * Return the arguments of a trigger, from its row in pg_trigger: strings, one
- * after the other.
+ * Return the arguments of a trigger as strings, from its row in pg_trigger, which has
+ * them one after the other, each with a terminating zero.
  */
 List *
 trigger_arguments(Relation triggers, HeapTuple tuple)
@@ -337,7 +342,8 @@ trigger_arguments(Relation triggers, HeapTuple tuple)
 /*
  * soft_delete_internal.tag_arguments(relation regclass) returns text[]
  *
- * Returns the arguments of the tag of a relation, NULL if it is not tagged.
+ * Returns the arguments of the relation's tag, the name of the tombstone column
+ * first.  Null if the relation is not tagged, or does not exist.
  */
 Datum
 soft_delete_tag_arguments(PG_FUNCTION_ARGS)
@@ -352,7 +358,7 @@ soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.trigger_arguments(trigger oid) returns text[]
  *
- * Returns the arguments of a trigger, NULL if there is no such trigger.
+ * Returns the arguments of a trigger.  Null if there is no such trigger.
  */
 Datum
 soft_delete_trigger_arguments(PG_FUNCTION_ARGS)
@@ -370,7 +376,7 @@ soft_delete_trigger_arguments(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return strings as an array of text.
+ * Return strings as a value of type text[].
  */
 static ArrayType *
 make_text_array(List *strings)
@@ -387,8 +393,8 @@ make_text_array(List *strings)
 /*
  * soft_delete_internal.is_own_transaction(xid) returns boolean
  *
- * Tells whether what a transaction wrote was written by the current one or one
- * of its subtransactions.
+ * Returns whether the id is that of the current transaction or of one of its
+ * subtransactions.
  */
 Datum
 soft_delete_is_own_transaction(PG_FUNCTION_ARGS)
@@ -399,10 +405,11 @@ soft_delete_is_own_transaction(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.shows_tombstones(relation oid) returns boolean
  *
- * Stands in plans that were made with row_security off, for a row that is a
- * tombstone, so that they hide it again as soon as the setting changes.
+ * Returns whether the session reads the tombstones of the relation.  A plan that
+ * was made with row_security = off calls it for each tombstone, so that the plan
+ * hides tombstones as soon as the setting or the role changes.
  *
- * Raises 42501 where the session asks for whole tables and may not see it.
+ * Raises 42501 if row_security is off and the role may not see tombstones.
  */
 Datum
 soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
@@ -423,8 +430,10 @@ soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
 /*
  * soft_delete.admits_tombstone(relation oid) returns boolean
  *
- * Checks writes to a tagged table: called for a new row whose tombstone column
- * is not null.  Returns true in a maintenance session, else raises 0A000.
+ * Returns true in a maintenance session for the relation.  The check that plan/modify.c
+ * adds to writes calls it for a new row whose tombstone column is not null.
+ *
+ * Raises 0A000 in any other session, 42P01 if there is no such relation.
  */
 Datum
 soft_delete_admits_tombstone(PG_FUNCTION_ARGS)
@@ -435,30 +444,25 @@ soft_delete_admits_tombstone(PG_FUNCTION_ARGS)
 
 /*
  * Raise 0A000 unless this is a maintenance session for the relation, into which
- * a tombstone is to be written.
+ * a tombstone is about to be written.  Raises 42P01 if there is no such relation.
  */
 void
 admit_tombstone(Oid relid)
 {
-	char *relname;
-
 	if (is_maintenance(relid))
 		return;
-	relname = get_rel_name(relid);
-	if (relname == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist", relid)));
+	check_relation_exists(relid);
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot write a deleted row into table \"%s\"", relname),
+			 errmsg("cannot write a deleted row into table \"%s\"", get_rel_name(relid)),
 			 errdetail("The tombstone column of a tagged table is set by DELETE and cleared by restoring, never by hand."),
 			 errhint("Use DELETE FROM %s ..., or its bin to restore.",
 					 qualified_name(relid))));
 }
 
 /*
- * May a role, if it may read the relation, see its tombstones too?  It owns the
- * relation or was granted EXECUTE on the sampling method.
+ * May a role that may read the relation see its tombstones too?  It may if it owns
+ * the relation or has EXECUTE on the sampling method.
  */
 bool
 may_see_tombstones(Oid relid, Oid roleid)

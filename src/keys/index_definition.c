@@ -731,7 +731,7 @@ calls_users(Node *node, void *is_attached)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, Const) && input_calls_users(((Const *) node)->consttype))
+	if (IsA(node, Const) && input_calls_user_functions(((Const *) node)->consttype))
 		return true;
 	if (*(bool *) is_attached &&
 		(IsA(node, CoerceToDomain) ||

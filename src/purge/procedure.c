@@ -334,10 +334,10 @@ get_stamp(HeapTuple row, int column, TimestampTz *stamp)
 static void
 run_query(const char *query, int nargs, Oid *argtypes, Datum *values, const char *nulls)
 {
-	Entry entry;
+	ExtensionCall call;
 	int result;
 
-	enter(&entry);
+	enter_extension(&call);
 	PG_TRY();
 	{
 		result =
@@ -345,7 +345,7 @@ run_query(const char *query, int nargs, Oid *argtypes, Datum *values, const char
 	}
 	PG_FINALLY();
 	{
-		leave(&entry);
+		leave_extension(&call);
 	}
 	PG_END_TRY();
 	if (result != SPI_OK_SELECT)

@@ -229,8 +229,9 @@ make_displaced_reader(Relation rel)
 			continue;
 		/* a domain may have got constraints that old rows need not satisfy */
 		getTypeInputInfo(getBaseType(att->atttypid), &input, &column->typioparam);
-		reader->calls_users = reader->calls_users ||
-							  input_calls_users(getBaseType(att->atttypid));
+		reader->calls_users =
+			reader->calls_users ||
+			input_calls_user_functions(getBaseType(att->atttypid));
 		fmgr_info(input, &column->function);
 		column->name = pstrdup(NameStr(att->attname));
 	}
