@@ -151,13 +151,7 @@ column_state(FunctionCallInfo fcinfo, Oid relid, BinColumn which)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ColumnState));
 		fcinfo->flinfo->fn_extra = state;
 		if (which == BIN_HOLD)
-		{
-			Relation holds =
-				table_open(extension_relation("holds"), AccessShareLock);
-
-			state->none_held = !any_hold(holds, GetActiveSnapshot());
-			table_close(holds, AccessShareLock);
-		}
+			state->none_held = !any_hold(GetActiveSnapshot());
 	}
 	if (state->relid != relid)
 	{

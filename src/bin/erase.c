@@ -63,7 +63,6 @@ static void add_hint(void *arg);
 static void append_condition(StringInfo query, const RowKey *key);
 static void delete_live(const RowKey *key);
 static Cascade *find_deleted(const RowKey *key);
-static void join_row(Cascade *cascade, Oid relid, Datum tid);
 static void refuse_live(const RowKey *key);
 static List *hashes_of(const RowKey *key, Cascade *cascade);
 static Datum key_hash(const RowKey *key, TupleTableSlot *row);
@@ -315,33 +314,15 @@ find_deleted(const RowKey *key)
 							 (Datum *) key->values, SPI_OK_SELECT);
 		for (uint64 row = 0; row < n; row++)
 		{
-			HeapTuple tuple = SPI_tuptable->vals[row];
-			TupleDesc desc = SPI_tuptable->tupdesc;
 			bool isnull;
 
-			if (DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull)))
+			if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row],
+										   SPI_tuptable->tupdesc, 3, &isnull)))
 				refuse_live(key);
-			join_row(cascade,
-					 DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull)),
-					 SPI_getbinval(tuple, desc, 2, &isnull));
+			join_selected_row(cascade, SPI_tuptable, row);
 		}
 	}
 	return cascade;
-}
-
-/*
- * Let a tombstone join that a query has read at that place.
- */
-static void
-join_row(Cascade *cascade, Oid relid, Datum tid)
-{
-	Tombstone tombstone;
-	Oid table =
-		locate_tombstone(relid, (ItemPointer) DatumGetPointer(tid), &tombstone);
-	Relation rel = table_open(table, RowExclusiveLock);
-
-	(void) join_cascade(cascade, rel, &tombstone, NULL, InvalidOid);
-	table_close(rel, NoLock);
 }
 
 /*
@@ -427,10 +408,10 @@ forget_cascade(Cascade *cascade)
 	foreach (lc, cascade->tables)
 	{
 		collect_set_null_keys(lfirst(lc), keys);
-		collect_held_keys(lfirst(lc), keys);
+		collect_primary_keys(lfirst(lc), keys);
 	}
 	erase_set_null_references(keys);
-	erase_held_keys(keys);
+	erase_lifted_hold_keys(keys);
 	hash_destroy(keys);
 }
 

@@ -25,7 +25,7 @@
 #include "keys/sd_keys.h"
 
 static void restore_table(CascadeTable *table, StorageKind storage);
-static void spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid brought_by);
+static void spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid joined_by);
 static void restore_member(ResultRelInfo *relinfo, VersionBuilder *builder,
 						   Member *member, TupleTableSlot *old);
 static void fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
@@ -73,7 +73,7 @@ restore_table(CascadeTable *table, StorageKind storage)
 	ResultRelInfo *rootinfo = NULL;
 	TupleTableSlot *old = table_slot_create(rel, NULL);
 	List *foreign_keys = foreign_keys_from(rel);
-	Oid brought_by = InvalidOid;
+	Oid joined_by = InvalidOid;
 	Relation root = NULL;
 
 	/* statement triggers belong to the root of the partition tree */
@@ -92,10 +92,10 @@ restore_table(CascadeTable *table, StorageKind storage)
 		CHECK_FOR_INTERRUPTS();
 		if (table->members[i].tombstone.storage != storage)
 			continue;
-		if (table->members[i].brought_by != brought_by)
+		if (table->members[i].joined_by != joined_by)
 		{
-			brought_by = table->members[i].brought_by;
-			spare_check(relinfo, foreign_keys, brought_by);
+			joined_by = table->members[i].joined_by;
+			spare_check(relinfo, foreign_keys, joined_by);
 		}
 		restore_member(relinfo, builder, &table->members[i], old);
 	}
@@ -113,7 +113,7 @@ restore_table(CascadeTable *table, StorageKind storage)
  * find their parents, which come back in the same statement.
  */
 static void
-spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid brought_by)
+spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid joined_by)
 {
 	const TriggerDesc *trigdesc = relinfo->ri_RelationDesc->trigdesc;
 	ListCell *lc;
@@ -127,7 +127,7 @@ spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid brought_by)
 			Trigger *trigger = &relinfo->ri_TrigDesc->triggers[i]; /* a copy */
 
 			if (trigger->tgconstraint == fk->constraint)
-				trigger->tgenabled = fk->top == brought_by
+				trigger->tgenabled = fk->top == joined_by
 										 ? TRIGGER_DISABLED
 										 : trigdesc->triggers[i].tgenabled;
 		}

@@ -1,18 +1,19 @@
 /*
  * cascade.c
- *	  Brings together the tombstones that must come back, or go, together.
+ *	  Collects the tombstones that are restored or purged together: a cascade.
  *
- * A cascade begins with tombstones that a statement on a bin names.  When it is
- * to be restored, the tombstones of the same deletion join that ON DELETE
- * CASCADE connects with them, however deep: what their deletion took along, and
- * nothing deleted before or after.  When it is to be purged, all tombstones
- * below it by ON DELETE CASCADE join, whenever they were deleted.
+ * A cascade begins with the tombstones that a statement names.  Its members are
+ * these tombstones and those that reference members by ON DELETE CASCADE, at any
+ * depth.  A cascade that is restored has only tombstones of the same deletion:
+ * what that deletion took along, and nothing deleted before or after.  A cascade
+ * that is purged has them all, whenever they were deleted.
  *
  * Members join in rounds, by one query per foreign key over the keys of all
  * members that joined in the round before, so the cost is that of a few joins.
  *
  * Invariants: each member is locked and counted once; a purge leaves no row
- * behind that references a member.
+ * behind that references a member.  Members that are purged are destroyed here;
+ * bin/restore.c restores them.
  */
 #include "postgres.h"
 
@@ -34,45 +35,49 @@
 
 #include "cascade/sd_cascade.h"
 
-/* A row that is known to belong to a cascade */
-typedef struct KnownRow
+/* A row that has joined a cascade */
+typedef struct JoinedRow
 {
 	RowIdentity row; /* hash key */
 	Cascade *cascade;
-} KnownRow;
+} JoinedRow;
 
-/* A row that references a member and has not joined */
+/* A row that references a member, and that had not joined when it was read */
 typedef struct Blocker
 {
 	RowIdentity row;
-	const ForeignKey *fk;
-	bool is_tombstone;
-	CascadeTable *table; /* of the member */
-	int member;			 /* its number there */
+	const ForeignKey *fk; /* by which it references the member */
+	bool is_tombstone;	  /* else it is live */
+	CascadeTable *table;  /* the table of the member */
+	int member;			  /* the member's number in that table */
 } Blocker;
 
 static bool add_member(Cascade *cascade, Relation rel, const Member *member);
-static CascadeTable *table_of(Cascade *cascade, Oid relid);
+static CascadeTable *cascade_table(Cascade *cascade, Oid relid);
 static bool is_member(Cascade *cascade, const RowIdentity *row);
-static void add_children(Cascade *cascade, CascadeTable *table);
-static void add_children_by(Cascade *cascade, CascadeTable *table, Relation rel,
-							int first, const ForeignKey *fk);
+static void join_children(Cascade *cascade, CascadeTable *table);
+static void join_children_by(Cascade *cascade, CascadeTable *table,
+							 Relation rel, int first, const ForeignKey *fk);
 static char *children_query(Cascade *cascade, const ForeignKey *fk, const char *which);
 static uint64 select_children(Cascade *cascade, CascadeTable *table, int first,
 							  const ForeignKey *fk, const char *which);
-static char *other_parents_query(Relation rel, const ForeignKey *fk);
 static Datum stamps_of(CascadeTable *table, int first);
-static void add_selected(Cascade *cascade, CascadeTable *table,
-						 const ForeignKey *fk, uint64 n);
-static void add_child(Cascade *cascade, RowIdentity *row, Relation *rel,
-					  const TimestampTz *stamp, Oid brought_by);
+static void join_selected_children(Cascade *cascade, CascadeTable *table,
+								   const ForeignKey *fk, uint64 n);
+static void note_blocker(Cascade *cascade, Blocker blocker);
+static RowIdentity selected_row(SPITupleTable *result, uint64 n);
+static void join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
+					 const TimestampTz *stamp, Oid joined_by);
+static CascadeTable displaced_members(CascadeTable *table, int **numbers);
+static Datum member_places(CascadeTable *table);
+static char *other_parents_query(const ForeignKey *fk);
 static TupleDesc members_desc(Relation rel, int nkeys, const AttrNumber *attnums);
 static void check_blockers(Cascade *cascade);
 static void report_blocker(Blocker *blocker);
 
 /*
- * Make a cascade without members, living in the memory context.  A row joins
- * either the cascade or its sibling, if it has one.
+ * Make a cascade without members in a memory context.  If it is given a sibling,
+ * a row joins only one of the two.
  */
 Cascade *
 make_cascade(bool is_purge, Cascade *sibling, MemoryContext context)
@@ -82,57 +87,60 @@ make_cascade(bool is_purge, Cascade *sibling, MemoryContext context)
 	cascade->is_purge = is_purge;
 	cascade->context = context;
 	if (sibling != NULL)
-		cascade->known = sibling->known;
+		cascade->joined = sibling->joined;
 	else
 	{
 		HASHCTL ctl = {.keysize = sizeof(RowIdentity),
-					   .entrysize = sizeof(KnownRow),
+					   .entrysize = sizeof(JoinedRow),
 					   .hcxt = context};
 
-		cascade->known = hash_create("soft_delete family", 64, &ctl,
-									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		cascade->joined = hash_create("soft_delete cascade", 64, &ctl,
+									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	return cascade;
 }
 
 /*
- * Lock a tombstone of the relation and let it join, brought in by a foreign key or,
- * where that is InvalidOid, by a statement.  Returns false if it has joined already,
- * or is not a tombstone with that stamp, or with any where "stamp" is NULL, any more.
+ * Lock a tombstone of the relation and add it to a cascade.  "joined_by" is the
+ * foreign key by which it references a member, or InvalidOid.
+ *
+ * Returns false if the row has joined already, or is no longer a tombstone with
+ * that stamp; where "stamp" is NULL, any stamp will do.
  *
  * Raises 40001 in a transaction that keeps its snapshot, where a concurrent
  * transaction has changed the row.
  */
 bool
 join_cascade(Cascade *cascade, Relation rel, const Tombstone *tombstone,
-			 const TimestampTz *stamp, Oid brought_by)
+			 const TimestampTz *stamp, Oid joined_by)
 {
-	Member member = {.tombstone = *tombstone, .brought_by = brought_by};
+	Member member = {.tombstone = *tombstone, .joined_by = joined_by};
 	ItemPointerData found = tombstone->tid;
 
 	if (!lock_tombstone(rel, &member.tombstone, stamp, NULL))
 		return false;
-	/* what has changed since it was found may reference something else now */
+	/* a row that has been updated since it was found may have another parent now */
 	if (ItemPointerCompare(&member.tombstone.tid, &found) != 0)
-		member.brought_by = InvalidOid;
+		member.joined_by = InvalidOid;
 	return add_member(cascade, rel, &member);
 }
 
 /*
- * Add a member to the table of its relation, unless it is there.
+ * Add a member to the members of its relation.  Returns false if the row is there
+ * already.
  */
 static bool
 add_member(Cascade *cascade, Relation rel, const Member *member)
 {
-	CascadeTable *table = table_of(cascade, RelationGetRelid(rel));
+	CascadeTable *table = cascade_table(cascade, RelationGetRelid(rel));
 	RowIdentity row = tombstone_identity(table->relid, &member->tombstone);
-	KnownRow *known;
+	JoinedRow *joined;
 	bool found;
 
-	known = hash_search(cascade->known, &row, HASH_ENTER, &found);
+	joined = hash_search(cascade->joined, &row, HASH_ENTER, &found);
 	if (found)
 		return false;
-	known->cascade = cascade;
+	joined->cascade = cascade;
 
 	if (table->nmembers == table->nallocated)
 	{
@@ -145,10 +153,10 @@ add_member(Cascade *cascade, Relation rel, const Member *member)
 }
 
 /*
- * Return the table of a relation, made if it is the first of its members.
+ * Return the members of a cascade in one relation, an empty list if there were none.
  */
 static CascadeTable *
-table_of(Cascade *cascade, Oid relid)
+cascade_table(Cascade *cascade, Oid relid)
 {
 	MemoryContext oldcontext;
 	CascadeTable *table;
@@ -177,13 +185,13 @@ table_of(Cascade *cascade, Oid relid)
 static bool
 is_member(Cascade *cascade, const RowIdentity *row)
 {
-	KnownRow *known = hash_search(cascade->known, row, HASH_FIND, NULL);
+	JoinedRow *joined = hash_search(cascade->joined, row, HASH_FIND, NULL);
 
-	return known != NULL && known->cascade == cascade;
+	return joined != NULL && joined->cascade == cascade;
 }
 
 /*
- * Let all join that belong to the cascade.
+ * Add the rows that reference members to a cascade, at any depth.
  *
  * Raises 23503 for a purge that would leave a row behind that references a
  * member.
@@ -204,7 +212,7 @@ complete_cascade(Cascade *cascade)
 
 			if (table->ncomplete < table->nmembers)
 			{
-				add_children(cascade, table);
+				join_children(cascade, table);
 				has_grown = true;
 			}
 		}
@@ -213,10 +221,10 @@ complete_cascade(Cascade *cascade)
 }
 
 /*
- * Bring in the children of the members of a table that joined since last time.
+ * Add the children of those members of a table whose children have not joined yet.
  */
 static void
-add_children(Cascade *cascade, CascadeTable *table)
+join_children(Cascade *cascade, CascadeTable *table)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(cascade->context);
 	Relation rel = table_open(table->relid, RowExclusiveLock);
@@ -228,46 +236,46 @@ add_children(Cascade *cascade, CascadeTable *table)
 	{
 		const ForeignKey *fk = lfirst(lc);
 
-		/* a restore is about what CASCADE took along; a purge about any reference */
+		/* a restore takes what CASCADE deleted; any reference may block a purge */
 		if (cascade->is_purge ||
 			(fk->on_delete == FKCONSTR_ACTION_CASCADE && is_tagged(fk->child)))
-			add_children_by(cascade, table, rel, first, fk);
+			join_children_by(cascade, table, rel, first, fk);
 	}
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
- * Let the rows join that reference members, the first one and those after it,
- * by one foreign key.
+ * Add the rows that reference members, from number "first" on, by one foreign key.
  */
 static void
-add_children_by(Cascade *cascade, CascadeTable *table, Relation rel, int first,
-				const ForeignKey *fk)
+join_children_by(Cascade *cascade, CascadeTable *table, Relation rel, int first,
+				 const ForeignKey *fk)
 {
 	Tuplestorestate *members;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (cascade->is_purge)
-		release_children(table, rel, fk);
+		mark_childless_members(table, rel, fk);
 	members = register_members(table, rel, fk->nkeys, fk->parent_attnums, first,
 							   InvalidOid);
 	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
 	{
-		/* a row that has stepped aside keeps nothing from going that stays */
+		/* a displaced row blocks no purge: the foreign key does not see it */
 		if (storage == IN_PLACE || (fk->on_delete == FKCONSTR_ACTION_CASCADE &&
 									has_tombstones(storage, fk->child)))
-			add_selected(cascade, table, fk,
-						 select_children(cascade, table, first, fk,
-										 sample_of(storage, true)));
+			join_selected_children(cascade, table, fk,
+								   select_children(cascade, table, first, fk,
+												   sample_of(storage, true)));
 	}
 	tuplestore_end(members);
 	SPI_finish();
 }
 
 /*
- * Return the query for the rows that reference members.
+ * Return the query for the rows that reference members: tableoid, ctid, whether the
+ * row is a tombstone, and the number of the member.
  */
 static char *
 children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
@@ -289,13 +297,13 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 
 	if (cascade->is_purge)
 	{
-		/* wait to see whether what keeps a member from going goes itself */
+		/* a row that blocks the purge may be in deletion: wait for that to end */
 		if (fk->on_delete != FKCONSTR_ACTION_CASCADE)
 			appendStringInfoString(&query, " FOR KEY SHARE OF c");
 	}
 	else
 	{
-		/* a timestamp column holds UTC */
+		/* a tombstone column of type timestamp has UTC */
 		bool is_utc =
 			get_atttype(fk->child, get_attnum(fk->child, name)) == TIMESTAMPOID;
 
@@ -312,8 +320,8 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 }
 
 /*
- * Select the rows that reference members.  Returns how many there are, in
- * SPI's table.
+ * Execute the query for the rows that reference members.  Returns their number; the
+ * rows are in SPI_tuptable.
  */
 static uint64
 select_children(Cascade *cascade, CascadeTable *table, int first,
@@ -329,9 +337,8 @@ select_children(Cascade *cascade, CascadeTable *table, int first,
 		return execute_as_owner(fk->child, query, 0, NULL, NULL, SPI_OK_SELECT);
 
 	/*
-	 * How many rows carry a stamp is what statistics know least, and a nested
-	 * loop chosen for few would read the rows of a large deletion once for
-	 * each member.
+	 * Statistics rarely know how many rows have a stamp.  A nested loop, chosen for
+	 * few rows, would read the rows of a large deletion once for each member.
 	 */
 	values[0] = stamps_of(table, first);
 	nestlevel = NewGUCNestLevel();
@@ -343,7 +350,7 @@ select_children(Cascade *cascade, CascadeTable *table, int first,
 }
 
 /*
- * Return the stamps of members, the first one and those after it, as an array.
+ * Return the stamps of the members from number "first" on as a timestamptz[].
  */
 static Datum
 stamps_of(CascadeTable *table, int first)
@@ -352,7 +359,7 @@ stamps_of(CascadeTable *table, int first)
 	Datum *stamps = palloc(nallocated * sizeof(Datum));
 	int n = 0;
 
-	/* members of one deletion follow one another */
+	/* members of one deletion mostly follow one another */
 	for (int i = first; i < table->ncomplete; i++)
 	{
 		Datum stamp = TimestampTzGetDatum(table->members[i].tombstone.stamp);
@@ -372,10 +379,12 @@ stamps_of(CascadeTable *table, int first)
 }
 
 /*
- * Let the selected rows join; remember those that cannot as blockers.
+ * Add the selected children to a cascade, and note those as blockers that cannot
+ * join.
  */
 static void
-add_selected(Cascade *cascade, CascadeTable *table, const ForeignKey *fk, uint64 n)
+join_selected_children(Cascade *cascade, CascadeTable *table,
+					   const ForeignKey *fk, uint64 n)
 {
 	SPITupleTable *result = SPI_tuptable;
 	Relation rel = NULL;
@@ -383,12 +392,7 @@ add_selected(Cascade *cascade, CascadeTable *table, const ForeignKey *fk, uint64
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool isnull;
-		RowIdentity row = {.relid = DatumGetObjectId(
-							   SPI_getbinval(result->vals[i], result->tupdesc,
-											 1, &isnull)),
-						   .tid = *(ItemPointer) DatumGetPointer(
-							   SPI_getbinval(result->vals[i], result->tupdesc,
-											 2, &isnull))};
+		RowIdentity row = selected_row(result, i);
 		bool is_tombstone = DatumGetBool(
 			SPI_getbinval(result->vals[i], result->tupdesc, 3, &isnull));
 		int member = DatumGetInt32(
@@ -396,35 +400,72 @@ add_selected(Cascade *cascade, CascadeTable *table, const ForeignKey *fk, uint64
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_tombstone && fk->on_delete == FKCONSTR_ACTION_CASCADE)
-			add_child(cascade, &row, &rel,
-					  cascade->is_purge ? NULL
-										: &table->members[member].tombstone.stamp,
-					  fk->top);
+			join_row(cascade, &row, &rel,
+					 cascade->is_purge ? NULL
+									   : &table->members[member].tombstone.stamp,
+					 fk->top);
 		else
-		{
-			MemoryContext oldcontext = MemoryContextSwitchTo(cascade->context);
-			Blocker *blocker = palloc(sizeof(Blocker));
-
-			*blocker = (Blocker){.row = row,
-								 .fk = fk,
-								 .is_tombstone = is_tombstone,
-								 .table = table,
-								 .member = member};
-			cascade->blockers = lappend(cascade->blockers, blocker);
-			MemoryContextSwitchTo(oldcontext);
-		}
+			note_blocker(cascade, (Blocker){.row = row,
+											.fk = fk,
+											.is_tombstone = is_tombstone,
+											.table = table,
+											.member = member});
 	}
 	if (rel != NULL)
 		table_close(rel, NoLock);
 }
 
 /*
- * Let a child join that a query has read at that place.  "rel" is the relation of
- * the child before, or NULL, and becomes this one's.
+ * Note a row that references a member, for check_blockers().
  */
 static void
-add_child(Cascade *cascade, RowIdentity *row, Relation *rel,
-		  const TimestampTz *stamp, Oid brought_by)
+note_blocker(Cascade *cascade, Blocker blocker)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(cascade->context);
+	Blocker *copy = palloc(sizeof(Blocker));
+
+	*copy = blocker;
+	cascade->blockers = lappend(cascade->blockers, copy);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Add the row to a cascade that is number "n" of a query's result, whose first two
+ * columns are tableoid and ctid, whatever its stamp.
+ */
+void
+join_selected_row(Cascade *cascade, SPITupleTable *result, uint64 n)
+{
+	RowIdentity row = selected_row(result, n);
+	Relation rel = NULL;
+
+	join_row(cascade, &row, &rel, NULL, InvalidOid);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Return the place of a row of a query's result: its columns tableoid and ctid.
+ */
+static RowIdentity
+selected_row(SPITupleTable *result, uint64 n)
+{
+	bool isnull;
+	Datum relid = SPI_getbinval(result->vals[n], result->tupdesc, 1, &isnull);
+	Datum tid = SPI_getbinval(result->vals[n], result->tupdesc, 2, &isnull);
+	RowIdentity row = {.relid = DatumGetObjectId(relid),
+					   .tid = *(ItemPointer) DatumGetPointer(tid)};
+
+	return row;
+}
+
+/*
+ * Add the tombstone to a cascade that a query has read at a place.  "rel" is the
+ * relation of the row before, or NULL, and is set to that of this row, which the
+ * caller closes.
+ */
+static void
+join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
+		 const TimestampTz *stamp, Oid joined_by)
 {
 	Tombstone tombstone;
 	Oid relid = locate_tombstone(row->relid, &row->tid, &tombstone);
@@ -435,55 +476,35 @@ add_child(Cascade *cascade, RowIdentity *row, Relation *rel,
 			table_close(*rel, NoLock);
 		*rel = table_open(relid, RowExclusiveLock);
 	}
-	(void) join_cascade(cascade, *rel, &tombstone, stamp, brought_by);
+	(void) join_cascade(cascade, *rel, &tombstone, stamp, joined_by);
 }
 
 /*
- * Have the displaced members of a table that is purged leave their children, by
- * one foreign key, to another row with their key: that is the parent now.  One
- * that stepped aside for another key of it may have the only row of this one.
+ * Mark the displaced members of a table that have no children by a foreign key: its
+ * children reference another row with the same key, which is their parent now.  A
+ * row that was displaced because of another key may still be the only one with this
+ * key, and then has its children.
  */
 void
-release_children(CascadeTable *table, Relation rel, const ForeignKey *fk)
+mark_childless_members(CascadeTable *table, Relation rel, const ForeignKey *fk)
 {
-	CascadeTable displaced = {.relid = table->relid};
-	int *numbers = MemoryContextAllocHuge(CurrentMemoryContext,
-										  (Size) table->nmembers * sizeof(int));
-	Datum *tids;
+	int *numbers;
+	CascadeTable displaced = displaced_members(table, &numbers);
 	Oid argtypes[] = {TIDARRAYOID};
 	Datum values[1];
 	Tuplestorestate *members;
 	bool isnull;
 
-	for (int i = 0; i < table->nmembers; i++)
-	{
-		if (shares_keys(&table->members[i].tombstone))
-			numbers[displaced.nmembers++] = i;
-	}
 	if (displaced.nmembers == 0)
 		return;
 
-	displaced.members =
-		MemoryContextAllocHuge(CurrentMemoryContext,
-							   (Size) displaced.nmembers * sizeof(Member));
-	tids = MemoryContextAllocHuge(CurrentMemoryContext,
-								  (Size) displaced.nmembers * sizeof(Datum));
-	for (int i = 0; i < displaced.nmembers; i++)
-	{
-		table->members[numbers[i]].is_childless = false;
-		displaced.members[i] = table->members[numbers[i]];
-		tids[i] = PointerGetDatum(&displaced.members[i].tombstone.tid);
-	}
-	values[0] = PointerGetDatum(construct_array(tids, displaced.nmembers,
-												TIDOID, sizeof(ItemPointerData),
-												false, TYPALIGN_SHORT));
-
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	values[0] = member_places(&displaced);
 	members = register_members(&displaced, rel, fk->nkeys, fk->parent_attnums,
 							   0, InvalidOid);
-	(void) execute_as_owner(table->relid, other_parents_query(rel, fk), 1,
-							argtypes, values, SPI_OK_SELECT);
+	(void) execute_as_owner(table->relid, other_parents_query(fk), 1, argtypes,
+							values, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		int member =
@@ -497,49 +518,102 @@ release_children(CascadeTable *table, Relation rel, const ForeignKey *fk)
 }
 
 /*
- * Return the query for the displaced members whose key another row has: one in
- * its place, or one aside that is no member.
+ * Return copies of the displaced members of a table, none of them marked as
+ * childless, and set "numbers" to their numbers in the table.
+ */
+static CascadeTable
+displaced_members(CascadeTable *table, int **numbers)
+{
+	CascadeTable displaced = {.relid = table->relid};
+
+	*numbers = MemoryContextAllocHuge(CurrentMemoryContext,
+									  (Size) table->nmembers * sizeof(int));
+	for (int i = 0; i < table->nmembers; i++)
+	{
+		if (shares_keys(&table->members[i].tombstone))
+			(*numbers)[displaced.nmembers++] = i;
+	}
+	if (displaced.nmembers == 0)
+		return displaced;
+
+	displaced.members =
+		MemoryContextAllocHuge(CurrentMemoryContext,
+							   (Size) displaced.nmembers * sizeof(Member));
+	for (int i = 0; i < displaced.nmembers; i++)
+	{
+		table->members[(*numbers)[i]].is_childless = false;
+		displaced.members[i] = table->members[(*numbers)[i]];
+	}
+	return displaced;
+}
+
+/*
+ * Return the places of the members of a table as a tid[].
+ */
+static Datum
+member_places(CascadeTable *table)
+{
+	Datum *tids = MemoryContextAllocHuge(CurrentMemoryContext,
+										 (Size) table->nmembers * sizeof(Datum));
+
+	for (int i = 0; i < table->nmembers; i++)
+		tids[i] = PointerGetDatum(&table->members[i].tombstone.tid);
+	return PointerGetDatum(construct_array(tids, table->nmembers, TIDOID,
+										   sizeof(ItemPointerData), false,
+										   TYPALIGN_SHORT));
+}
+
+/*
+ * Return the query for the displaced members whose key another row has: a row in
+ * the table, or a displaced one that is none of the members, whose places are $1.
  */
 static char *
-other_parents_query(Relation rel, const ForeignKey *fk)
+other_parents_query(const ForeignKey *fk)
 {
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfoString(&query,
-						   "SELECT m.member FROM " CASCADE_MEMBERS " m WHERE ");
-	for (StorageKind side = 0; side < N_STORAGES; side++)
-	{
-		appendStringInfoString(&query, side == IN_PLACE
-										   ? "EXISTS (SELECT FROM "
-										   : " OR EXISTS (SELECT FROM ");
-		append_side(&query, RelationGetRelid(rel), "p", sample_of(side, true));
-		appendStringInfoString(&query, " WHERE ");
-		for (int k = 0; k < fk->nkeys; k++)
-		{
-			Form_pg_attribute att =
-				TupleDescAttr(RelationGetDescr(rel), fk->parent_attnums[k] - 1);
-
-			if (k > 0)
-				appendStringInfoString(&query, " AND ");
-			generate_operator_clause(&query,
-									 psprintf("p.%s", quote_identifier(
-														  NameStr(att->attname))),
-									 att->atttypid, fk->parent_operators[k],
-									 psprintf("m.k%d", k + 1), att->atttypid);
-		}
-		appendStringInfoString(&query,
-							   side == IN_PLACE
-								   ? ")"
-								   : " AND p.ctid OPERATOR(pg_catalog.<>) ALL ($1))");
-	}
+	appendStringInfoString(&query, "SELECT m.member FROM " CASCADE_MEMBERS
+								   " m WHERE EXISTS (SELECT FROM ");
+	append_side(&query, fk->parent, "p", sample_of(IN_PLACE, true));
+	appendStringInfoString(&query, " WHERE ");
+	append_parent_key_match(&query, fk, "p", "m.k");
+	appendStringInfoString(&query, ") OR EXISTS (SELECT FROM ");
+	append_side(&query, fk->parent, "p", sample_of(ASIDE, true));
+	appendStringInfoString(&query, " WHERE ");
+	append_parent_key_match(&query, fk, "p", "m.k");
+	appendStringInfoString(&query, " AND p.ctid OPERATOR(pg_catalog.<>) ALL ($1))");
 	return query.data;
 }
 
 /*
- * Let SPI's queries see the keys of members, the first one and those after it,
- * but for those that the foreign key "except" brought in.  Returns them, to be
- * ended before SPI is.
+ * Append the condition that a row of the referenced table has a key.  "alias" is
+ * that of the table, "values" what the numbers of the key's columns are appended
+ * to: "$" for parameters.
+ */
+void
+append_parent_key_match(StringInfo query, const ForeignKey *fk,
+						const char *alias, const char *values)
+{
+	for (int i = 0; i < fk->nkeys; i++)
+	{
+		Oid type = get_atttype(fk->parent, fk->parent_attnums[i]);
+		const char *column =
+			quote_identifier(get_attname(fk->parent, fk->parent_attnums[i], false));
+
+		if (i > 0)
+			appendStringInfoString(query, " AND ");
+		generate_operator_clause(query, psprintf("%s.%s", alias, column), type,
+								 fk->parent_operators[i],
+								 psprintf("%s%d", values, i + 1), type);
+	}
+}
+
+/*
+ * Make a relation for SPI queries, CASCADE_MEMBERS, with the keys of the members
+ * from number "first" on, except of those that are marked as childless, and of
+ * those that joined by the foreign key "except".  Returns its rows, which the
+ * caller ends before it calls SPI_finish().
  */
 Tuplestorestate *
 register_members(CascadeTable *table, Relation rel, int nkeys,
@@ -556,7 +630,7 @@ register_members(CascadeTable *table, Relation rel, int nkeys,
 		Member *member = &table->members[i];
 
 		if (member->is_childless ||
-			(OidIsValid(except) && member->brought_by == except))
+			(OidIsValid(except) && member->joined_by == except))
 			continue;
 		fetch_tombstone(rel, &member->tombstone, row);
 		ExecClearTuple(key);
@@ -577,12 +651,12 @@ register_members(CascadeTable *table, Relation rel, int nkeys,
 	members->md.enrtuples = tuplestore_tuple_count(store);
 	members->reldata = store;
 	if (SPI_register_relation(members) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the members of a family");
+		elog(ERROR, "could not register the members of a cascade");
 	return store;
 }
 
 /*
- * Describe the rows that register_members() makes.
+ * Return the descriptor of the rows of CASCADE_MEMBERS.
  */
 static TupleDesc
 members_desc(Relation rel, int nkeys, const AttrNumber *attnums)
@@ -605,7 +679,7 @@ members_desc(Relation rel, int nkeys, const AttrNumber *attnums)
 }
 
 /*
- * Raise 23503 if a row references a member and has not joined.
+ * Raise 23503 if a row references a member and has not joined the cascade.
  */
 static void
 check_blockers(Cascade *cascade)
@@ -622,7 +696,8 @@ check_blockers(Cascade *cascade)
 }
 
 /*
- * Raise 23503 in the words of a foreign key.
+ * Raise 23503, with the message of the foreign key, for a row that references a
+ * member.
  */
 static void
 report_blocker(Blocker *blocker)
@@ -659,7 +734,7 @@ report_blocker(Blocker *blocker)
 }
 
 /*
- * Destroy the members of a cascade that is complete.  Returns their number.
+ * Destroy the members of a completed cascade.  Returns their number.
  */
 uint64
 purge_cascade(Cascade *cascade)

@@ -1,24 +1,24 @@
 /*
  * hold.c
- *	  Holds what must not be destroyed.
+ *	  Places and lifts holds, and refuses to destroy what is held.
  *
- * soft_delete_internal.holds has a row for each hold in force.  With a key it is on one
- * deleted row: of which table or partition, its stamp, and its primary key as
- * text.  With a stamp alone it is on what one deletion took from a table, and
- * without one on all that is deleted from it.  A hold on a table is one on its
- * partitions and inheritance children, too.  What is lifted goes to
- * soft_delete_internal.lifted_holds.
+ * soft_delete_internal.holds has a row for each hold in force, of one of three
+ * scopes.  A hold on a row has the table or partition, the stamp, and the primary
+ * key as text.  A hold on a deletion has no key: it is on all rows of the table with
+ * that stamp.  A hold on a table has neither stamp nor key: it is on all tombstones
+ * of the table.  The last two are also on those of its partitions and inheritance
+ * children.  A hold that is lifted moves to soft_delete_internal.lifted_holds.
  *
- * A held row is not purged.  Nor is it restored, as long as the hold is on the
- * row or its deletion: as a live row it could be changed, and deleted again
- * without the hold.  A hold on the table is on what is deleted again, too.
+ * A held row is not purged.  It is not restored either if the hold is on the row or
+ * its deletion: as a live row it could be changed, and deleted again without the
+ * hold.  A hold on the table is also on rows that are deleted again.
  *
- * A row is held under the lock of the row.  More than a row is held under a lock
- * that waits for all who purge or restore rows of that table, its partitions or
- * its inheritance children.  They take that lock for each table that they have
- * rows of, and look for holds when they have locked their rows.  The lock is one on
- * an object of the table "holds", whose OID is that of the table that is held: no
- * lock here concerns any other table.
+ * Locks: a single row is held while that row is locked.  A table or a deletion is
+ * held under ExclusiveLock on an object of the table "holds" whose OID is that of
+ * the held table, and of each of its partitions and inheritance children.  Who
+ * purges or restores rows takes a conflicting lock on that object for each table
+ * with such rows, and looks for holds after it has locked the rows.  So a hold waits
+ * for purges and restores of its own tables only.
  *
  * Invariant: no row is destroyed after a hold on it has been committed.
  */
@@ -49,30 +49,30 @@
 
 #include "cascade/sd_cascade.h"
 
-/* Columns of soft_delete_internal.holds, and those that soft_delete_internal.lifted_holds adds */
+/* Columns of soft_delete_internal.holds, and of lifted_holds, which adds two */
 enum HoldColumn
 {
-	HOLD_RELATION = 1,
+	HOLD_RELATION,
 	HOLD_DELETED_AT,
 	HOLD_KEY,
-	HOLD_HOLD,
+	HOLD_TEXT,
 	HOLD_HELD_BY,
 	HOLD_HELD_AT,
-	N_HOLD_COLUMNS = HOLD_HELD_AT,
-	HOLD_LIFTED_BY,
+	N_HOLD_COLUMNS,
+	HOLD_LIFTED_BY = N_HOLD_COLUMNS,
 	HOLD_LIFTED_AT,
-	N_LIFTED_COLUMNS = HOLD_LIFTED_AT
+	N_LIFTED_COLUMNS
 };
 
-/* A hold says why, not all about it: each reader of a bin is told */
+/* The text of a hold is returned with each held row of a bin, so it is limited */
 #define MAX_HOLD_BYTES 10000
 
-/* What a hold is on, by which its index finds it */
+/* The unique key of a hold */
 typedef struct HoldKey
 {
 	Oid relid;
-	const TimestampTz *stamp; /* NULL: all that is deleted */
-	Datum key;				  /* text[]; 0: all rows */
+	const TimestampTz *stamp; /* NULL for a hold on a table */
+	Datum key;				  /* text[]; 0 unless the hold is on a row */
 } HoldKey;
 
 PG_FUNCTION_INFO_V1(soft_delete_set_hold);
@@ -82,7 +82,9 @@ PG_FUNCTION_INFO_V1(soft_delete_spares_held);
 PG_FUNCTION_INFO_V1(soft_delete_copy_holds);
 
 static void lock_holds_on_tree(Oid relid);
-static bool holds_mention(Relation holds, Oid relid);
+static bool names_table(Relation holds, Oid relid);
+static bool find_first(Relation holds, Snapshot snapshot, int nkeys,
+					   ScanKey scankeys, TupleTableSlot *slot);
 static bool find_hold(Relation holds, const HoldKey *key, Snapshot snapshot,
 					  TupleTableSlot *slot);
 static bool find_held(Cascade *cascade, CascadeTable **table, Member **member,
@@ -90,23 +92,25 @@ static bool find_held(Cascade *cascade, CascadeTable **table, Member **member,
 static void report_held(Relation rel, Member *member, const Hold *hold, bool is_purge);
 static char *lifting_statement(Relation rel, TimestampTz stamp,
 							   TupleTableSlot *row, const Hold *hold);
-static void check_key_types(Relation rel);
-static void refuse_to_lift(Relation rel, TimestampTz stamp, TupleTableSlot *row);
+static void check_can_be_held(Relation rel, TimestampTz stamp, const char *hold);
+static int errhint_wider_hold(Relation rel, TimestampTz stamp, const char *hold);
+static void report_wider_hold(Relation rel, TimestampTz stamp, TupleTableSlot *row);
 static bool place_hold(const HoldKey *key, const char *hold);
 static void check_hold_text(const char *hold);
-static void enter_hold(Relation holds, const HoldKey *key, const char *hold);
+static void insert_hold(Relation holds, const HoldKey *key, const char *hold);
 static void lift_hold(Relation holds, TupleTableSlot *slot, const char *relname,
 					  Oid roleid);
 static List *holds_on(Relation holds, Oid relid);
 static bool may_hold(Oid relid);
-static Oid named_table(char *qualified);
+static Oid table_of_name(char *qualified);
 
 /*
- * Lock what can be said about holds in some tables, until the transaction ends.
+ * Lock the holds on some tables, until the transaction ends.
  *
- * RowShareLock keeps others from holding more than single rows of them, ShareLock
- * from holding anything.  Who holds a row takes RowExclusiveLock, who holds more
- * ExclusiveLock.  All who lock several tables lock them in one order.
+ * RowShareLock keeps others from placing holds on the tables and on deletions from
+ * them; ShareLock from placing any hold.  A hold on a row is placed under
+ * RowExclusiveLock, a wider one under ExclusiveLock.  Several tables are locked in
+ * the order of their OIDs, so that there are no deadlocks.
  */
 void
 lock_holds(List *relids, LOCKMODE lockmode)
@@ -117,7 +121,7 @@ lock_holds(List *relids, LOCKMODE lockmode)
 	ListCell *lc;
 
 	if (!OidIsValid(holds))
-		return; /* a database whose extension is to be updated yet */
+		return; /* the extension of this database is an older version */
 	list_sort(sorted, list_oid_cmp);
 	list_deduplicate_oid(sorted);
 	foreach (lc, sorted)
@@ -126,11 +130,11 @@ lock_holds(List *relids, LOCKMODE lockmode)
 }
 
 /*
- * Lock what can be said about holds in one table, or return false if that takes
- * waiting.
+ * Lock the holds on one table as lock_holds() does, or return false if that would
+ * have to wait.
  */
 bool
-lock_holds_unless_busy(Oid relid, LOCKMODE lockmode)
+try_lock_holds(Oid relid, LOCKMODE lockmode)
 {
 	LOCKTAG tag;
 
@@ -139,19 +143,20 @@ lock_holds_unless_busy(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * Lock a table, its partitions and inheritance children for a hold on all of them.
+ * Lock the holds on a table, its partitions and its inheritance children, to place a
+ * hold on all of them.
  */
 static void
 lock_holds_on_tree(Oid relid)
 {
-	/* again, for some may have come while this waited */
+	/* twice: partitions may have been attached while the first round waited */
 	for (int i = 0; i < 2; i++)
 		lock_holds(find_all_inheritors(relid, NoLock, NULL), ExclusiveLock);
 }
 
 /*
- * Is anything held in a table?  Who is about to destroy or restore rows of it asks
- * after lock_holds(), and when the rows are locked.
+ * Is there a hold on a table or an ancestor, of any scope?  To destroy or restore
+ * rows, call this after lock_holds(), and after the rows have been locked.
  */
 bool
 has_holds(Oid relid)
@@ -163,34 +168,28 @@ has_holds(Oid relid)
 	ListCell *lc;
 
 	if (!OidIsValid(holds_relid))
-		return false; /* a database whose extension is to be updated yet */
+		return false; /* the extension of this database is an older version */
 	holds = table_open(holds_relid, AccessShareLock);
 	foreach (lc, with_ancestors(relid))
-		found = found || holds_mention(holds, lfirst_oid(lc));
+		found = found || names_table(holds, lfirst_oid(lc));
 	table_close(holds, NoLock);
 	return found;
 }
 
 /*
- * Is there any hold on a table, or in it?
+ * Does any hold, of whatever scope, name a table?
  */
 static bool
-holds_mention(Relation holds, Oid relid)
+names_table(Relation holds, Oid relid)
 {
-	Relation index =
-		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(holds, NULL);
-	IndexScanDesc scan = begin_index_scan(holds, index, SnapshotSelf, 1);
-	ScanKeyData key;
+	ScanKeyData scankey;
 	bool found;
 
-	ScanKeyInit(&key, HOLD_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+	ScanKeyInit(&scankey, HOLD_RELATION + 1, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
+	found = find_first(holds, SnapshotSelf, 1, &scankey, slot);
 	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
 	return found;
 }
 
@@ -198,32 +197,49 @@ holds_mention(Relation holds, Oid relid)
  * Does the snapshot see any hold?
  */
 bool
-any_hold(Relation holds, Snapshot snapshot)
+any_hold(Snapshot snapshot)
+{
+	Relation holds = table_open(extension_relation("holds"), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(holds, NULL);
+	bool found = find_first(holds, snapshot, 0, NULL, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(holds, AccessShareLock);
+	return found;
+}
+
+/*
+ * Fetch the first hold into the slot that the scan keys select.  Returns false if
+ * there is none.
+ *
+ * The index is used even with ignore_system_indexes: a scan of the table cannot
+ * search for nulls.
+ */
+static bool
+find_first(Relation holds, Snapshot snapshot, int nkeys, ScanKey scankeys,
+		   TupleTableSlot *slot)
 {
 	Relation index =
 		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(holds, NULL);
-	IndexScanDesc scan = begin_index_scan(holds, index, snapshot, 0);
+	IndexScanDesc scan = begin_index_scan(holds, index, snapshot, nkeys);
 	bool found;
 
-	index_rescan(scan, NULL, 0, NULL, 0);
+	index_rescan(scan, scankeys, nkeys, NULL, 0);
 	found = index_getnext_slot(scan, ForwardScanDirection, slot);
 	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	return found;
 }
 
 /*
- * Return the hold on a locked tombstone of the relation, or NULL if it is free
- * to go.
+ * Is there a hold on a tombstone of the relation, which is locked?
  */
-const char *
-hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row)
+bool
+tombstone_is_held(Relation rel, TimestampTz stamp, TupleTableSlot *row)
 {
 	Hold hold;
 
-	return find_hold_on(rel, stamp, row, SnapshotSelf, &hold) ? hold.text : NULL;
+	return find_hold_on(rel, stamp, row, SnapshotSelf, &hold);
 }
 
 /*
@@ -259,10 +275,10 @@ find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 				hold->scope = scope;
 				hold->relid = key.relid;
 				hold->text =
-					TextDatumGetCString(slot_getattr(slot, HOLD_HOLD, &isnull));
+					TextDatumGetCString(slot_getattr(slot, HOLD_TEXT + 1, &isnull));
 			}
 			if (found || scope == HOLD_ON_ROW)
-				break; /* ancestors know of no single rows */
+				break; /* a hold on a row names the row's own relation */
 		}
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -271,41 +287,29 @@ find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 }
 
 /*
- * Find a hold and fetch it into the slot.
- *
- * By its index, whatever ignore_system_indexes says: a scan of the table would
- * not find nulls.
+ * Fetch the hold with a key into the slot.  Returns false if there is none.
  */
 static bool
 find_hold(Relation holds, const HoldKey *key, Snapshot snapshot, TupleTableSlot *slot)
 {
-	Relation index =
-		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
-	IndexScanDesc scan = begin_index_scan(holds, index, snapshot, 3);
 	int is_null = SK_ISNULL | SK_SEARCHNULL;
 	ScanKeyData scankeys[3];
-	bool found;
 
-	ScanKeyInit(&scankeys[0], HOLD_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+	ScanKeyInit(&scankeys[0], HOLD_RELATION + 1, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(key->relid));
 	ScanKeyEntryInitialize(&scankeys[1], key->stamp ? 0 : is_null,
-						   HOLD_DELETED_AT, BTEqualStrategyNumber, InvalidOid,
-						   InvalidOid, F_TIMESTAMPTZ_EQ,
+						   HOLD_DELETED_AT + 1, BTEqualStrategyNumber,
+						   InvalidOid, InvalidOid, F_TIMESTAMPTZ_EQ,
 						   key->stamp ? TimestampTzGetDatum(*key->stamp) : 0);
-	ScanKeyEntryInitialize(&scankeys[2], key->key ? 0 : is_null, HOLD_KEY,
+	ScanKeyEntryInitialize(&scankeys[2], key->key ? 0 : is_null, HOLD_KEY + 1,
 						   BTEqualStrategyNumber, InvalidOid,
 						   DEFAULT_COLLATION_OID, F_ARRAY_EQ, key->key);
-
-	index_rescan(scan, scankeys, 3, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
-	index_close(index, NoLock);
-	return found;
+	return find_first(holds, snapshot, 3, scankeys, slot);
 }
 
 /*
- * Raise 55006 if a member of a cascade that is complete is held: from being
- * destroyed, or from being restored.
+ * Raise 55006 if a member of a completed cascade is held and so cannot be purged, or
+ * cannot be restored.
  */
 void
 refuse_held(Cascade *cascade)
@@ -325,8 +329,8 @@ refuse_held(Cascade *cascade)
 }
 
 /*
- * Raise 55006 if anything is held in a table of which "action" would free or
- * destroy it.
+ * Raise 55006 if rows of a table are held.  "action" is the verb of the message, and
+ * would destroy the rows or lift their holds.
  */
 void
 refuse_held_table(Relation rel, const char *action)
@@ -348,14 +352,14 @@ refuse_held_table(Relation rel, const char *action)
 			TupleTableSlot *slot = lfirst(held);
 
 			slot_getallattrs(slot);
-			/* single rows of the tables above are not in this one */
-			if (relid != RelationGetRelid(rel) && !slot->tts_isnull[HOLD_KEY - 1])
+			/* a hold on a row of an ancestor is on none of this table's rows */
+			if (relid != RelationGetRelid(rel) && !slot->tts_isnull[HOLD_KEY])
 				continue;
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("cannot %s table \"%s\", where rows are held: %s",
 							action, RelationGetRelationName(rel),
-							TextDatumGetCString(slot->tts_values[HOLD_HOLD - 1])),
+							TextDatumGetCString(slot->tts_values[HOLD_TEXT])),
 					 errdetail("Nothing that is held is destroyed."),
 					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
 							 quote_literal_cstr(qualified_name(relid)))));
@@ -365,7 +369,7 @@ refuse_held_table(Relation rel, const char *action)
 }
 
 /*
- * Find a member that is held.
+ * Find a member of a cascade that is held and so cannot be purged, or restored.
  */
 static bool
 find_held(Cascade *cascade, CascadeTable **table, Member **member, Hold *hold)
@@ -401,7 +405,7 @@ find_held(Cascade *cascade, CascadeTable **table, Member **member, Hold *hold)
 }
 
 /*
- * Raise 55006: a member of a cascade is held.
+ * Raise 55006 for a member of a cascade that is held.
  */
 static void
 report_held(Relation rel, Member *member, const Hold *hold, bool is_purge)
@@ -443,7 +447,7 @@ lifting_statement(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 	if (may_read_tombstones(relid, nkeys, attnums))
 		condition = key_condition(nkeys, relid, attnums, row, attnums);
 	bin = bin_of(relid);
-	/* one that somebody else's trigger has put beside it may lack the column */
+	/* a view that another trigger made into the bin may lack the column */
 	if (OidIsValid(bin) && bin_column(bin, BIN_HOLD) != InvalidAttrNumber)
 		column =
 			quote_identifier(get_attname(bin, bin_column(bin, BIN_HOLD), false));
@@ -452,11 +456,12 @@ lifting_statement(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 }
 
 /*
- * Hold a tombstone of the relation, or lift the hold where that is NULL.  Returns
- * false if it has not that stamp any more.
+ * Place a hold on a tombstone of the relation, or lift the hold on it where "hold" is
+ * NULL.  Returns false if the row is no longer a tombstone with that stamp.
  *
- * Raises 55000 where there is no primary key, 55006 where a hold that is to be
- * lifted is on more than the row, 22023 where a hold is empty.
+ * Raises 55000 where there is no primary key, 0A000 where its text is not stable,
+ * 55006 where a hold that is to be lifted is on more than the row, 22023 where a hold
+ * is empty or too long.
  */
 bool
 hold_row(Relation rel, Tombstone *tombstone, const char *hold)
@@ -466,41 +471,38 @@ hold_row(Relation rel, Tombstone *tombstone, const char *hold)
 	HoldKey key = {.relid = RelationGetRelid(rel), .stamp = &stamp};
 	bool is_there;
 
-	/* before the row, as a purge does */
+	/* before the row is locked: a purge locks in this order */
 	lock_holds(list_make1_oid(key.relid), RowExclusiveLock);
 	is_there = lock_tombstone(rel, tombstone, &stamp, row);
 	if (is_there)
 	{
-		key.key = primary_key_text(key.relid, row);
-		if (!key.key && hold != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("cannot hold a row of table \"%s\", which has no primary key",
-							RelationGetRelationName(rel)),
-					 errdetail("A hold finds its row by the primary key."),
-					 errhint("Hold its deletion, SELECT soft_delete.hold_deletion('%s', %s), or the table, SELECT soft_delete.hold(%s, %s).",
-							 timestamptz_to_str(stamp), quote_literal_cstr(hold),
-							 quote_literal_cstr(qualified_name(key.relid)),
-							 quote_literal_cstr(hold))));
 		if (hold != NULL)
-			check_key_types(rel);
+			check_can_be_held(rel, stamp, hold);
+		key.key = primary_key_text(key.relid, row);
 		if (!key.key || (!place_hold(&key, hold) && hold == NULL))
-			refuse_to_lift(rel, stamp, row);
+			report_wider_hold(rel, stamp, row);
 	}
 	ExecDropSingleTupleTableSlot(row);
 	return is_there;
 }
 
 /*
- * Raise 0A000 if the primary key has a column whose text changes with what it names,
- * which somebody else may rename: a hold would lose its row.
+ * Raise 55000 if rows of a table cannot be held one by one because there is no
+ * primary key, and 0A000 if that has a column whose text changes when the object that
+ * it names is renamed: the hold would no longer find its row.
  */
 static void
-check_key_types(Relation rel)
+check_can_be_held(Relation rel, TimestampTz stamp, const char *hold)
 {
 	AttrNumber attnums[INDEX_MAX_KEYS];
 	int n = primary_key(RelationGetRelid(rel), attnums);
 
+	if (n == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot hold a row of table \"%s\", which has no primary key",
+							   RelationGetRelationName(rel)),
+						errdetail("A hold finds its row by the primary key."),
+						errhint_wider_hold(rel, stamp, hold)));
 	for (int i = 0; i < n; i++)
 	{
 		Oid type = getBaseType(
@@ -523,7 +525,8 @@ check_key_types(Relation rel)
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("cannot hold a row of table \"%s\" by a key of type %s",
 								RelationGetRelationName(rel), format_type_be(type)),
-						 errdetail("Its text changes when what it names is renamed.  Its deletion can be held, and the table.")));
+						 errdetail("The text of such a key changes when the object that it names is renamed."),
+						 errhint_wider_hold(rel, stamp, hold)));
 			default:
 				break;
 		}
@@ -531,10 +534,23 @@ check_key_types(Relation rel)
 }
 
 /*
- * Raise 55006 if a tombstone is held otherwise than by itself.
+ * Add the hint to an error that a deletion or a table can be held where a row cannot.
+ */
+static int
+errhint_wider_hold(Relation rel, TimestampTz stamp, const char *hold)
+{
+	char *text = quote_literal_cstr(hold);
+
+	return errhint("Hold the whole deletion: SELECT soft_delete.hold_deletion('%s', %s); or the whole table: SELECT soft_delete.hold(%s, %s);",
+				   timestamptz_to_str(stamp), text,
+				   quote_literal_cstr(qualified_name(RelationGetRelid(rel))), text);
+}
+
+/*
+ * Raise 55006 if there is a hold on the deletion or the table of a tombstone.
  */
 static void
-refuse_to_lift(Relation rel, TimestampTz stamp, TupleTableSlot *row)
+report_wider_hold(Relation rel, TimestampTz stamp, TupleTableSlot *row)
 {
 	Hold hold;
 
@@ -550,11 +566,12 @@ refuse_to_lift(Relation rel, TimestampTz stamp, TupleTableSlot *row)
 }
 
 /*
- * Let the hold on a locked tombstone, if there is one, follow a change of its
- * primary key.
+ * Change the key of the hold on a locked tombstone, if there is one, where the
+ * primary key of the row changes from "old" to "new".
  */
 void
-move_hold(Relation rel, TimestampTz stamp, TupleTableSlot *old, TupleTableSlot *new)
+update_hold_key(Relation rel, TimestampTz stamp, TupleTableSlot *old,
+				TupleTableSlot *new)
 {
 	Oid relid = RelationGetRelid(rel);
 	HoldKey key = {.relid = relid,
@@ -568,7 +585,7 @@ move_hold(Relation rel, TimestampTz stamp, TupleTableSlot *old, TupleTableSlot *
 		find_hold(holds, &key, SnapshotSelf, slot))
 	{
 		slot_getallattrs(slot);
-		slot->tts_values[HOLD_KEY - 1] = new_key;
+		slot->tts_values[HOLD_KEY] = new_key;
 		(void) append_row(holds, slot->tts_values, slot->tts_isnull);
 		CommandCounterIncrement(); /* this very command may have entered it */
 		remove_row(holds, &slot->tts_tid);
@@ -578,8 +595,8 @@ move_hold(Relation rel, TimestampTz stamp, TupleTableSlot *old, TupleTableSlot *
 }
 
 /*
- * Place a hold, or lift it where it is NULL, under lock_holds().  Returns whether
- * there was one.
+ * Place a hold, or lift it where "hold" is NULL.  The caller has called lock_holds().
+ * Returns whether there was a hold with that key.
  */
 static bool
 place_hold(const HoldKey *key, const char *hold)
@@ -592,12 +609,13 @@ place_hold(const HoldKey *key, const char *hold)
 	if (hold != NULL)
 		check_hold_text(hold);
 	if (!is_held || hold == NULL ||
-		strcmp(hold, TextDatumGetCString(slot_getattr(slot, HOLD_HOLD, &isnull))) != 0)
+		strcmp(hold,
+			   TextDatumGetCString(slot_getattr(slot, HOLD_TEXT + 1, &isnull))) != 0)
 	{
 		if (is_held)
 			lift_hold(holds, slot, qualified_name(key->relid), calling_role());
 		if (hold != NULL)
-			enter_hold(holds, key, hold);
+			insert_hold(holds, key, hold);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(holds, NoLock);
@@ -605,7 +623,7 @@ place_hold(const HoldKey *key, const char *hold)
 }
 
 /*
- * Raise 22023 for a text that cannot say why something is held.
+ * Raise 22023 if the text of a hold is empty or too long.
  */
 static void
 check_hold_text(const char *hold)
@@ -619,34 +637,35 @@ check_hold_text(const char *hold)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a hold cannot be longer than %d bytes", MAX_HOLD_BYTES),
-				 errdetail("Everybody who reads the bin is told it, row by row."),
+				 errdetail("The bin shows it in each row that is held."),
 				 errhint("Use, for example, 'case 4711'.")));
 }
 
 /*
- * Enter a hold.
+ * Insert a hold.
  */
 static void
-enter_hold(Relation holds, const HoldKey *key, const char *hold)
+insert_hold(Relation holds, const HoldKey *key, const char *hold)
 {
 	Datum values[N_HOLD_COLUMNS];
 	bool nulls[N_HOLD_COLUMNS] = {false};
 
-	values[HOLD_RELATION - 1] = ObjectIdGetDatum(key->relid);
-	nulls[HOLD_DELETED_AT - 1] = key->stamp == NULL;
-	values[HOLD_DELETED_AT - 1] = key->stamp ? TimestampTzGetDatum(*key->stamp) : 0;
-	nulls[HOLD_KEY - 1] = !key->key;
-	values[HOLD_KEY - 1] = key->key;
-	values[HOLD_HOLD - 1] = CStringGetTextDatum(hold);
-	values[HOLD_HELD_BY - 1] =
+	values[HOLD_RELATION] = ObjectIdGetDatum(key->relid);
+	nulls[HOLD_DELETED_AT] = key->stamp == NULL;
+	values[HOLD_DELETED_AT] = key->stamp ? TimestampTzGetDatum(*key->stamp) : 0;
+	nulls[HOLD_KEY] = !key->key;
+	values[HOLD_KEY] = key->key;
+	values[HOLD_TEXT] = CStringGetTextDatum(hold);
+	values[HOLD_HELD_BY] =
 		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
-	values[HOLD_HELD_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[HOLD_HELD_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 	if (!append_row(holds, values, nulls))
-		elog(ERROR, "a row that is locked has got a hold");
+		elog(ERROR, "a hold on a locked row was placed concurrently");
 }
 
 /*
- * Lift the hold in the slot, and write down who did.
+ * Lift the hold in the slot, and record who did so.  "relname" is the name of the
+ * held table.
  */
 static void
 lift_hold(Relation holds, TupleTableSlot *slot, const char *relname, Oid roleid)
@@ -659,10 +678,9 @@ lift_hold(Relation holds, TupleTableSlot *slot, const char *relname, Oid roleid)
 	slot_getallattrs(slot);
 	memcpy(values, slot->tts_values, N_HOLD_COLUMNS * sizeof(Datum));
 	memcpy(nulls, slot->tts_isnull, N_HOLD_COLUMNS * sizeof(bool));
-	values[HOLD_RELATION - 1] = CStringGetTextDatum(relname);
-	values[HOLD_LIFTED_BY - 1] =
-		CStringGetTextDatum(GetUserNameFromId(roleid, false));
-	values[HOLD_LIFTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[HOLD_RELATION] = CStringGetTextDatum(relname);
+	values[HOLD_LIFTED_BY] = CStringGetTextDatum(GetUserNameFromId(roleid, false));
+	values[HOLD_LIFTED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 	(void) append_row(lifted, values, nulls);
 	table_close(lifted, NoLock);
 
@@ -671,7 +689,7 @@ lift_hold(Relation holds, TupleTableSlot *slot, const char *relname, Oid roleid)
 }
 
 /*
- * Return copies of all rows about a relation.
+ * Return slots with copies of all holds that name a table.
  */
 static List *
 holds_on(Relation holds, Oid relid)
@@ -683,7 +701,7 @@ holds_on(Relation holds, Oid relid)
 	List *copies = NIL;
 	ScanKeyData key;
 
-	ScanKeyInit(&key, HOLD_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+	ScanKeyInit(&key, HOLD_RELATION + 1, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
@@ -702,7 +720,8 @@ holds_on(Relation holds, Oid relid)
 /*
  * soft_delete_internal.lift_holds(relation oid, name text) returns void
  *
- * Lifts all holds on a table that is gone.  Superusers' business.
+ * Lifts all holds on a table that has been dropped.  "name" is the name that it had.
+ * Only superusers may execute it.
  */
 Datum
 soft_delete_lift_holds(PG_FUNCTION_ARGS)
@@ -712,7 +731,8 @@ soft_delete_lift_holds(PG_FUNCTION_ARGS)
 }
 
 /*
- * Lift all holds on a table that is going, by its name.
+ * Lift all holds that name a table.  They are recorded by the name of the table,
+ * which may be dropped.
  */
 void
 lift_all_holds(Oid relid, const char *name)
@@ -732,9 +752,10 @@ lift_all_holds(Oid relid, const char *name)
 /*
  * soft_delete_internal.spares_held(relation oid, place tid, internal) returns boolean
  *
- * Stands in statements of maintenance sessions that change rows (plan/modify.c): called
- * for a tombstone that is going to be changed.  Locks it, and raises 55006 if it
- * is held, else returns true.  Nobody else can call it, because of "internal".
+ * A condition that plan/modify.c adds to statements of maintenance sessions that
+ * change rows, evaluated for a tombstone that is about to be changed.  Locks the row
+ * and returns true.  Raises 55006 if the row is held.  The argument of type internal
+ * keeps users from calling it.
  */
 Datum
 soft_delete_spares_held(PG_FUNCTION_ARGS)
@@ -747,7 +768,7 @@ soft_delete_spares_held(PG_FUNCTION_ARGS)
 
 	/* before the row, as a purge does */
 	lock_holds(list_make1_oid(RelationGetRelid(rel)), RowShareLock);
-	/* who has changed it meanwhile has looked for holds; the executor sees to the rest */
+	/* a concurrent change of the row looked for holds itself; the executor rechecks */
 	if (attnum != InvalidAttrNumber && lock_tombstone(rel, &tombstone, NULL, row) &&
 		has_holds(RelationGetRelid(rel)) &&
 		find_hold_on(rel, tombstone.stamp, row, SnapshotSelf, &hold))
@@ -766,10 +787,10 @@ soft_delete_spares_held(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.copy_holds(relation regclass, partition regclass) returns void
  *
- * Holds for a table that is a partition no more what is held for the table that
- * it was one of.
+ * Copies the holds on a table, and on deletions from it, to a former partition or
+ * inheritance child of it, whose rows would otherwise no longer be held.
  *
- * Raises 42501 unless the caller owns both.
+ * Raises 42P01 if one of them does not exist, 42501 unless the caller owns both.
  */
 Datum
 soft_delete_copy_holds(PG_FUNCTION_ARGS)
@@ -790,8 +811,8 @@ soft_delete_copy_holds(PG_FUNCTION_ARGS)
 		TupleTableSlot *slot = lfirst(lc);
 
 		slot_getallattrs(slot);
-		slot->tts_values[HOLD_RELATION - 1] = PG_GETARG_DATUM(1);
-		if (slot->tts_isnull[HOLD_KEY - 1])
+		slot->tts_values[HOLD_RELATION] = PG_GETARG_DATUM(1);
+		if (slot->tts_isnull[HOLD_KEY])
 			(void) append_row(holds, slot->tts_values, slot->tts_isnull);
 		ExecDropSingleTupleTableSlot(slot);
 	}
@@ -803,12 +824,13 @@ soft_delete_copy_holds(PG_FUNCTION_ARGS)
  * soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold text)
  * returns boolean
  *
- * Holds what a deletion took from the table, or if that is null, all that is
- * deleted from it; a null hold lifts.  Returns whether there was such a hold.
- * Waits for all transactions that have purged or restored rows of the table.
+ * Places a hold on what the deletion with that stamp took from the table, or if the
+ * stamp is null, on all deleted rows of the table; lifts it if "hold" is null.
+ * Returns whether there was such a hold.  Waits for all transactions that have purged
+ * or restored rows of the table.
  *
- * Raises 22004 for a null table, 22023 for an empty hold, 55000 for a table that
- * is not tagged, 42501 for a role that may not hold its rows.
+ * Raises 22004 for a null table, 22023 for a hold that is empty or too long, 55000 for
+ * a table that is not tagged, 42501 unless the caller may hold rows of the table.
  */
 Datum
 soft_delete_set_hold(PG_FUNCTION_ARGS)
@@ -821,7 +843,7 @@ soft_delete_set_hold(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the table to hold must not be null")));
 	key.relid = PG_GETARG_OID(0);
-	rel = open_given_table(key.relid, AccessShareLock); /* it stays tagged */
+	rel = open_given_table(key.relid, AccessShareLock); /* keeps it tagged */
 	if (tombstone_attribute(rel) == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -835,7 +857,7 @@ soft_delete_set_hold(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to hold deleted rows of table \"%s\"",
 						get_rel_name(key.relid)),
-				 errdetail("It takes the right to update column \"hold\" of its bin.")));
+				 errdetail("The UPDATE privilege on column \"hold\" of its bin is required.")));
 	lock_holds_on_tree(key.relid);
 	PG_RETURN_BOOL(place_hold(&key, PG_ARGISNULL(2)
 										? NULL
@@ -845,8 +867,7 @@ soft_delete_set_hold(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.may_hold(relation regclass) returns boolean
  *
- * Tells whether the caller may hold deleted rows of a table: its owner, and who
- * may update that column of its bin.
+ * Returns whether the caller may hold deleted rows of a table.
  */
 Datum
 soft_delete_may_hold(PG_FUNCTION_ARGS)
@@ -855,7 +876,8 @@ soft_delete_may_hold(PG_FUNCTION_ARGS)
 }
 
 /*
- * May the caller hold deleted rows of a table?
+ * May the caller hold deleted rows of a table?  The owner may, and roles with the
+ * UPDATE privilege on the column of its bin that shows holds.
  */
 static bool
 may_hold(Oid relid)
@@ -865,10 +887,11 @@ may_hold(Oid relid)
 }
 
 /*
- * Add the primary keys of the members of a table to a set of keys.
+ * Add the primary keys of the members of a table to a set of keys, in the form in
+ * which holds have them.
  */
 void
-collect_held_keys(CascadeTable *table, HTAB *keys)
+collect_primary_keys(CascadeTable *table, HTAB *keys)
 {
 	Relation rel = table_open(table->relid, NoLock);
 	TupleTableSlot *row = table_slot_create(rel, NULL);
@@ -884,11 +907,11 @@ collect_held_keys(CascadeTable *table, HTAB *keys)
 }
 
 /*
- * Return the table of a name that qualified_name() once gave, or InvalidOid if
- * there is none, or the name is none.
+ * Return the OID of the table that has a name now which qualified_name() has
+ * returned earlier, or InvalidOid if there is none.
  */
 static Oid
-named_table(char *qualified)
+table_of_name(char *qualified)
 {
 	List *names;
 	Oid schema;
@@ -901,10 +924,10 @@ named_table(char *qualified)
 }
 
 /*
- * Erase those keys from what is known about lifted holds.
+ * Erase the keys of a set from the records of lifted holds.
  */
 void
-erase_held_keys(HTAB *keys)
+erase_lifted_hold_keys(HTAB *keys)
 {
 	Relation lifted =
 		table_open(extension_relation("lifted_holds"), RowExclusiveLock);
@@ -918,14 +941,13 @@ erase_held_keys(HTAB *keys)
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
-		if (slot->tts_isnull[HOLD_KEY - 1])
+		if (slot->tts_isnull[HOLD_KEY])
 			continue;
-		relid =
-			named_table(TextDatumGetCString(slot->tts_values[HOLD_RELATION - 1]));
+		relid = table_of_name(TextDatumGetCString(slot->tts_values[HOLD_RELATION]));
 		if (OidIsValid(relid) &&
-			key_in_set(keys, relid, slot->tts_values[HOLD_KEY - 1], false))
+			key_in_set(keys, relid, slot->tts_values[HOLD_KEY], false))
 		{
-			slot->tts_values[HOLD_KEY - 1] =
+			slot->tts_values[HOLD_KEY] =
 				PointerGetDatum(construct_empty_array(TEXTOID));
 			(void) append_row(lifted, slot->tts_values, slot->tts_isnull);
 			remove_row(lifted, &slot->tts_tid);

@@ -1,20 +1,21 @@
 /*
  * sd_cascade.h
- *	  Tombstones that belong together, and what keeps them from going.
+ *	  Tombstones that are restored or purged together, and the holds on them.
  */
 #ifndef SD_CASCADE_H
 #define SD_CASCADE_H
 
+#include "executor/spi.h"
 #include "storage/sd_storage.h"
 
 /*
- * cascade.c: tombstones that must come back, or go, together
+ * cascade.c: tombstones that are restored or purged together
  */
 typedef struct Member
 {
-	Tombstone tombstone; /* its newest version, which is locked */
-	Oid brought_by;		 /* the foreign key that brought it in, if one did */
-	bool is_childless;	 /* by the foreign key at hand: release_children() */
+	Tombstone tombstone; /* the newest version of the row, which is locked */
+	Oid joined_by;		 /* the foreign key to its parent, or InvalidOid */
+	bool is_childless;	 /* set by mark_childless_members() */
 } Member;
 
 /* The members in one relation */
@@ -22,64 +23,68 @@ typedef struct CascadeTable
 {
 	Oid relid;
 	int nmembers;
-	int nallocated;
-	int ncomplete; /* the first so many have brought in their children */
+	int nallocated; /* size of "members" */
+	int ncomplete; /* the children of the first ncomplete members have joined */
 	Member *members;
 } CascadeTable;
 
 typedef struct Cascade
 {
-	bool is_purge; /* else a restore */
-	MemoryContext context;
-	List *tables;
-	struct HTAB *known; /* rows of this cascade, and of its sibling */
-	List *blockers;		/* rows that reference members and have not joined */
+	bool is_purge;		   /* else a restore */
+	MemoryContext context; /* holds all that is below */
+	List *tables;		   /* CascadeTable, one for each relation */
+	struct HTAB *joined;   /* JoinedRow, of this cascade and of its sibling */
+	List *blockers; /* Blocker: what references members and may not join */
 } Cascade;
 
-/* The name that queries know members by: columns k1, k2, ..., stamp, member */
+/* The relation of members in SPI queries: columns k1, k2, ..., stamp, member */
 #define CASCADE_MEMBERS "soft_delete_members"
 
 extern Cascade *make_cascade(bool is_purge, Cascade *sibling, MemoryContext context);
 extern bool join_cascade(Cascade *cascade, Relation rel, const Tombstone *tombstone,
-						 const TimestampTz *stamp, Oid brought_by);
+						 const TimestampTz *stamp, Oid joined_by);
+extern void join_selected_row(Cascade *cascade, SPITupleTable *result, uint64 n);
 extern void complete_cascade(Cascade *cascade);
 extern Tuplestorestate *register_members(CascadeTable *table, Relation rel,
 										 int nkeys, const AttrNumber *attnums,
 										 int first, Oid except);
-extern void release_children(CascadeTable *table, Relation rel, const ForeignKey *fk);
+extern void mark_childless_members(CascadeTable *table, Relation rel,
+								   const ForeignKey *fk);
+extern void append_parent_key_match(StringInfo query, const ForeignKey *fk,
+									const char *alias, const char *values);
 extern uint64 purge_cascade(Cascade *cascade);
 
 /*
- * hold.c: what must not be destroyed
+ * hold.c: holds on tombstones, which keep them from being purged
  */
 typedef enum HoldScope
 {
 	HOLD_ON_ROW,
-	HOLD_ON_DELETION, /* what it took from a table */
+	HOLD_ON_DELETION, /* on what one deletion took from a table */
 	HOLD_ON_TABLE
 } HoldScope;
 
 typedef struct Hold
 {
 	HoldScope scope;
-	Oid relid; /* where it says so: the table, or one above */
-	char *text;
+	Oid relid;	/* the table that it names: that of the row or an ancestor */
+	char *text; /* why the rows are held */
 } Hold;
 
 extern void lock_holds(List *relids, LOCKMODE lockmode);
-extern bool lock_holds_unless_busy(Oid relid, LOCKMODE lockmode);
+extern bool try_lock_holds(Oid relid, LOCKMODE lockmode);
 extern bool has_holds(Oid relid);
-extern bool any_hold(Relation holds, Snapshot snapshot);
-extern const char *hold_of(Relation rel, TimestampTz stamp, TupleTableSlot *row);
+extern bool any_hold(Snapshot snapshot);
+extern bool tombstone_is_held(Relation rel, TimestampTz stamp, TupleTableSlot *row);
 extern bool find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 						 Snapshot snapshot, Hold *hold);
 extern void refuse_held(Cascade *cascade);
 extern void refuse_held_table(Relation rel, const char *action);
 extern void lift_all_holds(Oid relid, const char *name);
 extern bool hold_row(Relation rel, Tombstone *tombstone, const char *hold);
-extern void collect_held_keys(CascadeTable *table, struct HTAB *keys);
-extern void erase_held_keys(struct HTAB *keys);
-extern void move_hold(Relation rel, TimestampTz stamp, TupleTableSlot *old,
-					  TupleTableSlot *new);
+extern void collect_primary_keys(CascadeTable *table, struct HTAB *keys);
+extern void erase_lifted_hold_keys(struct HTAB *keys);
+extern void update_hold_key(Relation rel, TimestampTz stamp,
+							TupleTableSlot *old, TupleTableSlot *new);
 
 #endif /* SD_CASCADE_H */

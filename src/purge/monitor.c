@@ -295,7 +295,7 @@ soft_delete_is_free(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		if (purges && !lock_holds_unless_busy(lfirst_oid(lc), ShareLock))
+		if (purges && !try_lock_holds(lfirst_oid(lc), ShareLock))
 			PG_RETURN_BOOL(false);
 	}
 	PG_RETURN_BOOL(true);

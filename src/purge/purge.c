@@ -615,7 +615,7 @@ may_destroy(PurgeScan *scan, DueRow *row)
 
 		become_owner(leaf->rel, &saved);
 		fetch_tombstone(leaf->rel, &row->tombstone, leaf->slot);
-		is_held = hold_of(leaf->rel, row->tombstone.stamp, leaf->slot) != NULL;
+		is_held = tombstone_is_held(leaf->rel, row->tombstone.stamp, leaf->slot);
 		restore_role(&saved);
 	}
 	if (is_held)

@@ -393,7 +393,7 @@ find_references_by(PurgeScan *scan, CascadeTable *table, Relation rel,
 		hash_rows(scan);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	release_children(table, rel, fk);
+	mark_childless_members(table, rel, fk);
 	members =
 		register_members(table, rel, fk->nkeys, fk->parent_attnums, 0, InvalidOid);
 	note_references(scan, select_references(fk, "live", is_inside), first, is_inside);

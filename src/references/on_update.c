@@ -208,18 +208,7 @@ deleted_children(const ForeignKey *fk, TupleTableSlot *old)
 
 	n = execute_for_key(fk, fk->child, query.data, old);
 	for (uint64 i = 0; i < n; i++)
-	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		bool isnull;
-		Oid relid =
-			DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-		Datum tid = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
-		Tombstone tombstone = {.tid = *(ItemPointer) DatumGetPointer(tid)};
-		Relation rel = table_open(relid, RowExclusiveLock);
-
-		(void) join_cascade(children, rel, &tombstone, NULL, InvalidOid);
-		table_close(rel, NoLock);
-	}
+		join_selected_row(children, SPI_tuptable, i);
 	return children;
 }
 
@@ -240,18 +229,7 @@ key_is_still_there(const ForeignKey *fk, TupleTableSlot *old)
 	appendStringInfoString(&query, "SELECT FROM ");
 	append_side(&query, fk->parent, "p", "all");
 	appendStringInfoString(&query, " WHERE ");
-	for (int i = 0; i < fk->nkeys; i++)
-	{
-		Oid type = get_atttype(fk->parent, fk->parent_attnums[i]);
-		const char *column =
-			quote_identifier(get_attname(fk->parent, fk->parent_attnums[i], false));
-
-		if (i > 0)
-			appendStringInfoString(&query, " AND ");
-		generate_operator_clause(&query, psprintf("p.%s", column), type,
-								 fk->parent_operators[i],
-								 psprintf("$%d", i + 1), type);
-	}
+	append_parent_key_match(&query, fk, "p", "$");
 	return execute_for_key(fk, fk->parent, query.data, old) > 0;
 }
 
@@ -403,7 +381,7 @@ rewrite_children(const ForeignKey *fk, CascadeTable *table, const Datum *values,
 		if (rel->rd_rel->relispartition)
 			(void) ExecPartitionCheck(relinfo, new, builder->estate, true);
 		if (any_held)
-			move_hold(rel, table->members[i].tombstone.stamp, old, new);
+			update_hold_key(rel, table->members[i].tombstone.stamp, old, new);
 		follow_row(rel, old, new);
 	}
 
