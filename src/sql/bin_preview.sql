@@ -7,7 +7,7 @@ CREATE FUNCTION soft_delete_internal.visible_set_null_references(deletions times
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT cut.* FROM soft_delete_internal.set_null_references AS cut JOIN pg_class ON pg_class.oid = relation
+	SELECT ref.* FROM soft_delete_internal.set_null_references AS ref JOIN pg_class ON pg_class.oid = relation
 	WHERE deleted_at = ANY (deletions) AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
 	  -- forced row security applies to the owner, too
 	  AND NOT (relrowsecurity AND relforcerowsecurity
@@ -175,14 +175,14 @@ AS $$
 					(SELECT string_agg(format('c.%I IS NOT DISTINCT FROM CAST(x.left_with[%s] AS %s)', attname, n, format_type(atttypid, atttypmod)), ' AND ')
 					 FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = conrelid)),
 				  array_to_string(pk.key_columns, ', '), conname,
-				  string_agg(format('(%L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.text[])', cut.key, cut.left_with, cut.referenced), ', '
-							 ORDER BY cut.key))
+				  string_agg(format('(%L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.text[])', ref.key, ref.left_with, ref.referenced), ', '
+							 ORDER BY ref.key))
 	FROM pg_constraint AS con
 		CROSS JOIN LATERAL (SELECT array_agg(attname ORDER BY attnum) AS key_columns
 							FROM pg_constraint AS pk JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
 							WHERE pk.conrelid = con.conrelid AND contype = 'p') AS pk
-		JOIN soft_delete_internal.visible_set_null_references(deletions) AS cut
-			ON cut.relation = conrelid AND cut."constraint" = conname AND cut.key_columns = pk.key_columns
+		JOIN soft_delete_internal.visible_set_null_references(deletions) AS ref
+			ON ref.relation = conrelid AND ref."constraint" = conname AND ref.key_columns = pk.key_columns
 	WHERE con.oid = preview_set_null_references."constraint"
 	GROUP BY con.oid, conrelid, conname, conkey, pk.key_columns
 $$;
@@ -213,7 +213,7 @@ BEGIN
 	FOR item IN
 		SELECT conrelid::regclass AS relation, soft_delete_internal.preview_set_null_references(con.oid, deletions) AS query FROM pg_constraint AS con
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
-		  AND (conrelid::regclass, conname) IN (SELECT cut.relation, cut."constraint" FROM soft_delete_internal.visible_set_null_references(deletions) AS cut)
+		  AND (conrelid::regclass, conname) IN (SELECT ref.relation, ref."constraint" FROM soft_delete_internal.visible_set_null_references(deletions) AS ref)
 		ORDER BY con.oid
 	LOOP
 		CONTINUE WHEN item.query IS NULL;

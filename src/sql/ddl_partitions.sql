@@ -115,9 +115,9 @@ BEGIN
 	PERFORM soft_delete_internal.check_column(partition, arguments[1]);
 	PERFORM soft_delete_internal.check_triggers(partition);
 
-	SELECT array_agg(memory) FILTER (WHERE memory NOT LIKE 'converted:%' AND (own_tag IS NULL OR memory NOT LIKE 'partial:%')) INTO added
+	SELECT array_agg(argument) FILTER (WHERE argument NOT LIKE 'converted:%' AND (own_tag IS NULL OR argument NOT LIKE 'partial:%')) INTO added
 	FROM unnest(soft_delete_internal.convert_indexes(partition, arguments[1], soft_delete_internal.index_choice(arguments)) ||
-				soft_delete_internal.make_bin_indexes(partition, arguments[1])) AS memory;
+				soft_delete_internal.make_bin_indexes(partition, arguments[1])) AS argument;
 	PERFORM soft_delete_internal.make_triggers(partition, arguments[1] || (coalesce(own_tag, arguments))[2:] || added);
 	PERFORM soft_delete_internal.name_partition_keys(partition);
 	PERFORM soft_delete_internal.make_reference_triggers(partition);
@@ -130,8 +130,8 @@ CREATE FUNCTION soft_delete_internal.detached_tag_arguments(partition regclass, 
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(array_agg(memory), '{}') FROM (
-	SELECT memory FROM unnest(root_tag[2:]) AS memory WHERE memory LIKE 'indexes:%'
+	SELECT coalesce(array_agg(argument), '{}') FROM (
+	SELECT argument FROM unnest(root_tag[2:]) AS argument WHERE argument LIKE 'indexes:%'
 	UNION ALL
 	SELECT 'partial:' || c.name FROM soft_delete_internal.convertible_indexes(partition, root_tag[1], 'all') AS c
 	WHERE hides AND EXISTS
@@ -142,8 +142,8 @@ AS $$
 	SELECT 'bin:' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 	WHERE indrelid = partition AND attname = root_tag[1] AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
-	  AND EXISTS (SELECT FROM unnest(root_tag[2:]) AS memory WHERE memory LIKE 'bin:%')
-	) AS memories(memory)
+	  AND EXISTS (SELECT FROM unnest(root_tag[2:]) AS argument WHERE argument LIKE 'bin:%')
+	) AS kept(argument)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.detached_tag_arguments(regclass, regclass, text[]) IS
 'the arguments, after the column, of the tag of a partition that has left its root: what untag() must know of its indexes';

@@ -291,8 +291,8 @@ BEGIN
 		END IF;
 	END IF;
 
-	SELECT array_agg(DISTINCT memory) INTO remembered
-	FROM soft_delete_internal.inheritance_tree(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS memory;
+	SELECT array_agg(DISTINCT argument) INTO remembered
+	FROM soft_delete_internal.inheritance_tree(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS argument;
 	PERFORM soft_delete_internal.drop_views(relation);
 	PERFORM soft_delete_internal.drop_triggers(relation);
 	FOR item IN

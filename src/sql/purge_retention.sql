@@ -22,7 +22,7 @@ CREATE TABLE soft_delete_internal.retention (
 	CHECK (num_nonnulls(relation, schema) = 1)
 ) USING heap;
 COMMENT ON TABLE soft_delete_internal.retention IS
-'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema(); without a row, nothing is said of the table or schema';
+'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema(); a table or schema without a row has no retention';
 COMMENT ON COLUMN soft_delete_internal.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';
 COMMENT ON COLUMN soft_delete_internal.retention.schema IS 'or the schema, for all tables in it';
 COMMENT ON COLUMN soft_delete_internal.retention.retain IS 'the least age of what is purged; null: never';
