@@ -408,10 +408,10 @@ forget_cascade(Cascade *cascade)
 
 	foreach (lc, cascade->tables)
 	{
-		collect_cut_keys(lfirst(lc), keys);
+		collect_reference_keys(lfirst(lc), keys);
 		collect_primary_keys(lfirst(lc), keys);
 	}
-	erase_cuts(keys);
+	erase_overwritten_references(keys);
 	erase_lifted_hold_keys(keys);
 	hash_destroy(keys);
 }
