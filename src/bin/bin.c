@@ -1,22 +1,17 @@
 /*
  * bin.c
- *	  Restores, holds and purges tombstones through the bin, the view that lists
- *	  them.
+ *	  The triggers of a bin, by which UPDATE and DELETE of that view restore, hold
+ *	  and purge tombstones.
  *
- * The bin's INSTEAD OF triggers find a row by the view's columns tableoid and
- * ctid, so identity needs no key.  They act for the owner of the view, whom
- * the rights on the view come from, and only on relations that he owns.  They
- * lock the rows and collect them; the bin's AFTER statement triggers then let
- * the cascades of those rows join (cascade.c), and restore or purge them all.
- * Holds (hold.c) are placed and lifted at once.
+ * The INSTEAD OF row triggers find a tombstone by the columns tableoid and ctid of the
+ * view, so a table needs no key.  They act for the owner of the view, who granted the
+ * privileges on it, and only on relations of that owner.  They place and lift holds at
+ * once (hold.c).  Rows to restore and to purge they lock and collect; the AFTER
+ * statement trigger then adds what belongs to their cascades (cascade.c), and restores
+ * (restore.c) or purges all of them.
  *
- * To the rest of the database a restore is the INSERT that makes up for the
- * DELETE: unique keys are checked, AFTER INSERT triggers fire, among them the
- * checks of foreign keys.  BEFORE INSERT triggers do not, for the row is to
- * come back as it was.
- *
- * Invariant: of two sessions that restore or purge the same tombstone, one
- * does and the other finds nothing.
+ * Invariant: of two sessions that restore or purge the same tombstone, one does, and
+ * the other finds no row.
  */
 #include "postgres.h"
 
@@ -34,24 +29,24 @@
 
 #include "bin/sd_bin.h"
 
-/* A tombstone that the bin lists */
+/* A tombstone that a bin lists */
 typedef struct BinRow
 {
-	Relation rel;			/* the table or partition that holds it */
+	Relation rel;			/* the table or partition that it belongs to */
 	AttrNumber view_attnum; /* the tombstone column of the view */
-	AttrNumber hold_attnum; /* its column of holds */
+	AttrNumber hold_attnum; /* the column of the view that shows holds, if it has one */
 	Tombstone tombstone;
 } BinRow;
 
 /*
- * What a running query has collected from bins.  It lives in the executor's
- * memory for the query, by which the triggers of one query find it, and which
- * takes it away whatever happens.
+ * The rows that a running query has collected from bins.  They are allocated in the
+ * query's memory context, by which the triggers of one query find them, and are
+ * forgotten when that is reset, after an error too.
  */
 typedef struct BinQuery
 {
 	MemoryContext context;
-	Cascade *restored;
+	Cascade *restored; /* NULL if there are no rows, or no more: so is "purged" */
 	Cascade *purged;
 	struct BinQuery *next;
 } BinQuery;
@@ -66,12 +61,12 @@ PG_FUNCTION_INFO_V1(soft_delete_finish_bin);
 
 static void finish_executor(QueryDesc *queryDesc);
 static void check_bin_query(MemoryContext context);
-static bool collect_row(FunctionCallInfo fcinfo, BinRow *row, Cascade *cascade);
 static BinQuery *open_bin_query(FunctionCallInfo fcinfo);
 static BinQuery *find_bin_query(MemoryContext context);
 static void forget_bin_query(void *arg);
 static void check_statement_trigger(TriggerData *trigdata);
-static void open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row);
+static void check_row_trigger(FunctionCallInfo fcinfo, const char *function);
+static void open_bin_row(TriggerData *trigdata, BinRow *row);
 static Relation open_listed_table(Relation view, Oid relid);
 static AttrNumber view_attnum(TriggerData *trigdata, const char *name, Oid type);
 static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
@@ -80,7 +75,7 @@ static void check_update(TriggerData *trigdata, BinRow *row);
 static bool change_hold(TriggerData *trigdata, BinRow *row);
 
 /*
- * Install the hook that sees queries end.
+ * Install the hook that is called at the end of a query.
  */
 void
 init_bin(void)
@@ -90,7 +85,8 @@ init_bin(void)
 }
 
 /*
- * ExecutorFinish hook: AFTER triggers run here, and those of bins must have.
+ * ExecutorFinish hook: AFTER triggers fire in standard_ExecutorFinish(), and then the
+ * statement triggers of bins must have fired.
  */
 static void
 finish_executor(QueryDesc *queryDesc)
@@ -105,12 +101,13 @@ finish_executor(QueryDesc *queryDesc)
 /*
  * soft_delete.restore_row(deleted_by, actor, reason, hold) returns trigger
  *
- * INSTEAD OF UPDATE on the bin: SET tombstone = NULL brings the row back, SET
- * hold = 'why' holds it, SET hold = NULL lifts that.  Its arguments name the
+ * INSTEAD OF UPDATE trigger of a bin.  SET tombstone = NULL restores the row, SET
+ * hold = 'why' places a hold on it, SET hold = NULL lifts that.  The arguments name the
  * columns that the bin has beside those of the table.
  *
- * Raises 0A000 for any other SET, 39P01 where it is not called by a bin,
- * 42501 where the bin's owner does not own the table; what hold_row() raises.
+ * Raises 0A000 for any other SET, 39P01 where it is not called as that trigger, 42501
+ * where the owner of the bin does not own the table, 55000 where the statement trigger
+ * of the bin is missing; and what hold_row() raises.
  */
 Datum
 soft_delete_restore_row(PG_FUNCTION_ARGS)
@@ -119,13 +116,15 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 	BinRow row;
 	bool is_there = true;
 
-	open_bin_row(fcinfo, "soft_delete.restore_row", &row);
+	check_row_trigger(fcinfo, "soft_delete.restore_row");
+	open_bin_row(trigdata, &row);
 	check_update(trigdata, &row);
 	if (row.hold_attnum != InvalidAttrNumber &&
 		column_changes(trigdata, row.hold_attnum))
 		is_there = change_hold(trigdata, &row);
 	if (is_there && column_changes(trigdata, row.view_attnum))
-		is_there = collect_row(fcinfo, &row, open_bin_query(fcinfo)->restored);
+		is_there = join_cascade(open_bin_query(fcinfo)->restored, row.rel,
+								&row.tombstone, &row.tombstone.stamp, InvalidOid);
 	table_close(row.rel, NoLock);
 	return PointerGetDatum(is_there ? trigdata->tg_newtuple : NULL);
 }
@@ -133,34 +132,35 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 /*
  * soft_delete.purge_row() returns trigger
  *
- * INSTEAD OF DELETE on the bin: destroys the row for good.
+ * INSTEAD OF DELETE trigger of a bin: purges the row.
  *
- * Raises 39P01 where it is not called by a bin, 42501 where the bin's owner
- * does not own the table.
+ * Raises 39P01 where it is not called as that trigger, 42501 where the owner of the bin
+ * does not own the table, 55000 where the statement trigger of the bin is missing.
  */
 Datum
 soft_delete_purge_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	BinRow row;
+	bool is_there;
 
-	bool joins;
-
-	open_bin_row(fcinfo, "soft_delete.purge_row", &row);
-	joins = collect_row(fcinfo, &row, open_bin_query(fcinfo)->purged);
+	check_row_trigger(fcinfo, "soft_delete.purge_row");
+	open_bin_row(trigdata, &row);
+	is_there = join_cascade(open_bin_query(fcinfo)->purged, row.rel,
+							&row.tombstone, &row.tombstone.stamp, InvalidOid);
 	table_close(row.rel, NoLock);
-	return PointerGetDatum(joins ? trigdata->tg_trigtuple : NULL);
+	return PointerGetDatum(is_there ? trigdata->tg_trigtuple : NULL);
 }
 
 /*
  * soft_delete.finish_bin() returns trigger
  *
- * AFTER UPDATE OR DELETE statement trigger of the bin: restores or purges what
+ * AFTER UPDATE OR DELETE statement trigger of a bin: restores and purges the rows that
  * the row triggers of the query have collected, with their cascades.
  *
- * Raises what an INSERT of the rows raises: 23505, 23503, 23P01, 23514; 23503
- * for a purge of a row that is referenced; 39P01 where it is not called by a
- * bin.
+ * Raises what an INSERT of restored rows raises: 23505, 23503, 23P01, 23514; 23503 for
+ * a purge of a row that is referenced; 55006 for a row that is held; 39P01 where it is
+ * not called as a statement trigger of a view.
  */
 Datum
 soft_delete_finish_bin(PG_FUNCTION_ARGS)
@@ -177,7 +177,7 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 						"soft_delete.finish_bin"),
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
 
-	/* a query may write to several bins: the first trigger acts for all */
+	/* a query may write to several bins: the first trigger acts on the rows of all */
 	query = find_bin_query(fcinfo->flinfo->fn_mcxt);
 	if (query != NULL)
 	{
@@ -198,19 +198,9 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 }
 
 /*
- * Collect the row of a bin.  Returns false if there is nothing to do: it is not
- * a tombstone of that deletion any more, or has been collected already.
- */
-static bool
-collect_row(FunctionCallInfo fcinfo, BinRow *row, Cascade *cascade)
-{
-	return join_cascade(cascade, row->rel, &row->tombstone,
-						&row->tombstone.stamp, InvalidOid);
-}
-
-/*
- * Return what the running query has collected, with nothing in it if the row is
- * the query's first.
+ * Return the rows that the running query has collected, none at its first row.
+ *
+ * Raises 55000 where the statement trigger is missing that will act on them.
  */
 static BinQuery *
 open_bin_query(FunctionCallInfo fcinfo)
@@ -245,7 +235,7 @@ open_bin_query(FunctionCallInfo fcinfo)
 }
 
 /*
- * Return what the query that owns the memory context has collected, or NULL.
+ * Return the rows that the query has collected whose memory context is given, or NULL.
  */
 static BinQuery *
 find_bin_query(MemoryContext context)
@@ -258,9 +248,9 @@ find_bin_query(MemoryContext context)
 }
 
 /*
- * Raise 0A000 if a query that is finished has left what it collected in the
- * air: whoever ran it has stopped after some rows, and then its statement
- * triggers do not fire.
+ * Raise 0A000 if a finished query has collected rows that no statement trigger has
+ * acted on.  These triggers do not fire where the query was stopped after a number of
+ * rows.
  */
 static void
 check_bin_query(MemoryContext context)
@@ -276,27 +266,28 @@ check_bin_query(MemoryContext context)
 }
 
 /*
- * Forget what a query has collected, when its memory goes.
+ * Forget the rows that a query has collected (callback of the reset of its memory
+ * context).
  */
 static void
 forget_bin_query(void *arg)
 {
-	BinQuery **link = &bin_queries;
+	BinQuery **query = &bin_queries;
 
-	while (*link != arg)
-		link = &(*link)->next;
-	*link = (*link)->next;
+	while (*query != arg)
+		query = &(*query)->next;
+	*query = (*query)->next;
 }
 
 /*
- * Raise 55000 unless a statement trigger will act on what the row trigger
- * collects.
+ * Raise 55000 unless a statement trigger of the bin will act on the rows that its row
+ * triggers collect.
  */
 static void
 check_statement_trigger(TriggerData *trigdata)
 {
 	Oid function = extension_function(BIN_STATEMENT);
-	/* a look at a catalog may have rebuilt it */
+	/* not tg_trigger: the relation cache may have been rebuilt by a catalog lookup */
 	TriggerDesc *trigdesc = trigdata->tg_relation->trigdesc;
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
@@ -321,16 +312,13 @@ check_statement_trigger(TriggerData *trigdata)
 }
 
 /*
- * Find and open what the view row stands for.
+ * Raise 39P01 unless a function is called as the row trigger of a bin that it is for:
+ * restore_row() INSTEAD OF UPDATE, purge_row() INSTEAD OF DELETE.
  */
 static void
-open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
+check_row_trigger(FunctionCallInfo fcinfo, const char *function)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Form_pg_attribute tombstone;
-	AttrNumber attnum;
-	ItemPointer tid;
-	Oid relid;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_INSTEAD(trigdata->tg_event) ||
 		(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) !=
@@ -340,6 +328,18 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by a bin", function),
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+}
+
+/*
+ * Find the tombstone that a row of a bin shows, and open its table.
+ */
+static void
+open_bin_row(TriggerData *trigdata, BinRow *row)
+{
+	Form_pg_attribute tombstone;
+	AttrNumber attnum;
+	ItemPointer tid;
+	Oid relid;
 
 	relid = DatumGetObjectId(
 		view_column(trigdata, view_attnum(trigdata, "tableoid", OIDOID)));
@@ -354,7 +354,7 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 		view_attnum(trigdata, NameStr(tombstone->attname), tombstone->atttypid);
 	row->tombstone.stamp =
 		DatumGetTimestampTz(view_column(trigdata, row->view_attnum));
-	/* a bin of version 0.1.0 shows no holds */
+	/* the bins of version 0.1.0 do not show holds, and pass no arguments */
 	row->hold_attnum = InvalidAttrNumber;
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) &&
 		trigdata->tg_trigger->tgnargs == N_BIN_COLUMNS)
@@ -363,10 +363,10 @@ open_bin_row(FunctionCallInfo fcinfo, const char *function, BinRow *row)
 }
 
 /*
- * Open the table that a row of a view claims to be of.  Nothing is locked that does
- * not belong to the owner of the view.
+ * Open the table that a row of a view names.  It is not locked if it does not belong to
+ * the owner of the view, since anybody can create a view with any names.
  *
- * Raises 42501 unless it is a tagged table of his.
+ * Raises 42501 unless it is a tagged table of that owner.
  */
 static Relation
 open_listed_table(Relation view, Oid relid)
@@ -394,16 +394,16 @@ open_listed_table(Relation view, Oid relid)
 }
 
 /*
- * Return the number of a column of the view.
+ * Return the number of the column of the view that has a name.
  *
- * Raises 39P01 if it has none of that name and type.
+ * Raises 39P01 if there is none with that type.
  */
 static AttrNumber
 view_attnum(TriggerData *trigdata, const char *name, Oid type)
 {
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 
-	/* not SPI_fnumber(): a view's own column named like a system column */
+	/* SPI_fnumber() would find system columns: the view has its own tableoid, ctid */
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
@@ -422,7 +422,9 @@ view_attnum(TriggerData *trigdata, const char *name, Oid type)
 }
 
 /*
- * Return a column of the view row that the trigger fires for.
+ * Return the value of a column in the row that the trigger fires for.
+ *
+ * Raises 39P01 if it is null.
  */
 static Datum
 view_column(TriggerData *trigdata, AttrNumber attnum)
@@ -441,7 +443,7 @@ view_column(TriggerData *trigdata, AttrNumber attnum)
 }
 
 /*
- * Does the update change a column of the view?
+ * Does the UPDATE that the trigger fires for change a column of the view?
  */
 static bool
 column_changes(TriggerData *trigdata, AttrNumber attnum)
@@ -460,8 +462,8 @@ column_changes(TriggerData *trigdata, AttrNumber attnum)
 }
 
 /*
- * Raise 0A000 if the update sets the tombstone column to anything but null, or
- * changes any other column than the hold.
+ * Raise 0A000 if the UPDATE sets the tombstone column to anything but null, or changes
+ * a column that does not show the hold.
  */
 static void
 check_update(TriggerData *trigdata, BinRow *row)
@@ -488,8 +490,8 @@ check_update(TriggerData *trigdata, BinRow *row)
 }
 
 /*
- * Hold the row, or lift its hold.  Returns false if it is not a tombstone of
- * that deletion any more.
+ * Place the hold on a row that the UPDATE sets, or lift it.  Returns false if the row is
+ * no longer a tombstone of that deletion.
  */
 static bool
 change_hold(TriggerData *trigdata, BinRow *row)

@@ -1,14 +1,15 @@
 /*
  * bin_columns.c
- *	  Shows in a bin what is known about the deletion of each row, and its hold.
+ *	  The columns that a bin has beside those of its table: who deleted a row, and
+ *	  the hold on it.
  *
- * The columns that a bin has beside those of its table are calls of functions
- * of this file.  A view reads tables with the rights of its owner, but calls
- * functions with those of who reads it.  So these see for themselves to it that
- * he may read their column of the bin, and are null to everybody else.
+ * These columns are calls of functions of this file.  A view reads tables with the
+ * privileges of its owner, but calls functions with those of the role that reads it.
+ * So the functions themselves check the privilege on their column of the bin, and
+ * return null without it.
  *
- * Invariant: a role that may not read the bin is told nothing, and one that may read
- * it nothing about deletions that left no row there.
+ * Invariant: a role that may not read the bin is told nothing, and one that may read it
+ * nothing about deletions without a row in it.
  */
 #include "postgres.h"
 
@@ -21,21 +22,21 @@
 
 #include "bin/sd_bin.h"
 
-/* What a call of a query keeps */
+/* What a function call in a query remembers from row to row */
 typedef struct ColumnState
 {
-	Oid relid;		   /* the table or partition that was asked about last */
-	bool may_read;	   /* its bin */
-	bool has_stamp;	   /* "value" is what the ledger says about "stamp" */
-	TimestampTz stamp; /* which a row that may be read carries */
-	text *value;	   /* NULL if that is nothing */
-	bool none_held;	   /* nothing at all */
+	Oid relid;		/* the table or partition of the last row */
+	bool may_read;	/* the caller may read this column of the bin of "relid" */
+	bool has_stamp; /* "stamp" is set, of a row that may be read, and "value" */
+	TimestampTz stamp; /* the deletion of the last row */
+	text *value;	   /* what the ledger has about that deletion, or NULL */
+	bool none_held;	   /* there is no hold on any table */
 } ColumnState;
 
 PG_FUNCTION_INFO_V1(soft_delete_deletion_of);
 PG_FUNCTION_INFO_V1(soft_delete_hold_of);
 
-static ColumnState *ask_ledger(FunctionCallInfo fcinfo, TimestampTz stamp);
+static ColumnState *read_ledger(FunctionCallInfo fcinfo, TimestampTz stamp);
 static ColumnState *column_state(FunctionCallInfo fcinfo, Oid relid, BinColumn which);
 static BinColumn ledger_column(const char *name);
 static Relation open_tombstone(Oid relid, Tombstone *tombstone, TupleTableSlot **row);
@@ -45,12 +46,12 @@ static void close_tombstone(Relation rel, TupleTableSlot *row);
  * soft_delete.deletion_of(tableoid oid, ctid tid, deleted_at timestamptz,
  * what text) returns text
  *
- * Returns what the ledger says about the deletion of a row that a bin lists:
- * "what" is 'deleted_by', 'actor' or 'reason'.  Null where it says nothing,
- * where there is no such row with that stamp, and to roles that may not read that
- * column of the bin.
+ * Returns a column of the ledger for the deletion of a row that a bin lists: "what" is
+ * 'deleted_by', 'actor' or 'reason'.  Null where the ledger has a null, where there is
+ * no such row with that stamp, and where the caller may not read that column of the
+ * bin.
  *
- * Raises 22023 for other words.
+ * Raises 22023 for any other column.
  */
 Datum
 soft_delete_deletion_of(PG_FUNCTION_ARGS)
@@ -58,19 +59,20 @@ soft_delete_deletion_of(PG_FUNCTION_ARGS)
 	TimestampTz stamp = PG_GETARG_TIMESTAMPTZ(2);
 	ColumnState *state = fcinfo->flinfo->fn_extra;
 
-	/* rows of one deletion follow one another */
+	/* rows of one deletion mostly follow one another */
 	if (state == NULL || !state->has_stamp || state->stamp != stamp)
-		state = ask_ledger(fcinfo, stamp);
+		state = read_ledger(fcinfo, stamp);
 	if (state == NULL || state->value == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(state->value);
 }
 
 /*
- * Look up what the ledger says about a deletion that was not asked about before.
+ * Read a column of the ledger for a deletion that is not that of the last row.  Returns
+ * NULL if the caller may not read it, or if there is no such row.
  */
 static ColumnState *
-ask_ledger(FunctionCallInfo fcinfo, TimestampTz stamp)
+read_ledger(FunctionCallInfo fcinfo, TimestampTz stamp)
 {
 	char *what = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	Tombstone tombstone;
@@ -103,9 +105,9 @@ ask_ledger(FunctionCallInfo fcinfo, TimestampTz stamp)
 /*
  * soft_delete.hold_of(tableoid oid, ctid tid, tables boolean) returns text
  *
- * Returns the hold on a row that a bin lists: on the row, else on its deletion,
- * else, if "tables", on its table.  Null where there is none, and to roles that may
- * neither read nor update that column of the bin.
+ * Returns the hold on a row that a bin lists: on the row, else on its deletion, else,
+ * if "tables" is true, on its table.  Null where there is none, and where the caller
+ * may neither read nor update that column of the bin.
  */
 Datum
 soft_delete_hold_of(PG_FUNCTION_ARGS)
@@ -138,7 +140,7 @@ soft_delete_hold_of(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return what the call keeps, about the table.
+ * Return what the function call remembers, set up for a table.
  */
 static ColumnState *
 column_state(FunctionCallInfo fcinfo, Oid relid, BinColumn which)
@@ -156,7 +158,7 @@ column_state(FunctionCallInfo fcinfo, Oid relid, BinColumn which)
 	if (state->relid != relid)
 	{
 		state->relid = relid;
-		/* who may update it must be told what he overwrites */
+		/* a role that may update the hold must see what it overwrites */
 		state->may_read =
 			OidIsValid(relid) &&
 			(relation_ownercheck(relid, calling_role()) ||
@@ -168,6 +170,8 @@ column_state(FunctionCallInfo fcinfo, Oid relid, BinColumn which)
 
 /*
  * Return the column of bins that shows a column of the ledger.
+ *
+ * Raises 22023 if there is none.
  */
 static BinColumn
 ledger_column(const char *name)
@@ -179,14 +183,14 @@ ledger_column(const char *name)
 	if (strcmp(name, "reason") == 0)
 		return BIN_REASON;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("a bin does not show \"%s\" of a deletion", name),
+					errmsg("unrecognized column of a deletion: \"%s\"", name),
 					errhint("Use 'deleted_by', 'actor' or 'reason'.")));
 	return N_BIN_COLUMNS; /* keep compiler quiet */
 }
 
 /*
- * Open the table that a tombstone was deleted from, and fetch it.  Returns NULL if
- * there is none.
+ * Open the table of a tombstone, and fetch the tombstone into a new slot.  Returns NULL
+ * if it does not exist.
  */
 static Relation
 open_tombstone(Oid relid, Tombstone *tombstone, TupleTableSlot **row)
@@ -195,7 +199,7 @@ open_tombstone(Oid relid, Tombstone *tombstone, TupleTableSlot **row)
 
 	*row = NULL;
 	if (rel == NULL)
-		return NULL; /* dropped meanwhile, or never there */
+		return NULL; /* dropped concurrently, or no relation at all */
 	if (rel->rd_tableam != NULL && !RELATION_IS_OTHER_TEMP(rel) &&
 		tombstone_attribute(rel) != InvalidAttrNumber)
 	{
@@ -208,7 +212,7 @@ open_tombstone(Oid relid, Tombstone *tombstone, TupleTableSlot **row)
 }
 
 /*
- * Close what open_tombstone() has opened.
+ * Close the table that open_tombstone() has opened, and drop the slot.
  */
 static void
 close_tombstone(Relation rel, TupleTableSlot *row)

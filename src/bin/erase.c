@@ -1,16 +1,16 @@
 /*
  * erase.c
- *	  Erases rows for good, live or deleted, and what is known about them.
+ *	  soft_delete.erase(): destroys rows, live or deleted, with all records of them.
  *
- * soft_delete.erase() deletes the live row of a primary key as an application
- * does: triggers fire, foreign keys act or refuse.  Then it destroys the
- * tombstones of the key, those that stepped aside included, with their cascades
- * (cascade.c), and the values of all these rows that the extension's own tables
- * have: in recorded references (references/set_null.c) and in what is known about lifted holds
- * (hold.c).  What stays is a proof in soft_delete_internal.erasures, which has a hash of
- * the key, by which replay_erasures() finds the row in an older state.
+ * It deletes the live row with a primary key as an application does: triggers fire,
+ * foreign keys act or refuse.  Then it destroys the tombstones with that key, displaced
+ * ones included, with their cascades (cascade.c), and the values of these rows in the
+ * extension's own tables: in overwritten references (set_null.c) and in the records of
+ * lifted holds (hold.c).  It leaves a proof in soft_delete_internal.erasures, with a
+ * hash of the key, by which replay_erasures() finds the row in an older state of the
+ * database, such as a backup.
  *
- * Invariant: either nothing is left or nothing has changed.
+ * Invariant: either nothing of the rows is left or nothing has changed.
  */
 #include "postgres.h"
 
@@ -58,29 +58,30 @@ PG_FUNCTION_INFO_V1(soft_delete_erase);
 static bool may_delete(Oid relid);
 static Relation open_erasable(Oid relid);
 static void read_key(RowKey *key, Relation rel, ArrayType *array);
-static char *key_hint(const RowKey *key);
+static char *erase_statement(const RowKey *key);
 static void add_hint(void *arg);
-static void append_condition(StringInfo query, const RowKey *key);
-static void delete_live(const RowKey *key);
-static Cascade *find_deleted(const RowKey *key);
-static void refuse_live(const RowKey *key);
-static List *hashes_of(const RowKey *key, Cascade *cascade);
+static void append_key_condition(StringInfo query, const RowKey *key);
+static void delete_live_row(const RowKey *key);
+static Cascade *find_tombstones(const RowKey *key);
+static void report_live_row(const RowKey *key);
+static List *key_hashes(const RowKey *key, Cascade *cascade);
 static Datum key_hash(const RowKey *key, TupleTableSlot *row);
-static void forget_cascade(Cascade *cascade);
+static void erase_records(Cascade *cascade);
 static void write_proof(const RowKey *key, Datum hash, uint64 nrows);
 
 /*
  * soft_delete.erase(relation regclass, VARIADIC key text[]) returns bigint
  *
- * Destroys the rows of a primary key, its columns in the order of the key, and
- * all rows below them by ON DELETE CASCADE.  Returns their number.
+ * Destroys the rows with a primary key, and all rows that reference them by ON DELETE
+ * CASCADE at any depth.  "key" has the values of the columns in the order of the key.
+ * Returns the number of rows.
  *
- * Raises 22004 for a null, 22023 where the key has more columns or fewer, 22P02
- * and the like where a type does not take a value; 55000 for a table that is not
- * tagged, that has no primary key, or whose live row cannot be
- * deleted, 0A000 for a partition; 42501 for a role that may not delete from the table
- * and from its bin; 23503 where a row is referenced otherwise, 55006 where one is
- * held, and what the application's triggers raise.
+ * Raises 22004 for a null, 22023 where the primary key has another number of columns,
+ * 22P02 and the like for a value that its type does not accept; 55000 for a table that
+ * is not tagged or has no primary key, and for a live row that could not be deleted;
+ * 0A000 for a partition; 42501 unless the caller may delete from the table and from its
+ * bin; 23503 where a row is referenced by another foreign key, 55006 where one is held;
+ * and what the application's triggers raise.
  */
 Datum
 soft_delete_erase(PG_FUNCTION_ARGS)
@@ -99,12 +100,12 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	delete_live(&key);
-	cascade = find_deleted(&key);
-	hashes = hashes_of(&key, cascade);
+	delete_live_row(&key);
+	cascade = find_tombstones(&key);
+	hashes = key_hashes(&key, cascade);
 	complete_cascade(cascade);
 	refuse_held(cascade);
-	forget_cascade(cascade);
+	erase_records(cascade);
 	nrows = purge_cascade(cascade);
 	foreach (lc, hashes)
 		write_proof(&key, PointerGetDatum(lfirst(lc)), nrows);
@@ -115,8 +116,9 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 }
 
 /*
- * May the caller delete any row of a table?  Row security says so of some rows only,
- * and the owner, as whom they are deleted, is not subject to it.
+ * May the caller delete every row of a table?  Not where row security applies to the
+ * caller: it may hide some rows, and it does not apply to the owner, with whose rights
+ * erase() deletes.
  */
 static bool
 may_delete(Oid relid)
@@ -129,7 +131,10 @@ may_delete(Oid relid)
 }
 
 /*
- * Open a table that rows can be erased from by the caller.
+ * Open a table that the caller wants to erase rows of.
+ *
+ * Raises 55000 if it is not tagged, 0A000 for a partition or an inheritance child, 42501
+ * if the caller lacks a privilege.
  */
 static Relation
 open_erasable(Oid relid)
@@ -147,7 +152,8 @@ open_erasable(Oid relid)
 	if (list_length(relids) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot erase from \"%s\" alone", RelationGetRelationName(rel)),
+				 errmsg("cannot erase rows of table \"%s\" alone",
+						RelationGetRelationName(rel)),
 				 errdetail("A row is erased through the table that is tagged."),
 				 errhint("SELECT soft_delete.erase(%s, ...);",
 						 quote_literal_cstr(qualified_name(llast_oid(relids))))));
@@ -159,12 +165,16 @@ open_erasable(Oid relid)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to erase rows of table \"%s\"",
 						RelationGetRelationName(rel)),
-				 errdetail("It takes the right to delete from the table and from its bin.")));
+				 errdetail("The DELETE and SELECT privileges on the table and the DELETE privilege on its bin are required.")));
 	return rel;
 }
 
 /*
- * Read the key from texts, one for each column.
+ * Read the values of the primary key from a text[], with the rights of the table's owner,
+ * whose types may be.
+ *
+ * Raises 55000 where there is no primary key, 22023 and 22004 for a wrong array, and
+ * what the input functions of the types raise.
  */
 static void
 read_key(RowKey *key, Relation rel, ArrayType *array)
@@ -181,17 +191,20 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 						errmsg("table \"%s\" has no primary key",
 							   RelationGetRelationName(rel)),
 						errdetail("A row is erased by its primary key."),
-						errhint("DELETE FROM %s WHERE ..., and then from its bin.",
-								qualified_name(RelationGetRelid(rel)))));
+						errhint("Delete and purge it: DELETE FROM %s WHERE ...; DELETE FROM %s WHERE ...;",
+								qualified_name(RelationGetRelid(rel)),
+								bin_name(RelationGetRelid(rel)))));
 
-	context.arg = key_hint(key);
+	context.arg = erase_statement(key);
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
 	if (n != key->n)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the primary key of table \"%s\" has %d columns, not %d",
-							   RelationGetRelationName(rel), key->n, n)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg_plural("the primary key of table \"%s\" has %d column, not %d",
+							   "the primary key of table \"%s\" has %d columns, not %d",
+							   key->n, RelationGetRelationName(rel), key->n, n)));
 	for (int i = 0; i < n; i++)
 	{
 		Form_pg_attribute att =
@@ -201,7 +214,7 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("column \"%s\" of a primary key is never null",
+							errmsg("column \"%s\" of a primary key cannot be null",
 								   NameStr(att->attname))));
 		getTypeInputInfo(att->atttypid, &input, &typioparam);
 		key->types[i] = att->atttypid;
@@ -214,10 +227,11 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 }
 
 /*
- * Return how a row of the table is erased.
+ * Return the statement that erases a row of the table, with the types of the columns in
+ * place of their values.
  */
 static char *
-key_hint(const RowKey *key)
+erase_statement(const RowKey *key)
 {
 	StringInfoData hint;
 
@@ -237,7 +251,7 @@ key_hint(const RowKey *key)
 }
 
 /*
- * Add a hint to an error (error context callback).
+ * Add the statement to an error as its hint (error context callback).
  */
 static void
 add_hint(void *arg)
@@ -246,10 +260,10 @@ add_hint(void *arg)
 }
 
 /*
- * Append the condition that a row has the key: $1, $2, ...
+ * Append the condition that a row has the key, whose values are $1, $2, ...
  */
 static void
-append_condition(StringInfo query, const RowKey *key)
+append_key_condition(StringInfo query, const RowKey *key)
 {
 	for (int i = 0; i < key->n; i++)
 	{
@@ -266,11 +280,11 @@ append_condition(StringInfo query, const RowKey *key)
 }
 
 /*
- * Delete the live row as the application does, with the rights of the table's
- * owner, whose triggers fire.
+ * Delete the live row with the key, with the rights of the table's owner.  Triggers fire
+ * as for a DELETE of the application.
  */
 static void
-delete_live(const RowKey *key)
+delete_live_row(const RowKey *key)
 {
 	StringInfoData query;
 	SavedRole saved;
@@ -279,7 +293,7 @@ delete_live(const RowKey *key)
 	initStringInfo(&query);
 	appendStringInfo(&query, "DELETE FROM %s",
 					 qualified_name(RelationGetRelid(key->rel)));
-	append_condition(&query, key);
+	append_key_condition(&query, key);
 	become_owner_to_write(RelationGetRelid(key->rel), &saved);
 	result = SPI_execute_with_args(query.data, key->n, (Oid *) key->types,
 								   (Datum *) key->values, NULL, false, 0);
@@ -289,12 +303,12 @@ delete_live(const RowKey *key)
 }
 
 /*
- * Lock all tombstones of the key.
+ * Lock all tombstones with the key and return them as a cascade.
  *
  * Raises 55000 if there still is a live row.
  */
 static Cascade *
-find_deleted(const RowKey *key)
+find_tombstones(const RowKey *key)
 {
 	Cascade *cascade = make_cascade(true, NULL, CurrentMemoryContext);
 	Oid relid = RelationGetRelid(key->rel);
@@ -309,7 +323,7 @@ find_deleted(const RowKey *key)
 						 "SELECT tableoid, ctid, %s IS NULL FROM %s TABLESAMPLE soft_delete.rows('%s')",
 						 quote_identifier(tombstone_name(relid)),
 						 qualified_name(relid), sample_of(storage, true));
-		append_condition(&query, key);
+		append_key_condition(&query, key);
 		n = execute_as_owner(relid, query.data, key->n, (Oid *) key->types,
 							 (Datum *) key->values, SPI_OK_SELECT);
 		for (uint64 row = 0; row < n; row++)
@@ -318,7 +332,7 @@ find_deleted(const RowKey *key)
 
 			if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row],
 										   SPI_tuptable->tupdesc, 3, &isnull)))
-				refuse_live(key);
+				report_live_row(key);
 			join_selected_row(cascade, SPI_tuptable, row);
 		}
 	}
@@ -326,25 +340,26 @@ find_deleted(const RowKey *key)
 }
 
 /*
- * Raise 55000: the live row is still there.
+ * Raise 55000 for a live row that the DELETE has not deleted.
  */
 static void
-refuse_live(const RowKey *key)
+report_live_row(const RowKey *key)
 {
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("could not delete the live row of table \"%s\"",
-						   RelationGetRelationName(key->rel)),
-					errdetail("A BEFORE DELETE trigger or a policy keeps it."),
-					errhint("Erase it in a role and a session for which DELETE FROM %s deletes it.",
-							qualified_name(RelationGetRelid(key->rel)))));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("could not delete the live row of table \"%s\"",
+					RelationGetRelationName(key->rel)),
+			 errdetail("A BEFORE DELETE trigger or a row security policy prevents it."),
+			 errhint("Erase it in a role and a session for which DELETE FROM %s deletes it.",
+					 qualified_name(RelationGetRelid(key->rel)))));
 }
 
 /*
- * Return the hashes of the keys of all members, which may be equal without being
- * the same.
+ * Return the different hashes of the keys of all members.  Keys that are equal to their
+ * operator may have different texts, and so different hashes.
  */
 static List *
-hashes_of(const RowKey *key, Cascade *cascade)
+key_hashes(const RowKey *key, Cascade *cascade)
 {
 	List *hashes = NIL;
 	ListCell *lc;
@@ -375,8 +390,8 @@ hashes_of(const RowKey *key, Cascade *cascade)
 }
 
 /*
- * Return the hash of the key of a row of the table, or of one below it:
- * SHA-256 of the text of the array of the texts of its columns.
+ * Return the hash of the key of a row, in the table or a partition of it: SHA-256 of the
+ * output of the text[] of the key's columns.
  */
 static Datum
 key_hash(const RowKey *key, TupleTableSlot *row)
@@ -397,26 +412,26 @@ key_hash(const RowKey *key, TupleTableSlot *row)
 }
 
 /*
- * Erase what the extension's own tables know about the members of a cascade.
+ * Erase the values of the members of a cascade in the extension's own tables.
  */
 static void
-forget_cascade(Cascade *cascade)
+erase_records(Cascade *cascade)
 {
 	HTAB *keys = make_key_set();
 	ListCell *lc;
 
 	foreach (lc, cascade->tables)
 	{
-		collect_set_null_keys(lfirst(lc), keys);
+		collect_reference_keys(lfirst(lc), keys);
 		collect_primary_keys(lfirst(lc), keys);
 	}
-	erase_set_null_references(keys);
+	erase_overwritten_references(keys);
 	erase_lifted_hold_keys(keys);
 	hash_destroy(keys);
 }
 
 /*
- * Write the proof that the rows of a key have been erased.
+ * Record that the rows with a key, of which "hash" is the hash, have been erased.
  */
 static void
 write_proof(const RowKey *key, Datum hash, uint64 nrows)

@@ -1,11 +1,13 @@
 /*
  * restore.c
- *	  Brings a cascade of tombstones back to life.
+ *	  Restores the tombstones of a cascade.
  *
- * To the rest of the database a restore is the INSERT that makes up for the
- * DELETE: unique keys are checked, AFTER INSERT triggers fire, among them the
- * checks of foreign keys.  BEFORE INSERT triggers do not, for the row is to
- * come back as it was.
+ * To the rest of the database a restore is an INSERT, the inverse of the DELETE: unique
+ * keys are checked and AFTER INSERT triggers fire, among them the checks of foreign
+ * keys.  BEFORE INSERT triggers do not fire, because they could change the row.
+ *
+ * Invariant: a row is restored as it was deleted, and either the whole cascade is
+ * restored or none of it.  Which rows belong to it is decided in cascade.c.
  */
 #include "postgres.h"
 
@@ -25,7 +27,8 @@
 #include "keys/sd_keys.h"
 
 static void restore_table(CascadeTable *table, StorageKind storage);
-static void spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid joined_by);
+static void disable_reference_check(ResultRelInfo *relinfo, List *foreign_keys,
+									Oid joined_by);
 static void restore_member(ResultRelInfo *relinfo, VersionBuilder *builder,
 						   Member *member, TupleTableSlot *old);
 static void fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
@@ -36,9 +39,12 @@ static void refuse_deleted_parent(CascadeTable *table, Relation rel,
 static void report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk);
 
 /*
- * Restore the members of a cascade.
+ * Complete a cascade and restore its members.
  *
- * To the caller's statement and its triggers they come back all at once.
+ * To the caller's statement and to triggers they appear all at once.
+ *
+ * Raises 55006 if a member is held, 23503 if one references a deleted row, and what an
+ * INSERT of the rows raises.
  */
 void
 restore_cascade(Cascade *cascade)
@@ -47,7 +53,7 @@ restore_cascade(Cascade *cascade)
 
 	complete_cascade(cascade);
 	refuse_held(cascade);
-	/* a key that a tombstone in place has now is taken for those that stepped aside */
+	/* members in the table first: their keys are then in use for displaced ones */
 	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
 	{
 		foreach (lc, cascade->tables)
@@ -60,7 +66,7 @@ restore_cascade(Cascade *cascade)
 }
 
 /*
- * Bring the members of one relation back to life that are in a storage.
+ * Restore the members of one relation that are in a storage.
  */
 static void
 restore_table(CascadeTable *table, StorageKind storage)
@@ -95,7 +101,7 @@ restore_table(CascadeTable *table, StorageKind storage)
 		if (table->members[i].joined_by != joined_by)
 		{
 			joined_by = table->members[i].joined_by;
-			spare_check(relinfo, foreign_keys, joined_by);
+			disable_reference_check(relinfo, foreign_keys, joined_by);
 		}
 		restore_member(relinfo, builder, &table->members[i], old);
 	}
@@ -109,11 +115,12 @@ restore_table(CascadeTable *table, StorageKind storage)
 }
 
 /*
- * Spare members the check of the foreign key that brought them in: it would
- * find their parents, which come back in the same statement.
+ * Disable the check of the foreign key by which the next members joined, and enable
+ * those of all others.  The check would find their parents, which are restored in the
+ * same statement.
  */
 static void
-spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid joined_by)
+disable_reference_check(ResultRelInfo *relinfo, List *foreign_keys, Oid joined_by)
 {
 	const TriggerDesc *trigdesc = relinfo->ri_RelationDesc->trigdesc;
 	ListCell *lc;
@@ -135,7 +142,7 @@ spare_check(ResultRelInfo *relinfo, List *foreign_keys, Oid joined_by)
 }
 
 /*
- * Bring one member back to life.
+ * Restore one member.  "old" is a slot for its tombstone.
  */
 static void
 restore_member(ResultRelInfo *relinfo, VersionBuilder *builder, Member *member,
@@ -155,8 +162,8 @@ restore_member(ResultRelInfo *relinfo, VersionBuilder *builder, Member *member,
 }
 
 /*
- * Queue the AFTER INSERT triggers for a restored row.  They fire at the end of
- * the statement on the bin.
+ * Queue the AFTER INSERT triggers for a restored row, which fire at the end of the
+ * statement on the bin.
  */
 static void
 fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
@@ -171,17 +178,17 @@ fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
 
 	ExecARInsertTriggers(estate, relinfo, slot, recheck, transition);
 
-	/* however often it is queued, a statement trigger fires once */
+	/* a statement trigger fires once, however often it is queued */
 	ExecASInsertTriggers(estate, named, transition);
 }
 
 /*
- * Raise 23503, before the foreign key itself does, if a restored member
- * references a deleted row: the hint then says how to restore that.
+ * Raise 23503, before the foreign key itself does, if a restored member references a
+ * deleted row, with a hint how to restore that.
  *
- * Deferrable foreign keys are left to themselves: the parent may come back
- * until they are checked.  In a transaction that keeps its snapshot all are:
- * they tell a parent that was deleted since, which is 40001, from others.
+ * Deferrable foreign keys are left to the server: the parent may be restored before
+ * they are checked.  So are all foreign keys in a transaction that keeps its snapshot:
+ * the server raises 40001 there for a parent that was deleted after the snapshot.
  */
 static void
 refuse_deleted_parents(CascadeTable *table)
@@ -204,8 +211,8 @@ refuse_deleted_parents(CascadeTable *table)
 }
 
 /*
- * Raise 23503 if a member references a deleted row by one foreign key.  Members that it brought in have come with
- * their parents.
+ * Raise 23503 if a restored member references a deleted row by one foreign key.  The
+ * parents of members that joined by it have been restored with them.
  */
 static void
 refuse_deleted_parent(CascadeTable *table, Relation rel, const ForeignKey *fk)
@@ -241,7 +248,8 @@ refuse_deleted_parent(CascadeTable *table, Relation rel, const ForeignKey *fk)
 }
 
 /*
- * Raise 23503 in the words of a foreign key.
+ * Raise 23503, with the message of the foreign key, for a member that references a
+ * deleted row.
  */
 static void
 report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk)

@@ -1,6 +1,6 @@
 /*
  * sd_bin.h
- *	  Bins: the views that list tombstones, and bring them back or destroy them.
+ *	  Bins: the views that list tombstones, through which they are restored and purged.
  */
 #ifndef SD_BIN_H
 #define SD_BIN_H
@@ -8,12 +8,12 @@
 #include "references/sd_references.h"
 
 /*
- * bin.c: the triggers of a bin
+ * bin.c: the triggers of bins
  */
 extern void init_bin(void);
 
 /*
- * restore.c: tombstones come back to life
+ * restore.c: restores the tombstones of a cascade
  */
 extern void restore_cascade(Cascade *cascade);
 

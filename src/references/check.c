@@ -1,37 +1,36 @@
 /*
  * check.c
- *	  Checks that the parent of a new child is not deleted, where the server does not
- *	  ask the planner.
+ *	  The constraint trigger that refuses references to deleted rows, where the
+ *	  server looks for the referenced row without the planner.
  *
  * Up to PostgreSQL 18 a foreign key looks for the parent of a new child by a
  * planned query, which the live filter reaches.  From 19 on it probes the
  * parent's index, which knows nothing of tombstones.  There each foreign key
- * that references a tagged table gets a reference trigger: a constraint trigger on the
- * referencing table that probes the same index once more and looks at the
+ * that references a tagged table gets a second constraint trigger on the
+ * referencing table.  It probes the same index once more and looks at the
  * tombstone column.
  *
- * The trigger runs for just the rows that the server checks, right after the
- * server (triggers fire in name order), in the same subtransaction.  So the
- * server has found the parent by then, whatever its row security, and holds a
- * FOR KEY SHARE lock on it, waited for and followed to the newest version if
- * need be, or has raised 40001 where the transaction keeps its snapshot.
- * Deletions lock more strongly.  Until the subtransaction ends nobody else can
- * delete that parent, change its key or make another row of that key, and when
- * it is rolled back the child goes too.  Hence
+ * The trigger fires for just the rows that the server checks, right after the
+ * server's own (triggers fire in the order of their names), in the same
+ * subtransaction.  By then the server has found the parent, whatever its row
+ * security, and has locked its newest version FOR KEY SHARE, or has raised 40001
+ * where the transaction keeps its snapshot.  A deletion takes a conflicting lock.
+ * So until the subtransaction ends, no other transaction can delete that parent,
+ * change its key or insert another row with that key; and if the subtransaction is
+ * rolled back, so is the child.  Therefore
  *
  * - the trigger takes no lock of its own;
- * - a live version that is committed or ours is proof, however old the
- *   transaction's snapshot is, and SnapshotSelf finds it without the price of
- *   a snapshot.  It may miss the parent while somebody updates another column:
- *   the new version is looked at too early, the old one too late.  So only a
- *   snapshot taken after the lock, which cannot miss it, is believed when it
- *   sees no live parent;
- * - what a command has accepted once stays accepted, as long as the
- *   transaction itself has not written since, which would begin another
- *   command.
+ * - a live version that is committed, or is our own, is proof, however old the
+ *   transaction's snapshot is, and SnapshotSelf finds it without the price of a
+ *   snapshot.  SnapshotSelf may miss the parent while another transaction updates
+ *   another column of it: the new version is read before that commits, the old one
+ *   after it.  So a missing parent is believed only of a snapshot that was taken
+ *   after the lock, which cannot miss it;
+ * - a parent that a command has accepted stays accepted until the transaction
+ *   itself writes, which begins another command.
  *
  * Invariant: the trigger raises nothing but what the foreign key would raise if the
- * deleted parent were gone.
+ * deleted parent did not exist.  trigger.c creates it.
  */
 #include "postgres.h"
 
@@ -58,29 +57,29 @@
 
 #include "references/sd_references.h"
 
-/* How an attribute of the parent's index is compared with the child's */
+/* How an attribute of the parent's index is compared with the child's attribute */
 typedef struct ReferenceKey
 {
-	ScanKeyData scankey; /* but for its argument */
+	ScanKeyData scankey; /* its argument is set for each child */
 	AttrNumber child_attnum;
-	FmgrInfo cast; /* of the child's value, if fn_oid is valid */
+	FmgrInfo cast; /* applied to the child's value if fn_oid is valid */
 } ReferenceKey;
 
-/* A foreign key, and how its parent is found */
+/* A foreign key, and how the parent of a child is found */
 typedef struct Reference
 {
-	Oid constraint; /* hash key */
-	bool is_loaded;
-	bool is_changed; /* since, or its parent is */
+	Oid constraint;	 /* hash key */
+	bool is_loaded;	 /* the members below are set */
+	bool is_changed; /* it or its parent has been altered since then */
 	Oid parent;
 	Oid index;			  /* of the parent, on the referenced columns */
-	AttrNumber tombstone; /* of the parent */
+	AttrNumber tombstone; /* the tombstone column of the parent */
 	int nkeys;
 	AttrNumber child_attnums[INDEX_MAX_KEYS]; /* in the foreign key's order */
 	ReferenceKey keys[INDEX_MAX_KEYS];		  /* in the index's order */
 } Reference;
 
-/* The values of a child's key, one after the other */
+/* The values of a child's key, one after the other, padded with zeros */
 typedef struct KeyImage
 {
 	char data[32];
@@ -92,8 +91,8 @@ typedef struct AcceptedParents
 	Oid constraint;
 	CommandId cid;
 	HTAB *keys;		 /* of KeyImage; NULL before the second row */
-	uint64 hits;	 /* how often one of them came again */
-	bool is_useless; /* they do not come again */
+	uint64 hits;	 /* how many rows referenced one of them again */
+	bool is_useless; /* too few did: none are kept any more */
 } AcceptedParents;
 
 #define MAX_ACCEPTED_PARENTS 10000
@@ -103,13 +102,14 @@ static HTAB *references = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_check_reference);
 
-static void forget_references(Datum arg, int cacheid, uint32 hashvalue);
-static void forget_parent(Datum arg, Oid relid);
+static void invalidate_all(Datum arg, int cacheid, uint32 hashvalue);
+static void invalidate_references_to(Datum arg, Oid relid);
 static Reference *open_reference(Oid constraint);
 static void load_reference(Reference *ref);
-static AttrNumber index_attribute(Relation index, AttrNumber attnum);
-static void load_key(ReferenceKey *key, Relation index, AttrNumber attnum,
-					 Oid operator, AttrNumber child_attnum, Oid child_type);
+static AttrNumber attribute_of_index(Relation index, AttrNumber attnum);
+static void load_reference_key(ReferenceKey *key, Relation index,
+							   AttrNumber attnum, Oid operator,
+							   AttrNumber child_attnum, Oid child_type);
 static bool needs_check(TriggerData *trigdata, Reference *ref, TupleTableSlot *slot);
 static AcceptedParents *open_accepted(FunctionCallInfo fcinfo, Reference *ref);
 static bool has_accepted_parent(AcceptedParents *accepted, Reference *ref,
@@ -125,9 +125,11 @@ static void report_missing_parent(Reference *ref, Relation child,
 /*
  * soft_delete_internal.check_parent() returns trigger
  *
- * The trigger of a foreign key on its referencing table.  Raises 23503, as the foreign
- * key itself would, if a new child has no live parent; 39P01 where it is not called as
- * the trigger of a foreign key.
+ * The constraint trigger of a foreign key on its referencing table: AFTER INSERT OR
+ * UPDATE.
+ *
+ * Raises 23503, as the foreign key itself would, if a new child has no live parent;
+ * 39P01 where it is not called as the trigger that trigger.c creates.
  */
 Datum
 soft_delete_check_reference(PG_FUNCTION_ARGS)
@@ -136,8 +138,8 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	Reference *ref;
 
-	check_called_as_reference_trigger(fcinfo, REFERENCE_CHECK,
-									  "soft_delete_internal.check_parent");
+	check_called_as_key_trigger(fcinfo, REFERENCE_CHECK,
+								"soft_delete_internal.check_parent");
 
 	ref = open_reference(trigdata->tg_trigger->tgconstraint);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newslot
@@ -150,7 +152,8 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return what is known of a foreign key, loading it if it is new or changed.
+ * Return a foreign key from the cache of this session, loaded anew if it was not
+ * there or has changed.
  */
 static Reference *
 open_reference(Oid constraint)
@@ -164,8 +167,8 @@ open_reference(Oid constraint)
 
 		references = hash_create("soft_delete references", 16, &ctl,
 								 HASH_ELEM | HASH_BLOBS);
-		CacheRegisterSyscacheCallback(CONSTROID, forget_references, (Datum) 0);
-		CacheRegisterRelcacheCallback(forget_parent, (Datum) 0);
+		CacheRegisterSyscacheCallback(CONSTROID, invalidate_all, (Datum) 0);
+		CacheRegisterRelcacheCallback(invalidate_references_to, (Datum) 0);
 	}
 
 	ref = hash_search(references, &constraint, HASH_ENTER, &found);
@@ -177,20 +180,21 @@ open_reference(Oid constraint)
 }
 
 /*
- * Mark everything as changed: foreign keys rarely are (syscache callback).
+ * Mark all foreign keys as changed, because one constraint is, which is rare
+ * (syscache callback).
  */
 static void
-forget_references(Datum arg, int cacheid, uint32 hashvalue)
+invalidate_all(Datum arg, int cacheid, uint32 hashvalue)
 {
-	forget_parent(arg, InvalidOid);
+	invalidate_references_to(arg, InvalidOid);
 }
 
 /*
- * Mark the foreign keys that reference a relation as changed, all of them if it
- * is InvalidOid (relcache callback).
+ * Mark the foreign keys that reference a relation as changed, or all of them if the
+ * relation is InvalidOid (relcache callback).
  */
 static void
-forget_parent(Datum arg, Oid relid)
+invalidate_references_to(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS status;
 	Reference *ref;
@@ -204,7 +208,7 @@ forget_parent(Datum arg, Oid relid)
 }
 
 /*
- * Take over a foreign key from its catalog row.
+ * Load a foreign key from its row of pg_constraint.
  */
 static void
 load_reference(Reference *ref)
@@ -219,7 +223,7 @@ load_reference(Reference *ref)
 		elog(ERROR, "cache lookup failed for constraint %u", ref->constraint);
 	con = (Form_pg_constraint) GETSTRUCT(tuple);
 
-	/* a change that comes meanwhile counts, and so does an error */
+	/* first, so that a change during the load is noticed, and so is an error */
 	ref->is_loaded = false;
 	ref->is_changed = false;
 	ref->parent = con->confrelid;
@@ -232,12 +236,12 @@ load_reference(Reference *ref)
 	ref->tombstone = tombstone_attribute(parent);
 	for (int i = 0; i < ref->nkeys; i++)
 	{
-		/* the index may have them in another order, and wants its own */
-		AttrNumber attnum = index_attribute(index, parent_attnums[i]);
+		/* the index may have the columns in another order, that of the scan keys */
+		AttrNumber attnum = attribute_of_index(index, parent_attnums[i]);
 
-		load_key(&ref->keys[attnum - 1], index, attnum, operators[i],
-				 ref->child_attnums[i],
-				 get_atttype(con->conrelid, ref->child_attnums[i]));
+		load_reference_key(&ref->keys[attnum - 1], index, attnum, operators[i],
+						   ref->child_attnums[i],
+						   get_atttype(con->conrelid, ref->child_attnums[i]));
 	}
 	index_close(index, NoLock);
 	table_close(parent, NoLock);
@@ -246,10 +250,10 @@ load_reference(Reference *ref)
 }
 
 /*
- * Return which attribute of the index a column of the parent is.
+ * Return the number that a column of the parent has in the index.
  */
 static AttrNumber
-index_attribute(Relation index, AttrNumber attnum)
+attribute_of_index(Relation index, AttrNumber attnum)
 {
 	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
 	{
@@ -262,13 +266,13 @@ index_attribute(Relation index, AttrNumber attnum)
 }
 
 /*
- * Find out how an attribute of the index is compared with the child's column of
- * the type: by the operator of the foreign key, after the implicit cast that
- * made the operator fit.
+ * Set how an attribute of the index is compared with a column of the child: by the
+ * operator of the foreign key, after the implicit cast from the type of the column to
+ * that of the operator's right side.
  */
 static void
-load_key(ReferenceKey *key, Relation index, AttrNumber attnum, Oid operator,
-		 AttrNumber child_attnum, Oid child_type)
+load_reference_key(ReferenceKey *key, Relation index, AttrNumber attnum,
+				   Oid operator, AttrNumber child_attnum, Oid child_type)
 {
 	Oid opfamily = index->rd_opfamily[attnum - 1];
 	Oid left, right, cast = InvalidOid;
@@ -282,7 +286,7 @@ load_key(ReferenceKey *key, Relation index, AttrNumber attnum, Oid operator,
 								   &function, (Datum) 0);
 	key->child_attnum = child_attnum;
 
-	/* no path leads to a polymorphic type, which takes the value as it is */
+	/* a polymorphic type takes the value as it is: there is no cast to it */
 	if (child_type != right)
 		(void) find_coercion_pathway(right, child_type, COERCION_IMPLICIT, &cast);
 	key->cast.fn_oid = InvalidOid;
@@ -291,8 +295,9 @@ load_key(ReferenceKey *key, Relation index, AttrNumber attnum, Oid operator,
 }
 
 /*
- * Was the new version of a child checked by the foreign key?  Not if it refers
- * to nothing, or to what its old version has been checked for.
+ * Has the server's own trigger checked the new version of a child?  It has not if a
+ * column of the key is null, or if the old version, which has the same key, has been
+ * checked.
  */
 static bool
 needs_check(TriggerData *trigdata, Reference *ref, TupleTableSlot *slot)
@@ -305,7 +310,7 @@ needs_check(TriggerData *trigdata, Reference *ref, TupleTableSlot *slot)
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 	{
-		/* as it would be asked for the trigger of the foreign key */
+		/* RI_FKey_fk_upd_check_required() expects the trigger of the foreign key */
 		Trigger trigger = *trigdata->tg_trigger;
 
 		trigger.tgconstrrelid = ref->parent;
@@ -318,8 +323,8 @@ needs_check(TriggerData *trigdata, Reference *ref, TupleTableSlot *slot)
 /*
  * Return the parents that this command has accepted for the foreign key.
  *
- * They are kept while the triggers of one statement fire, and from the second
- * row on, so that a single row does not pay for it.
+ * They are kept while the triggers of one statement fire, and only from the second
+ * row on: a statement that inserts a single row does not pay for a hash table.
  */
 static AcceptedParents *
 open_accepted(FunctionCallInfo fcinfo, Reference *ref)
@@ -327,7 +332,7 @@ open_accepted(FunctionCallInfo fcinfo, Reference *ref)
 	AcceptedParents *accepted = fcinfo->flinfo->fn_extra;
 	CommandId cid;
 
-	/* see what was done meanwhile, and notice that it was done */
+	/* makes earlier writes of the transaction visible, and counts as a new command */
 	CommandCounterIncrement();
 	cid = GetCurrentCommandId(false);
 
@@ -358,8 +363,8 @@ open_accepted(FunctionCallInfo fcinfo, Reference *ref)
 }
 
 /*
- * Has the child a live parent?  Looks for it unless this command has accepted
- * it before.
+ * Does the child have a live parent?  The parent is looked for unless this command
+ * has accepted it before.
  */
 static bool
 has_accepted_parent(AcceptedParents *accepted, Reference *ref, TupleTableSlot *slot)
@@ -379,7 +384,7 @@ has_accepted_parent(AcceptedParents *accepted, Reference *ref, TupleTableSlot *s
 	}
 	if (has_live_parent(ref, slot))
 	{
-		/* parents that do not come again are not worth keeping */
+		/* drop the parents that are kept if rows rarely reference one again */
 		if (is_full && accepted->hits < MAX_ACCEPTED_PARENTS)
 		{
 			hash_destroy(accepted->keys);
@@ -393,8 +398,8 @@ has_accepted_parent(AcceptedParents *accepted, Reference *ref, TupleTableSlot *s
 }
 
 /*
- * Make the image of a child's key, of which equal ones stand for equal keys.
- * Returns false if there is no room for it.
+ * Make the image of a child's key: equal images mean equal keys.  Returns false if
+ * the key does not fit.
  */
 static bool
 make_key_image(Reference *ref, TupleTableSlot *slot, KeyImage *image)
@@ -425,8 +430,9 @@ make_key_image(Reference *ref, TupleTableSlot *slot, KeyImage *image)
 }
 
 /*
- * Look for the live parent of a child, with the rights of its owner, as the
- * foreign key does.  To a maintenance session a deleted parent is as good.
+ * Is there a live parent of a child?  Its index is probed with the rights of the
+ * parent's owner, as the foreign key does.  In a maintenance session a deleted parent
+ * will do, too.
  */
 static bool
 has_live_parent(Reference *ref, TupleTableSlot *slot)
@@ -456,7 +462,7 @@ has_live_parent(Reference *ref, TupleTableSlot *slot)
 }
 
 /*
- * Make the keys that find the parent of a child in the index.
+ * Set the scan keys that find the parent of a child in the index.
  */
 static void
 fill_scankeys(Reference *ref, TupleTableSlot *slot, ScanKey scankeys)
@@ -469,7 +475,7 @@ fill_scankeys(Reference *ref, TupleTableSlot *slot, ScanKey scankeys)
 
 		if (OidIsValid(key->cast.fn_oid))
 		{
-			/* whatever the functions keep goes with the row */
+			/* what the functions allocate is freed with the row */
 			FmgrInfo cast = key->cast;
 
 			cast.fn_mcxt = CurrentMemoryContext;
@@ -483,7 +489,7 @@ fill_scankeys(Reference *ref, TupleTableSlot *slot, ScanKey scankeys)
 }
 
 /*
- * Does the snapshot see a live parent?
+ * Does the snapshot see a live parent with those keys?
  */
 static bool
 probe_parent(Reference *ref, Relation parent, Relation index, ScanKey scankeys,
@@ -502,7 +508,7 @@ probe_parent(Reference *ref, Relation parent, Relation index, ScanKey scankeys,
 }
 
 /*
- * Raise 23503 in the words of a foreign key.
+ * Raise 23503, with the message of the foreign key, for a child without a live parent.
  */
 static void
 report_missing_parent(Reference *ref, Relation child, TupleTableSlot *slot)

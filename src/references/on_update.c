@@ -1,16 +1,17 @@
 /*
  * on_update.c
- *	  Lets deleted children follow a change of the key that they reference.
+ *	  Updates deleted children when the key that they reference changes.
  *
- * The server's own ON UPDATE actions and checks are about live rows.  A deleted
- * child follows by the same action: its reference becomes the new key, null or
- * the default.  Where the action is NO ACTION or RESTRICT it follows as by
- * CASCADE: a table without deleted rows would let the key change, so it must,
- * and the child still belongs to that parent when it comes back.
+ * The server's own ON UPDATE actions and checks are about live rows.  The same
+ * action is applied to deleted children: the reference is set to the new key, to null
+ * or to the default.  NO ACTION and RESTRICT are treated as CASCADE here.  They must
+ * not refuse, because the key could change if the table had no deleted rows; and the
+ * child still belongs to that parent when it is restored.
  *
- * The application's triggers do not fire, for its child is gone.
+ * The application's triggers do not fire: to the application the child does not exist.
  *
- * Invariant: no change of a key leaves a tombstone that references nothing.
+ * Invariant: no change of a key leaves a tombstone that references no row.  trigger.c
+ * creates the trigger.
  */
 #include "postgres.h"
 
@@ -35,31 +36,34 @@
 
 PG_FUNCTION_INFO_V1(soft_delete_follow_key);
 
-static void follow_row(Relation parent, TupleTableSlot *old, TupleTableSlot *new);
-static bool key_is_whole(const ForeignKey *fk, TupleTableSlot *row);
+static void update_children(Relation parent, TupleTableSlot *old,
+							TupleTableSlot *new);
+static bool key_is_complete(const ForeignKey *fk, TupleTableSlot *row);
 static bool key_changes(const ForeignKey *fk, TupleTableSlot *old,
 						TupleTableSlot *new);
-static void follow_key(const ForeignKey *fk, TupleTableSlot *old,
-					   TupleTableSlot *new);
+static void update_children_by(const ForeignKey *fk, TupleTableSlot *old,
+							   TupleTableSlot *new);
 static Cascade *deleted_children(const ForeignKey *fk, TupleTableSlot *old);
-static bool key_is_still_there(const ForeignKey *fk, TupleTableSlot *old);
+static bool has_other_parent(const ForeignKey *fk, TupleTableSlot *old);
 static uint64 execute_for_key(const ForeignKey *fk, Oid relid,
 							  const char *query, TupleTableSlot *row);
 static void compute_reference(const ForeignKey *fk, char action, TupleTableSlot *new,
 							  EState *estate, Datum *values, bool *nulls);
-static bool reference_dangles(const ForeignKey *fk, Datum *values, const bool *nulls);
+static bool references_no_row(const ForeignKey *fk, Datum *values, const bool *nulls);
 static Expr *reference_expr(const ForeignKey *fk, char action, int i,
 							Relation child, TupleTableSlot *new);
-static void rewrite_children(const ForeignKey *fk, CascadeTable *table,
-							 const Datum *values, const bool *nulls);
+static void update_table(const ForeignKey *fk, CascadeTable *table,
+						 const Datum *values, const bool *nulls);
 
 /*
  * soft_delete_internal.on_update_key() returns trigger
  *
- * The trigger of a foreign key on its referenced table: AFTER UPDATE of the key.
+ * The key trigger of a foreign key on its referenced table: AFTER UPDATE, when the key
+ * changes.
  *
- * Raises 39P01 where it is not called as the trigger of a foreign key, and 23505, 23P01 or 23514
- * where a deleted child cannot take the key over.
+ * Raises 39P01 where it is not called as the trigger that trigger.c creates, and
+ * 23505, 23P01 or 23514 where the new version of a deleted child would violate a
+ * constraint.
  */
 Datum
 soft_delete_follow_key(PG_FUNCTION_ARGS)
@@ -67,21 +71,21 @@ soft_delete_follow_key(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	ForeignKey *fk;
 
-	check_called_as_reference_trigger(fcinfo, ON_UPDATE_TRIGGER,
-									  "soft_delete_internal.on_update_key");
+	check_called_as_key_trigger(fcinfo, ON_UPDATE_TRIGGER,
+								"soft_delete_internal.on_update_key");
 
 	fk = load_foreign_key(trigdata->tg_trigger->tgconstraint);
 	if (fk != NULL && is_tagged(fk->child) &&
 		key_changes(fk, trigdata->tg_trigslot, trigdata->tg_newslot))
-		follow_key(fk, trigdata->tg_trigslot, trigdata->tg_newslot);
+		update_children_by(fk, trigdata->tg_trigslot, trigdata->tg_newslot);
 	return PointerGetDatum(NULL);
 }
 
 /*
- * Let deleted children follow a row of any table, by all foreign keys.
+ * Update the deleted children of a row that has been updated, by all foreign keys.
  */
 static void
-follow_row(Relation parent, TupleTableSlot *old, TupleTableSlot *new)
+update_children(Relation parent, TupleTableSlot *old, TupleTableSlot *new)
 {
 	ListCell *lc;
 
@@ -91,18 +95,17 @@ follow_row(Relation parent, TupleTableSlot *old, TupleTableSlot *new)
 		const ForeignKey *fk = lfirst(lc);
 
 		if (is_tagged(fk->child) && key_changes(fk, old, new))
-			follow_key(fk, old, new);
+			update_children_by(fk, old, new);
 	}
 }
 
 /*
- * Raise 0A000 if a row that moves to another partition, which is always with
- * another key, would leave deleted children behind.
- *
- * The server lets its own triggers alone see both versions of such a row.
+ * Raise 0A000 if a row that an UPDATE moves to another partition has deleted children.
+ * They could not be updated: of such a row, only the server's own triggers get both
+ * versions.  Its key always changes, because it has the partition key.
  */
 void
-refuse_to_strand(Relation parent, TupleTableSlot *old)
+check_partition_move(Relation parent, TupleTableSlot *old)
 {
 	ListCell *lc;
 
@@ -110,7 +113,7 @@ refuse_to_strand(Relation parent, TupleTableSlot *old)
 	{
 		const ForeignKey *fk = lfirst(lc);
 
-		if (!is_tagged(fk->child) || !key_is_whole(fk, old))
+		if (!is_tagged(fk->child) || !key_is_complete(fk, old))
 			continue;
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
@@ -131,10 +134,10 @@ refuse_to_strand(Relation parent, TupleTableSlot *old)
 }
 
 /*
- * Is no part of the key of a row null?  A row whose key has a null has no children.
+ * Is no column of the referenced key null?  A row with a null there has no children.
  */
 static bool
-key_is_whole(const ForeignKey *fk, TupleTableSlot *row)
+key_is_complete(const ForeignKey *fk, TupleTableSlot *row)
 {
 	for (int i = 0; i < fk->nkeys; i++)
 	{
@@ -148,21 +151,22 @@ key_is_whole(const ForeignKey *fk, TupleTableSlot *row)
 }
 
 /*
- * Do the versions of a parent differ in the key?
+ * Does the referenced key differ between two versions of a row with children?
  */
 static bool
 key_changes(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 {
-	return key_is_whole(fk, old) &&
+	return key_is_complete(fk, old) &&
 		   !columns_equal(fk->nkeys, fk->parent_attnums, old, new);
 }
 
 /*
- * Let deleted children follow a row, by one foreign key.  What is computed for
- * them runs with the rights of their owner, as the actions of foreign keys do.
+ * Update the deleted children of a row that has been updated, by one foreign key.
+ * Defaults and casts are evaluated with the rights of the children's owner, as in the
+ * server's actions.
  */
 static void
-follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
+update_children_by(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 {
 	Cascade *children;
 	SavedRole saved;
@@ -170,7 +174,7 @@ follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	children = deleted_children(fk, old);
-	if (children->tables != NIL && !key_is_still_there(fk, old))
+	if (children->tables != NIL && !has_other_parent(fk, old))
 	{
 		EState *estate = CreateExecutorState();
 		Datum values[INDEX_MAX_KEYS];
@@ -180,10 +184,10 @@ follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 		become_owner_for_reference(fk->child, &saved);
 		compute_reference(fk, fk->on_update, new, estate, values, nulls);
 		if (fk->on_update == FKCONSTR_ACTION_SETDEFAULT &&
-			reference_dangles(fk, values, nulls))
+			references_no_row(fk, values, nulls))
 			compute_reference(fk, FKCONSTR_ACTION_CASCADE, new, estate, values, nulls);
 		foreach (lc, children->tables)
-			rewrite_children(fk, lfirst(lc), values, nulls);
+			update_table(fk, lfirst(lc), values, nulls);
 		restore_role(&saved);
 		FreeExecutorState(estate);
 	}
@@ -191,7 +195,8 @@ follow_key(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * Lock and return the deleted children of a row.
+ * Lock the deleted children of a row by one foreign key, and return them.  SPI must
+ * be connected.
  */
 static Cascade *
 deleted_children(const ForeignKey *fk, TupleTableSlot *old)
@@ -213,11 +218,12 @@ deleted_children(const ForeignKey *fk, TupleTableSlot *old)
 }
 
 /*
- * Does another row have the old key now?  Only NO ACTION and RESTRICT care:
- * then the children reference that one, as live ones do.
+ * Does another row have the old key now?  With NO ACTION and RESTRICT, deleted
+ * children reference that row then, as live ones do.  The other actions update them
+ * whether there is such a row or not.
  */
 static bool
-key_is_still_there(const ForeignKey *fk, TupleTableSlot *old)
+has_other_parent(const ForeignKey *fk, TupleTableSlot *old)
 {
 	StringInfoData query;
 
@@ -234,7 +240,8 @@ key_is_still_there(const ForeignKey *fk, TupleTableSlot *old)
 }
 
 /*
- * Run a query that has the key of a parent as its parameters.
+ * Execute a query with the rights of a relation's owner.  Its parameters are the
+ * referenced key of a row.  Returns the number of rows.
  */
 static uint64
 execute_for_key(const ForeignKey *fk, Oid relid, const char *query,
@@ -254,8 +261,8 @@ execute_for_key(const ForeignKey *fk, Oid relid, const char *query,
 }
 
 /*
- * Compute what the children reference after an action.  Values live as long as
- * the executor state.
+ * Compute the values of the children's key after an action, of which "new" is the new
+ * version of the parent.  They live as long as the executor state.
  */
 static void
 compute_reference(const ForeignKey *fk, char action, TupleTableSlot *new,
@@ -278,10 +285,11 @@ compute_reference(const ForeignKey *fk, char action, TupleTableSlot *new,
 }
 
 /*
- * Is a reference to no row at all, live or deleted, in whatever partition?
+ * Do values of the children's key reference no row, neither a live nor a deleted one,
+ * in any partition?  A null references nothing, and returns false.
  */
 static bool
-reference_dangles(const ForeignKey *fk, Datum *values, const bool *nulls)
+references_no_row(const ForeignKey *fk, Datum *values, const bool *nulls)
 {
 	const ForeignKey *declared = load_foreign_key(fk->top);
 	Oid argtypes[INDEX_MAX_KEYS];
@@ -303,7 +311,8 @@ reference_dangles(const ForeignKey *fk, Datum *values, const bool *nulls)
 }
 
 /*
- * Return what one column references after an action, or NULL if that is nothing.
+ * Return the expression for one column of the children's key after an action.  NULL
+ * stands for a null.
  */
 static Expr *
 reference_expr(const ForeignKey *fk, char action, int i, Relation child,
@@ -338,12 +347,12 @@ reference_expr(const ForeignKey *fk, char action, int i, Relation child,
 }
 
 /*
- * Let the children in one relation reference something else, and their own
- * deleted children follow them.
+ * Set the key of the deleted children in one relation to new values, and update their
+ * own deleted children in turn.
  */
 static void
-rewrite_children(const ForeignKey *fk, CascadeTable *table, const Datum *values,
-				 const bool *nulls)
+update_table(const ForeignKey *fk, CascadeTable *table, const Datum *values,
+			 const bool *nulls)
 {
 	Relation rel = table_open(table->relid, RowExclusiveLock);
 	AttrNumber attnums[INDEX_MAX_KEYS];
@@ -360,7 +369,7 @@ rewrite_children(const ForeignKey *fk, CascadeTable *table, const Datum *values,
 	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
 	ExecOpenIndices(relinfo, false);
 	arm_keys(rel);
-	/* the rows are locked, so no hold comes meanwhile */
+	/* the rows are locked, so no hold can be placed on one of them now */
 	any_held = has_holds(table->relid);
 
 	for (int i = 0; i < table->nmembers; i++)
@@ -374,7 +383,7 @@ rewrite_children(const ForeignKey *fk, CascadeTable *table, const Datum *values,
 							old, values, nulls, &recheck);
 		if (recheck != NIL)
 			ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
-							errmsg("a deleted row of table \"%s\" cannot follow the key that it references",
+							errmsg("could not update the reference of a deleted row of table \"%s\"",
 								   RelationGetRelationName(rel)),
 							errdetail("Key %s already exists.",
 									  key_description(fk->nkeys, new, attnums))));
@@ -382,7 +391,7 @@ rewrite_children(const ForeignKey *fk, CascadeTable *table, const Datum *values,
 			(void) ExecPartitionCheck(relinfo, new, builder->estate, true);
 		if (any_held)
 			update_hold_key(rel, table->members[i].tombstone.stamp, old, new);
-		follow_row(rel, old, new);
+		update_children(rel, old, new);
 	}
 
 	ExecCloseIndices(relinfo);

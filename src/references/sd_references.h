@@ -1,6 +1,6 @@
 /*
  * sd_references.h
- *	  What foreign keys of tagged tables do beside what the server does.
+ *	  Foreign keys of tagged tables: what we add to the server's own triggers.
  */
 #ifndef SD_REFERENCES_H
 #define SD_REFERENCES_H
@@ -8,22 +8,22 @@
 #include "cascade/sd_cascade.h"
 
 /*
- * trigger.c: the triggers that foreign keys need
+ * trigger.c: creates and drops the triggers that we add to foreign keys
  */
-extern void check_called_as_reference_trigger(FunctionCallInfo fcinfo,
-											  ExtensionFunction function,
-											  const char *name);
+extern void check_called_as_key_trigger(FunctionCallInfo fcinfo,
+										ExtensionFunction function,
+										const char *name);
 
 /*
- * on_update.c: deleted children follow a change of the key that they reference
+ * on_update.c: updates deleted children when the key that they reference changes
  */
-extern void refuse_to_strand(Relation parent, TupleTableSlot *old);
+extern void check_partition_move(Relation parent, TupleTableSlot *old);
 
 /*
- * set_null.c: references that a deletion overwrites and a restore gives back
+ * set_null.c: references that a deletion overwrites and a restore relinks
  */
 extern void relink_references(CascadeTable *table);
-extern void collect_set_null_keys(CascadeTable *table, struct HTAB *keys);
-extern void erase_set_null_references(struct HTAB *keys);
+extern void collect_reference_keys(CascadeTable *table, struct HTAB *keys);
+extern void erase_overwritten_references(struct HTAB *keys);
 
 #endif /* SD_REFERENCES_H */

@@ -1,13 +1,17 @@
 /*
  * set_null.c
- *	  Records the references that ON DELETE SET NULL and SET DEFAULT overwrite, and
- *	  gives them back when the row is restored that they led to.
+ *	  Records the references that a deletion overwrites, and relinks them when the
+ *	  referenced row is restored.
  *
- * These actions overwrite what live children of a deleted row reference.  A trigger
- * on the referencing table records in soft_delete_internal.set_null_references which row it
- * was, what it referenced and what it was left with.  A restore gives the reference
- * back where the row is still there and still holds what it was left with, and says
- * how many references it left alone.
+ * ON DELETE SET NULL and SET DEFAULT overwrite the references that live children have
+ * to a deleted row.  A trigger on the referencing table records each in
+ * soft_delete_internal.set_null_references: the primary key of the child, the key that it
+ * referenced, and the values that the action has set.  A restore of the referenced row
+ * relinks the child, that is, sets the reference again, unless the child is gone or has
+ * other values by now.  It reports how many references were not relinked.
+ *
+ * Invariant: a row is relinked only if nothing but the deletion has changed its
+ * reference.  trigger.c creates the trigger.
  */
 #include "postgres.h"
 
@@ -43,87 +47,94 @@
 #include "references/sd_references.h"
 
 /* Columns of soft_delete_internal.set_null_references */
-enum SetNullColumn
+enum ReferenceColumn
 {
-	CUT_DELETED_AT,
-	CUT_RELATION,
-	CUT_CONSTRAINT,
-	CUT_KEY_COLUMNS,
-	CUT_KEY,
-	CUT_REFERENCED,
-	CUT_LEFT_WITH,
-	N_CUT_COLUMNS
+	REFERENCE_DELETED_AT,
+	REFERENCE_RELATION,
+	REFERENCE_CONSTRAINT,
+	REFERENCE_KEY_COLUMNS,
+	REFERENCE_KEY,
+	REFERENCE_REFERENCED,
+	REFERENCE_LEFT_WITH,
+	N_REFERENCE_COLUMNS
 };
 
-/* The name by which queries read recorded references, and its columns */
-#define SET_NULL_REFERENCES EXTENSION_SCHEMA "_cuts"
-enum SetNullField
+/* The relation of overwritten references in SPI queries, and its columns */
+#define OVERWRITTEN_REFERENCES EXTENSION_SCHEMA "_references"
+enum SelectedColumn
 {
-	FIELD_NUMBER,
-	FIELD_STAMP,
-	FIELD_KEY,
-	FIELD_REFERENCED,
-	FIELD_LEFT_WITH,
-	N_FIELDS
+	SELECTED_NUMBER, /* index of "tids" */
+	SELECTED_STAMP,
+	SELECTED_KEY,
+	SELECTED_REFERENCED,
+	SELECTED_LEFT_WITH,
+	N_SELECTED_COLUMNS
 };
 
-/* The recorded references of one foreign key that may have led to some members */
-typedef struct SetNullReferences
+/* The overwritten references of one foreign key that may be to restored members */
+typedef struct OverwrittenReferences
 {
-	Relation table;
-	const ForeignKey *top; /* as it was declared */
-	List *key_columns;	   /* names of the child's primary key */
-	Tuplestorestate *store;
+	Relation table;		   /* soft_delete_internal.set_null_references */
+	const ForeignKey *top; /* the foreign key as it was declared */
+	List *key_columns;	   /* names of the columns of the child's primary key */
+	Tuplestorestate *store; /* rows of OVERWRITTEN_REFERENCES */
 	int n;
-	int nallocated;
-	ItemPointerData *tids;
-} SetNullReferences;
+	int nallocated;		   /* size of "tids" */
+	ItemPointerData *tids; /* places in "table" */
+} OverwrittenReferences;
 
 PG_FUNCTION_INFO_V1(soft_delete_note_cut);
 
-static bool is_set_by_action(const ForeignKey *fk, TupleTableSlot *old,
-							 TupleTableSlot *new);
+static bool is_overwritten(const ForeignKey *fk, TupleTableSlot *old,
+						   TupleTableSlot *new);
 static void record_reference(const ForeignKey *fk, Relation child,
 							 TupleTableSlot *old, TupleTableSlot *new);
 static List *primary_key_columns(Oid relid);
-static Datum named_text(Relation rel, TupleTableSlot *row, List *names);
+static Datum columns_text(Relation rel, TupleTableSlot *row, List *names);
 static Datum name_array(List *names);
-static void relink_reference(CascadeTable *table, Relation parent,
-							 const ForeignKey *fk);
-static void collect_references(SetNullReferences *references, CascadeTable *table);
-static void collect_references_of(SetNullReferences *references,
-								  TimestampTz stamp, TupleTableSlot *field);
-static bool may_relink(SetNullReferences *references, HeapTuple tuple);
+static void relink_references_by(CascadeTable *table, Relation parent,
+								 const ForeignKey *fk);
+static void report_skipped(const ForeignKey *fk, uint64 n);
+static void register_references(OverwrittenReferences *references,
+								CascadeTable *table);
+static void collect_references(OverwrittenReferences *references,
+							   TimestampTz stamp, TupleTableSlot *selected);
+static void add_reference(OverwrittenReferences *references, HeapTuple tuple,
+						  TupleTableSlot *selected);
+static bool can_relink(OverwrittenReferences *references, HeapTuple tuple);
 static TupleDesc references_desc(void);
-static char *references_query(SetNullReferences *references);
+static char *references_query(OverwrittenReferences *references);
 static void append_cast(StringInfo query, const char *array, int i, Oid relid,
 						AttrNumber attnum, const char *name);
-static uint64 remove_references(SetNullReferences *references, const char *from);
-static uint64 relink(SetNullReferences *references, const char *from);
+static uint64 relink_children(OverwrittenReferences *references, const char *from);
+static void append_child_match(StringInfo query, OverwrittenReferences *references);
+static void append_unchanged(StringInfo query, const ForeignKey *fk);
+static uint64 remove_references(OverwrittenReferences *references, const char *from);
 
 /*
  * soft_delete_internal.record_set_null() returns trigger
  *
- * The trigger of a foreign key on its referencing table: BEFORE UPDATE OF the key.
- * Records what an action of the key, or of one on the same columns, overwrites.
+ * The key trigger of a foreign key on its referencing table: BEFORE UPDATE OF the
+ * columns of the key.  Records the reference that an action of the foreign key, or of
+ * another one on the same columns, overwrites in a deletion.
  *
- * Raises 39P01 where it is not called as the trigger of a foreign key.
+ * Raises 39P01 where it is not called as the trigger that trigger.c creates.
  */
 Datum
 soft_delete_note_cut(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
-	check_called_as_reference_trigger(fcinfo, SET_NULL_TRIGGER,
-									  "soft_delete_internal.record_set_null");
+	check_called_as_key_trigger(fcinfo, SET_NULL_TRIGGER,
+								"soft_delete_internal.record_set_null");
 
-	/* an action of a foreign key, in a statement that has deleted something */
+	/* only the actions of foreign keys, in a statement that has deleted something */
 	if (InNoForceRLSOperation() && deletion_is_running())
 	{
 		ForeignKey *fk = load_foreign_key(trigdata->tg_trigger->tgconstraint);
 
 		if (fk != NULL &&
-			is_set_by_action(fk, trigdata->tg_trigslot, trigdata->tg_newslot))
+			is_overwritten(fk, trigdata->tg_trigslot, trigdata->tg_newslot))
 			record_reference(fk, trigdata->tg_relation, trigdata->tg_trigslot,
 							 trigdata->tg_newslot);
 	}
@@ -131,11 +142,11 @@ soft_delete_note_cut(PG_FUNCTION_ARGS)
 }
 
 /*
- * Did the row reference something, and does it reference something else from
- * now on?
+ * Did the old version of a child reference a row, and does the new one have another
+ * key?
  */
 static bool
-is_set_by_action(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
+is_overwritten(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 {
 	for (int i = 0; i < fk->nkeys; i++)
 	{
@@ -149,7 +160,8 @@ is_set_by_action(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * Record a reference, in terms of the foreign key as it was declared.
+ * Record an overwritten reference by the foreign key that was declared, of which that
+ * of a partition is a copy.
  */
 static void
 record_reference(const ForeignKey *fk, Relation child, TupleTableSlot *old,
@@ -157,27 +169,27 @@ record_reference(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 {
 	const ForeignKey *top = load_foreign_key(fk->top);
 	List *key_columns = primary_key_columns(top->child);
-	Relation references =
+	Relation table =
 		table_open(extension_relation("set_null_references"), RowExclusiveLock);
-	Datum values[N_CUT_COLUMNS];
-	bool nulls[N_CUT_COLUMNS] = {false};
+	Datum values[N_REFERENCE_COLUMNS];
+	bool nulls[N_REFERENCE_COLUMNS] = {false};
 	NameData name;
 	int nestlevel;
 
 	namestrcpy(&name, get_constraint_name(fk->top));
 
 	nestlevel = begin_key_form();
-	values[CUT_DELETED_AT] = TimestampTzGetDatum(deletion_stamp());
-	values[CUT_RELATION] = ObjectIdGetDatum(top->child);
-	values[CUT_CONSTRAINT] = NameGetDatum(&name);
-	values[CUT_KEY_COLUMNS] = name_array(key_columns);
-	values[CUT_KEY] = named_text(child, old, key_columns);
-	values[CUT_REFERENCED] = text_array(old, fk->nkeys, fk->child_attnums);
-	values[CUT_LEFT_WITH] = text_array(new, fk->nkeys, fk->child_attnums);
-	(void) append_row(references, values, nulls);
+	values[REFERENCE_DELETED_AT] = TimestampTzGetDatum(deletion_stamp());
+	values[REFERENCE_RELATION] = ObjectIdGetDatum(top->child);
+	values[REFERENCE_CONSTRAINT] = NameGetDatum(&name);
+	values[REFERENCE_KEY_COLUMNS] = name_array(key_columns);
+	values[REFERENCE_KEY] = columns_text(child, old, key_columns);
+	values[REFERENCE_REFERENCED] = text_array(old, fk->nkeys, fk->child_attnums);
+	values[REFERENCE_LEFT_WITH] = text_array(new, fk->nkeys, fk->child_attnums);
+	(void) append_row(table, values, nulls);
 
 	end_text_form(nestlevel);
-	table_close(references, NoLock);
+	table_close(table, NoLock);
 }
 
 /*
@@ -198,10 +210,10 @@ primary_key_columns(Oid relid)
 }
 
 /*
- * Return the attributes of a row that have those names as an array of texts.
+ * Return the values of the named columns of a row as a text[].
  */
 static Datum
-named_text(Relation rel, TupleTableSlot *row, List *names)
+columns_text(Relation rel, TupleTableSlot *row, List *names)
 {
 	AttrNumber attnums[INDEX_MAX_KEYS];
 	ListCell *lc;
@@ -213,7 +225,7 @@ named_text(Relation rel, TupleTableSlot *row, List *names)
 }
 
 /*
- * Return names as an array.
+ * Return names as a name[].
  */
 static Datum
 name_array(List *names)
@@ -229,8 +241,8 @@ name_array(List *names)
 }
 
 /*
- * Give back the references to the restored members of a table that their deletions
- * overwrote.
+ * Relink the children to the restored members of a table whose references the
+ * deletions of the members have overwritten.
  */
 void
 relink_references(CascadeTable *table)
@@ -245,39 +257,34 @@ relink_references(CascadeTable *table)
 		if ((fk->on_delete == FKCONSTR_ACTION_SETNULL ||
 			 fk->on_delete == FKCONSTR_ACTION_SETDEFAULT) &&
 			is_tagged(fk->child) && has_primary_key(fk->child))
-			relink_reference(table, parent, fk);
+			relink_references_by(table, parent, fk);
 	}
 	table_close(parent, NoLock);
 }
 
 /*
- * Give back the references by one foreign key.
+ * Relink children to the restored members of a table by one foreign key.
  */
 static void
-relink_reference(CascadeTable *table, Relation parent, const ForeignKey *fk)
+relink_references_by(CascadeTable *table, Relation parent, const ForeignKey *fk)
 {
-	SetNullReferences references = {.top = load_foreign_key(fk->top)};
+	OverwrittenReferences references = {.top = load_foreign_key(fk->top)};
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	references.key_columns = primary_key_columns(references.top->child);
-	collect_references(&references, table);
+	register_references(&references, table);
 	if (references.n > 0)
 	{
 		Tuplestorestate *members =
 			register_members(table, parent, fk->nkeys, fk->parent_attnums, 0,
 							 InvalidOid);
 		char *from = references_query(&references);
-		uint64 relinked = relink(&references, from);
-		uint64 known = remove_references(&references, from);
+		uint64 relinked = relink_children(&references, from);
+		uint64 recorded = remove_references(&references, from);
 
-		if (relinked < known)
-			ereport(NOTICE,
-					(errmsg("%llu references from table \"%s\" to table \"%s\" were left as they are",
-							(unsigned long long) (known - relinked),
-							get_rel_name(references.top->child),
-							get_rel_name(references.top->parent)),
-					 errdetail("The rows are gone, or reference something else since the deletion.")));
+		if (relinked < recorded)
+			report_skipped(references.top, recorded - relinked);
 		tuplestore_end(members);
 	}
 	tuplestore_end(references.store);
@@ -286,14 +293,30 @@ relink_reference(CascadeTable *table, Relation parent, const ForeignKey *fk)
 }
 
 /*
- * Collect the references that the deletions of the members of a table overwrote, and
- * let SPI's queries see them.
+ * Tell the client how many references of a foreign key were not relinked.
  */
 static void
-collect_references(SetNullReferences *references, CascadeTable *table)
+report_skipped(const ForeignKey *fk, uint64 n)
+{
+	ereport(NOTICE,
+			(errmsg_plural("%llu reference from table \"%s\" to table \"%s\" was left as it is",
+						   "%llu references from table \"%s\" to table \"%s\" were left as they are",
+						   (unsigned long) n, (unsigned long long) n,
+						   get_rel_name(fk->child), get_rel_name(fk->parent)),
+			 errdetail_plural("The row does not exist any more, or its reference has been changed since the deletion.",
+							  "The rows do not exist any more, or their references have been changed since the deletion.",
+							  (unsigned long) n)));
+}
+
+/*
+ * Make a relation for SPI queries, OVERWRITTEN_REFERENCES, with the references that the
+ * deletions of a table's members have overwritten.
+ */
+static void
+register_references(OverwrittenReferences *references, CascadeTable *table)
 {
 	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
-	TupleTableSlot *field;
+	TupleTableSlot *selected;
 
 	references->table =
 		table_open(extension_relation("set_null_references"), RowExclusiveLock);
@@ -301,119 +324,131 @@ collect_references(SetNullReferences *references, CascadeTable *table)
 	references->nallocated = 16;
 	references->tids = palloc(references->nallocated * sizeof(ItemPointerData));
 	enr->md.tupdesc = references_desc();
-	field = make_virtual_slot(enr->md.tupdesc);
+	selected = make_virtual_slot(enr->md.tupdesc);
 
-	/* members of one deletion follow one another */
+	/* members of one deletion mostly follow one another */
 	for (int i = 0; i < table->nmembers; i++)
 	{
 		if (i == 0 || table->members[i].tombstone.stamp !=
 						  table->members[i - 1].tombstone.stamp)
-			collect_references_of(references, table->members[i].tombstone.stamp,
-								  field);
+			collect_references(references, table->members[i].tombstone.stamp,
+							   selected);
 	}
-	ExecDropSingleTupleTableSlot(field);
+	ExecDropSingleTupleTableSlot(selected);
 
-	enr->md.name = SET_NULL_REFERENCES;
+	enr->md.name = OVERWRITTEN_REFERENCES;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
 	enr->md.enrtuples = references->n;
 	enr->reldata = references->store;
 	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register recorded references");
+		elog(ERROR, "could not register the overwritten references of a cascade");
 }
 
 /*
- * Collect the references that one deletion overwrote.
+ * Collect the references that one deletion has overwritten.
  */
 static void
-collect_references_of(SetNullReferences *references, TimestampTz stamp,
-					  TupleTableSlot *field)
+collect_references(OverwrittenReferences *references, TimestampTz stamp,
+				   TupleTableSlot *selected)
 {
-	static const AttrNumber columns[N_FIELDS] = {[FIELD_STAMP] = CUT_DELETED_AT + 1,
-												 [FIELD_KEY] = CUT_KEY + 1,
-												 [FIELD_REFERENCED] =
-													 CUT_REFERENCED + 1,
-												 [FIELD_LEFT_WITH] =
-													 CUT_LEFT_WITH + 1};
-	TupleDesc desc = RelationGetDescr(references->table);
+	Oid index = linitial_oid(RelationGetIndexList(references->table));
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key, CUT_DELETED_AT + 1, BTEqualStrategyNumber,
+	ScanKeyInit(&key, REFERENCE_DELETED_AT + 1, BTEqualStrategyNumber,
 				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(stamp));
-	scan = systable_beginscan(references->table,
-							  linitial_oid(RelationGetIndexList(references->table)),
-							  true, GetActiveSnapshot(), 1, &key);
+	scan = systable_beginscan(references->table, index, true,
+							  GetActiveSnapshot(), 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		if (!may_relink(references, tuple))
-			continue;
-		if (references->n == references->nallocated)
-		{
-			references->nallocated = doubled(references->nallocated);
-			references->tids =
-				repalloc_huge(references->tids, (Size) references->nallocated *
-													sizeof(ItemPointerData));
-		}
-		ExecClearTuple(field);
-		field->tts_values[FIELD_NUMBER] = Int32GetDatum(references->n);
-		field->tts_isnull[FIELD_NUMBER] = false;
-		for (int i = FIELD_STAMP; i < N_FIELDS; i++)
-			field->tts_values[i] =
-				heap_getattr(tuple, columns[i], desc, &field->tts_isnull[i]);
-		ExecStoreVirtualTuple(field);
-		tuplestore_puttupleslot(references->store, field);
-		references->tids[references->n++] = tuple->t_self;
+		if (can_relink(references, tuple))
+			add_reference(references, tuple, selected);
 	}
 	systable_endscan(scan);
 }
 
 /*
- * Is a recorded reference one of this foreign key, and of a row that can be found by
- * the primary key that the table has today?
+ * Add a recorded reference to those that are collected, as a row of
+ * OVERWRITTEN_REFERENCES.  "selected" is a slot for it.
+ */
+static void
+add_reference(OverwrittenReferences *references, HeapTuple tuple,
+			  TupleTableSlot *selected)
+{
+	static const AttrNumber attnums[N_SELECTED_COLUMNS] =
+		{[SELECTED_STAMP] = REFERENCE_DELETED_AT + 1,
+		 [SELECTED_KEY] = REFERENCE_KEY + 1,
+		 [SELECTED_REFERENCED] = REFERENCE_REFERENCED + 1,
+		 [SELECTED_LEFT_WITH] = REFERENCE_LEFT_WITH + 1};
+	TupleDesc desc = RelationGetDescr(references->table);
+
+	if (references->n == references->nallocated)
+	{
+		references->nallocated = doubled(references->nallocated);
+		references->tids =
+			repalloc_huge(references->tids, (Size) references->nallocated *
+												sizeof(ItemPointerData));
+	}
+	ExecClearTuple(selected);
+	selected->tts_values[SELECTED_NUMBER] = Int32GetDatum(references->n);
+	selected->tts_isnull[SELECTED_NUMBER] = false;
+	for (int i = SELECTED_STAMP; i < N_SELECTED_COLUMNS; i++)
+		selected->tts_values[i] =
+			heap_getattr(tuple, attnums[i], desc, &selected->tts_isnull[i]);
+	ExecStoreVirtualTuple(selected);
+	tuplestore_puttupleslot(references->store, selected);
+	references->tids[references->n++] = tuple->t_self;
+}
+
+/*
+ * Is a recorded reference one of this foreign key, and does it have the child's key by
+ * the columns of the primary key that the table has now?
  */
 static bool
-may_relink(SetNullReferences *references, HeapTuple tuple)
+can_relink(OverwrittenReferences *references, HeapTuple tuple)
 {
 	TupleDesc desc = RelationGetDescr(references->table);
+	const ForeignKey *fk = references->top;
 	bool isnull;
-	Oid relid =
-		DatumGetObjectId(heap_getattr(tuple, CUT_RELATION + 1, desc, &isnull));
-	Name constraint =
-		DatumGetName(heap_getattr(tuple, CUT_CONSTRAINT + 1, desc, &isnull));
-	Datum key_columns = heap_getattr(tuple, CUT_KEY_COLUMNS + 1, desc, &isnull);
+	Datum relid = heap_getattr(tuple, REFERENCE_RELATION + 1, desc, &isnull);
+	Datum constraint = heap_getattr(tuple, REFERENCE_CONSTRAINT + 1, desc, &isnull);
+	Datum key_columns =
+		heap_getattr(tuple, REFERENCE_KEY_COLUMNS + 1, desc, &isnull);
 
-	return relid == references->top->child &&
-		   namestrcmp(constraint,
-					  get_constraint_name(references->top->constraint)) == 0 &&
+	return DatumGetObjectId(relid) == fk->child &&
+		   namestrcmp(DatumGetName(constraint),
+					  get_constraint_name(fk->constraint)) == 0 &&
 		   datumIsEqual(PointerGetDatum(PG_DETOAST_DATUM(key_columns)),
 						name_array(references->key_columns), false, -1);
 }
 
 /*
- * Describe the rows that collect_references() makes.
+ * Return the descriptor of the rows of OVERWRITTEN_REFERENCES.
  */
 static TupleDesc
 references_desc(void)
 {
-	TupleDesc desc = CreateTemplateTupleDesc(N_FIELDS);
+	TupleDesc desc = CreateTemplateTupleDesc(N_SELECTED_COLUMNS);
 
-	TupleDescInitEntry(desc, FIELD_NUMBER + 1, "number", INT4OID, -1, 0);
-	TupleDescInitEntry(desc, FIELD_STAMP + 1, "stamp", TIMESTAMPTZOID, -1, 0);
-	TupleDescInitEntry(desc, FIELD_KEY + 1, "key", TEXTARRAYOID, -1, 1);
-	TupleDescInitEntry(desc, FIELD_REFERENCED + 1, "referenced", TEXTARRAYOID, -1, 1);
-	TupleDescInitEntry(desc, FIELD_LEFT_WITH + 1, "left_with", TEXTARRAYOID, -1, 1);
+	TupleDescInitEntry(desc, SELECTED_NUMBER + 1, "number", INT4OID, -1, 0);
+	TupleDescInitEntry(desc, SELECTED_STAMP + 1, "stamp", TIMESTAMPTZOID, -1, 0);
+	TupleDescInitEntry(desc, SELECTED_KEY + 1, "key", TEXTARRAYOID, -1, 1);
+	TupleDescInitEntry(desc, SELECTED_REFERENCED + 1, "referenced",
+					   TEXTARRAYOID, -1, 1);
+	TupleDescInitEntry(desc, SELECTED_LEFT_WITH + 1, "left_with", TEXTARRAYOID,
+					   -1, 1);
 	TupleDescFinalize(desc);
 	return desc;
 }
 
 /*
- * Return the FROM items, and the condition, that join recorded references and the
- * members that they led to: l.number, the primary key l.p1, ..., the reference
- * l.k1, ..., and what the row was left with, l.w1, ...
+ * Return the FROM items, and the condition, that join overwritten references and the
+ * members that they were to: r.number, the child's primary key r.p1, ..., the key that
+ * it referenced r.k1, ..., and the values that the action has set r.w1, ...
  */
 static char *
-references_query(SetNullReferences *references)
+references_query(OverwrittenReferences *references)
 {
 	const ForeignKey *fk = references->top;
 	StringInfoData query;
@@ -434,14 +469,15 @@ references_query(SetNullReferences *references)
 		append_cast(&query, "left_with", i, fk->child, fk->child_attnums[i], "w");
 	}
 	appendStringInfoString(&query,
-						   " FROM " SET_NULL_REFERENCES ") l, " CASCADE_MEMBERS
-						   " m WHERE l.stamp OPERATOR(pg_catalog.=) m.stamp AND ");
-	append_key_match(&query, fk, "m", NULL, "l", NULL);
+						   " FROM " OVERWRITTEN_REFERENCES ") r, " CASCADE_MEMBERS
+						   " m WHERE r.stamp OPERATOR(pg_catalog.=) m.stamp AND ");
+	append_key_match(&query, fk, "m", NULL, "r", NULL);
 	return query.data;
 }
 
 /*
- * Append one element of an array of texts as a value of a column's type.
+ * Append one element of a text[] to a target list, cast to the type of a column, and
+ * named by "name" and its number.
  */
 static void
 append_cast(StringInfo query, const char *array, int i, Oid relid,
@@ -459,65 +495,83 @@ append_cast(StringInfo query, const char *array, int i, Oid relid,
 }
 
 /*
- * Give back the references, where the row still holds what it was left with.
- * Returns their number.
+ * Set the references of children again that still have the values that the action has
+ * set.  Returns their number.
  */
 static uint64
-relink(SetNullReferences *references, const char *from)
+relink_children(OverwrittenReferences *references, const char *from)
 {
 	const ForeignKey *fk = references->top;
 	StringInfoData query;
-	ListCell *lc;
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "UPDATE %s%s c SET ",
 					 get_rel_relkind(fk->child) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
 					 qualified_name(fk->child));
 	for (int i = 0; i < fk->nkeys; i++)
-		appendStringInfo(&query, "%s%s = l.k%d", i > 0 ? ", " : "",
+		appendStringInfo(&query, "%s%s = r.k%d", i > 0 ? ", " : "",
 						 quote_identifier(
 							 get_attname(fk->child, fk->child_attnums[i], false)),
 						 i + 1);
 	appendStringInfo(&query, " FROM %s", from);
-	foreach (lc, references->key_columns)
-	{
-		int i = foreach_current_index(lc);
-		Oid type =
-			get_atttype(fk->child, get_attnum(fk->child, strVal(lfirst(lc))));
-
-		appendStringInfoString(&query, " AND ");
-		generate_operator_clause(&query,
-								 psprintf("c.%s",
-										  quote_identifier(strVal(lfirst(lc)))),
-								 type,
-								 lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr,
-								 psprintf("l.p%d", i + 1), type);
-	}
-	for (int i = 0; i < fk->nkeys; i++)
-	{
-		const char *column =
-			psprintf("c.%s",
-					 quote_identifier(
-						 get_attname(fk->child, fk->child_attnums[i], false)));
-		Oid type = get_atttype(fk->child, fk->child_attnums[i]);
-
-		appendStringInfoString(&query, " AND (");
-		generate_operator_clause(&query, column, type, fk->child_operators[i],
-								 psprintf("l.w%d", i + 1), type);
-		appendStringInfo(&query, " OR (%s IS NULL AND l.w%d IS NULL))", column,
-						 i + 1);
-	}
+	append_child_match(&query, references);
+	append_unchanged(&query, fk);
 	return execute_as_owner(fk->child, query.data, 0, NULL, NULL, SPI_OK_UPDATE);
 }
 
 /*
- * Remove the records of references that led to members.  Returns their number.
+ * Append the condition that a child c has the primary key of a reference r.
+ */
+static void
+append_child_match(StringInfo query, OverwrittenReferences *references)
+{
+	Oid child = references->top->child;
+	ListCell *lc;
+
+	foreach (lc, references->key_columns)
+	{
+		const char *name = strVal(lfirst(lc));
+		Oid type = get_atttype(child, get_attnum(child, name));
+
+		appendStringInfoString(query, " AND ");
+		generate_operator_clause(query,
+								 psprintf("c.%s", quote_identifier(name)), type,
+								 lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr,
+								 psprintf("r.p%d", foreach_current_index(lc) + 1),
+								 type);
+	}
+}
+
+/*
+ * Append the condition that a child c has the values that the action has set, which
+ * may be nulls.
+ */
+static void
+append_unchanged(StringInfo query, const ForeignKey *fk)
+{
+	for (int i = 0; i < fk->nkeys; i++)
+	{
+		const char *name =
+			quote_identifier(get_attname(fk->child, fk->child_attnums[i], false));
+		const char *column = psprintf("c.%s", name);
+		Oid type = get_atttype(fk->child, fk->child_attnums[i]);
+
+		appendStringInfoString(query, " AND (");
+		generate_operator_clause(query, column, type, fk->child_operators[i],
+								 psprintf("r.w%d", i + 1), type);
+		appendStringInfo(query, " OR (%s IS NULL AND r.w%d IS NULL))", column, i + 1);
+	}
+}
+
+/*
+ * Remove the records of overwritten references to members, relinked or not.  Returns
+ * their number.
  */
 static uint64
-remove_references(SetNullReferences *references, const char *from)
+remove_references(OverwrittenReferences *references, const char *from)
 {
 	uint64 n = execute_as_owner(references->top->child,
-								psprintf("SELECT DISTINCT l.number FROM %s", from),
+								psprintf("SELECT DISTINCT r.number FROM %s", from),
 								0, NULL, NULL, SPI_OK_SELECT);
 
 	for (uint64 i = 0; i < n; i++)
@@ -533,11 +587,11 @@ remove_references(SetNullReferences *references, const char *from)
 }
 
 /*
- * Add to a set the keys by which recorded references name the members of a table:
- * their primary keys, and the keys that others referenced.
+ * Add the keys of the members of a table to a set, in the form in which overwritten
+ * references have them: primary keys, and keys that foreign keys reference.
  */
 void
-collect_set_null_keys(CascadeTable *table, HTAB *keys)
+collect_reference_keys(CascadeTable *table, HTAB *keys)
 {
 	Relation rel = table_open(table->relid, NoLock);
 	TupleTableSlot *row = table_slot_create(rel, NULL);
@@ -552,8 +606,8 @@ collect_set_null_keys(CascadeTable *table, HTAB *keys)
 		fetch_tombstone(rel, &table->members[i].tombstone, row);
 		foreach (lc, relids)
 			(void) key_in_set(keys, lfirst_oid(lc),
-							  named_text(rel, row,
-										 primary_key_columns(lfirst_oid(lc))),
+							  columns_text(rel, row,
+										   primary_key_columns(lfirst_oid(lc))),
 							  true);
 		foreach (lc, foreign_keys)
 		{
@@ -569,16 +623,16 @@ collect_set_null_keys(CascadeTable *table, HTAB *keys)
 }
 
 /*
- * Remove the records of references that name a key of the set.
+ * Remove the records of overwritten references from or to the keys of a set.
  */
 void
-erase_set_null_references(HTAB *keys)
+erase_overwritten_references(HTAB *keys)
 {
-	Relation references =
+	Relation table =
 		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = begin_table_scan(references, snapshot);
-	TupleTableSlot *slot = table_slot_create(references, NULL);
+	TableScanDesc scan = begin_table_scan(table, snapshot);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -586,18 +640,18 @@ erase_set_null_references(HTAB *keys)
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
-		relid = DatumGetObjectId(slot->tts_values[CUT_RELATION]);
+		relid = DatumGetObjectId(slot->tts_values[REFERENCE_RELATION]);
 		constraint =
 			get_relation_constraint_oid(relid,
 										NameStr(*DatumGetName(
-											slot->tts_values[CUT_CONSTRAINT])),
+											slot->tts_values[REFERENCE_CONSTRAINT])),
 										true);
-		if (key_in_set(keys, relid, slot->tts_values[CUT_KEY], false) ||
-			key_in_set(keys, constraint, slot->tts_values[CUT_REFERENCED], false))
-			remove_row(references, &slot->tts_tid);
+		if (key_in_set(keys, relid, slot->tts_values[REFERENCE_KEY], false) ||
+			key_in_set(keys, constraint, slot->tts_values[REFERENCE_REFERENCED], false))
+			remove_row(table, &slot->tts_tid);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	table_close(references, NoLock);
+	table_close(table, NoLock);
 }

@@ -1,28 +1,26 @@
 /*
  * trigger.c
- *	  Gives foreign keys the triggers of ours that they need: their reference triggers.
+ *	  Creates and drops the triggers that we add to foreign keys: key triggers.
  *
  * - Where the server probes the index of a tagged parent, from PostgreSQL 19
  *   on, the referencing table gets soft_delete_internal.check_parent().
  * - Where the referencing table is tagged, the referenced one gets
- *   soft_delete_internal.on_update_key(), so that deleted children follow a changed key.
+ *   soft_delete_internal.on_update_key(), which updates deleted children when the key
+ *   that they reference changes.
  * - Where ON DELETE SET NULL or SET DEFAULT connects two tagged tables, the
- *   referencing one gets soft_delete_internal.record_set_null(), so that a restore can relink.
+ *   referencing one gets soft_delete_internal.record_set_null(), which records the
+ *   references that a deletion overwrites, so that a restore can relink them.
  *
- * A reference trigger belongs to its foreign key as the server's own triggers do: it
- * is deferred with it, by SET CONSTRAINTS too, and is dropped with it.  It is not
- * dumped; an event trigger creates it with the foreign key or the tag.
+ * Invariant: a key trigger belongs to its foreign key as the server's own triggers
+ * do.  It is deferred with the foreign key, by SET CONSTRAINTS too, and dropped with
+ * it.  It is not dumped: an event trigger creates it again together with the foreign
+ * key or the tag.  What the triggers do is in check.c, on_update.c and set_null.c.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/stratnum.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
@@ -33,55 +31,55 @@
 #include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "references/sd_references.h"
 
-typedef struct ReferenceTriggerKind
+/* One of the three key triggers */
+typedef struct KeyTrigger
 {
 	ExtensionFunction function;
-	bool on_parent; /* else on the child */
-	bool is_before; /* else AFTER, and deferrable as the foreign key is */
-	int16 events;
-	/* the server's own triggers are named RI_ConstraintTrigger_..., and fire before */
+	bool on_parent; /* on the referenced table, else on the referencing one */
+	bool is_before; /* else AFTER; deferrable as the foreign key, if on the child */
+	int16 events; /* TRIGGER_TYPE_... */
+	/* an AFTER trigger sorts after the server's own, RI_ConstraintTrigger_... */
 	const char *name;
 	bool (*is_needed)(const ForeignKey *fk);
-	void (*narrow)(CreateTrigStmt *stmt, const ForeignKey *fk);
-} ReferenceTriggerKind;
+	/* adds the WHEN condition or the column list of the trigger; NULL: there is none */
+	void (*restrict_firing)(CreateTrigStmt *stmt, const ForeignKey *fk);
+} KeyTrigger;
 
 PG_FUNCTION_INFO_V1(soft_delete_set_reference_triggers);
 PG_FUNCTION_INFO_V1(soft_delete_lacks_reference_trigger);
 
 static ForeignKey *existing_foreign_key(Oid constraint);
-static bool needs_parent_check(const ForeignKey *fk);
-static bool needs_on_update(const ForeignKey *fk);
+static bool needs_reference_check(const ForeignKey *fk);
+static bool needs_on_update_trigger(const ForeignKey *fk);
 static bool has_tombstone_column(const ForeignKey *fk);
-static bool needs_set_null(const ForeignKey *fk);
-static void narrow_to_changed_keys(CreateTrigStmt *stmt, const ForeignKey *fk);
-static void narrow_to_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk);
-static Oid relation_of_kind(const ReferenceTriggerKind *kind, const ForeignKey *fk);
-static void remove_stale_trigger(const ReferenceTriggerKind *kind,
-								 const ForeignKey *fk);
-static Oid find_reference_trigger(const ReferenceTriggerKind *kind,
-								  const ForeignKey *fk, bool *fits);
-static void create_reference_trigger(const ReferenceTriggerKind *kind,
-									 const ForeignKey *fk);
+static bool needs_set_null_trigger(const ForeignKey *fk);
+static void add_when_key_changes(CreateTrigStmt *stmt, const ForeignKey *fk);
+static void add_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk);
+static Oid trigger_relation(const KeyTrigger *trigger, const ForeignKey *fk);
+static void drop_unfit_trigger(const KeyTrigger *trigger, const ForeignKey *fk);
+static Oid find_trigger(const KeyTrigger *trigger, const ForeignKey *fk, bool *fits);
+static void create_trigger(const KeyTrigger *trigger, const ForeignKey *fk);
+static void make_dependent(const ObjectAddress *trigger, Oid relid, Oid constraint);
 
-static const ReferenceTriggerKind trigger_kinds[] = {
+static const KeyTrigger key_triggers[] = {
 	{REFERENCE_CHECK, false, false, TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE,
-	 "RI_SoftDelete_check", needs_parent_check, NULL},
+	 "RI_SoftDelete_check", needs_reference_check, NULL},
 	{ON_UPDATE_TRIGGER, true, false, TRIGGER_TYPE_UPDATE,
-	 "RI_SoftDelete_follow", needs_on_update, narrow_to_changed_keys},
+	 "RI_SoftDelete_follow", needs_on_update_trigger, add_when_key_changes},
 	{SET_NULL_TRIGGER, false, true, TRIGGER_TYPE_UPDATE, "~soft_delete_cut",
-	 needs_set_null, narrow_to_key_columns},
+	 needs_set_null_trigger, add_key_columns},
 };
 
 /*
  * soft_delete_internal.set_reference_triggers(constraint oid) returns void
  *
- * Creates the reference triggers that a foreign key needs, and drops others.
+ * Creates the key triggers that a foreign key needs, and drops those that it does not
+ * need.
  *
  * Raises 42501 unless the caller owns the referencing or the referenced table,
  * 42704 if there is no such foreign key.
@@ -91,24 +89,23 @@ soft_delete_set_reference_triggers(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
-	/* one that ties no rows needs no triggers; those that it had do nothing */
+	/* a foreign key without rows needs no triggers; those that it has do nothing */
 	if (fk == NULL)
 		PG_RETURN_VOID();
 	if (!relation_ownercheck(fk->child, GetUserId()) &&
 		!relation_ownercheck(fk->parent, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(fk->parent));
 
-	for (int i = 0; i < lengthof(trigger_kinds); i++)
+	for (int i = 0; i < lengthof(key_triggers); i++)
 	{
-		const ReferenceTriggerKind *kind = &trigger_kinds[i];
+		const KeyTrigger *trigger = &key_triggers[i];
 
-		remove_stale_trigger(kind, fk);
-		if (kind->is_needed(fk) &&
-			!OidIsValid(find_reference_trigger(kind, fk, NULL)))
+		drop_unfit_trigger(trigger, fk);
+		if (trigger->is_needed(fk) && !OidIsValid(find_trigger(trigger, fk, NULL)))
 		{
-			create_reference_trigger(kind, fk);
+			create_trigger(trigger, fk);
 			CommandCounterIncrement();
-			i = -1; /* while it waited for the table, another may be needed */
+			i = -1; /* a table may have been tagged while this waited for its lock */
 		}
 	}
 	PG_RETURN_VOID();
@@ -117,7 +114,7 @@ soft_delete_set_reference_triggers(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.lacks_reference_trigger(constraint oid) returns boolean
  *
- * Tells whether set_reference_triggers() would create a trigger.
+ * Returns whether guard_reference() would create a key trigger.
  *
  * Raises 42704 if there is no such foreign key.
  */
@@ -126,21 +123,21 @@ soft_delete_lacks_reference_trigger(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
-	for (int i = 0; fk != NULL && i < lengthof(trigger_kinds); i++)
+	for (int i = 0; fk != NULL && i < lengthof(key_triggers); i++)
 	{
-		const ReferenceTriggerKind *kind = &trigger_kinds[i];
+		const KeyTrigger *trigger = &key_triggers[i];
 		bool fits;
 
-		if (kind->is_needed(fk) &&
-			(!OidIsValid(find_reference_trigger(kind, fk, &fits)) || !fits))
+		if (trigger->is_needed(fk) &&
+			(!OidIsValid(find_trigger(trigger, fk, &fits)) || !fits))
 			PG_RETURN_BOOL(true);
 	}
 	PG_RETURN_BOOL(false);
 }
 
 /*
- * Load a foreign key; NULL if it ties no rows.  Raises 42704 if there is none of
- * that OID.
+ * Load a foreign key.  Returns NULL for one that is not about the rows of its tables.
+ * Raises 42704 if there is no foreign key with that OID.
  */
 static ForeignKey *
 existing_foreign_key(Oid constraint)
@@ -157,38 +154,38 @@ existing_foreign_key(Oid constraint)
 }
 
 /*
- * Raise 39P01 unless the function of a reference trigger is called as that kind of
- * trigger.
+ * Raise 39P01 unless the function of a key trigger is called as that trigger.  "name"
+ * is that of the function.
  */
 void
-check_called_as_reference_trigger(FunctionCallInfo fcinfo,
-								  ExtensionFunction function, const char *name)
+check_called_as_key_trigger(FunctionCallInfo fcinfo, ExtensionFunction function,
+							const char *name)
 {
-	const ReferenceTriggerKind *kind = trigger_kinds;
+	const KeyTrigger *trigger = key_triggers;
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
-	while (kind->function != function)
-		kind++;
+	while (trigger->function != function)
+		trigger++;
 	if (!CALLED_AS_TRIGGER(fcinfo) || !trigdata->tg_trigger->tgisinternal ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
-		TRIGGER_FIRED_BEFORE(trigdata->tg_event) != kind->is_before ||
+		TRIGGER_FIRED_BEFORE(trigdata->tg_event) != trigger->is_before ||
 		TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ||
 		(TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
-		 (kind->events & TRIGGER_TYPE_INSERT) == 0))
+		 (trigger->events & TRIGGER_TYPE_INSERT) == 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as the trigger of a foreign key",
+				 errmsg("function \"%s\" was not called as a trigger of a foreign key",
 						name),
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which creates the triggers of its foreign keys.")));
 }
 
 /*
- * Must children have their parent checked by us?  Only if the server probes
- * the index of a tagged parent.  In a partitioned table it does not, and a
- * partitioned child leaves it to its partitions.
+ * Does a foreign key need check_reference()?  Only where the server probes the index
+ * of a tagged parent, which it does not if the parent is partitioned.  Of a
+ * partitioned child, the partitions have the trigger.
  */
 static bool
-needs_parent_check(const ForeignKey *fk)
+needs_reference_check(const ForeignKey *fk)
 {
 	return foreign_keys_probe_index() && !fk->is_parent_copy &&
 		   get_rel_relkind(fk->child) == RELKIND_RELATION &&
@@ -197,11 +194,11 @@ needs_parent_check(const ForeignKey *fk)
 }
 
 /*
- * Must deleted children follow a change of their parent's key?  A partitioned parent
- * leaves it to its partitions.
+ * Does a foreign key need follow_key()?  Only where the child is tagged.  Of a
+ * partitioned parent, the partitions have the trigger.
  */
 static bool
-needs_on_update(const ForeignKey *fk)
+needs_on_update_trigger(const ForeignKey *fk)
 {
 	return (fk->constraint == fk->top || fk->is_parent_copy) &&
 		   get_rel_relkind(fk->parent) == RELKIND_RELATION &&
@@ -209,8 +206,8 @@ needs_on_update(const ForeignKey *fk)
 }
 
 /*
- * Is the tombstone column of the child, a tagged table, part of the foreign key?
- * That of a deleted row follows no key.
+ * Is the tombstone column of the child, a tagged table, part of the foreign key?  It
+ * does not take the value of the referenced key in a deleted row.
  */
 static bool
 has_tombstone_column(const ForeignKey *fk)
@@ -226,11 +223,12 @@ has_tombstone_column(const ForeignKey *fk)
 }
 
 /*
- * Can a deletion overwrite a reference that a restore must give back?  Only a child
- * with a primary key is found again; a partitioned one leaves it to its partitions.
+ * Does a foreign key need note_cut()?  Only where a deletion overwrites references
+ * that a restore can relink: both tables are tagged, and a primary key finds the child
+ * again.  Of a partitioned child, the partitions have the trigger.
  */
 static bool
-needs_set_null(const ForeignKey *fk)
+needs_set_null_trigger(const ForeignKey *fk)
 {
 	return (fk->on_delete == FKCONSTR_ACTION_SETNULL ||
 			fk->on_delete == FKCONSTR_ACTION_SETDEFAULT) &&
@@ -240,10 +238,11 @@ needs_set_null(const ForeignKey *fk)
 }
 
 /*
- * Let a reference trigger fire where the referenced key changes.
+ * Add the condition to a trigger that the referenced key changes: WHEN ((old.a = new.a
+ * AND ...) IS NOT TRUE).
  */
 static void
-narrow_to_changed_keys(CreateTrigStmt *stmt, const ForeignKey *fk)
+add_when_key_changes(CreateTrigStmt *stmt, const ForeignKey *fk)
 {
 	StringInfoData query;
 	RawStmt *parsed;
@@ -271,10 +270,10 @@ narrow_to_changed_keys(CreateTrigStmt *stmt, const ForeignKey *fk)
 }
 
 /*
- * Let a reference trigger fire for statements that set columns of the referencing key.
+ * Add the columns of the referencing key to a trigger: UPDATE OF a, ...
  */
 static void
-narrow_to_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk)
+add_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk)
 {
 	for (int i = 0; i < fk->nkeys; i++)
 		stmt->columns =
@@ -283,100 +282,108 @@ narrow_to_key_columns(CreateTrigStmt *stmt, const ForeignKey *fk)
 }
 
 /*
- * Return the table that reference triggers of a kind are on.
+ * Return the table that has a key trigger.
  */
 static Oid
-relation_of_kind(const ReferenceTriggerKind *kind, const ForeignKey *fk)
+trigger_relation(const KeyTrigger *trigger, const ForeignKey *fk)
 {
-	return kind->on_parent ? fk->parent : fk->child;
+	return trigger->on_parent ? fk->parent : fk->child;
 }
 
 /*
- * Drop a reference trigger that is not needed any more, or not deferred as it should
- * be.
+ * Drop a key trigger that is not needed any more, or not deferrable as its foreign
+ * key is.
  */
 static void
-remove_stale_trigger(const ReferenceTriggerKind *kind, const ForeignKey *fk)
+drop_unfit_trigger(const KeyTrigger *trigger, const ForeignKey *fk)
 {
 	bool fits;
-	ObjectAddress trigger;
+	ObjectAddress object;
 
-	ObjectAddressSet(trigger, TriggerRelationId,
-					 find_reference_trigger(kind, fk, &fits));
-	if (OidIsValid(trigger.objectId) && !(fits && kind->is_needed(fk)))
+	ObjectAddressSet(object, TriggerRelationId, find_trigger(trigger, fk, &fits));
+	if (OidIsValid(object.objectId) && !(fits && trigger->is_needed(fk)))
 	{
-		performDeletion(&trigger, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+		performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 		CommandCounterIncrement();
 	}
 }
 
 /*
- * Return the OID of the reference trigger of a foreign key, or InvalidOid.  "fits" says
- * whether it is deferrable as it should be.
+ * Return the OID of a key trigger of the foreign key, or InvalidOid.  "fits" is set to
+ * whether it is deferrable as the foreign key is.
  */
 static Oid
-find_reference_trigger(const ReferenceTriggerKind *kind, const ForeignKey *fk,
-					   bool *fits)
+find_trigger(const KeyTrigger *trigger, const ForeignKey *fk, bool *fits)
 {
-	CatalogScan scan = begin_trigger_scan(relation_of_kind(kind, fk));
-	Oid function = needed_function(kind->function);
+	CatalogScan scan = begin_trigger_scan(trigger_relation(trigger, fk));
+	Oid function = needed_function(trigger->function);
 	Oid found = InvalidOid;
 	HeapTuple tuple;
 
 	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
-		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+		Form_pg_trigger row = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		if (trigger->tgconstraint != fk->constraint || trigger->tgfoid != function)
+		if (row->tgconstraint != fk->constraint || row->tgfoid != function)
 			continue;
-		found = trigger->oid;
+		found = row->oid;
 		if (fits)
-			*fits = kind->is_before || kind->on_parent ||
-					(trigger->tgdeferrable == fk->is_deferrable &&
-					 trigger->tginitdeferred == fk->is_deferred);
+			*fits = trigger->is_before || trigger->on_parent ||
+					(row->tgdeferrable == fk->is_deferrable &&
+					 row->tginitdeferred == fk->is_deferred);
 	}
 	end_catalog_scan(&scan);
 	return found;
 }
 
 /*
- * Create a reference trigger, as one of the foreign key's own triggers.
+ * Create a key trigger, as one of the foreign key's own triggers.
  */
 static void
-create_reference_trigger(const ReferenceTriggerKind *kind, const ForeignKey *fk)
+create_trigger(const KeyTrigger *trigger, const ForeignKey *fk)
 {
 	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
-	Oid relid = relation_of_kind(kind, fk);
-	ObjectAddress trigger, owner;
+	Oid relid = trigger_relation(trigger, fk);
+	ObjectAddress object;
 
-	stmt->isconstraint = !kind->is_before;
-	stmt->trigname = pstrdup(kind->name);
+	stmt->isconstraint = !trigger->is_before;
+	stmt->trigname = pstrdup(trigger->name);
 	stmt->funcname = NIL;
 	stmt->row = true;
-	stmt->timing = kind->is_before ? TRIGGER_TYPE_BEFORE : TRIGGER_TYPE_AFTER;
-	stmt->events = kind->events;
-	if (!kind->is_before && !kind->on_parent)
+	stmt->timing = trigger->is_before ? TRIGGER_TYPE_BEFORE : TRIGGER_TYPE_AFTER;
+	stmt->events = trigger->events;
+	if (!trigger->is_before && !trigger->on_parent)
 	{
 		stmt->deferrable = fk->is_deferrable;
 		stmt->initdeferred = fk->is_deferred;
 	}
-	if (kind->narrow)
-		kind->narrow(stmt, fk);
-	trigger = CreateTrigger(stmt, NULL, relid, InvalidOid, fk->constraint,
-							InvalidOid, needed_function(kind->function),
-							InvalidOid, NULL, true, false);
+	if (trigger->restrict_firing)
+		trigger->restrict_firing(stmt, fk);
+	object = CreateTrigger(stmt, NULL, relid, InvalidOid, fk->constraint,
+						   InvalidOid, needed_function(trigger->function),
+						   InvalidOid, NULL, true, false);
+	make_dependent(&object, relid, fk->constraint);
+}
 
-	/*
-	 * It goes with the foreign key, but is not to take the foreign key along;
-	 * nor to be in the way of ALTER COLUMN TYPE, which creates the
-	 * foreign key, and so the trigger, again.
-	 */
+/*
+ * Make a new key trigger of a relation depend on its foreign key alone.
+ *
+ * It is dropped with the foreign key.  Dropping the trigger must not drop the foreign
+ * key, as an internal dependency would.  Nor may the trigger depend on columns of the
+ * relation: ALTER COLUMN TYPE, which creates the foreign key again and with it the
+ * trigger, would be refused.
+ */
+static void
+make_dependent(const ObjectAddress *trigger, Oid relid, Oid constraint)
+{
+	ObjectAddress owner;
+
 	CommandCounterIncrement();
-	deleteDependencyRecordsForSpecific(TriggerRelationId, trigger.objectId,
+	deleteDependencyRecordsForSpecific(TriggerRelationId, trigger->objectId,
 									   DEPENDENCY_INTERNAL,
-									   ConstraintRelationId, fk->constraint);
-	deleteDependencyRecordsForSpecific(TriggerRelationId, trigger.objectId,
+									   ConstraintRelationId, constraint);
+	deleteDependencyRecordsForSpecific(TriggerRelationId, trigger->objectId,
 									   DEPENDENCY_NORMAL, RelationRelationId, relid);
-	ObjectAddressSet(owner, ConstraintRelationId, fk->constraint);
-	recordDependencyOn(&trigger, &owner, DEPENDENCY_AUTO);
+	ObjectAddressSet(owner, ConstraintRelationId, constraint);
+	recordDependencyOn(trigger, &owner, DEPENDENCY_AUTO);
 }
