@@ -845,7 +845,7 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 	if (result != TM_Ok)
 		elog(ERROR, "unexpected status of a tombstone to displace: %u", result);
 
-	keep_aside(rel, claims->attnum, slot);
+	store_displaced(rel, claims->attnum, slot);
 	result = destroy_tuple(rel, tid, GetCurrentCommandId(true),
 						   GetActiveSnapshot(), &tmfd);
 	if (result != TM_Ok)
@@ -876,7 +876,7 @@ soft_delete_step_aside(PG_FUNCTION_ARGS)
 	if (claims.attnum != InvalidAttrNumber && rel->rd_tableam != NULL)
 	{
 		claims.existing = table_slot_create(rel, NULL);
-		if (lock_newest(rel, tid, claims.existing))
+		if (lock_newest_version(rel, tid, claims.existing))
 			(void) slot_getattr(claims.existing, claims.attnum, &is_live);
 		if (!is_live)
 		{

@@ -275,7 +275,7 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_l
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("argument of sampling method \"%s\" must not refer to other tables of the query",
 							   "soft_delete.rows")));
-	if (samples_aside(rte))
+	if (samples_displaced(rte))
 		return NULL; /* displaced.c reads something else */
 	rte->tablesample = NULL;
 
@@ -552,7 +552,7 @@ estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 {
 	*pages = baserel->pages;
 	*tuples = baserel->tuples;
-	if (samples_aside(planner_rt_fetch(baserel->relid, root)))
+	if (samples_displaced(planner_rt_fetch(baserel->relid, root)))
 	{
 		*pages = 1;
 		*tuples = 100;
