@@ -3,11 +3,11 @@
  *	  Stores, locks, reads, restores and destroys displaced tombstones.
  *
  * A tombstone steps aside when a live row claims a key that it has (keys/claim.c).
- * Then it is a displaced tombstone: a row of soft_delete_internal.displaced, with the
- * table or partition that it was deleted from, its stamp, and its columns, as a JSON
- * object of their names and their values as text.  So it does not depend on the
- * columns of the table, which may be added, dropped, renamed or get another type.
- * soft_delete_internal.follow_columns() updates the names and texts then.
+ * Then it is a displaced tombstone: a row of soft_delete_internal.displaced, with
+ * the table or partition that it was deleted from, its stamp, and its columns, as a
+ * JSON object of their names and their values as text.  So it does not depend on
+ * the columns of the table, which may be added, dropped, renamed or get another
+ * type.  soft_delete_internal.follow_columns() updates the names and texts then.
  *
  * Invariant: a stored value reads back as the same value, whatever the settings of
  * the session that has stored it and of the one that reads it.
@@ -219,8 +219,8 @@ make_text_object(Datum *names, Datum *texts, bool *nulls, int n)
 }
 
 /*
- * Make what reading displaced tombstones as rows of the relation needs, in the current
- * memory context.
+ * Make what reading displaced tombstones as rows of the relation needs, in the
+ * current memory context.
  */
 DisplacedReader *
 make_displaced_reader(Relation rel)
@@ -255,11 +255,11 @@ make_displaced_reader(Relation rel)
 }
 
 /*
- * Read a row of soft_delete_internal.displaced into a virtual slot of the relation.  The
- * values are valid until the next call.
+ * Read a row of soft_delete_internal.displaced into a virtual slot of the relation.
+ * The values are valid until the next call.
  *
- * Raises XX001 if the row is not a JSON object, and what the input functions of types
- * raise.
+ * Raises XX001 if the row is not a JSON object, and what the input functions of
+ * types raise.
  */
 void
 read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
@@ -327,8 +327,8 @@ add_error_context(void *arg)
 }
 
 /*
- * Return the relation that a row of soft_delete_internal.displaced, in the slot, was
- * deleted from.
+ * Return the relation that a row of soft_delete_internal.displaced, in the slot,
+ * was deleted from.
  */
 Oid
 displaced_relation(TupleTableSlot *stored)
@@ -340,7 +340,8 @@ displaced_relation(TupleTableSlot *stored)
 
 /*
  * Return the relation that the row of soft_delete_internal.displaced at a place was
- * deleted from, or InvalidOid if there is no such row.  The place need not be valid.
+ * deleted from, or InvalidOid if there is no such row.  The place need not be
+ * valid.
  */
 Oid
 displaced_from(ItemPointer tid)
@@ -387,8 +388,8 @@ lock_aside(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 }
 
 /*
- * Fetch the displaced tombstone of the relation at a place, and return whether there is
- * one (StorageRoutine.peek).
+ * Fetch the displaced tombstone of the relation at a place, and return whether
+ * there is one (StorageRoutine.peek).
  */
 static bool
 peek_aside(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
@@ -415,8 +416,8 @@ fetch_aside(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
 }
 
 /*
- * Fetch a row of soft_delete_internal.displaced that is known to exist into a slot of
- * the relation that it was deleted from.
+ * Fetch a row of soft_delete_internal.displaced that is known to exist into a slot
+ * of the relation that it was deleted from.
  */
 static void
 fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot)
@@ -468,8 +469,8 @@ destroy_aside(Relation rel, const Tombstone *tombstone, bool waits)
 
 /*
  * Insert a displaced tombstone into its table again, as a live row
- * (StorageRoutine.restore).  All constraints are enforced, for the table may have got
- * others since the row was deleted.
+ * (StorageRoutine.restore).  All constraints are enforced, for the table may have
+ * got others since the row was deleted.
  */
 static TupleTableSlot *
 restore_aside(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
@@ -497,13 +498,13 @@ restore_aside(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombst
 /*
  * soft_delete_internal.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) returns void
  *
- * Replaces the columns of the row of soft_delete_internal.displaced at a place or, if
- * they are null and its table does not exist any more, destroys the row.  Not by an
- * UPDATE, which would be decoded for logical replication.
+ * Replaces the columns of the row of soft_delete_internal.displaced at a place or,
+ * if they are null and its table does not exist any more, destroys the row.  Not by
+ * an UPDATE, which would be decoded for logical replication.
  *
- * Raises 42501 unless the caller owns the table that the row was deleted from, 42704
- * if there is no such row, 22023 if the columns or the types are not JSON objects,
- * 22004 if the columns are null and the table exists.
+ * Raises 42501 unless the caller owns the table that the row was deleted from,
+ * 42704 if there is no such row, 22023 if the columns or the types are not JSON
+ * objects, 22004 if the columns are null and the table exists.
  */
 Datum
 soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
@@ -554,10 +555,11 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.return_displaced(relation regclass) returns void
  *
- * Inserts the displaced tombstones of a table, which is not tagged any more, into it.
+ * Inserts the displaced tombstones of a table, which is not tagged any more, into
+ * it.
  *
- * Raises 42501 unless the caller owns the table, 42P01 if there is no such table, 23505
- * or 23P01 if another row has a key.
+ * Raises 42501 unless the caller owns the table, 42P01 if there is no such table,
+ * 23505 or 23P01 if another row has a key.
  */
 Datum
 soft_delete_return_displaced(PG_FUNCTION_ARGS)
@@ -600,8 +602,8 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 }
 
 /*
- * Insert a row into its table.  Raises 23505 if it violates a deferrable constraint,
- * too, which is checked immediately.
+ * Insert a row into its table.  Raises 23505 if it violates a deferrable
+ * constraint, too, which is checked immediately.
  */
 static void
 insert_returned_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot)
@@ -629,8 +631,8 @@ insert_returned_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot
 }
 
 /*
- * Begin to read the rows of soft_delete_internal.displaced of a relation, in the order
- * of their stamps.  Unless "limit" is NULL, only stamps before it.
+ * Begin to read the rows of soft_delete_internal.displaced of a relation, in the
+ * order of their stamps.  Unless "limit" is NULL, only stamps before it.
  */
 SysScanDesc
 scan_displaced(Relation displaced, Oid relid, const TimestampTz *limit,
@@ -673,8 +675,8 @@ places_of_displaced(Oid relid)
 }
 
 /*
- * Begin to read the displaced tombstones of a table (StorageRoutine.begin_scan).  They
- * are few, so the scan is not resumable.
+ * Begin to read the displaced tombstones of a table (StorageRoutine.begin_scan).
+ * They are few, so the scan is not resumable.
  */
 static void
 begin_aside_scan(TombstoneScan *scan, const ScanPosition *position)
@@ -722,8 +724,8 @@ end_aside_scan(TombstoneScan *scan)
 }
 
 /*
- * Does the snapshot see the row of soft_delete_internal.displaced that a scan has found
- * (StorageRoutine.is_version)?
+ * Does the snapshot see the row of soft_delete_internal.displaced that a scan has
+ * found (StorageRoutine.is_version)?
  */
 static bool
 is_version_aside(Relation rel, const Tombstone *tombstone, Oid file,
@@ -764,8 +766,8 @@ may_have_displaced(Oid relid)
 }
 
 /*
- * Destroy all displaced tombstones of a relation.  The caller has locked it, so that no
- * other transaction changes them.
+ * Destroy all displaced tombstones of a relation.  The caller has locked it, so
+ * that no other transaction changes them.
  */
 void
 destroy_all_displaced(Oid relid)

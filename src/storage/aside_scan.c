@@ -3,12 +3,12 @@
  *	  Executes FROM t TABLESAMPLE soft_delete.rows('displaced'), which reads the
  *	  displaced tombstones of a table as rows of the table.
  *
- * A custom scan replaces the sample scan.  The tableoid and ctid of its rows are those
- * of the rows of soft_delete_internal.displaced: the functions and triggers of the bin
- * find the rows by them.
+ * A custom scan replaces the sample scan.  The tableoid and ctid of its rows are
+ * those of the rows of soft_delete_internal.displaced: the functions and triggers
+ * of the bin find the rows by them.
  *
- * Invariant: the executor never looks up such a ctid in table t, where it is the place
- * of another row.  It would in three cases:
+ * Invariant: the executor never looks up such a ctid in table t, where it is the
+ * place of another row.  It would in three cases:
  * - FOR UPDATE, FOR SHARE and the like are refused when they are planned;
  * - WHERE CURRENT OF takes the scan for one of soft_delete_internal.displaced;
  * - for EvalPlanQual, the scan fetches its row itself.
@@ -89,7 +89,8 @@ init_aside_scan(void)
 }
 
 /*
- * Is the range table entry a tagged table with TABLESAMPLE soft_delete.rows('displaced')?
+ * Is the range table entry a tagged table with TABLESAMPLE
+ * soft_delete.rows('displaced')?
  */
 bool
 samples_displaced(RangeTblEntry *rte)
@@ -106,8 +107,8 @@ samples_displaced(RangeTblEntry *rte)
 }
 
 /*
- * Replace the sample scan of a tagged table by a custom scan, if it is one of displaced
- * tombstones (set_rel_pathlist hook).
+ * Replace the sample scan of a tagged table by a custom scan, if it is one of
+ * displaced tombstones (set_rel_pathlist hook).
  */
 static void
 replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
@@ -137,8 +138,8 @@ replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 }
 
 /*
- * Raise 0A000 if the statement locks the rows: the executor would lock the rows that
- * are at their places in the table.
+ * Raise 0A000 if the statement locks the rows: the executor would lock the rows
+ * that are at their places in the table.
  */
 static void
 refuse_row_locks(PlannerInfo *root, Index rti, RangeTblEntry *rte)
@@ -186,8 +187,8 @@ create_displaced_scan(CustomScan *plan)
 
 /*
  * Begin the scan (BeginCustomScan callback).  The current relation becomes
- * soft_delete_internal.displaced, for WHERE CURRENT OF takes the ctid of a row for a
- * place in the scan's current relation.
+ * soft_delete_internal.displaced, for WHERE CURRENT OF takes the ctid of a row for
+ * a place in the scan's current relation.
  */
 static void
 begin_displaced_scan(CustomScanState *node, EState *estate, int eflags)
@@ -205,9 +206,9 @@ begin_displaced_scan(CustomScanState *node, EState *estate, int eflags)
 /*
  * Return the next row that satisfies the conditions (ExecCustomScan callback).
  *
- * EvalPlanQual runs the plan once more for a row that it has returned.  ExecScan() would
- * fetch that row from the table, by its ctid.  So the row is fetched here, and passed
- * to ExecScan() as a test tuple.
+ * EvalPlanQual runs the plan once more for a row that it has returned.  ExecScan()
+ * would fetch that row from the table, by its ctid.  So the row is fetched here,
+ * and passed to ExecScan() as a test tuple.
  */
 static TupleTableSlot *
 execute_displaced_scan(CustomScanState *node)
@@ -235,8 +236,8 @@ execute_displaced_scan(CustomScanState *node)
 }
 
 /*
- * Fetch the displaced row that EvalPlanQual rechecks.  Returns false if there is none:
- * the row is null-extended by an outer join, or is one of another partition.
+ * Fetch the displaced row that EvalPlanQual rechecks.  Returns false if there is
+ * none: the row is null-extended by an outer join, or is one of another partition.
  */
 static bool
 refetch(DisplacedScanState *state, EPQState *epqstate, const ExecAuxRowMark *mark)
@@ -282,8 +283,8 @@ next_displaced(ScanState *node)
 }
 
 /*
- * Return true: a row of soft_delete_internal.displaced is never updated, so it still
- * satisfies the conditions of the scan (recheck method of ExecScan()).
+ * Return true: a row of soft_delete_internal.displaced is never updated, so it
+ * still satisfies the conditions of the scan (recheck method of ExecScan()).
  */
 static bool
 recheck_displaced(ScanState *node, TupleTableSlot *slot)

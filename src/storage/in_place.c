@@ -92,7 +92,8 @@ const StorageRoutine in_place_storage = {
 };
 
 /*
- * Return true: any tagged table may have tombstones in it (StorageRoutine.may_have_any).
+ * Return true: any tagged table may have tombstones in it
+ * (StorageRoutine.may_have_any).
  */
 static bool
 may_have_any(Oid relid)
@@ -150,7 +151,8 @@ fetch_in_place(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
 }
 
 /*
- * Does the snapshot see the version that a scan has found (StorageRoutine.is_version)?
+ * Does the snapshot see the version that a scan has found
+ * (StorageRoutine.is_version)?
  */
 static bool
 is_version_in_place(Relation rel, const Tombstone *tombstone, Oid file,
@@ -184,13 +186,13 @@ destroy_in_place(Relation rel, const Tombstone *tombstone, bool waits)
 }
 
 /*
- * Begin to read tombstones (StorageRoutine.begin_scan): in the index on stamps or, if
- * there is none, all of the table.
+ * Begin to read tombstones (StorageRoutine.begin_scan): in the index on stamps or,
+ * if there is none, all of the table.
  *
- * Tombstones with equal stamps are in the order of their places, unless the index has
- * more columns.  The position to begin after is a stamp and a place.  If the table
- * was rewritten since, the place is ignored, and the tombstones of that stamp are
- * read again.
+ * Tombstones with equal stamps are in the order of their places, unless the index
+ * has more columns.  The position to begin after is a stamp and a place.  If the
+ * table was rewritten since, the place is ignored, and the tombstones of that stamp
+ * are read again.
  */
 static void
 begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position)
@@ -368,9 +370,9 @@ xmin_of(TupleTableSlot *slot)
 }
 
 /*
- * Fetch the version at a place, visible or not.  Returns false if there is none.  The
- * place need not be valid, so it is checked here: the table access method reads the
- * page without a check.
+ * Fetch the version at a place, visible or not.  Returns false if there is none.
+ * The place need not be valid, so it is checked here: the table access method reads
+ * the page without a check.
  */
 bool
 fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot)
@@ -381,8 +383,8 @@ fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 }
 
 /*
- * Does the snapshot see, at a place of a relation's file, the version that transaction
- * "xmin" has written?  Overwrites the slot.
+ * Does the snapshot see, at a place of a relation's file, the version that
+ * transaction "xmin" has written?  Overwrites the slot.
  */
 bool
 is_version_at(Relation rel, ItemPointerData tid, Oid file, TransactionId xmin,
@@ -394,8 +396,8 @@ is_version_at(Relation rel, ItemPointerData tid, Oid file, TransactionId xmin,
 }
 
 /*
- * Destroy the version at a place.  If another transaction has locked it or changes it,
- * wait or, unless "waits", return TM_BeingModified.
+ * Destroy the version at a place.  If another transaction has locked it or changes
+ * it, wait or, unless "waits", return TM_BeingModified.
  */
 TM_Result
 destroy_version(Relation rel, ItemPointerData tid, bool waits)
@@ -409,11 +411,11 @@ destroy_version(Relation rel, ItemPointerData tid, bool waits)
 }
 
 /*
- * Lock the newest version of a row and fetch it into the slot.  Returns false if the
- * row does not exist any more.  The place need not be valid.
+ * Lock the newest version of a row and fetch it into the slot.  Returns false if
+ * the row does not exist any more.  The place need not be valid.
  *
- * Raises 40001 in a transaction that keeps its snapshot, if a concurrent transaction
- * has changed the row.
+ * Raises 40001 in a transaction that keeps its snapshot, if a concurrent
+ * transaction has changed the row.
  */
 bool
 lock_newest_version(Relation rel, ItemPointer tid, TupleTableSlot *slot)
@@ -468,8 +470,8 @@ init_stamp_key(ScanKey key, Relation index, int n, StrategyNumber strategy,
 }
 
 /*
- * Open the index on the stamps of a table's tombstones, in AccessShareLock.  Returns
- * NULL if there is none.
+ * Open the index on the stamps of a table's tombstones, in AccessShareLock.
+ * Returns NULL if there is none.
  *
  * To be called as the owner of the table, for reading the predicate of an index may
  * call functions in it.
@@ -507,8 +509,8 @@ is_stamp_index(Relation index, AttrNumber attnum)
 }
 
 /*
- * Does the index have all tombstones: does it have no predicate, or that the tombstone
- * column is not null?
+ * Does the index have all tombstones: does it have no predicate, or that the
+ * tombstone column is not null?
  */
 bool
 index_has_tombstones(Relation index, AttrNumber attnum)

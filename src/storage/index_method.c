@@ -56,8 +56,9 @@ soft_delete_btree_handler(PG_FUNCTION_ARGS)
 
 #if SORTS_FOR_BTREE_ONLY || defined(USE_ASSERT_CHECKING)
 /*
- * Build the index (ambuild).  The server's sort for an index works for the B-tree only,
- * which it recognizes by the OID of the access method: so that is changed meanwhile.
+ * Build the index (ambuild).  The server's sort for an index works for the B-tree
+ * only, which it recognizes by the OID of the access method: so that is changed
+ * meanwhile.
  */
 static IndexBuildResult *
 build_as_btree(Relation heap, Relation index, IndexInfo *info)
@@ -81,8 +82,8 @@ build_as_btree(Relation heap, Relation index, IndexInfo *info)
 
 #ifdef USE_ASSERT_CHECKING
 /*
- * Insert an entry into the index (aminsert).  Assertions of the B-tree compare the OID
- * of the access method: so that is changed meanwhile.
+ * Insert an entry into the index (aminsert).  Assertions of the B-tree compare the
+ * OID of the access method: so that is changed in the meantime.
  */
 static bool
 insert_as_btree(Relation index, Datum *values, bool *isnull, ItemPointer tid,

@@ -3,8 +3,8 @@
  *	  Writes the ledger: one row per deletion, whose key makes stamps unique.
  *
  * The ledger is the table soft_delete_internal.ledger.  Users read it in the view
- * soft_delete.deletions.  Its rows are inserted by own_table.c only: no role needs a
- * privilege for that, and they are not decoded for logical replication.
+ * soft_delete.deletions.  Its rows are inserted by own_table.c only: no role needs
+ * a privilege for that, and they are not decoded for logical replication.
  *
  * Invariant: no two deletions have the same stamp, whether they are committed or
  * not, and whatever their sessions' clocks say.  The primary key of the ledger
@@ -98,8 +98,8 @@ record_deletion(TimestampTz stamp)
 }
 
 /*
- * Return the value of a text column of the ledger for a deletion.  Returns NULL if it
- * is null, or if the active snapshot does not see the deletion.
+ * Return the value of a text column of the ledger for a deletion.  Returns NULL if
+ * it is null, or if the active snapshot does not see the deletion.
  */
 text *
 deletion_text(TimestampTz stamp, const char *column)

@@ -3,8 +3,8 @@
  *	  Builds the next version of a row that is deleted or restored, or whose foreign
  *	  key changes with the referenced one, and inserts tombstones into indexes.
  *
- * Invariant: the next version differs from the old one only in the given columns and
- * in the generated columns that read those.  TOAST pointers are copied, not the
+ * Invariant: the next version differs from the old one only in the given columns
+ * and in the generated columns that read those.  TOAST pointers are copied, not the
  * values.  Only CHECK constraints that read a changed column are evaluated: the row
  * may violate others, which were added NOT VALID, and a DELETE must not fail then.
  */
@@ -56,9 +56,9 @@ static void insert_tombstone_index_entries(VersionBuilder *builder,
 										   Relation rel, TU_UpdateIndexes which);
 
 /*
- * Make a builder, in a memory context, for versions of rows of the relation that differ
- * in the given columns.  It has no reference to a relation or a tuple descriptor of the
- * relation cache, so nothing must be released after an error.
+ * Make a builder, in a memory context, for versions of rows of the relation that
+ * differ in the given columns.  It has no reference to a relation or a tuple
+ * descriptor of the relation cache, so nothing must be released after an error.
  */
 VersionBuilder *
 make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
@@ -172,8 +172,8 @@ find_checks(VersionBuilder *builder, Relation rel)
 }
 
 /*
- * Find the indexes that tombstones must be inserted into, and lock them.  "tombstone"
- * is the relation's tombstone column.
+ * Find the indexes that tombstones must be inserted into, and lock them.
+ * "tombstone" is the relation's tombstone column.
  */
 void
 find_tombstone_indexes(VersionBuilder *builder, Relation rel, AttrNumber tombstone)
@@ -211,8 +211,9 @@ find_tombstone_indexes(VersionBuilder *builder, Relation rel, AttrNumber tombsto
 }
 
 /*
- * Return the indexes that tombstones must be inserted into: all whose predicate does
- * not demand that the tombstone column be null.  A DELETE need not open the others.
+ * Return the indexes that tombstones must be inserted into: all whose predicate
+ * does not demand that the tombstone column be null.  A DELETE need not open the
+ * others.
  */
 static List *
 tombstone_indexes(Relation rel, AttrNumber tombstone)
@@ -342,7 +343,8 @@ tests_null(Node *expr, AttrNumber attnum, NullTestType type)
 }
 
 /*
- * Build the next version of a row: "old" with other values in the builder's columns.
+ * Build the next version of a row: "old" with other values in the builder's
+ * columns.
  *
  * The result is valid until the next call.  It points into "old", which must stay
  * valid, too.  Raises 23514 if the version violates a CHECK constraint that reads a
@@ -396,8 +398,8 @@ compute_generated_columns(List *columns, EState *estate, TupleTableSlot *slot)
 }
 
 /*
- * Raise 23514 if the version that is being built violates a CHECK constraint that reads
- * a changed column.
+ * Raise 23514 if the version that is being built violates a CHECK constraint that
+ * reads a changed column.
  */
 static void
 enforce_checks(VersionBuilder *builder, Relation rel)
@@ -420,9 +422,9 @@ enforce_checks(VersionBuilder *builder, Relation rel)
 }
 
 /*
- * Replace a locked row by a version of it with other values in the builder's columns,
- * and insert that into the relation's open indexes.  Returns the version, which is
- * valid until the next call.
+ * Replace a locked row by a version of it with other values in the builder's
+ * columns, and insert that into the relation's open indexes.  Returns the version,
+ * which is valid until the next call.
  *
  * Sets "tid" to the place of the version.  "recheck" gets the indexes of deferrable
  * constraints that must be checked later.
@@ -521,9 +523,9 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
  * soft_delete_internal.index_hides(index regclass, attnum smallint) returns boolean
  *
  * Returns whether the predicate of an index demands that a column be null.  Null if
- * the relation does not exist, for it may have been dropped since the caller has read
- * its OID, or if it is not an index.  Reading a predicate may call functions in it, as
- * the owner of the index.
+ * the relation does not exist, for it may have been dropped since the caller has
+ * read its OID, or if it is not an index.  Reading a predicate may call functions
+ * in it, as the owner of the index.
  */
 Datum
 soft_delete_index_hides(PG_FUNCTION_ARGS)

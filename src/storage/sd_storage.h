@@ -2,9 +2,9 @@
  * sd_storage.h
  *	  Where tombstones are stored, and the stamps that they have.
  *
- * A tombstone is in its table, or in soft_delete_internal.displaced.  Code that lists,
- * restores, holds, purges or erases tombstones calls the functions of storage.c, and
- * does not depend on which it is.
+ * A tombstone is in its table, or in soft_delete_internal.displaced.  Code that
+ * lists, restores, holds, purges or erases tombstones calls the functions of
+ * storage.c, and does not depend on which it is.
  */
 #ifndef SD_STORAGE_H
 #define SD_STORAGE_H
@@ -33,7 +33,7 @@ extern bool record_deletion(TimestampTz stamp);
 extern text *deletion_text(TimestampTz stamp, const char *column);
 
 /*
- * row_version.c: the next version of a row that is deleted, restored or gets a new key
+ * row_version.c: next versions of rows that are deleted, restored or get a new key
  */
 /* An index that tombstones must be inserted into */
 typedef struct TombstoneIndex
@@ -49,7 +49,7 @@ typedef struct VersionBuilder
 	Oid relid;			 /* the relation that it was made for */
 	int nattrs;			 /* number of the columns that are given new values */
 	AttrNumber *attnums; /* these columns */
-	Bitmapset *changed; /* and generated columns that read them, as pull_varattnos() numbers */
+	Bitmapset *changed; /* these and generated columns that read them, as of pull_varattnos() */
 	EState *estate;		  /* evaluates the expressions below */
 	TupleTableSlot *slot; /* the version that is being built */
 	List *generated;	  /* GeneratedColumn that read changed columns */
@@ -127,7 +127,7 @@ typedef struct TombstoneScan
 	StorageKind storage;
 	TimestampTz limit;
 	Oid file;		   /* relfilenode that the places are in */
-	bool is_resumable; /* can it be ended early, and another begin at its position? */
+	bool is_resumable; /* can another scan begin after the position of this one? */
 	bool is_by_place; /* after any tombstone?  Else after the last one of a stamp. */
 	Tombstone current;	   /* the tombstone that was read last */
 	ItemPointerData place; /* its place in the index, for a ScanPosition */
@@ -136,8 +136,8 @@ typedef struct TombstoneScan
 } TombstoneScan;
 
 /*
- * Called before a row is inserted into its table, to make its keys free in the indexes
- * of the table
+ * Called before a row is inserted into its table, to make its keys free in the
+ * indexes of the table
  */
 typedef void (*MakeRoom)(Relation rel, TupleTableSlot *slot);
 

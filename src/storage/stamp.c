@@ -4,11 +4,11 @@
  *
  * All rows that one client statement soft-deletes, by itself or by foreign keys,
  * triggers and functions, are one deletion and have one stamp.  A client statement
- * begins where the executor or a utility command (ddl/utility.c) starts and no other
- * runs.  Deferred triggers at commit belong to the statement that commits.
+ * begins where the executor or a utility command (ddl/utility.c) starts and no
+ * other runs.  Deferred triggers at commit belong to the statement that commits.
  *
- * Invariants: the stamps of a session only grow.  A stamp is in the ledger as long as
- * a row has it.
+ * Invariants: the stamps of a session only grow.  A stamp is in the ledger as long
+ * as a row has it.
  */
 #include "postgres.h"
 
@@ -60,8 +60,8 @@ init_stamp(void)
 
 /*
  * Return the stamp of the running client statement, in microseconds since
- * 2000-01-01 UTC.  The first call of a statement takes a new stamp and inserts it into
- * the ledger.
+ * 2000-01-01 UTC.  The first call of a statement takes a new stamp and inserts it
+ * into the ledger.
  */
 TimestampTz
 deletion_stamp(void)
@@ -79,8 +79,8 @@ deletion_stamp(void)
 }
 
 /*
- * Has the running client statement taken a stamp in this transaction?  A procedure may
- * commit, and take another stamp in its next transaction.
+ * Has the running client statement taken a stamp in this transaction?  A procedure
+ * may commit, and take another stamp in its next transaction.
  */
 bool
 deletion_is_running(void)
@@ -106,7 +106,8 @@ end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 
 /*
  * Note that a statement begins.  It is a client statement if it is not nested in
- * another one, and if a portal runs it, as none does with deferred triggers at commit.
+ * another one, and if a portal runs it, as none does with deferred triggers at
+ * commit.
  */
 void
 begin_statement(void)
@@ -148,7 +149,8 @@ start_executor(QueryDesc *queryDesc, int eflags)
 }
 
 /*
- * Count the executor run as one that statements may be nested in (ExecutorRun hook).
+ * Count the executor run as one that statements may be nested in (ExecutorRun
+ * hook).
  */
 static void
 run_executor(EXECUTOR_RUN_PARAMS)

@@ -4,8 +4,8 @@
  *
  * A tombstone is in its table (in_place.c) or in soft_delete_internal.displaced
  * (aside.c).  It is found by a query on the samples of its table (sample_of()), by
- * the rows of a bin, or by a scan of tombstones.  It is locked before it is restored,
- * held or destroyed.
+ * the rows of a bin, or by a scan of tombstones.  It is locked before it is
+ * restored, held or destroyed.
  *
  * Invariant: code in the folders above does not depend on where a tombstone is
  * stored.
@@ -20,9 +20,10 @@ static const StorageRoutine *const routines[N_STORAGES] = {
 };
 
 /*
- * Locate the tombstone that a query has read with these values of tableoid and ctid.
- * Returns the table that it was deleted from, or InvalidOid if it is displaced and
- * does not exist.  For one in place, it is not checked that it exists.
+ * Locate the tombstone that a query has read with these values of tableoid and
+ * ctid.  Returns the table that it was deleted from, or InvalidOid if it is
+ * displaced and does not exist.  For one in place, it is not checked that it
+ * exists.
  */
 Oid
 locate_tombstone(Oid relid, ItemPointer tid, Tombstone *tombstone)
@@ -61,8 +62,8 @@ sample_of(StorageKind storage, bool with_live)
 }
 
 /*
- * May a table, or one of its partitions and inheritance children, have tombstones in
- * a storage?
+ * May a table, or one of its partitions and inheritance children, have tombstones
+ * in a storage?
  */
 bool
 has_tombstones(StorageKind storage, Oid relid)
@@ -80,12 +81,12 @@ shares_keys(const Tombstone *tombstone)
 }
 
 /*
- * Lock the newest version of a tombstone of the relation, set "tombstone" to its place
- * and stamp, and fetch it into the slot, unless that is NULL.  Returns false if there is
- * none any more or, unless "stamp" is NULL, if it has another stamp.
+ * Lock the newest version of a tombstone of the relation, set "tombstone" to its
+ * place and stamp, and fetch it into the slot, unless that is NULL.  Returns false
+ * if there is none any more or, unless "stamp" is NULL, if it has another stamp.
  *
- * Raises 40001 in a transaction that keeps its snapshot, if a concurrent transaction
- * has changed the row.
+ * Raises 40001 in a transaction that keeps its snapshot, if a concurrent
+ * transaction has changed the row.
  */
 bool
 lock_tombstone(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
@@ -96,8 +97,8 @@ lock_tombstone(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 }
 
 /*
- * Fetch a tombstone that is not locked, and set its stamp.  Returns false if there is
- * none at its place, which need not be valid.
+ * Fetch a tombstone that is not locked, and set its stamp.  Returns false if there
+ * is none at its place, which need not be valid.
  */
 bool
 peek_tombstone(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
@@ -117,8 +118,8 @@ fetch_tombstone(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
 
 /*
  * Does the snapshot see, at the place of a tombstone, the version that transaction
- * "xmin" has written?  "file" is the relfilenode in which a scan has found it: after a
- * rewrite, another row may be at that place.  Overwrites the slot.
+ * "xmin" has written?  "file" is the relfilenode in which a scan has found it:
+ * after a rewrite, another row may be at that place.  Overwrites the slot.
  */
 bool
 is_tombstone_version(Relation rel, const Tombstone *tombstone, Oid file,
@@ -129,10 +130,10 @@ is_tombstone_version(Relation rel, const Tombstone *tombstone, Oid file,
 }
 
 /*
- * Restore a locked tombstone, whose row is in the slot "old".  If the row is inserted
- * into its table again, "make_room" is called before.  Returns the live row in the
- * builder's slot, and sets "tombstone" to its place.  "recheck" gets the indexes of
- * deferrable constraints that must be checked later.
+ * Restore a locked tombstone, whose row is in the slot "old".  If the row is
+ * inserted into its table again, "make_room" is called before.  Returns the live
+ * row in the builder's slot, and sets "tombstone" to its place.  "recheck" gets the
+ * indexes of deferrable constraints that must be checked later.
  *
  * Raises what an INSERT raises.
  */
@@ -168,9 +169,9 @@ destroy_tombstone_unless_locked(Relation rel, const Tombstone *tombstone)
 }
 
 /*
- * Begin to read the tombstones of a table in a storage that are older than the limit,
- * oldest first, as the active snapshot sees them.  A resumable scan begins after the
- * position.
+ * Begin to read the tombstones of a table in a storage that are older than the
+ * limit, oldest first, as the active snapshot sees them.  A resumable scan begins
+ * after the position.
  *
  * To be called as the owner of the table, for reading the predicate of an index may
  * call functions in it.
