@@ -1,6 +1,10 @@
 /*
  * compat.h
- *	  Every difference between server versions, in one place.
+ *	  Hides the differences between server versions.
+ *
+ * Each section names the version that has brought the difference.
+ *
+ * Invariant: PG_VERSION_NUM is compared in this file only.
  */
 #ifndef COMPAT_H
 #define COMPAT_H
@@ -22,9 +26,9 @@
 #endif
 
 /*
- * 16: functions that the server calls are exported by name, and the library is built
- * with -fvisibility=hidden (Makefile): what another library exports does not become
- * ours, nor ours another's
+ * 16: PGDLLEXPORT exports a function from a library that is built with
+ * -fvisibility=hidden.  The Makefile sets that for older versions too, so that the
+ * functions of this library do not replace those of another one, nor theirs ours.
  */
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
@@ -41,7 +45,7 @@
 	extern int no_such_variable
 #endif
 
-/* 16: an update says which indexes it needs, not just whether it needs any */
+/* 16: tuple_update tells which indexes need an entry, not only whether any does */
 #if PG_VERSION_NUM < 160000
 typedef bool TU_UpdateIndexes;
 #define TU_None false
@@ -52,12 +56,12 @@ typedef bool TU_UpdateIndexes;
 	((which) == TU_None || ((which) == TU_Summarizing && !(info)->ii_Summarizing))
 #endif
 
-/* 16: those of summarizing indexes, which are no keys, are told apart */
+/* 16: attributes of summarizing indexes, which are not unique, have their own bitmap */
 #if PG_VERSION_NUM < 160000
 #define INDEX_ATTR_BITMAP_HOT_BLOCKING INDEX_ATTR_BITMAP_ALL
 #endif
 
-/* 16: outer-join clones are told apart */
+/* 16: make_restrictinfo() has arguments for clones of outer-join clauses */
 #if PG_VERSION_NUM < 160000
 #define make_scan_restrictinfo(root, clause, level) \
 	make_restrictinfo(root, clause, true, false, false, level, NULL, NULL, NULL)
@@ -67,7 +71,7 @@ typedef bool TU_UpdateIndexes;
 					  NULL, NULL)
 #endif
 
-/* 16: ownership and privilege checks go through one function each */
+/* 16: one function checks the ownership, and one the privileges, of all objects */
 #if PG_VERSION_NUM < 160000
 #define relation_ownercheck(relid, roleid) pg_class_ownercheck(relid, roleid)
 #define schema_ownercheck(nspid, roleid) pg_namespace_ownercheck(nspid, roleid)
@@ -84,21 +88,21 @@ typedef bool TU_UpdateIndexes;
 	object_aclcheck(ProcedureRelationId, funcid, roleid, mode)
 #endif
 
-/* 18: sorting for an index takes any ordered access method, not just the B-tree */
+/* 18: the sort for an index supports any ordered access method, not only the B-tree */
 #if PG_VERSION_NUM < 180000
 #define SORTS_FOR_BTREE_ONLY 1
 #else
 #define SORTS_FOR_BTREE_ONLY 0
 #endif
 
-/* 17: an access method says whether it builds in parallel; before, the B-tree alone */
+/* 17: an access method tells whether it builds in parallel; before, only the B-tree did */
 #if PG_VERSION_NUM < 170000
 #define forbid_parallel_build(routine) ((void) 0)
 #else
 #define forbid_parallel_build(routine) ((routine)->amcanbuildparallel = false)
 #endif
 
-/* 17: what changes the type or the value of a column */
+/* 17: ALTER COLUMN SET EXPRESSION changes the values of a column */
 #if PG_VERSION_NUM < 170000
 #define changes_column(subtype) ((subtype) == AT_AlterColumnType)
 #else
@@ -106,19 +110,19 @@ typedef bool TU_UpdateIndexes;
 	((subtype) == AT_AlterColumnType || (subtype) == AT_SetExpression)
 #endif
 
-/* 17: an index AM may keep state between insertions */
+/* 17: an access method may keep state between insertions, which must be released */
 #if PG_VERSION_NUM < 170000
 #define index_insert_cleanup(index, info) ((void) 0)
 #endif
 
-/* 17: the backend's local transaction id moved */
+/* 17: the local transaction id of the backend is in another struct */
 #if PG_VERSION_NUM < 170000
 #define my_local_xid() (MyProc->lxid)
 #else
 #define my_local_xid() (MyProc->vxid.lxid)
 #endif
 
-/* 18: ExecutorRun lost execute_once */
+/* 18: ExecutorRun has no argument execute_once */
 #if PG_VERSION_NUM < 180000
 #define EXECUTOR_RUN_PARAMS \
 	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
@@ -129,7 +133,7 @@ typedef bool TU_UpdateIndexes;
 #define EXECUTOR_RUN_ARGS queryDesc, direction, count
 #endif
 
-/* 18 and 19: an index scan is instrumented, then takes flags */
+/* 18 and 19: index_beginscan() has an argument for instrumentation, then flags too */
 #if PG_VERSION_NUM < 180000
 #define begin_index_scan(rel, index, snapshot, nkeys) \
 	index_beginscan(rel, index, snapshot, nkeys, 0)
@@ -141,7 +145,7 @@ typedef bool TU_UpdateIndexes;
 	index_beginscan(rel, index, snapshot, NULL, nkeys, 0, SO_NONE)
 #endif
 
-/* 18: generated columns may be virtual, CHECK constraints not enforced */
+/* 18: generated columns may be VIRTUAL, and CHECK constraints NOT ENFORCED */
 #if PG_VERSION_NUM < 180000
 #define is_virtual_column(att) false
 #define expand_virtual_columns(node, rel) (node)
@@ -163,19 +167,20 @@ typedef bool TU_UpdateIndexes;
 #define unique_over_periods(constraint) ((constraint)->without_overlaps)
 #endif
 
-/* 18: foreign keys may be of periods, or not enforced */
+/* 18: foreign keys may have PERIOD, or be NOT ENFORCED */
 #if PG_VERSION_NUM < 180000
 #define foreign_key_ties_rows(con) true
 #else
 #define foreign_key_ties_rows(con) ((con)->conenforced && !(con)->conperiod)
 #endif
 
-/* 19: the planner is told of EXPLAIN, and a hook sees the finished rel */
+/* 19: the planner hook gets the EXPLAIN state, and another hook the base relation */
 #if PG_VERSION_NUM < 190000
 #define PLANNER_PARAMS \
 	Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams
 #define PLANNER_ARGS parse, query_string, cursorOptions, boundParams
 #define REL_HOOK get_relation_info_hook
+#define REL_HOOK_TYPE get_relation_info_hook_type
 #define REL_HOOK_PARAMS \
 	PlannerInfo *root, Oid relationObjectId, bool inhparent, RelOptInfo *rel
 #define REL_HOOK_ARGS root, relationObjectId, inhparent, rel
@@ -185,11 +190,12 @@ typedef bool TU_UpdateIndexes;
 		ParamListInfo boundParams, struct ExplainState *es
 #define PLANNER_ARGS parse, query_string, cursorOptions, boundParams, es
 #define REL_HOOK build_simple_rel_hook
+#define REL_HOOK_TYPE build_simple_rel_hook_type
 #define REL_HOOK_PARAMS PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte
 #define REL_HOOK_ARGS root, rel, rte
 #endif
 
-/* 19: tuple_delete and tuple_update take a word of options */
+/* 19: tuple_delete and tuple_update have an argument for options */
 #if PG_VERSION_NUM < 190000
 #define TUPLE_DELETE_PARAMS \
 	Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, \
@@ -231,14 +237,14 @@ typedef bool TU_UpdateIndexes;
 	ExecuteTruncateGuts(rels, relids, logged, behavior, restarts, false)
 #endif
 
-/* 19: COPY TO takes partitioned tables */
+/* 19: COPY TO accepts partitioned tables */
 #if PG_VERSION_NUM < 190000
 #define can_be_copied(rel) ((rel)->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 #else
 #define can_be_copied(rel) true
 #endif
 
-/* 19: a table scan takes flags */
+/* 19: table_beginscan() has an argument for flags */
 #if PG_VERSION_NUM < 190000
 #define begin_table_scan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
 #else
@@ -246,19 +252,19 @@ typedef bool TU_UpdateIndexes;
 	table_beginscan(rel, snapshot, 0, NULL, SO_NONE)
 #endif
 
-/* 19: foreign keys look for parents in their index, not by a planned query */
+/* 19: foreign keys look up the parent in its index, without a query */
 #if PG_VERSION_NUM < 190000
 #define foreign_keys_probe_index() false
 #else
 #define foreign_keys_probe_index() true
 #endif
 
-/* 19: a descriptor that is built by hand must be finished */
+/* 19: a new tuple descriptor must be finalized */
 #if PG_VERSION_NUM < 190000
 #define TupleDescFinalize(desc) ((void) 0)
 #endif
 
-/* 19: a slot is made with flags */
+/* 19: MakeTupleTableSlot() has an argument for flags */
 #if PG_VERSION_NUM < 190000
 #define make_slot(tupdesc, ops) MakeTupleTableSlot(tupdesc, ops)
 #else
@@ -266,7 +272,7 @@ typedef bool TU_UpdateIndexes;
 #endif
 #define make_virtual_slot(tupdesc) make_slot(tupdesc, &TTSOpsVirtual)
 
-/* 18: a portal always runs once */
+/* 18: PortalRun() has no argument run_once */
 #if PG_VERSION_NUM < 180000
 #define run_portal(portal, dest, completion) \
 	PortalRun(portal, FETCH_ALL, true, true, dest, dest, completion)
@@ -275,14 +281,14 @@ typedef bool TU_UpdateIndexes;
 	PortalRun(portal, FETCH_ALL, true, dest, dest, completion)
 #endif
 
-/* 19: fetching what an index entry leads to takes flags */
+/* 19: table_index_fetch_begin() has an argument for flags */
 #if PG_VERSION_NUM < 190000
 #define begin_index_fetch(heap) table_index_fetch_begin(heap)
 #else
 #define begin_index_fetch(heap) table_index_fetch_begin(heap, 0)
 #endif
 
-/* 16 and 19: ExecInsertIndexTuples grew an argument, then took flags */
+/* 16 and 19: ExecInsertIndexTuples() has one more argument, then flags instead */
 #if PG_VERSION_NUM < 160000
 #define insert_index_tuples(relinfo, slot, estate, which) \
 	ExecInsertIndexTuples(relinfo, slot, estate, false, false, NULL, NIL)

@@ -1,6 +1,7 @@
 /*
  * soft_delete.c
- *	  Loads the library: each file installs its own hooks and settings.
+ *	  Initializes the library: calls the init function of each file that installs
+ *	  hooks or defines settings.
  */
 #include "postgres.h"
 
@@ -39,7 +40,7 @@ _PG_init(void)
 	init_extension();
 	MarkGUCPrefixReserved("soft_delete");
 
-	/* plans from before have no live filter */
+	/* plans that were made before do not have the live filter */
 	if (!process_shared_preload_libraries_in_progress)
 		ResetPlanCache();
 }

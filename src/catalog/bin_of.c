@@ -100,12 +100,12 @@ view_of(Oid rule)
 }
 
 /*
- * Find the INSTEAD OF UPDATE trigger of a bin.  Returns the number of its arguments,
- * and the arguments themselves in "arguments" unless that is NULL.  Returns -1 if the
- * relation is not a bin.
+ * Find the INSTEAD OF UPDATE trigger of a bin.  Returns the number of its
+ * arguments, and the arguments themselves in "arguments" unless that is NULL.
+ * Returns -1 if the relation is not a bin.
  *
- * Does not lock the relation, and so does not wait for other transactions: it may be
- * any view that reads a tagged table.
+ * Does not lock the relation, and so does not wait for other transactions: it may
+ * be any view that reads a tagged table.
  */
 static int
 bin_trigger_arguments(Oid bin, char **arguments)
@@ -135,9 +135,9 @@ bin_trigger_arguments(Oid bin, char **arguments)
 }
 
 /*
- * Return the attribute number of a column that a bin has in addition to those of its
- * table, or InvalidAttrNumber if the view is not a bin.  The names of these columns
- * are the arguments of the bin's trigger.
+ * Return the attribute number of a column that a bin has in addition to those of
+ * its table, or InvalidAttrNumber if the view is not a bin.  The names of these
+ * columns are the arguments of the bin's trigger.
  */
 AttrNumber
 bin_column(Oid bin, BinColumn which)
@@ -150,8 +150,8 @@ bin_column(Oid bin, BinColumn which)
 }
 
 /*
- * Does the calling role have one of some privileges on a column of the bin of a table
- * or of its ancestors?
+ * Does the calling role have one of some privileges on a column of the bin of a
+ * table or of its ancestors?
  */
 bool
 may_use_bin(Oid relid, BinColumn which, AclMode mode)
@@ -171,8 +171,8 @@ may_use_bin(Oid relid, BinColumn which, AclMode mode)
  * soft_delete_internal.lock_bin(relation regclass) returns regclass
  *
  * Locks a table in AccessShareLock, so that it keeps its bin until the transaction
- * ends, and returns the bin.  Null if the caller may not read the bin, or if there is
- * none: it may have been dropped while the function waited for the lock.
+ * ends, and returns the bin.  Null if the caller may not read the bin, or if there
+ * is none: it may have been dropped while the function waited for the lock.
  */
 Datum
 soft_delete_lock_bin(PG_FUNCTION_ARGS)
@@ -196,8 +196,8 @@ soft_delete_lock_bin(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return the bin of a table, or InvalidOid if there is none that the calling role may
- * read.
+ * Return the bin of a table, or InvalidOid if there is none that the calling role
+ * may read.
  */
 static Oid
 readable_bin_of(Oid relid)
@@ -226,9 +226,9 @@ bin_name(Oid relid)
 }
 
 /*
- * May the current user read some columns of a relation, so that an error message may
- * contain their values?  It may not under row-level security: which rows it may read
- * is not known.
+ * May the current user read some columns of a relation, so that an error message
+ * may contain their values?  It may not under row-level security: which rows it may
+ * read is not known.
  */
 bool
 may_read(Oid relid, int n, const AttrNumber *attnums)

@@ -186,7 +186,8 @@ begin_command(void)
 }
 
 /*
- * Note that a utility command has ended.  "before" is what begin_command() returned.
+ * Note that a utility command has ended.  "before" is what begin_command()
+ * returned.
  */
 void
 end_command(bool before)
@@ -330,9 +331,9 @@ call_internal(const char *name, int nargs, Oid *argtypes, Datum *values)
 }
 
 /*
- * Call the function of schema soft_delete_internal that handles an event of an event
- * trigger, with the command tag as its argument.  Raises 39P03 if no event trigger
- * calls.
+ * Call the function of schema soft_delete_internal that handles an event of an
+ * event trigger, with the command tag as its argument.  Raises 39P03 if no event
+ * trigger calls.
  */
 static void
 handle_event(FunctionCallInfo fcinfo, const char *name)

@@ -30,9 +30,9 @@ static const char *key_column(Oid relid, const char *alias,
 static void append_collation(StringInfo query, const ForeignKey *fk, int i);
 
 /*
- * Return a foreign key, from its row of pg_constraint.  Returns NULL if the constraint
- * is not a foreign key, or one that is not enforced or has PERIOD: it does not relate
- * single live rows.
+ * Return a foreign key, from its row of pg_constraint.  Returns NULL if the
+ * constraint is not a foreign key, or one that is not enforced or has PERIOD: it
+ * does not relate single live rows.
  */
 ForeignKey *
 load_foreign_key(Oid constraint)
@@ -66,8 +66,8 @@ load_foreign_key(Oid constraint)
 }
 
 /*
- * Return the constraint that was declared, of which that of a partition is a copy, or
- * the constraint itself.  Sets "is_parent_copy" to whether it is a copy for a
+ * Return the constraint that was declared, of which that of a partition is a copy,
+ * or the constraint itself.  Sets "is_parent_copy" to whether it is a copy for a
  * partition of the referenced table: then both have the same referencing table.
  */
 static Oid
@@ -114,9 +114,9 @@ foreign_keys_from(Relation child)
 }
 
 /*
- * Return the foreign keys whose triggers of a kind (RI_TRIGGER_PK or RI_TRIGGER_FK) and
- * event a table has.  They are found by the triggers because pg_constraint has no
- * index on the referenced table.
+ * Return the foreign keys whose triggers of a kind (RI_TRIGGER_PK or RI_TRIGGER_FK)
+ * and event a table has.  They are found by the triggers because pg_constraint has
+ * no index on the referenced table.
  */
 static List *
 foreign_keys_by_trigger(Relation rel, int kind, int16 event)
@@ -160,7 +160,8 @@ append_side(StringInfo query, Oid relid, const char *alias, const char *which)
 }
 
 /*
- * Return the ith column of a key, from 0 on, as append_key_match() needs it: see there.
+ * Return the ith column of a key, from 0 on, as append_key_match() needs it: see
+ * there.
  */
 static const char *
 key_column(Oid relid, const char *alias, const AttrNumber *attnums, int i)

@@ -118,8 +118,8 @@ columns_equal(int n, const AttrNumber *attnums, TupleTableSlot *old,
 }
 
 /*
- * Return a key as a condition that can be pasted into a statement: "a = '1' AND
- * b = '2'".  The names are those of columns of relation "named", the values those of
+ * Return a key as a condition that can be pasted into a statement: "a = '1' AND b =
+ * '2'".  The names are those of columns of relation "named", the values those of
  * columns of the row.
  */
 char *
@@ -224,8 +224,8 @@ primary_key_text(Oid relid, TupleTableSlot *row)
 }
 
 /*
- * Is it certain that the text of a value of the type does not depend on settings?  If
- * it is, begin_key_form() can be left out, which takes time.
+ * Is it certain that the text of a value of the type does not depend on settings?
+ * If it is, begin_key_form() can be left out, which takes time.
  */
 static bool
 ignores_settings(Oid type)
@@ -235,9 +235,9 @@ ignores_settings(Oid type)
 }
 
 /*
- * Change the settings on which the conversion of values to text, and back, depends to
- * the same values in all sessions.  Returns a nesting level for end_text_form(), which
- * must follow.
+ * Change the settings on which the conversion of values to text, and back, depends
+ * to the same values in all sessions.  Returns a nesting level for end_text_form(),
+ * which must follow.
  */
 int
 begin_text_form(void)
@@ -257,8 +257,8 @@ begin_text_form(void)
 }
 
 /*
- * Change the settings as begin_text_form() does, and also those that make the texts of
- * binary equal values differ, so that texts can be compared.
+ * Change the settings as begin_text_form() does, and also those that make the texts
+ * of binary equal values differ, so that texts can be compared.
  */
 int
 begin_key_form(void)
@@ -306,8 +306,9 @@ make_key_set(void)
 }
 
 /*
- * Is a key in a set of keys, to which it is added first if "add"?  The key is a value of
- * type text[], and belongs to the relation or foreign key with the OID "of".
+ * Is a key in a set of keys, to which it is added first if "add"?  The key is a
+ * value of type text[], and belongs to the relation or foreign key with the OID
+ * "of".
  */
 bool
 key_in_set(HTAB *keys, Oid of, Datum key, bool add)

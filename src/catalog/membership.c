@@ -224,8 +224,9 @@ find_function(ExtensionFunction which, Oid extension)
 }
 
 /*
- * Look for the function with a C symbol among the members of the extension.  Returns
- * InvalidOid if there is none, as while the extension is created or dropped.
+ * Look for the function with a C symbol among the members of the extension.
+ * Returns InvalidOid if there is none, as while the extension is created or
+ * dropped.
  */
 static Oid
 find_by_symbol(ExtensionFunction which, Oid extension)

@@ -56,8 +56,8 @@ append_row(Relation rel, Datum *values, bool *nulls)
 }
 
 /*
- * Insert the entry of a row into one index.  Returns false if that is unique and has
- * the key already.
+ * Insert the entry of a row into one index.  Returns false if that is unique and
+ * has the key already.
  */
 static bool
 insert_index_entry(Relation rel, HeapTuple tuple, Relation index,

@@ -30,7 +30,7 @@ is_raised_by_function(const ErrorData *error)
  * Throw again an error that was caught while functions of an owner might run.  If
  * such a function has raised it with an SQLSTATE that is taken for an interrupt, it
  * gets another one, 38000: WHEN OTHERS of PL/pgSQL does not catch some SQLSTATEs,
- * and soft_delete_internal.is_interrupt() names more.
+ * and soft_delete_internal.must_propagate() names more.
  */
 void
 throw_owners_error(MemoryContext context)

@@ -89,8 +89,8 @@ typedef struct ExtensionCall
 	Oid roleid;		 /* current user before the call, to be restored after it */
 	int sec_context; /* its security context */
 	Oid caller; /* current user when the outermost call of our own code began */
-	int caller_context; /* its security context */
-	char *search_path;	/* its search_path */
+	int caller_context; /* security context of the caller */
+	char *search_path;	/* search_path of the caller */
 	struct ExtensionCall *outer;
 } ExtensionCall;
 

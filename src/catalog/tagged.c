@@ -114,8 +114,8 @@ tag_of(Relation rel)
 }
 
 /*
- * May a relation of that kind be tagged?  A foreign table may not, for another server
- * deletes its rows.
+ * May a relation of that kind be tagged?  A foreign table may not, for another
+ * server deletes its rows.
  */
 static bool
 may_be_tagged(char relkind)
@@ -124,9 +124,9 @@ may_be_tagged(char relkind)
 }
 
 /*
- * Raise 42883 if the relation has a trigger that calls soft_delete.delete_row(), and
- * that function was removed from the extension.  Else the relation would seem not to
- * be tagged, and its deleted rows would be shown.
+ * Raise 42883 if the relation has a trigger that calls soft_delete.delete_row(),
+ * and that function was removed from the extension.  Else the relation would seem
+ * not to be tagged, and its deleted rows would be shown.
  */
 static void
 refuse_removed_tag_function(Relation rel)
@@ -244,16 +244,16 @@ tombstone_name(Oid relid)
 }
 
 /*
- * Is this a maintenance session for the relation: is row_security off, as pg_dump and
- * pg_restore set it, and does the session's role own the relation, or is it
+ * Is this a maintenance session for the relation: is row_security off, as pg_dump
+ * and pg_restore set it, and does the session's role own the relation, or is it
  * superuser?
  *
- * Any role may set row_security.  So the session's role counts: the current user may
- * be the owner only because of a SECURITY DEFINER function, or of the query of a
- * foreign key.  The current user counts too, for a function must not see more than
- * its owner may.  A security-restricted operation is no maintenance, unless it is that
- * of a foreign key or of become_owner(): what REFRESH MATERIALIZED VIEW reads becomes
- * visible to all readers of the view.
+ * Any role may set row_security.  So the session's role counts: the current user
+ * may be the owner only because of a SECURITY DEFINER function, or of the query of
+ * a foreign key.  The current user counts too, for a function must not see more
+ * than its owner may.  A security-restricted operation is no maintenance, unless it
+ * is that of a foreign key or of become_owner(): what REFRESH MATERIALIZED VIEW
+ * reads becomes visible to all readers of the view.
  */
 bool
 is_maintenance(Oid relid)
@@ -319,8 +319,8 @@ tag_arguments(Oid relid)
 }
 
 /*
- * Return the arguments of a trigger as strings, from its row in pg_trigger, which has
- * them one after the other, each with a terminating zero.
+ * Return the arguments of a trigger as strings, from its row in pg_trigger, which
+ * has them one after the other, each with a terminating zero.
  */
 List *
 trigger_arguments(Relation triggers, HeapTuple tuple)
@@ -430,8 +430,9 @@ soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
 /*
  * soft_delete.admits_tombstone(relation oid) returns boolean
  *
- * Returns true in a maintenance session for the relation.  The check that plan/modify.c
- * adds to writes calls it for a new row whose tombstone column is not null.
+ * Returns true in a maintenance session for the relation.  The check that
+ * plan/modify.c adds to writes calls it for a new row whose tombstone column is not
+ * null.
  *
  * Raises 0A000 in any other session, 42P01 if there is no such relation.
  */

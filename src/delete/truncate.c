@@ -564,6 +564,6 @@ soft_delete_guard_truncate(PG_FUNCTION_ARGS)
 		refuse_truncate(trigdata->tg_relation,
 						"The session had not loaded library \"soft_delete\" when the statement began.");
 	refuse_held_table(trigdata->tg_relation, "truncate");
-	destroy_all_aside(RelationGetRelid(trigdata->tg_relation));
+	destroy_all_displaced(RelationGetRelid(trigdata->tg_relation));
 	return PointerGetDatum(NULL);
 }

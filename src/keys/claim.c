@@ -1,33 +1,40 @@
 /*
  * claim.c
- *	  Makes tombstones step aside where a live row claims the key that they keep.
+ *	  Displaces tombstones that have a key which a live row claims.
  *
  * A primary key, a key that a foreign key references, a replica identity and a
- * deferrable unique constraint cannot be partial: there a tombstone is entered along
- * with the live rows.  Where a live row claims such a key, the tombstone moves
- * to soft_delete_internal.displaced (storage/aside.c), and the row meets what it would meet
- * had the tombstone never been there.
+ * deferrable unique constraint cannot be partial, so their indexes contain
+ * tombstones too.  If a live row is inserted with the key of a tombstone there, the
+ * tombstone steps aside: it moves to soft_delete_internal.displaced
+ * (storage/aside.c).  Then the row conflicts with the same rows as if the tombstone
+ * did not exist.
  *
- * An INSERT pays nothing for that.  A BEFORE INSERT row trigger "arms" the unique
- * indexes: it points them at a copy of the B-tree's routine in which two members
- * differ.
- * - Our aminsert lets the original insert, which waits for who else touches the
- *   key; only if that ends in a unique violation does it look for a tombstone,
- *   have it step aside, and insert once more.  The check of a deferrable
- *   constraint, when it comes, goes the same way.
- * - An upsert looks for conflicts by a scan that sees what is not committed yet.
- *   Our amgettuple has each tombstone that such a scan finds step aside, and goes
- *   on to the next; it waits for nobody, for the upsert will, and then scan again.
+ * An INSERT has no extra cost as long as there is no conflict.  A BEFORE INSERT row
+ * trigger "arms" the unique indexes: it makes their descriptors point to a copy of
+ * the B-tree's routine with two functions of ours.
+ * - aminsert calls that of the B-tree, which waits for concurrent transactions with
+ *   the same key.  Only if that raises a unique violation, it looks for a tombstone
+ *   with the key, displaces it, and inserts again.  The check of a deferrable
+ *   constraint does the same.
+ * - An upsert looks for conflicts with a scan under a dirty snapshot.  Our
+ *   amgettuple displaces each tombstone that such a scan finds, and goes on to the
+ *   next entry.  It does not wait for concurrent transactions, for the upsert does
+ *   that itself, and then scans again.
  *
- * What an UPDATE changes is covered by a check that plan/modify.c adds, for a BEFORE
- * UPDATE trigger would lock every row first.  Both probe beforehand where there
- * is nothing to arm, as for an exclusion constraint that was added after tag(),
- * and for deferrable keys, whose index may be armed no more when their check
- * comes.  And they always do where changes are decoded for replication: there
- * the tombstone has to leave before the row enters.
+ * For an UPDATE, plan/modify.c adds a check that does the same for changed keys.  A
+ * BEFORE UPDATE trigger would lock every row first.
  *
- * Invariant: only a tombstone is ever moved, and only by who waited for all that
- * might still become of it.
+ * The trigger and the check probe: they look for tombstones with the keys of a row
+ * before the row is written, in three cases.
+ * - An index cannot be armed, such as that of an exclusion constraint that was
+ *   added after tag().
+ * - A constraint is deferrable: when it is checked, its index may not be armed any
+ *   more.
+ * - Changes of the table are decoded for logical replication: the subscriber must
+ *   delete the tombstone before it inserts the row.
+ *
+ * Invariant: only a tombstone is displaced, and only after the transactions that
+ * may still change it have ended.
  */
 #include "postgres.h"
 
@@ -60,64 +67,58 @@
 
 #include "keys/sd_keys.h"
 
-/* An index in which tombstones keep their keys from live rows */
+/* A unique or exclusion index that contains tombstones, for probing it */
 typedef struct KeptKey
 {
 	Oid index;
 	bool is_deferrable;
 	IndexInfo *info;
-	int nkeys;
-	Oid *procs; /* equality, or what the exclusion constraint says */
+	int nkeys; /* number of key columns */
+	Oid *procs; /* for each, equality or the operator of the exclusion constraint */
 	ScanKeyData scankeys[INDEX_MAX_KEYS];
 } KeptKey;
 
-/* What a statement keeps for a relation that it writes live rows into */
+/* What a statement that writes live rows into a relation needs */
 typedef struct KeyClaims
 {
 	Oid relid;
 	AttrNumber attnum; /* its tombstone column */
-	List *keys;		   /* KeptKey */
-	EState *estate;
-	TupleTableSlot *row;	  /* a row that is being claimed for, if copied */
-	TupleTableSlot *existing; /* what a probe finds */
-	List *generated;		  /* GeneratedKeyColumn */
+	List *keys;		   /* KeptKey of the indexes to probe */
+	EState *estate;	   /* evaluates their expressions; NULL if there is none */
+	TupleTableSlot *row;	  /* copy of the row whose keys are claimed */
+	TupleTableSlot *existing; /* row that a probe finds */
+	List *generated; /* stored generated columns that the indexes read */
 } KeyClaims;
-
-/* A stored generated column, which BEFORE triggers do not see yet */
-typedef struct GeneratedKeyColumn
-{
-	AttrNumber attnum;
-	ExprState *expr;
-} GeneratedKeyColumn;
 
 PG_FUNCTION_INFO_V1(soft_delete_claim_key);
 PG_FUNCTION_INFO_V1(soft_delete_claims_key);
 PG_FUNCTION_INFO_V1(soft_delete_step_aside);
 
-/* The B-tree's routine with our functions, and its own functions */
+/* The B-tree's routine with our functions, and the functions that they replace */
 static IndexAmRoutine armed_routine;
 static aminsert_function insert_into_btree = NULL;
 static amgettuple_function next_in_btree = NULL;
 
+/* A table all of whose unique indexes are armed */
 typedef struct ArmedTable
 {
-	Oid relid; /* hash key */
-	AttrNumber attnum;
+	Oid relid;		   /* hash key */
+	AttrNumber attnum; /* its tombstone column */
 } ArmedTable;
 
 /*
- * Tables whose keys are all armed, and when that was: it holds until the
- * relation cache changes.
+ * Hash table of ArmedTable, and the value of relcache_changes for which it is
+ * valid: a rebuilt index descriptor is not armed.
  */
 static HTAB *armed_tables = NULL;
 static uint64 armed_at;
 
-/* What our own scans see, and are known by */
-static SnapshotData own_snapshot;
+/* The dirty snapshot of our own scans, by which amgettuple recognizes them */
+static SnapshotData probe_snapshot;
 
-static AttrNumber armed_table(Relation rel);
-static void refuse_tombstone(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
-static void note_armed(Oid relid, AttrNumber attnum, uint64 changes);
+static AttrNumber armed_tombstone_column(Relation rel);
+static void check_new_row(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
+static void remember_armed_table(Oid relid, AttrNumber attnum, uint64 changes);
 static KeyClaims *make_claims(Relation rel, bool arms, MemoryContext context);
 static void make_probe_state(KeyClaims *claims, Relation rel);
 static void free_claims(KeyClaims *claims);
@@ -126,35 +127,37 @@ static void arm_index(Relation index);
 static bool insert_or_displace(Relation index, Datum *values, bool *isnull,
 							   ItemPointer tid, Relation rel, IndexUniqueCheck check,
 							   bool unchanged, IndexInfo *info);
-static ErrorData *try_insert(Relation index, Datum *values, bool *isnull,
-							 ItemPointer tid, Relation rel, IndexUniqueCheck check,
-							 bool unchanged, IndexInfo *info);
-static bool displace_holder(Relation index, Datum *values, bool *isnull,
-							Relation rel);
-static bool displace_and_go_on(IndexScanDesc scan, ScanDirection direction);
-static bool displace_found(Relation rel, ItemPointer tid);
+static ErrorData *insert_or_catch(Relation index, Datum *values, bool *isnull,
+								  ItemPointer tid, Relation rel,
+								  IndexUniqueCheck check, bool unchanged,
+								  IndexInfo *info);
+static bool displace_key_holder(Relation index, Datum *values, bool *isnull,
+								Relation rel);
+static bool next_not_displaced(IndexScanDesc scan, ScanDirection direction);
+static bool displace_at(Relation rel, ItemPointer tid);
 static KeptKey *make_kept_key(KeyClaims *claims, Relation rel, Relation index);
 static void find_generated_columns(KeyClaims *claims, Relation rel);
-static TupleTableSlot *with_generated_columns(KeyClaims *claims,
-											  TupleTableSlot *slot);
-static TupleTableSlot *slot_of_row(KeyClaims *claims, Relation rel,
-								   HeapTupleHeader row);
+static TupleTableSlot *copy_with_generated_columns(KeyClaims *claims,
+												   TupleTableSlot *slot);
+static TupleTableSlot *store_composite(KeyClaims *claims, Relation rel,
+									   HeapTupleHeader row);
 static void claim_keys(KeyClaims *claims, Relation rel, TupleTableSlot *slot);
-static bool takes_key(KeyClaims *claims, KeptKey *key, TupleTableSlot *slot);
+static bool form_key(KeyClaims *claims, KeptKey *key, TupleTableSlot *slot);
 static void set_key(KeptKey *key, Datum *values, bool *isnull);
 static bool free_key(KeyClaims *claims, KeptKey *key, Relation rel);
-static bool find_holder(KeyClaims *claims, KeptKey *key, Relation rel,
-						ItemPointer tid, TransactionId *busy);
+static bool find_key_holder(KeyClaims *claims, KeptKey *key, Relation rel,
+							ItemPointer tid, TransactionId *wait_for);
 static bool is_same_key(KeyClaims *claims, KeptKey *key);
 static void displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid);
 
 /*
  * soft_delete.claim_key() returns trigger
  *
- * BEFORE INSERT row trigger of a tagged table: sees to it that tombstones step
- * aside.
+ * BEFORE INSERT row trigger of a tagged table: arms its unique indexes, or
+ * displaces the tombstones that have a key of the new row.  Returns the new row.
  *
- * Raises 39P01 where it is not called as that.
+ * Raises 39P01 if it is not called as such a trigger, 0A000 if the new row is a
+ * tombstone, unless the session is one of maintenance.
  */
 Datum
 soft_delete_claim_key(PG_FUNCTION_ARGS)
@@ -175,10 +178,10 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
 
 	rel = trigdata->tg_relation;
-	attnum = claims == NULL ? armed_table(rel) : InvalidAttrNumber;
+	attnum = claims == NULL ? armed_tombstone_column(rel) : InvalidAttrNumber;
 	if (attnum != InvalidAttrNumber)
 	{
-		refuse_tombstone(rel, attnum, trigdata->tg_trigslot);
+		check_new_row(rel, attnum, trigdata->tg_trigslot);
 		return PointerGetDatum(trigdata->tg_trigtuple);
 	}
 	if (claims == NULL || claims->relid != RelationGetRelid(rel))
@@ -186,19 +189,19 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = claims;
 	}
-	refuse_tombstone(rel, claims->attnum, trigdata->tg_trigslot);
+	check_new_row(rel, claims->attnum, trigdata->tg_trigslot);
 	if (claims->keys != NIL)
 		claim_keys(claims, rel, trigdata->tg_trigslot);
 	return PointerGetDatum(trigdata->tg_trigtuple);
 }
 
 /*
- * Have statements before this one armed all keys of the table?  That is not
- * enough where changes are decoded.  Returns its tombstone column, or
- * InvalidAttrNumber.
+ * Return the tombstone column of a table if earlier statements have armed all of
+ * its unique indexes, and none must be probed.  Else return InvalidAttrNumber, as
+ * always if changes of the table are decoded for logical replication.
  */
 static AttrNumber
-armed_table(Relation rel)
+armed_tombstone_column(Relation rel)
 {
 	Oid relid = RelationGetRelid(rel);
 	ArmedTable *table;
@@ -211,29 +214,29 @@ armed_table(Relation rel)
 }
 
 /*
- * Refuse a new row that is a tombstone, but in a maintenance session: an INSERT
- * that was planned before the library was loaded has no check of its own
- * (plan/modify.c), and COPY counts the columns itself.
+ * Raise 0A000 if a new row is a tombstone, unless this is a maintenance session.
+ * COPY, and an INSERT that was planned before the library was loaded, do not have
+ * the check that plan/modify.c adds.
  */
 static void
-refuse_tombstone(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
+check_new_row(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
 {
 	Oid relid = RelationGetRelid(rel);
 
 	if (attnum == InvalidAttrNumber || slot_attisnull(slot, attnum))
 		return;
-	/* who owns the partitioned table may fill it */
+	/* the owner of the partitioned table may write into all partitions */
 	if (rel->rd_rel->relispartition && !is_maintenance(relid))
 		relid = llast_oid(get_partition_ancestors(relid));
 	admit_tombstone(relid);
 }
 
 /*
- * Note that all keys of the table are armed, if the relation cache has not
- * changed since "changes".  What was noted before it has is forgotten.
+ * Remember that all unique indexes of a table are armed, if the relation cache has
+ * not changed since relcache_changes had the value "changes".
  */
 static void
-note_armed(Oid relid, AttrNumber attnum, uint64 changes)
+remember_armed_table(Oid relid, AttrNumber attnum, uint64 changes)
 {
 	ArmedTable *table;
 
@@ -259,8 +262,12 @@ note_armed(Oid relid, AttrNumber attnum, uint64 changes)
 /*
  * soft_delete_internal.claims_key(relation oid, new_row record, internal) returns boolean
  *
- * Stands in a check of changed rows that plan/modify.c adds: makes tombstones
- * step aside, and returns true.  Nobody else can call it, because of "internal".
+ * Arms the unique indexes of the relation, or displaces the tombstones that have a
+ * key of the new version of a row, and returns true.  It is called by a check of
+ * changed rows that plan/modify.c adds.  Because of the argument of type "internal"
+ * it cannot be called in SQL.
+ *
+ * Raises XX000 if there is no such relation.
  */
 Datum
 soft_delete_claims_key(PG_FUNCTION_ARGS)
@@ -269,7 +276,7 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 	KeyClaims *claims = fcinfo->flinfo->fn_extra;
 	Relation rel = table_open(relid, RowExclusiveLock);
 
-	if (claims == NULL && armed_table(rel) != InvalidAttrNumber)
+	if (claims == NULL && armed_tombstone_column(rel) != InvalidAttrNumber)
 	{
 		table_close(rel, NoLock);
 		PG_RETURN_BOOL(true);
@@ -281,14 +288,14 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 	}
 	if (claims->keys != NIL)
 		claim_keys(claims, rel,
-				   slot_of_row(claims, rel, PG_GETARG_HEAPTUPLEHEADER(1)));
+				   store_composite(claims, rel, PG_GETARG_HEAPTUPLEHEADER(1)));
 	table_close(rel, NoLock);
 	PG_RETURN_BOOL(true);
 }
 
 /*
- * Free the keys of a row that is to be entered without a statement of the
- * application.
+ * Displace the tombstones that have a key of a row which our own code is about to
+ * insert.
  */
 void
 free_keys(Relation rel, TupleTableSlot *slot)
@@ -301,8 +308,8 @@ free_keys(Relation rel, TupleTableSlot *slot)
 }
 
 /*
- * Have tombstones step aside for what is entered into the relation from now on
- * without a statement of the application.
+ * Arm the unique indexes of a relation whose rows our own code is about to change,
+ * so that tombstones with the new keys are displaced.
  */
 void
 arm_keys(Relation rel)
@@ -311,9 +318,10 @@ arm_keys(Relation rel)
 }
 
 /*
- * Make what is needed to claim keys in a relation, in the memory context, and
- * arm its indexes, if so asked.  It holds memory and locks, but no reference to
- * any relation: an error leaves nothing to clean up.
+ * Make what claiming keys in a relation needs, in a memory context, and arm the
+ * relation's unique indexes if "arms".  It has no reference to a relation or a
+ * tuple descriptor of the relation cache, so nothing must be released after an
+ * error.
  */
 static KeyClaims *
 make_claims(Relation rel, bool arms, MemoryContext context)
@@ -325,19 +333,19 @@ make_claims(Relation rel, bool arms, MemoryContext context)
 	claims->relid = RelationGetRelid(rel);
 	claims->attnum = tombstone_attribute(rel);
 
-	/* a maintenance session enters what it finds in a dump, as it is */
+	/* a maintenance session writes rows as they are in a dump */
 	if (claims->attnum != InvalidAttrNumber && !is_maintenance(claims->relid))
 	{
 		find_kept_keys(claims, rel, arms);
 		if (arms && claims->keys == NIL)
-			note_armed(claims->relid, claims->attnum, changes);
+			remember_armed_table(claims->relid, claims->attnum, changes);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return claims;
 }
 
 /*
- * Make what probing takes.
+ * Make what probing an index needs: executor state and slots.
  */
 static void
 make_probe_state(KeyClaims *claims, Relation rel)
@@ -347,7 +355,7 @@ make_probe_state(KeyClaims *claims, Relation rel)
 
 	claims->estate = CreateExecutorState();
 	oldcontext = MemoryContextSwitchTo(claims->estate->es_query_cxt);
-	/* a copy: a reference to the relcache's would have to be given back */
+	/* a copy, for a reference to that of the relation cache must be released */
 	tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	claims->row = make_slot(tupdesc, &TTSOpsVirtual);
 	claims->existing = make_slot(tupdesc, table_slot_callbacks(rel));
@@ -355,7 +363,7 @@ make_probe_state(KeyClaims *claims, Relation rel)
 }
 
 /*
- * Free it all.
+ * Free what make_claims() has made.
  */
 static void
 free_claims(KeyClaims *claims)
@@ -366,8 +374,9 @@ free_claims(KeyClaims *claims)
 }
 
 /*
- * Find the indexes of the relation in which tombstones keep their keys, and arm
- * those that can be, if so asked.
+ * Find the unique and exclusion indexes of the relation that contain tombstones and
+ * must be probed.  If "arms", arm those that can be armed, which need not be probed
+ * unless they are deferrable or changes are decoded.
  */
 static void
 find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
@@ -401,10 +410,10 @@ find_kept_keys(KeyClaims *claims, Relation rel, bool arms)
 }
 
 /*
- * Have insertions into the index, and scans of it, go through us.
+ * Arm an index: replace the functions that insert into it and scan it.
  *
- * The executor keeps the index open while the statement writes to the table, so
- * it stays armed at least as long; and it does no harm afterwards.
+ * The executor keeps the index open while the statement writes to the table, so it
+ * stays armed at least as long.  That it stays armed afterwards does no harm.
  */
 static void
 arm_index(Relation index)
@@ -415,7 +424,7 @@ arm_index(Relation index)
 	{
 		armed_routine = *index->rd_indam;
 		armed_routine.aminsert = insert_or_displace;
-		armed_routine.amgettuple = displace_and_go_on;
+		armed_routine.amgettuple = next_not_displaced;
 		insert_into_btree = index->rd_indam->aminsert;
 		next_in_btree = index->rd_indam->amgettuple;
 	}
@@ -423,7 +432,8 @@ arm_index(Relation index)
 }
 
 /*
- * aminsert of an armed index.
+ * Insert an entry into an armed index, and displace a tombstone with the same key
+ * first if there is one (aminsert).
  */
 static bool
 insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
@@ -432,16 +442,16 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 {
 	ErrorData *error;
 
-	/* once the row has entered it is too late where the order counts */
+	/* where changes are decoded, tombstones were displaced before the row was written */
 	if (check != UNIQUE_CHECK_EXISTING &&
 		(check != UNIQUE_CHECK_YES || RelationIsLogicallyLogged(rel)))
 		return insert_into_btree(index, values, isnull, tid, rel, check,
 								 unchanged, info);
 
-	while ((error = try_insert(index, values, isnull, tid, rel, check,
-							   unchanged, info)) != NULL)
+	while ((error = insert_or_catch(index, values, isnull, tid, rel, check,
+									unchanged, info)) != NULL)
 	{
-		if (!displace_holder(index, values, isnull, rel))
+		if (!displace_key_holder(index, values, isnull, rel))
 			ReThrowError(error);
 		FreeErrorData(error);
 	}
@@ -449,16 +459,15 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 }
 
 /*
- * Insert an entry, or check one that is there.  Returns the unique violation that
- * there was, or NULL.
+ * Insert an entry, or check one that exists.  Returns the error if it is a unique
+ * violation, or NULL if there was no error.
  *
- * That error is raised by the search for the place of the entry: nothing has
- * been changed, and no page is held.  So it can be caught without a
- * subtransaction.
+ * The B-tree raises a unique violation before it changes anything, and when it has
+ * released its pages.  So the error can be caught without a subtransaction.
  */
 static ErrorData *
-try_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid,
-		   Relation rel, IndexUniqueCheck check, bool unchanged, IndexInfo *info)
+insert_or_catch(Relation index, Datum *values, bool *isnull, ItemPointer tid,
+				Relation rel, IndexUniqueCheck check, bool unchanged, IndexInfo *info)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ErrorData *volatile error = NULL;
@@ -481,11 +490,11 @@ try_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 }
 
 /*
- * Have the tombstone that holds the key of an entry step aside.  Returns false
- * if there is none.
+ * Displace the tombstone that has the key of an entry.  Returns false if there is
+ * none.
  */
 static bool
-displace_holder(Relation index, Datum *values, bool *isnull, Relation rel)
+displace_key_holder(Relation index, Datum *values, bool *isnull, Relation rel)
 {
 	KeyClaims claims = {.attnum = tombstone_attribute(rel)};
 	KeptKey *key;
@@ -495,7 +504,7 @@ displace_holder(Relation index, Datum *values, bool *isnull, Relation rel)
 		return false;
 
 	key = make_kept_key(&claims, rel, index);
-	key->is_deferrable = false; /* this is the check */
+	key->is_deferrable = false; /* it is checked now */
 	set_key(key, values, isnull);
 	displaced = free_key(&claims, key, rel);
 	FreeExecutorState(claims.estate);
@@ -503,31 +512,31 @@ displace_holder(Relation index, Datum *values, bool *isnull, Relation rel)
 }
 
 /*
- * amgettuple of an armed index.
- *
- * Only who is about to enter a key scans for what is not committed yet.
+ * Return the next entry of a scan of an armed index (amgettuple).  Displace each
+ * tombstone that a scan under a dirty snapshot finds, and go on to the next entry:
+ * only a statement that is about to insert a key scans so.
  */
 static bool
-displace_and_go_on(IndexScanDesc scan, ScanDirection direction)
+next_not_displaced(IndexScanDesc scan, ScanDirection direction)
 {
 	while (next_in_btree(scan, direction))
 	{
 		if (scan->xs_snapshot == NULL || scan->heapRelation == NULL ||
 			scan->xs_snapshot->snapshot_type != SNAPSHOT_DIRTY ||
-			scan->xs_snapshot == &own_snapshot ||
-			!displace_found(scan->heapRelation, &scan->xs_heaptid))
+			scan->xs_snapshot == &probe_snapshot ||
+			!displace_at(scan->heapRelation, &scan->xs_heaptid))
 			return true;
-		scan->kill_prior_tuple = false; /* for others it is still alive */
+		scan->kill_prior_tuple = false; /* other transactions still see it */
 	}
 	return false;
 }
 
 /*
- * If an index entry leads to a tombstone, have it step aside.  Returns false if
- * it does not, or if that is not decided yet.
+ * Displace the row that an index entry points to, if it is a tombstone.  Returns
+ * false if it is not, or if a concurrent transaction may still change that.
  */
 static bool
-displace_found(Relation rel, ItemPointer tid)
+displace_at(Relation rel, ItemPointer tid)
 {
 	KeyClaims claims = {.attnum = tombstone_attribute(rel)};
 	ItemPointerData version = *tid;
@@ -556,7 +565,7 @@ displace_found(Relation rel, ItemPointer tid)
 }
 
 /*
- * Prepare to probe one index.
+ * Make what probing one index needs.
  */
 static KeptKey *
 make_kept_key(KeyClaims *claims, Relation rel, Relation index)
@@ -615,50 +624,34 @@ find_generated_columns(KeyClaims *claims, Relation rel)
 	}
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
-		GeneratedKeyColumn *column;
-
 		if (TupleDescAttr(tupdesc, attno - 1)->attgenerated != ATTRIBUTE_GENERATED_STORED ||
 			!bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, read))
 			continue;
-		column = palloc(sizeof(GeneratedKeyColumn));
-		column->attnum = attno;
-		column->expr = ExecPrepareExpr((Expr *) build_column_default(rel, attno),
-									   claims->estate);
-		claims->generated = lappend(claims->generated, column);
+		claims->generated = add_generated_column(claims->generated, attno,
+												 build_column_default(rel, attno),
+												 claims->estate);
 	}
 }
 
 /*
- * Return the row with its generated columns, which are computed after BEFORE
- * triggers have run.
+ * Return a copy of a row with its generated columns, which the executor computes
+ * only after BEFORE triggers have fired.
  */
 static TupleTableSlot *
-with_generated_columns(KeyClaims *claims, TupleTableSlot *slot)
+copy_with_generated_columns(KeyClaims *claims, TupleTableSlot *slot)
 {
-	ExprContext *econtext = GetPerTupleExprContext(claims->estate);
-	ListCell *lc;
-
 	if (slot != claims->row)
 		ExecCopySlot(claims->row, slot);
-	econtext->ecxt_scantuple = claims->row;
-	foreach (lc, claims->generated)
-	{
-		GeneratedKeyColumn *column = lfirst(lc);
-		int i = column->attnum - 1;
-
-		claims->row->tts_values[i] =
-			ExecEvalExprSwitchContext(column->expr, econtext,
-									  &claims->row->tts_isnull[i]);
-	}
+	compute_generated_columns(claims->generated, claims->estate, claims->row);
 	return claims->row;
 }
 
 /*
- * Return a slot with a row of the relation, or of the table that it is a
- * partition of.
+ * Store a composite value in a slot, as a row of the relation, and return the slot.
+ * The value is a row of the relation or of one of its ancestors.
  */
 static TupleTableSlot *
-slot_of_row(KeyClaims *claims, Relation rel, HeapTupleHeader row)
+store_composite(KeyClaims *claims, Relation rel, HeapTupleHeader row)
 {
 	TupleDesc tupdesc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
 											   HeapTupleHeaderGetTypMod(row));
@@ -678,7 +671,7 @@ slot_of_row(KeyClaims *claims, Relation rel, HeapTupleHeader row)
 }
 
 /*
- * Free the keys of a row from tombstones.
+ * Displace the tombstones that have a key of a row.
  */
 static void
 claim_keys(KeyClaims *claims, Relation rel, TupleTableSlot *slot)
@@ -687,22 +680,23 @@ claim_keys(KeyClaims *claims, Relation rel, TupleTableSlot *slot)
 
 	ResetPerTupleExprContext(claims->estate);
 	if (claims->generated != NIL)
-		slot = with_generated_columns(claims, slot);
+		slot = copy_with_generated_columns(claims, slot);
 
 	foreach (lc, claims->keys)
 	{
 		KeptKey *key = lfirst(lc);
 
-		if (takes_key(claims, key, slot))
+		if (form_key(claims, key, slot))
 			free_key(claims, key, rel);
 	}
 }
 
 /*
- * Would the row be entered into the index with a key that can conflict?
+ * Set the key to probe for to that of a row.  Returns false if the row does not
+ * enter the index, or with a null by which it cannot conflict.
  */
 static bool
-takes_key(KeyClaims *claims, KeptKey *key, TupleTableSlot *slot)
+form_key(KeyClaims *claims, KeptKey *key, TupleTableSlot *slot)
 {
 	ExprContext *econtext = GetPerTupleExprContext(claims->estate);
 	Datum values[INDEX_MAX_KEYS];
@@ -724,7 +718,7 @@ takes_key(KeyClaims *claims, KeptKey *key, TupleTableSlot *slot)
 }
 
 /*
- * Set the key to probe for.
+ * Set the key to probe for, in the scan keys of an index.
  */
 static void
 set_key(KeptKey *key, Datum *values, bool *isnull)
@@ -737,61 +731,61 @@ set_key(KeptKey *key, Datum *values, bool *isnull)
 }
 
 /*
- * Have every tombstone that holds the key step aside.  Returns whether there
+ * Displace every tombstone that has the key to probe for.  Returns whether there
  * was any.
  */
 static bool
 free_key(KeyClaims *claims, KeptKey *key, Relation rel)
 {
 	ItemPointerData tid;
-	TransactionId busy;
+	TransactionId wait_for;
 	bool any = false;
 
-	for (; find_holder(claims, key, rel, &tid, &busy); any = true)
+	for (; find_key_holder(claims, key, rel, &tid, &wait_for); any = true)
 	{
-		/* its outcome decides whether the key is free, as for any unique key */
-		if (!TransactionIdIsValid(busy))
+		if (!TransactionIdIsValid(wait_for))
 			displace_tombstone(claims, rel, &tid);
 		else if (key->is_deferrable)
-			break; /* the check, when it comes, waits */
+			break; /* the check will wait */
 		else
-			XactLockTableWait(busy, rel, &tid, XLTW_InsertIndex);
+			/* the key is free or not when that ends, as with any unique index */
+			XactLockTableWait(wait_for, rel, &tid, XLTW_InsertIndex);
 	}
 	return any;
 }
 
 /*
- * Look for a tombstone with the key.  Returns false if there is none, else its
- * place, and the transaction, if any, that must end before it is known whether
- * it is one.
+ * Look for a tombstone that has the key to probe for.  Returns false if there is
+ * none.  Else sets "tid" to its place, and "wait_for" to the transaction that must
+ * end before it is known whether the row is a tombstone, if there is one.
  *
- * A transaction that is deleting the live row counts, for it leaves a
- * tombstone.  One that is inserting a live row does not: that is a conflict
- * that the index itself knows how to meet.
+ * A live row that a concurrent transaction is deleting is found, for it becomes a
+ * tombstone.  A live row that one is inserting is not: the index itself waits for
+ * that transaction, and reports the conflict.
  */
 static bool
-find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
-			TransactionId *busy)
+find_key_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
+				TransactionId *wait_for)
 {
 	Relation index = index_open(key->index, NoLock);
 	TupleTableSlot *slot = claims->existing;
 	IndexScanDesc scan;
 	bool found = false;
 
-	InitDirtySnapshot(own_snapshot);
-	scan = begin_index_scan(rel, index, &own_snapshot, key->nkeys);
+	InitDirtySnapshot(probe_snapshot);
+	scan = begin_index_scan(rel, index, &probe_snapshot, key->nkeys);
 	index_rescan(scan, key->scankeys, key->nkeys, NULL, 0);
 	while (!found && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
-		TransactionId inserter = own_snapshot.xmin;
-		TransactionId deleter = own_snapshot.xmax;
+		TransactionId inserter = probe_snapshot.xmin;
+		TransactionId deleter = probe_snapshot.xmax;
 		bool is_live;
 
 		if (scan->xs_recheck && !is_same_key(claims, key))
 			continue;
 		(void) slot_getattr(slot, claims->attnum, &is_live);
 		*tid = slot->tts_tid;
-		*busy = TransactionIdIsValid(inserter) ? inserter : deleter;
+		*wait_for = TransactionIdIsValid(inserter) ? inserter : deleter;
 		found = !is_live ||
 				(!TransactionIdIsValid(inserter) && TransactionIdIsValid(deleter));
 	}
@@ -802,7 +796,8 @@ find_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 }
 
 /*
- * Does the row that the probe of a lossy index found have the key?
+ * Does the row that a probe has found have the key to probe for?  A lossy index
+ * does not know.
  */
 static bool
 is_same_key(KeyClaims *claims, KeptKey *key)
@@ -824,8 +819,8 @@ is_same_key(KeyClaims *claims, KeptKey *key)
 }
 
 /*
- * Move a tombstone to soft_delete_internal.displaced, unless another transaction has
- * changed it meanwhile.
+ * Move a tombstone to soft_delete_internal.displaced, unless another transaction
+ * has changed it in the meantime.
  */
 static void
 displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
@@ -834,7 +829,7 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 	TM_FailureData tmfd;
 	TM_Result result;
 
-	/* it may have been deleted by this very command */
+	/* this command itself may have deleted the row */
 	CommandCounterIncrement();
 
 	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
@@ -845,7 +840,7 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 	if (result != TM_Ok)
 		elog(ERROR, "unexpected status of a tombstone to displace: %u", result);
 
-	keep_aside(rel, claims->attnum, slot);
+	store_displaced(rel, claims->attnum, slot);
 	result = destroy_tuple(rel, tid, GetCurrentCommandId(true),
 						   GetActiveSnapshot(), &tmfd);
 	if (result != TM_Ok)
@@ -856,10 +851,10 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 /*
  * soft_delete_internal.step_aside(relation regclass, "row" tid) returns boolean
  *
- * Moves a tombstone to soft_delete_internal.displaced.  Returns false if there is none at
- * that place, or not any more.
+ * Moves the tombstone at a place of a table to soft_delete_internal.displaced.
+ * Returns false if there is none, or none any more.
  *
- * Raises 42501 unless the caller owns the table, 42P01 if there is none.
+ * Raises 42501 unless the caller owns the table, 42P01 if there is no such table.
  */
 Datum
 soft_delete_step_aside(PG_FUNCTION_ARGS)
@@ -876,13 +871,13 @@ soft_delete_step_aside(PG_FUNCTION_ARGS)
 	if (claims.attnum != InvalidAttrNumber && rel->rd_tableam != NULL)
 	{
 		claims.existing = table_slot_create(rel, NULL);
-		if (lock_newest(rel, tid, claims.existing))
+		if (lock_newest_version(rel, tid, claims.existing))
 			(void) slot_getattr(claims.existing, claims.attnum, &is_live);
 		if (!is_live)
 		{
 			SavedRole saved;
 
-			/* types and indexes may call functions that the owner has written */
+			/* types and indexes may call functions of the owner */
 			become_owner(rel, &saved);
 			displace_tombstone(&claims, rel, tid);
 			restore_role(&saved);

@@ -1,13 +1,14 @@
 /*
  * index_definition.c
  *	  Reads the definition of an index from the catalogs, replaces the index by one
- *	  with or without the condition that hides tombstones, and compares two indexes.
+ *	  with or without the condition that hides tombstones, and compares definitions.
  *
- * Invariants: a definition is a tree of nodes and names that the catalogs gave,
- * never a piece of a text that shows it.  An expression of a table's owner is
- * simplified, which calls functions in it, with his rights only; where an index is
- * built, the server sees to that itself.  What becomes of constraints, comments and
- * stand-ins is up to sql/keys.sql.
+ * Invariants: a definition is made of parse nodes and of names from the catalogs,
+ * never of parts of a text such as that of pg_get_indexdef().  An expression is
+ * simplified, which may call functions in it, as the owner of the table only; when
+ * an index is built, the server itself ensures that.
+ *
+ * The PL/pgSQL callers handle constraints, comments and stand-ins of the index.
  */
 #include "postgres.h"
 
@@ -51,55 +52,58 @@
 
 #include "keys/sd_keys.h"
 
-/* An index that is replaced, of a partitioned table or of one of its partitions */
-typedef struct IndexPart
+/* An index that is replaced: of a table, or of one of its partitions */
+typedef struct ReplacedIndex
 {
-	Oid former; /* the index that is there before */
-	Oid parent; /* the former one of the partitioned table, if this is of a partition */
-	Oid relid; /* the table */
-	Oid now;   /* the index that takes its place */
-	IndexStmt *stmt;
-} IndexPart;
+	Oid former; /* the index that is dropped */
+	Oid parent; /* the index, also dropped, that it is a partition of, or InvalidOid */
+	Oid relid;		 /* the table */
+	Oid replacement; /* the index that is created */
+	IndexStmt *stmt; /* creates the replacement */
+} ReplacedIndex;
 
 PG_FUNCTION_INFO_V1(soft_delete_redefine_index);
 PG_FUNCTION_INFO_V1(soft_delete_prepare_index_command);
 PG_FUNCTION_INFO_V1(soft_delete_differs_by_condition);
 PG_FUNCTION_INFO_V1(soft_delete_index_corresponds);
 
-static IndexPart *redefine_part(Oid indexoid, char *tombstone, bool hides,
-								bool as_constraint, bool *changes);
-static void attach_part(List *parts, IndexPart *part);
+static ReplacedIndex *plan_replacement(Oid indexoid, char *tombstone, bool hides,
+									   bool as_constraint, bool *changes);
+static void attach_replacement(List *indexes, ReplacedIndex *index);
 static void run_index_stmt(IndexStmt *stmt);
 static Relation open_index(Oid indexoid);
 static IndexStmt *describe_index(Relation index);
 static void describe_constraint(IndexStmt *stmt, Relation index);
-static IndexElem *describe_key(Relation index, int n, Node *expr);
+static IndexElem *describe_column(Relation index, int n, Node *expr);
+static List *qualified_list(Oid schema, NameData name);
 static List *collation_name(Oid collation);
 static List *opclass_name(Oid opclass, Oid type);
 static List *operator_name(Oid operator);
 static Node *stored_tree(Relation index, AttrNumber attribute);
-static List *conjuncts_of(Node *condition);
-static Node *make_condition(List *conjuncts);
-static Node *live_test(Oid relid, const char *tombstone);
-static bool hides_already(Relation index, AttrNumber attnum);
-static bool is_plain_key(Relation index);
-static IndexStmt *comparable(Relation index, Oid relid, const char *tombstone);
-static Node *map_to(Node *expr, Oid from, Oid to);
-static bool calls_users(Node *node, void *is_attached);
-static bool is_users_function(Oid funcid, void *context);
-static void append_keys(StringInfo buf, Relation index, IndexStmt *stmt);
+static List *split_condition(Node *condition);
+static Node *join_condition(List *conjuncts);
+static Node *make_live_condition(Oid relid, const char *tombstone);
+static bool can_be_constraint(Relation index);
+static IndexStmt *describe_for_comparison(Relation index, Oid relid,
+										  const char *tombstone);
+static Node *map_columns(Node *expr, Oid from, Oid to);
+static bool calls_user_functions(Node *node, void *is_attached);
+static bool is_user_function(Oid funcid, void *context);
+static void append_columns(StringInfo buf, Relation index, IndexStmt *stmt);
 static const char *quote_name(List *name);
 static void append_options(StringInfo buf, List *options);
 
 /*
  * soft_delete_internal.redefine_index(index regclass, deleted_at name, hides boolean, as_constraint boolean) returns boolean
  *
- * Puts an index of the same name in the place of an index, and in those of its
- * partitions: with the condition that hides tombstones, or without it, then as a
- * unique constraint if that is wanted and possible.  Returns false where there was
- * nothing to change.
+ * Replaces an index, and its partitions, by an index of the same name: with the
+ * condition that hides tombstones if "hides", else without it, and then as a unique
+ * constraint if "as_constraint" and possible.  Returns false if there was nothing
+ * to change.
  *
- * Raises 42501 unless the caller owns the index, and what DROP and CREATE INDEX do.
+ * Raises 42P01 if there is no such index, 42809 if it is another kind of relation,
+ * 42501 unless the caller owns it, 42703 if the table has no such column, and what
+ * DROP INDEX and CREATE INDEX raise.
  */
 Datum
 soft_delete_redefine_index(PG_FUNCTION_ARGS)
@@ -109,22 +113,22 @@ soft_delete_redefine_index(PG_FUNCTION_ARGS)
 	bool hides = PG_GETARG_BOOL(2);
 	bool as_constraint = PG_GETARG_BOOL(3);
 	bool changes = false;
-	List *parts = NIL;
+	List *indexes = NIL;
 	ListCell *lc;
 
 	check_relation_exists(indexoid);
 	if (!relation_ownercheck(indexoid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(indexoid));
 
-	/* parents first */
+	/* an index comes before its partitions */
 	foreach (lc, find_all_inheritors(indexoid, AccessShareLock, NULL))
 	{
-		IndexPart *part = redefine_part(lfirst_oid(lc), tombstone, hides,
-										as_constraint, &changes);
+		ReplacedIndex *index = plan_replacement(lfirst_oid(lc), tombstone,
+												hides, as_constraint, &changes);
 
 		if (lfirst_oid(lc) == indexoid)
-			part->parent = InvalidOid;
-		parts = lappend(parts, part);
+			index->parent = InvalidOid;
+		indexes = lappend(indexes, index);
 	}
 	if (!changes)
 		PG_RETURN_BOOL(false);
@@ -132,90 +136,97 @@ soft_delete_redefine_index(PG_FUNCTION_ARGS)
 	call_internal("drop_index", 1, (Oid[]){REGCLASSOID},
 				  (Datum[]){ObjectIdGetDatum(indexoid)});
 
-	foreach (lc, parts)
+	foreach (lc, indexes)
 	{
-		IndexPart *part = lfirst(lc);
+		ReplacedIndex *index = lfirst(lc);
 
-		run_index_stmt(part->stmt);
-		part->now =
-			get_relname_relid(part->stmt->idxname, get_rel_namespace(part->relid));
+		run_index_stmt(index->stmt);
+		index->replacement = get_relname_relid(index->stmt->idxname,
+											   get_rel_namespace(index->relid));
 	}
-	/* the ones furthest down first, so that a parent has all its parts when it becomes valid */
-	for (int i = list_length(parts) - 1; i >= 0; i--)
-		attach_part(parts, list_nth(parts, i));
+	/* partitions first, so that all are attached when an index becomes valid */
+	for (int i = list_length(indexes) - 1; i >= 0; i--)
+		attach_replacement(indexes, list_nth(indexes, i));
 	PG_RETURN_BOOL(true);
 }
 
 /*
- * Return the definition of the index that replaces an index.  "changes" is set to true where
- * that differs from what it is.
+ * Return by which index an index is to be replaced: see
+ * soft_delete_redefine_index().  Sets "changes" to true if it differs from the
+ * index.
  */
-static IndexPart *
-redefine_part(Oid indexoid, char *tombstone, bool hides, bool as_constraint,
-			  bool *changes)
+static ReplacedIndex *
+plan_replacement(Oid indexoid, char *tombstone, bool hides, bool as_constraint,
+				 bool *changes)
 {
 	Relation index = open_index(indexoid);
-	IndexPart *part = palloc0(sizeof(IndexPart));
+	ReplacedIndex *replaced = palloc0(sizeof(ReplacedIndex));
 	IndexStmt *stmt = describe_index(index);
-	List *conjuncts = conjuncts_of(stmt->whereClause);
+	List *conjuncts = split_condition(stmt->whereClause);
 	AttrNumber attnum;
 
-	part->former = indexoid;
-	part->relid = index->rd_index->indrelid;
-	part->stmt = stmt;
+	replaced->former = indexoid;
+	replaced->relid = index->rd_index->indrelid;
+	replaced->stmt = stmt;
 	if (index->rd_rel->relispartition)
-		part->parent = get_partition_parent(indexoid, false);
+		replaced->parent = get_partition_parent(indexoid, false);
 
-	attnum = get_attnum(part->relid, tombstone);
+	attnum = get_attnum(replaced->relid, tombstone);
 	if (hides)
 	{
-		/* one that has just been added as a unique constraint does, and must not stay one */
-		if (!hides_already(index, attnum))
-			conjuncts = lappend(conjuncts, live_test(part->relid, tombstone));
+		/*
+		 * An index that has the condition already is replaced too: the replacement
+		 * is not that of a unique constraint.
+		 */
+		if (!index_hides_tombstones_as_owner(index, attnum))
+			conjuncts = lappend(conjuncts,
+								make_live_condition(replaced->relid, tombstone));
 		stmt->isconstraint = index->rd_index->indisexclusion;
 		*changes = true;
 	}
 	else if (conjuncts != NIL && tests_null(llast(conjuncts), attnum, IS_NULL))
 	{
-		/* where convert_indexes() puts it; anywhere else a user has written it */
+		/* the extension appends its condition; elsewhere, a user has written it */
 		conjuncts = list_delete_last(conjuncts);
 		stmt->isconstraint =
 			index->rd_index->indisexclusion ||
-			(as_constraint && conjuncts == NIL && is_plain_key(index));
+			(as_constraint && conjuncts == NIL && can_be_constraint(index));
 		*changes = true;
 	}
-	stmt->whereClause = make_condition(conjuncts);
+	stmt->whereClause = join_condition(conjuncts);
 	index_close(index, NoLock);
-	return part;
+	return replaced;
 }
 
 /*
- * Attach a new index to that of the partitioned table, as its former one was, and
- * with it the constraint; or make it valid, if all of its own parts are attached.
+ * Mark a new index as valid, and attach it, with its constraint, to the replacement
+ * of the index that its former one was a partition of.
  *
- * Not by ALTER INDEX: that compares the two with the rights of whoever runs it.
+ * Not by ALTER INDEX ... ATTACH PARTITION, which compares the two indexes as the
+ * role that runs it, and so may call functions of the owner with the rights of that
+ * role.
  */
 static void
-attach_part(List *parts, IndexPart *part)
+attach_replacement(List *indexes, ReplacedIndex *part)
 {
-	Relation index = relation_open(part->now, AccessExclusiveLock);
+	Relation index = relation_open(part->replacement, AccessExclusiveLock);
 	ListCell *lc;
 
 	if (!index->rd_index->indisvalid)
 	{
-		index_set_state_flags(part->now, INDEX_CREATE_SET_VALID);
+		index_set_state_flags(part->replacement, INDEX_CREATE_SET_VALID);
 		CommandCounterIncrement();
 	}
-	foreach (lc, parts)
+	foreach (lc, indexes)
 	{
-		IndexPart *parent = lfirst(lc);
+		ReplacedIndex *parent = lfirst(lc);
 
 		if (parent->former != part->parent)
 			continue;
-		IndexSetParentIndex(index, parent->now);
-		if (OidIsValid(get_index_constraint(part->now)))
-			ConstraintSetParentConstraint(get_index_constraint(part->now),
-										  get_index_constraint(parent->now),
+		IndexSetParentIndex(index, parent->replacement);
+		if (OidIsValid(get_index_constraint(part->replacement)))
+			ConstraintSetParentConstraint(get_index_constraint(part->replacement),
+										  get_index_constraint(parent->replacement),
 										  part->relid);
 		CommandCounterIncrement();
 	}
@@ -223,8 +234,9 @@ attach_part(List *parts, IndexPart *part)
 }
 
 /*
- * Run CREATE INDEX that has been analyzed, as CREATE TABLE ... LIKE does.  The
- * server takes on the rights of the table's owner for all that is called in it.
+ * Run a CREATE INDEX statement that needs no parse analysis, as CREATE TABLE ...
+ * LIKE does.  The server switches to the owner of the table for all functions that
+ * it calls.
  */
 static void
 run_index_stmt(IndexStmt *stmt)
@@ -240,8 +252,8 @@ run_index_stmt(IndexStmt *stmt)
 }
 
 /*
- * Open an index.  Raises 42P01 where there is none, 42809 for what is another
- * relation.
+ * Open an index in AccessShareLock.  Raises 42P01 if there is no such relation,
+ * 42809 if it is not an index.
  */
 static Relation
 open_index(Oid indexoid)
@@ -258,8 +270,8 @@ open_index(Oid indexoid)
 }
 
 /*
- * Return the statement that makes an index, of this table alone, what it is.  That
- * of a unique constraint makes an index.
+ * Return the statement that would create an index, without its partitions.  For the
+ * index of a unique constraint it is CREATE UNIQUE INDEX.
  */
 static IndexStmt *
 describe_index(Relation index)
@@ -288,7 +300,7 @@ describe_index(Relation index)
 	{
 		bool is_expression = form->indkey.values[n] == InvalidAttrNumber;
 		IndexElem *elem =
-			describe_key(index, n, is_expression ? lfirst(expr) : NULL);
+			describe_column(index, n, is_expression ? lfirst(expr) : NULL);
 
 		if (is_expression)
 			expr = lnext(exprs, expr);
@@ -310,7 +322,8 @@ describe_index(Relation index)
 }
 
 /*
- * Describe an exclusion constraint.
+ * Add the exclusion constraint of an index, if it has one, to the statement that
+ * would create it.
  */
 static void
 describe_constraint(IndexStmt *stmt, Relation index)
@@ -338,11 +351,11 @@ describe_constraint(IndexStmt *stmt, Relation index)
 }
 
 /*
- * Describe the nth column of an index, from 0 on; "expr" is its expression, if it
- * is one.  What would be so by default is left out.
+ * Return the parse node of the nth column of an index, from 0 on.  "expr" is its
+ * expression, or NULL.  Defaults are left out.
  */
 static IndexElem *
-describe_key(Relation index, int n, Node *expr)
+describe_column(Relation index, int n, Node *expr)
 {
 	IndexElem *elem = makeNode(IndexElem);
 	Form_pg_index form = index->rd_index;
@@ -389,6 +402,16 @@ describe_key(Relation index, int n, Node *expr)
 }
 
 /*
+ * Return a qualified name, as a list of strings.
+ */
+static List *
+qualified_list(Oid schema, NameData name)
+{
+	return list_make2(makeString(get_namespace_name(schema)),
+					  makeString(pstrdup(NameStr(name))));
+}
+
+/*
  * Return the qualified name of a collation.
  */
 static List *
@@ -401,8 +424,7 @@ collation_name(Oid collation)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for collation %u", collation);
 	form = (Form_pg_collation) GETSTRUCT(tuple);
-	name = list_make2(makeString(get_namespace_name(form->collnamespace)),
-					  makeString(pstrdup(NameStr(form->collname))));
+	name = qualified_list(form->collnamespace, form->collname);
 	ReleaseSysCache(tuple);
 	return name;
 }
@@ -422,8 +444,7 @@ opclass_name(Oid opclass, Oid type)
 		elog(ERROR, "cache lookup failed for opclass %u", opclass);
 	form = (Form_pg_opclass) GETSTRUCT(tuple);
 	if (!OidIsValid(type) || GetDefaultOpClass(type, form->opcmethod) != opclass)
-		name = list_make2(makeString(get_namespace_name(form->opcnamespace)),
-						  makeString(pstrdup(NameStr(form->opcname))));
+		name = qualified_list(form->opcnamespace, form->opcname);
 	ReleaseSysCache(tuple);
 	return name;
 }
@@ -441,15 +462,14 @@ operator_name(Oid operator)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator %u", operator);
 	form = (Form_pg_operator) GETSTRUCT(tuple);
-	name = list_make2(makeString(get_namespace_name(form->oprnamespace)),
-					  makeString(pstrdup(NameStr(form->oprname))));
+	name = qualified_list(form->oprnamespace, form->oprname);
 	ReleaseSysCache(tuple);
 	return name;
 }
 
 /*
- * Return the expressions or the predicate of an index as they are stored, not
- * simplified, so that nothing in them is called.
+ * Return the expressions or the predicate of an index as they are stored.  They are
+ * not simplified, so no function in them is called.
  */
 static Node *
 stored_tree(Relation index, AttrNumber attribute)
@@ -462,10 +482,11 @@ stored_tree(Relation index, AttrNumber attribute)
 }
 
 /*
- * Return what a condition demands, each by itself.
+ * Return the operands of a condition that is an AND, else a list of the condition
+ * alone.  It is empty if there is no condition.
  */
 static List *
-conjuncts_of(Node *condition)
+split_condition(Node *condition)
 {
 	if (condition == NULL)
 		return NIL;
@@ -475,10 +496,10 @@ conjuncts_of(Node *condition)
 }
 
 /*
- * Return the condition that demands all of it, or NULL.
+ * Return the condition with these operands of AND, or NULL if there are none.
  */
 static Node *
-make_condition(List *conjuncts)
+join_condition(List *conjuncts)
 {
 	if (conjuncts == NIL)
 		return NULL;
@@ -488,13 +509,12 @@ make_condition(List *conjuncts)
 }
 
 /*
- * Return the condition that a row is live.  Raises 42703 if the table has no such
- * column.
+ * Return the condition that a row of a table is live.  Raises 42703 if the table
+ * does not have the tombstone column.
  */
 static Node *
-live_test(Oid relid, const char *tombstone)
+make_live_condition(Oid relid, const char *tombstone)
 {
-	NullTest *test = makeNode(NullTest);
 	AttrNumber attnum = get_attnum(relid, tombstone);
 	Oid type, collation;
 	int32 typmod;
@@ -504,33 +524,15 @@ live_test(Oid relid, const char *tombstone)
 						errmsg("column \"%s\" of relation \"%s\" does not exist",
 							   tombstone, get_rel_name(relid))));
 	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
-	test->arg = (Expr *) makeVar(1, attnum, type, typmod, collation, 0);
-	test->nulltesttype = IS_NULL;
-	test->argisrow = false;
-	test->location = -1;
-	return (Node *) test;
+	return (Node *) make_live_test(makeVar(1, attnum, type, typmod, collation, 0));
 }
 
 /*
- * Does the index hide tombstones?  A look at a predicate may call functions in it.
+ * Can the index be that of a unique constraint: does it have no expressions, and
+ * the default order?
  */
 static bool
-hides_already(Relation index, AttrNumber attnum)
-{
-	SavedRole saved;
-	bool hides;
-
-	become_owner(index, &saved);
-	hides = index_hides_tombstones(index, attnum);
-	restore_role(&saved);
-	return hides;
-}
-
-/*
- * Has the index the key of a unique constraint: of columns, in the default order?
- */
-static bool
-is_plain_key(Relation index)
+can_be_constraint(Relation index)
 {
 	if (!index->rd_index->indisunique)
 		return false;
@@ -546,8 +548,10 @@ is_plain_key(Relation index)
 /*
  * soft_delete_internal.differs_by_condition(index regclass, other regclass, deleted_at name) returns boolean
  *
- * Tells whether an index would be the other one of the same table, but for its
- * name, if it hid tombstones.
+ * Returns whether two indexes of the same table would be equal, except for their
+ * names, if the first one had the condition that hides tombstones.
+ *
+ * Raises 42P01 if there is no such relation, 42809 if it is not an index.
  */
 Datum
 soft_delete_differs_by_condition(PG_FUNCTION_ARGS)
@@ -556,10 +560,10 @@ soft_delete_differs_by_condition(PG_FUNCTION_ARGS)
 	Relation index = open_index(PG_GETARG_OID(0));
 	Relation other = open_index(PG_GETARG_OID(1));
 	Oid relid = index->rd_index->indrelid;
-	bool is_same =
-		relid == other->rd_index->indrelid &&
-		get_attnum(relid, tombstone) != InvalidAttrNumber &&
-		equal(comparable(index, relid, tombstone), comparable(other, relid, NULL));
+	bool is_same = relid == other->rd_index->indrelid &&
+				   get_attnum(relid, tombstone) != InvalidAttrNumber &&
+				   equal(describe_for_comparison(index, relid, tombstone),
+						 describe_for_comparison(other, relid, NULL));
 
 	index_close(other, AccessShareLock);
 	index_close(index, AccessShareLock);
@@ -569,16 +573,18 @@ soft_delete_differs_by_condition(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.index_corresponds(index regclass, other regclass) returns boolean
  *
- * Tells whether two indexes are the same for two tables, but for their names and
- * where and how they are stored.
+ * Returns whether two indexes, of the same table or of two tables, are equal except
+ * for their names, tablespaces and storage parameters.
+ *
+ * Raises 42P01 if there is no such relation, 42809 if it is not an index.
  */
 Datum
 soft_delete_index_corresponds(PG_FUNCTION_ARGS)
 {
 	Relation index = open_index(PG_GETARG_OID(0));
 	Relation other = open_index(PG_GETARG_OID(1));
-	IndexStmt *a = comparable(index, index->rd_index->indrelid, NULL);
-	IndexStmt *b = comparable(other, index->rd_index->indrelid, NULL);
+	IndexStmt *a = describe_for_comparison(index, index->rd_index->indrelid, NULL);
+	IndexStmt *b = describe_for_comparison(other, index->rd_index->indrelid, NULL);
 
 	a->options = b->options = NIL;
 	a->tableSpace = b->tableSpace = NULL;
@@ -588,16 +594,17 @@ soft_delete_index_corresponds(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return what an index is, without its name, simplified as the server does to
- * compare indexes, with the columns of a table, which may be another one than its
- * own; "tombstone": as if it hid the tombstones by that column.
+ * Return the definition of an index for a comparison: without names, with
+ * expressions simplified as the server does to compare indexes, and with the
+ * attribute numbers of table "relid".  If "tombstone" is given, as if the index had
+ * the condition that this column is null.
  */
 static IndexStmt *
-comparable(Relation index, Oid relid, const char *tombstone)
+describe_for_comparison(Relation index, Oid relid, const char *tombstone)
 {
 	IndexStmt *stmt = describe_index(index);
 	Oid own_table = index->rd_index->indrelid;
-	List *conjuncts = conjuncts_of(stmt->whereClause);
+	List *conjuncts = split_condition(stmt->whereClause);
 	SavedRole saved;
 	ListCell *lc;
 
@@ -608,15 +615,15 @@ comparable(Relation index, Oid relid, const char *tombstone)
 	become_owner(index, &saved);
 	if (tombstone != NULL &&
 		!index_hides_tombstones(index, get_attnum(own_table, tombstone)))
-		conjuncts = lappend(conjuncts, live_test(own_table, tombstone));
-	stmt->whereClause = make_condition(conjuncts);
+		conjuncts = lappend(conjuncts, make_live_condition(own_table, tombstone));
+	stmt->whereClause = join_condition(conjuncts);
 	if (stmt->whereClause != NULL)
 	{
 		Node *simple = eval_const_expressions(NULL, stmt->whereClause);
 
 		simple =
 			(Node *) make_ands_implicit(canonicalize_qual((Expr *) simple, false));
-		stmt->whereClause = map_to(simple, own_table, relid);
+		stmt->whereClause = map_columns(simple, own_table, relid);
 	}
 	foreach (lc, stmt->indexParams)
 	{
@@ -624,8 +631,8 @@ comparable(Relation index, Oid relid, const char *tombstone)
 
 		elem->indexcolname = NULL;
 		if (elem->expr != NULL)
-			elem->expr =
-				map_to(eval_const_expressions(NULL, elem->expr), own_table, relid);
+			elem->expr = map_columns(eval_const_expressions(NULL, elem->expr),
+									 own_table, relid);
 	}
 	restore_role(&saved);
 	foreach (lc, stmt->indexIncludingParams)
@@ -634,11 +641,12 @@ comparable(Relation index, Oid relid, const char *tombstone)
 }
 
 /*
- * Return an expression over the columns of another table, by their names.  One
- * that this lacks is none of either.
+ * Return an expression on the columns of one table as one on the columns of another
+ * table, with the same names.  A column that the other table does not have gets an
+ * attribute number that no column has.
  */
 static Node *
-map_to(Node *expr, Oid from, Oid to)
+map_columns(Node *expr, Oid from, Oid to)
 {
 	Relation rel;
 	AttrMap *map;
@@ -655,7 +663,7 @@ map_to(Node *expr, Oid from, Oid to)
 								? InvalidAttrNumber
 								: get_attnum(to, NameStr(att->attname));
 
-		/* no table has so many */
+		/* no table has MaxAttrNumber columns */
 		map->attnums[i] = attnum == InvalidAttrNumber ? MaxAttrNumber : attnum;
 	}
 	expr = map_variable_attnos(expr, 1, 0, map, InvalidOid, &found_whole_row);
@@ -667,10 +675,12 @@ map_to(Node *expr, Oid from, Oid to)
 /*
  * soft_delete_internal.prepare_index_command(index regclass, name name, deleted_at name) returns text
  *
- * Returns the command that makes an index of that name, which differs from an
- * index in that it hides tombstones.  Null if the owner's functions would be called
- * by whoever runs the command: as a literal is read, or parts are compared when
- * they are attached.
+ * Returns the command that creates an index of that name which differs from an
+ * index only in the condition that hides tombstones.  Null if the command would
+ * call functions of the owner as the role that runs it: when it converts a literal,
+ * or compares indexes to attach them.
+ *
+ * Raises 42P01 if there is no such relation, 42809 if it is not an index.
  */
 Datum
 soft_delete_prepare_index_command(PG_FUNCTION_ARGS)
@@ -684,8 +694,8 @@ soft_delete_prepare_index_command(PG_FUNCTION_ARGS)
 	IndexStmt *stmt = describe_index(index);
 	StringInfoData buf;
 
-	if (calls_users(stored_tree(index, Anum_pg_index_indexprs), &is_attached) ||
-		calls_users(stmt->whereClause, &is_attached))
+	if (calls_user_functions(stored_tree(index, Anum_pg_index_indexprs), &is_attached) ||
+		calls_user_functions(stmt->whereClause, &is_attached))
 	{
 		index_close(index, AccessShareLock);
 		PG_RETURN_NULL();
@@ -699,7 +709,7 @@ soft_delete_prepare_index_command(PG_FUNCTION_ARGS)
 					 quote_qualified_identifier(stmt->relation->schemaname,
 												stmt->relation->relname),
 					 quote_identifier(stmt->accessMethod));
-	append_keys(&buf, index, stmt);
+	append_columns(&buf, index, stmt);
 	if (stmt->nulls_not_distinct)
 		appendStringInfoString(&buf, " NULLS NOT DISTINCT");
 	if (stmt->options != NIL)
@@ -722,12 +732,13 @@ soft_delete_prepare_index_command(PG_FUNCTION_ARGS)
 }
 
 /*
- * Would reading an expression call functions that users have made, with the rights
- * of who reads it?  Its literals are converted then.  Of an index that is attached,
- * all of it is simplified.
+ * Would a command that contains the expression call functions that users have
+ * created, as the role that runs the command?  It converts literals and, if the
+ * index is attached to another one ("is_attached"), simplifies the whole expression
+ * (tree walker).
  */
 static bool
-calls_users(Node *node, void *is_attached)
+calls_user_functions(Node *node, void *is_attached)
 {
 	if (node == NULL)
 		return false;
@@ -735,25 +746,25 @@ calls_users(Node *node, void *is_attached)
 		return true;
 	if (*(bool *) is_attached &&
 		(IsA(node, CoerceToDomain) ||
-		 check_functions_in_node(node, is_users_function, NULL)))
+		 check_functions_in_node(node, is_user_function, NULL)))
 		return true;
-	return expression_tree_walker(node, calls_users, is_attached);
+	return expression_tree_walker(node, calls_user_functions, is_attached);
 }
 
 /*
- * Has a user made the function?  For check_functions_in_node().
+ * Has a user created the function (callback of check_functions_in_node())?
  */
 static bool
-is_users_function(Oid funcid, void *context)
+is_user_function(Oid funcid, void *context)
 {
 	return funcid >= FirstNormalObjectId;
 }
 
 /*
- * Append the columns of an index, and the parenthesis that closes them.
+ * Append the columns of an index, and the closing parenthesis.
  */
 static void
-append_keys(StringInfo buf, Relation index, IndexStmt *stmt)
+append_columns(StringInfo buf, Relation index, IndexStmt *stmt)
 {
 	int nkeys = list_length(stmt->indexParams);
 	List *elems = list_concat_copy(stmt->indexParams, stmt->indexIncludingParams);
@@ -767,7 +778,7 @@ append_keys(StringInfo buf, Relation index, IndexStmt *stmt)
 		appendStringInfoString(buf, n == 0		 ? ""
 									: n == nkeys ? ") INCLUDE ("
 												 : ", ");
-		/* its name, or its expression, in parentheses where they are needed */
+		/* the name or the expression, in parentheses if they are needed */
 		appendStringInfoString(buf,
 							   TextDatumGetCString(
 								   DirectFunctionCall3(pg_get_indexdef_ext,
@@ -792,7 +803,7 @@ append_keys(StringInfo buf, Relation index, IndexStmt *stmt)
 }
 
 /*
- * Return a name with its schema, quoted.
+ * Return a qualified name, given as a list of strings, quoted.
  */
 static const char *
 quote_name(List *name)
@@ -801,7 +812,7 @@ quote_name(List *name)
 }
 
 /*
- * Append storage or operator class options.
+ * Append storage parameters or options of an operator class, in parentheses.
  */
 static void
 append_options(StringInfo buf, List *options)

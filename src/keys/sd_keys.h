@@ -1,6 +1,6 @@
 /*
  * sd_keys.h
- *	  Keys that tombstones keep, and that live rows claim.
+ *	  Unique keys of tombstones and live rows, and the definitions of indexes.
  */
 #ifndef SD_KEYS_H
 #define SD_KEYS_H
@@ -8,13 +8,13 @@
 #include "storage/sd_storage.h"
 
 /*
- * claim.c: tombstones step aside for keys that are claimed
+ * claim.c: tombstones step aside for live rows that claim their keys
  */
 extern void free_keys(Relation rel, TupleTableSlot *slot);
 extern void arm_keys(Relation rel);
 
 /*
- * stand_in.c: constraints whose name a unique index has
+ * stand_in.c: constraints that stand in for unique indexes, under their names
  */
 extern void infer_stand_in(Query *query, Relation relation, AttrNumber attnum);
 

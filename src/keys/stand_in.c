@@ -1,16 +1,17 @@
 /*
  * stand_in.c
- *	  Lets unique constraints that have become partial indexes be named.
+ *	  Lets statements name unique constraints that tag() has made partial indexes.
  *
- * A unique constraint cannot have a predicate, so tag() makes it an index on
- * live rows, under its name.  ON CONFLICT ON CONSTRAINT, and migrations, go on
- * naming the constraint: a stand-in has the name, CHECK (true), which is always
- * satisfied.  The planner hook turns the one into the inference of the index.
- * Of the other, DROP CONSTRAINT takes the index along, and event triggers
- * (sql/keys_stand_in.sql) see to the rest.
+ * A unique constraint cannot have a predicate, so tag() replaces it by a unique
+ * index on live rows with the same name.  Statements with ON CONFLICT ON
+ * CONSTRAINT, and migrations, still name the constraint.  So tag() adds a
+ * constraint of that name, the stand-in: CHECK (true), which is always satisfied.
+ * The planner hook replaces ON CONFLICT ON CONSTRAINT by the inference of the
+ * index.  DROP CONSTRAINT drops the index too, because of a dependency, and event
+ * triggers handle other commands.
  *
- * A stand-in has the name of its index, which is all that makes it one, so
- * dumps carry it.
+ * Invariant: a constraint is a stand-in because it has the name of a unique index
+ * on live rows of its table, so a dump and restore preserves it.
  */
 #include "postgres.h"
 
@@ -39,10 +40,9 @@
 PG_FUNCTION_INFO_V1(soft_delete_bind_index);
 
 /*
- * Turn ON CONFLICT ON CONSTRAINT, where that is the stand-in of a unique index
- * on live rows, into the inference of that index.
- *
- * A stand-in has the name of its index, which is what makes it one.
+ * Replace ON CONFLICT ON CONSTRAINT in a query by the inference of a unique index
+ * on live rows, if the constraint is the stand-in of one.  "attnum" is the
+ * tombstone column.
  */
 void
 infer_stand_in(Query *query, Relation relation, AttrNumber attnum)
@@ -89,10 +89,11 @@ infer_stand_in(Query *query, Relation relation, AttrNumber attnum)
 /*
  * soft_delete_internal.bind_index(index regclass, constraint oid) returns void
  *
- * Makes the index go with the constraint that stands in for it.
+ * Records that an index depends on the constraint that stands in for it, so that
+ * DROP CONSTRAINT drops the index too.
  *
- * Raises 42501 unless the caller owns the index, 42704 if there is no such
- * constraint of its table.
+ * Raises 42501 unless the caller owns the index, 42704 if its table has no such
+ * constraint.
  */
 Datum
 soft_delete_bind_index(PG_FUNCTION_ARGS)

@@ -1,15 +1,16 @@
 /*
  * filter.c
- *	  Lets planned scans of tagged tables see live rows only.
+ *	  Adds the live filter to planned scans of tagged tables.
  *
- * Each base relation that is tagged gets one more restriction, "tombstone IS
- * NULL", at the scan itself: below every join, provable against partial
- * indexes, and no security barrier.  No query text or stored view changes.
- * FROM t TABLESAMPLE soft_delete.rows('all' | 'deleted' | 'live') is the
- * exemption for one table reference; this file turns it into an ordinary scan.
+ * The live filter is one more restriction of each base relation that is tagged:
+ * "tombstone IS NULL".  It is part of the scan, below every join, implies the
+ * predicates of partial indexes, and is not a security barrier.  Query texts and
+ * stored views are not changed.  FROM t TABLESAMPLE soft_delete.rows('all' |
+ * 'deleted' | 'live') selects the rows of one table reference, and becomes an
+ * ordinary scan here.
  *
- * Invariant: a plan that may return a tombstone was asked for by a role that
- * may see it, and depends on what allowed it.
+ * Invariant: a plan that may return a tombstone is for a role that may see the
+ * tombstone, and is invalidated when that changes.
  */
 #include "postgres.h"
 
@@ -39,18 +40,14 @@
 
 #include "plan/sd_plan.h"
 
-#if PG_VERSION_NUM < 190000
-static get_relation_info_hook_type prev_rel_hook = NULL;
-#else
-static build_simple_rel_hook_type prev_rel_hook = NULL;
-#endif
+static REL_HOOK_TYPE prev_rel_hook = NULL;
 static get_relation_stats_hook_type prev_stats_hook = NULL;
 
-/* Where a sample scan is that runs after all */
+/* State of a sample scan that did not become an ordinary scan */
 typedef struct SampleState
 {
-	OffsetNumber last;
-	bool is_empty;
+	OffsetNumber last; /* the tuple of the block that was returned last */
+	bool is_empty;	   /* return no tuple? */
 } SampleState;
 
 PG_FUNCTION_INFO_V1(soft_delete_rows);
@@ -58,30 +55,31 @@ PG_FUNCTION_INFO_V1(soft_delete_wants_row);
 PG_FUNCTION_INFO_V1(soft_delete_costs_nothing);
 
 /*
- * Which relations of a query that was not prepared by plan_statement() have come
- * by here: those that were built before the library was loaded have not.
+ * The relations of a query for which add_filter() was called, if planning began
+ * before plan_statement() was installed.  It was not called for those that the
+ * planner had built before it loaded the library.
  */
 static PlannerInfo *late_root = NULL;
-static Bitmapset *seen_late = NULL;
+static Bitmapset *filtered_late = NULL;
 
-/* Does an ALTER TABLE run that has the server check a foreign key? */
+/* Does an ALTER TABLE command run in which the server checks a new foreign key? */
 static bool foreign_key_is_added = false;
 
-static void restrict_rel(REL_HOOK_PARAMS);
-static void note_seen(PlannerInfo *root, Index relid);
-static bool was_seen(PlannerInfo *root, Index relid);
-static void check_late_write(PlannerInfo *root, Relation relation);
+static void add_filter(REL_HOOK_PARAMS);
+static void note_filtered(PlannerInfo *root, Index relid);
+static bool was_filtered(PlannerInfo *root, Index relid);
+static void refuse_late_update(PlannerInfo *root, Relation relation);
 static Expr *live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 						 AttrNumber attnum);
-static bool refers_by_new_key(RangeTblEntry *rte);
+static bool is_child_of_new_key(RangeTblEntry *rte);
 static Expr *sample_filter(PlannerInfo *root, RelOptInfo *rel,
-						   RangeTblEntry *rte, Expr *is_live);
-static void require_sampling_right(PlannerInfo *root, RelOptInfo *rel,
-								   RangeTblEntry *rte);
+						   RangeTblEntry *rte, NullTest *is_live);
+static void check_sampling_privilege(PlannerInfo *root, RelOptInfo *rel,
+									 RangeTblEntry *rte);
 static bool inherits_filter(PlannerInfo *root, RelOptInfo *rel);
 static void attach_filter(PlannerInfo *root, RelOptInfo *rel,
 						  RangeTblEntry *rte, Expr *filter);
-static void defer_free_conditions(PlannerInfo *root, RelOptInfo *rel);
+static void defer_costless_conditions(PlannerInfo *root, RelOptInfo *rel);
 static bool costs_nothing(PlannerInfo *root, AppendRelInfo *member, Expr *clause);
 static bool presume_live(PlannerInfo *root, RangeTblEntry *rte,
 						 AttrNumber attnum, VariableStatData *vardata);
@@ -94,22 +92,23 @@ void
 init_filter(void)
 {
 	prev_rel_hook = REL_HOOK;
-	REL_HOOK = restrict_rel;
+	REL_HOOK = add_filter;
 	prev_stats_hook = get_relation_stats_hook;
 	get_relation_stats_hook = presume_live;
 }
 
 /*
- * Add the live filter to a relation of the query, if it is a tagged table.
+ * Add the live filter to a relation of the query, if it is a tagged table
+ * (get_relation_info hook or, from PostgreSQL 19 on, build_simple_rel hook).
  */
 static void
-restrict_rel(REL_HOOK_PARAMS)
+add_filter(REL_HOOK_PARAMS)
 {
 	RangeTblEntry *scanned = root->simple_rte_array[rel->relid];
 
 	if (prev_rel_hook)
 		prev_rel_hook(REL_HOOK_ARGS);
-	note_seen(root, rel->relid);
+	note_filtered(root, rel->relid);
 
 	if (scanned->rtekind == RTE_RELATION &&
 		(scanned->relkind == RELKIND_RELATION ||
@@ -120,7 +119,7 @@ restrict_rel(REL_HOOK_PARAMS)
 		Expr *filter = NULL;
 
 		if (attnum != InvalidAttrNumber)
-			check_late_write(root, relation);
+			refuse_late_update(root, relation);
 		table_close(relation, NoLock);
 
 		if (attnum == InvalidAttrNumber)
@@ -136,10 +135,11 @@ restrict_rel(REL_HOOK_PARAMS)
 }
 
 /*
- * Note that a relation of a query has come by here, if that was not prepared.
+ * Note that add_filter() was called for a relation of a query, if plan_statement()
+ * was not called for the query.
  */
 static void
-note_seen(PlannerInfo *root, Index relid)
+note_filtered(PlannerInfo *root, Index relid)
 {
 	MemoryContext oldcontext;
 
@@ -148,31 +148,31 @@ note_seen(PlannerInfo *root, Index relid)
 	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 	if (root != late_root)
 	{
-		bms_free(seen_late);
-		seen_late = NULL;
+		bms_free(filtered_late);
+		filtered_late = NULL;
 		late_root = root;
 	}
-	seen_late = bms_add_member(seen_late, relid);
+	filtered_late = bms_add_member(filtered_late, relid);
 	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
- * Has a relation of the query come by here, and got its filter?
+ * Was add_filter() called for a relation of the query?
  */
 static bool
-was_seen(PlannerInfo *root, Index relid)
+was_filtered(PlannerInfo *root, Index relid)
 {
 	return is_prepared_by_hook() ||
-		   (root == late_root && bms_is_member(relid, seen_late));
+		   (root == late_root && bms_is_member(relid, filtered_late));
 }
 
 /*
- * Raise 55000 if a query changes rows, of this table or of another one, in the
- * planner run that has loaded the library: it was not prepared (modify.c).  A
- * DELETE needs no preparation.
+ * Raise 55000 if a query updates rows, of this table or of another one, in the
+ * planner run that has loaded the library: plan_statement() was not called, and so
+ * the query lacks the checks that it adds.  A DELETE needs none.
  */
 static void
-check_late_write(PlannerInfo *root, Relation relation)
+refuse_late_update(PlannerInfo *root, Relation relation)
 {
 	CmdType command = root->parse->commandType;
 
@@ -181,75 +181,65 @@ check_late_write(PlannerInfo *root, Relation relation)
 }
 
 /*
- * Return the condition on the rows of one reference to a tagged table, or NULL
- * if it shows them all.
+ * Return the condition on the rows of one reference to a tagged table, or NULL if
+ * it returns all rows.
  */
 static Expr *
 live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber attnum)
 {
-	NullTest *is_live = makeNode(NullTest);
-
-	is_live->arg =
-		(Expr *) makeVar(rel->relid, attnum, get_atttype(rte->relid, attnum),
-						 -1, InvalidOid, 0);
-	is_live->nulltesttype = IS_NULL;
-	is_live->argisrow = false;
-	is_live->location = -1;
+	NullTest *is_live =
+		make_live_test(makeVar(rel->relid, attnum, get_atttype(rte->relid, attnum),
+							   -1, InvalidOid, 0));
 
 	if (rte->tablesample != NULL &&
 		rte->tablesample->tsmhandler == extension_function(SAMPLING_METHOD))
-		return sample_filter(root, rel, rte, (Expr *) is_live);
+		return sample_filter(root, rel, rte, is_live);
 
 	/*
-	 * Referential integrity is about live rows, whatever show_deleted says.
-	 * But deleted children that a maintenance session loads have deleted
-	 * parents.
+	 * Foreign keys are enforced for live rows, whatever the value of show_deleted.
+	 * But their SELECT of the parent must find deleted parents in a maintenance
+	 * session, which may load deleted children.
 	 */
 	if (InNoForceRLSOperation())
 	{
 		if (root->parse->commandType != CMD_SELECT)
 			return (Expr *) is_live;
 	}
-	/* it shows: what a statement writes to is not its business */
+	/* show_deleted does not apply to the table that a statement writes to */
 	else if (shows_deleted() && rel->relid != root->parse->resultRelation)
 		return NULL;
 
-	/* a DELETE takes live rows, whether the tag fires or not */
+	/* a DELETE deletes live rows only, also in a maintenance session */
 	if (root->parse->commandType == CMD_DELETE &&
 		rel->relid == root->parse->resultRelation)
 		return (Expr *) is_live;
 
 	if ((is_maintenance(rte->relid) ||
 		 (wants_whole_tables() && rel->relid != root->parse->resultRelation)) &&
-		!refers_by_new_key(rte))
+		!is_child_of_new_key(rte))
 	{
-		Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
-								 ObjectIdGetDatum(rte->relid), false, true);
-		FuncExpr *exempt = makeFuncExpr(needed_function(SHOWS_TOMBSTONES),
-										BOOLOID, list_make1(relid), InvalidOid,
-										InvalidOid, COERCE_EXPLICIT_CALL);
-
 		root->glob->dependsOnRole = true;
-		return makeBoolExpr(OR_EXPR, list_make2(is_live, exempt), -1);
+		return make_live_or_call(is_live, SHOWS_TOMBSTONES, rte->relid);
 	}
 	return (Expr *) is_live;
 }
 
 /*
- * Is that the referencing table in the server's query for the orphans of a foreign
- * key that is added?  It is about live rows.  Deleted rows of the referenced table
- * count, for the other one may not be tagged yet: a dump restores tags in any order.
+ * Is this the referencing table in the query with which the server checks a new
+ * foreign key?  That query must return live rows only, for deleted rows need not
+ * have a parent.  It may return deleted rows of the referenced table: the
+ * referencing table may not be tagged yet, for a dump restores tags in any order.
  */
 static bool
-refers_by_new_key(RangeTblEntry *rte)
+is_child_of_new_key(RangeTblEntry *rte)
 {
 	return foreign_key_is_added && rte->alias != NULL &&
 		   strcmp(rte->alias->aliasname, "fk") == 0;
 }
 
 /*
- * Tell that an ALTER TABLE runs that has the server check a foreign key, or not.
- * Returns what was told before.
+ * Note whether an ALTER TABLE command runs in which the server checks a new foreign
+ * key.  Returns what was noted before.
  */
 bool
 set_foreign_key_is_added(bool is_added)
@@ -261,22 +251,26 @@ set_foreign_key_is_added(bool is_added)
 }
 
 /*
- * Turn TABLESAMPLE soft_delete.rows(which) into an ordinary scan, and return
- * the condition that "which" stands for, or NULL for 'all'.
+ * Replace TABLESAMPLE soft_delete.rows(which) by an ordinary scan, and return the
+ * condition for the value of "which", or NULL for 'all'.  Leaves rows('displaced')
+ * to storage/aside_scan.c.
+ *
+ * Raises 42501 if the role may not see tombstones, 0A000 if "which" has references
+ * to other tables.
  */
 static Expr *
-sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_live)
+sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, NullTest *is_live)
 {
 	Expr *which = linitial(rte->tablesample->args);
 
-	require_sampling_right(root, rel, rte);
-	/* the planner looks for such references later, where the sample was */
+	check_sampling_privilege(root, rel, rte);
+	/* the planner would look for such references in the sample, which is gone then */
 	if (contain_vars_of_level((Node *) which, 0))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("argument of sampling method \"%s\" must not refer to other tables of the query",
 							   "soft_delete.rows")));
-	if (samples_aside(rte))
-		return NULL; /* storage/aside_scan.c reads something else */
+	if (samples_displaced(rte))
+		return NULL;
 	rte->tablesample = NULL;
 
 	if (IsA(which, Const) && !((Const *) which)->constisnull)
@@ -286,26 +280,24 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *is_l
 		if (strcmp(word, "all") == 0)
 			return NULL;
 		if (strcmp(word, "live") == 0)
-			return is_live;
+			return (Expr *) is_live;
 		if (strcmp(word, "deleted") == 0)
 		{
-			((NullTest *) is_live)->nulltesttype = IS_NOT_NULL;
-			return is_live;
+			is_live->nulltesttype = IS_NOT_NULL;
+			return (Expr *) is_live;
 		}
 	}
 
-	/* not known before execution, or wrong: the function finds out */
-	return (Expr *) makeFuncExpr(needed_function(WANTS_ROW), BOOLOID,
-								 list_make2(which, is_live), InvalidOid,
-								 InvalidOid, COERCE_EXPLICIT_CALL);
+	/* the value is known at execution only, or is not valid: the function raises then */
+	return make_extension_call(WANTS_ROW, list_make2(which, is_live));
 }
 
 /*
- * Raise 42501 unless the role on whose behalf the relation is read, which is
- * the owner of the view where there is one, may see its tombstones.
+ * Raise 42501 unless the role whose privileges apply to the relation, which is the
+ * owner of the view if the relation is read through one, may see its tombstones.
  */
 static void
-require_sampling_right(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+check_sampling_privilege(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	Oid method = rte->tablesample->tsmhandler;
 	Oid roleid = OidIsValid(rel->userid) ? rel->userid : GetUserId();
@@ -319,7 +311,7 @@ require_sampling_right(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 				 errhint("GRANT EXECUTE ON FUNCTION soft_delete.rows(internal) TO %s;",
 						 quote_identifier(GetUserNameFromId(roleid, false)))));
 
-	/* plan again for another role, and when the grant changes */
+	/* the plan is invalid for another role, and when the privileges change */
 	root->glob->dependsOnRole = true;
 	item->cacheId = PROCOID;
 	item->hashValue = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(method));
@@ -327,8 +319,8 @@ require_sampling_right(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 }
 
 /*
- * Does the planner copy this relation's restrictions from a tagged parent?
- * Then the filter, or the exemption from it, comes with them.
+ * Does the planner copy the restrictions of this relation from a tagged parent?
+ * Then the filter, or the absence of one, is among them.
  */
 static bool
 inherits_filter(PlannerInfo *root, RelOptInfo *rel)
@@ -345,7 +337,7 @@ inherits_filter(PlannerInfo *root, RelOptInfo *rel)
 	parent = root->simple_rte_array[parent_relid];
 	if (parent->rtekind != RTE_RELATION)
 		return false; /* a member of UNION ALL */
-	if (!was_seen(root, parent_relid))
+	if (!was_filtered(root, parent_relid))
 		return false; /* built before the library was loaded */
 
 	relation = table_open(parent->relid, NoLock);
@@ -355,7 +347,7 @@ inherits_filter(PlannerInfo *root, RelOptInfo *rel)
 }
 
 /*
- * Add the filter to what the scan of the relation checks.
+ * Add the filter to the restrictions of the relation.
  */
 static void
 attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filter)
@@ -373,7 +365,7 @@ attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filt
 			rte->securityQuals = list_make1(NIL);
 		linitial(rte->securityQuals) = lappend(linitial(rte->securityQuals), filter);
 		root->qual_security_level = Max(level, list_length(rte->securityQuals));
-		defer_free_conditions(root, rel);
+		defer_costless_conditions(root, rel);
 		return;
 	}
 
@@ -383,15 +375,17 @@ attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filt
 }
 
 /*
- * See to it that the filter of an appendrel member is checked first.
+ * Ensure that the filter of an appendrel member is evaluated before the conditions
+ * of its parent.
  *
- * Conditions are checked in the order of what they cost, and the filter costs
- * nothing.  Nor does what coerces to a domain, nor anything else, once
- * cpu_operator_cost is 0, and the parent's conditions come before the member's own.
- * One that may tell what it is given must not meet a tombstone.
+ * Conditions are evaluated in the order of their costs, and the filter costs
+ * nothing.  But a coercion to a domain costs nothing either, nor does any condition
+ * if cpu_operator_cost is 0.  Among conditions of equal cost, those of the parent
+ * come first.  Such a condition could call a function that discloses its arguments,
+ * so it must not be evaluated for a tombstone.  It gets a higher security level.
  */
 static void
-defer_free_conditions(PlannerInfo *root, RelOptInfo *rel)
+defer_costless_conditions(PlannerInfo *root, RelOptInfo *rel)
 {
 	AppendRelInfo *member = root->append_rel_array[rel->relid];
 	ListCell *lc;
@@ -406,8 +400,8 @@ defer_free_conditions(PlannerInfo *root, RelOptInfo *rel)
 }
 
 /*
- * Does a condition of the parent, or a part of it, cost nothing, once the member's
- * columns and constants are in it?
+ * Does a condition of the parent, or an operand of AND in it, cost nothing when it
+ * is adjusted to the member and simplified?
  */
 static bool
 costs_nothing(PlannerInfo *root, AppendRelInfo *member, Expr *clause)
@@ -429,8 +423,8 @@ costs_nothing(PlannerInfo *root, AppendRelInfo *member, Expr *clause)
 /*
  * soft_delete_internal.costs_nothing(internal) returns internal
  *
- * Planner support for shows_tombstones(): it costs nothing, so that the filter that
- * it is part of comes before all other conditions.
+ * Planner support function of shows_tombstones(): says that it costs nothing, so
+ * that the filter with this function is evaluated before all other conditions.
  */
 Datum
 soft_delete_costs_nothing(PG_FUNCTION_ARGS)
@@ -445,9 +439,9 @@ soft_delete_costs_nothing(PG_FUNCTION_ARGS)
 }
 
 /*
- * Have nearly all rows taken for live as long as no ANALYZE has looked at the
- * tombstone column.  The planner would take nearly none for null: the table
- * would seem to be two hundred times smaller once it is tagged.
+ * Provide statistics of the tombstone column by which nearly all rows are live,
+ * until ANALYZE has made some (get_relation_stats hook).  Without statistics the
+ * planner assumes that nearly no value is null, and so that nearly no row is live.
  */
 static bool
 presume_live(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum,
@@ -459,9 +453,9 @@ presume_live(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum,
 	if (prev_stats_hook && prev_stats_hook(root, rte, attnum, vardata))
 		return true;
 	/*
-	 * Asked of each column that a condition is on: most have another type, or
-	 * are analyzed.  Who costs an index says no type, and wants what no guess
-	 * has, the correlation.
+	 * The hook is called for each column in a condition, and most of them have
+	 * another type, or are analyzed.  It is also called without a type, for the
+	 * cost of an index: that depends on the correlation, which cannot be assumed.
 	 */
 	if (rte->rtekind != RTE_RELATION || attnum <= 0 ||
 		(vardata->atttype != TIMESTAMPTZOID && vardata->atttype != TIMESTAMPOID) ||
@@ -481,8 +475,8 @@ presume_live(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum,
 }
 
 /*
- * Make up the row of pg_statistic that says so: the server's own guess, the
- * other way round.
+ * Return a row of pg_statistic by which nearly all values of a column are null: all
+ * but the fraction of nulls that the planner assumes by default.
  */
 static HeapTuple
 presumed_statistics(Oid relid, AttrNumber attnum, bool inherited)
@@ -511,8 +505,9 @@ presumed_statistics(Oid relid, AttrNumber attnum, bool inherited)
 /*
  * soft_delete_internal.wants_row(which text, is_live boolean) returns boolean
  *
- * Tells whether rows(which) includes a row.  Raises 2202H for a word that it
- * does not know, and for null.
+ * Returns whether rows(which) includes a row.
+ *
+ * Raises 2202H if "which" is null, or not 'all', 'live' or 'deleted'.
  */
 Datum
 soft_delete_wants_row(PG_FUNCTION_ARGS)
@@ -536,15 +531,15 @@ soft_delete_wants_row(PG_FUNCTION_ARGS)
 }
 
 /*
- * The sampling method itself.  On a tagged table the planner never gets as far
- * as using it; elsewhere, and in the one statement that was planned before the
- * library was loaded, it is an honest sample of 100 %, so a view that uses it
- * has a WHERE clause of its own.
+ * The sampling method soft_delete.rows().  The planner does not use it for a tagged
+ * table.  For other tables, and in the one statement that was planned before the
+ * library was loaded, it is a sample of 100 %.  So views that use it have a WHERE
+ * clause too.
  */
 
 /*
- * Estimate that the whole relation will be read, or the few rows that stepped
- * aside.
+ * Estimate that the whole relation will be read or, for rows('displaced'), few rows
+ * (SampleScanGetSampleSize callback).
  */
 static void
 estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
@@ -552,7 +547,7 @@ estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 {
 	*pages = baserel->pages;
 	*tuples = baserel->tuples;
-	if (samples_aside(planner_rt_fetch(baserel->relid, root)))
+	if (samples_displaced(planner_rt_fetch(baserel->relid, root)))
 	{
 		*pages = 1;
 		*tuples = 100;
@@ -560,8 +555,9 @@ estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 }
 
 /*
- * Begin the sample scan.  Raises 55000 where 'live' or 'deleted' was asked for,
- * which a sampling method cannot tell apart.
+ * Begin the sample scan (BeginSampleScan callback).  Raises 55000 unless the
+ * argument is 'all' or 'displaced': a sampling method cannot tell live rows from
+ * deleted ones.
  */
 static void
 begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
@@ -574,7 +570,7 @@ begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged, or the statement was planned before library \"%s\" was loaded",
 						RelationGetRelationName(node->ss.ss_currentRelation),
-						"soft_delete"),
+						EXTENSION_NAME),
 				 errhint("Use rows('all'), or run the statement again.")));
 
 	if (state == NULL)
@@ -585,8 +581,8 @@ begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 }
 
 /*
- * Return the next tuple of the block: all of them, one after the other.  What
- * stepped aside is not in the table.
+ * Return the next tuple of the block, or none for rows('displaced'), for displaced
+ * rows are not in the table (NextSampleTuple callback).
  */
 static OffsetNumber
 next_sample_tuple(SampleScanState *node, BlockNumber blockno, OffsetNumber maxoffset)
@@ -601,6 +597,8 @@ next_sample_tuple(SampleScanState *node, BlockNumber blockno, OffsetNumber maxof
 
 /*
  * soft_delete.rows(internal) returns tsm_handler
+ *
+ * Returns the routine of the sampling method.
  */
 Datum
 soft_delete_rows(PG_FUNCTION_ARGS)

@@ -1,18 +1,23 @@
 /*
  * modify.c
- *	  Prepares statements that write to tagged tables for the planner.
+ *	  Adds clauses and checks to statements that write to tagged tables, before they
+ *	  are planned.
  *
- * Three things are added to an INSERT, UPDATE or MERGE:
- * - ON CONFLICT gets the predicate of the partial unique indexes, so that they are
- *   inferred as the constraint was, by columns or by its name;
- * - a check on the new row that refuses to set the tombstone column by hand.
- *   It is a WithCheckOption of the kind that row security uses, evaluated after
- *   BEFORE triggers.  A BEFORE UPDATE trigger would do the same at the price of
- *   locking every row first (measured: 10 to 25 % of the rate of single-row
- *   updates).  It is left out where neither the statement nor a trigger can set
- *   the column: a live row stays one, and an INSERT makes one.
- * - a check of the same kind that has tombstones step aside (keys/claim.c), where
- *   the statement may change a key that they keep.
+ * An INSERT, UPDATE or MERGE gets:
+ * - in ON CONFLICT, the predicate of the unique indexes on live rows, so that these
+ *   are inferred as the unique constraint was, by columns or by its name;
+ * - a check of the new row that refuses tombstones, for only the extension may set
+ *   the tombstone column.  It is a WithCheckOption such as those of row-level
+ *   security, and evaluated after BEFORE triggers.  A BEFORE UPDATE trigger would
+ *   lock every row first, which costs 10 to 25 % of the rate of single-row updates.
+ *   The check is left out if neither the statement nor a trigger can set the
+ *   column;
+ * - a check of the same kind that displaces tombstones (keys/claim.c), if the
+ *   statement may change a key that tombstones have;
+ * - in a maintenance session, a check that refuses changes of held rows.
+ *
+ * Invariant: no statement that was planned by plan_statement() makes a tombstone of
+ * a row, except in a maintenance session.
  */
 #include "postgres.h"
 
@@ -39,40 +44,44 @@
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static planner_hook_type prev_planner_hook = NULL;
 
-/* How many planner runs we are in that began with plan_statement(). */
+/* Number of planner runs that run, one within the other, and began in plan_statement() */
 static int depth = 0;
 
-/* Was the library loaded in the course of a statement? */
+/* Was the library loaded while a statement was planned or executed? */
 static bool is_late = false;
 
-/* The value of row_security that cached plans were made under. */
+/* The value of row_security that cached plans were made for */
 static bool planned_row_security = true;
 
 static void start_executor(QueryDesc *queryDesc, int eflags);
 static void check_late_upserts(PlannedStmt *stmt);
 static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void check_late_upsert(PlannedStmt *stmt, Plan *plan);
-static bool calls_tombstone_check(Node *node, void *context);
+static bool calls_admits_tombstone(Node *node, void *context);
 static void prepare_write(Query *query);
+static void add_checks(Query *query, RangeTblEntry *rte, Relation relation,
+					   AttrNumber attnum);
 static void refuse_tagged_children(Relation parent);
-static void claim_own_rows(Plan *plan);
+static void pass_unconverted_rows(Plan *plan);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
 static void add_tombstone_check(Query *query, RangeTblEntry *rte, Relation relation,
-								Bitmapset *set, NullTest *is_live);
+								Bitmapset *updated, NullTest *is_live);
 static bool may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum);
 static bool may_update_tombstone(Query *query, Relation relation,
-								 Bitmapset *set, AttrNumber attnum);
+								 Bitmapset *updated, AttrNumber attnum);
 static bool has_other_insert_trigger(Relation relation);
-static void add_claim(Query *query, RangeTblEntry *rte);
+static void add_key_claim(Query *query, RangeTblEntry *rte);
 static void add_hold_check(Query *query, RangeTblEntry *rte, NullTest *is_live);
+static Expr *call_for_row(Query *query, ExtensionFunction which, Var *row);
 static void add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual);
-static bool may_change_kept_key(Relation relation, Bitmapset *set, AttrNumber attnum);
-static Bitmapset *set_attributes(Query *query);
-static Bitmapset *add_targets(Bitmapset *set, List *targets);
+static bool may_change_kept_key(Relation relation, Bitmapset *updated,
+								AttrNumber attnum);
+static Bitmapset *updated_attributes(Query *query);
+static Bitmapset *add_target_attributes(Bitmapset *attributes, List *targets);
 static bool index_reads_any(Relation index, Bitmapset *attributes);
 
 /*
- * Install the planner hook.
+ * Install the planner and executor hooks.
  */
 void
 init_modify(void)
@@ -85,7 +94,7 @@ init_modify(void)
 }
 
 /*
- * ExecutorStart hook: look at plans that were made before the library was loaded.
+ * Check plans that were made before the library was loaded (ExecutorStart hook).
  */
 static void
 start_executor(QueryDesc *queryDesc, int eflags)
@@ -98,9 +107,9 @@ start_executor(QueryDesc *queryDesc, int eflags)
 }
 
 /*
- * Raise 55000 if a plan has an INSERT ... ON CONFLICT DO UPDATE that may make a
- * tombstone, and was made without plan_statement().  The planner looks at no
- * relation that is only inserted into, so restrict_rel() has not seen it.
+ * Raise 55000 if a plan that was made without plan_statement() has an INSERT ... ON
+ * CONFLICT DO UPDATE that may make a tombstone.  The planner does not call
+ * add_filter() for a relation that is only inserted into.
  */
 static void
 check_late_upserts(PlannedStmt *stmt)
@@ -115,7 +124,7 @@ check_late_upserts(PlannedStmt *stmt)
 }
 
 /*
- * Check one plan, by its top node.
+ * Raise 55000 if the top node of a plan is such an INSERT.
  */
 static void
 check_late_upsert(PlannedStmt *stmt, Plan *plan)
@@ -123,7 +132,7 @@ check_late_upsert(PlannedStmt *stmt, Plan *plan)
 	ModifyTable *modify = (ModifyTable *) plan;
 	Relation relation;
 	AttrNumber attnum;
-	bool is_checked;
+	bool is_safe;
 
 	if (plan == NULL || !IsA(plan, ModifyTable) ||
 		modify->onConflictAction != ONCONFLICT_UPDATE)
@@ -131,32 +140,33 @@ check_late_upsert(PlannedStmt *stmt, Plan *plan)
 	relation =
 		table_open(rt_fetch(modify->nominalRelation, stmt->rtable)->relid, NoLock);
 	attnum = tombstone_attribute(relation);
-	is_checked = attnum == InvalidAttrNumber ||
-				 calls_tombstone_check((Node *) modify->withCheckOptionLists, NULL) ||
-				 !(relation->rd_rel->relhassubclass ||
-				   list_member_int(modify->onConflictCols, attnum) ||
-				   relation->trigdesc->trig_update_before_row);
-	if (!is_checked)
+	is_safe = attnum == InvalidAttrNumber ||
+			  calls_admits_tombstone((Node *) modify->withCheckOptionLists, NULL) ||
+			  !(relation->rd_rel->relhassubclass ||
+				list_member_int(modify->onConflictCols, attnum) ||
+				relation->trigdesc->trig_update_before_row);
+	if (!is_safe)
 		refuse_late_write(relation);
 	table_close(relation, NoLock);
 }
 
 /*
- * Does an expression, or a check, call admits_tombstone() (walker)?
+ * Does an expression, or a check, call admits_tombstone() (tree walker)?
  */
 static bool
-calls_tombstone_check(Node *node, void *context)
+calls_admits_tombstone(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, FuncExpr) &&
 		((FuncExpr *) node)->funcid == extension_function(ADMITS_TOMBSTONE))
 		return true;
-	return expression_tree_walker(node, calls_tombstone_check, context);
+	return expression_tree_walker(node, calls_admits_tombstone, context);
 }
 
 /*
- * Raise 55000: the statement was not prepared.
+ * Raise 55000: the statement writes to a tagged table, and was not planned by
+ * plan_statement().
  */
 void
 refuse_late_write(Relation relation)
@@ -165,14 +175,15 @@ refuse_late_write(Relation relation)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("library \"%s\" was loaded too late to change rows of table \"%s\"",
 					EXTENSION_NAME, RelationGetRelationName(relation)),
-			 errdetail("The session has loaded it just now, to plan this statement."),
-			 errhint("Run the statement again; shared_preload_libraries = '%s' loads the library in time everywhere.",
+			 errdetail("The session has loaded it while it planned this statement."),
+			 errhint("Run the statement again. With shared_preload_libraries = '%s' every session loads the library in time.",
 					 EXTENSION_NAME)));
 }
 
 /*
- * Did the running planner run begin with plan_statement()?  Not so the one in
- * which the library was loaded, and what the server plans by hand for CLUSTER.
+ * Did the planner run that runs begin in plan_statement()?  The one in which the
+ * library was loaded did not, nor does the server call the planner hook for
+ * CLUSTER.
  */
 bool
 is_prepared_by_hook(void)
@@ -181,21 +192,21 @@ is_prepared_by_hook(void)
 }
 
 /*
- * Prepare the writes of a statement, at its top and in its WITH list, and plan
- * it.
+ * Add what this file adds to the queries of a statement, also to those in its WITH
+ * list, and plan it (planner hook).
  */
 static PlannedStmt *
 plan_statement(PLANNER_PARAMS)
 {
 	PlannedStmt *result;
 
-	/* who is exempt depends on row_security, and plans have that built in */
+	/* plans depend on row_security, and the plan cache does not compare it */
 	if (row_security != planned_row_security)
 	{
 		planned_row_security = row_security;
 		ResetPlanCache();
 	}
-	forget_operators();
+	forget_searched_queries();
 
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
 	{
@@ -217,8 +228,8 @@ plan_statement(PLANNER_PARAMS)
 	PG_FINALLY();
 	{
 		depth--;
-		/* a statement that this one is planned for may get its memory */
-		forget_operators();
+		/* another statement may get the memory of this one */
+		forget_searched_queries();
 	}
 	PG_END_TRY();
 
@@ -226,20 +237,20 @@ plan_statement(PLANNER_PARAMS)
 	{
 		ListCell *lc;
 
-		claim_own_rows(result->planTree);
+		pass_unconverted_rows(result->planTree);
 		foreach (lc, result->subplans)
-			claim_own_rows(lfirst(lc));
+			pass_unconverted_rows(lfirst(lc));
 	}
 	return result;
 }
 
 /*
- * Have claims_key() look at the rows of inheritance children as they are: the
- * planner turns them into rows of the parent, without the columns that only the
- * children have.
+ * Change the calls of claims_key() in a plan so that they get the rows of
+ * inheritance children as they are.  The planner converts them to rows of the
+ * parent, without the columns that only a child has.
  */
 static void
-claim_own_rows(Plan *plan)
+pass_unconverted_rows(Plan *plan)
 {
 	ListCell *lc;
 
@@ -268,7 +279,8 @@ claim_own_rows(Plan *plan)
 }
 
 /*
- * Prepare one query, if it inserts or updates rows of a tagged table.
+ * Add what this file adds to one query, if it inserts or updates rows of a tagged
+ * table.
  */
 static void
 prepare_write(Query *query)
@@ -289,28 +301,8 @@ prepare_write(Query *query)
 
 	relation = table_open(rte->relid, NoLock);
 	attnum = tombstone_attribute(relation);
-	if (attnum != InvalidAttrNumber && query->onConflict != NULL &&
-		OidIsValid(query->onConflict->constraint))
-		infer_stand_in(query, relation, attnum);
 	if (attnum != InvalidAttrNumber)
-	{
-		Bitmapset *set = set_attributes(query);
-		NullTest *is_live = makeNode(NullTest);
-		Oid type = TupleDescAttr(RelationGetDescr(relation), attnum - 1)->atttypid;
-
-		is_live->arg = (Expr *) makeVar(query->resultRelation, attnum, type, -1,
-										InvalidOid, 0);
-		is_live->nulltesttype = IS_NULL;
-		is_live->argisrow = false;
-		is_live->location = -1;
-
-		add_arbiter_predicate(query, is_live);
-		add_tombstone_check(query, rte, relation, set, is_live);
-		if (may_change_kept_key(relation, set, attnum))
-			add_claim(query, rte);
-		if (is_maintenance(rte->relid))
-			add_hold_check(query, rte, is_live);
-	}
+		add_checks(query, rte, relation, attnum);
 	else if (!row_security && relation->rd_rel->relhassubclass &&
 			 query->commandType != CMD_INSERT)
 		refuse_tagged_children(relation);
@@ -318,8 +310,31 @@ prepare_write(Query *query)
 }
 
 /*
- * Raise 0A000 if a maintenance session is going to change rows of tagged tables by
- * the name of an untagged parent: nothing would spare what is held.
+ * Add what this file adds to a query that writes to a tagged table, whose tombstone
+ * column is "attnum".
+ */
+static void
+add_checks(Query *query, RangeTblEntry *rte, Relation relation, AttrNumber attnum)
+{
+	Bitmapset *updated = updated_attributes(query);
+	Oid type = TupleDescAttr(RelationGetDescr(relation), attnum - 1)->atttypid;
+	NullTest *is_live = make_live_test(
+		makeVar(query->resultRelation, attnum, type, -1, InvalidOid, 0));
+
+	if (query->onConflict != NULL && OidIsValid(query->onConflict->constraint))
+		infer_stand_in(query, relation, attnum);
+	add_arbiter_predicate(query, is_live);
+	add_tombstone_check(query, rte, relation, updated, is_live);
+	if (may_change_kept_key(relation, updated, attnum))
+		add_key_claim(query, rte);
+	if (is_maintenance(rte->relid))
+		add_hold_check(query, rte, is_live);
+}
+
+/*
+ * Raise 0A000 if a maintenance session changes rows of tagged tables by the name of
+ * a parent that is not tagged: the statement has no check that refuses changes of
+ * held rows.
  */
 static void
 refuse_tagged_children(Relation parent)
@@ -336,15 +351,15 @@ refuse_tagged_children(Relation parent)
 					 errmsg("cannot change rows of tagged table \"%s\" by the name of table \"%s\"",
 							RelationGetRelationName(rel),
 							RelationGetRelationName(parent)),
-					 errdetail("Row_security is off, and the parent is not tagged."),
+					 errdetail("The setting row_security is off, and the parent is not tagged."),
 					 errhint("SET row_security = on;")));
 		table_close(rel, NoLock);
 	}
 }
 
 /*
- * Let ON CONFLICT (columns) infer unique indexes on live rows.  One without
- * that predicate is still inferred too.
+ * Add the predicate of unique indexes on live rows to ON CONFLICT (columns), so
+ * that these are inferred.  Unique indexes without a predicate are inferred too.
  */
 static void
 add_arbiter_predicate(Query *query, NullTest *is_live)
@@ -357,25 +372,21 @@ add_arbiter_predicate(Query *query, NullTest *is_live)
 }
 
 /*
- * Check each new row that may be a tombstone: "tombstone IS NULL OR
- * admits_tombstone(relation)".  "set": what the query sets in rows that exist.
+ * Add the check of new rows "tombstone IS NULL OR admits_tombstone(relation)", if
+ * they may be tombstones.  "updated" are the attributes that the query sets in
+ * existing rows.
  */
 static void
 add_tombstone_check(Query *query, RangeTblEntry *rte, Relation relation,
-					Bitmapset *set, NullTest *is_live)
+					Bitmapset *updated, NullTest *is_live)
 {
 	AttrNumber attnum = castNode(Var, is_live->arg)->varattno;
 	bool inserts = may_insert_tombstone(query, relation, attnum);
-	bool updates = may_update_tombstone(query, relation, set, attnum);
+	bool updates = may_update_tombstone(query, relation, updated, attnum);
 
 	if (inserts || updates)
 	{
-		Const *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
-								 ObjectIdGetDatum(rte->relid), false, true);
-		FuncExpr *admits = makeFuncExpr(needed_function(ADMITS_TOMBSTONE),
-										BOOLOID, list_make1(relid), InvalidOid,
-										InvalidOid, COERCE_EXPLICIT_CALL);
-		Expr *check = makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
+		Expr *check = make_live_or_call(is_live, ADMITS_TOMBSTONE, rte->relid);
 
 		if (inserts)
 			add_check(query, rte, WCO_RLS_INSERT_CHECK, copyObject((Node *) check));
@@ -385,8 +396,9 @@ add_tombstone_check(Query *query, RangeTblEntry *rte, Relation relation,
 }
 
 /*
- * May the query insert a tombstone, by what it says or by what a BEFORE INSERT
- * trigger does?  A tombstone column has no default.
+ * May the query insert a tombstone, by its own values or by those of a BEFORE
+ * INSERT trigger?  A tombstone column has no default.  A partition may have
+ * triggers of its own.
  */
 static bool
 may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum)
@@ -395,33 +407,34 @@ may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum)
 		return false;
 	return query->commandType == CMD_MERGE || relation->rd_rel->relhassubclass ||
 		   bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
-						 add_targets(NULL, query->targetList)) ||
+						 add_target_attributes(NULL, query->targetList)) ||
 		   has_other_insert_trigger(relation);
 }
 
 /*
- * May the query make a tombstone of a live row, by what it sets or by what a
- * BEFORE UPDATE trigger does?  That of a partition fires as well.
+ * May the query make a tombstone of a live row, by what it sets or by what a BEFORE
+ * UPDATE trigger sets?  A partition may have triggers of its own.
  */
 static bool
-may_update_tombstone(Query *query, Relation relation, Bitmapset *set, AttrNumber attnum)
+may_update_tombstone(Query *query, Relation relation, Bitmapset *updated,
+					 AttrNumber attnum)
 {
 	if (query->commandType == CMD_INSERT && query->onConflict == NULL)
 		return false;
 	return query->commandType == CMD_MERGE || relation->rd_rel->relhassubclass ||
-		   bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, set) ||
+		   bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, updated) ||
 		   relation->trigdesc->trig_update_before_row;
 }
 
 /*
- * Has the tagged table a BEFORE INSERT row trigger that is not the tag's?
+ * Does the tagged table have a BEFORE INSERT row trigger that is not one of ours?
  */
 static bool
 has_other_insert_trigger(Relation relation)
 {
 	Oid own = extension_function(KEY_CLAIM);
-	TriggerDesc *trigdesc =
-		relation->trigdesc; /* after that look-up, which may rebuild it */
+	/* not before that lookup, which may rebuild the trigger descriptor */
+	TriggerDesc *trigdesc = relation->trigdesc;
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
 	{
@@ -436,40 +449,30 @@ has_other_insert_trigger(Relation relation)
 }
 
 /*
- * Have the keys of each changed row freed: "claims_key(tableoid, row)".
+ * Add the check of updated rows "claims_key(tableoid, row, internal)", which
+ * displaces the tombstones that have a key of the row.
  */
 static void
-add_claim(Query *query, RangeTblEntry *rte)
+add_key_claim(Query *query, RangeTblEntry *rte)
 {
-	Var *tableoid = makeVar(query->resultRelation, TableOidAttributeNumber,
-							OIDOID, -1, InvalidOid, 0);
 	Var *row = makeWholeRowVar(rte, query->resultRelation, 0, false);
-	Const *internal = makeConst(INTERNALOID, -1, InvalidOid, sizeof(Datum),
-								(Datum) 0, false, true);
 
 	add_check(query, rte, WCO_RLS_UPDATE_CHECK,
-			  (Node *) makeFuncExpr(needed_function(CLAIMS_KEY), BOOLOID,
-									list_make3(tableoid, row, internal),
-									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+			  (Node *) call_for_row(query, CLAIMS_KEY, row));
 }
 
 /*
- * Have a maintenance session spare deleted rows that are held: "tombstone IS NULL
- * OR spares_held(tableoid, ctid)" for each row before it is changed.  An UPDATE
- * has no check of old rows, but computes what is not stored for each of them.
+ * Add the check "tombstone IS NULL OR spares_held(tableoid, ctid, internal)" of
+ * each row before it is changed, which raises for a held row.  An UPDATE has no
+ * checks of old rows, but computes resjunk entries of its target list for each of
+ * them.
  */
 static void
 add_hold_check(Query *query, RangeTblEntry *rte, NullTest *is_live)
 {
-	Var *tableoid = makeVar(query->resultRelation, TableOidAttributeNumber,
-							OIDOID, -1, InvalidOid, 0);
-	Var *place = makeVar(query->resultRelation, SelfItemPointerAttributeNumber,
-						 TIDOID, -1, InvalidOid, 0);
-	Const *internal = makeConst(INTERNALOID, -1, InvalidOid, sizeof(Datum),
-								(Datum) 0, false, true);
-	FuncExpr *spares = makeFuncExpr(needed_function(SPARES_HELD), BOOLOID,
-									list_make3(tableoid, place, internal),
-									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	Var *ctid = makeVar(query->resultRelation, SelfItemPointerAttributeNumber,
+						TIDOID, -1, InvalidOid, 0);
+	Expr *spares = call_for_row(query, SPARES_HELD, ctid);
 	Expr *check =
 		makeBoolExpr(OR_EXPR, list_make2(copyObject(is_live), spares), -1);
 
@@ -488,7 +491,22 @@ add_hold_check(Query *query, RangeTblEntry *rte, NullTest *is_live)
 }
 
 /*
- * Add a check of new rows to the query, or, by its kind, of old ones.
+ * Return a call of a function of the extension with tableoid, "row" and an argument
+ * of type internal, which keeps the function from being called in SQL.
+ */
+static Expr *
+call_for_row(Query *query, ExtensionFunction which, Var *row)
+{
+	Var *tableoid = makeVar(query->resultRelation, TableOidAttributeNumber,
+							OIDOID, -1, InvalidOid, 0);
+	Const *internal = makeConst(INTERNALOID, -1, InvalidOid, sizeof(Datum),
+								(Datum) 0, false, true);
+
+	return make_extension_call(which, list_make3(tableoid, row, internal));
+}
+
+/*
+ * Add a check to the query, of new rows or, by its kind, of old rows.
  */
 static void
 add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual)
@@ -504,11 +522,11 @@ add_check(Query *query, RangeTblEntry *rte, WCOKind kind, Node *qual)
 }
 
 /*
- * May a query that sets these attributes change a key that a tombstone keeps, by
- * that or by what a BEFORE UPDATE trigger does?
+ * May a query that updates these attributes change a key that tombstones may have,
+ * by what it sets or by what a BEFORE UPDATE trigger sets?
  */
 static bool
-may_change_kept_key(Relation relation, Bitmapset *set, AttrNumber attnum)
+may_change_kept_key(Relation relation, Bitmapset *updated, AttrNumber attnum)
 {
 	bool is_triggered = relation->trigdesc->trig_update_before_row;
 	TupleConstr *constr = RelationGetDescr(relation)->constr;
@@ -517,16 +535,18 @@ may_change_kept_key(Relation relation, Bitmapset *set, AttrNumber attnum)
 	ListCell *lc;
 	bool may_change = false;
 
-	if (bms_is_empty(set))
+	if (bms_is_empty(updated))
 		return false;
 	/* a partition may have keys and triggers of its own */
 	if (relation->rd_rel->relhassubclass)
 		return true;
-	/* most updates leave alone what indexes read, and need not open any; an
-	 * expression may read the whole row */
+	/*
+	 * Most updates do not change indexed columns, and then no index need be opened.
+	 * An expression may read the whole row.
+	 */
 	indexed = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_HOT_BLOCKING);
 	if (!is_triggered && !(constr != NULL && constr->has_generated_stored) &&
-		!bms_overlap(set, indexed) &&
+		!bms_overlap(updated, indexed) &&
 		!bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, indexed))
 		return false;
 
@@ -537,7 +557,8 @@ may_change_kept_key(Relation relation, Bitmapset *set, AttrNumber attnum)
 
 		if ((index->rd_index->indisunique || index->rd_index->indisexclusion) &&
 			!index_hides_tombstones(index, attnum))
-			may_change = may_change || is_triggered || index_reads_any(index, set);
+			may_change =
+				may_change || is_triggered || index_reads_any(index, updated);
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
@@ -545,34 +566,35 @@ may_change_kept_key(Relation relation, Bitmapset *set, AttrNumber attnum)
 }
 
 /*
- * Return the attributes, offset, that a query sets in rows that exist.
+ * Return the attributes that a query sets in existing rows, as pull_varattnos()
+ * numbers them.
  */
 static Bitmapset *
-set_attributes(Query *query)
+updated_attributes(Query *query)
 {
-	Bitmapset *set = NULL;
+	Bitmapset *updated = NULL;
 	ListCell *lc;
 
 	if (query->commandType == CMD_UPDATE)
-		set = add_targets(set, query->targetList);
+		updated = add_target_attributes(updated, query->targetList);
 	else if (query->onConflict != NULL)
-		set = add_targets(set, query->onConflict->onConflictSet);
+		updated = add_target_attributes(updated, query->onConflict->onConflictSet);
 
 	foreach (lc, query->mergeActionList)
 	{
 		MergeAction *action = lfirst_node(MergeAction, lc);
 
 		if (action->commandType == CMD_UPDATE)
-			set = add_targets(set, action->targetList);
+			updated = add_target_attributes(updated, action->targetList);
 	}
-	return set;
+	return updated;
 }
 
 /*
- * Add the attributes, offset, that a target list sets.
+ * Add the attributes that a target list sets to a set of attributes.
  */
 static Bitmapset *
-add_targets(Bitmapset *set, List *targets)
+add_target_attributes(Bitmapset *attributes, List *targets)
 {
 	ListCell *lc;
 
@@ -581,15 +603,16 @@ add_targets(Bitmapset *set, List *targets)
 		TargetEntry *target = lfirst_node(TargetEntry, lc);
 
 		if (!target->resjunk)
-			set = bms_add_member(set, target->resno -
-										  FirstLowInvalidHeapAttributeNumber);
+			attributes =
+				bms_add_member(attributes,
+							   target->resno - FirstLowInvalidHeapAttributeNumber);
 	}
-	return set;
+	return attributes;
 }
 
 /*
- * Does the index read any of the attributes?  An expression may, and so may a
- * generated column.
+ * May the index depend on any of the attributes?  If it has an expression, a
+ * generated column or a predicate, it may.
  */
 static bool
 index_reads_any(Relation index, Bitmapset *attributes)

@@ -1,6 +1,6 @@
 /*
  * sd_plan.h
- *	  What the planner makes of statements on tagged tables.
+ *	  The planner hooks for statements on tagged tables.
  */
 #ifndef SD_PLAN_H
 #define SD_PLAN_H
@@ -10,20 +10,26 @@
 #include "nodes/plannodes.h"
 
 /*
- * filter.c: planned scans of tagged tables see live rows
+ * expression.c: calls of the extension's functions
+ */
+extern Expr *make_extension_call(ExtensionFunction which, List *args);
+extern Expr *make_live_or_call(NullTest *is_live, ExtensionFunction which, Oid relid);
+
+/*
+ * filter.c: the live filter of planned scans of tagged tables
  */
 extern void init_filter(void);
 extern bool set_foreign_key_is_added(bool is_added);
 
 /*
- * statistics.c: what they know of deleted rows
+ * statistics.c: values of deleted rows in statistics
  */
 extern Expr *statistics_filter(RelOptInfo *rel, Oid relid);
 extern void hide_statistics(PlannerInfo *root, RangeTblEntry *rte);
-extern void forget_operators(void);
+extern void forget_searched_queries(void);
 
 /*
- * modify.c: statements that write meet partial indexes and the checks of new rows
+ * modify.c: clauses and checks for statements that write to tagged tables
  */
 extern void init_modify(void);
 extern bool is_prepared_by_hook(void);

@@ -1,17 +1,21 @@
 /*
  * statistics.c
- *	  Hides what statistics know of deleted rows from roles that may not see them.
+ *	  Hides values of deleted rows in statistics from roles that may not see deleted
+ *	  rows.
  *
- * ANALYZE reads a table without planning, and autovacuum without this library,
- * so the statistics of a tagged table hold values of deleted rows.  The planner
- * may use them; a role may not.  It could get at them in two ways:
- * - by pg_stats.  As row security does there, each scan of the catalog beneath it
- *   leaves out what concerns a tagged table whose deleted rows the current role
- *   may not see.  (pg_stats_ext is for owners anyway.)
- * - by an operator of its own, which the planner calls with the most common
- *   values to estimate how many rows satisfy it.  Where a query uses an operator
- *   that is not a superuser's, the planner is told that the table has a security
- *   barrier, without a condition: then it calls leakproof functions only.
+ * ANALYZE reads a table without a plan, and autovacuum without this library, so the
+ * statistics of a tagged table contain values of deleted rows.  The planner may use
+ * them.  But a role could read them in two ways:
+ * - In pg_stats.  Each scan of pg_statistic omits the rows of a tagged table whose
+ *   deleted rows the current role may not see, as pg_stats does for row-level
+ *   security.  Only owners can read pg_stats_ext.
+ * - With an operator of its own.  The planner calls it with the most common values,
+ *   to estimate how many rows satisfy it.  If a query uses an operator whose
+ *   function is not owned by a superuser ("untrusted"), the table gets a security
+ *   barrier without a condition.  Then the planner calls leakproof functions only.
+ *
+ * Invariant: the planner calls no untrusted operator with statistics of deleted
+ * rows that the current role may not see.
  */
 #include "postgres.h"
 
@@ -31,14 +35,13 @@
 
 PG_FUNCTION_INFO_V1(soft_delete_shows_statistics);
 
-/* The query that was searched last, and whether it uses such an operator */
+/* The query that was searched last, and whether it uses an untrusted operator */
 static PlannerInfo *searched = NULL;
-static bool has_untrusted_operator;
+static bool query_is_untrusted;
 
-/* The outermost query that was searched last with all of its subqueries, and whether
- * any of them uses such an operator */
-static PlannerInfo *searched_whole = NULL;
-static bool whole_has_untrusted_operator;
+/* The outermost query whose statement was searched last, and whether that uses one */
+static PlannerInfo *searched_outermost = NULL;
+static bool statement_is_untrusted;
 
 static bool uses_untrusted_operator(PlannerInfo *root);
 static bool calls_untrusted_operator(Node *node, void *context);
@@ -46,17 +49,17 @@ static bool is_untrusted_function(Oid function, void *context);
 static bool is_untrusted_sql_function(Oid function);
 
 /*
- * Return the condition on the rows of pg_statistic, "shows_statistics(starelid)",
- * or NULL for any other relation.
+ * Return the condition "shows_statistics(starelid)" if the relation is
+ * pg_statistic, else NULL.
  */
 Expr *
 statistics_filter(RelOptInfo *rel, Oid relid)
 {
 	Oid function;
 
-	/* while the extension is made or updated, it may be to come */
 	if (relid != StatisticRelationId)
 		return NULL;
+	/* while the extension is created or updated, it may not have the function yet */
 	function = creating_extension || IsBinaryUpgrade
 				   ? extension_function(SHOWS_STATISTICS)
 			   : OidIsValid(extension_oid()) ? needed_function(SHOWS_STATISTICS)
@@ -70,8 +73,8 @@ statistics_filter(RelOptInfo *rel, Oid relid)
 }
 
 /*
- * Put an empty security barrier on a reference to a tagged table, where the
- * planner could give its statistics away.
+ * Add a security barrier without a condition to a reference to a tagged table, if
+ * the planner could disclose its statistics.
  */
 void
 hide_statistics(PlannerInfo *root, RangeTblEntry *rte)
@@ -85,19 +88,20 @@ hide_statistics(PlannerInfo *root, RangeTblEntry *rte)
 }
 
 /*
- * Forget about queries that were planned before.
+ * Forget the results of earlier searches, when the memory of the queries may be
+ * reused.
  */
 void
-forget_operators(void)
+forget_searched_queries(void)
 {
-	searched = searched_whole = NULL;
+	searched = searched_outermost = NULL;
 }
 
 /*
- * Does a query use an operator that is not a superuser's?  What the statement
- * does outside of a query within it may be estimated by the statistics of its
- * tables, too: in the queries around it, and wherever a WITH query is read.  Each
- * is searched once.
+ * Does a query use an untrusted operator?  For a query within a statement, the
+ * whole statement counts: conditions of the queries around it, and of those that
+ * read a WITH query, may also be estimated with the statistics of its tables.  Each
+ * query and statement is searched once.
  */
 static bool
 uses_untrusted_operator(PlannerInfo *root)
@@ -107,31 +111,32 @@ uses_untrusted_operator(PlannerInfo *root)
 
 	if (searched != root)
 	{
-		has_untrusted_operator =
+		query_is_untrusted =
 			query_tree_walker(root->parse, calls_untrusted_operator, &is_whole,
 							  QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_CTE_SUBQUERIES |
 								  QTW_IGNORE_JOINALIASES);
 		searched = root;
 	}
-	if (has_untrusted_operator || root->parent_root == NULL)
-		return has_untrusted_operator;
+	if (query_is_untrusted || root->parent_root == NULL)
+		return query_is_untrusted;
 
 	while (top->parent_root != NULL)
 		top = top->parent_root;
-	if (searched_whole != top)
+	if (searched_outermost != top)
 	{
 		is_whole = true;
-		whole_has_untrusted_operator =
+		statement_is_untrusted =
 			query_tree_walker(top->parse, calls_untrusted_operator, &is_whole,
 							  QTW_IGNORE_JOINALIASES);
-		searched_whole = top;
+		searched_outermost = top;
 	}
-	return whole_has_untrusted_operator;
+	return statement_is_untrusted;
 }
 
 /*
- * Does an expression use an operator that is not a superuser's?  In a whole
- * statement queries count, and functions in SQL may still have to be inlined.
+ * Does an expression use an untrusted operator (tree walker)?  "context" tells
+ * whether a whole statement is searched.  Then the queries within it count, and so
+ * do untrusted functions in SQL, which the planner may not have inlined yet.
  */
 static bool
 calls_untrusted_operator(Node *node, void *context)
@@ -153,7 +158,8 @@ calls_untrusted_operator(Node *node, void *context)
 }
 
 /*
- * Is a function not a superuser's (check_function_callback)?
+ * Is the owner of a function not a superuser (callback of
+ * check_functions_in_node())?
  */
 static bool
 is_untrusted_function(Oid function, void *context)
@@ -173,7 +179,7 @@ is_untrusted_function(Oid function, void *context)
 }
 
 /*
- * Is a function that is not a superuser's written in SQL?  The planner may inline it.
+ * Is a function written in SQL, and its owner not a superuser?
  */
 static bool
 is_untrusted_sql_function(Oid function)
@@ -195,9 +201,9 @@ is_untrusted_sql_function(Oid function)
 /*
  * soft_delete_internal.shows_statistics(relation oid) returns boolean
  *
- * Tells whether the current role may know the statistics of a relation, which may
- * be an index on expressions: whether it may see the deleted rows of the table, if
- * there can be any.
+ * Returns whether the current user may see the statistics of a table, or of an
+ * index on expressions: whether it may see the deleted rows of the table, if that
+ * is tagged.
  */
 Datum
 soft_delete_shows_statistics(PG_FUNCTION_ARGS)
@@ -207,7 +213,7 @@ soft_delete_shows_statistics(PG_FUNCTION_ARGS)
 
 	if (OidIsValid(table))
 		relid = table;
-	/* it may have been dropped meanwhile */
+	/* the table may have been dropped in the meantime */
 	PG_RETURN_BOOL(superuser() || shows_deleted() || tag_arguments(relid) == NIL ||
 				   !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) ||
 				   may_see_tombstones(relid, GetUserId()));

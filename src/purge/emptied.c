@@ -301,7 +301,7 @@ find_bin_index(Relation rel, AttrNumber attnum)
 		Relation index;
 
 		become_owner(rel, &saved);
-		index = open_bin_index(rel, attnum);
+		index = open_stamp_index(rel, attnum);
 		restore_role(&saved);
 		if (index != NULL)
 		{

@@ -1,15 +1,16 @@
 /*
  * aside.c
- *	  Tombstones that stepped aside from their table.
+ *	  Stores, locks, reads, restores and destroys displaced tombstones.
  *
- * soft_delete_internal.displaced holds one row per such tombstone: the table or partition
- * that it was taken from, its stamp, and its columns, each as text under its
- * name.  So a row outlives whatever happens to the table: columns that come and
- * go or change their type (soft_delete_internal.update_view_columns() keeps the names and
- * texts in step), and a dump.
+ * A tombstone steps aside when a live row claims a key that it has (keys/claim.c).
+ * Then it is a displaced tombstone: a row of soft_delete_internal.displaced, with
+ * the table or partition that it was deleted from, its stamp, and its columns, as a
+ * JSON object of their names and their values as text.  So it does not depend on
+ * the columns of the table, which may be added, dropped, renamed or get another
+ * type.  soft_delete_internal.update_view_columns() updates the names and texts then.
  *
- * Invariant: what is stored reads back as the same value, whatever the settings
- * of the session that stored it and of the one that reads it.
+ * Invariant: a stored value reads back as the same value, whatever the settings of
+ * the session that has stored it and of the one that reads it.
  */
 #include "postgres.h"
 
@@ -39,25 +40,36 @@
 
 #include "storage/sd_storage.h"
 
-/* How to turn the text of a column into its value */
+/* How to convert the text of a column to its value */
 typedef struct ColumnInput
 {
-	const char *name;
-	FmgrInfo function;
+	const char *name;  /* NULL if the column is dropped, or virtual */
+	FmgrInfo function; /* the input function of its type */
 	Oid typioparam;
 } ColumnInput;
 
+/* What reading displaced tombstones as rows of a relation needs */
 struct DisplacedReader
 {
 	int natts;
-	ColumnInput *columns;  /* name is NULL where nothing is stored */
-	MemoryContext context; /* of the row that was read last */
+	ColumnInput *columns;
+	MemoryContext context; /* of the values of the row that was read last */
 	Oid relid;
-	bool calls_users; /* as it reads the texts */
+	bool calls_user_functions; /* input functions may call those of users */
 	const char *relname;
 };
 
-/* A scan of the tombstones that stepped aside from a table */
+/* The columns of soft_delete_internal.displaced */
+enum DisplacedColumn
+{
+	DISPLACED_RELATION,
+	DISPLACED_STAMP,
+	DISPLACED_ROW,
+	DISPLACED_TYPES,
+	N_DISPLACED_COLUMNS
+};
+
+/* A scan of the displaced tombstones of a table */
 typedef struct AsideScan
 {
 	Relation displaced;
@@ -67,9 +79,10 @@ typedef struct AsideScan
 PG_FUNCTION_INFO_V1(soft_delete_return_displaced);
 PG_FUNCTION_INFO_V1(soft_delete_rewrite_displaced);
 
-static void return_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot);
-static List *displaced_of(Oid relid);
-static bool has_any(Oid relid);
+static void insert_returned_row(ResultRelInfo *relinfo, EState *estate,
+								TupleTableSlot *slot);
+static List *places_of_displaced(Oid relid);
+static bool may_have_displaced(Oid relid);
 static bool lock_aside(Relation rel, Tombstone *tombstone,
 					   const TimestampTz *stamp, TupleTableSlot *slot);
 static bool peek_aside(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
@@ -88,15 +101,15 @@ static void begin_aside_scan(TombstoneScan *scan, const ScanPosition *position);
 static bool next_aside(TombstoneScan *scan);
 static void end_aside_scan(TombstoneScan *scan);
 
-static void name_table(void *arg);
-static void check_size(Relation rel, const Datum *names, const Datum *texts,
-					   const bool *nulls, int n);
-static Datum text_object(Datum *names, Datum *texts, bool *nulls, int n);
+static void add_error_context(void *arg);
+static void check_object_size(Relation rel, const Datum *names,
+							  const Datum *texts, const bool *nulls, int n);
+static Datum make_text_object(Datum *names, Datum *texts, bool *nulls, int n);
 
 const StorageRoutine aside_storage = {
 	.sample = "displaced",
 	.may_share_keys = true,
-	.may_have_any = has_any,
+	.may_have_any = may_have_displaced,
 	.lock = lock_aside,
 	.peek = peek_aside,
 	.fetch = fetch_aside,
@@ -109,10 +122,13 @@ const StorageRoutine aside_storage = {
 };
 
 /*
- * Enter a tombstone of the relation into soft_delete_internal.displaced.
+ * Insert a tombstone of the relation, whose row is in the slot, into
+ * soft_delete_internal.displaced.  "attnum" is the relation's tombstone column.
+ *
+ * Raises 54000 if the row is too large.
  */
 void
-keep_aside(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
+store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
 {
 	TupleDesc tupdesc = slot->tts_tupleDescriptor;
 	Datum *names = palloc(tupdesc->natts * sizeof(Datum));
@@ -146,12 +162,12 @@ keep_aside(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
 		n++;
 	}
 	end_text_form(nestlevel);
-	check_size(rel, names, texts, nulls, n);
+	check_object_size(rel, names, texts, nulls, n);
 
-	values[DISPLACED_RELATION - 1] = ObjectIdGetDatum(RelationGetRelid(rel));
-	values[DISPLACED_STAMP - 1] = slot_getattr(slot, attnum, &isnull[0]);
-	values[DISPLACED_ROW - 1] = text_object(names, texts, nulls, n);
-	values[DISPLACED_TYPES - 1] = text_object(names, types, NULL, n);
+	values[DISPLACED_RELATION] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[DISPLACED_STAMP] = slot_getattr(slot, attnum, &isnull[DISPLACED_STAMP]);
+	values[DISPLACED_ROW] = make_text_object(names, texts, nulls, n);
+	values[DISPLACED_TYPES] = make_text_object(names, types, NULL, n);
 
 	displaced = table_open(extension_relation("displaced"), RowExclusiveLock);
 	append_row(displaced, values, isnull);
@@ -159,18 +175,18 @@ keep_aside(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
 }
 
 /*
- * Raise 54000 if the columns of a row are larger as text than a jsonb object may
- * be.
+ * Raise 54000 if a JSON object of these names and texts would be larger than jsonb
+ * allows.
  */
 static void
-check_size(Relation rel, const Datum *names, const Datum *texts,
-		   const bool *nulls, int n)
+check_object_size(Relation rel, const Datum *names, const Datum *texts,
+				  const bool *nulls, int n)
 {
 	Size size = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		/* the largest padding and entry that an element takes */
+		/* an element takes at most two entries, of its name and text, with padding */
 		size += VARSIZE_ANY_EXHDR(DatumGetPointer(names[i])) + 2 * sizeof(JEntry);
 		if (!nulls[i])
 			size += VARSIZE_ANY_EXHDR(DatumGetPointer(texts[i]));
@@ -178,19 +194,19 @@ check_size(Relation rel, const Datum *names, const Datum *texts,
 	if (size > JENTRY_OFFLENMASK)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("a deleted row of table \"%s\" is too large to step aside",
+				 errmsg("deleted row of table \"%s\" is too large to step aside",
 						RelationGetRelationName(rel)),
-				 errdetail("Its columns take %zu bytes as text, of which %d can be kept. A bytea takes two for each byte.",
+				 errdetail("Its columns take %zu bytes as text, and at most %d bytes can be stored. A value of type bytea takes two bytes for each of its own.",
 						   size, JENTRY_OFFLENMASK),
-				 errhint("Use another key, or see the rows whose keys are kept: SELECT * FROM %s;",
+				 errhint("Use another key. To see the deleted rows that have one: SELECT * FROM %s;",
 						 bin_name(RelationGetRelid(rel)))));
 }
 
 /*
- * Return a jsonb object of texts.
+ * Return a JSON object of names and texts, as jsonb.
  */
 static Datum
-text_object(Datum *names, Datum *texts, bool *nulls, int n)
+make_text_object(Datum *names, Datum *texts, bool *nulls, int n)
 {
 	int lower = 1;
 	ArrayType *keys = construct_md_array(names, NULL, 1, &n, &lower, TEXTOID,
@@ -203,8 +219,8 @@ text_object(Datum *names, Datum *texts, bool *nulls, int n)
 }
 
 /*
- * Prepare to read displaced tombstones as rows of the relation, in the current
- * memory context.
+ * Make what reading displaced tombstones as rows of the relation needs, in the
+ * current memory context.
  */
 DisplacedReader *
 make_displaced_reader(Relation rel)
@@ -227,10 +243,10 @@ make_displaced_reader(Relation rel)
 
 		if (att->attisdropped || is_virtual_column(att))
 			continue;
-		/* a domain may have got constraints that old rows need not satisfy */
+		/* not of the domain itself, whose constraints may be newer than the row */
 		getTypeInputInfo(getBaseType(att->atttypid), &input, &column->typioparam);
-		reader->calls_users =
-			reader->calls_users ||
+		reader->calls_user_functions =
+			reader->calls_user_functions ||
 			input_calls_user_functions(getBaseType(att->atttypid));
 		fmgr_info(input, &column->function);
 		column->name = pstrdup(NameStr(att->attname));
@@ -239,8 +255,11 @@ make_displaced_reader(Relation rel)
 }
 
 /*
- * Read a row of soft_delete_internal.displaced into a virtual slot of the relation.  The
- * values live until the next call.
+ * Read a row of soft_delete_internal.displaced into a virtual slot of the relation.
+ * The values are valid until the next call.
+ *
+ * Raises XX001 if the row is not a JSON object, and what the input functions of
+ * types raise.
  */
 void
 read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
@@ -257,17 +276,17 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 	MemoryContextReset(reader->context);
 	oldcontext = MemoryContextSwitchTo(reader->context);
 
-	context.callback = name_table;
+	context.callback = add_error_context;
 	context.arg = (void *) reader->relname;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
-	row = DatumGetJsonbP(heap_getattr(tuple, DISPLACED_ROW, tupdesc, &isnull));
+	row = DatumGetJsonbP(heap_getattr(tuple, DISPLACED_ROW + 1, tupdesc, &isnull));
 	if (!JB_ROOT_IS_OBJECT(row))
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("a deleted row of table \"%s\" that stepped aside is no JSON object",
+						errmsg("displaced row of table \"%s\" is not a JSON object",
 							   reader->relname)));
-	/* input of a domain within a type runs its constraints */
-	if (reader->calls_users)
+	/* the input of a composite type checks the domains in it */
+	if (reader->calls_user_functions)
 		become_owner_of(reader->relid, &saved);
 	nestlevel = begin_text_form();
 	for (int i = 0; i < reader->natts; i++)
@@ -287,7 +306,7 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 								  column->typioparam, -1);
 	}
 	end_text_form(nestlevel);
-	if (reader->calls_users)
+	if (reader->calls_user_functions)
 		restore_role(&saved);
 	error_context_stack = context.previous;
 	MemoryContextSwitchTo(oldcontext);
@@ -298,17 +317,31 @@ read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
 }
 
 /*
- * Tell of which table a row cannot be read (error context callback).
+ * Add the name of the table to an error that reading a row raises (error context
+ * callback).
  */
 static void
-name_table(void *arg)
+add_error_context(void *arg)
 {
-	errcontext("deleted row of table \"%s\" that stepped aside", (const char *) arg);
+	errcontext("displaced row of table \"%s\"", (const char *) arg);
 }
 
 /*
- * Return the relation that a row of soft_delete_internal.displaced was taken from, or
- * InvalidOid if there is no such row.
+ * Return the relation that a row of soft_delete_internal.displaced, in the slot,
+ * was deleted from.
+ */
+Oid
+displaced_relation(TupleTableSlot *stored)
+{
+	bool isnull;
+
+	return DatumGetObjectId(slot_getattr(stored, DISPLACED_RELATION + 1, &isnull));
+}
+
+/*
+ * Return the relation that the row of soft_delete_internal.displaced at a place was
+ * deleted from, or InvalidOid if there is no such row.  The place need not be
+ * valid.
  */
 Oid
 displaced_from(ItemPointer tid)
@@ -317,17 +350,16 @@ displaced_from(ItemPointer tid)
 		table_open(extension_relation("displaced"), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(displaced, NULL);
 	Oid relid = InvalidOid;
-	bool isnull;
 
 	if (fetch_version_at(displaced, tid, slot))
-		relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull));
+		relid = displaced_relation(slot);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(displaced, NoLock);
 	return relid;
 }
 
 /*
- * Lock a tombstone that stepped aside from the relation.
+ * Lock a displaced tombstone of the relation (StorageRoutine.lock).
  */
 static bool
 lock_aside(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
@@ -336,7 +368,7 @@ lock_aside(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
 	TupleTableSlot *stored = table_slot_create(displaced, NULL);
-	bool is_locked = lock_newest(displaced, &tombstone->tid, stored);
+	bool is_locked = lock_newest_version(displaced, &tombstone->tid, stored);
 
 	if (is_locked)
 	{
@@ -344,11 +376,9 @@ lock_aside(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 
 		tombstone->tid = stored->tts_tid;
 		tombstone->stamp =
-			DatumGetTimestampTz(slot_getattr(stored, DISPLACED_STAMP, &isnull));
-		is_locked =
-			(stamp == NULL || tombstone->stamp == *stamp) &&
-			DatumGetObjectId(slot_getattr(stored, DISPLACED_RELATION, &isnull)) ==
-				RelationGetRelid(rel);
+			DatumGetTimestampTz(slot_getattr(stored, DISPLACED_STAMP + 1, &isnull));
+		is_locked = (stamp == NULL || tombstone->stamp == *stamp) &&
+					displaced_relation(stored) == RelationGetRelid(rel);
 	}
 	ExecDropSingleTupleTableSlot(stored);
 	table_close(displaced, NoLock);
@@ -358,7 +388,8 @@ lock_aside(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 }
 
 /*
- * Fetch a tombstone of the relation, if there is one at that place.
+ * Fetch the displaced tombstone of the relation at a place, and return whether
+ * there is one (StorageRoutine.peek).
  */
 static bool
 peek_aside(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
@@ -374,7 +405,7 @@ peek_aside(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
 }
 
 /*
- * Fetch a tombstone that is there.
+ * Fetch a displaced tombstone that is known to exist (StorageRoutine.fetch).
  */
 static void
 fetch_aside(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
@@ -385,8 +416,8 @@ fetch_aside(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
 }
 
 /*
- * Fetch a row of soft_delete_internal.displaced that is there into a slot of the
- * relation that it was taken from.
+ * Fetch a row of soft_delete_internal.displaced that is known to exist into a slot
+ * of the relation that it was deleted from.
  */
 static void
 fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot)
@@ -399,7 +430,7 @@ fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 	DisplacedReader *reader = make_displaced_reader(rel);
 
 	if (!table_tuple_fetch_row_version(displaced, tid, SnapshotAny, stored))
-		elog(ERROR, "failed to fetch a locked row that stepped aside");
+		elog(ERROR, "could not fetch a displaced row");
 	read_displaced(reader, ExecFetchSlotHeapTuple(stored, false, NULL),
 				   RelationGetDescr(displaced), row);
 	ExecCopySlot(slot, row);
@@ -423,29 +454,23 @@ destroy_displaced(ItemPointer tid)
 }
 
 /*
- * Destroy a tombstone.
+ * Destroy a displaced tombstone (StorageRoutine.destroy).
  */
 static TM_Result
 destroy_aside(Relation rel, const Tombstone *tombstone, bool waits)
 {
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
-	ItemPointerData tid = tombstone->tid;
-	TM_FailureData tmfd;
-	TM_Result result =
-		waits ? destroy_tuple(displaced, &tid, GetCurrentCommandId(true),
-							  GetActiveSnapshot(), &tmfd)
-			  : destroy_unless_locked(displaced, &tid, GetCurrentCommandId(true),
-									  GetActiveSnapshot(), &tmfd);
+	TM_Result result = destroy_version(displaced, tombstone->tid, waits);
 
 	table_close(displaced, NoLock);
 	return result;
 }
 
 /*
- * Enter a row into its table again.
- *
- * The table may have got other constraints meanwhile, so they are enforced.
+ * Insert a displaced tombstone into its table again, as a live row
+ * (StorageRoutine.restore).  All constraints are enforced, for the table may have
+ * got others since the row was deleted.
  */
 static TupleTableSlot *
 restore_aside(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
@@ -473,13 +498,13 @@ restore_aside(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombst
 /*
  * soft_delete_internal.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) returns void
  *
- * Replaces the columns of a row of soft_delete_internal.displaced, or destroys it, where
- * they are null and its table is gone.  Not an UPDATE: nothing that happens in
- * that table concerns replication.
+ * Replaces the columns of the row of soft_delete_internal.displaced at a place or,
+ * if they are null and its table does not exist any more, destroys the row.  Not by
+ * an UPDATE, which would be decoded for logical replication.
  *
- * Raises 42501 unless the caller owns the table that it was taken from, 42704
- * if there is no such row, 22023 if the columns or the types are no objects, 22004
- * if they are null and the table is there.
+ * Raises 42501 unless the caller owns the table that the row was deleted from,
+ * 42704 if there is no such row, 22023 if the columns or the types are not JSON
+ * objects, 22004 if the columns are null and the table exists.
  */
 Datum
 soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
@@ -492,32 +517,33 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 	bool isnull[N_DISPLACED_COLUMNS] = {false};
 	Oid relid;
 
-	if (tid == NULL || !lock_newest(displaced, tid, slot))
+	if (tid == NULL || !lock_newest_version(displaced, tid, slot))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("displaced row %s does not exist",
-						tid ? DatumGetCString(
-								  DirectFunctionCall1(tidout, PointerGetDatum(tid)))
-							: "null")));
-	relid = DatumGetObjectId(slot_getattr(slot, DISPLACED_RELATION, &isnull[0]));
+						tid == NULL
+							? "null"
+							: DatumGetCString(
+								  DirectFunctionCall1(tidout, PointerGetDatum(tid))))));
+	relid = displaced_relation(slot);
 	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 
-	/* as long as there is its table, a row is destroyed by purging it */
+	/* as long as its table exists, a row can only be purged */
 	if (PG_ARGISNULL(1) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("the columns of a deleted row must not be null")));
+						errmsg("columns of a displaced row must not be null")));
 	if (!PG_ARGISNULL(1))
 	{
 		if (PG_ARGISNULL(2) || !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)) ||
 			!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(2)))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("columns and their types must be JSON objects")));
-		values[DISPLACED_RELATION - 1] = ObjectIdGetDatum(relid);
-		values[DISPLACED_STAMP - 1] =
-			slot_getattr(slot, DISPLACED_STAMP, &isnull[0]);
-		values[DISPLACED_ROW - 1] = PG_GETARG_DATUM(1);
-		values[DISPLACED_TYPES - 1] = PG_GETARG_DATUM(2);
+		values[DISPLACED_RELATION] = ObjectIdGetDatum(relid);
+		values[DISPLACED_STAMP] =
+			slot_getattr(slot, DISPLACED_STAMP + 1, &isnull[DISPLACED_STAMP]);
+		values[DISPLACED_ROW] = PG_GETARG_DATUM(1);
+		values[DISPLACED_TYPES] = PG_GETARG_DATUM(2);
 		append_row(displaced, values, isnull);
 	}
 	destroy_displaced(&slot->tts_tid);
@@ -529,11 +555,11 @@ soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.return_displaced(relation regclass) returns void
  *
- * Enters the tombstones that stepped aside into their table, which is not tagged
- * any more.
+ * Inserts the displaced tombstones of a table, which is not tagged any more, into
+ * it.
  *
- * Raises 42501 unless the caller owns the table, 23505 or 23P01 where a key is
- * taken.
+ * Raises 42501 unless the caller owns the table, 42P01 if there is no such table,
+ * 23505 or 23P01 if another row has a key.
  */
 Datum
 soft_delete_return_displaced(PG_FUNCTION_ARGS)
@@ -546,7 +572,7 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 
-	tids = displaced_of(relid);
+	tids = places_of_displaced(relid);
 	if (tids != NIL)
 	{
 		EState *estate = CreateExecutorState();
@@ -563,7 +589,7 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 			CHECK_FOR_INTERRUPTS();
 			ResetPerTupleExprContext(estate);
 			fetch_displaced(rel, lfirst(lc), slot);
-			return_row(relinfo, estate, slot);
+			insert_returned_row(relinfo, estate, slot);
 			destroy_displaced(lfirst(lc));
 		}
 		ExecCloseIndices(relinfo);
@@ -576,11 +602,11 @@ soft_delete_return_displaced(PG_FUNCTION_ARGS)
 }
 
 /*
- * Enter one row into its table.  A deferrable constraint is checked here and
- * now.
+ * Insert a row into its table.  Raises 23505 if it violates a deferrable
+ * constraint, too, which is checked immediately.
  */
 static void
-return_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot)
+insert_returned_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot)
 {
 	Relation rel = relinfo->ri_RelationDesc;
 	List *recheck;
@@ -605,23 +631,37 @@ return_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot)
 }
 
 /*
+ * Begin to read the rows of soft_delete_internal.displaced of a relation, in the
+ * order of their stamps.  Unless "limit" is NULL, only stamps before it.
+ */
+SysScanDesc
+scan_displaced(Relation displaced, Oid relid, const TimestampTz *limit,
+			   Snapshot snapshot)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], DISPLACED_RELATION + 1, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	if (limit != NULL)
+		ScanKeyInit(&keys[1], DISPLACED_STAMP + 1, BTLessStrategyNumber,
+					F_TIMESTAMPTZ_LT, TimestampTzGetDatum(*limit));
+	return systable_beginscan(displaced,
+							  linitial_oid(RelationGetIndexList(displaced)),
+							  true, snapshot, limit != NULL ? 2 : 1, keys);
+}
+
+/*
  * Return the places of the displaced tombstones of a relation.
  */
 static List *
-displaced_of(Oid relid)
+places_of_displaced(Oid relid)
 {
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
+	SysScanDesc scan = scan_displaced(displaced, relid, NULL, GetActiveSnapshot());
 	List *tids = NIL;
-	ScanKeyData key;
-	SysScanDesc scan;
 	HeapTuple tuple;
 
-	ScanKeyInit(&key, DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(displaced,
-							  linitial_oid(RelationGetIndexList(displaced)),
-							  true, GetActiveSnapshot(), 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		ItemPointer tid = palloc(sizeof(ItemPointerData));
@@ -635,30 +675,23 @@ displaced_of(Oid relid)
 }
 
 /*
- * Begin to read the tombstones that stepped aside from a table.  They are few, so
- * they are always read whole.
+ * Begin to read the displaced tombstones of a table (StorageRoutine.begin_scan).
+ * They are few, so the scan is not resumable.
  */
 static void
 begin_aside_scan(TombstoneScan *scan, const ScanPosition *position)
 {
 	AsideScan *state = palloc(sizeof(AsideScan));
-	ScanKeyData keys[2];
 
 	state->displaced = table_open(extension_relation("displaced"), AccessShareLock);
-	ScanKeyInit(&keys[0], DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationGetRelid(scan->rel)));
-	ScanKeyInit(&keys[1], DISPLACED_STAMP, BTLessStrategyNumber,
-				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(scan->limit));
-	state->scan =
-		systable_beginscan(state->displaced,
-						   linitial_oid(RelationGetIndexList(state->displaced)),
-						   true, GetActiveSnapshot(), 2, keys);
+	state->scan = scan_displaced(state->displaced, RelationGetRelid(scan->rel),
+								 &scan->limit, GetActiveSnapshot());
 	scan->file = state->displaced->rd_rel->relfilenode;
 	scan->state = state;
 }
 
 /*
- * Go on to the next one.
+ * Read the next displaced tombstone (StorageRoutine.next).
  */
 static bool
 next_aside(TombstoneScan *scan)
@@ -671,14 +704,14 @@ next_aside(TombstoneScan *scan)
 		return false;
 	scan->current.tid = tuple->t_self;
 	scan->current.stamp = DatumGetTimestampTz(
-		heap_getattr(tuple, DISPLACED_STAMP, RelationGetDescr(state->displaced),
-					 &isnull));
+		heap_getattr(tuple, DISPLACED_STAMP + 1,
+					 RelationGetDescr(state->displaced), &isnull));
 	scan->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 	return true;
 }
 
 /*
- * End the scan.
+ * End the scan (StorageRoutine.end_scan).
  */
 static void
 end_aside_scan(TombstoneScan *scan)
@@ -691,8 +724,8 @@ end_aside_scan(TombstoneScan *scan)
 }
 
 /*
- * Does the snapshot see the row of soft_delete_internal.displaced that a transaction
- * wrote at that place of the file?
+ * Does the snapshot see the row of soft_delete_internal.displaced that a scan has
+ * found (StorageRoutine.is_version)?
  */
 static bool
 is_version_aside(Relation rel, const Tombstone *tombstone, Oid file,
@@ -701,13 +734,8 @@ is_version_aside(Relation rel, const Tombstone *tombstone, Oid file,
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
 	TupleTableSlot *stored = table_slot_create(displaced, NULL);
-	ItemPointerData tid = tombstone->tid;
-	bool isnull;
 	bool is_same =
-		displaced->rd_rel->relfilenode == file &&
-		table_tuple_fetch_row_version(displaced, &tid, snapshot, stored) &&
-		DatumGetTransactionId(slot_getsysattr(stored, MinTransactionIdAttributeNumber,
-											  &isnull)) == xmin;
+		is_version_at(displaced, tombstone->tid, file, xmin, snapshot, stored);
 
 	ExecDropSingleTupleTableSlot(stored);
 	table_close(displaced, NoLock);
@@ -715,11 +743,11 @@ is_version_aside(Relation rel, const Tombstone *tombstone, Oid file,
 }
 
 /*
- * Has any tombstone of the relation, or of its partitions and children, stepped
- * aside?
+ * Does the relation, or one of its partitions and inheritance children, have a
+ * displaced tombstone (StorageRoutine.may_have_any)?
  */
 static bool
-has_any(Oid relid)
+may_have_displaced(Oid relid)
 {
 	Relation displaced =
 		table_open(extension_relation("displaced"), AccessShareLock);
@@ -731,22 +759,23 @@ has_any(Oid relid)
 		return false;
 	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		if (displaced_of(lfirst_oid(lc)) != NIL)
+		if (places_of_displaced(lfirst_oid(lc)) != NIL)
 			return true;
 	}
 	return false;
 }
 
 /*
- * Destroy the displaced tombstones of a relation, which is locked.
+ * Destroy all displaced tombstones of a relation.  The caller has locked it, so
+ * that no other transaction changes them.
  */
 void
-destroy_all_aside(Oid relid)
+destroy_all_displaced(Oid relid)
 {
 	ListCell *lc;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	foreach (lc, displaced_of(relid))
+	foreach (lc, places_of_displaced(relid))
 		destroy_displaced(lfirst(lc));
 	PopActiveSnapshot();
 }

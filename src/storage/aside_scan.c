@@ -1,22 +1,21 @@
 /*
  * aside_scan.c
- *	  FROM t TABLESAMPLE soft_delete.rows('displaced'): reads the tombstones that
- *	  stepped aside as rows of their table.
+ *	  Executes FROM t TABLESAMPLE soft_delete.rows('displaced'), which reads the
+ *	  displaced tombstones of a table as rows of the table.
  *
- * A custom scan takes the place of the sample scan.  The tableoid and ctid of its
- * rows are those of the row in soft_delete_internal.displaced, by which the bin's
- * functions and triggers find it.
+ * A custom scan replaces the sample scan.  The tableoid and ctid of its rows are
+ * those of the rows of soft_delete_internal.displaced: the functions and triggers
+ * of the bin find the rows by them.
  *
- * Invariant: the executor never looks for such a ctid in t: it is not in t that it
- * leads to that row.  There are three occasions on which it would, FOR UPDATE and
- * its kin, which are refused when they are planned; WHERE CURRENT OF, to which the
- * scan says that it reads soft_delete_internal.displaced; and EvalPlanQual, for which
- * the scan fetches its row by itself.
+ * Invariant: the executor never looks up such a ctid in table t, where it is the
+ * place of another row.  It would in three cases:
+ * - FOR UPDATE, FOR SHARE and the like are refused when they are planned;
+ * - WHERE CURRENT OF takes the scan for one of soft_delete_internal.displaced;
+ * - for EvalPlanQual, the scan fetches its row itself.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
@@ -28,34 +27,33 @@
 #include "optimizer/prep.h"
 #include "optimizer/restrictinfo.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "storage/sd_storage.h"
 
-/* State of the scan of a table's displaced tombstones */
+/* State of a scan of the displaced tombstones of a table */
 typedef struct DisplacedScanState
 {
 	CustomScanState css;
 	DisplacedReader *reader;
-	Relation table; /* that they were taken from */
-	Relation displaced;
-	SysScanDesc scan;	   /* NULL before the first row */
-	TupleTableSlot *again; /* the row that EvalPlanQual wants again */
+	Relation table;			   /* the table that they were deleted from */
+	Relation displaced;		   /* soft_delete_internal.displaced */
+	SysScanDesc scan;		   /* of it; NULL before the first row */
+	TupleTableSlot *refetched; /* the row that EvalPlanQual rechecks */
 } DisplacedScanState;
 
 static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
 
 static void replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti,
 								RangeTblEntry *rte);
-static void refuse_locks(PlannerInfo *root, Index rti, RangeTblEntry *rte);
+static void refuse_row_locks(PlannerInfo *root, Index rti, RangeTblEntry *rte);
 static Plan *plan_displaced_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 								 List *tlist, List *clauses, List *custom_plans);
 static Node *create_displaced_scan(CustomScan *plan);
 static void begin_displaced_scan(CustomScanState *node, EState *estate, int eflags);
 static TupleTableSlot *execute_displaced_scan(CustomScanState *node);
-static bool fetch_again(DisplacedScanState *state, EPQState *epqstate,
-						const ExecAuxRowMark *mark);
+static bool refetch(DisplacedScanState *state, EPQState *epqstate,
+					const ExecAuxRowMark *mark);
 static TupleTableSlot *next_displaced(ScanState *node);
 static bool recheck_displaced(ScanState *node, TupleTableSlot *slot);
 static void end_displaced_scan(CustomScanState *node);
@@ -80,7 +78,7 @@ static const CustomExecMethods exec_methods = {
 };
 
 /*
- * Install the planner hook and register the scan.
+ * Install the planner hook, and register the custom scan.
  */
 void
 init_aside_scan(void)
@@ -91,10 +89,11 @@ init_aside_scan(void)
 }
 
 /*
- * Does the reference to a tagged table ask for its displaced tombstones?
+ * Is the range table entry a tagged table with TABLESAMPLE
+ * soft_delete.rows('displaced')?
  */
 bool
-samples_aside(RangeTblEntry *rte)
+samples_displaced(RangeTblEntry *rte)
 {
 	Node *which;
 
@@ -108,7 +107,8 @@ samples_aside(RangeTblEntry *rte)
 }
 
 /*
- * set_rel_pathlist hook: read displaced tombstones in place of a sample.
+ * Replace the sample scan of a tagged table by a custom scan, if it is one of
+ * displaced tombstones (set_rel_pathlist hook).
  */
 static void
 replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
@@ -118,9 +118,9 @@ replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 	if (prev_set_rel_pathlist_hook)
 		prev_set_rel_pathlist_hook(root, rel, rti, rte);
 	if (rte->rtekind != RTE_RELATION || rte->inh || IS_DUMMY_REL(rel) ||
-		!samples_aside(rte))
+		!samples_displaced(rte))
 		return;
-	refuse_locks(root, rti, rte);
+	refuse_row_locks(root, rti, rte);
 
 	path = makeNode(CustomPath);
 	path->path.pathtype = T_CustomScan;
@@ -138,11 +138,11 @@ replace_sample_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 }
 
 /*
- * Raise 0A000 if the statement wants to lock the rows: the executor would lock
- * what is at their places in the table.
+ * Raise 0A000 if the statement locks the rows: the executor would lock the rows
+ * that are at their places in the table.
  */
 static void
-refuse_locks(PlannerInfo *root, Index rti, RangeTblEntry *rte)
+refuse_row_locks(PlannerInfo *root, Index rti, RangeTblEntry *rte)
 {
 	PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rti);
 
@@ -150,14 +150,14 @@ refuse_locks(PlannerInfo *root, Index rti, RangeTblEntry *rte)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot lock deleted rows of table \"%s\" that stepped aside",
+			 errmsg("cannot lock displaced rows of table \"%s\"",
 					get_rel_name(rte->relid)),
 			 errdetail("They are not in the table any more."),
-			 errhint("Read them without FOR UPDATE or FOR SHARE; what restores or purges them locks them.")));
+			 errhint("Read them without FOR UPDATE or FOR SHARE. Restoring and purging lock them.")));
 }
 
 /*
- * Make the plan of the scan.
+ * Make the plan node of the scan (PlanCustomPath callback).
  */
 static Plan *
 plan_displaced_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
@@ -173,7 +173,7 @@ plan_displaced_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 }
 
 /*
- * Make the state of the scan.
+ * Make the state of the scan (CreateCustomScanState callback).
  */
 static Node *
 create_displaced_scan(CustomScan *plan)
@@ -186,8 +186,9 @@ create_displaced_scan(CustomScan *plan)
 }
 
 /*
- * Begin the scan.  WHERE CURRENT OF takes the place of a row for one in the scan's
- * current relation.
+ * Begin the scan (BeginCustomScan callback).  The current relation becomes
+ * soft_delete_internal.displaced, for WHERE CURRENT OF takes the ctid of a row for
+ * a place in the scan's current relation.
  */
 static void
 begin_displaced_scan(CustomScanState *node, EState *estate, int eflags)
@@ -197,17 +198,17 @@ begin_displaced_scan(CustomScanState *node, EState *estate, int eflags)
 	state->table = node->ss.ss_currentRelation;
 	state->reader = make_displaced_reader(state->table);
 	state->displaced = table_open(extension_relation("displaced"), AccessShareLock);
-	state->again = ExecInitExtraTupleSlot(estate, RelationGetDescr(state->table),
-										  &TTSOpsVirtual);
+	state->refetched =
+		ExecInitExtraTupleSlot(estate, RelationGetDescr(state->table), &TTSOpsVirtual);
 	node->ss.ss_currentRelation = state->displaced;
 }
 
 /*
- * Return the next row that passes the conditions.
+ * Return the next row that satisfies the conditions (ExecCustomScan callback).
  *
- * EvalPlanQual, which runs the plan again for rows that it has been run for, has
- * the scan return the same row again: ExecScan() would fetch it from the table, by
- * its place.  So it finds the row fetched.
+ * EvalPlanQual runs the plan once more for a row that it has returned.  ExecScan()
+ * would fetch that row from the table, by its ctid.  So the row is fetched here,
+ * and passed to ExecScan() as a test tuple.
  */
 static TupleTableSlot *
 execute_displaced_scan(CustomScanState *node)
@@ -223,10 +224,10 @@ execute_displaced_scan(CustomScanState *node)
 		return ExecScan(&node->ss, next_displaced, recheck_displaced);
 
 	mark = epqstate->relsubs_rowmark[i];
-	if (!fetch_again(state, epqstate, mark))
-		ExecClearTuple(state->again);
-	/* it takes one or the other */
-	epqstate->relsubs_slot[i] = state->again;
+	if (!refetch(state, epqstate, mark))
+		ExecClearTuple(state->refetched);
+	/* ExecScan() uses either the slot or the row mark */
+	epqstate->relsubs_slot[i] = state->refetched;
 	epqstate->relsubs_rowmark[i] = NULL;
 	result = ExecScan(&node->ss, next_displaced, recheck_displaced);
 	epqstate->relsubs_slot[i] = NULL;
@@ -235,11 +236,11 @@ execute_displaced_scan(CustomScanState *node)
 }
 
 /*
- * Fetch the row that the row at hand was made of.  Returns false if that was none
- * of this table: null-extended by an outer join, or of another partition.
+ * Fetch the displaced row that EvalPlanQual rechecks.  Returns false if there is
+ * none: the row is null-extended by an outer join, or is one of another partition.
  */
 static bool
-fetch_again(DisplacedScanState *state, EPQState *epqstate, const ExecAuxRowMark *mark)
+refetch(DisplacedScanState *state, EPQState *epqstate, const ExecAuxRowMark *mark)
 {
 	TupleTableSlot *stored;
 	bool isnull;
@@ -251,17 +252,16 @@ fetch_again(DisplacedScanState *state, EPQState *epqstate, const ExecAuxRowMark 
 	stored = table_slot_create(state->displaced, NULL);
 	found = fetch_version_at(state->displaced,
 							 (ItemPointer) DatumGetPointer(tid), stored) &&
-			DatumGetObjectId(slot_getattr(stored, DISPLACED_RELATION, &isnull)) ==
-				RelationGetRelid(state->table);
+			displaced_relation(stored) == RelationGetRelid(state->table);
 	if (found)
 		read_displaced(state->reader, ExecFetchSlotHeapTuple(stored, false, NULL),
-					   RelationGetDescr(state->displaced), state->again);
+					   RelationGetDescr(state->displaced), state->refetched);
 	ExecDropSingleTupleTableSlot(stored);
 	return found;
 }
 
 /*
- * Return the next displaced tombstone of the table.
+ * Return the next displaced tombstone of the table (access method of ExecScan()).
  */
 static TupleTableSlot *
 next_displaced(ScanState *node)
@@ -271,17 +271,9 @@ next_displaced(ScanState *node)
 	HeapTuple tuple;
 
 	if (state->scan == NULL)
-	{
-		ScanKeyData key;
-
-		ScanKeyInit(&key, DISPLACED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(RelationGetRelid(state->table)));
 		state->scan =
-			systable_beginscan(state->displaced,
-							   get_relname_relid("displaced_relation_deleted_at_idx",
-												 RelationGetNamespace(state->displaced)),
-							   true, node->ps.state->es_snapshot, 1, &key);
-	}
+			scan_displaced(state->displaced, RelationGetRelid(state->table),
+						   NULL, node->ps.state->es_snapshot);
 	tuple = systable_getnext(state->scan);
 	if (HeapTupleIsValid(tuple))
 		read_displaced(state->reader, tuple, RelationGetDescr(state->displaced), slot);
@@ -291,7 +283,8 @@ next_displaced(ScanState *node)
 }
 
 /*
- * A row of soft_delete_internal.displaced never changes.
+ * Return true: a row of soft_delete_internal.displaced is never updated, so it
+ * still satisfies the conditions of the scan (recheck method of ExecScan()).
  */
 static bool
 recheck_displaced(ScanState *node, TupleTableSlot *slot)
@@ -300,7 +293,7 @@ recheck_displaced(ScanState *node, TupleTableSlot *slot)
 }
 
 /*
- * End the scan.
+ * End the scan (EndCustomScan callback).
  */
 static void
 end_displaced_scan(CustomScanState *node)
@@ -314,7 +307,7 @@ end_displaced_scan(CustomScanState *node)
 }
 
 /*
- * Start again from the first row.
+ * Begin again with the first row (ReScanCustomScan callback).
  */
 static void
 rescan_displaced(CustomScanState *node)

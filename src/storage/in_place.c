@@ -1,8 +1,11 @@
 /*
  * in_place.c
- *	  Tombstones in the table that they were deleted from.
+ *	  Locks, reads, restores and destroys tombstones that are in their table.
  *
- * Invariant: a place that somebody names is looked at before it is believed in.
+ * The functions at the end, on places and indexes, are also for other storages.
+ *
+ * Invariant: a place (ctid) that comes from outside of the extension is checked
+ * before it is passed to a table access method, which relies on it.
  */
 #include "postgres.h"
 
@@ -22,33 +25,33 @@
 
 #include "storage/sd_storage.h"
 
-/* A tombstone that was read, and who wrote that version */
+/* A tombstone that was read without an index */
 typedef struct ReadTombstone
 {
 	ItemPointerData tid;
 	TimestampTz stamp;
-	TransactionId xmin;
+	TransactionId xmin; /* of the version that was read */
 } ReadTombstone;
 
 /* A scan of tombstones in their table */
 typedef struct InPlaceScan
 {
-	AttrNumber attnum;
-	TupleTableSlot *slot;
-	ScanPosition start;
+	AttrNumber attnum;	  /* the tombstone column */
+	TupleTableSlot *slot; /* the row that was read last */
+	ScanPosition start;	  /* where the scan begins, if it is resumable */
 
-	/* along the index on stamps */
+	/* if there is an index on stamps: */
 	Relation index; /* NULL if there is none */
 	IndexScanDesc index_scan;
 
-	/* or else read at once, and sorted */
+	/* if there is none: all tombstones, sorted by age */
 	ReadTombstone *rows;
 	int nrows;
-	int nallocated;
-	int next;
+	int nallocated; /* length of "rows" */
+	int next;		/* index of the next one to return */
 } InPlaceScan;
 
-static bool has_any(Oid relid);
+static bool may_have_any(Oid relid);
 static bool lock_in_place(Relation rel, Tombstone *tombstone,
 						  const TimestampTz *stamp, TupleTableSlot *slot);
 static bool peek_in_place(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
@@ -66,17 +69,17 @@ static TM_Result destroy_in_place(Relation rel, const Tombstone *tombstone,
 static void begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position);
 static bool next_in_place(TombstoneScan *scan);
 static void end_in_place_scan(TombstoneScan *scan);
-static void begin_index(TombstoneScan *scan, InPlaceScan *state);
-static bool next_by_index(TombstoneScan *scan, InPlaceScan *state);
-static void read_heap(TombstoneScan *scan, InPlaceScan *state);
+static void begin_stamp_index_scan(TombstoneScan *scan, InPlaceScan *state);
+static bool next_in_stamp_index(TombstoneScan *scan, InPlaceScan *state);
+static void read_all_tombstones(TombstoneScan *scan, InPlaceScan *state);
 static int compare_by_age(const void *a, const void *b);
 static TransactionId xmin_of(TupleTableSlot *slot);
-static bool finds_tombstones(Relation index, AttrNumber attnum);
+static bool is_stamp_index(Relation index, AttrNumber attnum);
 
 const StorageRoutine in_place_storage = {
 	.sample = "deleted",
 	.may_share_keys = false,
-	.may_have_any = has_any,
+	.may_have_any = may_have_any,
 	.lock = lock_in_place,
 	.peek = peek_in_place,
 	.fetch = fetch_in_place,
@@ -89,16 +92,18 @@ const StorageRoutine in_place_storage = {
 };
 
 /*
- * Any table may have tombstones of its own.
+ * Return true: any tagged table may have tombstones in it
+ * (StorageRoutine.may_have_any).
  */
 static bool
-has_any(Oid relid)
+may_have_any(Oid relid)
 {
 	return true;
 }
 
 /*
- * Lock the newest version of a row, if that is a tombstone.
+ * Lock the newest version of a row, and return whether that is a tombstone
+ * (StorageRoutine.lock).
  */
 static bool
 lock_in_place(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
@@ -107,7 +112,7 @@ lock_in_place(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 	TupleTableSlot *row = slot != NULL ? slot : table_slot_create(rel, NULL);
 	bool isnull = true;
 
-	if (lock_newest(rel, &tombstone->tid, row))
+	if (lock_newest_version(rel, &tombstone->tid, row))
 	{
 		tombstone->tid = row->tts_tid;
 		tombstone->stamp = DatumGetTimestampTz(
@@ -119,7 +124,8 @@ lock_in_place(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 }
 
 /*
- * Fetch the version at a place that may be anybody's word, if that is a tombstone.
+ * Fetch the version at a place, and return whether that is a tombstone
+ * (StorageRoutine.peek).
  */
 static bool
 peek_in_place(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
@@ -133,7 +139,7 @@ peek_in_place(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
 }
 
 /*
- * Fetch a tombstone that is there.
+ * Fetch a tombstone that is known to exist (StorageRoutine.fetch).
  */
 static void
 fetch_in_place(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
@@ -145,21 +151,19 @@ fetch_in_place(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
 }
 
 /*
- * Is the version that a scan has found still there, in the same file?
+ * Does the snapshot see the version that a scan has found
+ * (StorageRoutine.is_version)?
  */
 static bool
 is_version_in_place(Relation rel, const Tombstone *tombstone, Oid file,
 					TransactionId xmin, Snapshot snapshot, TupleTableSlot *slot)
 {
-	ItemPointerData tid = tombstone->tid;
-
-	return rel->rd_rel->relfilenode == file &&
-		   table_tuple_fetch_row_version(rel, &tid, snapshot, slot) &&
-		   xmin_of(slot) == xmin;
+	return is_version_at(rel, tombstone->tid, file, xmin, snapshot, slot);
 }
 
 /*
- * Write the live version of a tombstone, with null in its tombstone column.
+ * Write the live version of a tombstone, with null in its tombstone column
+ * (StorageRoutine.restore).
  */
 static TupleTableSlot *
 restore_in_place(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
@@ -173,26 +177,22 @@ restore_in_place(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tom
 }
 
 /*
- * Destroy the row.
+ * Destroy a tombstone (StorageRoutine.destroy).
  */
 static TM_Result
 destroy_in_place(Relation rel, const Tombstone *tombstone, bool waits)
 {
-	ItemPointerData tid = tombstone->tid;
-	TM_FailureData tmfd;
-
-	return waits ? destroy_tuple(rel, &tid, GetCurrentCommandId(true),
-								 GetActiveSnapshot(), &tmfd)
-				 : destroy_unless_locked(rel, &tid, GetCurrentCommandId(true),
-										 GetActiveSnapshot(), &tmfd);
+	return destroy_version(rel, tombstone->tid, waits);
 }
 
 /*
- * Begin to read tombstones along the index on stamps, or, where there is none, read
- * all of the table.
+ * Begin to read tombstones (StorageRoutine.begin_scan): in the index on stamps or,
+ * if there is none, all of the table.
  *
- * Equal stamps are in the order of their places, unless the index has more columns.
- * A position is a place; after a rewrite of the table reading goes on with its stamp.
+ * Tombstones with equal stamps are in the order of their places, unless the index
+ * has more columns.  The position to begin after is a stamp and a place.  If the
+ * table was rewritten since, the place is ignored, and the tombstones of that stamp
+ * are read again.
  */
 static void
 begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position)
@@ -203,20 +203,20 @@ begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position)
 	scan->file = scan->rel->rd_rel->relfilenode;
 	state->attnum = tombstone_attribute(scan->rel);
 	state->slot = table_slot_create(scan->rel, NULL);
-	state->index = open_bin_index(scan->rel, state->attnum);
+	state->index = open_stamp_index(scan->rel, state->attnum);
 	if (state->index == NULL)
-		read_heap(scan, state);
+		read_all_tombstones(scan, state);
 	else
 	{
 		state->start = *position;
 		if (state->start.file != scan->file)
 			ItemPointerSet(&state->start.tid, 0, 0);
-		begin_index(scan, state);
+		begin_stamp_index_scan(scan, state);
 	}
 }
 
 /*
- * Go on to the next tombstone.
+ * Read the next tombstone (StorageRoutine.next).
  */
 static bool
 next_in_place(TombstoneScan *scan)
@@ -225,7 +225,7 @@ next_in_place(TombstoneScan *scan)
 	ReadTombstone *row;
 
 	if (state->index != NULL)
-		return next_by_index(scan, state);
+		return next_in_stamp_index(scan, state);
 	if (state->next == state->nrows)
 		return false;
 	row = &state->rows[state->next++];
@@ -236,7 +236,7 @@ next_in_place(TombstoneScan *scan)
 }
 
 /*
- * End the scan.
+ * End the scan (StorageRoutine.end_scan).
  */
 static void
 end_in_place_scan(TombstoneScan *scan)
@@ -255,10 +255,10 @@ end_in_place_scan(TombstoneScan *scan)
 }
 
 /*
- * Begin to read along the index.
+ * Begin to read tombstones in the index on stamps.
  */
 static void
-begin_index(TombstoneScan *scan, InPlaceScan *state)
+begin_stamp_index_scan(TombstoneScan *scan, InPlaceScan *state)
 {
 	ScanKeyData keys[2];
 	int nkeys = 1;
@@ -277,10 +277,10 @@ begin_index(TombstoneScan *scan, InPlaceScan *state)
 }
 
 /*
- * Go on to the next tombstone in the index.
+ * Read the next tombstone in the index on stamps.
  */
 static bool
-next_by_index(TombstoneScan *scan, InPlaceScan *state)
+next_in_stamp_index(TombstoneScan *scan, InPlaceScan *state)
 {
 	ItemPointer tid;
 
@@ -289,7 +289,7 @@ next_by_index(TombstoneScan *scan, InPlaceScan *state)
 		bool isnull;
 
 		CHECK_FOR_INTERRUPTS();
-		/* its place in the index is that of the first version of a HOT chain */
+		/* an index entry has the place of the first version of a HOT chain */
 		scan->place = *tid;
 		if (!index_fetch_heap(state->index_scan, state->slot))
 			continue;
@@ -306,10 +306,10 @@ next_by_index(TombstoneScan *scan, InPlaceScan *state)
 }
 
 /*
- * Read all tombstones of a table that has lost its index on stamps, and sort them.
+ * Read all tombstones of a table that has no index on stamps, and sort them by age.
  */
 static void
-read_heap(TombstoneScan *scan, InPlaceScan *state)
+read_all_tombstones(TombstoneScan *scan, InPlaceScan *state)
 {
 	TableScanDesc heap = begin_table_scan(scan->rel, GetActiveSnapshot());
 
@@ -344,7 +344,7 @@ read_heap(TombstoneScan *scan, InPlaceScan *state)
 }
 
 /*
- * Compare tombstones by age.
+ * Compare tombstones by age, then by place (qsort comparator).
  */
 static int
 compare_by_age(const void *a, const void *b)
@@ -358,7 +358,7 @@ compare_by_age(const void *a, const void *b)
 }
 
 /*
- * Return the transaction that wrote the version of a row in the slot.
+ * Return xmin of the version of a row in the slot: the transaction that wrote it.
  */
 static TransactionId
 xmin_of(TupleTableSlot *slot)
@@ -370,8 +370,9 @@ xmin_of(TupleTableSlot *slot)
 }
 
 /*
- * Fetch the version, dead or alive, at a place that may be anybody's word: the
- * table access method believes in it.  Returns false if there is none.
+ * Fetch the version at a place, visible or not.  Returns false if there is none.
+ * The place need not be valid, so it is checked here: the table access method reads
+ * the page without a check.
  */
 bool
 fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot)
@@ -382,17 +383,48 @@ fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 }
 
 /*
- * Lock the newest version of a row and fetch it into the slot.  Returns false
- * if it is gone.
+ * Does the snapshot see, at a place of a relation's file, the version that
+ * transaction "xmin" has written?  Overwrites the slot.
  */
 bool
-lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+is_version_at(Relation rel, ItemPointerData tid, Oid file, TransactionId xmin,
+			  Snapshot snapshot, TupleTableSlot *slot)
+{
+	return rel->rd_rel->relfilenode == file &&
+		   table_tuple_fetch_row_version(rel, &tid, snapshot, slot) &&
+		   xmin_of(slot) == xmin;
+}
+
+/*
+ * Destroy the version at a place.  If another transaction has locked it or changes
+ * it, wait or, unless "waits", return TM_BeingModified.
+ */
+TM_Result
+destroy_version(Relation rel, ItemPointerData tid, bool waits)
+{
+	TM_FailureData tmfd;
+
+	return waits ? destroy_tuple(rel, &tid, GetCurrentCommandId(true),
+								 GetActiveSnapshot(), &tmfd)
+				 : destroy_unless_locked(rel, &tid, GetCurrentCommandId(true),
+										 GetActiveSnapshot(), &tmfd);
+}
+
+/*
+ * Lock the newest version of a row and fetch it into the slot.  Returns false if
+ * the row does not exist any more.  The place need not be valid.
+ *
+ * Raises 40001 in a transaction that keeps its snapshot, if a concurrent
+ * transaction has changed the row.
+ */
+bool
+lock_newest_version(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 {
 	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
 	TM_FailureData tmfd;
 	TM_Result result;
 
-	/* a lock believes in its tid */
+	/* table_tuple_lock() does not check the place */
 	if (!fetch_version_at(rel, tid, slot))
 		return false;
 	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
@@ -405,7 +437,7 @@ lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 
 		case TM_SelfModified:
 		case TM_Invisible:
-			return false; /* changed by a function that the statement calls */
+			return false; /* a function that the statement calls has changed it */
 
 		case TM_Updated:
 		case TM_Deleted:
@@ -422,7 +454,7 @@ lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 }
 
 /*
- * Initialize a condition on the stamp, the nth column of a btree index.
+ * Initialize a scan key on the stamp, the nth column of a B-tree index.
  */
 void
 init_stamp_key(ScanKey key, Relation index, int n, StrategyNumber strategy,
@@ -432,18 +464,20 @@ init_stamp_key(ScanKey key, Relation index, int n, StrategyNumber strategy,
 	Oid operator=
 		get_opfamily_member(index->rd_opfamily[n - 1], type, type, strategy);
 
-	/* a timestamp that holds UTC is stored as a timestamptz is */
+	/* a tombstone column of type timestamp holds UTC, so its values are the same */
 	ScanKeyEntryInitialize(key, 0, n, strategy, InvalidOid, InvalidOid,
 						   get_opcode(operator), TimestampTzGetDatum(stamp));
 }
 
 /*
- * Open the index that has all tombstones of a table in the order of their
- * stamps.  Returns NULL if there is none.  To be called as the owner, for a look
- * at a predicate may call functions in it.
+ * Open the index on the stamps of a table's tombstones, in AccessShareLock.
+ * Returns NULL if there is none.
+ *
+ * To be called as the owner of the table, for reading the predicate of an index may
+ * call functions in it.
  */
 Relation
-open_bin_index(Relation rel, AttrNumber attnum)
+open_stamp_index(Relation rel, AttrNumber attnum)
 {
 	Relation found = NULL;
 	ListCell *lc;
@@ -452,7 +486,7 @@ open_bin_index(Relation rel, AttrNumber attnum)
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (found == NULL && finds_tombstones(index, attnum))
+		if (found == NULL && is_stamp_index(index, attnum))
 			found = index;
 		else
 			index_close(index, NoLock);
@@ -461,10 +495,10 @@ open_bin_index(Relation rel, AttrNumber attnum)
 }
 
 /*
- * Does the index have all tombstones in the order of their stamps?
+ * Does the index have all tombstones, in the order of their stamps?
  */
 static bool
-finds_tombstones(Relation index, AttrNumber attnum)
+is_stamp_index(Relation index, AttrNumber attnum)
 {
 	Form_pg_index form = index->rd_index;
 
@@ -475,18 +509,15 @@ finds_tombstones(Relation index, AttrNumber attnum)
 }
 
 /*
- * Does the index have all tombstones?
+ * Does the index have all tombstones: does it have no predicate, or that the
+ * tombstone column is not null?
  */
 bool
 index_has_tombstones(Relation index, AttrNumber attnum)
 {
 	List *predicate = RelationGetIndexPredicate(index);
-	NullTest *test;
 
-	if (predicate == NIL)
-		return true;
-	test = linitial(predicate);
-	return list_length(predicate) == 1 && IsA(test, NullTest) &&
-		   test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
-		   ((Var *) test->arg)->varattno == attnum;
+	return predicate == NIL ||
+		   (list_length(predicate) == 1 &&
+			tests_null(linitial(predicate), attnum, IS_NOT_NULL));
 }

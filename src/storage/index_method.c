@@ -1,16 +1,16 @@
 /*
  * index_method.c
- *	  The access method of the index that finds the tombstones of a table.
+ *	  The access method of the index on the stamps of tombstones.
  *
- * It is the server's B-tree under another name.  What counts is who hands it out:
- * the server calls our function as it opens such an index, and so loads the
- * library.  The planner opens all indexes of a table before it asks its hooks
- * about the table.  So the live filter is in force from the first plan on, in
- * background workers and wherever else no setting loads the library, and where
- * its file is gone no plan is made at all.
+ * It is the server's B-tree, but its handler is a function of this library.  The
+ * server calls the handler when it opens such an index, and so loads the library.
+ * The planner opens all indexes of a table before it calls its hooks for the table.
+ * So the live filter is in force from the first plan on, also in background workers
+ * and wherever else no setting loads the library.  If the file of the library is
+ * missing, planning fails.
  *
  * Invariant: no plan reads a tagged table that has this index unless the library
- * is loaded.  COPY table TO makes no plan.
+ * is loaded.  COPY table TO is not planned, so this does not hold for it.
  */
 #include "postgres.h"
 
@@ -35,6 +35,9 @@ static bool insert_as_btree(Relation index, Datum *values, bool *isnull,
 
 /*
  * soft_delete_internal.btree_handler(internal) returns index_am_handler
+ *
+ * Returns the routine of the server's B-tree, with the functions replaced that
+ * depend on the OID of its access method.
  */
 Datum
 soft_delete_btree_handler(PG_FUNCTION_ARGS)
@@ -53,8 +56,9 @@ soft_delete_btree_handler(PG_FUNCTION_ARGS)
 
 #if SORTS_FOR_BTREE_ONLY || defined(USE_ASSERT_CHECKING)
 /*
- * Build the index.  The sort asks whether it is for a B-tree, by the OID of the
- * access method.
+ * Build the index (ambuild).  The server's sort for an index works for the B-tree
+ * only, which it recognizes by the OID of the access method: so that is changed
+ * meanwhile.
  */
 static IndexBuildResult *
 build_as_btree(Relation heap, Relation index, IndexInfo *info)
@@ -78,8 +82,8 @@ build_as_btree(Relation heap, Relation index, IndexInfo *info)
 
 #ifdef USE_ASSERT_CHECKING
 /*
- * Insert into the index.  The B-tree's assertions ask for the OID of the access
- * method.
+ * Insert an entry into the index (aminsert).  Assertions of the B-tree compare the
+ * OID of the access method: so that is changed in the meantime.
  */
 static bool
 insert_as_btree(Relation index, Datum *values, bool *isnull, ItemPointer tid,
@@ -104,7 +108,7 @@ insert_as_btree(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 #endif
 
 /*
- * Is the index one of this access method?
+ * Does the index use this access method?
  */
 bool
 has_own_method(Relation index)

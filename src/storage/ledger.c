@@ -2,13 +2,14 @@
  * ledger.c
  *	  Writes the ledger: one row per deletion, whose key makes stamps unique.
  *
- * The ledger is the table soft_delete_internal.ledger, read through the view
- * soft_delete.deletions.  Its rows are written by C alone, with nobody's
- * rights, and not for logical decoding: they say what happened here.
+ * The ledger is the table soft_delete_internal.ledger.  Users read it in the view
+ * soft_delete.deletions.  Its rows are inserted by own_table.c only: no role needs
+ * a privilege for that, and they are not decoded for logical replication.
  *
- * Invariant: no two deletions share a stamp, committed, running or of a
- * session that took its own in the same microsecond.  The key of the ledger sees
- * to that.  Nobody waits for anybody: who finds a stamp taken takes another.
+ * Invariant: no two deletions have the same stamp, whether they are committed or
+ * not, and whatever their sessions' clocks say.  The primary key of the ledger
+ * ensures that.  No session waits for another one: if a stamp is taken already, the
+ * session takes another stamp.
  */
 #include "postgres.h"
 
@@ -46,7 +47,8 @@ enum LedgerColumn
 static char *actor = NULL;
 static char *reason = NULL;
 
-static void set_text(Datum *values, bool *nulls, int column, const char *text);
+static void set_text(Datum *values, bool *nulls, enum LedgerColumn column,
+					 const char *text);
 
 /*
  * Define the settings that the ledger records.
@@ -55,23 +57,23 @@ void
 init_ledger(void)
 {
 	DefineCustomStringVariable("soft_delete.actor",
-							   "Names whom the application acts for, as the ledger of deletions records it.",
+							   "Names the user on whose behalf the application deletes rows, for the ledger of deletions.",
 							   "An empty string records nothing.", &actor, "",
 							   PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("soft_delete.reason",
-							   "Says why rows are deleted, as the ledger of deletions records it.",
+							   "States why the application deletes rows, for the ledger of deletions.",
 							   "An empty string records nothing.", &reason, "",
 							   PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 /*
- * Enter the running statement's deletion into the ledger.  Returns false, and
- * enters nothing, if another deletion has that stamp.
+ * Insert the deletion of the running statement into the ledger.  Returns false, and
+ * inserts nothing, if another deletion has that stamp.
  */
 bool
-enter_deletion(TimestampTz stamp)
+record_deletion(TimestampTz stamp)
 {
-	static RelationMemo memo; /* of the ledger, for statement after statement */
+	static RelationMemo memo; /* the ledger, for each statement needs its OID */
 	Datum values[N_LEDGER_COLUMNS];
 	bool nulls[N_LEDGER_COLUMNS] = {false};
 	Relation ledger;
@@ -96,8 +98,8 @@ enter_deletion(TimestampTz stamp)
 }
 
 /*
- * Return what a text column of the ledger says about a deletion, or NULL if that
- * is nothing.
+ * Return the value of a text column of the ledger for a deletion.  Returns NULL if
+ * it is null, or if the active snapshot does not see the deletion.
  */
 text *
 deletion_text(TimestampTz stamp, const char *column)
@@ -111,7 +113,7 @@ deletion_text(TimestampTz stamp, const char *column)
 	HeapTuple tuple;
 
 	if (attnum <= 0 || TupleDescAttr(desc, attnum - 1)->atttypid != TEXTOID)
-		elog(ERROR, "the ledger has no text \"%s\"", column);
+		elog(ERROR, "ledger has no column \"%s\" of type text", column);
 	ScanKeyInit(&key, LEDGER_DELETED_AT + 1, BTEqualStrategyNumber,
 				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(stamp));
 	scan = systable_beginscan(ledger, extension_relation("ledger_pkey"), true,
@@ -130,10 +132,10 @@ deletion_text(TimestampTz stamp, const char *column)
 }
 
 /*
- * Set a column to a text, or to null if that is empty.
+ * Set a column to a text, or to null if the text is empty or NULL.
  */
 static void
-set_text(Datum *values, bool *nulls, int column, const char *text)
+set_text(Datum *values, bool *nulls, enum LedgerColumn column, const char *text)
 {
 	nulls[column] = text == NULL || text[0] == '\0';
 	values[column] = nulls[column] ? (Datum) 0 : CStringGetTextDatum(text);

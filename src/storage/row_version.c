@@ -1,13 +1,12 @@
 /*
  * row_version.c
- *	  Builds the next version of a row that is deleted, restored or follows a
- *	  key, and enters tombstones into the indexes that hold them.
+ *	  Builds the next version of a row that is deleted or restored, or whose foreign
+ *	  key changes with the referenced one, and inserts tombstones into indexes.
  *
- * The next version differs from the old one in the given columns and in what
- * is computed from them, and in nothing else: out-of-line values are taken over
- * by reference.  CHECK constraints that do not read any of those are not
- * evaluated again: the row may have entered before one was added NOT VALID,
- * and a DELETE does not ask.
+ * Invariant: the next version differs from the old one only in the given columns
+ * and in the generated columns that read those.  TOAST pointers are copied, not the
+ * values.  Only CHECK constraints that read a changed column are evaluated: the row
+ * may violate others, which were added NOT VALID, and a DELETE must not fail then.
  */
 #include "postgres.h"
 
@@ -30,14 +29,14 @@
 
 #include "storage/sd_storage.h"
 
-/* A stored generated column that is computed from what changes */
+/* A stored generated column */
 typedef struct GeneratedColumn
 {
 	AttrNumber attnum;
 	ExprState *expr;
 } GeneratedColumn;
 
-/* A CHECK constraint that reads what changes */
+/* A CHECK constraint that reads a changed column */
 typedef struct AffectedCheck
 {
 	char *name;
@@ -46,21 +45,20 @@ typedef struct AffectedCheck
 
 PG_FUNCTION_INFO_V1(soft_delete_index_hides);
 
-static void find_generated(VersionBuilder *builder, Relation rel);
+static void find_generated_columns(VersionBuilder *builder, Relation rel);
 static void find_checks(VersionBuilder *builder, Relation rel);
 static List *tombstone_indexes(Relation rel, AttrNumber tombstone);
 static List *look_up_tombstone_indexes(Relation rel, AttrNumber tombstone);
 static bool reads_any(Node *expr, Bitmapset *attributes);
 static bool key_reads_any(IndexInfo *info, Bitmapset *attributes);
-static void compute_generated(VersionBuilder *builder);
 static void enforce_checks(VersionBuilder *builder, Relation rel);
 static void insert_tombstone_index_entries(VersionBuilder *builder,
 										   Relation rel, TU_UpdateIndexes which);
 
 /*
- * Make a builder for versions of rows of the relation that differ in the given
- * columns, living in the memory context.  It holds memory and locks, but no
- * reference to any relation: an error leaves nothing to clean up.
+ * Make a builder, in a memory context, for versions of rows of the relation that
+ * differ in the given columns.  It has no reference to a relation or a tuple
+ * descriptor of the relation cache, so nothing must be released after an error.
  */
 VersionBuilder *
 make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
@@ -82,14 +80,14 @@ make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
 	builder->estate = CreateExecutorState();
 	MemoryContextSwitchTo(builder->estate->es_query_cxt);
 
-	/* a copy: a reference to the relcache's would have to be given back */
+	/* a copy, for a reference to that of the relation cache must be released */
 	builder->slot =
 		make_virtual_slot(CreateTupleDescCopyConstr(RelationGetDescr(rel)));
 	GetPerTupleExprContext(builder->estate)->ecxt_scantuple = builder->slot;
 
 	if (RelationGetDescr(rel)->constr != NULL)
 	{
-		find_generated(builder, rel);
+		find_generated_columns(builder, rel);
 		find_checks(builder, rel);
 	}
 
@@ -98,11 +96,11 @@ make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
 }
 
 /*
- * Find the stored generated columns that read the changed attributes, and add
- * them to those.
+ * Find the stored generated columns that read changed columns, and add them to the
+ * changed columns.
  */
 static void
-find_generated(VersionBuilder *builder, Relation rel)
+find_generated_columns(VersionBuilder *builder, Relation rel)
 {
 	TupleDesc tupdesc = RelationGetDescr(rel);
 	ListCell *lc;
@@ -112,22 +110,17 @@ find_generated(VersionBuilder *builder, Relation rel)
 
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
-		GeneratedColumn *column;
 		Node *expr;
 
 		if (TupleDescAttr(tupdesc, attno - 1)->attgenerated != ATTRIBUTE_GENERATED_STORED)
 			continue;
 		expr = build_column_default(rel, attno);
-		if (!reads_any(expr, builder->changed))
-			continue;
-
-		column = palloc(sizeof(GeneratedColumn));
-		column->attnum = attno;
-		column->expr = ExecPrepareExpr((Expr *) expr, builder->estate);
-		builder->generated = lappend(builder->generated, column);
+		if (reads_any(expr, builder->changed))
+			builder->generated = add_generated_column(builder->generated, attno,
+													  expr, builder->estate);
 	}
 
-	/* generated columns cannot read each other, so this may wait until here */
+	/* not before, for a generated column cannot read another one */
 	foreach (lc, builder->generated)
 	{
 		GeneratedColumn *column = lfirst(lc);
@@ -139,7 +132,20 @@ find_generated(VersionBuilder *builder, Relation rel)
 }
 
 /*
- * Find the CHECK constraints that read any of the changed attributes.
+ * Add a stored generated column to a list for compute_generated_columns().
+ */
+List *
+add_generated_column(List *columns, AttrNumber attnum, Node *expr, EState *estate)
+{
+	GeneratedColumn *column = palloc(sizeof(GeneratedColumn));
+
+	column->attnum = attnum;
+	column->expr = ExecPrepareExpr((Expr *) expr, estate);
+	return lappend(columns, column);
+}
+
+/*
+ * Find the CHECK constraints that read changed columns.
  */
 static void
 find_checks(VersionBuilder *builder, Relation rel)
@@ -166,8 +172,8 @@ find_checks(VersionBuilder *builder, Relation rel)
 }
 
 /*
- * Find the indexes that tombstones must be entered into, and lock them.  The
- * relation's tombstone column is given.
+ * Find the indexes that tombstones must be inserted into, and lock them.
+ * "tombstone" is the relation's tombstone column.
  */
 void
 find_tombstone_indexes(VersionBuilder *builder, Relation rel, AttrNumber tombstone)
@@ -186,7 +192,7 @@ find_tombstone_indexes(VersionBuilder *builder, Relation rel, AttrNumber tombsto
 
 		foreach (test, info->ii_Predicate)
 		{
-			/* holds for every tombstone */
+			/* it is true for every tombstone */
 			if (tests_null(lfirst(test), tombstone, IS_NOT_NULL))
 				info->ii_Predicate =
 					foreach_delete_current(info->ii_Predicate, test);
@@ -205,23 +211,24 @@ find_tombstone_indexes(VersionBuilder *builder, Relation rel, AttrNumber tombsto
 }
 
 /*
- * Return the indexes that hold tombstones: all that are not partial on live
- * rows.  Who deletes need not so much as open the others.
+ * Return the indexes that tombstones must be inserted into: all whose predicate
+ * does not demand that the tombstone column be null.  A DELETE need not open the
+ * others.
  */
 static List *
 tombstone_indexes(Relation rel, AttrNumber tombstone)
 {
-	static RelationMemo memo; /* asked by statement after statement */
+	static RelationMemo memo; /* each statement that deletes asks */
 	static List *known = NIL;
 
 	if (!memo_holds(&memo, RelationGetRelid(rel)))
 	{
 		List *indexes = look_up_tombstone_indexes(rel, tombstone);
-		List *forgotten = known;
+		List *outdated = known;
 		MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 
 		known = list_copy(indexes);
-		list_free(forgotten);
+		list_free(outdated);
 		MemoryContextSwitchTo(oldcontext);
 		memo_set(&memo, RelationGetRelid(rel));
 	}
@@ -229,7 +236,7 @@ tombstone_indexes(Relation rel, AttrNumber tombstone)
 }
 
 /*
- * Find the indexes that hold tombstones in the relation cache.
+ * Find the result of tombstone_indexes() by opening all indexes of the relation.
  */
 static List *
 look_up_tombstone_indexes(Relation rel, AttrNumber tombstone)
@@ -293,7 +300,38 @@ index_hides_tombstones(Relation index, AttrNumber attnum)
 }
 
 /*
- * Is the expression that test of the column?
+ * Return index_hides_tombstones(), read as the owner of the index: reading the
+ * predicate may call functions in it.
+ */
+bool
+index_hides_tombstones_as_owner(Relation index, AttrNumber attnum)
+{
+	SavedRole saved;
+	bool hides;
+
+	become_owner(index, &saved);
+	hides = index_hides_tombstones(index, attnum);
+	restore_role(&saved);
+	return hides;
+}
+
+/*
+ * Return the condition that a tombstone column is null: that the row is live.
+ */
+NullTest *
+make_live_test(Var *column)
+{
+	NullTest *test = makeNode(NullTest);
+
+	test->arg = (Expr *) column;
+	test->nulltesttype = IS_NULL;
+	test->argisrow = false;
+	test->location = -1;
+	return test;
+}
+
+/*
+ * Is the expression IS NULL or IS NOT NULL, as "type" says, of the column?
  */
 bool
 tests_null(Node *expr, AttrNumber attnum, NullTestType type)
@@ -308,9 +346,9 @@ tests_null(Node *expr, AttrNumber attnum, NullTestType type)
  * Build the next version of a row: "old" with other values in the builder's
  * columns.
  *
- * The result lives until the next call; it points into "old", which must stay.
- * Raises 23514 for a CHECK constraint that reads any of those columns and does
- * not hold.
+ * The result is valid until the next call.  It points into "old", which must stay
+ * valid, too.  Raises 23514 if the version violates a CHECK constraint that reads a
+ * changed column.
  */
 TupleTableSlot *
 build_version(VersionBuilder *builder, Relation rel, TupleTableSlot *old,
@@ -333,35 +371,35 @@ build_version(VersionBuilder *builder, Relation rel, TupleTableSlot *old,
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(rel);
 
-	if (builder->generated != NIL)
-		compute_generated(builder);
+	compute_generated_columns(builder->generated, builder->estate, slot);
 	if (builder->checks != NIL)
 		enforce_checks(builder, rel);
 	return slot;
 }
 
 /*
- * Compute the generated columns of the version under construction.
+ * Compute generated columns of the row in a virtual slot.
  */
-static void
-compute_generated(VersionBuilder *builder)
+void
+compute_generated_columns(List *columns, EState *estate, TupleTableSlot *slot)
 {
-	ExprContext *econtext = GetPerTupleExprContext(builder->estate);
 	ListCell *lc;
 
-	foreach (lc, builder->generated)
+	foreach (lc, columns)
 	{
 		GeneratedColumn *column = lfirst(lc);
+		ExprContext *econtext = GetPerTupleExprContext(estate);
 		int i = column->attnum - 1;
 
-		builder->slot->tts_values[i] =
-			ExecEvalExprSwitchContext(column->expr, econtext,
-									  &builder->slot->tts_isnull[i]);
+		econtext->ecxt_scantuple = slot;
+		slot->tts_values[i] = ExecEvalExprSwitchContext(column->expr, econtext,
+														&slot->tts_isnull[i]);
 	}
 }
 
 /*
- * Enforce the CHECK constraints on the version under construction.
+ * Raise 23514 if the version that is being built violates a CHECK constraint that
+ * reads a changed column.
  */
 static void
 enforce_checks(VersionBuilder *builder, Relation rel)
@@ -378,20 +416,20 @@ enforce_checks(VersionBuilder *builder, Relation rel)
 					(errcode(ERRCODE_CHECK_VIOLATION),
 					 errmsg("new row for relation \"%s\" violates check constraint \"%s\"",
 							RelationGetRelationName(rel), check->name),
-					 errdetail("The constraint reads a column that deleting, restoring or the key of a parent changes."),
+					 errdetail("The constraint reads a column that is changed when the row is deleted or restored, or when the key that it references changes."),
 					 errtableconstraint(rel, check->name)));
 	}
 }
 
 /*
  * Replace a locked row by a version of it with other values in the builder's
- * columns, and enter that into the relation's open indexes.  Returns the
- * version, which lives until the next call.
+ * columns, and insert that into the relation's open indexes.  Returns the version,
+ * which is valid until the next call.
  *
- * "tid" becomes that of the version.  "recheck" gets the indexes of deferrable
- * constraints that must be looked at again.
+ * Sets "tid" to the place of the version.  "recheck" gets the indexes of deferrable
+ * constraints that must be checked later.
  *
- * Raises 23505 and 23P01 for a key that is taken, 23514 as build_version().
+ * Raises 23505 or 23P01 if another row has the key, 23514 as build_version() does.
  */
 TupleTableSlot *
 write_version(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
@@ -406,7 +444,7 @@ write_version(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
 
 	if (replace_tuple(rel, tid, slot, GetCurrentCommandId(true), GetActiveSnapshot(),
 					  InvalidSnapshot, true, &tmfd, &lockmode, &which) != TM_Ok)
-		elog(ERROR, "unexpected change of a locked tombstone");
+		elog(ERROR, "could not replace a locked row");
 	*recheck = NIL;
 	if (which != TU_None)
 		*recheck = insert_index_tuples(relinfo, slot, builder->estate, which);
@@ -416,11 +454,11 @@ write_version(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
 
 /*
  * Replace a live row by its tombstone: a version with the stamp of the running
- * deletion, which the builder is for.  It enters the indexes that hold
- * tombstones; those must have been found.
+ * deletion.  The builder is for the tombstone column, and
+ * find_tombstone_indexes() must have been called for it.
  *
- * "cid" and what follows are as for a table access method's tuple_update, and
- * so is the result.  Raises 23514 as build_version().
+ * "cid" and the arguments after it, and the result, are those of a table access
+ * method's tuple_update().  Raises 23514 as build_version() does.
  */
 TM_Result
 write_tombstone(VersionBuilder *builder, Relation rel, ItemPointer tid,
@@ -445,11 +483,11 @@ write_tombstone(VersionBuilder *builder, Relation rel, ItemPointer tid,
 }
 
 /*
- * Enter the built version, a tombstone, into the indexes that hold tombstones.
+ * Insert the built version, a tombstone, into the indexes that have tombstones.
  *
- * Uniqueness is not checked: the row keeps the keys that it had as a live row,
- * so whatever conflict there is was found when it got them.  An index that is
- * told so first removes entries of dead versions before it splits a page.
+ * Uniqueness is not checked.  The tombstone keeps the keys of the live row, so a
+ * conflict was found when the row got them.  An index that is told that the key is
+ * unchanged removes entries of dead versions before it splits a page.
  */
 static void
 insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
@@ -471,7 +509,7 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 			!ExecQual(info->ii_PredicateState, econtext))
 			continue;
 
-		/* locked by find_tombstone_indexes() */
+		/* find_tombstone_indexes() has locked it */
 		index = index_open(builder->indexes[i].relid, NoLock);
 		FormIndexDatum(info, builder->slot, estate, values, isnull);
 		index_insert(index, values, isnull, &builder->slot->tts_tid, rel,
@@ -484,10 +522,10 @@ insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 /*
  * soft_delete_internal.index_hides(index regclass, attnum smallint) returns boolean
  *
- * Tells whether an index is partial on live rows: its predicate demands that
- * the column be null.  Null where there is no index, for it may have been dropped
- * since the caller saw it in a catalog.  A look at a predicate may call functions
- * in it: with the rights of the owner, whoever looks.
+ * Returns whether the predicate of an index demands that a column be null.  Null if
+ * the relation does not exist, for it may have been dropped since the caller has
+ * read its OID, or if it is not an index.  Reading a predicate may call functions
+ * in it, as the owner of the index.
  */
 Datum
 soft_delete_index_hides(PG_FUNCTION_ARGS)
@@ -497,13 +535,7 @@ soft_delete_index_hides(PG_FUNCTION_ARGS)
 	bool hides = false;
 
 	if (is_index)
-	{
-		SavedRole saved;
-
-		become_owner(index, &saved);
-		hides = index_hides_tombstones(index, PG_GETARG_INT16(1));
-		restore_role(&saved);
-	}
+		hides = index_hides_tombstones_as_owner(index, PG_GETARG_INT16(1));
 	if (index != NULL)
 		relation_close(index, AccessShareLock);
 	if (!is_index)

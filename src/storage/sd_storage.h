@@ -1,9 +1,10 @@
 /*
  * sd_storage.h
- *	  Where tombstones are, and the stamp that they carry.
+ *	  Where tombstones are stored, and the stamps that they have.
  *
- * A tombstone is in its table or aside from it.  Whoever lists, restores, holds,
- * purges or erases tombstones asks the functions of storage.c, and knows neither.
+ * A tombstone is in its table, or in soft_delete_internal.displaced.  Code that
+ * lists, restores, holds, purges or erases tombstones calls the functions of
+ * storage.c, and does not depend on which it is.
  */
 #ifndef SD_STORAGE_H
 #define SD_STORAGE_H
@@ -15,7 +16,7 @@
 #include "utils/snapshot.h"
 
 /*
- * stamp.c: one stamp per client statement
+ * stamp.c: one stamp per client statement that deletes
  */
 extern void init_stamp(void);
 extern void begin_statement(void);
@@ -28,30 +29,32 @@ extern bool deletion_is_running(void);
  * ledger.c: one row per deletion, whose key makes stamps unique
  */
 extern void init_ledger(void);
-extern bool enter_deletion(TimestampTz stamp);
+extern bool record_deletion(TimestampTz stamp);
 extern text *deletion_text(TimestampTz stamp, const char *column);
 
 /*
- * row_version.c: the next version of a row that is deleted or restored, or whose key changes
+ * row_version.c: next versions of rows that are deleted, restored or get a new key
  */
+/* An index that tombstones must be inserted into */
 typedef struct TombstoneIndex
 {
-	Oid relid;
-	IndexInfo *info;
+	Oid relid;		 /* the index */
+	IndexInfo *info; /* its predicate without what is true for every tombstone */
 	bool is_unchanged; /* the tombstone's key is that of the live row */
 } TombstoneIndex;
 
+/* What building versions of rows needs */
 typedef struct VersionBuilder
 {
-	Oid relid;	/* the relation it was made for */
-	int nattrs; /* the columns that change */
-	AttrNumber *attnums;
-	Bitmapset *changed; /* these and what is computed from them, as pull_varattnos() numbers */
+	Oid relid;			 /* the relation that it was made for */
+	int nattrs;			 /* number of the columns that are given new values */
+	AttrNumber *attnums; /* these columns */
+	Bitmapset *changed; /* these and generated columns that read them, as of pull_varattnos() */
 	EState *estate;		  /* evaluates the expressions below */
-	TupleTableSlot *slot; /* the version under construction */
-	List *generated;	  /* GeneratedColumn that read what changes */
-	List *checks;		  /* AffectedCheck that read what changes */
-	int nindexes;		  /* indexes that hold tombstones */
+	TupleTableSlot *slot; /* the version that is being built */
+	List *generated;	  /* GeneratedColumn that read changed columns */
+	List *checks;		  /* AffectedCheck that read changed columns */
+	int nindexes;		  /* length of "indexes" */
 	TombstoneIndex *indexes;
 } VersionBuilder;
 
@@ -71,12 +74,19 @@ extern TM_Result write_tombstone(VersionBuilder *builder, Relation rel,
 								 ItemPointer tid, TupleTableSlot *old, CommandId cid,
 								 Snapshot snapshot, Snapshot crosscheck,
 								 bool wait, TM_FailureData *tmfd);
+extern List *add_generated_column(List *columns, AttrNumber attnum, Node *expr,
+								  EState *estate);
+extern void compute_generated_columns(List *columns, EState *estate,
+									  TupleTableSlot *slot);
 extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
+extern bool index_hides_tombstones_as_owner(Relation index, AttrNumber attnum);
+extern NullTest *make_live_test(Var *column);
 extern bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
 
 /*
- * storage.c: the interface to where tombstones are
+ * storage.c: the interface to tombstones, wherever they are stored
  */
+/* Where a tombstone is stored */
 typedef enum StorageKind
 {
 	IN_PLACE, /* in the table, by its tombstone column */
@@ -88,11 +98,11 @@ typedef enum StorageKind
 typedef struct Tombstone
 {
 	StorageKind storage;
-	ItemPointerData tid; /* there */
+	ItemPointerData tid; /* its place in the table, or in "displaced" */
 	TimestampTz stamp;
 } Tombstone;
 
-/* A place in a relation, as a hash key: no padding may stay unset */
+/* A place in a relation, as a hash key.  All bytes are hashed, padding included. */
 typedef struct RowIdentity
 {
 	Oid relid;
@@ -100,39 +110,42 @@ typedef struct RowIdentity
 	uint16 padding;
 } RowIdentity;
 
-/* How far a scan has come */
+/* The position after which a resumed scan begins */
 typedef struct ScanPosition
 {
-	bool is_set;
+	bool is_set; /* if not, the scan begins with the first tombstone */
 	TimestampTz stamp;
-	ItemPointerData tid; /* in the index */
-	Oid file;
-	bool has_whole_stamp; /* it goes on after all of that stamp */
+	ItemPointerData tid;  /* place of the tombstone in the index */
+	Oid file;			  /* relfilenode that the place is in */
+	bool has_whole_stamp; /* begin after all tombstones of the stamp? */
 } ScanPosition;
 
-/* The tombstones of a table that are older than the limit, oldest first */
+/* A scan of the tombstones of a table that are older than a limit, oldest first */
 typedef struct TombstoneScan
 {
 	Relation rel;
 	StorageKind storage;
 	TimestampTz limit;
-	Oid file;		   /* that the places are in */
-	bool is_resumable; /* it can be ended before its end, and go on later, */
-	bool is_by_place; /* after any tombstone; else after the last one of a stamp */
-	Tombstone current;
-	ItemPointerData place; /* of the current one, to go on from */
-	TransactionId xmin;	   /* who wrote that version */
-	void *state;
+	Oid file;		   /* relfilenode that the places are in */
+	bool is_resumable; /* can another scan begin after the position of this one? */
+	bool is_by_place; /* after any tombstone?  Else after the last one of a stamp. */
+	Tombstone current;	   /* the tombstone that was read last */
+	ItemPointerData place; /* its place in the index, for a ScanPosition */
+	TransactionId xmin;	   /* xmin of its version */
+	void *state;		   /* of the storage */
 } TombstoneScan;
 
-/* Makes room for a row in the indexes of its table, before it is entered */
+/*
+ * Called before a row is inserted into its table, to make its keys free in the
+ * indexes of the table
+ */
 typedef void (*MakeRoom)(Relation rel, TupleTableSlot *slot);
 
-/* What a storage does; the comments are at the functions of storage.c */
+/* Functions of a storage, which the functions of storage.c describe */
 typedef struct StorageRoutine
 {
-	const char *sample;	 /* of soft_delete.rows(), which reads its tombstones */
-	bool may_share_keys; /* other rows of the table may have their keys */
+	const char *sample; /* argument of soft_delete.rows() that reads its tombstones */
+	bool may_share_keys; /* may other rows of the table have their keys? */
 	bool (*may_have_any)(Oid relid);
 	bool (*lock)(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 				 TupleTableSlot *slot);
@@ -176,50 +189,47 @@ extern bool next_tombstone(TombstoneScan *scan);
 extern void end_tombstone_scan(TombstoneScan *scan);
 
 /*
- * in_place.c: tombstones in their table
+ * in_place.c: tombstones that are in their table
  */
 extern const StorageRoutine in_place_storage;
 
 extern bool fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot);
-extern bool lock_newest(Relation rel, ItemPointer tid, TupleTableSlot *slot);
+extern bool is_version_at(Relation rel, ItemPointerData tid, Oid file,
+						  TransactionId xmin, Snapshot snapshot,
+						  TupleTableSlot *slot);
+extern TM_Result destroy_version(Relation rel, ItemPointerData tid, bool waits);
+extern bool lock_newest_version(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 extern bool index_has_tombstones(Relation index, AttrNumber attnum);
-extern Relation open_bin_index(Relation rel, AttrNumber attnum);
+extern Relation open_stamp_index(Relation rel, AttrNumber attnum);
 extern void init_stamp_key(struct ScanKeyData *key, Relation index, int n,
 						   StrategyNumber strategy, TimestampTz stamp);
 
 /*
- * aside.c: tombstones that stepped aside
+ * aside.c: tombstones that are displaced, to soft_delete_internal.displaced
  */
 extern const StorageRoutine aside_storage;
 
-extern Oid displaced_from(ItemPointer tid);
-extern void keep_aside(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
-extern void destroy_all_aside(Oid relid);
-
-/* The columns of soft_delete_internal.displaced */
-enum
-{
-	DISPLACED_RELATION = 1,
-	DISPLACED_STAMP,
-	DISPLACED_ROW,
-	DISPLACED_TYPES,
-	N_DISPLACED_COLUMNS = DISPLACED_TYPES
-};
-
 typedef struct DisplacedReader DisplacedReader;
 
+extern Oid displaced_relation(TupleTableSlot *stored);
+extern Oid displaced_from(ItemPointer tid);
+extern void store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
+extern void destroy_all_displaced(Oid relid);
+extern struct SysScanDescData *scan_displaced(Relation displaced, Oid relid,
+											  const TimestampTz *limit,
+											  Snapshot snapshot);
 extern DisplacedReader *make_displaced_reader(Relation rel);
 extern void read_displaced(DisplacedReader *reader, HeapTuple tuple,
 						   TupleDesc tupdesc, TupleTableSlot *slot);
 
 /*
- * aside_scan.c: queries read them
+ * aside_scan.c: queries on displaced tombstones
  */
 extern void init_aside_scan(void);
-extern bool samples_aside(RangeTblEntry *rte);
+extern bool samples_displaced(RangeTblEntry *rte);
 
 /*
- * index_method.c: the index whose use loads the library
+ * index_method.c: the access method of the index on stamps, which loads the library
  */
 extern bool has_own_method(Relation index);
 

@@ -1,15 +1,14 @@
 /*
  * stamp.c
- *	  Gives each client statement that deletes one stamp of its own.
+ *	  Gives each client statement that deletes rows one stamp of its own.
  *
- * Everything that one statement of the client soft-deletes, by itself, through
- * foreign keys, triggers and functions, is one deletion and carries one stamp.
- * A client statement begins where the executor or a utility command (utility.c)
- * starts outside of any other.  Deferred triggers at commit belong to the statement
- * that commits.
+ * All rows that one client statement soft-deletes, by itself or by foreign keys,
+ * triggers and functions, are one deletion and have one stamp.  A client statement
+ * begins where the executor or a utility command (ddl/utility.c) starts and no
+ * other runs.  Deferred triggers at commit belong to the statement that commits.
  *
- * Invariants: stamps of a session only ever grow; each is in the ledger as long
- * as a row carries it.
+ * Invariants: the stamps of a session only grow.  A stamp is in the ledger as long
+ * as a row has it.
  */
 #include "postgres.h"
 
@@ -25,17 +24,17 @@ static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 
-/* How many executor runs and utility commands we are in. */
+/* Number of executor runs and utility commands that run, one within the other */
 static int nesting = 0;
 
-/*
- * Whether the running client statement has its stamp yet, for which
- * transaction, and which subtransaction has it in the ledger.
- */
+static TimestampTz last_stamp = 0;
+
+/* Is last_stamp that of the running client statement, and in which transaction? */
 static bool stamp_is_current = false;
 static LocalTransactionId stamp_lxid = InvalidLocalTransactionId;
+
+/* The subtransaction that has inserted last_stamp into the ledger */
 static SubTransactionId stamp_subid = InvalidSubTransactionId;
-static TimestampTz last_stamp = 0;
 
 static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 							   SubTransactionId parentSubid, void *arg);
@@ -44,7 +43,7 @@ static void run_executor(EXECUTOR_RUN_PARAMS);
 static void finish_executor(QueryDesc *queryDesc);
 
 /*
- * Install the hooks that see client statements begin.
+ * Install the hooks that are called when a client statement begins.
  */
 void
 init_stamp(void)
@@ -61,8 +60,8 @@ init_stamp(void)
 
 /*
  * Return the stamp of the running client statement, in microseconds since
- * 2000-01-01 UTC.  It is taken, and entered into the ledger, at the statement's
- * first deletion.
+ * 2000-01-01 UTC.  The first call of a statement takes a new stamp and inserts it
+ * into the ledger.
  */
 TimestampTz
 deletion_stamp(void)
@@ -70,7 +69,7 @@ deletion_stamp(void)
 	if (!deletion_is_running())
 	{
 		last_stamp = Max(GetCurrentTimestamp(), last_stamp + 1);
-		while (!enter_deletion(last_stamp))
+		while (!record_deletion(last_stamp))
 			last_stamp++;
 		stamp_is_current = true;
 		stamp_lxid = my_local_xid();
@@ -80,8 +79,8 @@ deletion_stamp(void)
 }
 
 /*
- * Has the running client statement deleted anything in this transaction?  A
- * procedure may commit and go on: another transaction, another deletion.
+ * Has the running client statement taken a stamp in this transaction?  A procedure
+ * may commit, and take another stamp in its next transaction.
  */
 bool
 deletion_is_running(void)
@@ -90,8 +89,8 @@ deletion_is_running(void)
 }
 
 /*
- * Forget the stamp when the subtransaction aborts that has it in the ledger:
- * every row that carries it is gone too.
+ * Discard the stamp when the subtransaction that has inserted it into the ledger
+ * aborts: then no row has it any more (subtransaction callback).
  */
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
@@ -106,8 +105,9 @@ end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 }
 
 /*
- * Note that a client statement begins, if it is one: not nested in another, and
- * run by a portal, as deferred triggers at commit are not.
+ * Note that a statement begins.  It is a client statement if it is not nested in
+ * another one, and if a portal runs it, as none does with deferred triggers at
+ * commit.
  */
 void
 begin_statement(void)
@@ -117,8 +117,8 @@ begin_statement(void)
 }
 
 /*
- * Enter an executor run or a utility command: what begins in it is nested.  To
- * be left in any case.
+ * Begin an executor run or a utility command.  Statements that begin before
+ * leave_statement() are nested in it.  That must be called after an error too.
  */
 void
 enter_statement(void)
@@ -127,7 +127,7 @@ enter_statement(void)
 }
 
 /*
- * Leave it.
+ * End an executor run or a utility command.
  */
 void
 leave_statement(void)
@@ -136,7 +136,7 @@ leave_statement(void)
 }
 
 /*
- * ExecutorStart hook: see a client statement begin.
+ * Note that a client statement may begin (ExecutorStart hook).
  */
 static void
 start_executor(QueryDesc *queryDesc, int eflags)
@@ -149,7 +149,8 @@ start_executor(QueryDesc *queryDesc, int eflags)
 }
 
 /*
- * ExecutorRun hook: count the nesting.
+ * Count the executor run as one that statements may be nested in (ExecutorRun
+ * hook).
  */
 static void
 run_executor(EXECUTOR_RUN_PARAMS)
@@ -170,7 +171,8 @@ run_executor(EXECUTOR_RUN_PARAMS)
 }
 
 /*
- * ExecutorFinish hook: count the nesting; AFTER triggers run here.
+ * Count the end of an executor run, in which AFTER triggers fire, as one that
+ * statements may be nested in (ExecutorFinish hook).
  */
 static void
 finish_executor(QueryDesc *queryDesc)

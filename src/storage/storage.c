@@ -1,12 +1,14 @@
 /*
  * storage.c
- *	  The interface to where tombstones are.
+ *	  The interface to tombstones, wherever they are stored.
  *
- * A tombstone is found by a query over the samples of its table (sample_of()), by
- * the rows of a bin, or by a scan.  It is locked before it is restored, held or
- * destroyed.
+ * A tombstone is in its table (in_place.c) or in soft_delete_internal.displaced
+ * (aside.c).  It is found by a query on the samples of its table (sample_of()), by
+ * the rows of a bin, or by a scan of tombstones.  It is locked before it is
+ * restored, held or destroyed.
  *
- * Invariant: nothing above this file asks where a tombstone is.
+ * Invariant: code in the folders above does not depend on where a tombstone is
+ * stored.
  */
 #include "postgres.h"
 
@@ -18,9 +20,10 @@ static const StorageRoutine *const routines[N_STORAGES] = {
 };
 
 /*
- * Find the tombstone that a query has read with these values of tableoid and
- * ctid.  Returns the table that it was deleted from, or InvalidOid if there is no
- * such tombstone; one in place may be gone all the same.
+ * Locate the tombstone that a query has read with these values of tableoid and
+ * ctid.  Returns the table that it was deleted from, or InvalidOid if it is
+ * displaced and does not exist.  For one in place, it is not checked that it
+ * exists.
  */
 Oid
 locate_tombstone(Oid relid, ItemPointer tid, Tombstone *tombstone)
@@ -33,13 +36,13 @@ locate_tombstone(Oid relid, ItemPointer tid, Tombstone *tombstone)
 }
 
 /*
- * Return what tells a tombstone of a table from all other rows: the values of
+ * Return what identifies a tombstone of a table among all rows: the values of
  * tableoid and ctid that queries read for it.
  */
 RowIdentity
 tombstone_identity(Oid relid, const Tombstone *tombstone)
 {
-	/* assigned member by member, the padding would be left unset */
+	/* an initializer also sets the padding, which is part of the hash key */
 	RowIdentity identity = {.relid = tombstone->storage == ASIDE
 										 ? extension_relation("displaced")
 										 : relid,
@@ -49,8 +52,8 @@ tombstone_identity(Oid relid, const Tombstone *tombstone)
 }
 
 /*
- * Return the sample of a tagged table that reads its tombstones in a storage,
- * "with_live" along with the live rows that it has there.
+ * Return the argument of soft_delete.rows() with which a query reads the tombstones
+ * of a tagged table in a storage or, if "with_live", all of its rows there.
  */
 const char *
 sample_of(StorageKind storage, bool with_live)
@@ -59,7 +62,8 @@ sample_of(StorageKind storage, bool with_live)
 }
 
 /*
- * May a table, with its partitions and children, have tombstones in a storage?
+ * May a table, or one of its partitions and inheritance children, have tombstones
+ * in a storage?
  */
 bool
 has_tombstones(StorageKind storage, Oid relid)
@@ -68,7 +72,7 @@ has_tombstones(StorageKind storage, Oid relid)
 }
 
 /*
- * May another row of the table have a key of the tombstone by now?
+ * May another row of the table have the same unique key as the tombstone?
  */
 bool
 shares_keys(const Tombstone *tombstone)
@@ -77,11 +81,11 @@ shares_keys(const Tombstone *tombstone)
 }
 
 /*
- * Lock the newest version of a tombstone of the relation, whose place and stamp
- * are noted, and fetch it into the slot, if that is given.  Returns false if it is
- * gone, or has not that stamp, where one is given, any more.
+ * Lock the newest version of a tombstone of the relation, set "tombstone" to its
+ * place and stamp, and fetch it into the slot, unless that is NULL.  Returns false
+ * if there is none any more or, unless "stamp" is NULL, if it has another stamp.
  *
- * Raises 40001 in a transaction that keeps its snapshot, where a concurrent
+ * Raises 40001 in a transaction that keeps its snapshot, if a concurrent
  * transaction has changed the row.
  */
 bool
@@ -93,8 +97,8 @@ lock_tombstone(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 }
 
 /*
- * Fetch a tombstone that is not locked, and note its stamp.  Returns false if there
- * is none at that place, which may be anybody's word.
+ * Fetch a tombstone that is not locked, and set its stamp.  Returns false if there
+ * is none at its place, which need not be valid.
  */
 bool
 peek_tombstone(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
@@ -103,7 +107,7 @@ peek_tombstone(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
 }
 
 /*
- * Fetch a tombstone that is known to be there, because it is locked or because the
+ * Fetch a tombstone that is known to exist, because it is locked or because the
  * active snapshot sees it.
  */
 void
@@ -113,9 +117,9 @@ fetch_tombstone(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
 }
 
 /*
- * Does the snapshot see, at the place of a tombstone, the version that a
- * transaction has written?  Not if the places are in another file than those of
- * the scan were: then others have them.  Uses the slot.
+ * Does the snapshot see, at the place of a tombstone, the version that transaction
+ * "xmin" has written?  "file" is the relfilenode in which a scan has found it:
+ * after a rewrite, another row may be at that place.  Overwrites the slot.
  */
 bool
 is_tombstone_version(Relation rel, const Tombstone *tombstone, Oid file,
@@ -126,10 +130,10 @@ is_tombstone_version(Relation rel, const Tombstone *tombstone, Oid file,
 }
 
 /*
- * Bring a locked tombstone back to life, whose row is in the slot "old".  Where it
- * is entered into its table again, "make_room" is called before.  Returns the live
- * row, in a slot of the builder or of the caller's, and in "recheck" the indexes
- * whose uniqueness is left to be checked.  Notes where it is now.
+ * Restore a locked tombstone, whose row is in the slot "old".  If the row is
+ * inserted into its table again, "make_room" is called before.  Returns the live
+ * row in the builder's slot, and sets "tombstone" to its place.  "recheck" gets the
+ * indexes of deferrable constraints that must be checked later.
  *
  * Raises what an INSERT raises.
  */
@@ -166,9 +170,11 @@ destroy_tombstone_unless_locked(Relation rel, const Tombstone *tombstone)
 
 /*
  * Begin to read the tombstones of a table in a storage that are older than the
- * limit, oldest first, as the active snapshot has them: after a position, if the
- * scan is resumable.  To be called as the owner of the table, for a look at its
- * indexes may call functions in their predicates.
+ * limit, oldest first, as the active snapshot sees them.  A resumable scan begins
+ * after the position.
+ *
+ * To be called as the owner of the table, for reading the predicate of an index may
+ * call functions in it.
  */
 TombstoneScan *
 begin_tombstone_scan(Relation rel, StorageKind storage, TimestampTz limit,
@@ -185,8 +191,8 @@ begin_tombstone_scan(Relation rel, StorageKind storage, TimestampTz limit,
 }
 
 /*
- * Go on to the next tombstone, which is in "current" then, with who wrote it in
- * "xmin".  Returns false if there is none.
+ * Read the next tombstone into "current", "place" and "xmin" of the scan.  Returns
+ * false if there is none.
  */
 bool
 next_tombstone(TombstoneScan *scan)
@@ -195,7 +201,7 @@ next_tombstone(TombstoneScan *scan)
 }
 
 /*
- * End a scan.
+ * End a scan of tombstones, and free it.
  */
 void
 end_tombstone_scan(TombstoneScan *scan)
