@@ -114,7 +114,7 @@ soft_delete_set_reference_triggers(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.lacks_reference_trigger(constraint oid) returns boolean
  *
- * Returns whether guard_reference() would create a key trigger.
+ * Returns whether set_reference_triggers() would create a key trigger.
  *
  * Raises 42704 if there is no such foreign key.
  */
