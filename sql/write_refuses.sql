@@ -1,4 +1,4 @@
--- nobody writes the tombstone column by hand; without add_guard() in write.c every statement here would
+-- nobody writes the tombstone column by hand; without add_tombstone_check() in modify.c every statement here would
 CREATE ROLE regress_write;
 CREATE SCHEMA write_refuses AUTHORIZATION regress_write;
 SET ROLE regress_write;

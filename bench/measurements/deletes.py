@@ -37,8 +37,8 @@ def make_unledgered(bench, contender, rows):
     """Makes a database whose library is built without the entry into the ledger."""
     copy = TMP / "unledgered"
     shutil.copytree(os.environ["BENCH_BUILD"], copy, dirs_exist_ok=True)
-    source = copy / "src/stamp.c"
-    entry = "while (!enter_deletion(last_stamp))"
+    source = copy / "src/storage/stamp.c"
+    entry = "while (!record_deletion(last_stamp))"
     text = source.read_text()
     assert text.count(entry) == 1, "stamp.c does not enter deletions where it did"
     source.write_text(text.replace(entry, "while (false)"))

@@ -7,7 +7,7 @@
  * the table or partition that it was deleted from, its stamp, and its columns, as a
  * JSON object of their names and their values as text.  So it does not depend on
  * the columns of the table, which may be added, dropped, renamed or get another
- * type.  soft_delete_internal.update_view_columns() updates the names and texts then.
+ * type.  soft_delete_internal.align_displaced() updates the names and texts then.
  *
  * Invariant: a stored value reads back as the same value, whatever the settings of
  * the session that has stored it and of the one that reads it.
