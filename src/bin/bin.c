@@ -65,6 +65,7 @@ static BinQuery *open_bin_query(FunctionCallInfo fcinfo);
 static BinQuery *find_bin_query(MemoryContext context);
 static void forget_bin_query(void *arg);
 static void check_statement_trigger(TriggerData *trigdata);
+static void report_wrong_call(const char *function);
 static void check_row_trigger(FunctionCallInfo fcinfo, const char *function);
 static void open_bin_row(TriggerData *trigdata, BinRow *row);
 static Relation open_listed_table(Relation view, Oid relid);
@@ -171,11 +172,7 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event) ||
 		trigdata->tg_relation->rd_rel->relkind != RELKIND_VIEW)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by a bin",
-						"soft_delete.finish_bin"),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+		report_wrong_call("soft_delete.finish_bin");
 
 	/* a query may write to several bins: the first trigger acts on the rows of all */
 	query = find_bin_query(fcinfo->flinfo->fn_mcxt);
@@ -324,10 +321,19 @@ check_row_trigger(FunctionCallInfo fcinfo, const char *function)
 		(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) !=
 		 (fcinfo->flinfo->fn_addr == soft_delete_restore_row)) ||
 		TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by a bin", function),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+		report_wrong_call(function);
+}
+
+/*
+ * Raise 39P01 for a trigger function that is not called as the trigger of a bin.
+ */
+static void
+report_wrong_call(const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("function \"%s\" was not called by a bin", function),
+			 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
 }
 
 /*

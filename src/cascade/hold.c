@@ -81,6 +81,7 @@ PG_FUNCTION_INFO_V1(soft_delete_lift_holds);
 PG_FUNCTION_INFO_V1(soft_delete_spares_held);
 PG_FUNCTION_INFO_V1(soft_delete_copy_holds);
 
+static Oid table_of_holds(void);
 static void lock_holds_on_tree(Oid relid);
 static bool names_table(Relation holds, Oid relid);
 static bool find_first(Relation holds, Snapshot snapshot, int nkeys,
@@ -115,18 +116,27 @@ static Oid table_of_name(char *qualified);
 void
 lock_holds(List *relids, LOCKMODE lockmode)
 {
-	Oid holds =
-		get_relname_relid("holds", get_namespace_oid(INTERNAL_SCHEMA, true));
+	Oid holds = table_of_holds();
 	List *sorted = list_copy(relids);
 	ListCell *lc;
 
 	if (!OidIsValid(holds))
-		return; /* the extension of this database is an older version */
+		return;
 	list_sort(sorted, list_oid_cmp);
 	list_deduplicate_oid(sorted);
 	foreach (lc, sorted)
 		LockDatabaseObject(holds, lfirst_oid(lc), 0, lockmode);
 	list_free(sorted);
+}
+
+/*
+ * Return the OID of soft_delete_internal.holds, or InvalidOid where the version of the
+ * extension in this database is older than that table.
+ */
+static Oid
+table_of_holds(void)
+{
+	return get_relname_relid("holds", get_namespace_oid(INTERNAL_SCHEMA, true));
 }
 
 /*
@@ -161,14 +171,13 @@ lock_holds_on_tree(Oid relid)
 bool
 has_holds(Oid relid)
 {
-	Oid holds_relid =
-		get_relname_relid("holds", get_namespace_oid(INTERNAL_SCHEMA, true));
+	Oid holds_relid = table_of_holds();
 	Relation holds;
 	bool found = false;
 	ListCell *lc;
 
 	if (!OidIsValid(holds_relid))
-		return false; /* the extension of this database is an older version */
+		return false;
 	holds = table_open(holds_relid, AccessShareLock);
 	foreach (lc, with_ancestors(relid))
 		found = found || names_table(holds, lfirst_oid(lc));

@@ -1,14 +1,19 @@
 /*
  * copy.c
- *	  Lets COPY of a tagged table mean what it means for the application.
+ *	  Changes COPY of a tagged table, to read live rows only, and to leave out the
+ *	  tombstone column.
  *
- * COPY reads a table without planning, and counts the columns itself.  So COPY
- * TO becomes COPY of a query over the live rows, and in both directions the
- * tombstone column is left out where no column list names it.  Maintenance
- * sessions, and for COPY TO those that see deleted rows, get the plain table.
+ * COPY reads a table without the planner, and makes the list of columns itself.  So
+ * COPY TO becomes COPY of a query over the live rows, and in both directions the
+ * tombstone column is left out where no column list names it.  COPY FROM checks that it
+ * is null, unless the table admits tombstones.
  *
- * FREEZE may be said where the transaction has truncated the table.  If it has,
- * softly, the deleted rows are still there, and what comes is not frozen.
+ * COPY FROM takes the option FREEZE for a table that the transaction has truncated.
+ * After a soft TRUNCATE the deleted rows are still in the table, so it is ignored.
+ *
+ * Invariant: COPY TO returns the rows and columns that the application would have
+ * without the tag.  Maintenance sessions copy the plain table, and so does COPY TO
+ * where a session sees deleted rows.
  */
 #include "postgres.h"
 
@@ -23,6 +28,8 @@
 
 #include "delete/sd_delete.h"
 
+static PlannedStmt *copy_from(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone);
+static PlannedStmt *copy_to(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone);
 static List *application_columns(Relation rel, AttrNumber tombstone, bool is_from);
 static bool names_column(List *columns, const char *name);
 static void select_live_rows(CopyStmt *stmt, Relation rel);
@@ -30,15 +37,15 @@ static void drop_freeze(CopyStmt *stmt);
 static void check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone);
 
 /*
- * Return the statement to run in place of a COPY: itself, or a changed copy if
- * it concerns a tagged table.
+ * Return the statement to run in place of a COPY: the same one, or a changed copy if
+ * its table is tagged.
  */
 PlannedStmt *
 copy_live_rows(PlannedStmt *pstmt)
 {
 	CopyStmt *stmt = castNode(CopyStmt, pstmt->utilityStmt);
 	Relation rel;
-	AttrNumber attnum;
+	AttrNumber tombstone;
 
 	if (stmt->relation == NULL)
 		return pstmt;
@@ -47,39 +54,65 @@ copy_live_rows(PlannedStmt *pstmt)
 								stmt->is_from ? RowExclusiveLock : AccessShareLock,
 								true);
 	if (rel == NULL)
-		return pstmt; /* COPY itself will complain */
+		return pstmt; /* COPY itself will raise the error */
 
-	attnum = tombstone_attribute(rel);
-	if (attnum != InvalidAttrNumber && stmt->is_from &&
-		was_truncated(RelationGetRelid(rel)))
-	{
-		pstmt = copyObject(pstmt);
-		stmt = castNode(CopyStmt, pstmt->utilityStmt);
-		drop_freeze(stmt);
-	}
-	if (attnum != InvalidAttrNumber &&
-		(stmt->is_from ? !is_maintenance(RelationGetRelid(rel))
-					   : !reads_tombstones(RelationGetRelid(rel)) &&
-							 !shows_deleted() && can_be_copied(rel)))
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-		char *tombstone = NameStr(att->attname);
-
-		pstmt = copyObject(pstmt);
-		stmt = castNode(CopyStmt, pstmt->utilityStmt);
-
-		if (stmt->is_from &&
-			(att->atthasdef || names_column(stmt->attlist, tombstone)))
-			check_tombstone(stmt, rel, tombstone);
-		if (stmt->attlist == NIL)
-			stmt->attlist = application_columns(rel, attnum, stmt->is_from);
-		/* it has no other column */
-		if (stmt->is_from && stmt->attlist == NIL)
-			check_tombstone(stmt, rel, tombstone);
-		if (!stmt->is_from)
-			select_live_rows(stmt, rel);
-	}
+	tombstone = tombstone_attribute(rel);
+	if (tombstone != InvalidAttrNumber)
+		pstmt = stmt->is_from ? copy_from(pstmt, rel, tombstone)
+							  : copy_to(pstmt, rel, tombstone);
 	table_close(rel, NoLock);
+	return pstmt;
+}
+
+/*
+ * Return the statement to run in place of a COPY FROM of a tagged table.
+ */
+static PlannedStmt *
+copy_from(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone)
+{
+	bool is_truncated = was_truncated(RelationGetRelid(rel));
+	bool is_plain = is_maintenance(RelationGetRelid(rel));
+	Form_pg_attribute att;
+	CopyStmt *stmt;
+	char *name;
+
+	if (!is_truncated && is_plain)
+		return pstmt;
+	pstmt = copyObject(pstmt);
+	stmt = castNode(CopyStmt, pstmt->utilityStmt);
+	if (is_truncated)
+		drop_freeze(stmt);
+	if (is_plain)
+		return pstmt;
+
+	att = TupleDescAttr(RelationGetDescr(rel), tombstone - 1);
+	name = NameStr(att->attname);
+	if (att->atthasdef || names_column(stmt->attlist, name))
+		check_tombstone(stmt, rel, name);
+	if (stmt->attlist == NIL)
+		stmt->attlist = application_columns(rel, tombstone, true);
+	/* a table with no other column: COPY reads the tombstone column */
+	if (stmt->attlist == NIL)
+		check_tombstone(stmt, rel, name);
+	return pstmt;
+}
+
+/*
+ * Return the statement to run in place of a COPY TO of a tagged table.
+ */
+static PlannedStmt *
+copy_to(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone)
+{
+	CopyStmt *stmt;
+
+	if (reads_tombstones(RelationGetRelid(rel)) || shows_deleted() ||
+		!can_be_copied(rel))
+		return pstmt;
+	pstmt = copyObject(pstmt);
+	stmt = castNode(CopyStmt, pstmt->utilityStmt);
+	if (stmt->attlist == NIL)
+		stmt->attlist = application_columns(rel, tombstone, false);
+	select_live_rows(stmt, rel);
 	return pstmt;
 }
 
@@ -87,8 +120,7 @@ copy_live_rows(PlannedStmt *pstmt)
  * Return the names of the columns that COPY takes by default, without the
  * tombstone column.
  *
- * Where row security is in force, COPY TO is SELECT *, which has generated
- * columns too.
+ * Where row security applies, COPY TO is a SELECT *, which has generated columns too.
  */
 static List *
 application_columns(Relation rel, AttrNumber tombstone, bool is_from)
@@ -110,7 +142,7 @@ application_columns(Relation rel, AttrNumber tombstone, bool is_from)
 }
 
 /*
- * Is the name in the column list?
+ * Is a column named in a column list?
  */
 static bool
 names_column(List *columns, const char *name)
@@ -126,7 +158,7 @@ names_column(List *columns, const char *name)
 }
 
 /*
- * Leave out the option FREEZE.
+ * Remove the option FREEZE from a COPY.
  */
 static void
 drop_freeze(CopyStmt *stmt)
@@ -143,8 +175,8 @@ drop_freeze(CopyStmt *stmt)
 }
 
 /*
- * Make COPY table TO a COPY (SELECT columns FROM ONLY table) TO: planned, so
- * filtered.
+ * Change COPY table TO into COPY (SELECT columns FROM ONLY table) TO, whose query the
+ * planner's hook restricts to live rows.
  */
 static void
 select_live_rows(CopyStmt *stmt, Relation rel)
@@ -164,7 +196,7 @@ select_live_rows(CopyStmt *stmt, Relation rel)
 		select->targetList = lappend(select->targetList, target);
 	}
 
-	/* COPY reads a table with its partitions, but without its children */
+	/* COPY reads a table with its partitions, but without its inheritance children */
 	stmt->relation->inh = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	select->fromClause = list_make1(stmt->relation);
 	stmt->relation = NULL;
@@ -173,7 +205,8 @@ select_live_rows(CopyStmt *stmt, Relation rel)
 }
 
 /*
- * Check each row of COPY FROM: "tombstone IS NULL OR admits_tombstone(table)".
+ * Add a condition to a COPY FROM that each row must satisfy: "tombstone IS NULL OR
+ * soft_delete.admits_tombstone(table)", which raises an error for a table that does not.
  */
 static void
 check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)
@@ -182,7 +215,7 @@ check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)
 	NullTest *is_live = makeNode(NullTest);
 	A_Const *relid = makeNode(A_Const);
 	FuncCall *admits;
-	Node *check;
+	Node *condition;
 
 	column->fields = list_make1(makeString(pstrdup(tombstone)));
 	column->location = -1;
@@ -197,9 +230,10 @@ check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)
 									 makeString("admits_tombstone")),
 						  list_make1(relid), COERCE_EXPLICIT_CALL, -1);
 
-	check = (Node *) makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
+	condition = (Node *) makeBoolExpr(OR_EXPR, list_make2(is_live, admits), -1);
 	if (stmt->whereClause)
-		check = (Node *) makeBoolExpr(AND_EXPR,
-									  list_make2(stmt->whereClause, check), -1);
-	stmt->whereClause = check;
+		condition =
+			(Node *) makeBoolExpr(AND_EXPR,
+								  list_make2(stmt->whereClause, condition), -1);
+	stmt->whereClause = condition;
 }

@@ -1,18 +1,19 @@
 /*
  * delete.c
- *	  Turns the deletion of a live row into the writing of its tombstone.
+ *	  Writes a tombstone where a live row is deleted.
  *
  * The tag is a BEFORE DELETE row trigger that fires after all others.  By then
- * the executor has locked the row exclusively and rechecked it, which also
- * keeps foreign-key checks out until commit.  The trigger "arms": it points the
- * relation at a copy of its table access method's routine in which only
- * tuple_delete differs, and returns the row.  The very next thing that the
- * executor does is to call tuple_delete; ours puts the routine back, writes the
- * tombstone as an update of the row, and reports success.  The executor then
- * counts the row, returns it, and queues AFTER DELETE triggers and foreign-key
- * actions, as it does for any deleted row.
+ * the executor has locked the row exclusively and rechecked it; the lock also
+ * makes foreign-key checks wait until commit.  The trigger arms the relation: it
+ * sets rd_tableam to a copy of its table access method's routine in which only
+ * tuple_delete differs, and returns the row.  The next thing that the executor
+ * does is to call tuple_delete.  Ours sets rd_tableam back, writes the tombstone as
+ * an update of the row, and reports success.  The executor then counts the row,
+ * returns it, and queues AFTER DELETE triggers and foreign-key actions, as it does
+ * for any deleted row.
  *
- * Invariant: outside of that moment no relation points at our routine.
+ * Invariant: rd_tableam is ours only from the return of the trigger to the call of
+ * tuple_delete.  How a tombstone is written is up to storage/.
  */
 #include "postgres.h"
 
@@ -28,21 +29,21 @@
 
 #include "delete/sd_delete.h"
 
-/* A table access method's routine, and our copy that intercepts tuple_delete */
+/* A table access method's routine, and our copy with another tuple_delete */
 typedef struct InterceptedRoutine
 {
 	const TableAmRoutine *original;
 	TableAmRoutine copy;
 } InterceptedRoutine;
 
-/* The deletion that a trigger has announced and the callback has yet to see */
+/* The deletion that the tag has armed and tuple_delete has not been called for yet */
 static struct
 {
 	Relation rel;				   /* NULL if nothing is armed */
-	const TableAmRoutine *routine; /* what rel pointed at */
-	ItemPointerData tid;
-	TupleTableSlot *old;
-	VersionBuilder *builder;
+	const TableAmRoutine *routine; /* the rd_tableam to set back */
+	ItemPointerData tid;		   /* the live row */
+	TupleTableSlot *old;		   /* that row */
+	VersionBuilder *builder;	   /* makes its tombstone */
 } armed;
 
 static List *intercepted_routines = NIL;
@@ -60,7 +61,7 @@ static void disarm_at_subabort(SubXactEvent event, SubTransactionId mySubid,
 static TM_Result delete_softly(TUPLE_DELETE_PARAMS);
 
 /*
- * Watch for aborts.
+ * Register the callbacks that disarm at aborts.
  */
 void
 init_delete(void)
@@ -72,11 +73,12 @@ init_delete(void)
 /*
  * soft_delete.delete_row(tombstone column) returns trigger
  *
- * The tag.  Arms the deletion of a live row.  A tombstone is skipped and not
- * counted: an ordinary DELETE never destroys.
+ * The tag: a BEFORE DELETE row trigger, whose argument names the tombstone column.  Arms
+ * the deletion of a live row.  Returns null for a tombstone, which is then neither
+ * deleted nor counted: an ordinary DELETE destroys nothing.
  *
- * Raises 39P01 where it is not called as the tag, 55000 where another BEFORE
- * DELETE trigger would fire after it.
+ * Raises 39P01 where it is not called as the tag, 55000 where another BEFORE DELETE
+ * trigger would fire after it.
  */
 Datum
 soft_delete_delete_row(PG_FUNCTION_ARGS)
@@ -126,7 +128,8 @@ check_tag_trigger(FunctionCallInfo fcinfo)
 }
 
 /*
- * Return what the statement keeps for the relation, made at its first row.
+ * Return the builder of tombstones for the relation.  It is made at the first row of a
+ * statement, and kept for the others.
  */
 static VersionBuilder *
 prepare_deletion(FunctionCallInfo fcinfo)
@@ -149,8 +152,8 @@ prepare_deletion(FunctionCallInfo fcinfo)
 }
 
 /*
- * Raise 55000 if an enabled BEFORE DELETE row trigger comes after the tag: it
- * could still veto a deletion that is armed already.
+ * Raise 55000 if an enabled BEFORE DELETE row trigger fires after the tag: it could
+ * prevent a deletion that is armed already.
  */
 static void
 check_fires_last(Relation rel, const Trigger *tag)
@@ -183,8 +186,8 @@ check_fires_last(Relation rel, const Trigger *tag)
 }
 
 /*
- * Return our copy of a table access method's routine, made at its first use
- * and kept for the session.
+ * Return our copy of a table access method's routine, which is made when it is first
+ * used, and kept for the session.
  */
 static const TableAmRoutine *
 intercepted_routine(const TableAmRoutine *original)
@@ -211,7 +214,7 @@ intercepted_routine(const TableAmRoutine *original)
 }
 
 /*
- * Point the armed relation, if there is one, back at its own routine.
+ * Set the routine of the armed relation back, if there is one.
  */
 static void
 disarm(void)
@@ -224,9 +227,9 @@ disarm(void)
 /*
  * Disarm when a transaction aborts, while the relation is still referenced.
  *
- * Today's executor does nothing that can fail between the trigger and
- * tuple_delete, so this and disarm_at_subabort() keep the invariant against
- * tomorrow's, and no test can miss them.
+ * The executor of the supported versions does nothing between the trigger and
+ * tuple_delete that can fail.  This and disarm_at_subabort() are for later versions, so
+ * no test reaches them.
  */
 static void
 disarm_at_abort(XactEvent event, void *arg)
@@ -236,7 +239,7 @@ disarm_at_abort(XactEvent event, void *arg)
 }
 
 /*
- * Disarm when a subtransaction aborts.
+ * Disarm when a subtransaction aborts, as disarm_at_abort() does for a transaction.
  */
 static void
 disarm_at_subabort(SubXactEvent event, SubTransactionId mySubid,
@@ -249,8 +252,8 @@ disarm_at_subabort(SubXactEvent event, SubTransactionId mySubid,
 /*
  * tuple_delete of an armed relation: write the tombstone of the armed row.
  *
- * A row that moves to another partition is not deleted at all; the original
- * takes it away here, and the executor inserts it there.
+ * A row that an UPDATE moves to another partition is not a deleted row.  It is removed
+ * by the original tuple_delete, and the executor inserts it into the other partition.
  */
 static TM_Result
 delete_softly(TUPLE_DELETE_PARAMS)
@@ -260,7 +263,7 @@ delete_softly(TUPLE_DELETE_PARAMS)
 
 	disarm();
 	if (!is_armed)
-		elog(ERROR, "deletion of tuple (%u,%u) of table \"%s\" was not announced",
+		elog(ERROR, "deletion of tuple (%u,%u) of table \"%s\" is not armed",
 			 ItemPointerGetBlockNumberNoCheck(tid),
 			 ItemPointerGetOffsetNumberNoCheck(tid), RelationGetRelationName(rel));
 	if (row_is_moving())

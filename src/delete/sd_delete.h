@@ -9,19 +9,19 @@
 #include "nodes/plannodes.h"
 
 /*
- * delete.c: the tag trigger and the table-AM callback it arms
+ * delete.c: the tag trigger, and the tuple_delete callback that it installs
  */
 extern void init_delete(void);
 
 /*
- * truncate.c: TRUNCATE of a tagged table
+ * truncate.c: TRUNCATE of a tagged table deletes its live rows
  */
 extern void init_truncate(void);
 extern PlannedStmt *truncate_softly(PlannedStmt *pstmt);
 extern bool was_truncated(Oid relid);
 
 /*
- * copy.c: COPY of a tagged table
+ * copy.c: COPY of a tagged table reads live rows, without the tombstone column
  */
 extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
 

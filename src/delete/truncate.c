@@ -1,20 +1,19 @@
 /*
  * truncate.c
- *	  Makes TRUNCATE of a tagged table the deletion of all its live rows.
+ *	  Makes TRUNCATE of a tagged table delete its live rows.
  *
- * TRUNCATE locks, checks, cascades and fires its triggers in the server, with
- * no place for us in between.  So where one of the tables that it would empty is
- * tagged, we do it, out of the parts that the server does it with: tables that
- * are not tagged are emptied by the server's own ExecuteTruncateGuts(), tagged
- * ones by writing the tombstones of their live rows, all under one stamp.  No
- * row triggers and no actions of foreign keys are called for, as ever.  What
- * TRUNCATE would refuse is left to it to refuse.
+ * The server locks, checks, cascades and fires triggers for TRUNCATE in one function,
+ * which has no hook.  So where one of the tables to truncate is tagged, this file does
+ * the same with the functions that the server uses.  Tables that are not tagged are
+ * truncated by the server's own ExecuteTruncateGuts().  Of tagged ones, tombstones of
+ * all live rows are written, with one stamp.  As in any TRUNCATE, no row triggers and no
+ * actions of foreign keys fire.  A TRUNCATE that would be refused is left to the server.
  *
- * Each tagged table also has a BEFORE TRUNCATE trigger.  It refuses what did not
- * come by here, in a session that had not loaded the library, and sees to what
- * has to go along when soft_delete.truncate says 'hard'.
+ * Each tagged table also has a BEFORE TRUNCATE trigger.  It refuses a TRUNCATE that this
+ * file has not replaced because the session had not loaded the library.  Where
+ * soft_delete.truncate is 'hard', it checks holds and destroys displaced rows.
  *
- * Invariant: whoever empties a tagged table has it locked against everybody.
+ * Invariant: a tagged table is truncated under AccessExclusiveLock.
  */
 #include "postgres.h"
 
@@ -42,7 +41,7 @@
 
 #include "delete/sd_delete.h"
 
-/* What soft_delete.truncate says */
+/* The values of soft_delete.truncate */
 typedef enum TruncateMode
 {
 	TRUNCATE_SOFT,
@@ -58,29 +57,29 @@ static const struct config_enum_entry truncate_modes[] =
 
 static int truncate_mode = TRUNCATE_SOFT;
 
-/* The tables that a TRUNCATE empties, locked and open, in the server's order */
+/* The tables that a TRUNCATE truncates, locked and open, in the server's order */
 typedef struct TruncatedTables
 {
-	List *named;	/* Relation: with their partitions and children */
-	List *cascaded; /* Relation: what references them, if CASCADE is said */
-	List *relids;	/* of all */
+	List *named;	/* Relation: those named, with partitions and children */
+	List *cascaded; /* Relation: those that reference them, with CASCADE */
+	List *relids;	/* OIDs of both */
 	bool any_tagged;
 	bool any_foreign;
 } TruncatedTables;
 
-/* A table that the transaction has emptied, and the subtransaction that has */
-typedef struct Emptied
+/* A soft TRUNCATE in the current transaction */
+typedef struct SoftTruncate
 {
 	Oid relid;
-	SubTransactionId subid;
-} Emptied;
+	SubTransactionId subid; /* invalid after that has been rolled back */
+} SoftTruncate;
 
-static List *emptied = NIL; /* in TopTransactionContext, as its members are */
+static List *soft_truncates = NIL; /* in TopTransactionContext, as its members are */
 
 PG_FUNCTION_INFO_V1(soft_delete_guard_truncate);
 
-static void note_emptied(Oid relid);
-static void forget_emptied(XactEvent event, void *arg);
+static void note_truncate(Oid relid);
+static void forget_truncates(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 							   SubTransactionId parentSubid, void *arg);
 static bool open_tables(TruncateStmt *stmt, TruncatedTables *tables);
@@ -90,11 +89,11 @@ static bool may_truncate(Oid relid);
 static void close_tables(TruncatedTables *tables);
 static void check_tables(TruncateStmt *stmt, TruncatedTables *tables);
 static void refuse_truncate(Relation rel, const char *otherwise);
-static void delete_all(TruncateStmt *stmt, TruncatedTables *tables);
+static void truncate_all(TruncateStmt *stmt, TruncatedTables *tables);
 static void open_result_relation(EState *estate, Relation rel);
 static List *lock_sequences(List *rels);
 static void write_tombstones(Relation rel);
-static void truncate_natively(TruncateStmt *stmt, TruncatedTables *tables,
+static void truncate_untagged(TruncateStmt *stmt, TruncatedTables *tables,
 							  List *rels);
 
 /*
@@ -108,17 +107,17 @@ init_truncate(void)
 							 "\"soft\" deletes the live rows softly, \"error\" refuses, \"hard\" destroys live and deleted rows.",
 							 &truncate_mode, TRUNCATE_SOFT, truncate_modes,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
-	RegisterXactCallback(forget_emptied, NULL);
+	RegisterXactCallback(forget_truncates, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
 /*
- * Return the statement to run in place of a TRUNCATE: itself, or, where it
- * concerned a tagged table and has been carried out, one that names no table.
+ * Execute a TRUNCATE if one of its tables is tagged, and return the statement that the
+ * server is to run then: one that names no table.  Otherwise return the same statement.
  *
- * Raises 0A000 if soft_delete.truncate is "error" or a foreign table is among
- * the tables, 23514 for a CHECK constraint on the tombstone column, and what
- * TRUNCATE raises.
+ * Raises 0A000 if soft_delete.truncate is "error" or a foreign table is among the
+ * tables, 23514 for a CHECK constraint on the tombstone column, and what TRUNCATE
+ * raises.
  */
 PlannedStmt *
 truncate_softly(PlannedStmt *pstmt)
@@ -134,7 +133,7 @@ truncate_softly(PlannedStmt *pstmt)
 	if (open_tables(stmt, &tables) && tables.any_tagged)
 	{
 		check_tables(stmt, &tables);
-		delete_all(stmt, &tables);
+		truncate_all(stmt, &tables);
 
 		pstmt = copyObject(pstmt);
 		castNode(TruncateStmt, pstmt->utilityStmt)->relations = NIL;
@@ -144,16 +143,16 @@ truncate_softly(PlannedStmt *pstmt)
 }
 
 /*
- * Has the current subtransaction truncated the table, softly?
+ * Has the current subtransaction truncated the table softly?
  */
 bool
 was_truncated(Oid relid)
 {
 	ListCell *lc;
 
-	foreach (lc, emptied)
+	foreach (lc, soft_truncates)
 	{
-		Emptied *entry = lfirst(lc);
+		SoftTruncate *entry = lfirst(lc);
 
 		if (entry->relid == relid && entry->subid == GetCurrentSubTransactionId())
 			return true;
@@ -162,31 +161,31 @@ was_truncated(Oid relid)
 }
 
 /*
- * Note that it has.
+ * Note a soft TRUNCATE of a table by the current subtransaction.
  */
 static void
-note_emptied(Oid relid)
+note_truncate(Oid relid)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
-	Emptied *entry = palloc(sizeof(Emptied));
+	SoftTruncate *entry = palloc(sizeof(SoftTruncate));
 
 	entry->relid = relid;
 	entry->subid = GetCurrentSubTransactionId();
-	emptied = lappend(emptied, entry);
+	soft_truncates = lappend(soft_truncates, entry);
 	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
- * Forget all, when the transaction ends.
+ * Forget all soft TRUNCATEs when the transaction ends, which has freed them.
  */
 static void
-forget_emptied(XactEvent event, void *arg)
+forget_truncates(XactEvent event, void *arg)
 {
-	emptied = NIL;
+	soft_truncates = NIL;
 }
 
 /*
- * What a subtransaction has done its parent has, or nobody.
+ * When a subtransaction ends, its TRUNCATEs become those of its parent, or invalid.
  */
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
@@ -196,9 +195,9 @@ end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	foreach (lc, emptied)
+	foreach (lc, soft_truncates)
 	{
-		Emptied *entry = lfirst(lc);
+		SoftTruncate *entry = lfirst(lc);
 
 		if (entry->subid == mySubid)
 			entry->subid = event == SUBXACT_EVENT_COMMIT_SUB
@@ -208,8 +207,8 @@ end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 }
 
 /*
- * Lock and open the tables that a TRUNCATE empties, in the order of the server.
- * Returns false if it will refuse.
+ * Lock and open the tables that a TRUNCATE truncates, in the order of the server.
+ * Returns false if the server will refuse the statement.
  */
 static bool
 open_tables(TruncateStmt *stmt, TruncatedTables *tables)
@@ -234,8 +233,9 @@ open_tables(TruncateStmt *stmt, TruncatedTables *tables)
 }
 
 /*
- * Lock and open one table that is named, with its partitions and children.
- * Returns false if TRUNCATE will refuse: nobody may lock what he may not empty.
+ * Lock and open a named table, with its partitions and inheritance children.  Returns
+ * false if the server will refuse the statement: a table that the role may not truncate
+ * must not be locked by it.
  */
 static bool
 open_named(RangeVar *named, TruncatedTables *tables)
@@ -263,7 +263,7 @@ open_named(RangeVar *named, TruncatedTables *tables)
 			table_close(rel, AccessExclusiveLock);
 			if (lfirst_oid(lc) == relid)
 				return false;
-			continue; /* a child in another session, which we cannot reach */
+			continue; /* a temporary child of another session */
 		}
 		tables->named = note_table(tables, tables->named, rel);
 	}
@@ -271,7 +271,7 @@ open_named(RangeVar *named, TruncatedTables *tables)
 }
 
 /*
- * Note a table that is open, in one of the lists.  Returns the list.
+ * Append an open table to one of the lists of tables.  Returns that list.
  */
 static List *
 note_table(TruncatedTables *tables, List *list, Relation rel)
@@ -300,7 +300,7 @@ may_truncate(Oid relid)
 }
 
 /*
- * Close the tables.  They stay locked.
+ * Close the tables, which stay locked.
  */
 static void
 close_tables(TruncatedTables *tables)
@@ -312,7 +312,7 @@ close_tables(TruncatedTables *tables)
 }
 
 /*
- * Check what TRUNCATE checks once its tables are locked.
+ * Check what the server checks after the tables of a TRUNCATE have been locked.
  */
 static void
 check_tables(TruncateStmt *stmt, TruncatedTables *tables)
@@ -351,7 +351,8 @@ check_tables(TruncateStmt *stmt, TruncatedTables *tables)
 }
 
 /*
- * Raise 0A000.  "otherwise" says why where soft_delete.truncate does not.
+ * Raise 0A000 for a tagged table.  "otherwise" is the detail where the reason is not
+ * soft_delete.truncate = 'error'.
  */
 static void
 refuse_truncate(Relation rel, const char *otherwise)
@@ -369,12 +370,13 @@ refuse_truncate(Relation rel, const char *otherwise)
 }
 
 /*
- * Empty the tables, with the triggers of TRUNCATE.
+ * Truncate the tables and fire their TRUNCATE triggers.
  *
- * Those of tables that are not tagged fire when the tagged ones are empty.
+ * The triggers of tables that are not tagged fire after the rows of the tagged ones have
+ * been deleted.
  */
 static void
-delete_all(TruncateStmt *stmt, TruncatedTables *tables)
+truncate_all(TruncateStmt *stmt, TruncatedTables *tables)
 {
 	EState *estate = CreateExecutorState();
 	List *tagged = NIL;
@@ -396,12 +398,12 @@ delete_all(TruncateStmt *stmt, TruncatedTables *tables)
 		open_result_relation(estate, lfirst(lc));
 	foreach (lc, estate->es_opened_result_relations)
 		ExecBSTruncateTriggers(estate, lfirst(lc));
-	CommandCounterIncrement(); /* their rows are rows like others */
+	CommandCounterIncrement(); /* makes rows that the triggers inserted visible */
 
 	foreach (lc, tagged)
 		write_tombstones(lfirst(lc));
 	if (others != NIL)
-		truncate_natively(stmt, tables, others);
+		truncate_untagged(stmt, tables, others);
 	foreach (lc, sequences)
 		ResetSequence(lfirst_oid(lc));
 
@@ -413,20 +415,21 @@ delete_all(TruncateStmt *stmt, TruncatedTables *tables)
 }
 
 /*
- * Add a tagged table to those whose triggers fire.  Our own has nothing to do.
+ * Add a tagged table to those whose triggers fire, with our own trigger disabled: it
+ * refuses a TRUNCATE that is not executed here.
  */
 static void
 open_result_relation(EState *estate, Relation rel)
 {
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
-	Oid guard = extension_function(TRUNCATE_TRIGGER);
+	Oid function = extension_function(TRUNCATE_TRIGGER);
 
 	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
 	for (int i = 0; i < relinfo->ri_TrigDesc->numtriggers; i++)
 	{
 		Trigger *trigger = &relinfo->ri_TrigDesc->triggers[i]; /* a copy */
 
-		if (trigger->tgfoid == guard)
+		if (trigger->tgfoid == function)
 			trigger->tgenabled = TRIGGER_DISABLED;
 	}
 	estate->es_opened_result_relations =
@@ -434,7 +437,9 @@ open_result_relation(EState *estate, Relation rel)
 }
 
 /*
- * Lock the sequences of the tables' columns, and return them.
+ * Lock the sequences that columns of the tables own, and return their OIDs.
+ *
+ * Raises 42501 unless the role owns them.
  */
 static List *
 lock_sequences(List *rels)
@@ -460,11 +465,11 @@ lock_sequences(List *rels)
 }
 
 /*
- * Write the tombstones of all live rows of a table.
+ * Write tombstones for all live rows of a table.
  *
- * It is locked, so what is live now is so for everybody, and the tombstones
- * that the scan comes across are ours.  The snapshot sees rows that the
- * statement's does not: TRUNCATE spares none.
+ * The table is locked, so the rows that are live now are live to all transactions.  The
+ * scan skips tombstones: older ones, and those that it has written itself.  SnapshotSelf
+ * also sees rows that the snapshot of the statement does not see: TRUNCATE removes all.
  */
 static void
 write_tombstones(Relation rel)
@@ -491,7 +496,7 @@ write_tombstones(Relation rel)
 		CHECK_FOR_INTERRUPTS();
 		if (!slot_attisnull(slot, attnum))
 			continue;
-		/* as DELETE does: who has an older snapshot must not reference the row */
+		/* as DELETE locks it: a transaction with an older snapshot must not reference it */
 		if (table_tuple_lock(rel, &slot->tts_tid, GetActiveSnapshot(), locked,
 							 GetCurrentCommandId(true), LockTupleExclusive,
 							 LockWaitBlock, 0, &tmfd) != TM_Ok ||
@@ -502,21 +507,22 @@ write_tombstones(Relation rel)
 				 RelationGetRelationName(rel));
 	}
 	table_endscan(scan);
-	note_emptied(RelationGetRelid(rel));
+	note_truncate(RelationGetRelid(rel));
 	ExecDropSingleTupleTableSlot(slot);
 	ExecDropSingleTupleTableSlot(locked);
 	FreeExecutorState(builder->estate);
 }
 
 /*
- * Have the server empty the tables that are not tagged.
+ * Let the server truncate the tables that are not tagged.
  *
- * It is told of all tables, so that it adds none.  That tagged tables reference
- * some, which have no live rows any more, it only allows by CASCADE (and a server
- * with assertions not even then).
+ * It is given the OIDs of all tables, so that it adds none.  Where a tagged table
+ * references one of them, it is called with CASCADE: otherwise it would refuse, though
+ * the tagged table has no live rows any more.  (A server with assertions refuses even
+ * then.)
  */
 static void
-truncate_natively(TruncateStmt *stmt, TruncatedTables *tables, List *rels)
+truncate_untagged(TruncateStmt *stmt, TruncatedTables *tables, List *rels)
 {
 	List *relids = NIL;
 	List *logged = NIL;
@@ -538,12 +544,11 @@ truncate_natively(TruncateStmt *stmt, TruncatedTables *tables, List *rels)
 /*
  * soft_delete.guard_truncate() returns trigger
  *
- * BEFORE TRUNCATE trigger of a tagged table.  Refuses what did not come by
- * truncate_softly(), unless soft_delete.truncate is "hard": then what stepped
- * aside in the table goes too.
+ * BEFORE TRUNCATE trigger of a tagged table.  Where soft_delete.truncate is "hard", it
+ * destroys the displaced rows of the table, which the TRUNCATE does not reach.
  *
- * Raises 39P01 where it is not called as that, 55006 where rows are held, else
- * 0A000.
+ * Raises 39P01 where it is not called as that trigger, 0A000 where soft_delete.truncate
+ * is not "hard", 55006 where rows are held.
  */
 Datum
 soft_delete_guard_truncate(PG_FUNCTION_ARGS)

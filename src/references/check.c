@@ -152,7 +152,7 @@ soft_delete_check_reference(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return a foreign key from the cache of this session, loaded anew if it was not
+ * Return a foreign key from the cache of this session, and load it if it is not
  * there or has changed.
  */
 static Reference *

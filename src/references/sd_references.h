@@ -13,6 +13,7 @@
 extern void check_called_as_key_trigger(FunctionCallInfo fcinfo,
 										ExtensionFunction function,
 										const char *name);
+extern bool overwrites_references(const ForeignKey *fk);
 
 /*
  * on_update.c: updates deleted children when the key that they reference changes

@@ -7,7 +7,7 @@
  * to a deleted row.  A trigger on the referencing table records each in
  * soft_delete_internal.set_null_references: the primary key of the child, the key that it
  * referenced, and the values that the action has set.  A restore of the referenced row
- * relinks the child, that is, sets the reference again, unless the child is gone or has
+ * relinks the child, that is, sets the reference again, unless the child is deleted or has
  * other values by now.  It reports how many references were not relinked.
  *
  * Invariant: a row is relinked only if nothing but the deletion has changed its
@@ -254,9 +254,7 @@ relink_references(CascadeTable *table)
 	{
 		const ForeignKey *fk = lfirst(lc);
 
-		if ((fk->on_delete == FKCONSTR_ACTION_SETNULL ||
-			 fk->on_delete == FKCONSTR_ACTION_SETDEFAULT) &&
-			is_tagged(fk->child) && has_primary_key(fk->child))
+		if (overwrites_references(fk))
 			relink_references_by(table, parent, fk);
 	}
 	table_close(parent, NoLock);

@@ -89,7 +89,7 @@ soft_delete_set_reference_triggers(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
-	/* a foreign key without rows needs no triggers; those that it has do nothing */
+	/* not enforced, or about periods: it needs no triggers, and those it has do nothing */
 	if (fk == NULL)
 		PG_RETURN_VOID();
 	if (!relation_ownercheck(fk->child, GetUserId()) &&
@@ -136,7 +136,8 @@ soft_delete_lacks_reference_trigger(PG_FUNCTION_ARGS)
 }
 
 /*
- * Load a foreign key.  Returns NULL for one that is not about the rows of its tables.
+ * Load a foreign key.  Returns NULL for one that is not enforced or is about periods.
+ *
  * Raises 42704 if there is no foreign key with that OID.
  */
 static ForeignKey *
@@ -230,11 +231,21 @@ has_tombstone_column(const ForeignKey *fk)
 static bool
 needs_set_null_trigger(const ForeignKey *fk)
 {
+	return overwrites_references(fk) && !fk->is_parent_copy &&
+		   get_rel_relkind(fk->child) == RELKIND_RELATION && is_tagged(fk->parent);
+}
+
+/*
+ * Does a deletion overwrite references by a foreign key that a restore can relink?
+ * Only ON DELETE SET NULL and SET DEFAULT overwrite them, and only a primary key finds
+ * a tagged child again.
+ */
+bool
+overwrites_references(const ForeignKey *fk)
+{
 	return (fk->on_delete == FKCONSTR_ACTION_SETNULL ||
 			fk->on_delete == FKCONSTR_ACTION_SETDEFAULT) &&
-		   !fk->is_parent_copy && get_rel_relkind(fk->child) == RELKIND_RELATION &&
-		   is_tagged(fk->child) && is_tagged(fk->parent) &&
-		   has_primary_key(fk->child);
+		   is_tagged(fk->child) && has_primary_key(fk->child);
 }
 
 /*
