@@ -3,15 +3,15 @@
  *	  The triggers of a bin, by which UPDATE and DELETE of that view restore, hold
  *	  and purge tombstones.
  *
- * The INSTEAD OF row triggers find a tombstone by the columns tableoid and ctid of the
- * view, so a table needs no key.  They act for the owner of the view, who granted the
- * privileges on it, and only on relations of that owner.  They place and lift holds at
- * once (hold.c).  Rows to restore and to purge they lock and collect; the AFTER
- * statement trigger then adds what belongs to their cascades (cascade.c), and restores
- * (restore.c) or purges all of them.
+ * The INSTEAD OF row triggers find a tombstone by the columns tableoid and ctid
+ * of the view, so a table needs no key.  They act for the owner of the view, who
+ * granted the privileges on it, and only on relations of that owner.  They place
+ * and lift holds at once (hold.c).  Rows to restore and to purge they lock and
+ * collect; the AFTER statement trigger then adds what belongs to their cascades
+ * (cascade.c), and restores (restore.c) or purges all of them.
  *
- * Invariant: of two sessions that restore or purge the same tombstone, one does, and
- * the other finds no row.
+ * Invariant: of two sessions that restore or purge the same tombstone, one does,
+ * and the other finds no row.
  */
 #include "postgres.h"
 
@@ -34,14 +34,14 @@ typedef struct BinRow
 {
 	Relation rel;			/* the table or partition that it belongs to */
 	AttrNumber view_attnum; /* the tombstone column of the view */
-	AttrNumber hold_attnum; /* the column of the view that shows holds, if it has one */
+	AttrNumber hold_attnum; /* the column of the view that shows holds, or 0 */
 	Tombstone tombstone;
 } BinRow;
 
 /*
- * The rows that a running query has collected from bins.  They are allocated in the
- * query's memory context, by which the triggers of one query find them, and are
- * forgotten when that is reset, after an error too.
+ * The rows that a running query has collected from bins.  They are allocated in
+ * the query's memory context, by which the triggers of one query find them, and
+ * are forgotten when that is reset, after an error too.
  */
 typedef struct BinQuery
 {
@@ -86,8 +86,8 @@ init_bin(void)
 }
 
 /*
- * ExecutorFinish hook: AFTER triggers fire in standard_ExecutorFinish(), and then the
- * statement triggers of bins must have fired.
+ * ExecutorFinish hook: AFTER triggers fire in standard_ExecutorFinish(), and then
+ * the statement triggers of bins must have fired.
  */
 static void
 finish_executor(QueryDesc *queryDesc)
@@ -103,12 +103,12 @@ finish_executor(QueryDesc *queryDesc)
  * soft_delete.restore_row(deleted_by, actor, reason, hold) returns trigger
  *
  * INSTEAD OF UPDATE trigger of a bin.  SET tombstone = NULL restores the row, SET
- * hold = 'why' places a hold on it, SET hold = NULL lifts that.  The arguments name the
- * columns that the bin has beside those of the table.
+ * hold = 'why' places a hold on it, SET hold = NULL lifts that.  The arguments
+ * name the columns that the bin has beside those of the table.
  *
- * Raises 0A000 for any other SET, 39P01 where it is not called as that trigger, 42501
- * where the owner of the bin does not own the table, 55000 where the statement trigger
- * of the bin is missing; and what hold_row() raises.
+ * Raises 0A000 for any other SET, 39P01 where it is not called as that trigger,
+ * 42501 where the owner of the bin does not own the table, 55000 where the
+ * statement trigger of the bin is missing; and what hold_row() raises.
  */
 Datum
 soft_delete_restore_row(PG_FUNCTION_ARGS)
@@ -135,8 +135,9 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
  *
  * INSTEAD OF DELETE trigger of a bin: purges the row.
  *
- * Raises 39P01 where it is not called as that trigger, 42501 where the owner of the bin
- * does not own the table, 55000 where the statement trigger of the bin is missing.
+ * Raises 39P01 where it is not called as that trigger, 42501 where the owner of
+ * the bin does not own the table, 55000 where the statement trigger of the bin is
+ * missing.
  */
 Datum
 soft_delete_purge_row(PG_FUNCTION_ARGS)
@@ -156,12 +157,12 @@ soft_delete_purge_row(PG_FUNCTION_ARGS)
 /*
  * soft_delete.finish_bin() returns trigger
  *
- * AFTER UPDATE OR DELETE statement trigger of a bin: restores and purges the rows that
- * the row triggers of the query have collected, with their cascades.
+ * AFTER UPDATE OR DELETE statement trigger of a bin: restores and purges the rows
+ * that the row triggers of the query have collected, with their cascades.
  *
- * Raises what an INSERT of restored rows raises: 23505, 23503, 23P01, 23514; 23503 for
- * a purge of a row that is referenced; 55006 for a row that is held; 39P01 where it is
- * not called as a statement trigger of a view.
+ * Raises what an INSERT of restored rows raises: 23505, 23503, 23P01, 23514;
+ * 23503 for a purge of a row that is referenced; 55006 for a row that is held;
+ * 39P01 where it is not called as a statement trigger of a view.
  */
 Datum
 soft_delete_finish_bin(PG_FUNCTION_ARGS)
@@ -174,7 +175,7 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 		trigdata->tg_relation->rd_rel->relkind != RELKIND_VIEW)
 		report_wrong_call("soft_delete.finish_bin");
 
-	/* a query may write to several bins: the first trigger acts on the rows of all */
+	/* where a query writes to several bins, the first trigger acts for all */
 	query = find_bin_query(fcinfo->flinfo->fn_mcxt);
 	if (query != NULL)
 	{
@@ -232,7 +233,8 @@ open_bin_query(FunctionCallInfo fcinfo)
 }
 
 /*
- * Return the rows that the query has collected whose memory context is given, or NULL.
+ * Return the rows that the query has collected whose memory context is given, or
+ * NULL.
  */
 static BinQuery *
 find_bin_query(MemoryContext context)
@@ -245,9 +247,9 @@ find_bin_query(MemoryContext context)
 }
 
 /*
- * Raise 0A000 if a finished query has collected rows that no statement trigger has
- * acted on.  These triggers do not fire where the query was stopped after a number of
- * rows.
+ * Raise 0A000 if a finished query has collected rows that no statement trigger
+ * has acted on.  These triggers do not fire where the query was stopped after a
+ * number of rows.
  */
 static void
 check_bin_query(MemoryContext context)
@@ -277,14 +279,14 @@ forget_bin_query(void *arg)
 }
 
 /*
- * Raise 55000 unless a statement trigger of the bin will act on the rows that its row
- * triggers collect.
+ * Raise 55000 unless a statement trigger of the bin will act on the rows that its
+ * row triggers collect.
  */
 static void
 check_statement_trigger(TriggerData *trigdata)
 {
 	Oid function = extension_function(BIN_STATEMENT);
-	/* not tg_trigger: the relation cache may have been rebuilt by a catalog lookup */
+	/* read after the lookup, which may have rebuilt the relation's cache entry */
 	TriggerDesc *trigdesc = trigdata->tg_relation->trigdesc;
 
 	for (int i = 0; i < trigdesc->numtriggers; i++)
@@ -309,8 +311,8 @@ check_statement_trigger(TriggerData *trigdata)
 }
 
 /*
- * Raise 39P01 unless a function is called as the row trigger of a bin that it is for:
- * restore_row() INSTEAD OF UPDATE, purge_row() INSTEAD OF DELETE.
+ * Raise 39P01 unless a function is called as the row trigger of a bin that it is
+ * for: restore_row() INSTEAD OF UPDATE, purge_row() INSTEAD OF DELETE.
  */
 static void
 check_row_trigger(FunctionCallInfo fcinfo, const char *function)
@@ -369,8 +371,9 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
 }
 
 /*
- * Open the table that a row of a view names.  It is not locked if it does not belong to
- * the owner of the view, since anybody can create a view with any names.
+ * Open the table that a row of a view names.  It is not locked if it does not
+ * belong to the owner of the view, since anybody can create a view with any
+ * names.
  *
  * Raises 42501 unless it is a tagged table of that owner.
  */
@@ -409,7 +412,7 @@ view_attnum(TriggerData *trigdata, const char *name, Oid type)
 {
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 
-	/* SPI_fnumber() would find system columns: the view has its own tableoid, ctid */
+	/* SPI_fnumber() takes tableoid and ctid for system columns */
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
@@ -468,8 +471,8 @@ column_changes(TriggerData *trigdata, AttrNumber attnum)
 }
 
 /*
- * Raise 0A000 if the UPDATE sets the tombstone column to anything but null, or changes
- * a column that does not show the hold.
+ * Raise 0A000 if the UPDATE sets the tombstone column to anything but null, or
+ * changes a column that does not show the hold.
  */
 static void
 check_update(TriggerData *trigdata, BinRow *row)
@@ -496,8 +499,8 @@ check_update(TriggerData *trigdata, BinRow *row)
 }
 
 /*
- * Place the hold on a row that the UPDATE sets, or lift it.  Returns false if the row is
- * no longer a tombstone of that deletion.
+ * Place the hold on a row that the UPDATE sets, or lift it.  Returns false if the
+ * row is no longer a tombstone of that deletion.
  */
 static bool
 change_hold(TriggerData *trigdata, BinRow *row)

@@ -3,13 +3,13 @@
  *	  The columns that a bin has beside those of its table: who deleted a row, and
  *	  the hold on it.
  *
- * These columns are calls of functions of this file.  A view reads tables with the
- * privileges of its owner, but calls functions with those of the role that reads it.
- * So the functions themselves check the privilege on their column of the bin, and
- * return null without it.
+ * These columns are calls of functions of this file.  A view reads tables with
+ * the privileges of its owner, but calls functions with those of the role that
+ * reads it.  So the functions themselves check the privilege on their column of
+ * the bin, and return null without it.
  *
- * Invariant: a role that may not read the bin is told nothing, and one that may read it
- * nothing about deletions without a row in it.
+ * Invariant: a role that may not read the bin is told nothing, and one that may
+ * read it nothing about deletions without a row in it.
  */
 #include "postgres.h"
 
@@ -46,10 +46,10 @@ static void close_tombstone(Relation rel, TupleTableSlot *row);
  * soft_delete.deletion_of(tableoid oid, ctid tid, deleted_at timestamptz,
  * what text) returns text
  *
- * Returns a column of the ledger for the deletion of a row that a bin lists: "what" is
- * 'deleted_by', 'actor' or 'reason'.  Null where the ledger has a null, where there is
- * no such row with that stamp, and where the caller may not read that column of the
- * bin.
+ * Returns a column of the ledger for the deletion of a row that a bin lists:
+ * "what" is 'deleted_by', 'actor' or 'reason'.  Null where the ledger has a null,
+ * where there is no such row with that stamp, and where the caller may not read
+ * that column of the bin.
  *
  * Raises 22023 for any other column.
  */
@@ -68,8 +68,8 @@ soft_delete_deletion_of(PG_FUNCTION_ARGS)
 }
 
 /*
- * Read a column of the ledger for a deletion that is not that of the last row.  Returns
- * NULL if the caller may not read it, or if there is no such row.
+ * Read a column of the ledger for a deletion that is not that of the last row.
+ * Returns NULL if the caller may not read it, or if there is no such row.
  */
 static ColumnState *
 read_ledger(FunctionCallInfo fcinfo, TimestampTz stamp)
@@ -105,9 +105,9 @@ read_ledger(FunctionCallInfo fcinfo, TimestampTz stamp)
 /*
  * soft_delete.hold_of(tableoid oid, ctid tid, tables boolean) returns text
  *
- * Returns the hold on a row that a bin lists: on the row, else on its deletion, else,
- * if "tables" is true, on its table.  Null where there is none, and where the caller
- * may neither read nor update that column of the bin.
+ * Returns the hold on a row that a bin lists: on the row, else on its deletion,
+ * else, if "tables" is true, on its table.  Null where there is none, and where
+ * the caller may neither read nor update that column of the bin.
  */
 Datum
 soft_delete_hold_of(PG_FUNCTION_ARGS)
@@ -189,8 +189,8 @@ ledger_column(const char *name)
 }
 
 /*
- * Open the table of a tombstone, and fetch the tombstone into a new slot.  Returns NULL
- * if it does not exist.
+ * Open the table of a tombstone, and fetch the tombstone into a new slot.
+ * Returns NULL if it does not exist.
  */
 static Relation
 open_tombstone(Oid relid, Tombstone *tombstone, TupleTableSlot **row)

@@ -1,14 +1,15 @@
 /*
  * erase.c
- *	  soft_delete.erase(): destroys rows, live or deleted, with all records of them.
+ *	  soft_delete.erase(): destroys rows, live or deleted, and all records of them.
  *
- * It deletes the live row with a primary key as an application does: triggers fire,
- * foreign keys act or refuse.  Then it destroys the tombstones with that key, displaced
- * ones included, with their cascades (cascade.c), and the values of these rows in the
- * extension's own tables: in overwritten references (set_null.c) and in the records of
- * lifted holds (hold.c).  It leaves a proof in soft_delete_internal.erasures, with a
- * hash of the key, by which replay_erasures() finds the row in an older state of the
- * database, such as a backup.
+ * It deletes the live row with a primary key as an application does: triggers
+ * fire, foreign keys act or refuse.  Then it destroys the tombstones with that
+ * key, displaced ones included, with their cascades (cascade.c), and the values
+ * of these rows in the extension's own tables: in overwritten references
+ * (set_null.c) and in the records of lifted holds (hold.c).  It leaves a proof in
+ * soft_delete_internal.erasures, with a hash of the key, by which
+ * replay_erasures() finds the row in an older state of the database, such as a
+ * backup.
  *
  * Invariant: either nothing of the rows is left or nothing has changed.
  */
@@ -72,16 +73,17 @@ static void write_proof(const RowKey *key, Datum hash, uint64 nrows);
 /*
  * soft_delete.erase(relation regclass, VARIADIC key text[]) returns bigint
  *
- * Destroys the rows with a primary key, and all rows that reference them by ON DELETE
- * CASCADE at any depth.  "key" has the values of the columns in the order of the key.
- * Returns the number of rows.
+ * Destroys the rows with a primary key, and all rows that reference them by ON
+ * DELETE CASCADE at any depth.  "key" has the values of the columns in the order
+ * of the key.  Returns the number of rows.
  *
- * Raises 22004 for a null, 22023 where the primary key has another number of columns,
- * 22P02 and the like for a value that its type does not accept; 55000 for a table that
- * is not tagged or has no primary key, and for a live row that could not be deleted;
- * 0A000 for a partition; 42501 unless the caller may delete from the table and from its
- * bin; 23503 where a row is referenced by another foreign key, 55006 where one is held;
- * and what the application's triggers raise.
+ * Raises 22004 for a null, 22023 where the primary key has another number of
+ * columns, 22P02 and the like for a value that its type does not accept; 55000
+ * for a table that is not tagged or has no primary key, and for a live row that
+ * could not be deleted; 0A000 for a partition; 42501 unless the caller may delete
+ * from the table and from its bin; 23503 where a row is referenced by another
+ * foreign key, 55006 where one is held; and what the application's triggers
+ * raise.
  */
 Datum
 soft_delete_erase(PG_FUNCTION_ARGS)
@@ -116,9 +118,9 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 }
 
 /*
- * May the caller delete every row of a table?  Not where row security applies to the
- * caller: it may hide some rows, and it does not apply to the owner, with whose rights
- * erase() deletes.
+ * May the caller delete every row of a table?  Not where row security applies to
+ * the caller: it may hide some rows, and it does not apply to the owner, with
+ * whose rights erase() deletes.
  */
 static bool
 may_delete(Oid relid)
@@ -133,8 +135,8 @@ may_delete(Oid relid)
 /*
  * Open a table that the caller wants to erase rows of.
  *
- * Raises 55000 if it is not tagged, 0A000 for a partition or an inheritance child, 42501
- * if the caller lacks a privilege.
+ * Raises 55000 if it is not tagged, 0A000 for a partition or an inheritance
+ * child, 42501 if the caller lacks a privilege.
  */
 static Relation
 open_erasable(Oid relid)
@@ -170,11 +172,11 @@ open_erasable(Oid relid)
 }
 
 /*
- * Read the values of the primary key from a text[], with the rights of the table's owner,
- * whose types may be.
+ * Read the values of the primary key from a text[], with the rights of the
+ * table's owner, whose types may be.
  *
- * Raises 55000 where there is no primary key, 22023 and 22004 for a wrong array, and
- * what the input functions of the types raise.
+ * Raises 55000 where there is no primary key, 22023 and 22004 for a wrong array,
+ * and what the input functions of the types raise.
  */
 static void
 read_key(RowKey *key, Relation rel, ArrayType *array)
@@ -227,8 +229,8 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 }
 
 /*
- * Return the statement that erases a row of the table, with the types of the columns in
- * place of their values.
+ * Return the statement that erases a row of the table, with the types of the
+ * columns in place of their values.
  */
 static char *
 erase_statement(const RowKey *key)
@@ -280,8 +282,8 @@ append_key_condition(StringInfo query, const RowKey *key)
 }
 
 /*
- * Delete the live row with the key, with the rights of the table's owner.  Triggers fire
- * as for a DELETE of the application.
+ * Delete the live row with the key, with the rights of the table's owner.
+ * Triggers fire as for a DELETE of the application.
  */
 static void
 delete_live_row(const RowKey *key)
@@ -355,8 +357,8 @@ report_live_row(const RowKey *key)
 }
 
 /*
- * Return the different hashes of the keys of all members.  Keys that are equal to their
- * operator may have different texts, and so different hashes.
+ * Return the different hashes of the keys of all members.  Keys that are equal to
+ * their operator may have different texts, and so different hashes.
  */
 static List *
 key_hashes(const RowKey *key, Cascade *cascade)
@@ -390,8 +392,8 @@ key_hashes(const RowKey *key, Cascade *cascade)
 }
 
 /*
- * Return the hash of the key of a row, in the table or a partition of it: SHA-256 of the
- * output of the text[] of the key's columns.
+ * Return the hash of the key of a row, in the table or a partition of it: SHA-256
+ * of the output of the text[] of the key's columns.
  */
 static Datum
 key_hash(const RowKey *key, TupleTableSlot *row)

@@ -2,9 +2,10 @@
  * restore.c
  *	  Restores the tombstones of a cascade.
  *
- * To the rest of the database a restore is an INSERT, the inverse of the DELETE: unique
- * keys are checked and AFTER INSERT triggers fire, among them the checks of foreign
- * keys.  BEFORE INSERT triggers do not fire, because they could change the row.
+ * To the rest of the database a restore is an INSERT, the inverse of the DELETE:
+ * unique keys are checked and AFTER INSERT triggers fire, among them the checks
+ * of foreign keys.  BEFORE INSERT triggers do not fire, because they could change
+ * the row.
  *
  * Invariant: a row is restored as it was deleted, and either the whole cascade is
  * restored or none of it.  Which rows belong to it is decided in cascade.c.
@@ -43,8 +44,8 @@ static void report_deleted_parent(Relation rel, Member *member, const ForeignKey
  *
  * To the caller's statement and to triggers they appear all at once.
  *
- * Raises 55006 if a member is held, 23503 if one references a deleted row, and what an
- * INSERT of the rows raises.
+ * Raises 55006 if a member is held, 23503 if one references a deleted row, and
+ * what an INSERT of the rows raises.
  */
 void
 restore_cascade(Cascade *cascade)
@@ -115,9 +116,9 @@ restore_table(CascadeTable *table, StorageKind storage)
 }
 
 /*
- * Disable the check of the foreign key by which the next members joined, and enable
- * those of all others.  The check would find their parents, which are restored in the
- * same statement.
+ * Disable the check of the foreign key by which the next members joined, and
+ * enable those of all others.  The check would find their parents, which are
+ * restored in the same statement.
  */
 static void
 disable_reference_check(ResultRelInfo *relinfo, List *foreign_keys, Oid joined_by)
@@ -183,12 +184,13 @@ fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
 }
 
 /*
- * Raise 23503, before the foreign key itself does, if a restored member references a
- * deleted row, with a hint how to restore that.
+ * Raise 23503, before the foreign key itself does, if a restored member
+ * references a deleted row, with a hint how to restore that.
  *
- * Deferrable foreign keys are left to the server: the parent may be restored before
- * they are checked.  So are all foreign keys in a transaction that keeps its snapshot:
- * the server raises 40001 there for a parent that was deleted after the snapshot.
+ * Deferrable foreign keys are left to the server: the parent may be restored
+ * before they are checked.  So are all foreign keys in a transaction that keeps
+ * its snapshot: the server raises 40001 there for a parent that was deleted after
+ * the snapshot.
  */
 static void
 refuse_deleted_parents(CascadeTable *table)
@@ -211,8 +213,8 @@ refuse_deleted_parents(CascadeTable *table)
 }
 
 /*
- * Raise 23503 if a restored member references a deleted row by one foreign key.  The
- * parents of members that joined by it have been restored with them.
+ * Raise 23503 if a restored member references a deleted row by one foreign key.
+ * The parents of members that joined by it have been restored with them.
  */
 static void
 refuse_deleted_parent(CascadeTable *table, Relation rel, const ForeignKey *fk)

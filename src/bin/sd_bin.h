@@ -1,6 +1,6 @@
 /*
  * sd_bin.h
- *	  Bins: the views that list tombstones, through which they are restored and purged.
+ *	  Bins: the views that list tombstones, to restore and to purge them.
  */
 #ifndef SD_BIN_H
 #define SD_BIN_H

@@ -153,7 +153,8 @@ add_member(Cascade *cascade, Relation rel, const Member *member)
 }
 
 /*
- * Return the members of a cascade in one relation, an empty list if there were none.
+ * Return the members of a cascade in one relation, an empty list if there were
+ * none.
  */
 static CascadeTable *
 cascade_table(Cascade *cascade, Oid relid)
@@ -274,8 +275,8 @@ join_children_by(Cascade *cascade, CascadeTable *table, Relation rel, int first,
 }
 
 /*
- * Return the query for the rows that reference members: tableoid, ctid, whether the
- * row is a tombstone, and the number of the member.
+ * Return the query for the rows that reference members: tableoid, ctid, whether
+ * the row is a tombstone, and the number of the member.
  */
 static char *
 children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
@@ -320,8 +321,8 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 }
 
 /*
- * Execute the query for the rows that reference members.  Returns their number; the
- * rows are in SPI_tuptable.
+ * Execute the query for the rows that reference members.  Returns their number;
+ * the rows are in SPI_tuptable.
  */
 static uint64
 select_children(Cascade *cascade, CascadeTable *table, int first,
@@ -480,10 +481,10 @@ join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 }
 
 /*
- * Mark the displaced members of a table that have no children by a foreign key: its
- * children reference another row with the same key, which is their parent now.  A
- * row that was displaced because of another key may still be the only one with this
- * key, and then has its children.
+ * Mark the displaced members of a table that have no children by a foreign key:
+ * its children reference another row with the same key, which is their parent
+ * now.  A row that was displaced because of another key may still be the only one
+ * with this key, and then has its children.
  */
 void
 mark_childless_members(CascadeTable *table, Relation rel, const ForeignKey *fk)

@@ -4,21 +4,22 @@
  *
  * soft_delete_internal.holds has a row for each hold in force, of one of three
  * scopes.  A hold on a row has the table or partition, the stamp, and the primary
- * key as text.  A hold on a deletion has no key: it is on all rows of the table with
- * that stamp.  A hold on a table has neither stamp nor key: it is on all tombstones
- * of the table.  The last two are also on those of its partitions and inheritance
- * children.  A hold that is lifted moves to soft_delete_internal.lifted_holds.
+ * key as text.  A hold on a deletion has no key: it is on all rows of the table
+ * with that stamp.  A hold on a table has neither stamp nor key: it is on all
+ * tombstones of the table.  The last two are also on those of its partitions and
+ * inheritance children.  A hold that is lifted moves to
+ * soft_delete_internal.lifted_holds.
  *
- * A held row is not purged.  It is not restored either if the hold is on the row or
- * its deletion: as a live row it could be changed, and deleted again without the
- * hold.  A hold on the table is also on rows that are deleted again.
+ * A held row is not purged.  It is not restored either if the hold is on the row
+ * or its deletion: as a live row it could be changed, and deleted again without
+ * the hold.  A hold on the table is also on rows that are deleted again.
  *
  * Locks: a single row is held while that row is locked.  A table or a deletion is
  * held under ExclusiveLock on an object of the table "holds" whose OID is that of
  * the held table, and of each of its partitions and inheritance children.  Who
  * purges or restores rows takes a conflicting lock on that object for each table
- * with such rows, and looks for holds after it has locked the rows.  So a hold waits
- * for purges and restores of its own tables only.
+ * with such rows, and looks for holds after it has locked the rows.  So a hold
+ * waits for purges and restores of its own tables only.
  *
  * Invariant: no row is destroyed after a hold on it has been committed.
  */
@@ -130,8 +131,8 @@ lock_holds(List *relids, LOCKMODE lockmode)
 }
 
 /*
- * Return the OID of soft_delete_internal.holds, or InvalidOid where the version of the
- * extension in this database is older than that table.
+ * Return the OID of soft_delete_internal.holds, or InvalidOid where the version
+ * of the extension in this database is older than that table.
  */
 static Oid
 table_of_holds(void)
@@ -153,8 +154,8 @@ try_lock_holds(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * Lock the holds on a table, its partitions and its inheritance children, to place a
- * hold on all of them.
+ * Lock the holds on a table, its partitions and its inheritance children, to
+ * place a hold on all of them.
  */
 static void
 lock_holds_on_tree(Oid relid)
@@ -317,8 +318,8 @@ find_hold(Relation holds, const HoldKey *key, Snapshot snapshot, TupleTableSlot 
 }
 
 /*
- * Raise 55006 if a member of a completed cascade is held and so cannot be purged, or
- * cannot be restored.
+ * Raise 55006 if a member of a completed cascade is held and so cannot be purged,
+ * or cannot be restored.
  */
 void
 refuse_held(Cascade *cascade)
@@ -338,8 +339,8 @@ refuse_held(Cascade *cascade)
 }
 
 /*
- * Raise 55006 if rows of a table are held.  "action" is the verb of the message, and
- * would destroy the rows or lift their holds.
+ * Raise 55006 if rows of a table are held.  "action" is the verb of the message,
+ * and would destroy the rows or lift their holds.
  */
 void
 refuse_held_table(Relation rel, const char *action)
@@ -465,12 +466,13 @@ lifting_statement(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 }
 
 /*
- * Place a hold on a tombstone of the relation, or lift the hold on it where "hold" is
- * NULL.  Returns false if the row is no longer a tombstone with that stamp.
+ * Place a hold on a tombstone of the relation, or lift the hold on it where
+ * "hold" is NULL.  Returns false if the row is no longer a tombstone with that
+ * stamp.
  *
  * Raises 55000 where there is no primary key, 0A000 where its text is not stable,
- * 55006 where a hold that is to be lifted is on more than the row, 22023 where a hold
- * is empty or too long.
+ * 55006 where a hold that is to be lifted is on more than the row, 22023 where a
+ * hold is empty or too long.
  */
 bool
 hold_row(Relation rel, Tombstone *tombstone, const char *hold)
@@ -497,8 +499,8 @@ hold_row(Relation rel, Tombstone *tombstone, const char *hold)
 
 /*
  * Raise 55000 if rows of a table cannot be held one by one because there is no
- * primary key, and 0A000 if that has a column whose text changes when the object that
- * it names is renamed: the hold would no longer find its row.
+ * primary key, and 0A000 if that has a column whose text changes when the object
+ * that it names is renamed: the hold would no longer find its row.
  */
 static void
 check_can_be_held(Relation rel, TimestampTz stamp, const char *hold)
@@ -543,7 +545,8 @@ check_can_be_held(Relation rel, TimestampTz stamp, const char *hold)
 }
 
 /*
- * Add the hint to an error that a deletion or a table can be held where a row cannot.
+ * Add the hint to an error that a deletion or a table can be held where a row
+ * cannot.
  */
 static int
 errhint_wider_hold(Relation rel, TimestampTz stamp, const char *hold)
@@ -604,8 +607,8 @@ update_hold_key(Relation rel, TimestampTz stamp, TupleTableSlot *old,
 }
 
 /*
- * Place a hold, or lift it where "hold" is NULL.  The caller has called lock_holds().
- * Returns whether there was a hold with that key.
+ * Place a hold, or lift it where "hold" is NULL.  The caller has called
+ * lock_holds().  Returns whether there was a hold with that key.
  */
 static bool
 place_hold(const HoldKey *key, const char *hold)
@@ -729,8 +732,8 @@ holds_on(Relation holds, Oid relid)
 /*
  * soft_delete_internal.lift_holds(relation oid, name text) returns void
  *
- * Lifts all holds on a table that has been dropped.  "name" is the name that it had.
- * Only superusers may execute it.
+ * Lifts all holds on a table that has been dropped.  "name" is the name that it
+ * had.  Only superusers may execute it.
  */
 Datum
 soft_delete_lift_holds(PG_FUNCTION_ARGS)
@@ -759,12 +762,13 @@ lift_all_holds(Oid relid, const char *name)
 }
 
 /*
- * soft_delete_internal.spares_held(relation oid, place tid, internal) returns boolean
+ * soft_delete_internal.spares_held(relation oid, place tid, internal) returns
+ * boolean
  *
  * A condition that plan/modify.c adds to statements of maintenance sessions that
- * change rows, evaluated for a tombstone that is about to be changed.  Locks the row
- * and returns true.  Raises 55006 if the row is held.  The argument of type internal
- * keeps users from calling it.
+ * change rows, evaluated for a tombstone that is about to be changed.  Locks the
+ * row and returns true.  Raises 55006 if the row is held.  The argument of type
+ * internal keeps users from calling it.
  */
 Datum
 soft_delete_spares_held(PG_FUNCTION_ARGS)
@@ -794,7 +798,8 @@ soft_delete_spares_held(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete_internal.copy_holds(relation regclass, partition regclass) returns void
+ * soft_delete_internal.copy_holds(relation regclass, partition regclass) returns
+ * void
  *
  * Copies the holds on a table, and on deletions from it, to a former partition or
  * inheritance child of it, whose rows would otherwise no longer be held.
@@ -830,16 +835,17 @@ soft_delete_copy_holds(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold text)
- * returns boolean
+ * soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold
+ * text) returns boolean
  *
- * Places a hold on what the deletion with that stamp took from the table, or if the
- * stamp is null, on all deleted rows of the table; lifts it if "hold" is null.
- * Returns whether there was such a hold.  Waits for all transactions that have purged
- * or restored rows of the table.
+ * Places a hold on what the deletion with that stamp took from the table, or if
+ * the stamp is null, on all deleted rows of the table; lifts it if "hold" is
+ * null.  Returns whether there was such a hold.  Waits for all transactions that
+ * have purged or restored rows of the table.
  *
- * Raises 22004 for a null table, 22023 for a hold that is empty or too long, 55000 for
- * a table that is not tagged, 42501 unless the caller may hold rows of the table.
+ * Raises 22004 for a null table, 22023 for a hold that is empty or too long,
+ * 55000 for a table that is not tagged, 42501 unless the caller may hold rows of
+ * the table.
  */
 Datum
 soft_delete_set_hold(PG_FUNCTION_ARGS)

@@ -68,7 +68,7 @@ static void prepare_columns(AlterTableStmt *stmt, DdlContext *context);
 static bool changes_views(AlterTableStmt *stmt, bool *releases);
 static List *tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode);
 static bool is_of_type(Oid relid, Oid type);
-static void lock_views(List *tables);
+static void lock_all_views(List *tables);
 static void release_views(AlterTableStmt *stmt, DdlContext *context);
 static void release_views_of(Oid relid, List *retyped, List *dropped,
 							 DdlContext *context);
@@ -346,7 +346,7 @@ prepare_columns(AlterTableStmt *stmt, DdlContext *context)
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()))
 		return; /* ALTER TABLE will raise the error */
-	lock_views(tagged_tables(relid, stmt->relation->inh, NoLock));
+	lock_all_views(tagged_tables(relid, stmt->relation->inh, NoLock));
 
 	lockmode = AlterTableGetLockLevel(stmt->cmds);
 	relid = AlterTableLookupRelation(stmt, lockmode);
@@ -469,15 +469,12 @@ is_of_type(Oid relid, Oid type)
  * Lock the views of tables until the transaction ends.
  */
 static void
-lock_views(List *tables)
+lock_all_views(List *tables)
 {
-	ListCell *lc, *lc2;
+	ListCell *lc;
 
 	foreach (lc, tables)
-	{
-		foreach (lc2, views_of(lfirst_oid(lc)))
-			LockRelationOid(lfirst_oid(lc2), AccessExclusiveLock);
-	}
+		lock_views(lfirst_oid(lc));
 }
 
 /*
@@ -555,7 +552,7 @@ prepare_column_rename(RenameStmt *stmt, DdlContext *context)
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()))
 		return; /* RENAME will raise the error */
-	lock_views(tagged_tables(relid, true, NoLock));
+	lock_all_views(tagged_tables(relid, true, NoLock));
 	context->tables = tagged_tables(relid, true, AccessExclusiveLock);
 }
 
@@ -572,7 +569,7 @@ prepare_dropped_columns(List *columns, DdlContext *context)
 		context->tables =
 			list_append_unique_oid(context->tables,
 								   ((ObjectAddress *) lfirst(lc))->objectId);
-	lock_views(context->tables);
+	lock_all_views(context->tables);
 	foreach (lc, context->tables)
 	{
 		Oid relid = lfirst_oid(lc);

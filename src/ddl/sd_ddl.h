@@ -43,6 +43,7 @@ extern List *tables_of_type(Oid type);
 typedef struct ReleasedView ReleasedView;
 
 extern List *views_of(Oid relid);
+extern void lock_views(Oid relid);
 extern ReleasedView *release_view(Oid view, Oid relid, List *retyped, List *dropped);
 extern void replace_views(Oid relid, List *released);
 

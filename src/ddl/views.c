@@ -87,6 +87,7 @@ PG_FUNCTION_INFO_V1(soft_delete_bind_view);
 PG_FUNCTION_INFO_V1(soft_delete_view_sources);
 PG_FUNCTION_INFO_V1(soft_delete_change_view_column);
 PG_FUNCTION_INFO_V1(soft_delete_is_changing);
+PG_FUNCTION_INFO_V1(soft_delete_lock_views);
 PG_FUNCTION_INFO_V1(soft_delete_update_views);
 
 static bool is_own_view(Oid view, Oid relid);
@@ -615,6 +616,38 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 	table_close(table, NoLock);
 	relation_close(rel, NoLock);
 	CommandCounterIncrement();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Lock the views of a table until the transaction ends.  Whoever locks the table too
+ * locks it afterwards, as a query that reads a view does.
+ */
+void
+lock_views(Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, views_of(relid))
+		LockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
+}
+
+/*
+ * soft_delete_internal.lock_views(relation regclass) returns void
+ *
+ * Locks the views of a table until the transaction ends.
+ *
+ * Raises 42501 unless the caller has the owner's rights.
+ */
+Datum
+soft_delete_lock_views(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+
+	check_relation_exists(relid);
+	if (!relation_ownercheck(relid, calling_role()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+	lock_views(relid);
 	PG_RETURN_VOID();
 }
 

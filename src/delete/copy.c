@@ -3,13 +3,14 @@
  *	  Changes COPY of a tagged table, to read live rows only, and to leave out the
  *	  tombstone column.
  *
- * COPY reads a table without the planner, and makes the list of columns itself.  So
- * COPY TO becomes COPY of a query over the live rows, and in both directions the
- * tombstone column is left out where no column list names it.  COPY FROM checks that it
- * is null, unless the table admits tombstones.
+ * COPY reads a table without the planner, and makes the list of columns itself.
+ * So COPY TO becomes COPY of a query over the live rows, and in both directions
+ * the tombstone column is left out where no column list names it.  COPY FROM
+ * checks that it is null, unless the table admits tombstones.
  *
- * COPY FROM takes the option FREEZE for a table that the transaction has truncated.
- * After a soft TRUNCATE the deleted rows are still in the table, so it is ignored.
+ * COPY FROM takes the option FREEZE for a table that the transaction has
+ * truncated.  After a soft TRUNCATE the deleted rows are still in the table, so
+ * it is ignored.
  *
  * Invariant: COPY TO returns the rows and columns that the application would have
  * without the tag.  Maintenance sessions copy the plain table, and so does COPY TO
@@ -37,8 +38,8 @@ static void drop_freeze(CopyStmt *stmt);
 static void check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone);
 
 /*
- * Return the statement to run in place of a COPY: the same one, or a changed copy if
- * its table is tagged.
+ * Return the statement to run in place of a COPY: the same one, or a changed copy
+ * if its table is tagged.
  */
 PlannedStmt *
 copy_live_rows(PlannedStmt *pstmt)
@@ -120,7 +121,8 @@ copy_to(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone)
  * Return the names of the columns that COPY takes by default, without the
  * tombstone column.
  *
- * Where row security applies, COPY TO is a SELECT *, which has generated columns too.
+ * Where row security applies, COPY TO is a SELECT *, which has generated columns
+ * too.
  */
 static List *
 application_columns(Relation rel, AttrNumber tombstone, bool is_from)
@@ -175,8 +177,8 @@ drop_freeze(CopyStmt *stmt)
 }
 
 /*
- * Change COPY table TO into COPY (SELECT columns FROM ONLY table) TO, whose query the
- * planner's hook restricts to live rows.
+ * Change COPY table TO into COPY (SELECT columns FROM ONLY table) TO, whose query
+ * the planner's hook restricts to live rows.
  */
 static void
 select_live_rows(CopyStmt *stmt, Relation rel)
@@ -196,7 +198,7 @@ select_live_rows(CopyStmt *stmt, Relation rel)
 		select->targetList = lappend(select->targetList, target);
 	}
 
-	/* COPY reads a table with its partitions, but without its inheritance children */
+	/* COPY reads a table with partitions, but without inheritance children */
 	stmt->relation->inh = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	select->fromClause = list_make1(stmt->relation);
 	stmt->relation = NULL;
@@ -205,8 +207,9 @@ select_live_rows(CopyStmt *stmt, Relation rel)
 }
 
 /*
- * Add a condition to a COPY FROM that each row must satisfy: "tombstone IS NULL OR
- * soft_delete.admits_tombstone(table)", which raises an error for a table that does not.
+ * Add a condition to a COPY FROM that each row must satisfy: "tombstone IS NULL
+ * OR soft_delete.admits_tombstone(table)", which raises an error for a table that
+ * does not.
  */
 static void
 check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone)

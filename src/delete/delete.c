@@ -7,10 +7,10 @@
  * makes foreign-key checks wait until commit.  The trigger arms the relation: it
  * sets rd_tableam to a copy of its table access method's routine in which only
  * tuple_delete differs, and returns the row.  The next thing that the executor
- * does is to call tuple_delete.  Ours sets rd_tableam back, writes the tombstone as
- * an update of the row, and reports success.  The executor then counts the row,
- * returns it, and queues AFTER DELETE triggers and foreign-key actions, as it does
- * for any deleted row.
+ * does is to call tuple_delete.  Ours sets rd_tableam back, writes the tombstone
+ * as an update of the row, and reports success.  The executor then counts the
+ * row, returns it, and queues AFTER DELETE triggers and foreign-key actions, as
+ * it does for any deleted row.
  *
  * Invariant: rd_tableam is ours only from the return of the trigger to the call of
  * tuple_delete.  How a tombstone is written is up to storage/.
@@ -36,7 +36,7 @@ typedef struct InterceptedRoutine
 	TableAmRoutine copy;
 } InterceptedRoutine;
 
-/* The deletion that the tag has armed and tuple_delete has not been called for yet */
+/* The deletion that is armed: tuple_delete has not been called for it yet */
 static struct
 {
 	Relation rel;				   /* NULL if nothing is armed */
@@ -73,12 +73,12 @@ init_delete(void)
 /*
  * soft_delete.delete_row(tombstone column) returns trigger
  *
- * The tag: a BEFORE DELETE row trigger, whose argument names the tombstone column.  Arms
- * the deletion of a live row.  Returns null for a tombstone, which is then neither
- * deleted nor counted: an ordinary DELETE destroys nothing.
+ * The tag: a BEFORE DELETE row trigger, whose argument names the tombstone
+ * column.  Arms the deletion of a live row.  Returns null for a tombstone, which
+ * is then neither deleted nor counted: an ordinary DELETE destroys nothing.
  *
- * Raises 39P01 where it is not called as the tag, 55000 where another BEFORE DELETE
- * trigger would fire after it.
+ * Raises 39P01 where it is not called as the tag, 55000 where another BEFORE
+ * DELETE trigger would fire after it.
  */
 Datum
 soft_delete_delete_row(PG_FUNCTION_ARGS)
@@ -128,8 +128,8 @@ check_tag_trigger(FunctionCallInfo fcinfo)
 }
 
 /*
- * Return the builder of tombstones for the relation.  It is made at the first row of a
- * statement, and kept for the others.
+ * Return the builder of tombstones for the relation.  It is made at the first row
+ * of a statement, and kept for the others.
  */
 static VersionBuilder *
 prepare_deletion(FunctionCallInfo fcinfo)
@@ -152,8 +152,8 @@ prepare_deletion(FunctionCallInfo fcinfo)
 }
 
 /*
- * Raise 55000 if an enabled BEFORE DELETE row trigger fires after the tag: it could
- * prevent a deletion that is armed already.
+ * Raise 55000 if an enabled BEFORE DELETE row trigger fires after the tag: it
+ * could prevent a deletion that is armed already.
  */
 static void
 check_fires_last(Relation rel, const Trigger *tag)
@@ -186,8 +186,8 @@ check_fires_last(Relation rel, const Trigger *tag)
 }
 
 /*
- * Return our copy of a table access method's routine, which is made when it is first
- * used, and kept for the session.
+ * Return our copy of a table access method's routine, which is made when it is
+ * first used, and kept for the session.
  */
 static const TableAmRoutine *
 intercepted_routine(const TableAmRoutine *original)
@@ -228,8 +228,8 @@ disarm(void)
  * Disarm when a transaction aborts, while the relation is still referenced.
  *
  * The executor of the supported versions does nothing between the trigger and
- * tuple_delete that can fail.  This and disarm_at_subabort() are for later versions, so
- * no test reaches them.
+ * tuple_delete that can fail.  This and disarm_at_subabort() are for later
+ * versions, so no test reaches them.
  */
 static void
 disarm_at_abort(XactEvent event, void *arg)
@@ -239,7 +239,8 @@ disarm_at_abort(XactEvent event, void *arg)
 }
 
 /*
- * Disarm when a subtransaction aborts, as disarm_at_abort() does for a transaction.
+ * Disarm when a subtransaction aborts, as disarm_at_abort() does for a
+ * transaction.
  */
 static void
 disarm_at_subabort(SubXactEvent event, SubTransactionId mySubid,
@@ -252,8 +253,9 @@ disarm_at_subabort(SubXactEvent event, SubTransactionId mySubid,
 /*
  * tuple_delete of an armed relation: write the tombstone of the armed row.
  *
- * A row that an UPDATE moves to another partition is not a deleted row.  It is removed
- * by the original tuple_delete, and the executor inserts it into the other partition.
+ * A row that an UPDATE moves to another partition is not a deleted row.  It is
+ * removed by the original tuple_delete, and the executor inserts it into the
+ * other partition.
  */
 static TM_Result
 delete_softly(TUPLE_DELETE_PARAMS)

@@ -2,16 +2,18 @@
  * truncate.c
  *	  Makes TRUNCATE of a tagged table delete its live rows.
  *
- * The server locks, checks, cascades and fires triggers for TRUNCATE in one function,
- * which has no hook.  So where one of the tables to truncate is tagged, this file does
- * the same with the functions that the server uses.  Tables that are not tagged are
- * truncated by the server's own ExecuteTruncateGuts().  Of tagged ones, tombstones of
- * all live rows are written, with one stamp.  As in any TRUNCATE, no row triggers and no
- * actions of foreign keys fire.  A TRUNCATE that would be refused is left to the server.
+ * The server locks, checks, cascades and fires triggers for TRUNCATE in one
+ * function, which has no hook.  So where one of the tables to truncate is tagged,
+ * this file does the same with the functions that the server uses.  Tables that
+ * are not tagged are truncated by the server's own ExecuteTruncateGuts().  Of
+ * tagged ones, tombstones of all live rows are written, with one stamp.  As in
+ * any TRUNCATE, no row triggers and no actions of foreign keys fire.  A TRUNCATE
+ * that would be refused is left to the server.
  *
- * Each tagged table also has a BEFORE TRUNCATE trigger.  It refuses a TRUNCATE that this
- * file has not replaced because the session had not loaded the library.  Where
- * soft_delete.truncate is 'hard', it checks holds and destroys displaced rows.
+ * Each tagged table also has a BEFORE TRUNCATE trigger.  It refuses a TRUNCATE
+ * that this file has not replaced because the session had not loaded the library.
+ * Where soft_delete.truncate is 'hard', it checks holds and destroys displaced
+ * rows.
  *
  * Invariant: a tagged table is truncated under AccessExclusiveLock.
  */
@@ -112,8 +114,9 @@ init_truncate(void)
 }
 
 /*
- * Execute a TRUNCATE if one of its tables is tagged, and return the statement that the
- * server is to run then: one that names no table.  Otherwise return the same statement.
+ * Execute a TRUNCATE if one of its tables is tagged, and return the statement
+ * that the server is to run then: one that names no table.  Otherwise return the
+ * same statement.
  *
  * Raises 0A000 if soft_delete.truncate is "error" or a foreign table is among the
  * tables, 23514 for a CHECK constraint on the tombstone column, and what TRUNCATE
@@ -185,7 +188,8 @@ forget_truncates(XactEvent event, void *arg)
 }
 
 /*
- * When a subtransaction ends, its TRUNCATEs become those of its parent, or invalid.
+ * When a subtransaction ends, its TRUNCATEs become those of its parent, or
+ * invalid.
  */
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
@@ -233,9 +237,9 @@ open_tables(TruncateStmt *stmt, TruncatedTables *tables)
 }
 
 /*
- * Lock and open a named table, with its partitions and inheritance children.  Returns
- * false if the server will refuse the statement: a table that the role may not truncate
- * must not be locked by it.
+ * Lock and open a named table, with its partitions and inheritance children.
+ * Returns false if the server will refuse the statement: a table that the role
+ * may not truncate must not be locked by it.
  */
 static bool
 open_named(RangeVar *named, TruncatedTables *tables)
@@ -351,8 +355,8 @@ check_tables(TruncateStmt *stmt, TruncatedTables *tables)
 }
 
 /*
- * Raise 0A000 for a tagged table.  "otherwise" is the detail where the reason is not
- * soft_delete.truncate = 'error'.
+ * Raise 0A000 for a tagged table.  "otherwise" is the detail where the reason is
+ * not soft_delete.truncate = 'error'.
  */
 static void
 refuse_truncate(Relation rel, const char *otherwise)
@@ -372,8 +376,8 @@ refuse_truncate(Relation rel, const char *otherwise)
 /*
  * Truncate the tables and fire their TRUNCATE triggers.
  *
- * The triggers of tables that are not tagged fire after the rows of the tagged ones have
- * been deleted.
+ * The triggers of tables that are not tagged fire after the rows of the tagged
+ * ones have been deleted.
  */
 static void
 truncate_all(TruncateStmt *stmt, TruncatedTables *tables)
@@ -415,8 +419,8 @@ truncate_all(TruncateStmt *stmt, TruncatedTables *tables)
 }
 
 /*
- * Add a tagged table to those whose triggers fire, with our own trigger disabled: it
- * refuses a TRUNCATE that is not executed here.
+ * Add a tagged table to those whose triggers fire, with our own trigger disabled:
+ * it refuses a TRUNCATE that is not executed here.
  */
 static void
 open_result_relation(EState *estate, Relation rel)
@@ -467,9 +471,10 @@ lock_sequences(List *rels)
 /*
  * Write tombstones for all live rows of a table.
  *
- * The table is locked, so the rows that are live now are live to all transactions.  The
- * scan skips tombstones: older ones, and those that it has written itself.  SnapshotSelf
- * also sees rows that the snapshot of the statement does not see: TRUNCATE removes all.
+ * The table is locked, so the rows that are live now are live to all
+ * transactions.  The scan skips tombstones: older ones, and those that it has
+ * written itself.  SnapshotSelf also sees rows that the snapshot of the statement
+ * does not see: TRUNCATE removes all.
  */
 static void
 write_tombstones(Relation rel)
@@ -496,7 +501,7 @@ write_tombstones(Relation rel)
 		CHECK_FOR_INTERRUPTS();
 		if (!slot_attisnull(slot, attnum))
 			continue;
-		/* as DELETE locks it: a transaction with an older snapshot must not reference it */
+		/* as DELETE does: nobody with an older snapshot must reference the row */
 		if (table_tuple_lock(rel, &slot->tts_tid, GetActiveSnapshot(), locked,
 							 GetCurrentCommandId(true), LockTupleExclusive,
 							 LockWaitBlock, 0, &tmfd) != TM_Ok ||
@@ -517,9 +522,9 @@ write_tombstones(Relation rel)
  * Let the server truncate the tables that are not tagged.
  *
  * It is given the OIDs of all tables, so that it adds none.  Where a tagged table
- * references one of them, it is called with CASCADE: otherwise it would refuse, though
- * the tagged table has no live rows any more.  (A server with assertions refuses even
- * then.)
+ * references one of them, it is called with CASCADE: otherwise it would refuse,
+ * though the tagged table has no live rows any more.  (A server with assertions
+ * refuses even then.)
  */
 static void
 truncate_untagged(TruncateStmt *stmt, TruncatedTables *tables, List *rels)
@@ -544,11 +549,12 @@ truncate_untagged(TruncateStmt *stmt, TruncatedTables *tables, List *rels)
 /*
  * soft_delete.guard_truncate() returns trigger
  *
- * BEFORE TRUNCATE trigger of a tagged table.  Where soft_delete.truncate is "hard", it
- * destroys the displaced rows of the table, which the TRUNCATE does not reach.
+ * BEFORE TRUNCATE trigger of a tagged table.  Where soft_delete.truncate is
+ * "hard", it destroys the displaced rows of the table, which the TRUNCATE does
+ * not reach.
  *
- * Raises 39P01 where it is not called as that trigger, 0A000 where soft_delete.truncate
- * is not "hard", 55006 where rows are held.
+ * Raises 39P01 where it is not called as that trigger, 0A000 where
+ * soft_delete.truncate is not "hard", 55006 where rows are held.
  */
 Datum
 soft_delete_guard_truncate(PG_FUNCTION_ARGS)

@@ -29,8 +29,8 @@
  * - a parent that a command has accepted stays accepted until the transaction
  *   itself writes, which begins another command.
  *
- * Invariant: the trigger raises nothing but what the foreign key would raise if the
- * deleted parent did not exist.  trigger.c creates it.
+ * Invariant: the trigger raises nothing but what the foreign key would raise if
+ * the deleted parent did not exist.  trigger.c creates it.
  */
 #include "postgres.h"
 
@@ -125,11 +125,11 @@ static void report_missing_parent(Reference *ref, Relation child,
 /*
  * soft_delete_internal.check_parent() returns trigger
  *
- * The constraint trigger of a foreign key on its referencing table: AFTER INSERT OR
- * UPDATE.
+ * The constraint trigger of a foreign key on its referencing table: AFTER INSERT
+ * OR UPDATE.
  *
- * Raises 23503, as the foreign key itself would, if a new child has no live parent;
- * 39P01 where it is not called as the trigger that trigger.c creates.
+ * Raises 23503, as the foreign key itself would, if a new child has no live
+ * parent; 39P01 where it is not called as the trigger that trigger.c creates.
  */
 Datum
 soft_delete_check_reference(PG_FUNCTION_ARGS)
@@ -190,8 +190,8 @@ invalidate_all(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 /*
- * Mark the foreign keys that reference a relation as changed, or all of them if the
- * relation is InvalidOid (relcache callback).
+ * Mark the foreign keys that reference a relation as changed, or all of them if
+ * the relation is InvalidOid (relcache callback).
  */
 static void
 invalidate_references_to(Datum arg, Oid relid)
@@ -266,9 +266,9 @@ attribute_of_index(Relation index, AttrNumber attnum)
 }
 
 /*
- * Set how an attribute of the index is compared with a column of the child: by the
- * operator of the foreign key, after the implicit cast from the type of the column to
- * that of the operator's right side.
+ * Set how an attribute of the index is compared with a column of the child: by
+ * the operator of the foreign key, after the implicit cast from the type of the
+ * column to that of the operator's right side.
  */
 static void
 load_reference_key(ReferenceKey *key, Relation index, AttrNumber attnum,
@@ -295,9 +295,9 @@ load_reference_key(ReferenceKey *key, Relation index, AttrNumber attnum,
 }
 
 /*
- * Has the server's own trigger checked the new version of a child?  It has not if a
- * column of the key is null, or if the old version, which has the same key, has been
- * checked.
+ * Has the server's own trigger checked the new version of a child?  It has not if
+ * a column of the key is null, or if the old version, which has the same key, has
+ * been checked.
  */
 static bool
 needs_check(TriggerData *trigdata, Reference *ref, TupleTableSlot *slot)
@@ -332,7 +332,7 @@ open_accepted(FunctionCallInfo fcinfo, Reference *ref)
 	AcceptedParents *accepted = fcinfo->flinfo->fn_extra;
 	CommandId cid;
 
-	/* makes earlier writes of the transaction visible, and counts as a new command */
+	/* earlier writes of the transaction become visible, and begin a new command */
 	CommandCounterIncrement();
 	cid = GetCurrentCommandId(false);
 
@@ -431,8 +431,8 @@ make_key_image(Reference *ref, TupleTableSlot *slot, KeyImage *image)
 
 /*
  * Is there a live parent of a child?  Its index is probed with the rights of the
- * parent's owner, as the foreign key does.  In a maintenance session a deleted parent
- * will do, too.
+ * parent's owner, as the foreign key does.  In a maintenance session a deleted
+ * parent will do, too.
  */
 static bool
 has_live_parent(Reference *ref, TupleTableSlot *slot)
@@ -508,7 +508,8 @@ probe_parent(Reference *ref, Relation parent, Relation index, ScanKey scankeys,
 }
 
 /*
- * Raise 23503, with the message of the foreign key, for a child without a live parent.
+ * Raise 23503, with the message of the foreign key, for a child without a live
+ * parent.
  */
 static void
 report_missing_parent(Reference *ref, Relation child, TupleTableSlot *slot)

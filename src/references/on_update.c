@@ -3,15 +3,16 @@
  *	  Updates deleted children when the key that they reference changes.
  *
  * The server's own ON UPDATE actions and checks are about live rows.  The same
- * action is applied to deleted children: the reference is set to the new key, to null
- * or to the default.  NO ACTION and RESTRICT are treated as CASCADE here.  They must
- * not refuse, because the key could change if the table had no deleted rows; and the
- * child still belongs to that parent when it is restored.
+ * action is applied to deleted children: the reference is set to the new key, to
+ * null or to the default.  NO ACTION and RESTRICT are treated as CASCADE here.
+ * They must not refuse, because the key could change if the table had no deleted
+ * rows; and the child still belongs to that parent when it is restored.
  *
- * The application's triggers do not fire: to the application the child does not exist.
+ * The application's triggers do not fire: to the application the child does not
+ * exist.
  *
- * Invariant: no change of a key leaves a tombstone that references no row.  trigger.c
- * creates the trigger.
+ * Invariant: no change of a key leaves a tombstone that references no row.
+ * trigger.c creates the trigger.
  */
 #include "postgres.h"
 
@@ -58,8 +59,8 @@ static void update_table(const ForeignKey *fk, CascadeTable *table,
 /*
  * soft_delete_internal.on_update_key() returns trigger
  *
- * The key trigger of a foreign key on its referenced table: AFTER UPDATE, when the key
- * changes.
+ * The key trigger of a foreign key on its referenced table: AFTER UPDATE, when
+ * the key changes.
  *
  * Raises 39P01 where it is not called as the trigger that trigger.c creates, and
  * 23505, 23P01 or 23514 where the new version of a deleted child would violate a
@@ -100,9 +101,10 @@ update_children(Relation parent, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * Raise 0A000 if a row that an UPDATE moves to another partition has deleted children.
- * They could not be updated: of such a row, only the server's own triggers get both
- * versions.  Its key always changes, because it has the partition key.
+ * Raise 0A000 if a row that an UPDATE moves to another partition has deleted
+ * children.  They could not be updated: of such a row, only the server's own
+ * triggers get both versions.  Its key always changes, because it has the
+ * partition key.
  */
 void
 check_partition_move(Relation parent, TupleTableSlot *old)
@@ -134,7 +136,8 @@ check_partition_move(Relation parent, TupleTableSlot *old)
 }
 
 /*
- * Is no column of the referenced key null?  A row with a null there has no children.
+ * Is no column of the referenced key null?  A row with a null there has no
+ * children.
  */
 static bool
 key_is_complete(const ForeignKey *fk, TupleTableSlot *row)
@@ -162,8 +165,8 @@ key_changes(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 
 /*
  * Update the deleted children of a row that has been updated, by one foreign key.
- * Defaults and casts are evaluated with the rights of the children's owner, as in the
- * server's actions.
+ * Defaults and casts are evaluated with the rights of the children's owner, as in
+ * the server's actions.
  */
 static void
 update_children_by(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
@@ -195,8 +198,8 @@ update_children_by(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *ne
 }
 
 /*
- * Lock the deleted children of a row by one foreign key, and return them.  SPI must
- * be connected.
+ * Lock the deleted children of a row by one foreign key, and return them.  SPI
+ * must be connected.
  */
 static Cascade *
 deleted_children(const ForeignKey *fk, TupleTableSlot *old)
@@ -219,8 +222,8 @@ deleted_children(const ForeignKey *fk, TupleTableSlot *old)
 
 /*
  * Does another row have the old key now?  With NO ACTION and RESTRICT, deleted
- * children reference that row then, as live ones do.  The other actions update them
- * whether there is such a row or not.
+ * children reference that row then, as live ones do.  The other actions update
+ * them whether there is such a row or not.
  */
 static bool
 has_other_parent(const ForeignKey *fk, TupleTableSlot *old)
@@ -261,8 +264,8 @@ execute_for_key(const ForeignKey *fk, Oid relid, const char *query,
 }
 
 /*
- * Compute the values of the children's key after an action, of which "new" is the new
- * version of the parent.  They live as long as the executor state.
+ * Compute the values of the children's key after an action, of which "new" is the
+ * new version of the parent.  They live as long as the executor state.
  */
 static void
 compute_reference(const ForeignKey *fk, char action, TupleTableSlot *new,
@@ -285,8 +288,8 @@ compute_reference(const ForeignKey *fk, char action, TupleTableSlot *new,
 }
 
 /*
- * Do values of the children's key reference no row, neither a live nor a deleted one,
- * in any partition?  A null references nothing, and returns false.
+ * Do values of the children's key reference no row, neither a live nor a deleted
+ * one, in any partition?  A null references nothing, and returns false.
  */
 static bool
 references_no_row(const ForeignKey *fk, Datum *values, const bool *nulls)
@@ -311,8 +314,8 @@ references_no_row(const ForeignKey *fk, Datum *values, const bool *nulls)
 }
 
 /*
- * Return the expression for one column of the children's key after an action.  NULL
- * stands for a null.
+ * Return the expression for one column of the children's key after an action.
+ * NULL stands for a null.
  */
 static Expr *
 reference_expr(const ForeignKey *fk, char action, int i, Relation child,
@@ -347,8 +350,8 @@ reference_expr(const ForeignKey *fk, char action, int i, Relation child,
 }
 
 /*
- * Set the key of the deleted children in one relation to new values, and update their
- * own deleted children in turn.
+ * Set the key of the deleted children in one relation to new values, and update
+ * their own deleted children in turn.
  */
 static void
 update_table(const ForeignKey *fk, CascadeTable *table, const Datum *values,

@@ -3,15 +3,16 @@
  *	  Records the references that a deletion overwrites, and relinks them when the
  *	  referenced row is restored.
  *
- * ON DELETE SET NULL and SET DEFAULT overwrite the references that live children have
- * to a deleted row.  A trigger on the referencing table records each in
- * soft_delete_internal.set_null_references: the primary key of the child, the key that it
- * referenced, and the values that the action has set.  A restore of the referenced row
- * relinks the child, that is, sets the reference again, unless the child is deleted or has
- * other values by now.  It reports how many references were not relinked.
+ * ON DELETE SET NULL and SET DEFAULT overwrite the references that live children
+ * have to a deleted row.  A trigger on the referencing table records each in
+ * soft_delete_internal.set_null_references: the primary key of the child, the key that
+ * it referenced, and the values that the action has set.  A restore of the
+ * referenced row relinks the child, that is, sets the reference again, unless the
+ * child is deleted or has other values by now.  It reports how many references
+ * were not relinked.
  *
- * Invariant: a row is relinked only if nothing but the deletion has changed its
- * reference.  trigger.c creates the trigger.
+ * Invariant: a child is relinked only if it still has the values that the action
+ * has set.  trigger.c creates the trigger.
  */
 #include "postgres.h"
 
@@ -115,8 +116,8 @@ static uint64 remove_references(OverwrittenReferences *references, const char *f
  * soft_delete_internal.record_set_null() returns trigger
  *
  * The key trigger of a foreign key on its referencing table: BEFORE UPDATE OF the
- * columns of the key.  Records the reference that an action of the foreign key, or of
- * another one on the same columns, overwrites in a deletion.
+ * columns of the key.  Records the reference that an action of the foreign key,
+ * or of another one on the same columns, overwrites in a deletion.
  *
  * Raises 39P01 where it is not called as the trigger that trigger.c creates.
  */
@@ -128,7 +129,7 @@ soft_delete_note_cut(PG_FUNCTION_ARGS)
 	check_called_as_key_trigger(fcinfo, SET_NULL_TRIGGER,
 								"soft_delete_internal.record_set_null");
 
-	/* only the actions of foreign keys, in a statement that has deleted something */
+	/* only actions of foreign keys, in a statement that has deleted something */
 	if (InNoForceRLSOperation() && deletion_is_running())
 	{
 		ForeignKey *fk = load_foreign_key(trigdata->tg_trigger->tgconstraint);
@@ -142,8 +143,8 @@ soft_delete_note_cut(PG_FUNCTION_ARGS)
 }
 
 /*
- * Did the old version of a child reference a row, and does the new one have another
- * key?
+ * Did the old version of a child reference a row, and does the new one have
+ * another key?
  */
 static bool
 is_overwritten(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
@@ -160,8 +161,8 @@ is_overwritten(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * Record an overwritten reference by the foreign key that was declared, of which that
- * of a partition is a copy.
+ * Record an overwritten reference by the foreign key that was declared, of which
+ * that of a partition is a copy.
  */
 static void
 record_reference(const ForeignKey *fk, Relation child, TupleTableSlot *old,
@@ -307,8 +308,8 @@ report_skipped(const ForeignKey *fk, uint64 n)
 }
 
 /*
- * Make a relation for SPI queries, OVERWRITTEN_REFERENCES, with the references that the
- * deletions of a table's members have overwritten.
+ * Make a relation for SPI queries, OVERWRITTEN_REFERENCES, with the references
+ * that the deletions of a table's members have overwritten.
  */
 static void
 register_references(OverwrittenReferences *references, CascadeTable *table)
@@ -400,8 +401,8 @@ add_reference(OverwrittenReferences *references, HeapTuple tuple,
 }
 
 /*
- * Is a recorded reference one of this foreign key, and does it have the child's key by
- * the columns of the primary key that the table has now?
+ * Is a recorded reference one of this foreign key, and does it have the child's
+ * key by the columns of the primary key that the table has now?
  */
 static bool
 can_relink(OverwrittenReferences *references, HeapTuple tuple)
@@ -441,9 +442,10 @@ references_desc(void)
 }
 
 /*
- * Return the FROM items, and the condition, that join overwritten references and the
- * members that they were to: r.number, the child's primary key r.p1, ..., the key that
- * it referenced r.k1, ..., and the values that the action has set r.w1, ...
+ * Return the FROM items, and the condition, that join overwritten references and
+ * the members that they were to: r.number, the child's primary key r.p1, ..., the
+ * key that it referenced r.k1, ..., and the values that the action has set r.w1,
+ * ...
  */
 static char *
 references_query(OverwrittenReferences *references)
@@ -474,8 +476,8 @@ references_query(OverwrittenReferences *references)
 }
 
 /*
- * Append one element of a text[] to a target list, cast to the type of a column, and
- * named by "name" and its number.
+ * Append one element of a text[] to a target list, cast to the type of a column,
+ * and named by "name" and its number.
  */
 static void
 append_cast(StringInfo query, const char *array, int i, Oid relid,
@@ -493,8 +495,8 @@ append_cast(StringInfo query, const char *array, int i, Oid relid,
 }
 
 /*
- * Set the references of children again that still have the values that the action has
- * set.  Returns their number.
+ * Set the references of children again that still have the values that the action
+ * has set.  Returns their number.
  */
 static uint64
 relink_children(OverwrittenReferences *references, const char *from)
@@ -541,8 +543,8 @@ append_child_match(StringInfo query, OverwrittenReferences *references)
 }
 
 /*
- * Append the condition that a child c has the values that the action has set, which
- * may be nulls.
+ * Append the condition that a child c has the values that the action has set,
+ * which may be nulls.
  */
 static void
 append_unchanged(StringInfo query, const ForeignKey *fk)
@@ -562,8 +564,8 @@ append_unchanged(StringInfo query, const ForeignKey *fk)
 }
 
 /*
- * Remove the records of overwritten references to members, relinked or not.  Returns
- * their number.
+ * Remove the records of overwritten references to members, relinked or not.
+ * Returns their number.
  */
 static uint64
 remove_references(OverwrittenReferences *references, const char *from)
@@ -585,8 +587,9 @@ remove_references(OverwrittenReferences *references, const char *from)
 }
 
 /*
- * Add the keys of the members of a table to a set, in the form in which overwritten
- * references have them: primary keys, and keys that foreign keys reference.
+ * Add the keys of the members of a table to a set, in the form in which
+ * overwritten references have them: primary keys, and keys that foreign keys
+ * reference.
  */
 void
 collect_reference_keys(CascadeTable *table, HTAB *keys)

@@ -11,10 +11,11 @@
  *   referencing one gets soft_delete_internal.record_set_null(), which records the
  *   references that a deletion overwrites, so that a restore can relink them.
  *
- * Invariant: a key trigger belongs to its foreign key as the server's own triggers
- * do.  It is deferred with the foreign key, by SET CONSTRAINTS too, and dropped with
- * it.  It is not dumped: an event trigger creates it again together with the foreign
- * key or the tag.  What the triggers do is in check.c, on_update.c and set_null.c.
+ * Invariant: a key trigger belongs to its foreign key as the server's own
+ * triggers do.  It is deferred with the foreign key, by SET CONSTRAINTS too, and
+ * dropped with it.  It is not dumped: an event trigger creates it again together
+ * with the foreign key or the tag.  What the triggers do is in check.c,
+ * on_update.c and set_null.c.
  */
 #include "postgres.h"
 
@@ -46,7 +47,7 @@ typedef struct KeyTrigger
 	/* an AFTER trigger sorts after the server's own, RI_ConstraintTrigger_... */
 	const char *name;
 	bool (*is_needed)(const ForeignKey *fk);
-	/* adds the WHEN condition or the column list of the trigger; NULL: there is none */
+	/* adds the WHEN condition or the column list; NULL: there is none */
 	void (*restrict_firing)(CreateTrigStmt *stmt, const ForeignKey *fk);
 } KeyTrigger;
 
@@ -78,8 +79,8 @@ static const KeyTrigger key_triggers[] = {
 /*
  * soft_delete_internal.set_reference_triggers(constraint oid) returns void
  *
- * Creates the key triggers that a foreign key needs, and drops those that it does not
- * need.
+ * Creates the key triggers that a foreign key needs, and drops those that it does
+ * not need.
  *
  * Raises 42501 unless the caller owns the referencing or the referenced table,
  * 42704 if there is no such foreign key.
@@ -89,7 +90,7 @@ soft_delete_set_reference_triggers(PG_FUNCTION_ARGS)
 {
 	ForeignKey *fk = existing_foreign_key(PG_GETARG_OID(0));
 
-	/* not enforced, or about periods: it needs no triggers, and those it has do nothing */
+	/* it needs no triggers, and those that it has do nothing */
 	if (fk == NULL)
 		PG_RETURN_VOID();
 	if (!relation_ownercheck(fk->child, GetUserId()) &&
@@ -105,7 +106,7 @@ soft_delete_set_reference_triggers(PG_FUNCTION_ARGS)
 		{
 			create_trigger(trigger, fk);
 			CommandCounterIncrement();
-			i = -1; /* a table may have been tagged while this waited for its lock */
+			i = -1; /* a table may have been tagged while this waited for a lock */
 		}
 	}
 	PG_RETURN_VOID();
@@ -136,7 +137,8 @@ soft_delete_lacks_reference_trigger(PG_FUNCTION_ARGS)
 }
 
 /*
- * Load a foreign key.  Returns NULL for one that is not enforced or is about periods.
+ * Load a foreign key.  Returns NULL for one that is not enforced or is about
+ * periods.
  *
  * Raises 42704 if there is no foreign key with that OID.
  */
@@ -155,8 +157,8 @@ existing_foreign_key(Oid constraint)
 }
 
 /*
- * Raise 39P01 unless the function of a key trigger is called as that trigger.  "name"
- * is that of the function.
+ * Raise 39P01 unless the function of a key trigger is called as that trigger.
+ * "name" is that of the function.
  */
 void
 check_called_as_key_trigger(FunctionCallInfo fcinfo, ExtensionFunction function,
@@ -181,8 +183,8 @@ check_called_as_key_trigger(FunctionCallInfo fcinfo, ExtensionFunction function,
 }
 
 /*
- * Does a foreign key need check_reference()?  Only where the server probes the index
- * of a tagged parent, which it does not if the parent is partitioned.  Of a
+ * Does a foreign key need check_reference()?  Only where the server probes the
+ * index of a tagged parent, which it does not if the parent is partitioned.  Of a
  * partitioned child, the partitions have the trigger.
  */
 static bool
@@ -195,7 +197,7 @@ needs_reference_check(const ForeignKey *fk)
 }
 
 /*
- * Does a foreign key need follow_key()?  Only where the child is tagged.  Of a
+ * Does a foreign key need on_update_key()?  Only where the child is tagged.  Of a
  * partitioned parent, the partitions have the trigger.
  */
 static bool
@@ -207,8 +209,8 @@ needs_on_update_trigger(const ForeignKey *fk)
 }
 
 /*
- * Is the tombstone column of the child, a tagged table, part of the foreign key?  It
- * does not take the value of the referenced key in a deleted row.
+ * Is the tombstone column of the child, a tagged table, part of the foreign key?
+ * It does not take the value of the referenced key in a deleted row.
  */
 static bool
 has_tombstone_column(const ForeignKey *fk)
@@ -224,9 +226,10 @@ has_tombstone_column(const ForeignKey *fk)
 }
 
 /*
- * Does a foreign key need note_cut()?  Only where a deletion overwrites references
- * that a restore can relink: both tables are tagged, and a primary key finds the child
- * again.  Of a partitioned child, the partitions have the trigger.
+ * Does a foreign key need record_set_null()?  Only where a deletion overwrites
+ * references that a restore can relink: both tables are tagged, and a primary key
+ * finds the child again.  Of a partitioned child, the partitions have the
+ * trigger.
  */
 static bool
 needs_set_null_trigger(const ForeignKey *fk)
@@ -236,9 +239,9 @@ needs_set_null_trigger(const ForeignKey *fk)
 }
 
 /*
- * Does a deletion overwrite references by a foreign key that a restore can relink?
- * Only ON DELETE SET NULL and SET DEFAULT overwrite them, and only a primary key finds
- * a tagged child again.
+ * Does a deletion overwrite references by a foreign key that a restore can
+ * relink?  Only ON DELETE SET NULL and SET DEFAULT overwrite them, and only a
+ * primary key finds a tagged child again.
  */
 bool
 overwrites_references(const ForeignKey *fk)
@@ -249,8 +252,8 @@ overwrites_references(const ForeignKey *fk)
 }
 
 /*
- * Add the condition to a trigger that the referenced key changes: WHEN ((old.a = new.a
- * AND ...) IS NOT TRUE).
+ * Add the condition to a trigger that the referenced key changes: WHEN ((old.a =
+ * new.a AND ...) IS NOT TRUE).
  */
 static void
 add_when_key_changes(CreateTrigStmt *stmt, const ForeignKey *fk)
@@ -320,8 +323,8 @@ drop_unfit_trigger(const KeyTrigger *trigger, const ForeignKey *fk)
 }
 
 /*
- * Return the OID of a key trigger of the foreign key, or InvalidOid.  "fits" is set to
- * whether it is deferrable as the foreign key is.
+ * Return the OID of a key trigger of the foreign key, or InvalidOid.  "fits" is
+ * set to whether it is deferrable as the foreign key is.
  */
 static Oid
 find_trigger(const KeyTrigger *trigger, const ForeignKey *fk, bool *fits)
@@ -379,10 +382,10 @@ create_trigger(const KeyTrigger *trigger, const ForeignKey *fk)
 /*
  * Make a new key trigger of a relation depend on its foreign key alone.
  *
- * It is dropped with the foreign key.  Dropping the trigger must not drop the foreign
- * key, as an internal dependency would.  Nor may the trigger depend on columns of the
- * relation: ALTER COLUMN TYPE, which creates the foreign key again and with it the
- * trigger, would be refused.
+ * It is dropped with the foreign key.  Dropping the trigger must not drop the
+ * foreign key, as an internal dependency would.  Nor may the trigger depend on
+ * columns of the relation: ALTER COLUMN TYPE, which creates the foreign key again
+ * and with it the trigger, would be refused.
  */
 static void
 make_dependent(const ObjectAddress *trigger, Oid relid, Oid constraint)

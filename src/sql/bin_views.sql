@@ -32,6 +32,11 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_is_changing';
 COMMENT ON FUNCTION soft_delete_internal.is_changing() IS
 'raises 55006: called by the views of a table while a command changes the table';
 
+CREATE FUNCTION soft_delete_internal.lock_views(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lock_views';
+COMMENT ON FUNCTION soft_delete_internal.lock_views(regclass) IS
+'locks the views of a table until the transaction ends; whoever locks the table, too, does so afterwards';
+
 CREATE FUNCTION soft_delete_internal.update_views(relation regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_update_views';
 COMMENT ON FUNCTION soft_delete_internal.update_views(regclass) IS

@@ -274,12 +274,7 @@ BEGIN
 	PERFORM soft_delete_internal.check_owner(relation);
 	PERFORM soft_delete_internal.check_relation(relation);
 	-- the views first, as a query that reads them does
-	FOR item IN
-		SELECT view FROM unnest(ARRAY[soft_delete_internal.bin_of(relation), soft_delete_internal.active_view_of(relation)]) AS view
-		WHERE view IS NOT NULL ORDER BY view
-	LOOP
-		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', item);
-	END LOOP;
+	PERFORM soft_delete_internal.lock_views(relation);
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	PERFORM soft_delete_internal.check_holds(relation);
 	bin := soft_delete_internal.bin_of(relation);
