@@ -192,10 +192,7 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("table \"%s\" has no primary key",
 							   RelationGetRelationName(rel)),
-						errdetail("A row is erased by its primary key."),
-						errhint("Delete and purge it: DELETE FROM %s WHERE ...; DELETE FROM %s WHERE ...;",
-								qualified_name(RelationGetRelid(rel)),
-								bin_name(RelationGetRelid(rel)))));
+						errdetail("A row is erased by its primary key.")));
 
 	context.arg = erase_statement(key);
 	context.previous = error_context_stack;
