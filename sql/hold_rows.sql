@@ -1,4 +1,5 @@
 -- a held row is neither purged nor restored, and lifting is written down
+\set SHOW_CONTEXT never
 CREATE ROLE regress_hold;
 CREATE SCHEMA hold AUTHORIZATION regress_hold;
 SET ROLE regress_hold;

@@ -1,6 +1,7 @@
 -- the dry run tells what undo() would do, and every reason why it would not
 --
 -- undo() is run after it, and does what was said.
+\set SHOW_CONTEXT never
 CREATE ROLE regress_preview;
 CREATE SCHEMA preview AUTHORIZATION regress_preview;
 SET ROLE regress_preview;

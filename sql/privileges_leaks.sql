@@ -3,6 +3,7 @@
 --
 -- Each probe is asked of a tagged table, a partitioned one, a view upon one, and of a plain table in which the same
 -- rows are live, to show that it finds what there is to find.
+\set SHOW_CONTEXT never
 \set VERBOSITY terse
 SET client_min_messages = warning;
 SET jit = off;

@@ -1,4 +1,5 @@
 -- how long deleted rows are kept: said about a table or a schema, by the owner
+\set SHOW_CONTEXT never
 CREATE ROLE regress_retain;
 CREATE ROLE regress_retain_other;
 CREATE SCHEMA retain AUTHORIZATION regress_retain;

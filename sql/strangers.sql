@@ -1,4 +1,5 @@
 -- What other roles have neither hinders an ordinary role nor runs as anybody else.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE ROLE regress_alice;
 CREATE ROLE regress_eve;
