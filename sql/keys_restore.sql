@@ -79,7 +79,7 @@ INSERT INTO t VALUES (1, 'fourth');
 DELETE FROM t WHERE id = 1;
 UPDATE t_deleted SET deleted_at = NULL WHERE v = 'third';
 
--- families: what went with a row that stepped aside comes back with it, though it stepped aside too
+-- cascades: what went with a row that stepped aside comes back with it, though it stepped aside too
 CREATE TABLE account (id integer PRIMARY KEY, name text);
 CREATE TABLE membership (account_id integer REFERENCES account ON DELETE CASCADE, team integer, since text, PRIMARY KEY (account_id, team));
 CREATE TABLE badge (id integer PRIMARY KEY, account_id integer, team integer, FOREIGN KEY (account_id, team) REFERENCES membership ON DELETE CASCADE);

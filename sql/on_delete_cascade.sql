@@ -131,7 +131,7 @@ SELECT ask('DELETE FROM owned WHERE id = 2');
 SELECT ask('DELETE FROM owned');
 SELECT * FROM deletions() WHERE deletions ~ 'owned';
 
--- what was deleted comes back: the same families
+-- what was deleted comes back: the same cascades
 UPDATE soft.parts_deleted SET deleted_at = NULL;
 SELECT string_agg(id::text, ',' ORDER BY id) FROM soft.parts;
 SELECT string_agg(id::text, ',' ORDER BY id) FROM soft.whole;

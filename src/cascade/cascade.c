@@ -708,7 +708,7 @@ report_blocker(Blocker *blocker)
 	Relation child = table_open(fk->child, NoLock);
 	TupleTableSlot *slot = table_slot_create(parent, NULL);
 	char *name = get_constraint_name(fk->constraint);
-	const char *condition = "...";
+	const char *condition = NULL;
 	bool may_see;
 
 	fetch_tombstone(parent, &blocker->table->members[blocker->member].tombstone, slot);
@@ -727,10 +727,11 @@ report_blocker(Blocker *blocker)
 								 RelationGetRelationName(child))
 					 : errdetail("Key is still referenced from table \"%s\".",
 								 RelationGetRelationName(child)),
-			 errhint("Delete what references it first: DELETE FROM %s WHERE %s;",
-					 blocker->is_tombstone ? bin_name(fk->child)
-										   : qualified_name(fk->child),
-					 condition),
+			 may_see ? errhint("SELECT * FROM %s WHERE %s;",
+							   blocker->is_tombstone ? bin_name(fk->child)
+													 : qualified_name(fk->child),
+							   condition)
+					 : 0,
 			 errtableconstraint(child, name)));
 }
 

@@ -2,7 +2,7 @@
  * affected.c
  *	  Finds out whether a command affects tagged tables.
  *
- * Event triggers (sql/ddl.sql) ask this for every DDL command of a database, and most
+ * Event triggers (sql/ddl_events.sql) ask this for every DDL command of a database, and most
  * commands do not affect any.  The result comes from what the server reports of the
  * command, and from a few catalog rows that are read by index, so it does not take
  * longer where many tables are tagged.  What follows from a command is decided by the

@@ -2,7 +2,7 @@
  * alter.c
  *	  Prepares the DDL commands that event triggers cannot handle, and finishes them.
  *
- * Event triggers (sql/ddl.sql) do what follows from DDL on tagged tables.  They fire
+ * Event triggers (sql/ddl_events.sql) do what follows from DDL on tagged tables.  They fire
  * too late for some commands, and get too little information on others.  These are
  * handled here, by the hook for utility commands:
  * - CREATE INDEX and ADD CONSTRAINT: the index hides tombstones from the start, so

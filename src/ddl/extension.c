@@ -7,7 +7,7 @@
  * since otherwise the server would report the tags as dependents and propose CASCADE.
  * Commands such as DROP OWNED reach the extension by a dependency; they are refused
  * when they drop it.  The drop of the tag of a single table is handled elsewhere
- * (sql/tag.sql, protect.c).
+ * (sql/ddl_events.sql, protect.c).
  */
 #include "postgres.h"
 

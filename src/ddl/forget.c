@@ -3,7 +3,7 @@
  *	  Deletes what is stored about a tagged table when the table is dropped without an
  *	  event trigger.
  *
- * Normally the event trigger on drops (sql/ddl.sql) deletes the rows about a table
+ * Normally the event trigger on drops (sql/ddl_events.sql) deletes the rows about a table
  * from the extension's tables, and records that its holds are lifted.  It does not
  * fire when temporary tables are dropped at the end of a session, at ON COMMIT DROP,
  * when autovacuum drops temporary tables that a crash has left, and where

@@ -2,7 +2,7 @@
  * protect.c
  *	  Refuses commands that would show deleted rows again, or lose a hold.
  *
- * Event triggers (sql/tag.sql) refuse such commands, too.  But they do not fire where
+ * Event triggers (sql/ddl_tag_refusals.sql) refuse such commands, too.  But they do not fire where
  * session_replication_role is "replica" or event_triggers is off, and they cannot see
  * an ALTER COLUMN TYPE with USING that leaves the column with its type.  The checks here
  * hold in every session that has loaded the library.  They handle no command that the

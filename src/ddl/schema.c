@@ -1,7 +1,7 @@
 /*
  * schema.c
- *	  Does what SQL cannot do for tagged schemas (sql/schema.sql) and for partitions
- *	  that are attached and detached (sql/partitions.sql).
+ *	  Does what SQL cannot do for tagged schemas (sql/ddl_schemas.sql) and for partitions
+ *	  that are attached and detached (sql/ddl_partitions.sql).
  *
  * A table that is going to become a partition is prepared by the hook for utility
  * commands, since ALTER TABLE would fail before an event trigger fires.  Event triggers

@@ -15,7 +15,7 @@
  * COLUMN fail, or is dropped with CASCADE, as if it were created on the table.
  *
  * The columns that a view shows are read from its rule, not guessed from their names.
- * The text of a view is made in sql/views.sql; which commands need this is decided in
+ * The text of a view is made in sql/bin_views.sql; which commands need this is decided in
  * alter.c.
  *
  * Invariant: in every committed state the rule of a view depends on the columns that it
@@ -33,6 +33,7 @@
 #include "access/tableam.h"
 #include "access/toast_compression.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
@@ -628,6 +629,8 @@ lock_views(Oid relid)
 {
 	ListCell *lc;
 
+	if (RecoveryInProgress())
+		return; /* the server refuses the command itself */
 	foreach (lc, views_of(relid))
 		LockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
 }

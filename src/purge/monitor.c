@@ -5,7 +5,7 @@
  *
  * Such a role gets figures, no rows, so it needs no privilege on the table.  They come
  * from the index on stamps.  What soft_delete.tables shows of them is in
- * sql/status.sql.
+ * sql/monitor.sql.
  *
  * Invariants: nothing here reads a whole table or a whole index; where counting would
  * take long, the planner's estimate is returned.  Nothing waits for a lock; of a

@@ -61,7 +61,7 @@ static bool must_wait(PurgeCall *call, ArrayType *group);
 static void postpone_group(PurgeCall *call, ArrayType *group);
 static void purge_group(PurgeCall *call, ArrayType *group);
 static bool purge_batch(PurgeCall *call, Datum group, bool begins);
-static void prune_batch(PurgeCall *call);
+static void remove_empty_deletions(PurgeCall *call);
 static void widen_range(PurgeCall *call, HeapTuple row, int column);
 static bool get_stamp(HeapTuple row, int column, TimestampTz *stamp);
 static void run_query(const char *query, int nargs, Oid *argtypes,
@@ -113,7 +113,7 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 	while (call.has_oldest && call.has_newest)
 	{
 		SPI_commit();
-		prune_batch(&call);
+		remove_empty_deletions(&call);
 	}
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -281,7 +281,7 @@ purge_batch(PurgeCall *call, Datum group, bool begins)
  * range of stamps.
  */
 static void
-prune_batch(PurgeCall *call)
+remove_empty_deletions(PurgeCall *call)
 {
 	Datum values[] = {TimestampTzGetDatum(call->oldest),
 					  TimestampTzGetDatum(call->newest),

@@ -125,6 +125,9 @@ static void report_missing_parent(Reference *ref, Relation child,
 /*
  * soft_delete_internal.check_parent() returns trigger
  *
+ * Its symbol is that of version 0.2.0, whose triggers call it until the extension is
+ * updated.
+ *
  * The constraint trigger of a foreign key on its referencing table: AFTER INSERT
  * OR UPDATE.
  *

@@ -59,6 +59,9 @@ static void update_table(const ForeignKey *fk, CascadeTable *table,
 /*
  * soft_delete_internal.on_update_key() returns trigger
  *
+ * Its symbol is that of version 0.2.0, whose triggers call it until the extension is
+ * updated.
+ *
  * The key trigger of a foreign key on its referenced table: AFTER UPDATE, when
  * the key changes.
  *
@@ -127,8 +130,7 @@ check_partition_move(Relation parent, TupleTableSlot *old)
 					 errdetail("Key %s is referenced by foreign key \"%s\".",
 							   key_description(fk->nkeys, old, fk->parent_attnums),
 							   get_constraint_name(fk->top)),
-					 errhint("Purge them first: DELETE FROM %s WHERE %s;",
-							 bin_name(fk->child),
+					 errhint("SELECT * FROM %s WHERE %s;", bin_name(fk->child),
 							 key_condition(fk->nkeys, fk->child, fk->child_attnums,
 										   old, fk->parent_attnums))));
 		SPI_finish();

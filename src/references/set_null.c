@@ -115,6 +115,9 @@ static uint64 remove_references(OverwrittenReferences *references, const char *f
 /*
  * soft_delete_internal.record_set_null() returns trigger
  *
+ * Its symbol is that of version 0.2.0, whose triggers call it until the extension is
+ * updated.
+ *
  * The key trigger of a foreign key on its referencing table: BEFORE UPDATE OF the
  * columns of the key.  Records the reference that an action of the foreign key,
  * or of another one on the same columns, overwrites in a deletion.

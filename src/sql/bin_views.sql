@@ -6,7 +6,7 @@
  * the table.  What contains text of that owner (defaults, rules, triggers and queries
  * of views upon them) is run as him.
  *
- * The utility hook (ddl.c) calls what follows a table within the command that changes
+ * The utility hook (src/ddl/alter.c) calls what follows a table within the command that changes
  * it.  A new column is appended to the views, after the extension's own columns; a
  * column whose type has changed gets the new type.  Where a column is gone, both
  * views are dropped and created again, and with them the views of users upon them.

@@ -248,8 +248,7 @@ BEGIN
 EXCEPTION WHEN unique_violation OR exclusion_violation THEN
 	GET STACKED DIAGNOSTICS key = CONSTRAINT_NAME, native_detail = PG_EXCEPTION_DETAIL;
 	RAISE EXCEPTION 'deleted rows of table "%" collide with other rows in key "%"', relation, key
-		USING ERRCODE = SQLSTATE, CONSTRAINT = key, DETAIL = native_detail,
-			HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge''), or change or purge one of each first.', relation);
+		USING ERRCODE = SQLSTATE, CONSTRAINT = key, DETAIL = concat_ws(' ', nullif(native_detail, ''), 'Change or purge one of each first.');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_tombstones_live(regclass, name, text[]) IS
@@ -289,7 +288,7 @@ BEGIN
 			RAISE EXCEPTION 'table "%" has deleted rows', relation
 				USING ERRCODE = 'object_not_in_prerequisite_state',
 					DETAIL = 'Without the tag they would be live rows again, which tombstones => ''keep'' lets them be.',
-					HINT = format('SELECT soft_delete.untag(%L, tombstones => ''purge'');', relation);
+					HINT = format('SELECT * FROM %s;', bin);
 		END IF;
 	END IF;
 
@@ -308,7 +307,7 @@ BEGIN
 	PERFORM soft_delete_internal.make_reference_triggers(relation);
 	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_table.relation;
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
-		USING HINT = format('ALTER TABLE %s DROP COLUMN %I;', relation, arguments[1]);
+		USING DETAIL = 'It is an ordinary column now.';
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_table(regclass, text) IS

@@ -1,5 +1,5 @@
 /*
- * The functions that people call.  Each enters the extension (entry.c) and runs the
+ * The functions that people call.  Each enters the extension (src/catalog/caller.c) and runs the
  * function of its name in schema soft_delete_internal.
  */
 
