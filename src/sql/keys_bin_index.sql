@@ -82,6 +82,7 @@ AS $$
 		to_regclass(format('%s.%I', relnamespace::regnamespace, soft_delete_internal.prepared_name(m))) AS prepared,
 		soft_delete_internal.has_bin_index(m, deleted_at) AS has_index
 	WHERE NOT relispartition AND (prepared IS NOT NULL OR NOT has_index)
+	ORDER BY m
 $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_bin_indexes(regclass, name) IS
 'where an index that finds tombstones by their stamp is missing, its name, and the one that plan() has prepared';
