@@ -20,6 +20,12 @@ import sys
 import time
 
 import psycopg2
+import psycopg2.extensions
+
+# dates and times of all kinds, which PostgreSQL has in years that Python has not
+TIMES = (1082, 1083, 1114, 1184, 1186, 1266, 1182, 1183, 1115, 1185, 1187, 1270)
+psycopg2.extensions.register_type(
+    psycopg2.extensions.new_type(TIMES, "TIME AS TEXT", lambda value, cursor: value))
 
 SECRET = "sEcReT"
 ROLES = ["postgres", "fuzz_owner", "fuzz_stranger"]
