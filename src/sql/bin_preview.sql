@@ -39,18 +39,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.describe_columns(regclass, smallint[], text) IS
 'expression for the values of some columns in the form of the server''s messages: (a, b)=(1, 2)';
 
-CREATE FUNCTION soft_delete_internal.from_item(relation regclass, alias text, which text) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	-- foreign keys do not include inheritance children
-	SELECT format('%s%s %s%s', CASE relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, relation, alias,
-		CASE WHEN soft_delete_internal.tag_arguments(relation) IS NOT NULL THEN format(' TABLESAMPLE soft_delete.rows(%L)', which) END)
-	FROM pg_class WHERE oid = relation
-$$;
-COMMENT ON FUNCTION soft_delete_internal.from_item(regclass, text, text) IS
-'an item of a FROM clause: one side of a foreign key with its live rows, its deleted ones, or all';
-
 /* Aliases: c is the referencing table, p the referenced one. */
 CREATE FUNCTION soft_delete_internal.key_match("constraint" oid) RETURNS text
 LANGUAGE sql STABLE
@@ -109,8 +97,8 @@ AS $$
 				  (SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
 				  (SELECT format(' AND (p.%I IS NULL OR p.%1$I = ANY %s)', tombstone, stamps)
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid)),
-				  -- a displaced parent is restored, too
-				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY %s)', soft_delete_internal.from_item(confrelid, 'p', 'displaced'),
+				  -- a deleted parent is restored, too, wherever it is stored
+				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY %s)', soft_delete_internal.from_item(confrelid, 'p', 'tombstones'),
 								 soft_delete_internal.key_match(con.oid), tombstone, stamps)
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid)))
 	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid

@@ -201,3 +201,19 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.rename_displaced_labels() IS
 'for event triggers: renames the labels in displaced rows after ALTER TYPE ... RENAME VALUE';
+
+/* 'tombstones': those in the table and those that are displaced */
+CREATE FUNCTION soft_delete_internal.from_item(relation regclass, alias text, which text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- foreign keys do not include inheritance children
+	SELECT CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN concat(item, ' ', alias)
+		WHEN which = 'tombstones' THEN format('(SELECT * FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
+			'UNION ALL SELECT * FROM %1$s TABLESAMPLE soft_delete.rows(''displaced'')) AS %2$s', item, alias)
+		ELSE format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which) END
+	FROM pg_class, concat(CASE WHEN relkind <> 'p' THEN 'ONLY ' END, relation) AS item
+	WHERE pg_class.oid = relation
+$$;
+COMMENT ON FUNCTION soft_delete_internal.from_item(regclass, text, text) IS
+'an item of a FROM clause: one side of a foreign key with its live rows, its deleted ones, all that are in the table, or the tombstones wherever they are stored';
