@@ -142,12 +142,8 @@ add_member(Cascade *cascade, Relation rel, const Member *member)
 		return false;
 	joined->cascade = cascade;
 
-	if (table->nmembers == table->nallocated)
-	{
-		table->nallocated = doubled(table->nallocated);
-		table->members = repalloc_huge(table->members,
-									   (Size) table->nallocated * sizeof(Member));
-	}
+	table->members = grow_if_full(cascade->context, table->members, table->nmembers,
+								  &table->nallocated, sizeof(Member));
 	table->members[table->nmembers++] = *member;
 	return true;
 }
@@ -173,8 +169,6 @@ cascade_table(Cascade *cascade, Oid relid)
 	oldcontext = MemoryContextSwitchTo(cascade->context);
 	table = palloc0(sizeof(CascadeTable));
 	table->relid = relid;
-	table->nallocated = 16;
-	table->members = palloc(table->nallocated * sizeof(Member));
 	cascade->tables = lappend(cascade->tables, table);
 	MemoryContextSwitchTo(oldcontext);
 	return table;
@@ -356,8 +350,8 @@ select_children(Cascade *cascade, CascadeTable *table, int first,
 static Datum
 stamps_of(CascadeTable *table, int first)
 {
-	int nallocated = 16;
-	Datum *stamps = palloc(nallocated * sizeof(Datum));
+	int nallocated = 0;
+	Datum *stamps = NULL;
 	int n = 0;
 
 	/* members of one deletion mostly follow one another */
@@ -367,11 +361,8 @@ stamps_of(CascadeTable *table, int first)
 
 		if (n > 0 && stamps[n - 1] == stamp)
 			continue;
-		if (n == nallocated)
-		{
-			nallocated = doubled(nallocated);
-			stamps = repalloc_huge(stamps, (Size) nallocated * sizeof(Datum));
-		}
+		stamps = grow_if_full(CurrentMemoryContext, stamps, n, &nallocated,
+							  sizeof(Datum));
 		stamps[n++] = stamp;
 	}
 	return PointerGetDatum(construct_array(stamps, n, TIMESTAMPTZOID,

@@ -16,6 +16,9 @@
 
 #include "catalog/sd_catalog.h"
 
+static CatalogScan begin_depend_scan(Oid index, AttrNumber first, Oid classid,
+									 Oid objid, int objsubid);
+
 /*
  * Begin to read the rows of a catalog that have an OID in a column, which is the
  * first column of an index of the catalog.
@@ -43,24 +46,35 @@ begin_trigger_scan(Oid relid)
 }
 
 /*
+ * Begin to read the rows of pg_depend that have an object in three columns that follow
+ * one another, from the first one on, which an index begins with.
+ */
+static CatalogScan
+begin_depend_scan(Oid index, AttrNumber first, Oid classid, Oid objid, int objsubid)
+{
+	CatalogScan scan = {.catalog = table_open(DependRelationId, AccessShareLock)};
+	ScanKeyData keys[3];
+
+	ScanKeyInit(&keys[0], first, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(classid));
+	ScanKeyInit(&keys[1], first + 1, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(objid));
+	ScanKeyInit(&keys[2], first + 2, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(objsubid));
+	scan.rows = systable_beginscan(scan.catalog, index, true, NULL,
+								   objsubid == ANY_COLUMN ? 2 : 3, keys);
+	return scan;
+}
+
+/*
  * Begin to read the rows of pg_depend for what depends on an object: on the object
  * itself (0), on one of its columns, or on any of these (ANY_COLUMN).
  */
 CatalogScan
 begin_dependents_scan(Oid classid, Oid objid, int objsubid)
 {
-	CatalogScan scan = {.catalog = table_open(DependRelationId, AccessShareLock)};
-	ScanKeyData keys[3];
-
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(classid));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(objid));
-	ScanKeyInit(&keys[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(objsubid));
-	scan.rows = systable_beginscan(scan.catalog, DependReferenceIndexId, true,
-								   NULL, objsubid == ANY_COLUMN ? 2 : 3, keys);
-	return scan;
+	return begin_depend_scan(DependReferenceIndexId, Anum_pg_depend_refclassid,
+							 classid, objid, objsubid);
 }
 
 /*
@@ -70,18 +84,8 @@ begin_dependents_scan(Oid classid, Oid objid, int objsubid)
 CatalogScan
 begin_referenced_scan(Oid classid, Oid objid, int objsubid)
 {
-	CatalogScan scan = {.catalog = table_open(DependRelationId, AccessShareLock)};
-	ScanKeyData keys[3];
-
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(classid));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(objid));
-	ScanKeyInit(&keys[2], Anum_pg_depend_objsubid, BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(objsubid));
-	scan.rows = systable_beginscan(scan.catalog, DependDependerIndexId, true,
-								   NULL, objsubid == ANY_COLUMN ? 2 : 3, keys);
-	return scan;
+	return begin_depend_scan(DependDependerIndexId, Anum_pg_depend_classid,
+							 classid, objid, objsubid);
 }
 
 /*

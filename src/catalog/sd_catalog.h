@@ -29,17 +29,26 @@
 #define INTERNAL_SCHEMA "soft_delete_internal"
 
 /*
- * Return twice a number of rows, for the size of an array that is enlarged.  Raises
- * 54000 if that is not an integer.
+ * Return an array of n elements with room for one more.  It is allocated in the
+ * context if it is NULL, and enlarged if it is full.  Raises 54000 if the number of
+ * elements would not be an integer.
  */
-static inline int
-doubled(int n)
+static inline void *
+grow_if_full(MemoryContext context, void *array, int n, int *nallocated, Size size)
 {
+	if (array == NULL)
+	{
+		*nallocated = 16;
+		return MemoryContextAlloc(context, *nallocated * size);
+	}
+	if (n < *nallocated)
+		return array;
 	if (n > INT_MAX / 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("cannot process more than %d rows at once", INT_MAX / 2)));
-	return n * 2;
+	*nallocated *= 2;
+	return repalloc_huge(array, *nallocated * size);
 }
 
 /*

@@ -440,16 +440,10 @@ static void
 unbind_columns(Oid view, Oid relid)
 {
 	Relation depend = table_open(DependRelationId, RowExclusiveLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
+	CatalogScan scan = begin_referenced_scan(RelationRelationId, view, ANY_COLUMN);
 	HeapTuple tuple;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(view));
-	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 
@@ -457,7 +451,7 @@ unbind_columns(Oid view, Oid relid)
 			form->refobjid == relid && form->deptype == DEPENDENCY_AUTO)
 			CatalogTupleDelete(depend, &tuple->t_self);
 	}
-	systable_endscan(scan);
+	end_catalog_scan(&scan);
 	table_close(depend, RowExclusiveLock);
 	CommandCounterIncrement();
 }
@@ -769,18 +763,10 @@ update_type_dependencies(Oid view, AttrNumber attnum, Form_pg_attribute source)
 {
 	Relation depend = table_open(DependRelationId, RowExclusiveLock);
 	ObjectAddress column, referenced;
-	ScanKeyData keys[3];
-	SysScanDesc scan;
+	CatalogScan scan = begin_referenced_scan(RelationRelationId, view, attnum);
 	HeapTuple tuple;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(view));
-	ScanKeyInit(&keys[2], Anum_pg_depend_objsubid, BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(attnum));
-	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 3, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 
@@ -789,7 +775,7 @@ update_type_dependencies(Oid view, AttrNumber attnum, Form_pg_attribute source)
 			 form->refclassid == CollationRelationId))
 			CatalogTupleDelete(depend, &tuple->t_self);
 	}
-	systable_endscan(scan);
+	end_catalog_scan(&scan);
 	table_close(depend, RowExclusiveLock);
 
 	ObjectAddressSubSet(column, RelationRelationId, view, attnum);

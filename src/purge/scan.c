@@ -64,8 +64,6 @@ static void read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity);
 static bool read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel,
 						 StorageKind storage, int capacity);
 static DueRow *new_row(PurgeScan *scan, PurgeLeaf *leaf);
-static void *grow_if_full(MemoryContext context, void *array, int n,
-						  int *nallocated, Size size);
 static bool is_dry_purged(const RowIdentity *row);
 static void find_references(PurgeScan *scan);
 static void find_references_to(PurgeScan *scan, PurgeLeaf *leaf, int first, int n);
@@ -294,24 +292,6 @@ new_row(PurgeScan *scan, PurgeLeaf *leaf)
 	row->leaf = leaf;
 	row->edges = -1;
 	return row;
-}
-
-/*
- * Return an array of n elements with room for one more, allocated in the context if
- * it is NULL.
- */
-static void *
-grow_if_full(MemoryContext context, void *array, int n, int *nallocated, Size size)
-{
-	if (array == NULL)
-	{
-		*nallocated = 1024;
-		return MemoryContextAllocHuge(context, *nallocated * size);
-	}
-	if (n < *nallocated)
-		return array;
-	*nallocated = doubled(*nallocated);
-	return repalloc_huge(array, *nallocated * size);
 }
 
 /*

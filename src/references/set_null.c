@@ -385,13 +385,9 @@ add_reference(OverwrittenReferences *references, HeapTuple tuple,
 		 [SELECTED_LEFT_WITH] = REFERENCE_LEFT_WITH + 1};
 	TupleDesc desc = RelationGetDescr(references->table);
 
-	if (references->n == references->nallocated)
-	{
-		references->nallocated = doubled(references->nallocated);
-		references->tids =
-			repalloc_huge(references->tids, (Size) references->nallocated *
-												sizeof(ItemPointerData));
-	}
+	references->tids =
+		grow_if_full(CurrentMemoryContext, references->tids, references->n,
+					 &references->nallocated, sizeof(ItemPointerData));
 	ExecClearTuple(selected);
 	selected->tts_values[SELECTED_NUMBER] = Int32GetDatum(references->n);
 	selected->tts_isnull[SELECTED_NUMBER] = false;

@@ -141,9 +141,8 @@ BEGIN
 				-- as the owner: to plan the query may call functions that the owner has written
 				lost := (SELECT answer FROM soft_delete_internal.query_as_owner(item.relation,
 						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
-							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''all'') '
-							   'UNION ALL SELECT %1$s, ARRAY[%2$s] FROM ONLY %3$s TABLESAMPLE soft_delete.rows(''displaced'')) AS r(stamp, key) '
-							   'WHERE r.stamp = h.deleted_at AND r.key = h.key)', item.stamp, item.columns, item.relation, item.relation::oid), form => 'key') AS q(answer text));
+							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM %3$s) AS r(stamp, key) WHERE r.stamp = h.deleted_at AND r.key = h.key)',
+							   item.stamp, item.columns, soft_delete_internal.from_item(item.relation, 't', 'tombstones'), item.relation::oid), form => 'key') AS q(answer text));
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			-- an error in another role's table is no reason to refuse the command

@@ -83,8 +83,7 @@ static void insert_returned_row(ResultRelInfo *relinfo, EState *estate,
 								TupleTableSlot *slot);
 static List *places_of_displaced(Oid relid);
 static bool may_have_displaced(Oid relid);
-static bool lock_aside(Relation rel, Tombstone *tombstone,
-					   const TimestampTz *stamp, TupleTableSlot *slot);
+static bool lock_aside(Relation rel, Tombstone *tombstone);
 static bool peek_aside(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
 static void fetch_aside(Relation rel, const Tombstone *tombstone,
 						TupleTableSlot *slot);
@@ -362,8 +361,7 @@ displaced_from(ItemPointer tid)
  * Lock a displaced tombstone of the relation (StorageRoutine.lock).
  */
 static bool
-lock_aside(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
-		   TupleTableSlot *slot)
+lock_aside(Relation rel, Tombstone *tombstone)
 {
 	Relation displaced =
 		table_open(extension_relation("displaced"), RowExclusiveLock);
@@ -377,13 +375,10 @@ lock_aside(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 		tombstone->tid = stored->tts_tid;
 		tombstone->stamp =
 			DatumGetTimestampTz(slot_getattr(stored, DISPLACED_STAMP + 1, &isnull));
-		is_locked = (stamp == NULL || tombstone->stamp == *stamp) &&
-					displaced_relation(stored) == RelationGetRelid(rel);
+		is_locked = displaced_relation(stored) == RelationGetRelid(rel);
 	}
 	ExecDropSingleTupleTableSlot(stored);
 	table_close(displaced, NoLock);
-	if (is_locked && slot != NULL)
-		fetch_displaced(rel, &tombstone->tid, slot);
 	return is_locked;
 }
 

@@ -52,8 +52,7 @@ typedef struct InPlaceScan
 } InPlaceScan;
 
 static bool may_have_any(Oid relid);
-static bool lock_in_place(Relation rel, Tombstone *tombstone,
-						  const TimestampTz *stamp, TupleTableSlot *slot);
+static bool lock_in_place(Relation rel, Tombstone *tombstone);
 static bool peek_in_place(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
 static void fetch_in_place(Relation rel, const Tombstone *tombstone,
 						   TupleTableSlot *slot);
@@ -106,10 +105,9 @@ may_have_any(Oid relid)
  * (StorageRoutine.lock).
  */
 static bool
-lock_in_place(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
-			  TupleTableSlot *slot)
+lock_in_place(Relation rel, Tombstone *tombstone)
 {
-	TupleTableSlot *row = slot != NULL ? slot : table_slot_create(rel, NULL);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
 	bool isnull = true;
 
 	if (lock_newest_version(rel, &tombstone->tid, row))
@@ -118,8 +116,7 @@ lock_in_place(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 		tombstone->stamp = DatumGetTimestampTz(
 			slot_getattr(row, tombstone_attribute(rel), &isnull));
 	}
-	if (slot == NULL)
-		ExecDropSingleTupleTableSlot(row);
+	ExecDropSingleTupleTableSlot(row);
 	return !isnull;
 }
 
@@ -322,17 +319,8 @@ read_all_tombstones(TombstoneScan *scan, InPlaceScan *state)
 		CHECK_FOR_INTERRUPTS();
 		if (isnull || stamp >= scan->limit)
 			continue;
-		if (state->nrows == state->nallocated)
-		{
-			state->nallocated = state->rows ? doubled(state->nallocated) : 1024;
-			state->rows =
-				state->rows
-					? repalloc_huge(state->rows, (Size) state->nallocated *
-													 sizeof(ReadTombstone))
-					: MemoryContextAllocHuge(CurrentMemoryContext,
-											 state->nallocated *
-												 sizeof(ReadTombstone));
-		}
+		state->rows = grow_if_full(CurrentMemoryContext, state->rows, state->nrows,
+								   &state->nallocated, sizeof(ReadTombstone));
 		state->rows[state->nrows++] =
 			(ReadTombstone){.tid = state->slot->tts_tid,
 							.stamp = stamp,

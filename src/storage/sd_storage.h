@@ -147,8 +147,7 @@ typedef struct StorageRoutine
 	const char *sample; /* argument of soft_delete.rows() that reads its tombstones */
 	bool may_share_keys; /* may other rows of the table have their keys? */
 	bool (*may_have_any)(Oid relid);
-	bool (*lock)(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
-				 TupleTableSlot *slot);
+	bool (*lock)(Relation rel, Tombstone *tombstone);
 	bool (*peek)(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
 	void (*fetch)(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot);
 	bool (*is_version)(Relation rel, const Tombstone *tombstone, Oid file,

@@ -92,8 +92,12 @@ bool
 lock_tombstone(Relation rel, Tombstone *tombstone, const TimestampTz *stamp,
 			   TupleTableSlot *slot)
 {
-	return routines[tombstone->storage]->lock(rel, tombstone, stamp, slot) &&
-		   (stamp == NULL || tombstone->stamp == *stamp);
+	if (!routines[tombstone->storage]->lock(rel, tombstone) ||
+		(stamp != NULL && tombstone->stamp != *stamp))
+		return false;
+	if (slot != NULL)
+		fetch_tombstone(rel, tombstone, slot);
+	return true;
 }
 
 /*
