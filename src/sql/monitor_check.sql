@@ -329,7 +329,7 @@ BEGIN
 	WHERE (a.oid, b.oid) IN ((con.conrelid, con.confrelid), (con.confrelid, con.conrelid))
 	  AND (a.relowner = b.relowner OR (has_table_privilege(a.relowner, b.oid, 'SELECT') AND NOT b.relrowsecurity))
 	ORDER BY a.oid = con.conrelid DESC LIMIT 1;
-	SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') INTO is_reference
+	SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ' ORDER BY array_position(con.conkey, attnum)) INTO is_reference
 	FROM pg_attribute WHERE attrelid = con.conrelid AND attnum = ANY (con.conkey);
 	relation := con.conrelid;
 	IF reader IS NULL THEN
