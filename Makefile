@@ -26,6 +26,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	monitor \
 	monitor_check \
 	ddl_tag_refusals \
+	ddl_aside \
 	ddl_tag \
 	ddl_partitions \
 	ddl_schemas \

@@ -31,7 +31,7 @@ _PG_init(void)
 	init_utility();
 	init_forget();
 	init_ledger();
-	init_aside_scan();
+	init_displaced_scan();
 	init_truncate();
 	init_bin();
 	init_delete();

@@ -356,10 +356,15 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
 	relid = locate_tombstone(relid, tid, &row->tombstone);
 	row->rel = open_listed_table(trigdata->tg_relation, relid);
 	attnum = tombstone_attribute(row->rel);
-
-	tombstone = TupleDescAttr(RelationGetDescr(row->rel), attnum - 1);
-	row->view_attnum =
-		view_attnum(trigdata, NameStr(tombstone->attname), tombstone->atttypid);
+	if (attnum == InvalidAttrNumber) /* it is in the companion */
+		row->view_attnum =
+			view_attnum(trigdata, tombstone_name(relid), TIMESTAMPTZOID);
+	else
+	{
+		tombstone = TupleDescAttr(RelationGetDescr(row->rel), attnum - 1);
+		row->view_attnum = view_attnum(trigdata, NameStr(tombstone->attname),
+									   tombstone->atttypid);
+	}
 	row->tombstone.stamp =
 		DatumGetTimestampTz(view_column(trigdata, row->view_attnum));
 	/* the bins of version 0.1.0 do not show holds, and pass no arguments */
@@ -382,11 +387,10 @@ open_listed_table(Relation view, Oid relid)
 {
 	Relation rel = NULL;
 
-	if (get_rel_relkind(relid) == RELKIND_RELATION &&
+	if ((get_rel_relkind(relid) == RELKIND_RELATION || is_kept_aside(relid)) &&
 		relation_ownercheck(relid, view->rd_rel->relowner))
 		rel = try_table_open(relid, RowExclusiveLock);
-	if (rel == NULL || RELATION_IS_OTHER_TEMP(rel) ||
-		tombstone_attribute(rel) == InvalidAttrNumber ||
+	if (rel == NULL || RELATION_IS_OTHER_TEMP(rel) || !has_tag(rel) ||
 		!relation_ownercheck(relid, view->rd_rel->relowner))
 	{
 		char *name = get_rel_name(relid);

@@ -200,8 +200,9 @@ open_tombstone(Oid relid, Tombstone *tombstone, TupleTableSlot **row)
 	*row = NULL;
 	if (rel == NULL)
 		return NULL; /* dropped concurrently, or no relation at all */
-	if (rel->rd_tableam != NULL && !RELATION_IS_OTHER_TEMP(rel) &&
-		tombstone_attribute(rel) != InvalidAttrNumber)
+	if ((rel->rd_tableam != NULL || rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) &&
+		!RELATION_IS_OTHER_TEMP(rel) && has_tag(rel) &&
+		(tombstone->storage == ASIDE) == keeps_aside(rel))
 	{
 		*row = table_slot_create(rel, NULL);
 		if (peek_tombstone(rel, tombstone, *row))

@@ -145,7 +145,7 @@ open_erasable(Oid relid)
 	List *relids = with_ancestors(relid);
 	Oid bin = bin_of(relid);
 
-	if (tombstone_attribute(rel) == InvalidAttrNumber)
+	if (!has_tag(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
@@ -317,11 +317,20 @@ find_tombstones(const RowKey *key)
 		StringInfoData query;
 		uint64 n;
 
+		if (storage != IN_PLACE && !has_tombstones(storage, relid))
+			continue;
 		initStringInfo(&query);
-		appendStringInfo(&query,
-						 "SELECT tableoid, ctid, %s IS NULL FROM %s TABLESAMPLE soft_delete.rows('%s')",
-						 quote_identifier(tombstone_name(relid)),
-						 qualified_name(relid), sample_of(storage, true));
+		if (is_kept_aside(relid))
+			appendStringInfo(&query, "SELECT tableoid, ctid, %s FROM %s",
+							 storage == IN_PLACE ? "true" : "false",
+							 qualified_name(storage == IN_PLACE
+												? relid
+												: tombstones_in(relid)));
+		else
+			appendStringInfo(&query,
+							 "SELECT tableoid, ctid, %s IS NULL FROM %s TABLESAMPLE soft_delete.rows('%s')",
+							 quote_identifier(tombstone_name(relid)),
+							 qualified_name(relid), sample_of(storage, true));
 		append_key_condition(&query, key);
 		n = execute_as_owner(relid, query.data, key->n, (Oid *) key->types,
 							 (Datum *) key->values, SPI_OK_SELECT);

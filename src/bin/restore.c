@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "catalog/partition.h"
 #include "commands/trigger.h"
+#include "executor/execPartition.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -27,6 +28,8 @@
 #include "bin/sd_bin.h"
 #include "keys/sd_keys.h"
 
+static void split_by_partition(Cascade *cascade);
+static void split_members(CascadeTable *table, List **tables);
 static void restore_table(CascadeTable *table, StorageKind storage);
 static void disable_reference_check(ResultRelInfo *relinfo, List *foreign_keys,
 									Oid joined_by);
@@ -54,6 +57,7 @@ restore_cascade(Cascade *cascade)
 
 	complete_cascade(cascade);
 	refuse_held(cascade);
+	split_by_partition(cascade);
 	/* members in the table first: their keys are then in use for displaced ones */
 	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
 	{
@@ -67,6 +71,88 @@ restore_cascade(Cascade *cascade)
 }
 
 /*
+ * Move the members of partitioned tables, whose tombstones are in a companion, to the
+ * partitions that they are restored to.
+ *
+ * Raises 23514 for a row that no partition takes.
+ */
+static void
+split_by_partition(Cascade *cascade)
+{
+	List *tables = NIL;
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+	{
+		CascadeTable *table = lfirst(lc);
+
+		if (get_rel_relkind(table->relid) == RELKIND_PARTITIONED_TABLE)
+			split_members(table, &tables);
+		else
+			tables = lappend(tables, table);
+	}
+	cascade->tables = tables;
+}
+
+/*
+ * Add the members of a partitioned table to a list of tables, as members of its
+ * partitions.
+ */
+static void
+split_members(CascadeTable *table, List **tables)
+{
+	Relation rel = table_open(table->relid, RowExclusiveLock);
+	EState *estate = CreateExecutorState();
+	ModifyTableState *mtstate = makeNode(ModifyTableState);
+	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	List *parts = NIL;
+	PartitionTupleRouting *routing;
+
+	/* as COPY does */
+	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
+	mtstate->ps.state = estate;
+	mtstate->operation = CMD_INSERT;
+	mtstate->resultRelInfo = relinfo;
+	mtstate->rootResultRelInfo = relinfo;
+	routing = ExecSetupPartitionTupleRouting(estate, rel);
+	for (int i = 0; i < table->nmembers; i++)
+	{
+		CascadeTable *part = NULL;
+		ResultRelInfo *target;
+		ListCell *lc;
+
+		CHECK_FOR_INTERRUPTS();
+		ResetPerTupleExprContext(estate);
+		fetch_tombstone(rel, &table->members[i].tombstone, row);
+		target = ExecFindPartition(mtstate, relinfo, routing, row, estate);
+		foreach (lc, parts)
+		{
+			part = lfirst(lc);
+			if (part->relid == RelationGetRelid(target->ri_RelationDesc))
+				break;
+			part = NULL;
+		}
+		if (part == NULL)
+		{
+			part = palloc0(sizeof(CascadeTable));
+			part->relid = RelationGetRelid(target->ri_RelationDesc);
+			parts = lappend(parts, part);
+		}
+		part->members =
+			grow_if_full(CurrentMemoryContext, part->members, part->nmembers,
+						 &part->nallocated, sizeof(Member));
+		part->members[part->nmembers++] = table->members[i];
+	}
+	ExecCleanupTupleRouting(mtstate, routing);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	ExecDropSingleTupleTableSlot(row);
+	FreeExecutorState(estate);
+	table_close(rel, NoLock);
+	*tables = list_concat(*tables, parts);
+}
+
+/*
  * Restore the members of one relation that are in a storage.
  */
 static void
@@ -75,7 +161,8 @@ restore_table(CascadeTable *table, StorageKind storage)
 	Relation rel = table_open(table->relid, RowExclusiveLock);
 	AttrNumber attnum = tombstone_attribute(rel);
 	VersionBuilder *builder =
-		make_version_builder(rel, 1, &attnum, CurrentMemoryContext);
+		make_version_builder(rel, attnum != InvalidAttrNumber ? 1 : 0, &attnum,
+							 CurrentMemoryContext);
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 	ResultRelInfo *rootinfo = NULL;
 	TupleTableSlot *old = table_slot_create(rel, NULL);

@@ -257,9 +257,11 @@ join_children_by(Cascade *cascade, CascadeTable *table, Relation rel, int first,
 							   InvalidOid);
 	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
 	{
-		/* a displaced row blocks no purge: the foreign key does not see it */
-		if (storage == IN_PLACE || (fk->on_delete == FKCONSTR_ACTION_CASCADE &&
-									has_tombstones(storage, fk->child)))
+		/* a row outside of its table blocks no purge: the foreign key does not see it */
+		if (storage == IN_PLACE
+				? cascade->is_purge || has_tombstones(storage, fk->child)
+				: fk->on_delete == FKCONSTR_ACTION_CASCADE &&
+					  has_tombstones(storage, fk->child))
 			join_selected_children(cascade, table, fk,
 								   select_children(cascade, table, first, fk,
 												   sample_of(storage, true)));
@@ -276,7 +278,8 @@ static char *
 children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 {
 	StringInfoData query;
-	const char *name = tombstone_name(fk->child);
+	bool has_live_only = is_kept_aside(fk->child) && strcmp(which, "all") == 0;
+	const char *name = has_live_only ? NULL : tombstone_name(fk->child);
 	const char *tombstone = name ? quote_identifier(name) : NULL;
 
 	initStringInfo(&query);
@@ -300,6 +303,7 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 	{
 		/* a tombstone column of type timestamp has UTC */
 		bool is_utc =
+			!is_kept_aside(fk->child) &&
 			get_atttype(fk->child, get_attnum(fk->child, name)) == TIMESTAMPOID;
 
 		appendStringInfo(&query,
@@ -571,7 +575,8 @@ other_parents_query(const ForeignKey *fk)
 	appendStringInfoString(&query, " WHERE ");
 	append_parent_key_match(&query, fk, "p", "m.k");
 	appendStringInfoString(&query, ") OR EXISTS (SELECT FROM ");
-	append_side(&query, fk->parent, "p", sample_of(ASIDE, true));
+	append_side(&query, fk->parent, "p",
+				sample_of(is_kept_aside(fk->parent) ? ASIDE : DISPLACED, true));
 	appendStringInfoString(&query, " WHERE ");
 	append_parent_key_match(&query, fk, "p", "m.k");
 	appendStringInfoString(&query, " AND p.ctid OPERATOR(pg_catalog.<>) ALL ($1))");

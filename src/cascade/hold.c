@@ -859,7 +859,7 @@ soft_delete_set_hold(PG_FUNCTION_ARGS)
 						errmsg("the table to hold must not be null")));
 	key.relid = PG_GETARG_OID(0);
 	rel = open_given_table(key.relid, AccessShareLock); /* keeps it tagged */
-	if (tombstone_attribute(rel) == InvalidAttrNumber)
+	if (!has_tag(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),

@@ -54,14 +54,15 @@ bin_of(Oid relid)
 }
 
 /*
- * Return the bin among the views that read a table, or InvalidOid.  Any role can
- * create a view that looks like a bin, so its owner must have the privileges of the
- * table's owner.
+ * Return the bin among the views that read the tombstones of a table, or InvalidOid.
+ * Any role can create a view that looks like a bin, so its owner must have the
+ * privileges of the table's owner.
  */
 static Oid
 bin_on(Oid relid)
 {
-	CatalogScan scan = begin_dependents_scan(RelationRelationId, relid, ANY_COLUMN);
+	CatalogScan scan = begin_dependents_scan(RelationRelationId,
+											 tombstones_in(relid), ANY_COLUMN);
 	Oid rule = InvalidOid, bin = InvalidOid;
 	HeapTuple tuple;
 

@@ -146,16 +146,20 @@ foreign_keys_by_trigger(Relation rel, int kind, int16 event)
 /*
  * Append a table of a foreign key to the FROM clause of a query, with an alias.
  * "which" says which of its rows, if it is tagged: the argument of
- * soft_delete.rows().  Inheritance children are left out: foreign keys neither
- * reference their rows nor check them.
+ * soft_delete.rows(), or "aside".  Inheritance children are left out: foreign keys
+ * neither reference their rows nor check them.
  */
 void
 append_side(StringInfo query, Oid relid, const char *alias, const char *which)
 {
+	bool is_aside = is_kept_aside(relid);
+
+	if (is_aside && (strcmp(which, "deleted") == 0 || strcmp(which, "aside") == 0))
+		relid = tombstones_in(relid);
 	appendStringInfo(query, "%s%s %s",
 					 get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
 					 qualified_name(relid), alias);
-	if (is_tagged(relid))
+	if (!is_aside && is_tagged(relid))
 		appendStringInfo(query, " TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')", which);
 }
 

@@ -58,6 +58,7 @@ static const struct
 	[INDEX_HANDLER] = {INTERNAL_SCHEMA, "btree_handler", 1, {INTERNALOID}},
 	[SPARES_HELD] = {INTERNAL_SCHEMA, "spares_held", 3, {OIDOID, TIDOID, INTERNALOID}},
 	[SHOWS_STATISTICS] = {INTERNAL_SCHEMA, "shows_statistics", 1, {OIDOID}},
+	[COMPANION_TRIGGER] = {EXTENSION_SCHEMA, "guard_companion", 0, {0}},
 	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
 };
 

@@ -74,6 +74,7 @@ typedef enum ExtensionFunction
 	VIEW_IS_CHANGING, /* soft_delete_internal.is_changing() */
 	INDEX_HANDLER,	  /* soft_delete_internal.btree_handler(internal) */
 	SPARES_HELD,	  /* soft_delete_internal.spares_held(oid, tid, internal) */
+	COMPANION_TRIGGER, /* soft_delete.guard_companion() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -212,10 +213,18 @@ extern bool input_calls_user_functions(Oid type);
 /*
  * tagged.c: which relation is tagged, and which role sees its tombstones
  */
+/* The argument of the tag of a table whose tombstones are kept in its companion */
+#define ASIDE_ARGUMENT "storage:aside"
+
 extern void init_tagged(void);
 extern bool shows_deleted(void);
 extern AttrNumber tombstone_attribute(Relation rel);
+extern bool has_tag(Relation rel);
+extern bool keeps_aside(Relation rel);
+extern bool is_kept_aside(Oid relid);
+extern bool is_tagged_in_place(Oid relid);
 extern List *tag_arguments(Oid relid);
+extern List *in_place_arguments(Oid relid);
 extern List *trigger_arguments(Relation triggers, HeapTuple tuple);
 extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);
@@ -224,6 +233,16 @@ extern bool wants_whole_tables(void);
 extern bool reads_tombstones(Oid relid);
 extern void admit_tombstone(Oid relid);
 extern bool may_see_tombstones(Oid relid, Oid roleid);
+
+/*
+ * companion.c: the table that has the tombstones of another
+ */
+extern Oid companion_of(Oid relid);
+extern Oid companions_table(Oid companion);
+extern Oid tombstones_in(Oid relid);
+extern Relation open_companion(Relation rel, LOCKMODE lockmode);
+extern AttrNumber stamp_attribute(Relation companion);
+extern bool writes_companions(bool writes);
 
 /*
  * bin_of.c: the bin of a table, and which role may use it

@@ -4,7 +4,10 @@
  *
  * Invariant: the trigger is the tag.  A relation is tagged if and only if it has a
  * BEFORE DELETE row trigger that calls soft_delete.delete_row(), enabled or not.
- * The first argument of the trigger is the name of the tombstone column.
+ * The first argument of the trigger is the name of the tombstone column.  That is a
+ * column of the relation or, where another argument is ASIDE_ARGUMENT, of its
+ * companion (companion.c).  To everything that plans, reads and writes rows, a
+ * relation of the second kind is not tagged: it has live rows only.
  *
  * soft_delete.tag() and untag() create and drop the trigger, in PL/pgSQL.
  */
@@ -36,6 +39,7 @@ PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
+static bool is_aside_tag(const Trigger *tag);
 static bool may_be_tagged(char relkind);
 static void refuse_removed_tag_function(Relation rel);
 static void check_tombstone_type(Relation rel, Form_pg_attribute att,
@@ -114,6 +118,48 @@ tag_of(Relation rel)
 }
 
 /*
+ * Does the tag say that tombstones are kept in the companion?
+ */
+static bool
+is_aside_tag(const Trigger *tag)
+{
+	for (int i = 1; i < tag->tgnargs; i++)
+	{
+		if (strcmp(tag->tgargs[i], ASIDE_ARGUMENT) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Are the tombstones of the relation kept in its companion?
+ */
+bool
+keeps_aside(Relation rel)
+{
+	const Trigger *tag = tag_of(rel);
+
+	return tag != NULL && is_aside_tag(tag);
+}
+
+/*
+ * Is the relation, which need not be locked, one whose tombstones are kept in its
+ * companion?
+ */
+bool
+is_kept_aside(Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, tag_arguments(relid))
+	{
+		if (foreach_current_index(lc) > 0 && strcmp(lfirst(lc), ASIDE_ARGUMENT) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * May a relation of that kind be tagged?  A foreign table may not, for another
  * server deletes its rows.
  */
@@ -147,7 +193,8 @@ refuse_removed_tag_function(Relation rel)
 
 /*
  * Return the attribute number of the relation's tombstone column, or
- * InvalidAttrNumber if the relation is not tagged.
+ * InvalidAttrNumber if the relation has none: it is not tagged, or its tombstones
+ * are in its companion.
  *
  * Raises 42703 if the column that the tag names does not exist: then live rows
  * cannot be told from deleted ones, and to show all of them would disclose the
@@ -161,7 +208,7 @@ tombstone_attribute(Relation rel)
 	TupleDesc tupdesc = RelationGetDescr(rel);
 	char *name;
 
-	if (tag == NULL)
+	if (tag == NULL || is_aside_tag(tag))
 		return InvalidAttrNumber;
 
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
@@ -217,7 +264,7 @@ check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
 }
 
 /*
- * Is the relation tagged?
+ * Is the relation tagged, wherever its tombstones are stored?
  */
 bool
 is_tagged(Oid relid)
@@ -226,19 +273,39 @@ is_tagged(Oid relid)
 }
 
 /*
- * Return the name of a relation's tombstone column, or NULL if the relation is
- * not tagged.
+ * Is the open relation tagged, wherever its tombstones are stored?
+ */
+bool
+has_tag(Relation rel)
+{
+	return tombstone_attribute(rel) != InvalidAttrNumber || keeps_aside(rel);
+}
+
+/*
+ * Is the relation tagged, with its tombstones in it?
+ */
+bool
+is_tagged_in_place(Oid relid)
+{
+	Relation rel = table_open(relid, AccessShareLock);
+	bool result = tombstone_attribute(rel) != InvalidAttrNumber;
+
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
+ * Return the name of a relation's tombstone column, which is its own or that of its
+ * companion, or NULL if the relation is not tagged.
  */
 const char *
 tombstone_name(Oid relid)
 {
 	Relation rel = table_open(relid, AccessShareLock);
-	AttrNumber attnum = tombstone_attribute(rel);
 	const char *name = NULL;
 
-	if (attnum != InvalidAttrNumber)
-		name = pstrdup(
-			NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname));
+	if (has_tag(rel))
+		name = pstrdup(tag_of(rel)->tgargs[0]);
 	table_close(rel, AccessShareLock);
 	return name;
 }
@@ -316,6 +383,15 @@ tag_arguments(Oid relid)
 	}
 	end_catalog_scan(&scan);
 	return arguments;
+}
+
+/*
+ * Return the arguments of the relation's tag if its tombstones are in it, else NIL.
+ */
+List *
+in_place_arguments(Oid relid)
+{
+	return is_kept_aside(relid) ? NIL : tag_arguments(relid);
 }
 
 /*

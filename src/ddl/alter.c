@@ -177,7 +177,7 @@ prepare_index(PlannedStmt *pstmt)
 	/* an analyzed statement comes from LIKE, or has been prepared already */
 	if (stmt->transformed)
 		return pstmt;
-	arguments = tag_arguments(RangeVarGetRelid(stmt->relation, NoLock, true));
+	arguments = in_place_arguments(RangeVarGetRelid(stmt->relation, NoLock, true));
 	if (arguments == NIL || stmt->isconstraint || makes_full_key)
 		return pstmt;
 	tombstone = linitial(arguments);
@@ -209,7 +209,7 @@ prepare_alter_table(PlannedStmt *pstmt)
 
 	prepare_references(stmt);
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-	arguments = tag_arguments(relid);
+	arguments = in_place_arguments(relid);
 	if (arguments == NIL || makes_full_key)
 		return pstmt;
 
@@ -282,7 +282,7 @@ prepare_reference(Constraint *constraint)
 	ArrayType *columns;
 	ListCell *lc;
 
-	if (IsBinaryUpgrade || tag_arguments(relid) == NIL ||
+	if (IsBinaryUpgrade || in_place_arguments(relid) == NIL ||
 		!may_reference(relid, constraint->pk_attrs))
 		return; /* ALTER TABLE will raise an error if one is due */
 
@@ -353,7 +353,7 @@ prepare_columns(AlterTableStmt *stmt, DdlContext *context)
 	if (!OidIsValid(relid))
 		return;
 	context->tables = tagged_tables(relid, stmt->relation->inh, lockmode);
-	if (tag_arguments(relid) != NIL)
+	if (in_place_arguments(relid) != NIL)
 		context->owner_changed = relid;
 	if (releases)
 		release_views(stmt, context);
@@ -418,7 +418,7 @@ tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode)
 
 		foreach (lc2, cascade)
 		{
-			if (tag_arguments(lfirst_oid(lc2)) != NIL &&
+			if (in_place_arguments(lfirst_oid(lc2)) != NIL &&
 				views_of(lfirst_oid(lc2)) != NIL)
 				tables = list_append_unique_oid(tables, lfirst_oid(lc2));
 		}
@@ -750,7 +750,7 @@ note_old_name(RangeVar *relation, DdlContext *context)
 {
 	Oid relid = RangeVarGetRelid(relation, NoLock, true);
 
-	if (tag_arguments(relid) == NIL)
+	if (in_place_arguments(relid) == NIL)
 		return;
 	context->renamed = relid;
 	context->old_namespace = get_rel_namespace(relid);
@@ -771,7 +771,7 @@ check_view_drops(DropStmt *stmt)
 		Oid relid =
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
-		if (tag_arguments(table_of_bound_view(relid)) != NIL)
+		if (in_place_arguments(table_of_bound_view(relid)) != NIL)
 			call_internal("check_view_drop", 1, (Oid[]){REGCLASSOID},
 						  (Datum[]){ObjectIdGetDatum(relid)});
 	}
@@ -825,7 +825,7 @@ follow_grants(GrantStmt *stmt)
 				RangeVarGetRelid(lfirst_node(RangeVar, lc), NoLock, true));
 		foreach (lc2, relids)
 		{
-			if (tag_arguments(lfirst_oid(lc2)) != NIL)
+			if (in_place_arguments(lfirst_oid(lc2)) != NIL)
 				call_internal("copy_grants", 1, (Oid[]){REGCLASSOID},
 							  (Datum[]){ObjectIdGetDatum(lfirst_oid(lc2))});
 		}

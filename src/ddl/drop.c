@@ -132,7 +132,7 @@ add_object(DropSearch *search, Oid classid, Oid objid, int objsubid)
 	if (found)
 		pfree(object);
 	else if (classid == RelationRelationId && objsubid > 0 &&
-			 tag_arguments(objid) != NIL)
+			 in_place_arguments(objid) != NIL)
 		search->columns = lappend(search->columns, object);
 	else
 		search->pending = lappend(search->pending, object);

@@ -135,7 +135,7 @@ check_altered_table(AlterTableStmt *stmt)
 static void
 check_column_commands(AlterTableStmt *stmt, Oid relid)
 {
-	List *arguments = tag_arguments(relid);
+	List *arguments = in_place_arguments(relid);
 	ListCell *lc;
 
 	if (arguments == NIL)
@@ -285,7 +285,7 @@ check_dropped_index(Oid indexoid)
 	relid = index->rd_index->indrelid;
 	is_loading_index = has_own_method(index) && index->rd_index->indisvalid;
 	index_close(index, AccessShareLock);
-	if (is_loading_index && tag_arguments(relid) != NIL &&
+	if (is_loading_index && in_place_arguments(relid) != NIL &&
 		!is_maintenance(relid) && !has_other_loading_index(relid, indexoid))
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -494,7 +494,7 @@ static void
 check_renamed_column(RenameStmt *stmt)
 {
 	Oid relid = event_triggers_fire() ? InvalidOid : owned_relation(stmt->relation);
-	List *arguments = tag_arguments(relid);
+	List *arguments = in_place_arguments(relid);
 
 	if (arguments != NIL && (strcmp(stmt->subname, linitial(arguments)) == 0 ||
 							 strcmp(stmt->newname, linitial(arguments)) == 0))

@@ -48,6 +48,7 @@
 #include "commands/tablecmds.h"
 #include "commands/view.h"
 #include "fmgr.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -85,6 +86,8 @@ typedef struct ReadsContext
 } ReadsContext;
 
 PG_FUNCTION_INFO_V1(soft_delete_bind_view);
+PG_FUNCTION_INFO_V1(soft_delete_bind_companion);
+PG_FUNCTION_INFO_V1(soft_delete_write_companion);
 PG_FUNCTION_INFO_V1(soft_delete_view_sources);
 PG_FUNCTION_INFO_V1(soft_delete_change_view_column);
 PG_FUNCTION_INFO_V1(soft_delete_is_changing);
@@ -463,7 +466,7 @@ unbind_columns(Oid view, Oid relid)
 void
 replace_views(Oid relid, List *released)
 {
-	List *arguments = tag_arguments(relid);
+	List *arguments = in_place_arguments(relid);
 	bool has_tombstone;
 	ListCell *lc, *lc2;
 
@@ -547,7 +550,7 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 	check_owner(view);
 	check_owner(relid);
 	rel = relation_open(view, AccessShareLock);
-	if (rel->rd_rel->relkind == RELKIND_VIEW && tag_arguments(relid) != NIL &&
+	if (rel->rd_rel->relkind == RELKIND_VIEW && in_place_arguments(relid) != NIL &&
 		rel->rd_rel->relowner == owner_of(relid))
 		(void) find_reads((Node *) get_view_query(rel), &context);
 	relation_close(rel, NoLock);
@@ -563,6 +566,77 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 	ObjectAddressSet(referenced, RelationRelationId, relid);
 	recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
 	CommandCounterIncrement();
+	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete_internal.bind_companion(relation regclass) returns void
+ *
+ * Makes the companion of a table, and the bin that reads it, depend on the table, so
+ * that DROP TABLE drops them.
+ *
+ * Raises 42501 unless the caller owns the table, 42P01 if it has no companion.
+ */
+Datum
+soft_delete_bind_companion(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	Oid bound[2];
+	Relation rel;
+
+	check_owner(relid);
+	rel = table_open(relid, AccessShareLock);
+	table_close(open_companion(rel, AccessShareLock), NoLock);
+	table_close(rel, NoLock);
+	bound[0] = companion_of(relid);
+	bound[1] = bin_of(relid);
+	for (int i = 0; i < lengthof(bound) && OidIsValid(bound[i]); i++)
+	{
+		ObjectAddress dependent, referenced;
+
+		deleteDependencyRecordsForSpecific(RelationRelationId, bound[i],
+										   DEPENDENCY_AUTO, RelationRelationId,
+										   relid);
+		ObjectAddressSet(dependent, RelationRelationId, bound[i]);
+		ObjectAddressSet(referenced, RelationRelationId, relid);
+		recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
+	}
+	CommandCounterIncrement();
+	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete_internal.write_companion(relation regclass, statement text) returns void
+ *
+ * Runs a statement of the extension, which writes to the companion of a table, as the
+ * owner of the table.
+ *
+ * Raises 42501 unless the caller owns the table, and what the statement raises.
+ */
+Datum
+soft_delete_write_companion(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	bool before;
+	SavedRole saved;
+
+	check_owner(relid);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	become_owner_of(relid, &saved);
+	before = writes_companions(true);
+	PG_TRY();
+	{
+		if (SPI_execute(text_to_cstring(PG_GETARG_TEXT_PP(1)), false, 0) < 0)
+			elog(ERROR, "could not write to a companion");
+	}
+	PG_FINALLY();
+	{
+		(void) writes_companions(before);
+	}
+	PG_END_TRY();
+	restore_role(&saved);
+	SPI_finish();
 	PG_RETURN_VOID();
 }
 
@@ -662,7 +736,7 @@ soft_delete_update_views(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 
 	check_owner(relid);
-	if (tag_arguments(relid) == NIL)
+	if (in_place_arguments(relid) == NIL)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("table \"%s\" is not tagged", get_rel_name(relid))));
 	call_internal("rewrite_views", 1, (Oid[]){REGCLASSOID},

@@ -1,6 +1,6 @@
 /*
  * delete.c
- *	  Writes a tombstone where a live row is deleted.
+ *	  Writes or keeps a tombstone where a live row is deleted.
  *
  * The tag is a BEFORE DELETE row trigger that fires after all others.  By then
  * the executor has locked the row exclusively and rechecked it; the lock also
@@ -10,7 +10,8 @@
  * does is to call tuple_delete.  Ours sets rd_tableam back, writes the tombstone
  * as an update of the row, and reports success.  The executor then counts the
  * row, returns it, and queues AFTER DELETE triggers and foreign-key actions, as
- * it does for any deleted row.
+ * it does for any deleted row.  Where tombstones are kept aside, ours deletes the row
+ * by the original tuple_delete, and then inserts it into the companion.
  *
  * Invariant: rd_tableam is ours only from the return of the trigger to the call of
  * tuple_delete.  How a tombstone is written is up to storage/.
@@ -43,7 +44,8 @@ static struct
 	const TableAmRoutine *routine; /* the rd_tableam to set back */
 	ItemPointerData tid;		   /* the live row */
 	TupleTableSlot *old;		   /* that row */
-	VersionBuilder *builder;	   /* makes its tombstone */
+	VersionBuilder *builder; /* makes its tombstone, if that is in place */
+	Keeper *keeper;			 /* keeps it aside, else NULL */
 } armed;
 
 static List *intercepted_routines = NIL;
@@ -52,6 +54,7 @@ PG_FUNCTION_INFO_V1(soft_delete_delete_row);
 
 static void check_tag_trigger(FunctionCallInfo fcinfo);
 static VersionBuilder *prepare_deletion(FunctionCallInfo fcinfo);
+static Keeper *prepare_keeper(FunctionCallInfo fcinfo);
 static void check_fires_last(Relation rel, const Trigger *tag);
 static const TableAmRoutine *intercepted_routine(const TableAmRoutine *original);
 static void disarm(void);
@@ -84,15 +87,20 @@ Datum
 soft_delete_delete_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	VersionBuilder *builder;
+	VersionBuilder *builder = NULL;
+	Keeper *keeper = NULL;
 	bool isnull;
 
 	check_tag_trigger(fcinfo);
-	builder = prepare_deletion(fcinfo);
-
-	(void) slot_getattr(trigdata->tg_trigslot, builder->attnums[0], &isnull);
-	if (!isnull)
-		return PointerGetDatum(NULL);
+	if (keeps_aside(trigdata->tg_relation))
+		keeper = prepare_keeper(fcinfo);
+	else
+	{
+		builder = prepare_deletion(fcinfo);
+		(void) slot_getattr(trigdata->tg_trigslot, builder->attnums[0], &isnull);
+		if (!isnull)
+			return PointerGetDatum(NULL);
+	}
 
 	disarm();
 	armed.rel = trigdata->tg_relation;
@@ -100,6 +108,7 @@ soft_delete_delete_row(PG_FUNCTION_ARGS)
 	armed.tid = trigdata->tg_trigtuple->t_self;
 	armed.old = trigdata->tg_trigslot;
 	armed.builder = builder;
+	armed.keeper = keeper;
 	armed.rel->rd_tableam = intercepted_routine(armed.routine);
 
 	return PointerGetDatum(trigdata->tg_trigtuple);
@@ -117,8 +126,7 @@ check_tag_trigger(FunctionCallInfo fcinfo)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ||
-		trigdata->tg_trigger->tgnargs < 1 ||
-		tombstone_attribute(trigdata->tg_relation) == InvalidAttrNumber)
+		trigdata->tg_trigger->tgnargs < 1 || !has_tag(trigdata->tg_relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as the tag of a table",
@@ -149,6 +157,26 @@ prepare_deletion(FunctionCallInfo fcinfo)
 		fcinfo->flinfo->fn_extra = builder;
 	}
 	return builder;
+}
+
+/*
+ * Return what keeping rows of the relation aside needs.  It is made at the first row of
+ * a statement, and kept for the others.
+ */
+static Keeper *
+prepare_keeper(FunctionCallInfo fcinfo)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Relation rel = trigdata->tg_relation;
+	Keeper *keeper = fcinfo->flinfo->fn_extra;
+
+	if (!keeps_rows_of(keeper, rel))
+	{
+		check_fires_last(rel, trigdata->tg_trigger);
+		keeper = make_keeper(rel, fcinfo->flinfo->fn_mcxt);
+		fcinfo->flinfo->fn_extra = keeper;
+	}
+	return keeper;
 }
 
 /*
@@ -251,7 +279,7 @@ disarm_at_subabort(SubXactEvent event, SubTransactionId mySubid,
 }
 
 /*
- * tuple_delete of an armed relation: write the tombstone of the armed row.
+ * tuple_delete of an armed relation: write or keep the tombstone of the armed row.
  *
  * A row that an UPDATE moves to another partition is not a deleted row.  It is
  * removed by the original tuple_delete, and the executor inserts it into the
@@ -261,6 +289,7 @@ static TM_Result
 delete_softly(TUPLE_DELETE_PARAMS)
 {
 	VersionBuilder *builder = armed.builder;
+	Keeper *keeper = armed.keeper;
 	bool is_armed = armed.rel == rel && ItemPointerEquals(&armed.tid, tid);
 
 	disarm();
@@ -272,6 +301,14 @@ delete_softly(TUPLE_DELETE_PARAMS)
 	{
 		check_partition_move(rel, armed.old);
 		return rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
+	}
+	if (keeper != NULL)
+	{
+		TM_Result result = rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
+
+		if (result == TM_Ok)
+			keep_aside(keeper, armed.old);
+		return result;
 	}
 
 	return write_tombstone(builder, rel, tid, armed.old, cid, snapshot,

@@ -547,9 +547,25 @@ truncate_untagged(TruncateStmt *stmt, TruncatedTables *tables, List *rels)
 }
 
 /*
+ * Keep the rows of a table aside that the server is about to truncate, unless
+ * soft_delete.truncate is "hard".  What the companion has already stays in any case.
+ *
+ * Raises 0A000 where soft_delete.truncate is "error".
+ */
+static void
+keep_truncated(Relation rel)
+{
+	if (truncate_mode == TRUNCATE_ERROR)
+		refuse_truncate(rel, "Setting \"soft_delete.truncate\" is \"error\".");
+	if (truncate_mode == TRUNCATE_SOFT && rel->rd_rel->relkind == RELKIND_RELATION)
+		keep_all_aside(rel);
+}
+
+/*
  * soft_delete.guard_truncate() returns trigger
  *
- * BEFORE TRUNCATE trigger of a tagged table.  Where soft_delete.truncate is
+ * BEFORE TRUNCATE trigger of a tagged table.  Where tombstones are kept aside, it keeps
+ * the rows that are truncated.  In place, where soft_delete.truncate is
  * "hard", it destroys the displaced rows of the table, which the TRUNCATE does
  * not reach.
  *
@@ -563,7 +579,7 @@ soft_delete_guard_truncate(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) ||
-		tombstone_attribute(trigdata->tg_relation) == InvalidAttrNumber)
+		!has_tag(trigdata->tg_relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a trigger of a tagged table",
@@ -571,6 +587,11 @@ soft_delete_guard_truncate(PG_FUNCTION_ARGS)
 				 errdetail("It must be a BEFORE TRUNCATE trigger of a table that is tagged."),
 				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
 
+	if (keeps_aside(trigdata->tg_relation))
+	{
+		keep_truncated(trigdata->tg_relation);
+		return PointerGetDatum(NULL);
+	}
 	if (truncate_mode != TRUNCATE_HARD)
 		refuse_truncate(trigdata->tg_relation,
 						"The session had not loaded library \"soft_delete\" when the statement began.");

@@ -6,7 +6,7 @@
  * deferrable unique constraint cannot be partial, so their indexes contain
  * tombstones too.  If a live row is inserted with the key of a tombstone there, the
  * tombstone steps aside: it moves to soft_delete_internal.displaced
- * (storage/aside.c).  Then the row conflicts with the same rows as if the tombstone
+ * (storage/displaced.c).  Then the row conflicts with the same rows as if the tombstone
  * did not exist.
  *
  * An INSERT has no extra cost as long as there is no conflict.  A BEFORE INSERT row

@@ -253,7 +253,7 @@ set_foreign_key_is_added(bool is_added)
 /*
  * Replace TABLESAMPLE soft_delete.rows(which) by an ordinary scan, and return the
  * condition for the value of "which", or NULL for 'all'.  Leaves rows('displaced')
- * to storage/aside_scan.c.
+ * to storage/displaced_scan.c.
  *
  * Raises 42501 if the role may not see tombstones, 0A000 if "which" has references
  * to other tables.

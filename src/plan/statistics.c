@@ -214,7 +214,7 @@ soft_delete_shows_statistics(PG_FUNCTION_ARGS)
 	if (OidIsValid(table))
 		relid = table;
 	/* the table may have been dropped in the meantime */
-	PG_RETURN_BOOL(superuser() || shows_deleted() || tag_arguments(relid) == NIL ||
+	PG_RETURN_BOOL(superuser() || shows_deleted() || in_place_arguments(relid) == NIL ||
 				   !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) ||
 				   may_see_tombstones(relid, GetUserId()));
 }

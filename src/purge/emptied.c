@@ -195,8 +195,9 @@ open_sources(List **sources)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute("SELECT c.oid FROM " INTERNAL_SCHEMA ".tagged_relations() AS t "
-					"JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) t.relation "
+	if (SPI_execute("SELECT DISTINCT c.oid FROM " INTERNAL_SCHEMA ".tagged_relations() AS t "
+					"JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) " INTERNAL_SCHEMA
+					".tombstones_in(t.relation) "
 					"WHERE c.relkind OPERATOR(pg_catalog.=) 'r'",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not find the tagged tables");
@@ -225,6 +226,7 @@ static bool
 open_source(List **sources, Oid relid, Relation displaced)
 {
 	StampSource *source = palloc0(sizeof(StampSource));
+	Oid table;
 
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 		return false;
@@ -236,7 +238,8 @@ open_source(List **sources, Oid relid, Relation displaced)
 		table_close(source->rel, NoLock);
 		return false;
 	}
-	source->relid = relid;
+	table = companions_table(relid);
+	source->relid = OidIsValid(table) ? table : relid;
 	source->column = 1;
 	source->attnum = find_stamp_column(source->rel);
 	if (source->attnum == InvalidAttrNumber)
@@ -248,7 +251,7 @@ open_source(List **sources, Oid relid, Relation displaced)
 		source->index = OidIsValid(index) ? index_open(index, AccessShareLock) : NULL;
 		*sources = lappend(*sources, source);
 	}
-	if (RelationGetNumberOfBlocks(displaced) > 0)
+	if (!OidIsValid(table) && RelationGetNumberOfBlocks(displaced) > 0)
 	{
 		source = palloc0(sizeof(StampSource));
 		source->rel = table_open(RelationGetRelid(displaced), AccessShareLock);
@@ -271,10 +274,13 @@ static AttrNumber
 find_stamp_column(Relation rel)
 {
 	Oid relid = RelationGetRelid(rel);
-	List *arguments = tag_arguments(relid);
+	List *arguments = in_place_arguments(relid);
 	AttrNumber attnum =
 		arguments ? get_attnum(relid, linitial(arguments)) : InvalidAttrNumber;
 	Oid type = attnum > 0 ? get_atttype(relid, attnum) : InvalidOid;
+
+	if (OidIsValid(companions_table(relid)))
+		return stamp_attribute(rel);
 
 	return type == TIMESTAMPTZOID || type == TIMESTAMPOID ? attnum
 														  : InvalidAttrNumber;

@@ -38,6 +38,7 @@ PG_FUNCTION_INFO_V1(soft_delete_oldest_tombstone);
 PG_FUNCTION_INFO_V1(soft_delete_is_free);
 
 static bool may_monitor(Oid relid);
+static const char *monitored_rows(Oid relid, const char *which);
 static const char *monitored_column(Oid relid);
 static const char *stored_parameter(Oid relid, const char *tombstone);
 static int64 fetch_by_index(Oid relid, const char *query, int nargs,
@@ -90,9 +91,11 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 	}
 
 	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT FROM %s TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')",
-					 qualified_name(relid), PG_ARGISNULL(1) ? "deleted" : "all");
+	appendStringInfo(&query, "SELECT FROM %s",
+					 monitored_rows(relid, PG_ARGISNULL(1) ? "deleted" : "all"));
+	if (is_kept_aside(relid) && PG_ARGISNULL(1)) /* a condition for its index */
+		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.>) '-infinity'",
+						 quote_identifier(tombstone));
 	/* live rows have no stamp: a second condition that excludes them would lower the estimate */
 	if (!PG_ARGISNULL(1))
 		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) %s",
@@ -129,9 +132,9 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 	tombstone = monitored_column(relid);
 	if (tombstone != NULL)
 	{
-		char *query = psprintf("SELECT %1$s FROM %2$s TABLESAMPLE " EXTENSION_SCHEMA
-							   ".rows('deleted') ORDER BY %1$s LIMIT 1",
-							   quote_identifier(tombstone), qualified_name(relid));
+		char *query = psprintf("SELECT %1$s FROM %2$s ORDER BY %1$s LIMIT 1",
+							   quote_identifier(tombstone),
+							   monitored_rows(relid, "deleted"));
 
 		/* a timestamp without time zone holds UTC: it is the same number */
 		if (fetch_by_index(relid, query, 0, NULL, 1, &estimate) > 0)
@@ -144,6 +147,19 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(oldest);
+}
+
+/*
+ * Return the item of a FROM clause for the tombstones of a table, or for its other rows
+ * in the same place, too.
+ */
+static const char *
+monitored_rows(Oid relid, const char *which)
+{
+	if (is_kept_aside(relid))
+		return qualified_name(tombstones_in(relid));
+	return psprintf("%s TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')",
+					qualified_name(relid), which);
 }
 
 /*
@@ -173,7 +189,7 @@ monitored_column(Oid relid)
 	List *arguments = tag_arguments(relid);
 
 	if (arguments == NIL ||
-		get_attnum(relid, linitial(arguments)) == InvalidAttrNumber ||
+		get_attnum(tombstones_in(relid), linitial(arguments)) == InvalidAttrNumber ||
 		!may_monitor(relid))
 		return NULL;
 	return linitial(arguments);
@@ -186,7 +202,8 @@ monitored_column(Oid relid)
 static const char *
 stored_parameter(Oid relid, const char *tombstone)
 {
-	return get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID
+	return !is_kept_aside(relid) &&
+				   get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID
 			   ? "pg_catalog.timezone('UTC', $1)"
 			   : "$1";
 }

@@ -115,7 +115,8 @@ begin_purge_scan(int nroots, const Oid *roots)
 		{
 			Oid relid = lfirst_oid(lc);
 
-			if (get_rel_relkind(relid) == RELKIND_RELATION)
+			if (is_kept_aside(roots[i]) ? relid == roots[i]
+										: get_rel_relkind(relid) == RELKIND_RELATION)
 				scan->leaves[scan->nleaves++] =
 					(PurgeLeaf){.relid = relid, .root = &scan->roots[i]};
 		}
@@ -156,8 +157,8 @@ open_leaf(PurgeLeaf *leaf, Oid caller)
 	Relation rel = try_table_open(leaf->relid, RowExclusiveLock);
 
 	if (rel != NULL &&
-		(RELATION_IS_OTHER_TEMP(rel) || !relation_ownercheck(leaf->relid, caller) ||
-		 tombstone_attribute(rel) == InvalidAttrNumber ||
+		(RELATION_IS_OTHER_TEMP(rel) ||
+		 !relation_ownercheck(leaf->relid, caller) || !has_tag(rel) ||
 		 !list_member_oid(with_ancestors(leaf->relid), leaf->root->relid)))
 	{
 		table_close(rel, NoLock);
@@ -223,7 +224,10 @@ read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity)
 			leaf->xmin = GetActiveSnapshot()->xmin;
 		become_owner(rel, &saved);
 		for (StorageKind storage = 0; storage < N_STORAGES && is_done; storage++)
-			is_done = read_storage(scan, leaf, rel, storage, capacity);
+		{
+			if ((storage == ASIDE) == keeps_aside(rel))
+				is_done = read_storage(scan, leaf, rel, storage, capacity);
+		}
 		restore_role(&saved);
 		table_close(rel, NoLock);
 	}
@@ -437,8 +441,13 @@ select_references(const ForeignKey *fk, const char *which, bool is_inside)
 static bool
 has_key_index(const ForeignKey *fk, bool for_tombstones)
 {
-	Relation rel = table_open(fk->child, AccessShareLock);
+	Relation rel = table_open(for_tombstones ? tombstones_in(fk->child) : fk->child,
+							  AccessShareLock);
 	AttrNumber tombstone = tombstone_attribute(rel);
+	/* a companion has other attribute numbers */
+	AttrNumber attnum =
+		get_attnum(RelationGetRelid(rel),
+				   get_attname(fk->child, fk->child_attnums[0], false));
 	SavedRole saved;
 	bool found = false;
 	ListCell *lc;
@@ -449,8 +458,7 @@ has_key_index(const ForeignKey *fk, bool for_tombstones)
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (index->rd_index->indisvalid &&
-			index->rd_index->indkey.values[0] == fk->child_attnums[0])
+		if (index->rd_index->indisvalid && index->rd_index->indkey.values[0] == attnum)
 			found = found || (for_tombstones
 								  ? index_has_tombstones(index, tombstone)
 								  : RelationGetIndexPredicate(index) == NIL ||

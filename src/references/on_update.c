@@ -44,6 +44,8 @@ static bool key_changes(const ForeignKey *fk, TupleTableSlot *old,
 						TupleTableSlot *new);
 static void update_children_by(const ForeignKey *fk, TupleTableSlot *old,
 							   TupleTableSlot *new);
+static void append_younger_than_parents(StringInfo query, const ForeignKey *fk,
+										TupleTableSlot *old);
 static Cascade *deleted_children(const ForeignKey *fk, TupleTableSlot *old);
 static bool has_other_parent(const ForeignKey *fk, TupleTableSlot *old);
 static uint64 execute_for_key(const ForeignKey *fk, Oid relid,
@@ -55,6 +57,9 @@ static Expr *reference_expr(const ForeignKey *fk, char action, int i,
 							Relation child, TupleTableSlot *new);
 static void update_table(const ForeignKey *fk, CascadeTable *table,
 						 const Datum *values, const bool *nulls);
+static void update_companion(const ForeignKey *fk, CascadeTable *table,
+							 Relation companion, const Datum *values,
+							 const bool *nulls);
 
 /*
  * soft_delete_internal.on_update_key() returns trigger
@@ -215,11 +220,49 @@ deleted_children(const ForeignKey *fk, TupleTableSlot *old)
 	append_side(&query, fk->child, "c", "deleted");
 	appendStringInfoString(&query, " WHERE ");
 	append_key_match(&query, fk, NULL, NULL, "c", fk->child_attnums);
+	append_younger_than_parents(&query, fk, old);
 
 	n = execute_for_key(fk, fk->child, query.data, old);
 	for (uint64 i = 0; i < n; i++)
 		join_selected_row(children, SPI_tuptable, i);
 	return children;
+}
+
+/*
+ * Append the condition that a deleted child is younger than each deleted row, in a
+ * companion, that had the same key: an older one went with that row.
+ */
+static void
+append_younger_than_parents(StringInfo query, const ForeignKey *fk,
+							TupleTableSlot *old)
+{
+	const char *stamp =
+		psprintf("c.%s", quote_identifier(tombstone_name(fk->child)));
+	StringInfoData parents;
+	bool isnull;
+	Datum newest;
+
+	if (!is_kept_aside(fk->parent))
+		return;
+	initStringInfo(&parents);
+	appendStringInfo(&parents, "SELECT pg_catalog.max(p.%s) FROM ",
+					 quote_identifier(tombstone_name(fk->parent)));
+	append_side(&parents, fk->parent, "p", "aside");
+	appendStringInfoString(&parents, " WHERE ");
+	append_parent_key_match(&parents, fk, "p", "$");
+	(void) execute_for_key(fk, fk->parent, parents.data, old);
+	newest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull)
+		return;
+	if (!is_kept_aside(fk->child) &&
+		get_atttype(fk->child, get_attnum(fk->child, tombstone_name(fk->child))) ==
+			TIMESTAMPOID)
+		stamp = psprintf("pg_catalog.timezone('UTC', %s)", stamp);
+	/* microseconds since 2000-01-01, whatever the session's time zone */
+	appendStringInfo(query,
+					 " AND %s OPERATOR(pg_catalog.>) ('2000-01-01 00:00+00'::pg_catalog.timestamptz OPERATOR(pg_catalog.+) '" INT64_FORMAT
+					 " microseconds'::pg_catalog.interval)",
+					 stamp, DatumGetTimestampTz(newest));
 }
 
 /*
@@ -359,13 +402,20 @@ static void
 update_table(const ForeignKey *fk, CascadeTable *table, const Datum *values,
 			 const bool *nulls)
 {
-	Relation rel = table_open(table->relid, RowExclusiveLock);
+	Relation rel = table_open(tombstones_in(table->relid), RowExclusiveLock);
 	AttrNumber attnums[INDEX_MAX_KEYS];
-	TupleTableSlot *old = table_slot_create(rel, NULL);
+	TupleTableSlot *old;
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 	VersionBuilder *builder;
 	bool any_held;
 
+	if (RelationGetRelid(rel) != table->relid)
+	{
+		update_companion(fk, table, rel, values, nulls);
+		table_close(rel, NoLock);
+		return;
+	}
+	old = table_slot_create(rel, NULL);
 	for (int i = 0; i < fk->nkeys; i++)
 		attnums[i] =
 			get_attnum(table->relid,
@@ -401,6 +451,55 @@ update_table(const ForeignKey *fk, CascadeTable *table, const Datum *values,
 
 	ExecCloseIndices(relinfo);
 	ExecDropSingleTupleTableSlot(old);
+	FreeExecutorState(builder->estate);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Do what update_table() does where the deleted children are in the companion of their
+ * table, which has columns of the same names.
+ */
+static void
+update_companion(const ForeignKey *fk, CascadeTable *table, Relation companion,
+				 const Datum *values, const bool *nulls)
+{
+	Relation rel = table_open(table->relid, RowExclusiveLock);
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	TupleTableSlot *stored = table_slot_create(companion, NULL);
+	TupleTableSlot *old = table_slot_create(rel, NULL);
+	TupleTableSlot *new = table_slot_create(rel, NULL);
+	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
+	VersionBuilder *builder;
+	bool any_held = has_holds(table->relid);
+
+	for (int i = 0; i < fk->nkeys; i++)
+		attnums[i] =
+			get_attnum(RelationGetRelid(companion),
+					   get_attname(fk->child, fk->child_attnums[i], false));
+	builder =
+		make_version_builder(companion, fk->nkeys, attnums, CurrentMemoryContext);
+	InitResultRelInfo(relinfo, companion, 0, NULL, 0);
+	ExecOpenIndices(relinfo, false);
+	for (int i = 0; i < table->nmembers; i++)
+	{
+		Tombstone *tombstone = &table->members[i].tombstone;
+		List *recheck;
+
+		CHECK_FOR_INTERRUPTS();
+		fetch_tombstone(rel, tombstone, old);
+		if (!fetch_version_at(companion, &tombstone->tid, stored))
+			elog(ERROR, "failed to fetch a locked tombstone");
+		(void) write_version(builder, relinfo, &tombstone->tid, stored, values,
+							 nulls, &recheck);
+		fetch_tombstone(rel, tombstone, new);
+		if (any_held)
+			update_hold_key(rel, tombstone->stamp, old, new);
+		update_children(rel, old, new);
+	}
+	ExecCloseIndices(relinfo);
+	ExecDropSingleTupleTableSlot(stored);
+	ExecDropSingleTupleTableSlot(old);
+	ExecDropSingleTupleTableSlot(new);
 	FreeExecutorState(builder->estate);
 	table_close(rel, NoLock);
 }

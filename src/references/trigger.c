@@ -193,7 +193,7 @@ needs_reference_check(const ForeignKey *fk)
 	return foreign_keys_probe_index() && !fk->is_parent_copy &&
 		   get_rel_relkind(fk->child) == RELKIND_RELATION &&
 		   get_rel_relkind(fk->parent) == RELKIND_RELATION &&
-		   is_tagged(fk->parent);
+		   is_tagged_in_place(fk->parent);
 }
 
 /*

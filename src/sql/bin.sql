@@ -66,6 +66,16 @@ AS $$
 						  ', ' ORDER BY n) AS expressions
 		FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
 			soft_delete_internal.stamp_expression(relation, deleted_at) AS stamp
+	), aside AS (
+		-- the companion has the columns of the table, and computes no virtual one
+		SELECT format('SELECT %s, %I, %s, tableoid, ctid FROM %s',
+					  string_agg(CASE WHEN companion.attname IS NOT NULL THEN quote_ident(own.attname)
+								 ELSE format('%s AS %I', coalesce(pg_get_expr(adbin, adrelid), 'NULL'), own.attname) END, ', ' ORDER BY own.attnum),
+					  deleted_at, (SELECT expressions FROM extra), soft_delete_internal.tombstones_in(relation)) AS query
+		FROM pg_attribute AS own LEFT JOIN pg_attribute AS companion ON companion.attrelid = soft_delete_internal.tombstones_in(relation)
+				AND companion.attname = own.attname AND NOT companion.attisdropped AND companion.attnum > 0
+			LEFT JOIN pg_attrdef ON adrelid = own.attrelid AND adnum = own.attnum AND own.attgenerated = 'v'
+		WHERE own.attrelid = relation AND own.attnum > 0 AND NOT own.attisdropped AND (companion.attname IS NOT NULL OR own.attgenerated = 'v')
 	), own AS (
 		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
 					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
@@ -75,7 +85,8 @@ AS $$
 		FROM pg_attribute
 		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 	)
-	SELECT CASE WHEN columns = '{}' THEN query
+	SELECT CASE WHEN soft_delete_internal.is_aside(relation) THEN (SELECT query FROM aside)
+		WHEN columns = '{}' THEN query
 		ELSE format('SELECT %s FROM (%s) AS bin',
 			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END
 	FROM own
@@ -153,7 +164,7 @@ BEGIN
 			CASE atttypid WHEN 'timestamp'::regtype
 				THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
 		FROM soft_delete_internal.tagged_tables() AS tagged
-			JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
+			JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
 		ORDER BY tagged.relation
 	LOOP
 		bin := NULL;
@@ -181,7 +192,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	-- a timestamp column holds UTC
 	SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
-	FROM pg_attribute WHERE attrelid = relation AND attname = tombstone AND NOT attisdropped
+	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = tombstone AND NOT attisdropped
 $$;
 COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
 'parameter $1 of a query, a time, in the type of a tombstone column; null if there is no such column';

@@ -154,7 +154,9 @@ BEGIN
 	EXECUTE format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
 				   CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query);
 	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(class.relowner));
-	PERFORM soft_delete_internal.bind_view(view::regclass, relation);
+	IF NOT soft_delete_internal.is_aside(relation) THEN
+		PERFORM soft_delete_internal.bind_view(view::regclass, relation);
+	END IF;
 	RETURN view::regclass;
 END
 $$;

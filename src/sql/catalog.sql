@@ -58,6 +58,33 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tag_arguments';
 COMMENT ON FUNCTION soft_delete_internal.tag_arguments(regclass) IS
 'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
 
+CREATE FUNCTION soft_delete_internal.is_aside(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN coalesce('storage:aside' = ANY ((soft_delete_internal.tag_arguments(relation))[2:]), false);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_aside(regclass) IS
+'whether the tombstones of a table are kept in its companion';
+
+CREATE FUNCTION soft_delete_internal.companion_of(relation regclass) RETURNS regclass
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_companion_of';
+COMMENT ON FUNCTION soft_delete_internal.companion_of(regclass) IS
+'the companion of a table, or of the table that a partition belongs to; null if there is none';
+
+CREATE FUNCTION soft_delete_internal.tombstones_in(relation regclass) RETURNS regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN coalesce(CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.companion_of(relation) END, relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tombstones_in(regclass) IS
+'the relation that has the tombstones of a table, and the column for their stamps: the table, or its companion';
+
 CREATE FUNCTION soft_delete_internal.tagged_relations(OUT relation regclass, OUT is_partition boolean) RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -147,7 +174,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	-- a timestamp column holds UTC
 	SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname)
-	FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at
+	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = deleted_at
 $$;
 COMMENT ON FUNCTION soft_delete_internal.stamp_expression(regclass, name) IS
 'expression for the stamp of a row as timestamptz';
@@ -204,7 +231,7 @@ BEGIN
 			JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
 		-- INSTEAD OF DELETE, FOR EACH ROW: a view with the function in another trigger is no bin
 		WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73
-		  AND refclassid = 'pg_class'::regclass AND refobjid = relation
+		  AND refclassid = 'pg_class'::regclass AND refobjid IN (relation, soft_delete_internal.companion_of(relation))
 		  -- any role can make a view that looks like a bin
 		  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
 		LIMIT 1

@@ -115,6 +115,28 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_drops() IS
 'for event triggers: raises 2BP01 if a trigger of the extension or a tombstone column is dropped, but not its table';
 
+CREATE FUNCTION soft_delete_internal.check_companions() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT relation FROM soft_delete_internal.tagged_tables()
+		WHERE soft_delete_internal.is_aside(relation)
+		  AND (soft_delete_internal.companion_of(relation) IS NULL OR soft_delete_internal.bin_of(relation) IS NULL)
+	LOOP
+		RAISE EXCEPTION 'cannot drop the bin or the companion of tagged table "%"', item.relation
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = 'They go with the tag, or with the table.',
+				HINT = format('SELECT soft_delete.untag(%L);', item.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_companions() IS
+'for event triggers: raises 2BP01 if a table whose deleted rows are aside has lost its companion or its bin';
+
 CREATE FUNCTION soft_delete_internal.check_trigger_names(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -143,7 +165,7 @@ DECLARE
 BEGIN
 	FOR item IN
 		SELECT name, relation FROM (VALUES
-			('~soft_delete', 'delete_row', 11), ('~soft_delete_key', 'claim_key', 7), ('~soft_delete_truncate', 'guard_truncate', 34),
+			('~soft_delete', 'delete_row', 11), ('~soft_delete_key', 'claim_key', 7), ('~soft_delete_truncate', 'guard_truncate', 34), ('~soft_delete_companion', 'guard_companion', 62),
 			('soft_delete_restore', 'restore_row', 81), ('soft_delete_purge', 'purge_row', 73), ('soft_delete_statement', 'finish_bin', 24))
 				AS ours(name, function, type)
 			JOIN pg_trigger ON tgname = name
@@ -190,6 +212,38 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.update_tagged(regclass, text) IS
 'updates stand-ins, views and indexes of a tagged table after a DDL command, and checks its triggers';
 
+CREATE FUNCTION soft_delete_internal.follow_changed_aside(changed regclass[], tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	old_name name;
+BEGIN
+	FOR relation IN
+		SELECT DISTINCT r FROM unnest(changed) AS c, soft_delete_internal.root(c) AS r WHERE soft_delete_internal.is_aside(r) ORDER BY r
+	LOOP
+		IF tag = 'CREATE TRIGGER' THEN
+			-- a dump carries no dependencies
+			IF soft_delete_internal.companion_of(relation) IS NOT NULL AND soft_delete_internal.bound_companion(relation) IS NULL
+			   AND soft_delete_internal.bin_of(relation) IS NOT NULL THEN
+				PERFORM soft_delete_internal.bind_companion(relation);
+			END IF;
+			PERFORM soft_delete_internal.check_triggers(relation);
+			CONTINUE;
+		END IF;
+		old_name := NULL;
+		SELECT soft_delete_internal.renamed_from(command) INTO old_name FROM pg_event_trigger_ddl_commands()
+		WHERE classid = 'pg_class'::regclass AND objid = relation AND objsubid = 0 AND soft_delete_internal.renamed_from(command) IS NOT NULL;
+		PERFORM soft_delete_internal.follow_aside(relation, old_name);
+		PERFORM soft_delete_internal.check_trigger_names(relation);
+		PERFORM soft_delete_internal.warn_of_disabled_tag(relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_changed_aside(regclass[], text) IS
+'for event triggers: what a command means for the companions of changed tables';
+
 CREATE FUNCTION soft_delete_internal.update_changed(changed regclass[], tag text, restores boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -197,8 +251,11 @@ AS $$
 DECLARE
 	relation regclass;
 	tagged regclass[] := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.inheritance_tree(c) AS member
-							   WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL ORDER BY member);
+							   WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL AND NOT soft_delete_internal.is_aside(member) ORDER BY member);
 BEGIN
+	IF tag IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TRIGGER') THEN
+		PERFORM soft_delete_internal.follow_changed_aside(changed, tag);
+	END IF;
 	-- the name of the tombstone column comes first, because every query on the table needs it
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
 		PERFORM soft_delete_internal.check_tombstone_column(member) FROM unnest(tagged) AS member;
@@ -297,6 +354,11 @@ BEGIN
 	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
 	PERFORM soft_delete_internal.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
 	WHERE EXISTS (SELECT FROM soft_delete_internal.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
+	PERFORM soft_delete_internal.align_companion(objid, array_agg(address_names[3]::name))
+	FROM pg_event_trigger_dropped_objects()
+	WHERE classid = 'pg_class'::regclass AND object_type = 'table column' AND soft_delete_internal.is_aside(objid)
+	  AND soft_delete_internal.root(objid) = objid
+	GROUP BY objid;
 	IF NOT EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
 		RETURN;
 	END IF;
@@ -330,6 +392,10 @@ BEGIN
 	   AND NOT soft_delete_internal.command_is_own() THEN
 		PERFORM soft_delete_internal.check_drops();
 	END IF;
+	IF current_setting('row_security')::boolean AND NOT soft_delete_internal.command_is_own()
+	   AND EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'trigger' AND address_names[3] IN ('~soft_delete_companion', 'soft_delete_purge')) THEN
+		PERFORM soft_delete_internal.check_companions();
+	END IF;
 	PERFORM soft_delete_internal.remove_dropped();
 	IF tag IN ('DROP SCHEMA', 'DROP OWNED') THEN
 		DELETE FROM soft_delete_internal.tagged_schemas
@@ -344,7 +410,7 @@ COMMENT ON FUNCTION soft_delete_internal.follow_drops(text) IS
 'removes what depends on the objects that a command with that tag has dropped, and refuses to drop what makes a table tagged';
 
 CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
-	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP OWNED', 'DROP EXTENSION')
+	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP VIEW', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP OWNED', 'DROP EXTENSION')
 	EXECUTE FUNCTION soft_delete_internal.follow_drops();
 COMMENT ON EVENT TRIGGER soft_delete_drops IS
 'removes what depends on dropped objects, and refuses to drop what makes a table tagged';

@@ -31,7 +31,7 @@ BEGIN
 				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
 				HINT = format('SELECT soft_delete.tag(%L), or soft_delete.untag(%L).', parent, partition);
 	END;
-	IF NOT soft_delete_internal.has_column(parent, deleted_at) THEN
+	IF soft_delete_internal.has_column(partition, deleted_at) AND NOT soft_delete_internal.has_column(parent, deleted_at) THEN
 		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s DROP COLUMN %I', partition, deleted_at));
 	END IF;
 END
@@ -53,6 +53,23 @@ BEGIN
 	IF deleted_at IS NULL THEN
 		PERFORM soft_delete_internal.untag_for_attach(parent, partition);
 		RETURN;
+	END IF;
+	IF soft_delete_internal.is_aside(parent) THEN
+		-- its rows are deleted to the companion of its root from now on
+		IF soft_delete_internal.is_aside(partition) THEN
+			PERFORM soft_delete_internal.check_holds(partition);
+			PERFORM soft_delete_internal.move_tombstones(partition, soft_delete_internal.root(parent));
+		END IF;
+		IF own_tag IS NOT NULL THEN
+			PERFORM soft_delete_internal.untag_table(partition, 'error');
+		END IF;
+		RETURN;
+	END IF;
+	IF soft_delete_internal.is_aside(partition) THEN
+		RAISE EXCEPTION 'cannot attach table "%", which keeps its deleted rows aside, to table "%", which keeps them in place', partition, parent
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'A partition is tagged with its root.',
+				HINT = format('SELECT soft_delete.untag(%L);', partition);
 	END IF;
 	IF own_tag[1] <> deleted_at THEN
 		RAISE EXCEPTION 'table "%" is already tagged with column "%"', partition, own_tag[1]
@@ -103,6 +120,16 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM soft_delete_internal.check_relation(m) FROM soft_delete_internal.inheritance_tree(partition) AS m;
+	IF soft_delete_internal.is_aside(soft_delete_internal.root(partition)) THEN
+		IF EXISTS (SELECT FROM pg_class WHERE oid = partition AND NOT relispartition) THEN
+			RAISE EXCEPTION 'cannot inherit from table "%", which keeps its deleted rows aside', soft_delete_internal.root(partition)
+				USING ERRCODE = 'feature_not_supported',
+					DETAIL = 'An inheritance child may have columns of its own.';
+		END IF;
+		PERFORM soft_delete_internal.make_triggers(partition, arguments);
+		PERFORM soft_delete_internal.make_reference_triggers(partition);
+		RETURN;
+	END IF;
 	SELECT tag[1] INTO other
 	FROM pg_inherits, soft_delete_internal.tag_arguments(inhparent) AS tag
 	WHERE inhrelid IN (SELECT soft_delete_internal.inheritance_tree(partition)) AND tag[1] <> arguments[1] LIMIT 1;
@@ -161,6 +188,13 @@ DECLARE
 	view_schema name;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
+	IF soft_delete_internal.is_aside(root) THEN
+		-- what was deleted from it stays in the companion of its root
+		view_schema := (SELECT substr(argument, 7) FROM unnest(root_tag) AS argument WHERE argument LIKE 'views:%');
+		PERFORM soft_delete_internal.check_aside_tag(partition, root_tag[1], view_schema);
+		PERFORM soft_delete_internal.execute_aside_tag(partition, root_tag[1], view_schema);
+		RETURN;
+	END IF;
 	SELECT nspname INTO view_schema
 	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete_internal.bin_of(root)
 		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
@@ -206,8 +240,8 @@ AS $$
 	SELECT left_table, parent FROM (
 	-- DETACH PARTITION has dropped the tag of a partition in this transaction, but not its column
 	SELECT pg_class.oid::regclass, relation FROM pg_class
-		JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped AND attname = (soft_delete_internal.tag_arguments(relation))[1]
-	WHERE relname = ANY (detached) AND relkind IN ('r', 'p') AND soft_delete_internal.is_own_transaction(pg_class.xmin)
+		LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped AND attname = (soft_delete_internal.tag_arguments(relation))[1]
+	WHERE (attname IS NOT NULL OR soft_delete_internal.is_aside(relation)) AND relname = ANY (detached) AND relkind IN ('r', 'p') AND soft_delete_internal.is_own_transaction(pg_class.xmin)
 	  AND soft_delete_internal.tag_arguments(pg_class.oid) IS NULL AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
 	UNION ALL
 	SELECT relation, pg_class.oid::regclass FROM pg_class

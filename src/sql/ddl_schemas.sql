@@ -8,7 +8,8 @@ CREATE TABLE soft_delete_internal.tagged_schemas (
 	exempt name[] NOT NULL,
 	deleted_at name NOT NULL CHECK (deleted_at <> ''),
 	indexes text NOT NULL CHECK (indexes IN ('all', 'unique')),
-	views name
+	views name,
+	storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside'))
 ) USING heap;
 COMMENT ON TABLE soft_delete_internal.tagged_schemas IS
 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
@@ -17,6 +18,7 @@ COMMENT ON COLUMN soft_delete_internal.tagged_schemas.exempt IS 'names of tables
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.views IS 'the schema of their views; null: their own';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'' or ''aside''';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.tagged_schemas', '');
 
 CREATE FUNCTION soft_delete_internal.current_tagged_schemas() RETURNS soft_delete_internal.tagged_schemas[]
@@ -93,9 +95,11 @@ AS $$
 	WHERE nspname = tables_of.schema AND relkind IN ('r', 'p', 'f')
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
 	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
+	  -- a companion has it from the beginning
+	  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND contype = 'c' AND conname = 'soft_delete_companion')
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tables_of(name) IS
-'the tables of a schema that can have a tag: not partitions and inheritance children, nor what belongs to an extension';
+'the tables of a schema that can have a tag: not partitions and inheritance children, nor companions, nor what belongs to an extension';
 
 CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[], tagged soft_delete_internal.tagged_schemas) RETURNS void
 LANGUAGE plpgsql
@@ -111,9 +115,13 @@ BEGIN
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
 	END LOOP;
-	PERFORM soft_delete_internal.check_tags(relations, tagged.deleted_at, tagged.indexes, tagged.views);
+	PERFORM soft_delete_internal.check_tags(relations, tagged.deleted_at, tagged.indexes, tagged.views, tagged.storage);
 	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete_internal.execute_tag(relation, tagged.deleted_at, tagged.indexes, tagged.views);
+		IF tagged.storage = 'aside' THEN
+			PERFORM soft_delete_internal.execute_aside_tag(relation, tagged.deleted_at, tagged.views);
+		ELSE
+			PERFORM soft_delete_internal.execute_tag(relation, tagged.deleted_at, tagged.indexes, tagged.views);
+		END IF;
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.warn_of_lost_references(relation);
@@ -158,7 +166,7 @@ COMMENT ON FUNCTION soft_delete_internal.set_exempt(regclass, boolean) IS
 'exempts a table from the tag of its schema, or ends that, if the caller has the rights of the owner of the schema';
 
 CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
-	indexes text DEFAULT NULL, views name DEFAULT NULL) RETURNS void
+	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -168,10 +176,10 @@ DECLARE
 	candidates regclass[];
 	members regclass[];
 BEGIN
-	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') THEN
+	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.tag_schema()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The schema must be given, exempt must name tables, and indexes must be ''all'' or ''unique''.',
+				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
 				HINT = 'SELECT soft_delete.tag_schema(''my_schema'', exempt => ''{my_table}'');';
 	END IF;
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -182,14 +190,17 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_schema(schema);
 	PERFORM soft_delete_internal.check_views(schema, views);
-	PERFORM soft_delete_internal.check_library();
+	IF coalesce(storage, (SELECT s.storage FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = tag_schema.schema), 'in_place') = 'in_place' THEN
+		PERFORM soft_delete_internal.check_library();
+	END IF;
 	PERFORM soft_delete_internal.lock_schema(schema);
 
 	INSERT INTO soft_delete_internal.tagged_schemas AS s
-	VALUES (schema, coalesce(exempt, '{}'), coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views)
+	VALUES (schema, coalesce(exempt, '{}'), coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views, coalesce(storage, 'in_place'))
 	ON CONFLICT ON CONSTRAINT tagged_schemas_pkey DO UPDATE
 	SET exempt = coalesce(tag_schema.exempt, s.exempt), deleted_at = coalesce(tag_schema.deleted_at, s.deleted_at),
-		indexes = coalesce(tag_schema.indexes, s.indexes), views = coalesce(tag_schema.views, s.views)
+		indexes = coalesce(tag_schema.indexes, s.indexes), views = coalesce(tag_schema.views, s.views),
+		storage = coalesce(tag_schema.storage, s.storage)
 	RETURNING * INTO tagged;
 
 	FOR relation IN
@@ -211,7 +222,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name, text) IS
 'does soft_delete.tag_schema()';
 
 /* Several rounds, because deleted rows of one table may reference those of another. */

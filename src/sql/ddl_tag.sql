@@ -15,7 +15,9 @@ BEGIN
 	LOOP
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_truncate()', member);
 		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
-		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key()', member);
+		IF 'storage:aside' <> ALL (arguments) THEN
+			EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key()', member);
+		END IF;
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row(%s)',
 			member, (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(arguments) WITH ORDINALITY AS u(a, n)));
 	END LOOP;
@@ -35,7 +37,9 @@ BEGIN
 		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
 		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
 			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
-			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_key" ON %s', member);
+			IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = member AND tgname = '~soft_delete_key') THEN
+				EXECUTE format('DROP TRIGGER "~soft_delete_key" ON %s', member);
+			END IF;
 		END IF;
 	END LOOP;
 END
@@ -52,6 +56,7 @@ AS $$
 	FROM soft_delete_internal.inheritance_tree(relation) AS m,
 		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
 	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
+	  AND NOT (expected = '~soft_delete_key' AND soft_delete_internal.is_aside(relation))
 $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass) IS
 'the triggers that a tagged table, its partitions and its inheritance children lack';
@@ -108,6 +113,12 @@ BEGIN
 		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	END IF;
 
+	IF soft_delete_internal.is_aside(relation) THEN
+		RAISE EXCEPTION 'table "%" is already tagged, and keeps its deleted rows aside', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = format('Its deleted rows are in %s.', soft_delete_internal.companion_of(relation)),
+				HINT = format('SELECT soft_delete.tag(%L, storage => ''aside'');', relation);
+	END IF;
 	present := (soft_delete_internal.tag_arguments(relation))[1];
 	IF present <> deleted_at THEN
 		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, present
@@ -124,7 +135,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_tag(regclass, name, text, name, boolean) IS
 'raises whatever tag() refuses for one table, and changes nothing; locks: keeps the table as it is until the transaction ends';
 
-CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name, storage text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -132,14 +143,18 @@ DECLARE
 	relation regclass;
 BEGIN
 	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete_internal.check_tag(relation, deleted_at, indexes, views, locks => true);
+		IF storage = 'aside' THEN
+			PERFORM soft_delete_internal.check_aside_tag(relation, deleted_at, views);
+		ELSE
+			PERFORM soft_delete_internal.check_tag(relation, deleted_at, indexes, views, locks => true);
+		END IF;
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.check_cascades(relation, tagged => relations);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name) IS
+COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name, text) IS
 'raises whatever tag() refuses for tables that are tagged together, and locks them';
 
 CREATE FUNCTION soft_delete_internal.execute_tag(relation regclass, deleted_at name, indexes text, views name) RETURNS void
@@ -200,7 +215,7 @@ COMMENT ON FUNCTION soft_delete_internal.execute_tag(regclass, name, text, name)
 'puts the tag on one table, its partitions and its inheritance children, as plan_tag() says; check_tags() has made the refusals';
 
 CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL) RETURNS void
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT 'in_place') RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -208,10 +223,11 @@ DECLARE
 	member regclass;
 	members regclass[] := ARRAY[relation];
 BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique')
+	   OR storage IS NULL OR storage NOT IN ('in_place', 'aside') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, and indexes must be ''all'' or ''unique''.',
+				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
 				HINT = 'SELECT soft_delete.tag(''my_table'');';
 	END IF;
 
@@ -219,9 +235,13 @@ BEGIN
 		members := members || ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
 									WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
 	END IF;
-	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views);
+	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views, storage);
 	FOREACH member IN ARRAY members LOOP
-		PERFORM soft_delete_internal.execute_tag(member, deleted_at, indexes, views);
+		IF storage = 'aside' THEN
+			PERFORM soft_delete_internal.execute_aside_tag(member, deleted_at, views);
+		ELSE
+			PERFORM soft_delete_internal.execute_tag(member, deleted_at, indexes, views);
+		END IF;
 		IF member <> relation THEN
 			RAISE NOTICE 'table "%" is tagged too', member;
 		END IF;
@@ -232,7 +252,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name) IS
+COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text) IS
 'does soft_delete.tag()';
 
 CREATE FUNCTION soft_delete_internal.make_tombstones_live(relation regclass, deleted_at name, remembered text[]) RETURNS void
@@ -272,6 +292,10 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_owner(relation);
 	PERFORM soft_delete_internal.check_relation(relation);
+	IF soft_delete_internal.is_aside(relation) THEN
+		PERFORM soft_delete_internal.untag_aside(relation, tombstones);
+		RETURN;
+	END IF;
 	-- the views first, as a query that reads them does
 	PERFORM soft_delete_internal.lock_views(relation);
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);

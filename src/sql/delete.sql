@@ -12,6 +12,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_guard_truncate';
 COMMENT ON FUNCTION soft_delete.guard_truncate() IS
 'BEFORE TRUNCATE trigger of a tagged table: refuses what the library does not carry out softly, unless soft_delete.truncate is hard';
 
+CREATE FUNCTION soft_delete.guard_companion() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_guard_companion';
+COMMENT ON FUNCTION soft_delete.guard_companion() IS
+'BEFORE statement trigger of the companion of a table whose deleted rows are kept aside: refuses what is not the extension''s own, or a dump''s';
+
 CREATE TABLE soft_delete_internal.ledger (
 	deleted_at timestamptz PRIMARY KEY,
 	xid xid8 NOT NULL,

@@ -46,7 +46,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.bind_views(relation);
+	IF soft_delete_internal.is_aside(relation) THEN
+		PERFORM soft_delete_internal.bind_companion(relation);
+	ELSE
+		PERFORM soft_delete_internal.bind_views(relation);
+	END IF;
 	PERFORM soft_delete_internal.bind_stand_ins(member) FROM soft_delete_internal.inheritance_tree(relation) AS member;
 	PERFORM soft_delete_internal.make_reference_triggers(relation);
 END
@@ -59,7 +63,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	bin regclass := soft_delete_internal.bin_of(relation);
+	bin regclass;
 BEGIN
 	IF relation IS NULL THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.repair()'
@@ -71,6 +75,10 @@ BEGIN
 		DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = repair.relation;
 		RETURN;
 	END IF;
+	IF soft_delete_internal.is_aside(relation) THEN
+		PERFORM soft_delete_internal.repair_aside(relation);
+	END IF;
+	bin := soft_delete_internal.bin_of(relation);
 	IF bin IS NOT NULL THEN
 		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.bin_columns(relation));
 	END IF;

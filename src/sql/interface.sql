@@ -4,10 +4,10 @@
  */
 
 CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL) RETURNS void
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT 'in_place') RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name) IS
-'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of the two views, by default the table''s';
+COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name, text) IS
+'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of what tag() makes, by default the table''s; storage: ''in_place'' keeps deleted rows in the table, ''aside'' in a table beside it';
 
 CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
@@ -15,10 +15,10 @@ COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
 'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows; cascade: untags what ON DELETE CASCADE connects it with too';
 
 CREATE FUNCTION soft_delete.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
-	indexes text DEFAULT NULL, views name DEFAULT NULL) RETURNS void
+	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name) IS
-'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views: as for tag(); null: as it was told before, at first none, ''deleted_at'', ''all'' and the schema itself';
+COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name, text) IS
+'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views, storage: as for tag(); null: as it was told before, at first none, ''deleted_at'', ''all'', the schema itself and ''in_place''';
 
 CREATE FUNCTION soft_delete.untag_schema(schema name, tombstones text DEFAULT 'error') RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';

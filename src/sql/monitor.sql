@@ -115,9 +115,9 @@ BEGIN
 				deleted_rows := soft_delete_internal.count_tombstones(relation);
 				oldest := least(soft_delete_internal.oldest_tombstone(relation), displaced.oldest);
 				live_rows := soft_delete_internal.estimated_rows(relation);
-				live_rows := CASE WHEN live_rows < deleted_rows THEN 0 ELSE live_rows - deleted_rows END;
+				live_rows := CASE WHEN soft_delete_internal.is_aside(relation) THEN live_rows WHEN live_rows < deleted_rows THEN 0 ELSE live_rows - deleted_rows END;
 				graveyard_share := round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3);
-				index_bytes_saved := (soft_delete_internal.live_index_bytes(relation)::numeric * deleted_rows / nullif(live_rows, 0))::bigint;
+				index_bytes_saved := CASE WHEN NOT soft_delete_internal.is_aside(relation) THEN (soft_delete_internal.live_index_bytes(relation)::numeric * deleted_rows / nullif(live_rows, 0))::bigint END;
 				-- raises an error for an interval that is out of range
 				due_before := now() - retention;
 				due_rows := CASE WHEN due_before IS NULL THEN 0

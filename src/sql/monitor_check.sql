@@ -17,6 +17,8 @@ AS $$
 	SELECT 'error', NULL::regclass, format('new sessions of database "%s" will not load the library, and see deleted rows', current_database()),
 		format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database())
 	WHERE NOT soft_delete_internal.new_sessions_load()
+	  AND (soft_delete_internal.current_tagged_schemas() IS NOT NULL
+		   OR EXISTS (SELECT FROM soft_delete_internal.tagged_tables() AS tagged WHERE NOT soft_delete_internal.is_aside(tagged.relation)))
 	UNION ALL
 	SELECT 'error', NULL, format('event trigger "%s" is disabled: tagged tables do not follow DDL', evtname),
 		format('ALTER EVENT TRIGGER %I ENABLE%s;', evtname, CASE evtevent WHEN 'login' THEN ' ALWAYS' END)
@@ -78,6 +80,42 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_trigger_problems(regclass, name) IS
 'the problems of check() with the triggers of a tagged table';
+
+CREATE FUNCTION soft_delete_internal.find_companion_problems(table_name regclass, tombstone name,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	companion regclass := soft_delete_internal.companion_of(table_name);
+BEGIN
+	RETURN QUERY
+	SELECT 'error', table_name, 'its companion, which keeps its deleted rows, is missing: deletes fail', format('SELECT soft_delete.repair(%L);', table_name)
+	WHERE companion IS NULL
+	UNION ALL
+	SELECT 'error', table_name, format('its companion %s lacks column "%s", or has another type: deletes fail', companion, own.attname),
+		format('SELECT soft_delete.repair(%L);', table_name)
+	FROM pg_attribute AS own LEFT JOIN pg_attribute AS kept ON kept.attrelid = companion AND kept.attname = own.attname AND NOT kept.attisdropped
+	WHERE companion IS NOT NULL AND own.attrelid = table_name AND own.attnum > 0 AND NOT own.attisdropped AND own.attgenerated <> 'v'
+	  AND kept.atttypid IS DISTINCT FROM (SELECT base FROM soft_delete_internal.base_type(own.atttypid, own.atttypmod))
+	UNION ALL
+	SELECT 'error', table_name, 'its bin is missing', format('SELECT soft_delete.repair(%L);', table_name)
+	WHERE soft_delete_internal.bin_of(table_name) IS NULL
+	UNION ALL
+	SELECT 'warning', table_name, format('index on column "%s" of its companion %s is missing: the bin reads the whole companion', tombstone, companion),
+		format('SELECT soft_delete.repair(%L);', table_name)
+	WHERE companion IS NOT NULL AND NOT soft_delete_internal.has_stamp_index(companion, tombstone)
+	UNION ALL
+	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', part), format('SELECT soft_delete.repair(%L);', table_name)
+	FROM unnest(array_remove(ARRAY[companion, soft_delete_internal.bin_of(table_name)], NULL)) AS part
+	WHERE NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = part AND objsubid = 0
+					  AND refclassid = 'pg_class'::regclass AND refobjid = table_name AND refobjsubid = 0 AND deptype = 'a');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_companion_problems(regclass, name) IS
+'the problems of check() with the companion of a table, and with its bin';
 
 CREATE FUNCTION soft_delete_internal.find_column_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
@@ -343,7 +381,7 @@ BEGIN
 	FOREACH which IN ARRAY CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
 		without_parent := is_reference;
 		-- a displaced parent can be restored
-		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete_internal.tag_arguments(con.confrelid) IS NULL THEN '{all}'
+		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete_internal.is_aside(con.confrelid) THEN '{live,deleted}' WHEN soft_delete_internal.tag_arguments(con.confrelid) IS NULL THEN '{all}'
 			ELSE '{all,displaced}'::text[] END LOOP
 			without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', without_parent,
 				soft_delete_internal.from_item(con.confrelid, 'p', parents), soft_delete_internal.key_match("constraint"));
@@ -383,9 +421,11 @@ BEGIN
 		RETURN NEXT;
 		RETURN;
 	END IF;
-	FOREACH kind IN ARRAY '{column,trigger,view,index,stand-in,purge,hold}'::text[] LOOP
+	FOREACH kind IN ARRAY CASE WHEN soft_delete_internal.is_aside(table_name) THEN '{companion,trigger,purge,hold}'
+			ELSE '{column,trigger,view,index,stand-in,purge,hold}' END::text[] LOOP
 		BEGIN
 			CASE kind
+				WHEN 'companion' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_companion_problems(table_name, tombstone);
 				WHEN 'column' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_column_problems(table_name, tombstone);
 				WHEN 'trigger' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_trigger_problems(table_name, tombstone);
 				WHEN 'view' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_view_problems(table_name, tombstone);
@@ -461,7 +501,7 @@ BEGIN
 		coalesce(array_agg(tagged.relation) FILTER (WHERE attname IS NULL), '{}')
 	INTO own_tables, broken
 	FROM soft_delete_internal.tagged_tables() AS tagged
-		LEFT JOIN pg_attribute ON attrelid = tagged.relation AND attname = tombstone_column AND NOT attisdropped
+		LEFT JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
 	WHERE soft_delete_internal.caller_owns(tagged.relation);
 
 	RETURN QUERY SELECT * FROM soft_delete_internal.find_installation_problems();

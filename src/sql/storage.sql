@@ -208,7 +208,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	-- foreign keys do not include inheritance children
-	SELECT CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN concat(item, ' ', alias)
+	SELECT CASE WHEN soft_delete_internal.is_aside(relation) AND which IN ('tombstones', 'deleted')
+			THEN format('ONLY %s %s', soft_delete_internal.tombstones_in(relation), alias)
+		WHEN soft_delete_internal.tag_arguments(relation) IS NULL OR soft_delete_internal.is_aside(relation) THEN concat(item, ' ', alias)
 		WHEN which = 'tombstones' THEN format('(SELECT * FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
 			'UNION ALL SELECT * FROM %1$s TABLESAMPLE soft_delete.rows(''displaced'')) AS %2$s', item, alias)
 		ELSE format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which) END

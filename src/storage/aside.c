@@ -1,489 +1,394 @@
 /*
  * aside.c
- *	  Stores, locks, reads, restores and destroys displaced tombstones.
+ *	  Keeps, locks, reads, restores and destroys tombstones that are in the companion
+ *	  of their table.
  *
- * A tombstone steps aside when a live row claims a key that it has (keys/claim.c).
- * Then it is a displaced tombstone: a row of soft_delete_internal.displaced, with
- * the table or partition that it was deleted from, its stamp, and its columns, as a
- * JSON object of their names and their values as text.  So it does not depend on
- * the columns of the table, which may be added, dropped, renamed or get another
- * type.  soft_delete_internal.align_displaced() updates the names and texts then.
+ * Such a row is really deleted from its table.  What is inserted into the companion
+ * has the same columns, found by their names, and the stamp of the deletion.  To the
+ * callers of storage.c it is a row of the table, or of the partition that they ask
+ * for it: the values are moved to the columns of the same names.
  *
- * Invariant: a stored value reads back as the same value, whatever the settings of
- * the session that has stored it and of the one that reads it.
+ * Invariant: a column that the companion lacks, or has with another type, is an error
+ * of the DELETE.  No value of a deleted row is ever left out.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
-#include "catalog/pg_inherits.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "miscadmin.h"
-#include "storage/bufmgr.h"
-#include "utils/acl.h"
-#include "utils/array.h"
+#include "executor/nodeModifyTable.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 #include "storage/sd_storage.h"
 
-/* How to convert the text of a column to its value */
-typedef struct ColumnInput
+/* What inserting deleted rows of one relation into its companion needs */
+struct Keeper
 {
-	const char *name;  /* NULL if the column is dropped, or virtual */
-	FmgrInfo function; /* the input function of its type */
-	Oid typioparam;
-} ColumnInput;
-
-/* What reading displaced tombstones as rows of a relation needs */
-struct DisplacedReader
-{
-	int natts;
-	ColumnInput *columns;
-	MemoryContext context; /* of the values of the row that was read last */
-	Oid relid;
-	bool calls_user_functions; /* input functions may call those of users */
-	const char *relname;
+	Oid relid; /* the relation that the rows are deleted from */
+	Oid companion;
+	AttrNumber stamp; /* the companion's column for stamps */
+	AttrNumber *sources; /* for each column of the companion, that of the relation */
+	VersionBuilder *builder; /* of rows of the companion, with its indexes */
 };
 
-/* The columns of soft_delete_internal.displaced */
-enum DisplacedColumn
-{
-	DISPLACED_RELATION,
-	DISPLACED_STAMP,
-	DISPLACED_ROW,
-	DISPLACED_TYPES,
-	N_DISPLACED_COLUMNS
-};
+static AttrNumber *map_columns(Relation from, Relation to, AttrNumber stamp);
+static void report_column(Relation from, Relation to, Form_pg_attribute att,
+						  const char *problem);
+static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
+						 const AttrNumber *sources);
+static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
+					   TupleTableSlot *row);
+static void check_domains(TupleTableSlot *slot);
 
-/* A scan of the displaced tombstones of a table */
-typedef struct AsideScan
-{
-	Relation displaced;
-	SysScanDesc scan;
-} AsideScan;
-
-PG_FUNCTION_INFO_V1(soft_delete_return_displaced);
-PG_FUNCTION_INFO_V1(soft_delete_rewrite_displaced);
-
-static void insert_returned_row(ResultRelInfo *relinfo, EState *estate,
-								TupleTableSlot *slot);
-static List *places_of_displaced(Oid relid);
-static bool may_have_displaced(Oid relid);
-static bool lock_aside(Relation rel, Tombstone *tombstone);
-static bool peek_aside(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
-static void fetch_aside(Relation rel, const Tombstone *tombstone,
-						TupleTableSlot *slot);
-static void fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot);
-static bool is_version_aside(Relation rel, const Tombstone *tombstone, Oid file,
-							 TransactionId xmin, Snapshot snapshot,
-							 TupleTableSlot *slot);
-static TupleTableSlot *restore_aside(ResultRelInfo *relinfo, VersionBuilder *builder,
-									 Tombstone *tombstone, TupleTableSlot *old,
-									 MakeRoom make_room, List **recheck);
-static TM_Result destroy_aside(Relation rel, const Tombstone *tombstone, bool waits);
-static void destroy_displaced(ItemPointer tid);
-static void begin_aside_scan(TombstoneScan *scan, const ScanPosition *position);
-static bool next_aside(TombstoneScan *scan);
-static void end_aside_scan(TombstoneScan *scan);
-
-static void add_error_context(void *arg);
-static void check_object_size(Relation rel, const Datum *names,
-							  const Datum *texts, const bool *nulls, int n);
-static Datum make_text_object(Datum *names, Datum *texts, bool *nulls, int n);
+static bool may_have_kept(Oid relid);
+static bool lock_kept(Relation rel, Tombstone *tombstone);
+static bool peek_kept(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
+static void fetch_kept_row(Relation rel, const Tombstone *tombstone,
+						   TupleTableSlot *slot);
+static bool is_kept_version(Relation rel, const Tombstone *tombstone, Oid file,
+							TransactionId xmin, Snapshot snapshot,
+							TupleTableSlot *slot);
+static TupleTableSlot *restore_kept(ResultRelInfo *relinfo, VersionBuilder *builder,
+									Tombstone *tombstone, TupleTableSlot *old,
+									MakeRoom make_room, List **recheck);
+static TM_Result destroy_kept(Relation rel, const Tombstone *tombstone, bool waits);
+static void begin_kept_scan(TombstoneScan *scan, const ScanPosition *position);
 
 const StorageRoutine aside_storage = {
-	.sample = "displaced",
+	.sample = "aside",
 	.may_share_keys = true,
-	.may_have_any = may_have_displaced,
-	.lock = lock_aside,
-	.peek = peek_aside,
-	.fetch = fetch_aside,
-	.is_version = is_version_aside,
-	.restore = restore_aside,
-	.destroy = destroy_aside,
-	.begin_scan = begin_aside_scan,
-	.next = next_aside,
-	.end_scan = end_aside_scan,
+	.may_have_any = may_have_kept,
+	.lock = lock_kept,
+	.peek = peek_kept,
+	.fetch = fetch_kept_row,
+	.is_version = is_kept_version,
+	.restore = restore_kept,
+	.destroy = destroy_kept,
+	.begin_scan = begin_kept_scan,
+	.next = next_in_place,
+	.end_scan = end_in_place_scan,
 };
 
 /*
- * Insert a tombstone of the relation, whose row is in the slot, into
- * soft_delete_internal.displaced.  "attnum" is the relation's tombstone column.
+ * For each column of "to", find the column of "from" that has its name: an array of
+ * attribute numbers, 0 where there is none, which is palloc'd.  "stamp" is the column
+ * of the companion, one of the two, for stamps.
  *
- * Raises 54000 if the row is too large.
+ * Raises 42703 if the companion lacks a column of the table, 42804 if the types differ.
+ * The companion has the base types of domains.
  */
-void
-store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot)
+static AttrNumber *
+map_columns(Relation from, Relation to, AttrNumber stamp)
 {
-	TupleDesc tupdesc = slot->tts_tupleDescriptor;
-	Datum *names = palloc(tupdesc->natts * sizeof(Datum));
-	Datum *texts = palloc(tupdesc->natts * sizeof(Datum));
-	Datum *types = palloc(tupdesc->natts * sizeof(Datum));
-	bool *nulls = palloc(tupdesc->natts * sizeof(bool));
-	Datum values[N_DISPLACED_COLUMNS];
-	bool isnull[N_DISPLACED_COLUMNS] = {false};
-	Relation displaced;
-	int n = 0;
-	int nestlevel = begin_text_form();
+	bool to_companion = companions_table(RelationGetRelid(to)) != InvalidOid;
+	Relation companion = to_companion ? to : from;
+	Relation rel = to_companion ? from : to;
+	TupleDesc desc = RelationGetDescr(to);
+	AttrNumber *sources = palloc0(desc->natts * sizeof(AttrNumber));
 
-	for (int attno = 1; attno <= tupdesc->natts; attno++)
+	for (int i = 0; i < desc->natts; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
-		Datum value;
-		Oid output;
-		bool is_varlena;
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		AttrNumber source;
 
-		if (att->attisdropped || is_virtual_column(att))
+		if (att->attisdropped || is_virtual_column(att) ||
+			(to_companion && i + 1 == stamp))
 			continue;
-		value = slot_getattr(slot, attno, &nulls[n]);
-		names[n] = CStringGetTextDatum(NameStr(att->attname));
-		types[n] = CStringGetTextDatum(
-			format_type_with_typemod(att->atttypid, att->atttypmod));
-		if (!nulls[n])
-		{
-			getTypeOutputInfo(att->atttypid, &output, &is_varlena);
-			texts[n] = CStringGetTextDatum(OidOutputFunctionCall(output, value));
-		}
-		n++;
+		source = get_attnum(RelationGetRelid(from), NameStr(att->attname));
+		/* what the companion has beside the columns of the table is null in new rows */
+		if (source <= 0 && to_companion)
+			continue;
+		if (source <= 0)
+			report_column(rel, companion, att, NULL);
+		if (getBaseType(att->atttypid) !=
+			getBaseType(TupleDescAttr(RelationGetDescr(from), source - 1)->atttypid))
+			report_column(rel, companion, att, "another type");
+		sources[i] = source;
 	}
-	end_text_form(nestlevel);
-	check_object_size(rel, names, texts, nulls, n);
+	/* a column that only "from" has would be lost */
+	for (int i = 0; to_companion && i < RelationGetDescr(from)->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(from), i);
 
-	values[DISPLACED_RELATION] = ObjectIdGetDatum(RelationGetRelid(rel));
-	values[DISPLACED_STAMP] = slot_getattr(slot, attnum, &isnull[DISPLACED_STAMP]);
-	values[DISPLACED_ROW] = make_text_object(names, texts, nulls, n);
-	values[DISPLACED_TYPES] = make_text_object(names, types, NULL, n);
-
-	displaced = table_open(extension_relation("displaced"), RowExclusiveLock);
-	append_row(displaced, values, isnull);
-	table_close(displaced, NoLock);
+		if (!att->attisdropped && !is_virtual_column(att) &&
+			get_attnum(RelationGetRelid(to), NameStr(att->attname)) <= 0)
+			report_column(rel, companion, att, NULL);
+	}
+	return sources;
 }
 
 /*
- * Raise 54000 if a JSON object of these names and texts would be larger than jsonb
- * allows.
+ * Raise an error about a column that a table and its companion do not have alike.
  */
 static void
-check_object_size(Relation rel, const Datum *names, const Datum *texts,
-				  const bool *nulls, int n)
+report_column(Relation rel, Relation companion, Form_pg_attribute att,
+			  const char *problem)
 {
-	Size size = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		/* an element takes at most two entries, of its name and text, with padding */
-		size += VARSIZE_ANY_EXHDR(DatumGetPointer(names[i])) + 2 * sizeof(JEntry);
-		if (!nulls[i])
-			size += VARSIZE_ANY_EXHDR(DatumGetPointer(texts[i]));
-	}
-	if (size > JENTRY_OFFLENMASK)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("deleted row of table \"%s\" is too large to step aside",
-						RelationGetRelationName(rel)),
-				 errdetail("Its columns take %zu bytes as text, and at most %d bytes can be stored. A value of type bytea takes two bytes for each of its own.",
-						   size, JENTRY_OFFLENMASK),
-				 errhint("Use another key. To see the deleted rows that have one: SELECT * FROM %s;",
-						 bin_name(RelationGetRelid(rel)))));
+	ereport(ERROR,
+			(errcode(problem ? ERRCODE_DATATYPE_MISMATCH : ERRCODE_UNDEFINED_COLUMN),
+			 problem
+				 ? errmsg("column \"%s\" has another type in table \"%s\" than in its companion \"%s\"",
+						  NameStr(att->attname), RelationGetRelationName(rel),
+						  RelationGetRelationName(companion))
+				 : errmsg("companion \"%s\" of table \"%s\" lacks column \"%s\"",
+						  RelationGetRelationName(companion),
+						  RelationGetRelationName(rel), NameStr(att->attname)),
+			 errdetail("A deleted row is kept with all of its columns."),
+			 errhint("SELECT soft_delete.repair(%s);",
+					 quote_literal_cstr(qualified_name(
+						 llast_oid(with_ancestors(RelationGetRelid(rel))))))));
 }
 
 /*
- * Return a JSON object of names and texts, as jsonb.
+ * Move the values of a row to the columns of another slot, which is virtual, or is
+ * made so.  They point into the first slot.
  */
-static Datum
-make_text_object(Datum *names, Datum *texts, bool *nulls, int n)
+static void
+move_columns(TupleTableSlot *from, TupleTableSlot *to, const AttrNumber *sources)
 {
-	int lower = 1;
-	ArrayType *keys = construct_md_array(names, NULL, 1, &n, &lower, TEXTOID,
-										 -1, false, TYPALIGN_INT);
-	ArrayType *values = construct_md_array(texts, nulls, 1, &n, &lower, TEXTOID,
-										   -1, false, TYPALIGN_INT);
-
-	return DirectFunctionCall2(jsonb_object_two_arg, PointerGetDatum(keys),
-							   PointerGetDatum(values));
-}
-
-/*
- * Make what reading displaced tombstones as rows of the relation needs, in the
- * current memory context.
- */
-DisplacedReader *
-make_displaced_reader(Relation rel)
-{
-	TupleDesc tupdesc = RelationGetDescr(rel);
-	DisplacedReader *reader = palloc0(sizeof(DisplacedReader));
-
-	reader->relid = RelationGetRelid(rel);
-	reader->relname = pstrdup(RelationGetRelationName(rel));
-	reader->natts = tupdesc->natts;
-	reader->columns = palloc0(tupdesc->natts * sizeof(ColumnInput));
-	reader->context =
-		AllocSetContextCreate(CurrentMemoryContext, "soft_delete displaced row",
-							  ALLOCSET_DEFAULT_SIZES);
-	for (int i = 0; i < tupdesc->natts; i++)
+	slot_getallattrs(from);
+	ExecClearTuple(to);
+	for (int i = 0; i < to->tts_tupleDescriptor->natts; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
-		ColumnInput *column = &reader->columns[i];
-		Oid input;
-
-		if (att->attisdropped || is_virtual_column(att))
-			continue;
-		/* not of the domain itself, whose constraints may be newer than the row */
-		getTypeInputInfo(getBaseType(att->atttypid), &input, &column->typioparam);
-		reader->calls_user_functions =
-			reader->calls_user_functions ||
-			input_calls_user_functions(getBaseType(att->atttypid));
-		fmgr_info(input, &column->function);
-		column->name = pstrdup(NameStr(att->attname));
+		to->tts_isnull[i] = sources[i] == 0 || from->tts_isnull[sources[i] - 1];
+		to->tts_values[i] =
+			to->tts_isnull[i] ? (Datum) 0 : from->tts_values[sources[i] - 1];
 	}
-	return reader;
+	ExecStoreVirtualTuple(to);
 }
 
 /*
- * Read a row of soft_delete_internal.displaced into a virtual slot of the relation.
- * The values are valid until the next call.
+ * Make what inserting deleted rows of a relation into its companion needs, in a memory
+ * context.
  *
- * Raises XX001 if the row is not a JSON object, and what the input functions of
- * types raise.
+ * Raises what open_companion() and map_columns() raise.
  */
-void
-read_displaced(DisplacedReader *reader, HeapTuple tuple, TupleDesc tupdesc,
-			   TupleTableSlot *slot)
+Keeper *
+make_keeper(Relation rel, MemoryContext context)
 {
-	MemoryContext oldcontext;
-	ErrorContextCallback context;
-	Jsonb *row;
-	bool isnull;
-	int nestlevel;
-	SavedRole saved;
+	Relation companion = open_companion(rel, RowExclusiveLock);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	Keeper *keeper = palloc0(sizeof(Keeper));
 
-	ExecClearTuple(slot);
-	MemoryContextReset(reader->context);
-	oldcontext = MemoryContextSwitchTo(reader->context);
-
-	context.callback = add_error_context;
-	context.arg = (void *) reader->relname;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-	row = DatumGetJsonbP(heap_getattr(tuple, DISPLACED_ROW + 1, tupdesc, &isnull));
-	if (!JB_ROOT_IS_OBJECT(row))
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("displaced row of table \"%s\" is not a JSON object",
-							   reader->relname)));
-	/* the input of a composite type checks the domains in it */
-	if (reader->calls_user_functions)
-		become_owner_of(reader->relid, &saved);
-	nestlevel = begin_text_form();
-	for (int i = 0; i < reader->natts; i++)
-	{
-		ColumnInput *column = &reader->columns[i];
-		JsonbValue text = {.type = jbvNull};
-
-		if (column->name != NULL)
-			(void) getKeyJsonValueFromContainer(&row->root, column->name,
-												strlen(column->name), &text);
-		slot->tts_isnull[i] = text.type != jbvString;
-		slot->tts_values[i] = (Datum) 0;
-		if (text.type == jbvString)
-			slot->tts_values[i] =
-				InputFunctionCall(&column->function,
-								  pnstrdup(text.val.string.val, text.val.string.len),
-								  column->typioparam, -1);
-	}
-	end_text_form(nestlevel);
-	if (reader->calls_user_functions)
-		restore_role(&saved);
-	error_context_stack = context.previous;
+	keeper->relid = RelationGetRelid(rel);
+	keeper->companion = RelationGetRelid(companion);
+	keeper->stamp = stamp_attribute(companion);
+	keeper->sources = map_columns(rel, companion, keeper->stamp);
+	keeper->builder = make_version_builder(companion, 1, &keeper->stamp, context);
+	find_tombstone_indexes(keeper->builder, companion, keeper->stamp);
+	for (int i = 0; i < keeper->builder->nindexes; i++)
+		keeper->builder->indexes[i].is_unchanged = false;
 	MemoryContextSwitchTo(oldcontext);
-
-	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = tuple->t_tableOid;
-	slot->tts_tid = tuple->t_self;
+	table_close(companion, NoLock);
+	return keeper;
 }
 
 /*
- * Add the name of the table to an error that reading a row raises (error context
- * callback).
+ * Is this what keeping rows of a relation needs?
  */
-static void
-add_error_context(void *arg)
+bool
+keeps_rows_of(const Keeper *keeper, Relation rel)
 {
-	errcontext("displaced row of table \"%s\"", (const char *) arg);
+	return keeper != NULL && keeper->relid == RelationGetRelid(rel);
 }
 
 /*
- * Return the relation that a row of soft_delete_internal.displaced, in the slot,
- * was deleted from.
+ * Insert a row that is deleted into the companion, with the stamp of the running
+ * deletion.
  */
-Oid
-displaced_relation(TupleTableSlot *stored)
+void
+keep_aside(Keeper *keeper, TupleTableSlot *row)
 {
-	bool isnull;
+	VersionBuilder *builder = keeper->builder;
+	TupleTableSlot *slot = builder->slot;
+	Relation companion = table_open(keeper->companion, NoLock);
+	MemoryContext oldcontext;
 
-	return DatumGetObjectId(slot_getattr(stored, DISPLACED_RELATION + 1, &isnull));
+	ResetPerTupleExprContext(builder->estate);
+	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
+	move_columns(row, slot, keeper->sources);
+	slot->tts_values[keeper->stamp - 1] = TimestampTzGetDatum(deletion_stamp());
+	slot->tts_isnull[keeper->stamp - 1] = false;
+	slot->tts_tableOid = keeper->companion;
+	table_tuple_insert(companion, slot, GetCurrentCommandId(true), 0, NULL);
+	insert_tombstone_index_entries(builder, companion, TU_All);
+	ExecClearTuple(slot);
+	MemoryContextSwitchTo(oldcontext);
+	table_close(companion, NoLock);
 }
 
 /*
- * Return the relation that the row of soft_delete_internal.displaced at a place was
- * deleted from, or InvalidOid if there is no such row.  The place need not be
- * valid.
+ * Insert all rows of a relation into its companion, for they are about to be truncated.
+ *
+ * The relation is locked, so the rows that are live now are live to all transactions.
+ * SnapshotSelf also sees rows that the snapshot of the statement does not see.
  */
-Oid
-displaced_from(ItemPointer tid)
+void
+keep_all_aside(Relation rel)
 {
-	Relation displaced =
-		table_open(extension_relation("displaced"), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(displaced, NULL);
-	Oid relid = InvalidOid;
+	Keeper *keeper = make_keeper(rel, CurrentMemoryContext);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = begin_table_scan(rel, SnapshotSelf);
 
-	if (fetch_version_at(displaced, tid, slot))
-		relid = displaced_relation(slot);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		keep_aside(keeper, slot);
+	}
+	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	table_close(displaced, NoLock);
-	return relid;
+	FreeExecutorState(keeper->builder->estate);
 }
 
 /*
- * Lock a displaced tombstone of the relation (StorageRoutine.lock).
+ * May a table have tombstones in a companion (StorageRoutine.may_have_any)?
  */
 static bool
-lock_aside(Relation rel, Tombstone *tombstone)
+may_have_kept(Oid relid)
 {
-	Relation displaced =
-		table_open(extension_relation("displaced"), RowExclusiveLock);
-	TupleTableSlot *stored = table_slot_create(displaced, NULL);
-	bool is_locked = lock_newest_version(displaced, &tombstone->tid, stored);
+	return is_kept_aside(relid) && OidIsValid(companion_of(relid));
+}
+
+/*
+ * Lock the newest version of a row of the companion (StorageRoutine.lock).
+ */
+static bool
+lock_kept(Relation rel, Tombstone *tombstone)
+{
+	Relation companion = open_companion(rel, RowExclusiveLock);
+	TupleTableSlot *stored = table_slot_create(companion, NULL);
+	bool is_locked = lock_newest_version(companion, &tombstone->tid, stored);
 
 	if (is_locked)
 	{
 		bool isnull;
 
 		tombstone->tid = stored->tts_tid;
-		tombstone->stamp =
-			DatumGetTimestampTz(slot_getattr(stored, DISPLACED_STAMP + 1, &isnull));
-		is_locked = displaced_relation(stored) == RelationGetRelid(rel);
+		tombstone->stamp = DatumGetTimestampTz(
+			slot_getattr(stored, stamp_attribute(companion), &isnull));
 	}
 	ExecDropSingleTupleTableSlot(stored);
-	table_close(displaced, NoLock);
+	table_close(companion, NoLock);
 	return is_locked;
 }
 
 /*
- * Fetch the displaced tombstone of the relation at a place, and return whether
- * there is one (StorageRoutine.peek).
+ * Copy a row of the companion, in the slot "stored", to a slot of the table.
+ */
+static void
+fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
+		   TupleTableSlot *row)
+{
+	/* the columns of the last relation, for a cascade fetches many rows of one */
+	static RelationMemo memo;
+	static Oid known_companion;
+	static AttrNumber *known;
+	TupleTableSlot *moved =
+		MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+
+	if (!memo_holds(&memo, RelationGetRelid(rel)) ||
+		known_companion != RelationGetRelid(companion))
+	{
+		AttrNumber *sources =
+			map_columns(companion, rel, stamp_attribute(companion));
+		Size size = RelationGetDescr(rel)->natts * sizeof(AttrNumber);
+
+		if (known != NULL)
+			pfree(known);
+		known = memcpy(MemoryContextAlloc(TopMemoryContext, size), sources, size);
+		known_companion = RelationGetRelid(companion);
+		memo_set(&memo, RelationGetRelid(rel));
+		pfree(sources);
+	}
+	move_columns(stored, moved, known);
+	ExecCopySlot(row, moved);
+	ExecDropSingleTupleTableSlot(moved);
+}
+
+/*
+ * Fetch the row of the companion at a place, and return whether there is one
+ * (StorageRoutine.peek).
  */
 static bool
-peek_aside(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
+peek_kept(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
 {
-	bool isnull;
+	Relation companion = open_companion(rel, AccessShareLock);
+	TupleTableSlot *stored = table_slot_create(companion, NULL);
+	bool found = fetch_version_at(companion, &tombstone->tid, stored);
 
-	if (displaced_from(&tombstone->tid) != RelationGetRelid(rel))
-		return false;
-	fetch_displaced(rel, &tombstone->tid, slot);
-	tombstone->stamp =
-		DatumGetTimestampTz(slot_getattr(slot, tombstone_attribute(rel), &isnull));
-	return !isnull;
-}
+	if (found)
+	{
+		bool isnull;
 
-/*
- * Fetch a displaced tombstone that is known to exist (StorageRoutine.fetch).
- */
-static void
-fetch_aside(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
-{
-	ItemPointerData tid = tombstone->tid;
-
-	fetch_displaced(rel, &tid, slot);
-}
-
-/*
- * Fetch a row of soft_delete_internal.displaced that is known to exist into a slot
- * of the relation that it was deleted from.
- */
-static void
-fetch_displaced(Relation rel, ItemPointer tid, TupleTableSlot *slot)
-{
-	Relation displaced =
-		table_open(extension_relation("displaced"), AccessShareLock);
-	TupleTableSlot *stored = table_slot_create(displaced, NULL);
-	TupleTableSlot *row =
-		MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
-	DisplacedReader *reader = make_displaced_reader(rel);
-
-	if (!table_tuple_fetch_row_version(displaced, tid, SnapshotAny, stored))
-		elog(ERROR, "could not fetch a displaced row");
-	read_displaced(reader, ExecFetchSlotHeapTuple(stored, false, NULL),
-				   RelationGetDescr(displaced), row);
-	ExecCopySlot(slot, row);
-	MemoryContextDelete(reader->context);
-	ExecDropSingleTupleTableSlot(row);
+		tombstone->stamp = DatumGetTimestampTz(
+			slot_getattr(stored, stamp_attribute(companion), &isnull));
+		fetch_kept(rel, companion, stored, slot);
+	}
 	ExecDropSingleTupleTableSlot(stored);
-	table_close(displaced, NoLock);
+	table_close(companion, NoLock);
+	return found;
 }
 
 /*
- * Destroy a locked row of soft_delete_internal.displaced.
+ * Fetch a row of the companion that is known to exist (StorageRoutine.fetch).
  */
 static void
-destroy_displaced(ItemPointer tid)
+fetch_kept_row(Relation rel, const Tombstone *tombstone, TupleTableSlot *slot)
 {
-	Relation displaced =
-		table_open(extension_relation("displaced"), RowExclusiveLock);
+	Tombstone found = *tombstone;
 
-	remove_row(displaced, tid);
-	table_close(displaced, NoLock);
+	if (!peek_kept(rel, &found, slot))
+		elog(ERROR, "failed to fetch a locked tombstone");
 }
 
 /*
- * Destroy a displaced tombstone (StorageRoutine.destroy).
+ * Does the snapshot see the row of the companion that a scan has found
+ * (StorageRoutine.is_version)?
  */
-static TM_Result
-destroy_aside(Relation rel, const Tombstone *tombstone, bool waits)
+static bool
+is_kept_version(Relation rel, const Tombstone *tombstone, Oid file,
+				TransactionId xmin, Snapshot snapshot, TupleTableSlot *slot)
 {
-	Relation displaced =
-		table_open(extension_relation("displaced"), RowExclusiveLock);
-	TM_Result result = destroy_version(displaced, tombstone->tid, waits);
+	Relation companion = open_companion(rel, RowExclusiveLock);
+	TupleTableSlot *stored = table_slot_create(companion, NULL);
+	bool is_same =
+		is_version_at(companion, tombstone->tid, file, xmin, snapshot, stored);
 
-	table_close(displaced, NoLock);
-	return result;
+	if (is_same)
+		fetch_kept(rel, companion, stored, slot);
+	ExecDropSingleTupleTableSlot(stored);
+	table_close(companion, NoLock);
+	return is_same;
 }
 
 /*
- * Insert a displaced tombstone into its table again, as a live row
- * (StorageRoutine.restore).  All constraints are enforced, for the table may have
- * got others since the row was deleted.
+ * Insert a row of the companion into its table again, or into a partition of that, as
+ * a live row (StorageRoutine.restore).  All constraints are enforced, as by an INSERT.
  */
 static TupleTableSlot *
-restore_aside(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
-			  TupleTableSlot *old, MakeRoom make_room, List **recheck)
+restore_kept(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
+			 TupleTableSlot *old, MakeRoom make_room, List **recheck)
 {
-	const Datum none = (Datum) 0;
-	const bool isnull = true;
 	Relation rel = relinfo->ri_RelationDesc;
-	TupleTableSlot *slot = build_version(builder, rel, old, &none, &isnull);
+	TupleTableSlot *slot = build_version(builder, rel, old, NULL, NULL);
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
 
-	if (RelationGetDescr(rel)->constr != NULL)
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(relinfo, builder->estate, slot, CMD_INSERT);
+	check_domains(slot);
+	if (constr != NULL)
 		ExecConstraints(relinfo, slot, builder->estate);
 	if (rel->rd_rel->relispartition)
 		ExecPartitionCheck(relinfo, slot, builder->estate, true);
 
-	make_room(rel, slot);
 	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
-	destroy_displaced(&tombstone->tid);
+	if (destroy_kept(rel, tombstone, true) != TM_Ok)
+		elog(ERROR, "could not remove a locked row of a companion");
 	tombstone->storage = IN_PLACE;
 	tombstone->tid = slot->tts_tid;
 	*recheck = insert_index_tuples(relinfo, slot, builder->estate, TU_All);
@@ -491,286 +396,46 @@ restore_aside(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombst
 }
 
 /*
- * soft_delete_internal.rewrite_displaced(ctid tid, "row" jsonb, types jsonb) returns void
- *
- * Replaces the columns of the row of soft_delete_internal.displaced at a place or,
- * if they are null and its table does not exist any more, destroys the row.  Not by
- * an UPDATE, which would be decoded for logical replication.
- *
- * Raises 42501 unless the caller owns the table that the row was deleted from,
- * 42704 if there is no such row, 22023 if the columns or the types are not JSON
- * objects, 22004 if the columns are null and the table exists.
- */
-Datum
-soft_delete_rewrite_displaced(PG_FUNCTION_ARGS)
-{
-	ItemPointer tid = PG_ARGISNULL(0) ? NULL : (ItemPointer) PG_GETARG_POINTER(0);
-	Relation displaced =
-		table_open(extension_relation("displaced"), RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(displaced, NULL);
-	Datum values[N_DISPLACED_COLUMNS];
-	bool isnull[N_DISPLACED_COLUMNS] = {false};
-	Oid relid;
-
-	if (tid == NULL || !lock_newest_version(displaced, tid, slot))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("displaced row %s does not exist",
-						tid == NULL
-							? "null"
-							: DatumGetCString(
-								  DirectFunctionCall1(tidout, PointerGetDatum(tid))))));
-	relid = displaced_relation(slot);
-	if (!relation_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
-
-	/* as long as its table exists, a row can only be purged */
-	if (PG_ARGISNULL(1) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("columns of a displaced row must not be null")));
-	if (!PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(2) || !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)) ||
-			!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(2)))
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("columns and their types must be JSON objects")));
-		values[DISPLACED_RELATION] = ObjectIdGetDatum(relid);
-		values[DISPLACED_STAMP] =
-			slot_getattr(slot, DISPLACED_STAMP + 1, &isnull[DISPLACED_STAMP]);
-		values[DISPLACED_ROW] = PG_GETARG_DATUM(1);
-		values[DISPLACED_TYPES] = PG_GETARG_DATUM(2);
-		append_row(displaced, values, isnull);
-	}
-	destroy_displaced(&slot->tts_tid);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(displaced, NoLock);
-	PG_RETURN_VOID();
-}
-
-/*
- * soft_delete_internal.return_displaced(relation regclass) returns void
- *
- * Inserts the displaced tombstones of a table, which is not tagged any more, into
- * it.
- *
- * Raises 42501 unless the caller owns the table, 42P01 if there is no such table,
- * 23505 or 23P01 if another row has a key.
- */
-Datum
-soft_delete_return_displaced(PG_FUNCTION_ARGS)
-{
-	Oid relid = PG_GETARG_OID(0);
-	Relation rel = open_given_table(relid, RowExclusiveLock);
-	List *tids;
-	ListCell *lc;
-
-	if (!relation_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
-
-	tids = places_of_displaced(relid);
-	if (tids != NIL)
-	{
-		EState *estate = CreateExecutorState();
-		ResultRelInfo *relinfo = makeNode(ResultRelInfo);
-		TupleTableSlot *slot = table_slot_create(rel, NULL);
-		SavedRole saved;
-
-		/* types and indexes may call functions that the owner has written */
-		become_owner(rel, &saved);
-		InitResultRelInfo(relinfo, rel, 0, NULL, 0);
-		ExecOpenIndices(relinfo, false);
-		foreach (lc, tids)
-		{
-			CHECK_FOR_INTERRUPTS();
-			ResetPerTupleExprContext(estate);
-			fetch_displaced(rel, lfirst(lc), slot);
-			insert_returned_row(relinfo, estate, slot);
-			destroy_displaced(lfirst(lc));
-		}
-		ExecCloseIndices(relinfo);
-		restore_role(&saved);
-		ExecDropSingleTupleTableSlot(slot);
-		FreeExecutorState(estate);
-	}
-	table_close(rel, NoLock);
-	PG_RETURN_VOID();
-}
-
-/*
- * Insert a row into its table.  Raises 23505 if it violates a deferrable
- * constraint, too, which is checked immediately.
+ * Check the values of a row against the domains of its columns, whose constraints may
+ * be newer than the row.  Raises 23514 or 23502.
  */
 static void
-insert_returned_row(ResultRelInfo *relinfo, EState *estate, TupleTableSlot *slot)
+check_domains(TupleTableSlot *slot)
 {
-	Relation rel = relinfo->ri_RelationDesc;
-	List *recheck;
+	TupleDesc desc = slot->tts_tupleDescriptor;
 
-	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
-	recheck = insert_index_tuples(relinfo, slot, estate, TU_All);
-	if (recheck != NIL)
+	slot_getallattrs(slot);
+	for (int i = 0; i < desc->natts; i++)
 	{
-		Relation index = index_open(linitial_oid(recheck), NoLock);
-		char *name = RelationGetRelationName(index);
-		Datum values[INDEX_MAX_KEYS];
-		bool isnull[INDEX_MAX_KEYS];
+		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		FormIndexDatum(BuildIndexInfo(index), slot, estate, values, isnull);
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("duplicate key value violates unique constraint \"%s\"", name),
-				 errdetail("Key %s already exists.",
-						   BuildIndexValueDescription(index, values, isnull)),
-				 errtableconstraint(rel, name)));
+		if (!att->attisdropped && !is_virtual_column(att) &&
+			get_typtype(att->atttypid) == TYPTYPE_DOMAIN)
+			domain_check(slot->tts_values[i], slot->tts_isnull[i],
+						 att->atttypid, NULL, NULL);
 	}
 }
 
 /*
- * Begin to read the rows of soft_delete_internal.displaced of a relation, in the
- * order of their stamps.  Unless "limit" is NULL, only stamps before it.
+ * Destroy a row of the companion (StorageRoutine.destroy).
  */
-SysScanDesc
-scan_displaced(Relation displaced, Oid relid, const TimestampTz *limit,
-			   Snapshot snapshot)
+static TM_Result
+destroy_kept(Relation rel, const Tombstone *tombstone, bool waits)
 {
-	ScanKeyData keys[2];
+	Relation companion = open_companion(rel, RowExclusiveLock);
+	TM_Result result = destroy_version(companion, tombstone->tid, waits);
 
-	ScanKeyInit(&keys[0], DISPLACED_RELATION + 1, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	if (limit != NULL)
-		ScanKeyInit(&keys[1], DISPLACED_STAMP + 1, BTLessStrategyNumber,
-					F_TIMESTAMPTZ_LT, TimestampTzGetDatum(*limit));
-	return systable_beginscan(displaced,
-							  linitial_oid(RelationGetIndexList(displaced)),
-							  true, snapshot, limit != NULL ? 2 : 1, keys);
+	table_close(companion, NoLock);
+	return result;
 }
 
 /*
- * Return the places of the displaced tombstones of a relation.
- */
-static List *
-places_of_displaced(Oid relid)
-{
-	Relation displaced =
-		table_open(extension_relation("displaced"), RowExclusiveLock);
-	SysScanDesc scan = scan_displaced(displaced, relid, NULL, GetActiveSnapshot());
-	List *tids = NIL;
-	HeapTuple tuple;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		ItemPointer tid = palloc(sizeof(ItemPointerData));
-
-		*tid = tuple->t_self;
-		tids = lappend(tids, tid);
-	}
-	systable_endscan(scan);
-	table_close(displaced, NoLock);
-	return tids;
-}
-
-/*
- * Begin to read the displaced tombstones of a table (StorageRoutine.begin_scan).
- * They are few, so the scan is not resumable.
+ * Begin to read the rows of the companion by their stamps (StorageRoutine.begin_scan).
  */
 static void
-begin_aside_scan(TombstoneScan *scan, const ScanPosition *position)
+begin_kept_scan(TombstoneScan *scan, const ScanPosition *position)
 {
-	AsideScan *state = palloc(sizeof(AsideScan));
+	Relation companion = open_companion(scan->rel, AccessShareLock);
 
-	state->displaced = table_open(extension_relation("displaced"), AccessShareLock);
-	state->scan = scan_displaced(state->displaced, RelationGetRelid(scan->rel),
-								 &scan->limit, GetActiveSnapshot());
-	scan->file = state->displaced->rd_rel->relfilenode;
-	scan->state = state;
-}
-
-/*
- * Read the next displaced tombstone (StorageRoutine.next).
- */
-static bool
-next_aside(TombstoneScan *scan)
-{
-	AsideScan *state = scan->state;
-	HeapTuple tuple = systable_getnext(state->scan);
-	bool isnull;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	scan->current.tid = tuple->t_self;
-	scan->current.stamp = DatumGetTimestampTz(
-		heap_getattr(tuple, DISPLACED_STAMP + 1,
-					 RelationGetDescr(state->displaced), &isnull));
-	scan->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-	return true;
-}
-
-/*
- * End the scan (StorageRoutine.end_scan).
- */
-static void
-end_aside_scan(TombstoneScan *scan)
-{
-	AsideScan *state = scan->state;
-
-	systable_endscan(state->scan);
-	table_close(state->displaced, NoLock);
-	pfree(state);
-}
-
-/*
- * Does the snapshot see the row of soft_delete_internal.displaced that a scan has
- * found (StorageRoutine.is_version)?
- */
-static bool
-is_version_aside(Relation rel, const Tombstone *tombstone, Oid file,
-				 TransactionId xmin, Snapshot snapshot, TupleTableSlot *slot)
-{
-	Relation displaced =
-		table_open(extension_relation("displaced"), RowExclusiveLock);
-	TupleTableSlot *stored = table_slot_create(displaced, NULL);
-	bool is_same =
-		is_version_at(displaced, tombstone->tid, file, xmin, snapshot, stored);
-
-	ExecDropSingleTupleTableSlot(stored);
-	table_close(displaced, NoLock);
-	return is_same;
-}
-
-/*
- * Does the relation, or one of its partitions and inheritance children, have a
- * displaced tombstone (StorageRoutine.may_have_any)?
- */
-static bool
-may_have_displaced(Oid relid)
-{
-	Relation displaced =
-		table_open(extension_relation("displaced"), AccessShareLock);
-	bool is_empty = RelationGetNumberOfBlocks(displaced) == 0;
-	ListCell *lc;
-
-	table_close(displaced, NoLock);
-	if (is_empty)
-		return false;
-	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
-	{
-		if (places_of_displaced(lfirst_oid(lc)) != NIL)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Destroy all displaced tombstones of a relation.  The caller has locked it, so
- * that no other transaction changes them.
- */
-void
-destroy_all_displaced(Oid relid)
-{
-	ListCell *lc;
-
-	PushActiveSnapshot(GetLatestSnapshot());
-	foreach (lc, places_of_displaced(relid))
-		destroy_displaced(lfirst(lc));
-	PopActiveSnapshot();
+	begin_stamp_scan(scan, companion, stamp_attribute(companion), position);
 }

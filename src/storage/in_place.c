@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "access/stratnum.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
@@ -33,10 +34,11 @@ typedef struct ReadTombstone
 	TransactionId xmin; /* of the version that was read */
 } ReadTombstone;
 
-/* A scan of tombstones in their table */
+/* A scan of tombstones in their table, or in a companion */
 typedef struct InPlaceScan
 {
-	AttrNumber attnum;	  /* the tombstone column */
+	Relation rel;		  /* that relation */
+	AttrNumber attnum;	  /* its column for stamps */
 	TupleTableSlot *slot; /* the row that was read last */
 	ScanPosition start;	  /* where the scan begins, if it is resumable */
 
@@ -66,8 +68,6 @@ static TupleTableSlot *restore_in_place(ResultRelInfo *relinfo,
 static TM_Result destroy_in_place(Relation rel, const Tombstone *tombstone,
 								  bool waits);
 static void begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position);
-static bool next_in_place(TombstoneScan *scan);
-static void end_in_place_scan(TombstoneScan *scan);
 static void begin_stamp_index_scan(TombstoneScan *scan, InPlaceScan *state);
 static bool next_in_stamp_index(TombstoneScan *scan, InPlaceScan *state);
 static void read_all_tombstones(TombstoneScan *scan, InPlaceScan *state);
@@ -77,6 +77,7 @@ static bool is_stamp_index(Relation index, AttrNumber attnum);
 
 const StorageRoutine in_place_storage = {
 	.sample = "deleted",
+	.sees_live_rows = true,
 	.may_share_keys = false,
 	.may_have_any = may_have_any,
 	.lock = lock_in_place,
@@ -91,13 +92,12 @@ const StorageRoutine in_place_storage = {
 };
 
 /*
- * Return true: any tagged table may have tombstones in it
- * (StorageRoutine.may_have_any).
+ * May a table have tombstones in it (StorageRoutine.may_have_any)?
  */
 static bool
 may_have_any(Oid relid)
 {
-	return true;
+	return is_tagged_in_place(relid);
 }
 
 /*
@@ -194,13 +194,25 @@ destroy_in_place(Relation rel, const Tombstone *tombstone, bool waits)
 static void
 begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position)
 {
+	begin_stamp_scan(scan, scan->rel, tombstone_attribute(scan->rel), position);
+}
+
+/*
+ * Begin to read the tombstones that are in a relation: the table, or its companion,
+ * which is closed at the end of the scan.
+ */
+void
+begin_stamp_scan(TombstoneScan *scan, Relation rel, AttrNumber attnum,
+				 const ScanPosition *position)
+{
 	InPlaceScan *state = palloc0(sizeof(InPlaceScan));
 
 	scan->state = state;
-	scan->file = scan->rel->rd_rel->relfilenode;
-	state->attnum = tombstone_attribute(scan->rel);
-	state->slot = table_slot_create(scan->rel, NULL);
-	state->index = open_stamp_index(scan->rel, state->attnum);
+	scan->file = rel->rd_rel->relfilenode;
+	state->rel = rel;
+	state->attnum = attnum;
+	state->slot = table_slot_create(rel, NULL);
+	state->index = open_stamp_index(rel, attnum);
 	if (state->index == NULL)
 		read_all_tombstones(scan, state);
 	else
@@ -215,7 +227,7 @@ begin_in_place_scan(TombstoneScan *scan, const ScanPosition *position)
 /*
  * Read the next tombstone (StorageRoutine.next).
  */
-static bool
+bool
 next_in_place(TombstoneScan *scan)
 {
 	InPlaceScan *state = scan->state;
@@ -235,7 +247,7 @@ next_in_place(TombstoneScan *scan)
 /*
  * End the scan (StorageRoutine.end_scan).
  */
-static void
+void
 end_in_place_scan(TombstoneScan *scan)
 {
 	InPlaceScan *state = scan->state;
@@ -248,6 +260,8 @@ end_in_place_scan(TombstoneScan *scan)
 	if (state->rows != NULL)
 		pfree(state->rows);
 	ExecDropSingleTupleTableSlot(state->slot);
+	if (state->rel != scan->rel)
+		table_close(state->rel, NoLock);
 	pfree(state);
 }
 
@@ -269,7 +283,7 @@ begin_stamp_index_scan(TombstoneScan *scan, InPlaceScan *state)
 													: BTGreaterEqualStrategyNumber,
 					   state->start.stamp);
 	state->index_scan =
-		begin_index_scan(scan->rel, state->index, GetActiveSnapshot(), nkeys);
+		begin_index_scan(state->rel, state->index, GetActiveSnapshot(), nkeys);
 	index_rescan(state->index_scan, keys, nkeys, NULL, 0);
 }
 
@@ -308,7 +322,7 @@ next_in_stamp_index(TombstoneScan *scan, InPlaceScan *state)
 static void
 read_all_tombstones(TombstoneScan *scan, InPlaceScan *state)
 {
-	TableScanDesc heap = begin_table_scan(scan->rel, GetActiveSnapshot());
+	TableScanDesc heap = begin_table_scan(state->rel, GetActiveSnapshot());
 
 	while (table_scan_getnextslot(heap, ForwardScanDirection, state->slot))
 	{

@@ -52,8 +52,6 @@ static List *look_up_tombstone_indexes(Relation rel, AttrNumber tombstone);
 static bool reads_any(Node *expr, Bitmapset *attributes);
 static bool key_reads_any(IndexInfo *info, Bitmapset *attributes);
 static void enforce_checks(VersionBuilder *builder, Relation rel);
-static void insert_tombstone_index_entries(VersionBuilder *builder,
-										   Relation rel, TU_UpdateIndexes which);
 
 /*
  * Make a builder, in a memory context, for versions of rows of the relation that
@@ -489,7 +487,7 @@ write_tombstone(VersionBuilder *builder, Relation rel, ItemPointer tid,
  * conflict was found when the row got them.  An index that is told that the key is
  * unchanged removes entries of dead versions before it splits a page.
  */
-static void
+void
 insert_tombstone_index_entries(VersionBuilder *builder, Relation rel,
 							   TU_UpdateIndexes which)
 {

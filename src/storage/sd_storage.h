@@ -2,9 +2,9 @@
  * sd_storage.h
  *	  Where tombstones are stored, and the stamps that they have.
  *
- * A tombstone is in its table, or in soft_delete_internal.displaced.  Code that
- * lists, restores, holds, purges or erases tombstones calls the functions of
- * storage.c, and does not depend on which it is.
+ * A tombstone is in its table, in soft_delete_internal.displaced, or in the companion
+ * of its table.  Code that lists, restores, holds, purges or erases tombstones calls
+ * the functions of storage.c, and does not depend on which it is.
  */
 #ifndef SD_STORAGE_H
 #define SD_STORAGE_H
@@ -74,6 +74,8 @@ extern TM_Result write_tombstone(VersionBuilder *builder, Relation rel,
 								 ItemPointer tid, TupleTableSlot *old, CommandId cid,
 								 Snapshot snapshot, Snapshot crosscheck,
 								 bool wait, TM_FailureData *tmfd);
+extern void insert_tombstone_index_entries(VersionBuilder *builder,
+										   Relation rel, TU_UpdateIndexes which);
 extern List *add_generated_column(List *columns, AttrNumber attnum, Node *expr,
 								  EState *estate);
 extern void compute_generated_columns(List *columns, EState *estate,
@@ -90,7 +92,8 @@ extern bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
 typedef enum StorageKind
 {
 	IN_PLACE, /* in the table, by its tombstone column */
-	ASIDE,	  /* in soft_delete_internal.displaced */
+	DISPLACED, /* in soft_delete_internal.displaced, for it is in the way of a key */
+	ASIDE, /* in the companion of the table */
 	N_STORAGES
 } StorageKind;
 
@@ -98,7 +101,7 @@ typedef enum StorageKind
 typedef struct Tombstone
 {
 	StorageKind storage;
-	ItemPointerData tid; /* its place in the table, or in "displaced" */
+	ItemPointerData tid; /* its place in the table, in "displaced", or in the companion */
 	TimestampTz stamp;
 } Tombstone;
 
@@ -145,6 +148,7 @@ typedef void (*MakeRoom)(Relation rel, TupleTableSlot *slot);
 typedef struct StorageRoutine
 {
 	const char *sample; /* argument of soft_delete.rows() that reads its tombstones */
+	bool sees_live_rows; /* can a query read live rows with them? */
 	bool may_share_keys; /* may other rows of the table have their keys? */
 	bool (*may_have_any)(Oid relid);
 	bool (*lock)(Relation rel, Tombstone *tombstone);
@@ -192,6 +196,10 @@ extern void end_tombstone_scan(TombstoneScan *scan);
  */
 extern const StorageRoutine in_place_storage;
 
+extern void begin_stamp_scan(TombstoneScan *scan, Relation rel,
+							 AttrNumber attnum, const ScanPosition *position);
+extern bool next_in_place(TombstoneScan *scan);
+extern void end_in_place_scan(TombstoneScan *scan);
 extern bool fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 extern bool is_version_at(Relation rel, ItemPointerData tid, Oid file,
 						  TransactionId xmin, Snapshot snapshot,
@@ -204,9 +212,21 @@ extern void init_stamp_key(struct ScanKeyData *key, Relation index, int n,
 						   StrategyNumber strategy, TimestampTz stamp);
 
 /*
- * aside.c: tombstones that are displaced, to soft_delete_internal.displaced
+ * aside.c: tombstones that are in the companion of their table
  */
 extern const StorageRoutine aside_storage;
+
+typedef struct Keeper Keeper;
+
+extern Keeper *make_keeper(Relation rel, MemoryContext context);
+extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
+extern void keep_aside(Keeper *keeper, TupleTableSlot *row);
+extern void keep_all_aside(Relation rel);
+
+/*
+ * displaced.c: tombstones that are displaced, to soft_delete_internal.displaced
+ */
+extern const StorageRoutine displaced_storage;
 
 typedef struct DisplacedReader DisplacedReader;
 
@@ -222,9 +242,9 @@ extern void read_displaced(DisplacedReader *reader, HeapTuple tuple,
 						   TupleDesc tupdesc, TupleTableSlot *slot);
 
 /*
- * aside_scan.c: queries on displaced tombstones
+ * displaced_scan.c: queries on displaced tombstones
  */
-extern void init_aside_scan(void);
+extern void init_displaced_scan(void);
 extern bool samples_displaced(RangeTblEntry *rte);
 
 /*

@@ -36,6 +36,8 @@ static LocalTransactionId stamp_lxid = InvalidLocalTransactionId;
 /* The subtransaction that has inserted last_stamp into the ledger */
 static SubTransactionId stamp_subid = InvalidSubTransactionId;
 
+static void join_running_statement(void);
+static void leave_joined_statement(void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 							   SubTransactionId parentSubid, void *arg);
 static void start_executor(QueryDesc *queryDesc, int eflags);
@@ -56,6 +58,35 @@ init_stamp(void)
 	ExecutorFinish_hook = finish_executor;
 
 	RegisterSubXactCallback(end_subtransaction, NULL);
+	if (ActivePortal != NULL)
+		join_running_statement();
+}
+
+/*
+ * The library is loaded by a statement that runs already, such as the first DELETE
+ * of a session from a table whose tombstones are kept aside.  Count that statement as
+ * one that others are nested in, until its portal is dropped.
+ */
+static void
+join_running_statement(void)
+{
+	MemoryContextCallback *callback =
+		MemoryContextAllocZero(ActivePortal->portalContext,
+							   sizeof(MemoryContextCallback));
+
+	callback->func = leave_joined_statement;
+	MemoryContextRegisterResetCallback(ActivePortal->portalContext, callback);
+	enter_statement();
+}
+
+/*
+ * End the statement that has loaded the library (callback of the reset of a memory
+ * context).
+ */
+static void
+leave_joined_statement(void *arg)
+{
+	leave_statement();
 }
 
 /*

@@ -221,6 +221,8 @@ class Schema:
         self.orphans = False  # a trigger may leave children without parents
         for table in self.tables:
             self.add_behaviour(table)
+        # where deleted rows are kept, which does not go with inheritance
+        self.aside = not any(t.children for t in self.tables) and self.chance(0.5)
         self.guarded = rng.random() < 0.4
         if self.guarded:
             for table in self.tables:
@@ -877,11 +879,17 @@ class Schema:
 
     def tags(self):
         """What the DBA does to the tagged twin."""
+        storage = ", storage => 'aside'" if self.aside else ""
         if self.grows:
-            return ["SELECT soft_delete.tag_schema('public', exempt => '{audit,counters}')"]
+            return [
+                "SELECT soft_delete.tag_schema('public', exempt => '{audit,counters}'%s)" % storage
+            ]
         return [
             "SELECT soft_delete.tag('%s'%s)"
-            % (t.name, ", cascade => true" + self.rng.choice(["", ", indexes => 'unique'"]))
+            % (
+                t.name,
+                ", cascade => true" + (storage or self.rng.choice(["", ", indexes => 'unique'"])),
+            )
             for t in self.tables
             if t.tagged
         ]

@@ -1,5 +1,5 @@
 /*
- * aside_scan.c
+ * displaced_scan.c
  *	  Executes FROM t TABLESAMPLE soft_delete.rows('displaced'), which reads the
  *	  displaced tombstones of a table as rows of the table.
  *
@@ -81,7 +81,7 @@ static const CustomExecMethods exec_methods = {
  * Install the planner hook, and register the custom scan.
  */
 void
-init_aside_scan(void)
+init_displaced_scan(void)
 {
 	prev_set_rel_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = replace_sample_path;

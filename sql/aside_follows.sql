@@ -1,0 +1,103 @@
+-- the companion follows its table in the same command
+\set SHOW_CONTEXT never
+CREATE ROLE regress_follows;
+CREATE SCHEMA aside_follows AUTHORIZATION regress_follows;
+SET ROLE regress_follows;
+SET search_path = aside_follows;
+CREATE TABLE t (id integer PRIMARY KEY, a text, b integer);
+SELECT soft_delete.tag('t', storage => 'aside');
+GRANT SELECT ON t_deleted TO PUBLIC;
+INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2);
+DELETE FROM t;
+
+-- columns; a default fills deleted rows as it fills live ones
+ALTER TABLE t ADD COLUMN c integer DEFAULT 7 NOT NULL, ADD COLUMN d text, ADD COLUMN e integer GENERATED ALWAYS AS (b * 2) STORED, ADD COLUMN f serial;
+SELECT id, a, b, c, d, e, f FROM t_deleted ORDER BY id;
+ALTER TABLE t RENAME COLUMN a TO "A";
+ALTER TABLE t DROP COLUMN d, ADD COLUMN d date DEFAULT '2024-01-01', ALTER COLUMN f TYPE text;
+ALTER TABLE t ALTER COLUMN c TYPE bigint, ALTER COLUMN c DROP NOT NULL;
+SELECT id, "A", b, c, e, f, d FROM t_deleted ORDER BY id;
+UPDATE t_deleted SET deleted_at = NULL WHERE id = 1;
+SELECT * FROM t;
+SELECT has_table_privilege('pg_monitor', 't_deleted', 'SELECT') AS keeps_grants;
+
+-- a value that has no counterpart in the new type is kept
+CREATE TYPE colour AS ENUM ('red', 'green');
+ALTER TABLE t ALTER COLUMN "A" TYPE colour USING 'red';
+\d t_tombstones
+SELECT id, "A", "A (text)" FROM t_tombstones;
+SELECT id, "A" FROM t_deleted;
+ALTER TABLE t ALTER COLUMN "A" TYPE text;
+DELETE FROM t;
+SELECT id, "A", "A (text)" FROM t_tombstones ORDER BY id;
+ALTER TABLE t DROP COLUMN e, DROP COLUMN b, ADD COLUMN e text DEFAULT 'e';
+SELECT id, "A", c, f, d, e FROM t_deleted ORDER BY id;
+
+-- what is demanded of live rows meets no deleted one
+ALTER TABLE t ADD COLUMN g integer;
+ALTER TABLE t ALTER COLUMN g SET NOT NULL, ADD CHECK (id > 100), ADD UNIQUE (c);
+UPDATE t_deleted SET deleted_at = NULL WHERE id = 1;
+
+-- names, schemas, owners, persistence
+RESET ROLE;
+CREATE SCHEMA aside_follows_2 AUTHORIZATION regress_follows;
+CREATE ROLE regress_follows_other;
+GRANT ALL ON SCHEMA aside_follows_2 TO regress_follows_other;
+SET ROLE regress_follows;
+ALTER TABLE t RENAME TO renamed;
+SELECT relname FROM pg_class WHERE relnamespace = 'aside_follows'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
+ALTER TABLE renamed SET SCHEMA aside_follows_2;
+SELECT relname FROM pg_class WHERE relnamespace = 'aside_follows_2'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
+RESET ROLE;
+ALTER TABLE aside_follows_2.renamed OWNER TO regress_follows_other;
+SELECT relname, relowner::regrole FROM pg_class WHERE relnamespace = 'aside_follows_2'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
+SET ROLE regress_follows_other;
+ALTER TABLE aside_follows_2.renamed SET UNLOGGED;
+SELECT relname, relpersistence FROM pg_class WHERE relnamespace = 'aside_follows_2'::regnamespace AND relkind = 'r' ORDER BY relname;
+SELECT id FROM aside_follows_2.renamed_deleted ORDER BY id;
+INSERT INTO aside_follows_2.renamed (id, g) VALUES (101, 1);
+DELETE FROM aside_follows_2.renamed;
+SELECT id FROM aside_follows_2.renamed_deleted ORDER BY id;
+SELECT * FROM soft_delete.check();
+
+-- both go with the table, as if there were none
+DROP TABLE aside_follows_2.renamed;
+SELECT relname FROM pg_class WHERE relnamespace = 'aside_follows_2'::regnamespace;
+
+-- a companion that was broken: a DELETE fails rather than loses
+RESET ROLE;
+SET search_path = aside_follows;
+CREATE TABLE v (id integer PRIMARY KEY, a text);
+SELECT soft_delete.tag('v', storage => 'aside');
+INSERT INTO v VALUES (1, 'one');
+SET session_replication_role = replica;
+ALTER TABLE v ADD COLUMN b integer;
+RESET session_replication_role;
+DELETE FROM v;
+SELECT problem, remedy FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+DELETE FROM v;
+DROP INDEX v_tombstones_deleted_at_idx;
+SELECT problem, remedy FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+DROP VIEW v_deleted;
+DROP TABLE v_tombstones CASCADE;
+DROP TRIGGER "~soft_delete_companion" ON v_tombstones;
+DROP TRIGGER "~soft_delete" ON v;
+SET session_replication_role = replica;
+DROP TABLE v_tombstones CASCADE;
+RESET session_replication_role;
+INSERT INTO v VALUES (2, 'two');
+DELETE FROM v;
+SELECT problem, remedy FROM soft_delete.check();
+SELECT remedy FROM soft_delete.check() \gexec
+SELECT * FROM soft_delete.check();
+DELETE FROM v;
+SELECT id FROM v_deleted;
+-- a row of triggers that the owner disables
+ALTER TABLE v DISABLE TRIGGER "~soft_delete";
+ALTER TABLE v ENABLE TRIGGER "~soft_delete";
+
+SET client_min_messages = warning;
+DROP SCHEMA aside_follows, aside_follows_2 CASCADE;
+DROP ROLE regress_follows, regress_follows_other;

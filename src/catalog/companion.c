@@ -1,0 +1,316 @@
+/*
+ * companion.c
+ *	  Finds the companion of a table: the ordinary table that has its tombstones,
+ *	  where they are kept aside.
+ *
+ * A companion has a check constraint that names its table, CHECK ('t'::regclass IS
+ * NOT NULL).  So it is found by the server's own record of dependencies, whatever
+ * its name, and after a dump was restored.  And it has the trigger
+ * soft_delete.guard_companion(), whose argument is the name of its column for stamps.
+ *
+ * Invariant: a table and its companion have the same owner, so nobody can pass off
+ * a table as the companion of another role's.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "catalog/sd_catalog.h"
+
+/* Does the extension itself write to a companion now? */
+static bool is_writing = false;
+
+PG_FUNCTION_INFO_V1(soft_delete_companion_of);
+PG_FUNCTION_INFO_V1(soft_delete_guard_companion);
+
+static Oid companion_on(Oid relid);
+static Oid checked_relation(Oid constraint);
+static char *stamp_column(Oid relid);
+static Oid table_named_by(Oid companion, Oid constraint);
+
+/*
+ * Return the companion of a table or of the nearest ancestor that has one, or
+ * InvalidOid.
+ */
+Oid
+companion_of(Oid relid)
+{
+	static RelationMemo memo;
+	static Oid companion;
+	Oid found = InvalidOid;
+	ListCell *lc;
+
+	if (memo_holds(&memo, relid))
+		return companion;
+	foreach (lc, with_ancestors(relid))
+	{
+		if (!OidIsValid(found))
+			found = companion_on(lfirst_oid(lc));
+	}
+	companion = found;
+	memo_set(&memo, relid);
+	return companion;
+}
+
+/*
+ * Return the companion whose check constraint names a table, or InvalidOid.
+ */
+static Oid
+companion_on(Oid relid)
+{
+	CatalogScan scan = begin_dependents_scan(RelationRelationId, relid, 0);
+	Oid found = InvalidOid;
+	HeapTuple tuple;
+
+	while (!OidIsValid(found) && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_depend dependent = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (dependent->classid != ConstraintRelationId ||
+			dependent->deptype != DEPENDENCY_NORMAL)
+			continue;
+		found = checked_relation(dependent->objid);
+		if (OidIsValid(found) && (found == relid || owner_of(found) != owner_of(relid) ||
+								  stamp_column(found) == NULL))
+			found = InvalidOid;
+	}
+	end_catalog_scan(&scan);
+	return found;
+}
+
+/*
+ * Return the table that a check constraint is about, or InvalidOid if the constraint
+ * is none of a table.
+ */
+static Oid
+checked_relation(Oid constraint)
+{
+	CatalogScan scan = begin_catalog_scan(ConstraintRelationId, ConstraintOidIndexId,
+										  Anum_pg_constraint_oid, constraint);
+	HeapTuple tuple = next_catalog_row(&scan);
+	Oid relid = InvalidOid;
+
+	if (HeapTupleIsValid(tuple) &&
+		((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_CHECK)
+		relid = ((Form_pg_constraint) GETSTRUCT(tuple))->conrelid;
+	end_catalog_scan(&scan);
+	return relid;
+}
+
+/*
+ * Return the argument of the trigger that makes a table a companion: the name of its
+ * column for stamps.  Returns NULL if the table has no such trigger.
+ */
+static char *
+stamp_column(Oid relid)
+{
+	Oid function = extension_function(COMPANION_TRIGGER);
+	CatalogScan scan = begin_trigger_scan(relid);
+	char *name = NULL;
+	HeapTuple tuple;
+
+	while (name == NULL && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (OidIsValid(function) && trigger->tgfoid == function &&
+			trigger->tgnargs == 1)
+			name = linitial(trigger_arguments(scan.catalog, tuple));
+	}
+	end_catalog_scan(&scan);
+	return name;
+}
+
+/*
+ * Return the table whose tombstones a relation has, or InvalidOid if the relation is
+ * not a companion, or does not exist.
+ */
+Oid
+companions_table(Oid companion)
+{
+	static RelationMemo memo;
+	static Oid relid;
+	Oid found = InvalidOid;
+	CatalogScan scan;
+	HeapTuple tuple;
+
+	if (memo_holds(&memo, companion))
+		return relid;
+	if (get_rel_relkind(companion) == RELKIND_RELATION &&
+		stamp_column(companion) != NULL)
+	{
+		scan = begin_catalog_scan(ConstraintRelationId,
+								  ConstraintRelidTypidNameIndexId,
+								  Anum_pg_constraint_conrelid, companion);
+		while (!OidIsValid(found) &&
+			   HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+			found = table_named_by(companion,
+								   ((Form_pg_constraint) GETSTRUCT(tuple))->oid);
+		end_catalog_scan(&scan);
+	}
+	relid = found;
+	memo_set(&memo, companion);
+	return relid;
+}
+
+/*
+ * Return the table that a constraint of a companion names, or InvalidOid if it names
+ * none whose tombstones are there.
+ */
+static Oid
+table_named_by(Oid companion, Oid constraint)
+{
+	CatalogScan scan = begin_referenced_scan(ConstraintRelationId, constraint, 0);
+	Oid found = InvalidOid;
+	HeapTuple tuple;
+
+	while (!OidIsValid(found) && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->refclassid == RelationRelationId && form->refobjid != companion &&
+			companion_on(form->refobjid) == companion)
+			found = form->refobjid;
+	}
+	end_catalog_scan(&scan);
+	return found;
+}
+
+/*
+ * Return the relation that has the tombstones of a table, and the column for their
+ * stamps: the table, or its companion.  Returns the table, too, where the companion is
+ * missing.
+ */
+Oid
+tombstones_in(Oid relid)
+{
+	Oid companion = is_kept_aside(relid) ? companion_of(relid) : InvalidOid;
+
+	return OidIsValid(companion) ? companion : relid;
+}
+
+/*
+ * Open the companion of a table whose tombstones are kept aside.
+ *
+ * Raises 42P01 if it is missing: without it, rows that are deleted would be lost.
+ */
+Relation
+open_companion(Relation rel, LOCKMODE lockmode)
+{
+	Oid relid = companion_of(RelationGetRelid(rel));
+	Relation companion = OidIsValid(relid) ? try_table_open(relid, lockmode) : NULL;
+
+	if (companion == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s\" has no companion to keep its deleted rows",
+						RelationGetRelationName(rel)),
+				 errdetail("The companion of a table belongs to the table's owner, and has a check constraint that names the table and a trigger of soft_delete.guard_companion()."),
+				 errhint("SELECT soft_delete.repair(%s);",
+						 quote_literal_cstr(qualified_name(
+							 llast_oid(with_ancestors(RelationGetRelid(rel))))))));
+	return companion;
+}
+
+/*
+ * Return the number of the column for stamps of a companion.
+ *
+ * Raises 42703 if it does not exist.
+ */
+AttrNumber
+stamp_attribute(Relation companion)
+{
+	static RelationMemo memo;
+	static AttrNumber attnum;
+	Oid relid = RelationGetRelid(companion);
+	AttrNumber found;
+	char *name;
+
+	if (memo_holds(&memo, relid))
+		return attnum;
+	name = stamp_column(relid);
+	found = name ? get_attnum(relid, name) : InvalidAttrNumber;
+	if (found <= 0 || get_atttype(relid, found) != TIMESTAMPTZOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("companion \"%s\" has no column for the stamps of deleted rows",
+						RelationGetRelationName(companion)),
+				 errdetail("The argument of its trigger names a column of type timestamptz.")));
+	attnum = found;
+	memo_set(&memo, relid);
+	return attnum;
+}
+
+/*
+ * soft_delete_internal.companion_of(relation regclass) returns regclass
+ *
+ * Returns the companion of a table or of the nearest ancestor that has one; null if
+ * there is none.
+ */
+Datum
+soft_delete_companion_of(PG_FUNCTION_ARGS)
+{
+	Oid companion = companion_of(PG_GETARG_OID(0));
+
+	if (!OidIsValid(companion))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(companion);
+}
+
+/*
+ * Let statements of the extension write to companions, or no longer.  Returns what
+ * was in force before, to be put back, after an error too.
+ */
+bool
+writes_companions(bool writes)
+{
+	bool before = is_writing;
+
+	is_writing = writes;
+	return before;
+}
+
+/*
+ * soft_delete.guard_companion(stamp column) returns trigger
+ *
+ * BEFORE INSERT, UPDATE, DELETE OR TRUNCATE statement trigger of a companion, which
+ * makes it one.  Its argument is the name of the column for stamps.
+ *
+ * Raises 0A000 for statements that are not the extension's own, other than those of a
+ * maintenance session; 39P01 where it is not called as that trigger.
+ */
+Datum
+soft_delete_guard_companion(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Oid relid;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event) ||
+		trigdata->tg_trigger->tgnargs != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as the trigger of a companion",
+						"soft_delete.guard_companion"),
+				 errdetail("It must be a BEFORE statement trigger, with the name of the column for stamps as its argument."),
+				 errhint("Use SELECT soft_delete.tag('table', storage => 'aside') to tag a table, which makes its companion.")));
+
+	relid = RelationGetRelid(trigdata->tg_relation);
+	if (!is_writing && !is_maintenance(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write to table \"%s\", which has the deleted rows of another table",
+						RelationGetRelationName(trigdata->tg_relation)),
+				 errdetail("Rows come to it by DELETE, and leave it through the bin."),
+				 errhint("SELECT relation, bin FROM soft_delete.tables;")));
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,501 @@
+/*
+ * Tables whose deleted rows are kept aside: the companion, the tag, and how both follow
+ * the table.
+ *
+ * The companion has the columns of the table in the same order, after its column for
+ * stamps: so a column that ALTER TABLE has renamed is known by its place.  It has no
+ * constraints and no defaults, and the base types of domains: nothing that is changed
+ * about live rows meets a deleted one.
+ */
+
+CREATE FUNCTION soft_delete_internal.bind_companion(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_companion';
+COMMENT ON FUNCTION soft_delete_internal.bind_companion(regclass) IS
+'makes the companion of a table, and the bin that reads it, depend on the table, so that DROP TABLE drops them';
+
+CREATE FUNCTION soft_delete_internal.write_companion(relation regclass, statement text) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_write_companion';
+COMMENT ON FUNCTION soft_delete_internal.write_companion(regclass, text) IS
+'runs a statement of the extension that writes to the companion of a table, as the owner of the table';
+
+CREATE FUNCTION soft_delete_internal.base_type(type oid, typmod integer, OUT base oid, OUT base_typmod integer)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	base := type;
+	base_typmod := typmod;
+	WHILE (SELECT typtype FROM pg_type WHERE oid = base) = 'd' LOOP
+		SELECT typbasetype, typtypmod INTO base, base_typmod FROM pg_type WHERE oid = base;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.base_type(oid, integer) IS
+'the type that a domain is made of, at any depth, and its modifier; any other type itself';
+
+CREATE FUNCTION soft_delete_internal.companion_column(relation regclass, attnum smallint) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (
+		SELECT concat_ws(' ', format('%I %s', attname, format_type(base, base_typmod)),
+			'COLLATE ' || (SELECT format('%I.%I', nspname, collname) FROM pg_collation JOIN pg_namespace AS n ON n.oid = collnamespace
+						   WHERE pg_collation.oid = attcollation AND attcollation <> typcollation))
+		FROM pg_attribute, soft_delete_internal.base_type(atttypid, atttypmod) JOIN pg_type ON pg_type.oid = base
+		WHERE attrelid = relation AND pg_attribute.attnum = companion_column.attnum);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_column(regclass, smallint) IS
+'the definition of the column of a companion that keeps a column of its table';
+
+CREATE FUNCTION soft_delete_internal.has_stamp_index(companion regclass, tombstone name) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+				   JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+				   WHERE indrelid = companion AND attname = tombstone AND amname = 'btree' AND indisvalid AND indpred IS NULL);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_stamp_index(regclass, name) IS
+'whether an index finds the rows of a companion by their stamps';
+
+CREATE FUNCTION soft_delete_internal.make_companion_indexes(relation regclass, companion regclass, tombstone name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key text;
+BEGIN
+	IF NOT soft_delete_internal.has_stamp_index(companion, tombstone) THEN
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('CREATE INDEX ON %s (%I)', companion, tombstone));
+	END IF;
+	-- a restore, an erasure and a hold look for rows by their primary key
+	SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) INTO key
+	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
+	WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid;
+	IF key IS NOT NULL AND NOT EXISTS (
+			SELECT FROM pg_index WHERE indrelid = companion AND indpred IS NULL AND indexprs IS NULL
+			  AND (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) FROM unnest(indkey::smallint[]) WITH ORDINALITY AS u(attnum, n)
+				   JOIN pg_attribute USING (attnum) WHERE attrelid = indrelid) = key) THEN
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('CREATE INDEX ON %s (%s)', companion, key));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_companion_indexes(regclass, regclass, name) IS
+'makes the indexes of a companion that it lacks: on its stamps, and on the primary key of its table';
+
+CREATE FUNCTION soft_delete_internal.make_companion(relation regclass, deleted_at name, companion_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class pg_class;
+	name name := soft_delete_internal.view_name(relation, '_tombstones');
+	companion regclass;
+	command text;
+BEGIN
+	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
+	EXECUTE format('CREATE %s TABLE %s (%I timestamptz NOT NULL%s, CONSTRAINT soft_delete_companion CHECK (%L::regclass IS NOT NULL)) USING heap',
+		CASE class.relpersistence WHEN 't' THEN 'TEMPORARY' WHEN 'u' THEN 'UNLOGGED' END,
+		CASE class.relpersistence WHEN 't' THEN quote_ident(name) ELSE format('%I.%I', companion_schema, name) END, deleted_at,
+		(SELECT string_agg(', ' || soft_delete_internal.companion_column(relation, attnum), '' ORDER BY attnum)
+		 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v'),
+		soft_delete_internal.qualified_name(relation));
+	companion := format('%I.%I', companion_schema, name)::regclass;
+	-- large values are kept as the table keeps them
+	FOR command IN
+		SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', companion, attname,
+			CASE own.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'x' THEN 'EXTENDED' ELSE 'MAIN' END)
+		FROM pg_attribute AS own JOIN pg_attribute AS kept USING (attname)
+		WHERE own.attrelid = relation AND kept.attrelid = companion AND own.attnum > 0 AND NOT own.attisdropped AND own.attstorage <> kept.attstorage
+	LOOP
+		EXECUTE command;
+	END LOOP;
+	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', companion);
+	EXECUTE format('CREATE TRIGGER "~soft_delete_companion" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT '
+				   'EXECUTE FUNCTION soft_delete.guard_companion(%L)', companion, deleted_at);
+	EXECUTE format('COMMENT ON TABLE %s IS %L', companion, soft_delete_internal.companion_comment(relation::text));
+	EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
+	-- default privileges for tables are not meant for it
+	PERFORM soft_delete_internal.set_grants(companion, NULL, NULL);
+	PERFORM soft_delete_internal.make_companion_indexes(relation, companion, deleted_at);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_companion(regclass, name, name) IS
+'creates the companion of a table, owned like the table, and at first readable by the owner alone';
+
+CREATE FUNCTION soft_delete_internal.companion_comment(relation text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('deleted rows of %s: its bin lists, restores and purges them', relation) $$;
+COMMENT ON FUNCTION soft_delete_internal.companion_comment(text) IS
+'the comment of the companion of a table';
+
+CREATE FUNCTION soft_delete_internal.check_aside_tag(relation regclass, deleted_at name, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[];
+	other regclass;
+	view_schema name;
+BEGIN
+	PERFORM soft_delete_internal.check_relation(relation);
+	PERFORM soft_delete_internal.check_owner(relation);
+	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
+
+	arguments := soft_delete_internal.tag_arguments(relation);
+	IF arguments IS NOT NULL AND NOT soft_delete_internal.is_aside(relation) THEN
+		RAISE EXCEPTION 'table "%" is already tagged, and keeps its deleted rows in place', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = format('They are in the table, and have a time in column %I.', arguments[1]),
+				HINT = format('SELECT soft_delete.untag(%L);', relation);
+	END IF;
+	IF arguments[1] <> deleted_at THEN
+		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, arguments[1]
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A bin has one column for the time of the deletion.',
+				HINT = format('SELECT soft_delete.untag(%L);', relation);
+	END IF;
+	IF soft_delete_internal.has_column(relation, deleted_at) THEN
+		RAISE EXCEPTION 'column "%" of table "%" has the name of the bin''s column for the time of the deletion', deleted_at, relation
+			USING ERRCODE = 'duplicate_column',
+				DETAIL = 'With storage => ''aside'' the table itself gets no column.',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => %L, storage => ''aside'');', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete'));
+	END IF;
+	SELECT inhrelid INTO other FROM pg_inherits JOIN pg_class ON oid = inhrelid
+	WHERE relation IN (inhparent, inhrelid) AND NOT relispartition LIMIT 1;
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot keep the deleted rows of "%" aside because of inheritance', relation
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = format('Table %s is an inheritance child, and may have columns of its own.', other),
+				HINT = format('SELECT soft_delete.tag(%L, storage => ''in_place'');', relation);
+	END IF;
+	PERFORM soft_delete_internal.check_triggers(relation);
+	SELECT coalesce(views, nspname) INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
+	IF soft_delete_internal.companion_of(relation) IS NULL THEN
+		PERFORM soft_delete_internal.check_new_view(relation, view_schema, soft_delete_internal.view_name(relation, '_tombstones'));
+	END IF;
+	IF soft_delete_internal.bin_of(relation) IS NULL THEN
+		PERFORM soft_delete_internal.check_new_view(relation, view_schema, soft_delete_internal.view_name(relation, '_deleted'));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_aside_tag(regclass, name, name) IS
+'raises whatever tag(storage => ''aside'') refuses for one table, and changes nothing but that it locks the table';
+
+CREATE FUNCTION soft_delete_internal.execute_aside_tag(relation regclass, deleted_at name, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	view_schema name;
+	n_wide integer;
+	has_changed boolean := false;
+BEGIN
+	SELECT coalesce(views, nspname) INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
+	IF arguments IS NULL THEN
+		arguments := array_remove(ARRAY[deleted_at, 'storage:aside', 'views:' || views]::text[], NULL);
+		SELECT count(*) INTO n_wide FROM pg_stats JOIN pg_attribute USING (attname)
+		WHERE schemaname = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = relation) AND tablename = (SELECT relname FROM pg_class WHERE oid = relation)
+		  AND attrelid = relation AND attstorage IN ('x', 'e') AND avg_width > 2000;
+		IF n_wide > 0 THEN
+			RAISE NOTICE 'table "%" has % wide columns, whose values are copied when a row is deleted', relation, n_wide
+				USING DETAIL = 'In place they would stay where they are.', HINT = format('SELECT soft_delete.tag(%L, storage => ''in_place'');', relation);
+		END IF;
+	END IF;
+	IF soft_delete_internal.companion_of(relation) IS NULL THEN
+		PERFORM soft_delete_internal.make_companion(relation, deleted_at, view_schema);
+		has_changed := true;
+	END IF;
+	IF EXISTS (SELECT FROM soft_delete_internal.missing_triggers(relation) WHERE name <> '~soft_delete_key') THEN
+		PERFORM soft_delete_internal.make_triggers(relation, arguments);
+		has_changed := true;
+	END IF;
+	IF soft_delete_internal.bin_of(relation) IS NULL THEN
+		PERFORM soft_delete_internal.make_bin(relation, deleted_at, view_schema);
+		has_changed := true;
+	END IF;
+	PERFORM soft_delete_internal.bind_companion(relation);
+	PERFORM soft_delete_internal.make_reference_triggers(relation);
+	IF NOT has_changed THEN
+		RAISE NOTICE 'table "%" is already tagged', relation;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.execute_aside_tag(regclass, name, name) IS
+'puts the tag on one table whose deleted rows are kept aside; check_tags() has made the refusals';
+
+CREATE FUNCTION soft_delete_internal.untag_aside(relation regclass, tombstones text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
+	bin regclass;
+	companion regclass;
+	has_tombstones boolean;
+BEGIN
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	PERFORM soft_delete_internal.check_holds(relation);
+	bin := soft_delete_internal.bin_of(relation);
+	companion := soft_delete_internal.companion_of(relation);
+	IF companion IS NOT NULL THEN
+		IF tombstones = 'purge' THEN
+			PERFORM soft_delete_internal.execute_as_owner(relation, format('DELETE FROM %s', bin));
+		ELSIF tombstones = 'keep' THEN
+			PERFORM soft_delete_internal.execute_as_owner(relation, format('UPDATE %s SET %I = NULL', bin, deleted_at));
+		END IF;
+		SELECT answer INTO has_tombstones FROM soft_delete_internal.query_as_owner(relation, format('SELECT EXISTS (SELECT FROM %s)', companion)) AS q(answer boolean);
+		IF has_tombstones THEN
+			RAISE EXCEPTION 'table "%" has deleted rows', relation
+				USING ERRCODE = 'object_not_in_prerequisite_state',
+					DETAIL = 'They would go with the tag. With tombstones => ''keep'' they become live rows.',
+					HINT = format('SELECT * FROM %s;', bin);
+		END IF;
+	END IF;
+	PERFORM soft_delete_internal.drop_triggers(relation);
+	IF bin IS NOT NULL THEN
+		EXECUTE format('DROP VIEW %s', bin);
+	END IF;
+	IF companion IS NOT NULL THEN
+		EXECUTE format('DROP TABLE %s', companion);
+	END IF;
+	PERFORM soft_delete_internal.make_reference_triggers(relation);
+	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_aside.relation;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.untag_aside(regclass, text) IS
+'takes the tag off one table whose deleted rows are kept aside, with its bin and its companion, which must be empty by then';
+
+CREATE FUNCTION soft_delete_internal.move_tombstones(relation regclass, target regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.companion_of(relation);
+	tombstone name := (soft_delete_internal.tag_arguments(relation))[1];
+	target_tombstone name := (soft_delete_internal.tag_arguments(target))[1];
+	columns text;
+BEGIN
+	SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns
+	FROM pg_attribute WHERE attrelid = companion AND attnum > 0 AND NOT attisdropped AND attname <> tombstone;
+	PERFORM soft_delete_internal.write_companion(target, format('WITH moved AS (DELETE FROM %1$s RETURNING *) INSERT INTO %2$s (%3$s) SELECT %4$s FROM moved',
+		companion, soft_delete_internal.companion_of(target), concat_ws(', ', quote_ident(target_tombstone), columns), concat_ws(', ', quote_ident(tombstone), columns)));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.move_tombstones(regclass, regclass) IS
+'moves the deleted rows of a table, which becomes a partition of another one, to the companion of that';
+
+/*
+ * How the companion follows its table.  Its own columns are altered while the bin, which
+ * reads them, is dropped; recreate_view() creates that again.
+ */
+CREATE FUNCTION soft_delete_internal.convert_companion_column(relation regclass, companion regclass, "column" name, new_type text, old_type text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %2$I::%3$s', companion, "column", new_type));
+EXCEPTION WHEN data_exception OR cannot_coerce OR datatype_mismatch OR integrity_constraint_violation THEN
+	BEGIN
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %2$I::text::%3$s', companion, "column", new_type));
+	EXCEPTION WHEN data_exception OR cannot_coerce OR datatype_mismatch OR integrity_constraint_violation THEN
+		-- nothing is lost: the values stay as they are, in a column of another name
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I %s GENERATED ALWAYS AS (%I) STORED',
+			companion, format('%s (%s)', "column", old_type), old_type, "column"));
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I DROP EXPRESSION', companion, format('%s (%s)', "column", old_type)));
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING NULL', companion, "column", new_type));
+		RAISE WARNING 'deleted rows of table "%" have no value in column "%" any more', relation, "column"
+			USING ERRCODE = '01000', DETAIL = format('Not all values of type %s can be converted to %s. They are in column %I of %s.',
+													 old_type, new_type, format('%s (%s)', "column", old_type), companion);
+	END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.convert_companion_column(regclass, regclass, name, text, text) IS
+'gives a column of a companion another type; values that no cast converts are kept in a column of another name';
+
+CREATE FUNCTION soft_delete_internal.add_companion_column(relation regclass, companion regclass, attnum smallint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	definition text := soft_delete_internal.companion_column(relation, attnum);
+	own pg_attribute;
+	expression text;
+BEGIN
+	SELECT * INTO own FROM pg_attribute WHERE attrelid = relation AND pg_attribute.attnum = add_companion_column.attnum;
+	SELECT pg_get_expr(adbin, adrelid) INTO expression FROM pg_attrdef WHERE adrelid = relation AND adnum = attnum;
+	IF own.attidentity <> '' THEN
+		expression := format('nextval(%L)', pg_get_serial_sequence(relation::text, own.attname));
+	END IF;
+	-- deleted rows are filled as live ones are
+	PERFORM soft_delete_internal.alter_as_owner(relation, concat_ws(' ', format('ALTER TABLE %s ADD COLUMN', companion), definition,
+		CASE WHEN own.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', expression) ELSE 'DEFAULT ' || expression END));
+	IF expression IS NOT NULL THEN
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I DROP %s', companion, own.attname,
+			CASE own.attgenerated WHEN 's' THEN 'EXPRESSION' ELSE 'DEFAULT' END));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.add_companion_column(regclass, regclass, smallint) IS
+'adds a column of a table to its companion, with the default or the expression of that as the value of deleted rows';
+
+CREATE FUNCTION soft_delete_internal.companion_changes(relation regclass, companion regclass, tombstone name,
+	OUT n bigint, OUT attnum smallint, OUT name name, OUT kept_name name, OUT type text, OUT kept_type text)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT n, own.attnum, own.attname, kept.attname, own.type, kept.type
+	FROM (SELECT row_number() OVER (ORDER BY attnum) AS n, attnum, attname, format_type(base, base_typmod) AS type
+		  FROM pg_attribute, soft_delete_internal.base_type(atttypid, atttypmod)
+		  WHERE attrelid = relation AND pg_attribute.attnum > 0 AND NOT attisdropped AND attgenerated <> 'v') AS own
+		LEFT JOIN
+		 (SELECT row_number() OVER (ORDER BY attnum) AS n, attname, format_type(atttypid, atttypmod) AS type
+		  FROM pg_attribute WHERE attrelid = companion AND attnum > 0 AND NOT attisdropped AND attname <> tombstone
+			-- what a change of type has left
+			AND NOT (attname LIKE '% (%)' AND NOT soft_delete_internal.has_column(relation, attname))) AS kept USING (n)
+	WHERE (own.attname, own.type) IS DISTINCT FROM (kept.attname, kept.type)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_changes(regclass, regclass, name) IS
+'the columns of a table that its companion has with another name or type, or not at all, by their places';
+
+CREATE FUNCTION soft_delete_internal.align_companion(relation regclass, dropped name[] DEFAULT '{}') RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.companion_of(relation);
+	tombstone name := (soft_delete_internal.tag_arguments(relation))[1];
+	bin regclass := soft_delete_internal.bin_of(relation);
+	item record;
+	placeholder regclass;
+BEGIN
+	dropped := ARRAY(SELECT d FROM unnest(dropped) AS d WHERE soft_delete_internal.has_column(companion, d) AND d <> tombstone);
+	IF companion IS NULL
+	   OR (dropped = '{}' AND NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion, tombstone))) THEN
+		RETURN;
+	END IF;
+	IF bin IS NOT NULL THEN
+		-- until the end it shows nothing, so that it depends on no column
+		bin := soft_delete_internal.recreate_view(bin, relation, format('SELECT %I FROM %s', tombstone, companion));
+	END IF;
+	FOR i IN 1 .. cardinality(dropped) LOOP
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', companion, dropped[i]));
+	END LOOP;
+	-- DROP and ADD in one command: what is new comes with the end of the command
+	IF dropped = '{}' THEN
+		FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion, tombstone) WHERE kept_name <> name ORDER BY n LOOP
+			PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', companion, item.kept_name, item.name));
+		END LOOP;
+		FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion, tombstone) ORDER BY n LOOP
+			IF item.kept_name IS NULL THEN
+				PERFORM soft_delete_internal.add_companion_column(relation, companion, item.attnum);
+			ELSE
+				PERFORM soft_delete_internal.convert_companion_column(relation, companion, item.name, item.type, item.kept_type);
+			END IF;
+		END LOOP;
+	END IF;
+	IF bin IS NOT NULL THEN
+		PERFORM soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.bin_query(relation, tombstone));
+	END IF;
+	PERFORM soft_delete_internal.bind_companion(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.align_companion(regclass, name[]) IS
+'gives the companion of a table, and the bin, the columns that the table has now; dropped: columns that a running command has dropped';
+
+CREATE FUNCTION soft_delete_internal.bound_companion(relation regclass) RETURNS regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- companion_of() does not find one that the old owner of the table still owns; only the extension makes tables depend so
+	RETURN (SELECT objid::regclass FROM pg_depend JOIN pg_trigger ON tgrelid = objid
+			WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
+			  AND deptype = 'a' AND tgfoid = 'soft_delete.guard_companion()'::regprocedure LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bound_companion(regclass) IS
+'the companion that is bound to a table, whoever owns it';
+
+CREATE FUNCTION soft_delete_internal.follow_aside(relation regclass, old_name name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.bound_companion(relation);
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	bin regclass;
+	class pg_class;
+	part regclass;
+	new_name name;
+	schema_name name;
+	moves boolean := NOT EXISTS (SELECT FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%');
+BEGIN
+	IF companion IS NULL THEN
+		RETURN;
+	END IF;
+	SELECT * INTO class FROM pg_class WHERE oid = relation;
+	bin := (SELECT DISTINCT ev_class::regclass FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = objid JOIN pg_trigger ON tgrelid = ev_class
+			WHERE classid = 'pg_rewrite'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = companion
+			  AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73 LIMIT 1);
+	IF (SELECT relowner FROM pg_class WHERE oid = companion) <> class.relowner THEN
+		EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
+		IF bin IS NOT NULL THEN
+			EXECUTE format('ALTER VIEW %s OWNER TO %I', bin, pg_get_userbyid(class.relowner));
+		END IF;
+	END IF;
+	IF (SELECT relpersistence FROM pg_class WHERE oid = companion) <> class.relpersistence THEN
+		EXECUTE format('ALTER TABLE %s SET %s', companion, CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END);
+	END IF;
+	schema_name := class.relnamespace::regnamespace;
+	FOREACH part IN ARRAY array_remove(ARRAY[companion, bin], NULL) LOOP
+		new_name := soft_delete_internal.view_name(relation, CASE part WHEN companion THEN '_tombstones' ELSE '_deleted' END);
+		IF old_name <> class.relname AND (SELECT relname FROM pg_class WHERE oid = part)
+				= soft_delete_internal.add_suffix(old_name, CASE part WHEN companion THEN '_tombstones' ELSE '_deleted' END) THEN
+			IF EXISTS (SELECT FROM pg_class WHERE relname = new_name AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = part)) THEN
+				RAISE WARNING '"%" keeps its name', part
+					USING ERRCODE = '01000', DETAIL = format('Relation "%s" already exists.', new_name);
+			ELSE
+				EXECUTE format('ALTER TABLE %s RENAME TO %I', part, new_name);
+			END IF;
+		END IF;
+		IF moves AND (SELECT relnamespace FROM pg_class WHERE oid = part) <> class.relnamespace THEN
+			IF EXISTS (SELECT FROM pg_class WHERE relname = (SELECT relname FROM pg_class WHERE oid = part) AND relnamespace = class.relnamespace) THEN
+				RAISE WARNING '"%" keeps its schema', part
+					USING ERRCODE = '01000', DETAIL = 'A relation of its name already exists.';
+			ELSE
+				EXECUTE format('ALTER TABLE %s SET SCHEMA %s', part, schema_name);
+			END IF;
+		END IF;
+	END LOOP;
+	PERFORM soft_delete_internal.align_companion(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_aside(regclass, name) IS
+'gives the companion and the bin of a table its owner, persistence, name, schema and columns; old_name: the name of the table before the command';
+
+CREATE FUNCTION soft_delete_internal.repair_aside(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	tombstone name := arguments[1];
+	view_schema name;
+BEGIN
+	SELECT coalesce((SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%'), relnamespace::regnamespace::text) INTO view_schema
+	FROM pg_class WHERE oid = relation;
+	PERFORM soft_delete_internal.execute_aside_tag(relation, tombstone, view_schema);
+	PERFORM soft_delete_internal.align_companion(relation);
+	PERFORM soft_delete_internal.make_companion_indexes(relation, soft_delete_internal.companion_of(relation), tombstone);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.repair_aside(regclass) IS
+'makes what a table whose deleted rows are kept aside lacks of its companion, bin, indexes and triggers';
