@@ -20,31 +20,16 @@ use Test::More;
 sub blocks_of
 {
 	my ($file) = @_;
-	my ($kind, $query, $number, @blocks) = ('', 0, 0);
-	my $follows = 0;
-	foreach my $line (split(/^/, slurp_file("$top/$file")))
+	my $page = slurp_file("$top/$file");
+	my @blocks;
+	while ($page =~ /^```(sql|yaml)\n(.*?)^```\n(?:\n*```text\n(.*?)^```\n)?/gms)
 	{
-		$number++;
-		if ($line =~ /^```(\w*)$/)
-		{
-			my $began = $1;
-			($kind, $query) = $kind eq '' ? ($began || 'plain', 0) : ('', 0);
-			push(@blocks, { line => $number, sql => '' }) if $kind eq 'sql';
-			$kind = 'shown' if $kind eq 'text' && $follows;
-			$blocks[-1]{text} = '' if $kind eq 'shown';
-			$follows = $kind eq '' && $follows || $kind eq 'sql';
-		}
-		elsif ($kind eq 'sql') { $blocks[-1]{sql} .= $line }
-		elsif ($kind eq 'shown') { $blocks[-1]{text} .= $line; $follows = 0 }
-		elsif ($kind eq 'yaml' && $line =~ /^ *query: \|$/) { $query = 1; push(@blocks, { line => $number, sql => '' }) }
-		elsif ($query && $line =~ /^    /) { $blocks[-1]{sql} .= $line }
-		elsif ($query) { $query = 0; $blocks[-1]{sql} .= ";\n" }
-		elsif ($kind eq '' && $line =~ /\S/) { $follows = 0 }
-	}
-	foreach my $block (@blocks)
-	{
-		$block->{sql} =~ s{\$__timeGroupAlias\((\w+), \$__interval\)}{floor(extract(epoch FROM $1) / 300) * 300 AS "time"}g;
-		$block->{sql} =~ s{\$__timeFilter\((\w+)\)}{$1 BETWEEN now() - interval '1 hour' AND now()}g;
+		my ($kind, $sql, $text) = ($1, $2, $3);
+		my $line = 1 + substr($page, 0, $-[0]) =~ tr/\n//;
+		$sql = join('', map { "$_;\n" } $sql =~ /^ *query: \|\n((?: {4}.*\n)+)/mg) if $kind eq 'yaml';
+		$sql =~ s{\$__timeGroupAlias\((\w+), \$__interval\)}{floor(extract(epoch FROM $1) / 300) * 300 AS "time"}g;
+		$sql =~ s{\$__timeFilter\((\w+)\)}{$1 BETWEEN now() - interval '1 hour' AND now()}g;
+		push(@blocks, { line => $line, sql => $sql, text => $text });
 	}
 	return @blocks;
 }
@@ -142,7 +127,7 @@ foreach my $page (@pages)
 }
 
 # the blocks
-my $node = start_node('readme', conf => "max_prepared_transactions = 10\n");
+my $node = start_node('readme');
 foreach my $page (@pages)
 {
 	my ($database) = lc($page) =~ m{([^/]*)\.md$};
@@ -178,11 +163,13 @@ is(join("\n", @written), join("\n", @tested), 'the privileges are those that are
 
 # nothing that people call is without its heading in the reference
 my $reference = headings_of("$top/docs/reference.md");
-my @undescribed = grep { !exists $reference->{ lc($_) } } split(/\n/, $node->safe_psql('readme', q{
-	SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'soft_delete'::regnamespace AND proname <> 'list_tables'
-	   AND prorettype <> 'trigger'::regtype AND proname NOT IN ('deletion_of', 'hold_of')
+my @used = split(/\n/, $node->safe_psql('reference', q{
+	-- other functions are called by triggers, bins and views
+	SELECT proname FROM pg_proc WHERE pronamespace = 'soft_delete'::regnamespace AND prorettype <> 'trigger'::regtype
+	   AND proname NOT IN ('admits_tombstone', 'deletion_of', 'hold_of', 'list_tables')
 	UNION SELECT relname FROM pg_class WHERE relnamespace = 'soft_delete'::regnamespace AND relkind = 'v'
 	UNION SELECT replace(name, '.', '') FROM pg_settings WHERE name LIKE 'soft\_delete.%'}));
-is(join(' ', @undescribed), '', 'docs/reference.md has a heading for each function, view and setting');
+ok(@used > 30, 'there are functions, views and settings');
+is(join(' ', grep { !$reference->{$_} } @used), '', 'docs/reference.md has a heading for each of them');
 
 done_testing();
