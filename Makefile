@@ -43,7 +43,7 @@ EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.con
 OLD_VERSIONS = 0.1.0 0.2.0
 UPGRADES = $(patsubst %,soft_delete--%--$(EXTVERSION).sql,$(OLD_VERSIONS))
 DATA_built = soft_delete--$(EXTVERSION).sql $(UPGRADES)
-DOCS = README.md $(wildcard docs/*.md)
+DOCS = README.md $(wildcard docs/*.md docs/*.svg)
 PGFILEDESC = "soft_delete - DELETE that an application cannot tell from the real one"
 PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered \

@@ -2,6 +2,7 @@
 import sys
 from pathlib import Path
 from statistics import median
+from textwrap import wrap
 
 import charts
 from contenders import CONTENDERS
@@ -127,19 +128,19 @@ def report(results):
     return measured
 
 
-def update_readme(measured):
-    """Puts the table into README, between its marks."""
-    top = Path(__file__).parent.parent
-    readme = (top / "README.md").read_text()
+def update_page(measured):
+    """Puts the table into docs/performance.md, between its marks."""
+    path = Path(__file__).parent.parent / "docs" / "performance.md"
+    page = path.read_text()
     begin, end = "<!-- bench/run: begin -->\n", "<!-- bench/run: end -->\n"
-    before, rest = readme.split(begin)
+    before, rest = page.split(begin)
     after = rest.split(end)[1]
-    lines = [*target_table(measured, brief=True), "", "(" + " ".join(conditions(measured)) + ")"]
-    (top / "README.md").write_text(before + begin + "\n".join(lines) + "\n" + end + after)
+    lines = [*target_table(measured, brief=True), "", *wrap(" ".join(conditions(measured)), 98)]
+    path.write_text(before + begin + "\n".join(lines) + "\n" + end + after)
 
 
 results = Path(sys.argv[1])
 measured = report(results)
-# a quick look is not for README
+# a quick look is not for the page
 if results == Path(__file__).parent / "results":
-    update_readme(measured)
+    update_page(measured)

@@ -22,7 +22,7 @@ class Line:
     more: float = None
     ours: str = SOFT
     their_case: str = None
-    brief: bool = True      # whether README shows it
+    brief: bool = True      # whether docs/performance.md shows it
 
     def target(self):
         if self.more is not None:

@@ -1,4 +1,4 @@
--- Who may do what: the table in the README's chapter "Privileges" is what this prints, which test/t/readme.pl looks at.  A cell is "yes" where a role
+-- Who may do what: the table in docs/security.md is what this prints, which test/t/readme.pl looks at.  A cell is "yes" where a role
 -- gets something, "" where it gets permission denied or finds nothing, and anything else is an error that is not due.
 SET client_min_messages = warning;
 CREATE ROLE regress_super SUPERUSER;

@@ -192,7 +192,7 @@ foreach my $options (@parts)
 }
 $node->safe_psql('postgres', 'DROP ROLE dump_reader');
 
-# some tables of it: what stepped aside has to be asked for, as README says
+# some tables of it: what stepped aside has to be asked for, as docs/tools-and-backups.md says
 make_copy('CREATE EXTENSION soft_delete');
 $node->safe_psql('original', "\\copy (SELECT * FROM soft_delete_internal.displaced WHERE relation IN ('child'::regclass, 'parent'::regclass)) TO '$tmp/displaced'");
 load_over(plain('--strict-names', '-t', 'child', '-t', 'parent', 'original'));

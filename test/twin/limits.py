@@ -1,13 +1,13 @@
 """What the generator leaves out, and why.  Nothing else is left out.
 
-LIMITS are differences that README.md documents, in its words: when one falls, its
-entry goes.
+LIMITS are differences that docs/limits.md or docs/behaviour.md documents, in its words:
+when one falls, its entry goes.
 ORDER are statements whose answer depends on the order in which PostgreSQL comes
 across rows.  That order is not promised, and differs between the twins, for a
 deleted row still takes its place in the heap and other rows go elsewhere.
 """
 
-# name: the sentence in README.md
+# name: the sentence there
 LIMITS = {
     "truncate_snapshots": "`TRUNCATE`: a snapshot that is older goes on seeing the rows.",
     # triggers of TRUNCATE are made where all tables are tagged
