@@ -18,7 +18,8 @@ CREATE TABLE child (id integer PRIMARY KEY, parent_id bigint REFERENCES parent O
 
 SELECT soft_delete.tag('parent', cascade => true, storage => 'aside');
 \d parent
-\d+ parent_tombstones
+\d parent_tombstones
+SELECT attname, attstorage FROM pg_attribute WHERE attrelid = 'parent_tombstones'::regclass AND attnum > 0 ORDER BY attnum;
 \d child
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'parent_deleted'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT relation, tombstone_column, bin, active_view FROM soft_delete.tables ORDER BY relation::text;

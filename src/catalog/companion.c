@@ -30,6 +30,7 @@
 static bool is_writing = false;
 
 PG_FUNCTION_INFO_V1(soft_delete_companion_of);
+PG_FUNCTION_INFO_V1(soft_delete_companions_table);
 PG_FUNCTION_INFO_V1(soft_delete_guard_companion);
 
 static Oid companion_on(Oid relid);
@@ -264,6 +265,21 @@ soft_delete_companion_of(PG_FUNCTION_ARGS)
 	if (!OidIsValid(companion))
 		PG_RETURN_NULL();
 	PG_RETURN_OID(companion);
+}
+
+/*
+ * soft_delete_internal.companions_table(companion regclass) returns regclass
+ *
+ * Returns the table that a companion belongs to; null if the relation is none.
+ */
+Datum
+soft_delete_companions_table(PG_FUNCTION_ARGS)
+{
+	Oid table = companions_table(PG_GETARG_OID(0));
+
+	if (!OidIsValid(table))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(table);
 }
 
 /*

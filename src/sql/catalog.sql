@@ -74,6 +74,11 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_companion_of';
 COMMENT ON FUNCTION soft_delete_internal.companion_of(regclass) IS
 'the companion of a table, or of the table that a partition belongs to; null if there is none';
 
+CREATE FUNCTION soft_delete_internal.companions_table(companion regclass) RETURNS regclass
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_companions_table';
+COMMENT ON FUNCTION soft_delete_internal.companions_table(regclass) IS
+'the table that a companion belongs to; null if the relation is none';
+
 CREATE FUNCTION soft_delete_internal.tombstones_in(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -220,13 +220,22 @@ DECLARE
 	relation regclass;
 	old_name name;
 BEGIN
+	-- sessions that restore a dump make the triggers of a table, its companion and its bin at the same time: the last one sees them all
+	IF tag = 'CREATE TRIGGER' THEN
+		FOR relation IN SELECT conrelid::regclass FROM pg_constraint WHERE conrelid = ANY (changed) AND contype = 'c' AND conname = 'soft_delete_companion' LOOP
+			EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+			relation := soft_delete_internal.companions_table(relation);
+			IF relation IS NOT NULL THEN
+				EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+			END IF;
+		END LOOP;
+	END IF;
 	FOR relation IN
-		SELECT DISTINCT r FROM unnest(changed) AS c, soft_delete_internal.root(c) AS r WHERE soft_delete_internal.is_aside(r) ORDER BY r
+		SELECT DISTINCT r FROM unnest(changed) AS c, coalesce(soft_delete_internal.companions_table(c), soft_delete_internal.root(c)) AS r WHERE soft_delete_internal.is_aside(r) ORDER BY r
 	LOOP
 		IF tag = 'CREATE TRIGGER' THEN
 			-- a dump carries no dependencies
-			IF soft_delete_internal.companion_of(relation) IS NOT NULL AND soft_delete_internal.bound_companion(relation) IS NULL
-			   AND soft_delete_internal.bin_of(relation) IS NOT NULL THEN
+			IF soft_delete_internal.companion_of(relation) IS NOT NULL THEN
 				PERFORM soft_delete_internal.bind_companion(relation);
 			END IF;
 			PERFORM soft_delete_internal.check_triggers(relation);
