@@ -14,6 +14,7 @@ INDEXES = {"email": "UNIQUE INDEX", "kind": "INDEX", "customer": "INDEX", "creat
 PLAIN_UPDATE = BY_HAND + ", plain indexes"
 UNLEDGERED = SOFT + " without its ledger"
 BY_SESSION = SOFT + ", loaded by the session"
+ASIDE = SOFT + ", aside"
 LIVE = " WHERE deleted_at IS NULL"
 
 
@@ -110,6 +111,7 @@ CONTENDERS = [
     Contender("row security", setup=POLICY, delete_all=UPDATE_ALL, delete_one="SELECT {t}_soft(:i)"),
     Contender("archive trigger", filtered="", setup=ARCHIVE),
     Contender(SOFT, database="soft", filtered="", setup=TAG),
+    Contender(ASIDE, database="soft", filtered="", setup="SELECT soft_delete.tag('{t}', storage => 'aside')"),
 ]
 
 
