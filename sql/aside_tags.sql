@@ -26,6 +26,7 @@ SELECT relation, tombstone_column, bin, active_view FROM soft_delete.tables ORDE
 SELECT * FROM soft_delete.check();
 -- again: nothing to do
 SELECT soft_delete.tag('parent', storage => 'aside');
+SELECT soft_delete.tag('parent');
 
 -- where the two are
 CREATE SCHEMA bins;
@@ -43,8 +44,7 @@ SELECT relname, relpersistence FROM pg_class WHERE relname LIKE '%tombstones' OR
 
 -- refusals
 SELECT soft_delete.tag('kept', storage => 'elsewhere');
-SELECT soft_delete.tag('kept', storage => NULL);
-SELECT soft_delete.tag('kept');
+SELECT soft_delete.tag('kept', storage => 'in_place');
 SELECT soft_delete.tag('kept', deleted_at => 'gone', storage => 'aside');
 CREATE TABLE own (id integer, deleted_at timestamptz);
 SELECT soft_delete.tag('own', storage => 'aside');
@@ -74,6 +74,16 @@ SELECT count(*) FROM child_tombstones;
 SELECT count(*) FROM child_deleted;
 SET ROLE regress_aside;
 SELECT id, deleted_by FROM child_deleted;
+
+RESET ROLE;
+GRANT SELECT ON ALL TABLES IN SCHEMA aside_tags TO regress_aside_other;
+SELECT has_table_privilege('regress_aside_other', oid, 'SELECT'), relname FROM pg_class WHERE relnamespace = 'aside_tags'::regnamespace AND relname LIKE 'child_%' AND relkind IN ('r', 'v') ORDER BY relname;
+GRANT SELECT ON child_deleted TO regress_aside_other;
+SET ROLE regress_aside_other;
+SELECT id FROM child_deleted;
+SELECT soft_delete.undo(max(deleted_at)) FROM child_deleted;
+UPDATE child_deleted SET deleted_at = NULL;
+SET ROLE regress_aside;
 
 -- by hand nothing is written to it
 INSERT INTO child_tombstones VALUES (now(), 3, NULL);

@@ -380,8 +380,8 @@ check_created_trigger(CreateTrigStmt *stmt)
 
 /*
  * Return the statement to run for a GRANT: the command itself, or for ON ALL TABLES IN
- * SCHEMA a copy that names all relations of the schemas except bins.  A privilege on a
- * bin must be granted by name.
+ * SCHEMA a copy that names all relations of the schemas except bins and companions.  A
+ * privilege on one of those must be granted by name.
  */
 PlannedStmt *
 exclude_bins(PlannedStmt *pstmt)
@@ -406,8 +406,10 @@ exclude_bins(PlannedStmt *pstmt)
 		if (strchr("rvmfp", class->relkind) == NULL || schema == NULL ||
 			!list_member(stmt->objects, makeString(schema)))
 			continue;
-		if (class->relkind == RELKIND_VIEW && class->relhastriggers &&
-			trigger_calls_extension(class->oid, "soft_delete_statement"))
+		if (class->relhastriggers &&
+			trigger_calls_extension(class->oid, class->relkind == RELKIND_VIEW
+													? "soft_delete_statement"
+													: "~soft_delete_companion"))
 			has_bins = true;
 		else
 			others =

@@ -215,7 +215,7 @@ COMMENT ON FUNCTION soft_delete_internal.execute_tag(regclass, name, text, name)
 'puts the tag on one table, its partitions and its inheritance children, as plan_tag() says; check_tags() has made the refusals';
 
 CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT 'in_place') RETURNS void
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -224,7 +224,7 @@ DECLARE
 	members regclass[] := ARRAY[relation];
 BEGIN
 	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique')
-	   OR storage IS NULL OR storage NOT IN ('in_place', 'aside') THEN
+	   OR storage NOT IN ('in_place', 'aside') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
@@ -235,6 +235,7 @@ BEGIN
 		members := members || ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
 									WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
 	END IF;
+	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views, storage);
 	FOREACH member IN ARRAY members LOOP
 		IF storage = 'aside' THEN

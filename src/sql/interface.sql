@@ -4,10 +4,10 @@
  */
 
 CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT 'in_place') RETURNS void
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name, text) IS
-'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of what tag() makes, by default the table''s; storage: ''in_place'' keeps deleted rows in the table, ''aside'' in a table beside it';
+'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of what tag() makes, by default the table''s; storage: ''in_place'' keeps deleted rows in the table, ''aside'' in a table beside it; null: as it is, at first in place';
 
 CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
