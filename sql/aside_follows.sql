@@ -38,6 +38,27 @@ ALTER TABLE t ADD COLUMN g integer;
 ALTER TABLE t ALTER COLUMN g SET NOT NULL, ADD CHECK (id > 100), ADD UNIQUE (c);
 UPDATE t_deleted SET deleted_at = NULL WHERE id = 1;
 
+-- whoever reads the bin, and what else it has, stays; and so do the names of its own columns
+CREATE VIEW on_bin AS SELECT id, deleted_by FROM t_deleted;
+GRANT SELECT (id) ON t_deleted TO PUBLIC;
+COMMENT ON COLUMN t_deleted.id IS 'which';
+ALTER TABLE t ADD COLUMN hold text, ADD COLUMN "price (eur)" text DEFAULT 'one';
+ALTER TABLE t RENAME COLUMN "price (eur)" TO price;
+SELECT id, price, hold, soft_delete_hold FROM t_deleted ORDER BY id;
+SELECT id, deleted_by FROM on_bin ORDER BY id;
+SELECT col_description('t_deleted'::regclass, 1);
+DROP VIEW on_bin;
+-- an expression that fails for deleted rows alone
+ALTER TABLE t ADD COLUMN by_zero integer GENERATED ALWAYS AS (1 / (id - 1)) STORED;
+ALTER TABLE t DROP COLUMN by_zero;
+-- a hold is found by the primary key
+UPDATE t_deleted SET soft_delete_hold = 'case' WHERE id = 1;
+ALTER TABLE t DROP CONSTRAINT t_pkey;
+ALTER TABLE t ALTER COLUMN id TYPE numeric(6, 2);
+UPDATE t_deleted SET soft_delete_hold = NULL;
+-- the companion takes no part in anything else
+ALTER TABLE t_tombstones DISABLE TRIGGER "~soft_delete_companion";
+
 -- names, schemas, owners, persistence
 RESET ROLE;
 CREATE SCHEMA aside_follows_2 AUTHORIZATION regress_follows;

@@ -56,6 +56,26 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
 'names of the columns that the bin of a table has beside those of the table, or will have';
 
+CREATE FUNCTION soft_delete_internal.aside_query(relation regclass, deleted_at name, dropped name[] DEFAULT '{}') RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- the companion computes no virtual column
+	SELECT format('SELECT %s, %I, %s, tableoid, ctid FROM %s',
+		string_agg(CASE attgenerated WHEN 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
+		deleted_at,
+		(SELECT string_agg(format(CASE n WHEN 4 THEN 'soft_delete.hold_of(tableoid, ctid, true) AS %1$I' ELSE 'soft_delete.deletion_of(tableoid, ctid, %2$I, %3$L) AS %1$I' END,
+								  name, deleted_at, ('{deleted_by,actor,reason}'::text[])[n]), ', ' ORDER BY n)
+		 FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n)),
+		companion)
+	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum, soft_delete_internal.tombstones_in(relation) AS companion
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+	  AND (attgenerated = 'v' OR dropped = '{}' OR (soft_delete_internal.has_column(companion, attname) AND attname <> ALL (dropped)))
+	GROUP BY companion
+$$;
+COMMENT ON FUNCTION soft_delete_internal.aside_query(regclass, name, name[]) IS
+'the query of the bin of a table whose deleted rows are aside; dropped: columns that a running command has dropped, whose new ones the companion does not have yet';
+
 CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -66,16 +86,6 @@ AS $$
 						  ', ' ORDER BY n) AS expressions
 		FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
 			soft_delete_internal.stamp_expression(relation, deleted_at) AS stamp
-	), aside AS (
-		-- the companion has the columns of the table, and computes no virtual one
-		SELECT format('SELECT %s, %I, %s, tableoid, ctid FROM %s',
-					  string_agg(CASE WHEN companion.attname IS NOT NULL THEN quote_ident(own.attname)
-								 ELSE format('%s AS %I', coalesce(pg_get_expr(adbin, adrelid), 'NULL'), own.attname) END, ', ' ORDER BY own.attnum),
-					  deleted_at, (SELECT expressions FROM extra), soft_delete_internal.tombstones_in(relation)) AS query
-		FROM pg_attribute AS own LEFT JOIN pg_attribute AS companion ON companion.attrelid = soft_delete_internal.tombstones_in(relation)
-				AND companion.attname = own.attname AND NOT companion.attisdropped AND companion.attnum > 0
-			LEFT JOIN pg_attrdef ON adrelid = own.attrelid AND adnum = own.attnum AND own.attgenerated = 'v'
-		WHERE own.attrelid = relation AND own.attnum > 0 AND NOT own.attisdropped AND (companion.attname IS NOT NULL OR own.attgenerated = 'v')
 	), own AS (
 		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
 					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
@@ -85,7 +95,7 @@ AS $$
 		FROM pg_attribute
 		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 	)
-	SELECT CASE WHEN soft_delete_internal.is_aside(relation) THEN (SELECT query FROM aside)
+	SELECT CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.aside_query(relation, deleted_at)
 		WHEN columns = '{}' THEN query
 		ELSE format('SELECT %s FROM (%s) AS bin',
 			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END

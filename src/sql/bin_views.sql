@@ -317,7 +317,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_dependents(regclass, regclass) IS
 'raises 2BP01 if another object than a view of the same owner depends on a view of a tagged table';
 
-CREATE FUNCTION soft_delete_internal.recreate_view(view regclass, relation regclass, query text) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.recreate_view(view regclass, relation regclass, query text, meanwhile text DEFAULT NULL) RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -336,6 +336,9 @@ BEGIN
 		LATERAL soft_delete_internal.view_commands(member, CASE WHEN n = 1 THEN query ELSE pg_get_viewdef(member) END) WITH ORDINALITY AS c(command, as_owner, m);
 
 	EXECUTE format('DROP VIEW %s', array_to_string(view || dependents, ', '));
+	IF meanwhile IS NOT NULL THEN
+		EXECUTE meanwhile;
+	END IF;
 	FOR i IN 1 .. cardinality(commands) LOOP
 		IF are_owners[i] THEN
 			PERFORM soft_delete_internal.alter_as_owner(relation, commands[i]);
@@ -352,8 +355,8 @@ BEGIN
 	RETURN name::regclass;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.recreate_view(regclass, regclass, text) IS
-'drops a view of a tagged table and the views that depend on it, and creates them again, the first with another query';
+COMMENT ON FUNCTION soft_delete_internal.recreate_view(regclass, regclass, text, text) IS
+'drops a view of a tagged table and the views that depend on it, and creates them again, the first with another query; meanwhile: a statement that is run in between';
 
 CREATE FUNCTION soft_delete_internal.rename_view_columns(view regclass, relation regclass, sources smallint[]) RETURNS void
 LANGUAGE plpgsql

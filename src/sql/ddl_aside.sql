@@ -2,9 +2,8 @@
  * Tables whose deleted rows are kept aside: the companion, the tag, and how both follow
  * the table.
  *
- * The companion has the columns of the table in the same order, after its column for
- * stamps: so a column that ALTER TABLE has renamed is known by its place.  It has no
- * constraints and no defaults, and the base types of domains: nothing that is changed
+ * The companion has the columns of the table, by their names, and one for stamps.  It has
+ * no constraints and no defaults, and the base types of domains: nothing that is changed
  * about live rows meets a deleted one.
  */
 
@@ -104,7 +103,7 @@ BEGIN
 		(SELECT string_agg(', ' || soft_delete_internal.companion_column(relation, attnum), '' ORDER BY attnum)
 		 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v'),
 		soft_delete_internal.qualified_name(relation));
-	companion := format('%I.%I', companion_schema, name)::regclass;
+	companion := CASE class.relpersistence WHEN 't' THEN quote_ident(name) ELSE format('%I.%I', companion_schema, name) END::regclass;
 	-- large values are kept as the table keeps them
 	FOR command IN
 		SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', companion, attname,
@@ -114,7 +113,8 @@ BEGIN
 	LOOP
 		EXECUTE command;
 	END LOOP;
-	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', companion);
+	-- not replicated, even where a publication has all tables, until somebody asks for it
+	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY NOTHING', companion);
 	EXECUTE format('CREATE TRIGGER "~soft_delete_companion" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT '
 				   'EXECUTE FUNCTION soft_delete.guard_companion(%L)', companion, deleted_at);
 	EXECUTE format('COMMENT ON TABLE %s IS %L', companion, soft_delete_internal.companion_comment(relation::text));
@@ -295,29 +295,54 @@ COMMENT ON FUNCTION soft_delete_internal.move_tombstones(regclass, regclass) IS
  * How the companion follows its table.  Its own columns are altered while the bin, which
  * reads them, is dropped; recreate_view() creates that again.
  */
-CREATE FUNCTION soft_delete_internal.convert_companion_column(relation regclass, companion regclass, "column" name, new_type text, old_type text) RETURNS void
+CREATE FUNCTION soft_delete_internal.try_to_convert(relation regclass, companion regclass, "column" name, new_type text, expression text) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %2$I::%3$s', companion, "column", new_type));
-EXCEPTION WHEN data_exception OR cannot_coerce OR datatype_mismatch OR integrity_constraint_violation THEN
-	BEGIN
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %2$I::text::%3$s', companion, "column", new_type));
-	EXCEPTION WHEN data_exception OR cannot_coerce OR datatype_mismatch OR integrity_constraint_violation THEN
-		-- nothing is lost: the values stay as they are, in a column of another name
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I %s GENERATED ALWAYS AS (%I) STORED',
-			companion, format('%s (%s)', "column", old_type), old_type, "column"));
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I DROP EXPRESSION', companion, format('%s (%s)', "column", old_type)));
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING NULL', companion, "column", new_type));
-		RAISE WARNING 'deleted rows of table "%" have no value in column "%" any more', relation, "column"
-			USING ERRCODE = '01000', DETAIL = format('Not all values of type %s can be converted to %s. They are in column %I of %s.',
-													 old_type, new_type, format('%s (%s)', "column", old_type), companion);
-	END;
+	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %s', companion, "column", new_type, expression));
+	RETURN true;
+EXCEPTION WHEN OTHERS THEN
+	IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+		RAISE;
+	END IF;
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.try_to_convert(regclass, regclass, name, text, text) IS
+'gives a column of a companion another type by an expression; false, and nothing is changed, where that fails';
+
+CREATE FUNCTION soft_delete_internal.convert_companion_column(relation regclass, companion regclass, "column" name, new_type text, old_type text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	index regclass;
+	kept name;
+BEGIN
+	-- those that are needed are made again
+	FOR index IN
+		SELECT indexrelid FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+		WHERE indrelid = companion AND attname = "column" AND (SELECT count(*) FROM unnest(indkey::smallint[]) AS k WHERE k = 0) = 0
+	LOOP
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP INDEX %s', index));
+	END LOOP;
+	IF soft_delete_internal.try_to_convert(relation, companion, "column", new_type, quote_ident("column"))
+	   OR soft_delete_internal.try_to_convert(relation, companion, "column", new_type, format('%I::text::%s', "column", new_type)) THEN
+		RETURN;
+	END IF;
+	-- nothing is lost: the values stay as text in a column of another name
+	kept := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix("column", format(' (%s)', concat_ws(' ', left(old_type, 20), nullif(n, 1)))) AS candidate
+			 WHERE NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
+	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I text', companion, kept));
+	PERFORM soft_delete_internal.write_companion(relation, format('UPDATE %s SET %I = %I::text', companion, kept, "column"));
+	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING NULL', companion, "column", new_type));
+	RAISE WARNING 'deleted rows of table "%" have no value in column "%" any more', relation, "column"
+		USING ERRCODE = '01000', DETAIL = format('Not all values of type %s can be converted to %s. They are in column %I of %s.', old_type, new_type, kept, companion);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.convert_companion_column(regclass, regclass, name, text, text) IS
-'gives a column of a companion another type; values that no cast converts are kept in a column of another name';
+'gives a column of a companion another type; values that an assignment does not convert are kept as text in a column of another name';
 
 CREATE FUNCTION soft_delete_internal.add_companion_column(relation regclass, companion regclass, attnum smallint) RETURNS void
 LANGUAGE plpgsql
@@ -333,39 +358,74 @@ BEGIN
 	IF own.attidentity <> '' THEN
 		expression := format('nextval(%L)', pg_get_serial_sequence(relation::text, own.attname));
 	END IF;
-	-- deleted rows are filled as live ones are
-	PERFORM soft_delete_internal.alter_as_owner(relation, concat_ws(' ', format('ALTER TABLE %s ADD COLUMN', companion), definition,
-		CASE WHEN own.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', expression) ELSE 'DEFAULT ' || expression END));
-	IF expression IS NOT NULL THEN
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I DROP %s', companion, own.attname,
-			CASE own.attgenerated WHEN 's' THEN 'EXPRESSION' ELSE 'DEFAULT' END));
-	END IF;
+	BEGIN
+		-- deleted rows are filled as live ones are
+		PERFORM soft_delete_internal.alter_as_owner(relation, concat_ws(' ', format('ALTER TABLE %s ADD COLUMN', companion), definition,
+			CASE WHEN own.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', expression) ELSE 'DEFAULT ' || expression END));
+		IF expression IS NOT NULL THEN
+			PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I DROP %s', companion, own.attname,
+				CASE own.attgenerated WHEN 's' THEN 'EXPRESSION' ELSE 'DEFAULT' END));
+		END IF;
+	EXCEPTION WHEN OTHERS THEN
+		IF expression IS NULL OR soft_delete_internal.must_propagate(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %s', companion, definition));
+		RAISE WARNING 'deleted rows of table "%" have no value in column "%"', relation, own.attname
+			USING ERRCODE = '01000', DETAIL = format('Its expression raised an error for them: %s', SQLERRM);
+	END;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.add_companion_column(regclass, regclass, smallint) IS
-'adds a column of a table to its companion, with the default or the expression of that as the value of deleted rows';
+'adds a column of a table to its companion, with the default or the expression of that as the value of deleted rows, or null where that fails';
 
-CREATE FUNCTION soft_delete_internal.companion_changes(relation regclass, companion regclass, tombstone name,
-	OUT n bigint, OUT attnum smallint, OUT name name, OUT kept_name name, OUT type text, OUT kept_type text)
+CREATE FUNCTION soft_delete_internal.companion_changes(relation regclass, companion regclass,
+	OUT attnum smallint, OUT name name, OUT type text, OUT kept_type text)
 RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT n, own.attnum, own.attname, kept.attname, own.type, kept.type
-	FROM (SELECT row_number() OVER (ORDER BY attnum) AS n, attnum, attname, format_type(base, base_typmod) AS type
-		  FROM pg_attribute, soft_delete_internal.base_type(atttypid, atttypmod)
-		  WHERE attrelid = relation AND pg_attribute.attnum > 0 AND NOT attisdropped AND attgenerated <> 'v') AS own
-		LEFT JOIN
-		 (SELECT row_number() OVER (ORDER BY attnum) AS n, attname, format_type(atttypid, atttypmod) AS type
-		  FROM pg_attribute WHERE attrelid = companion AND attnum > 0 AND NOT attisdropped AND attname <> tombstone
-			-- what a change of type has left
-			AND NOT (attname LIKE '% (%)' AND NOT soft_delete_internal.has_column(relation, attname))) AS kept USING (n)
-	WHERE (own.attname, own.type) IS DISTINCT FROM (kept.attname, kept.type)
+	SELECT own.attnum, own.attname, format_type(base, base_typmod),
+		CASE WHEN kept.attname IS NOT NULL THEN format_type(kept.atttypid, kept.atttypmod) END
+	FROM pg_attribute AS own CROSS JOIN LATERAL soft_delete_internal.base_type(own.atttypid, own.atttypmod)
+		LEFT JOIN pg_attribute AS kept ON kept.attrelid = companion AND kept.attname = own.attname AND NOT kept.attisdropped
+	WHERE own.attrelid = relation AND own.attnum > 0 AND NOT own.attisdropped AND own.attgenerated <> 'v'
+	  AND (base, base_typmod, own.attcollation) IS DISTINCT FROM (kept.atttypid, kept.atttypmod, kept.attcollation)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.companion_changes(regclass, regclass, name) IS
-'the columns of a table that its companion has with another name or type, or not at all, by their places';
+COMMENT ON FUNCTION soft_delete_internal.companion_changes(regclass, regclass) IS
+'the columns of a table that its companion has with another type or collation, or not at all';
 
-CREATE FUNCTION soft_delete_internal.align_companion(relation regclass, dropped name[] DEFAULT '{}') RETURNS void
+CREATE FUNCTION soft_delete_internal.alter_companion(relation regclass, dropped name[], old_column name, new_column name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.companion_of(relation);
+	item record;
+BEGIN
+	FOR i IN 1 .. cardinality(dropped) LOOP
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', companion, dropped[i]));
+	END LOOP;
+	IF old_column IS NOT NULL THEN
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', companion, old_column, new_column));
+	END IF;
+	-- DROP and ADD in one command: what is new comes with the end of the command
+	IF dropped = '{}' THEN
+		FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion) ORDER BY attnum LOOP
+			IF item.kept_type IS NULL THEN
+				PERFORM soft_delete_internal.add_companion_column(relation, companion, item.attnum);
+			ELSE
+				PERFORM soft_delete_internal.convert_companion_column(relation, companion, item.name,
+					substr(soft_delete_internal.companion_column(relation, item.attnum), length(quote_ident(item.name)) + 2), item.kept_type);
+			END IF;
+		END LOOP;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.alter_companion(regclass, name[], name, name) IS
+'alters the columns of a companion: drops some, renames one, and adds and converts those that its table has now';
+
+CREATE FUNCTION soft_delete_internal.align_companion(relation regclass, dropped name[] DEFAULT '{}', old_column name DEFAULT NULL, new_column name DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -373,42 +433,29 @@ DECLARE
 	companion regclass := soft_delete_internal.companion_of(relation);
 	tombstone name := (soft_delete_internal.tag_arguments(relation))[1];
 	bin regclass := soft_delete_internal.bin_of(relation);
-	item record;
-	placeholder regclass;
 BEGIN
 	dropped := ARRAY(SELECT d FROM unnest(dropped) AS d WHERE soft_delete_internal.has_column(companion, d) AND d <> tombstone);
-	IF companion IS NULL
-	   OR (dropped = '{}' AND NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion, tombstone))) THEN
+	IF NOT soft_delete_internal.has_column(companion, old_column) OR soft_delete_internal.has_column(companion, new_column) THEN
+		old_column := NULL;
+	END IF;
+	IF companion IS NULL OR (dropped = '{}' AND old_column IS NULL
+							 AND NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion))) THEN
 		RETURN;
 	END IF;
-	IF bin IS NOT NULL THEN
-		-- until the end it shows nothing, so that it depends on no column
-		bin := soft_delete_internal.recreate_view(bin, relation, format('SELECT %I FROM %s', tombstone, companion));
+	IF bin IS NULL THEN
+		PERFORM soft_delete_internal.alter_companion(relation, dropped, old_column, new_column);
+	ELSE
+		PERFORM soft_delete_internal.rename_bin_columns(bin, relation);
+		-- the bin reads the columns that are altered
+		PERFORM soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.aside_query(relation, tombstone, dropped),
+			format('SELECT soft_delete_internal.alter_companion(%L, %L, %L, %L)', relation::oid::regclass, dropped, old_column, new_column));
 	END IF;
-	FOR i IN 1 .. cardinality(dropped) LOOP
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', companion, dropped[i]));
-	END LOOP;
-	-- DROP and ADD in one command: what is new comes with the end of the command
-	IF dropped = '{}' THEN
-		FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion, tombstone) WHERE kept_name <> name ORDER BY n LOOP
-			PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', companion, item.kept_name, item.name));
-		END LOOP;
-		FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion, tombstone) ORDER BY n LOOP
-			IF item.kept_name IS NULL THEN
-				PERFORM soft_delete_internal.add_companion_column(relation, companion, item.attnum);
-			ELSE
-				PERFORM soft_delete_internal.convert_companion_column(relation, companion, item.name, item.type, item.kept_type);
-			END IF;
-		END LOOP;
-	END IF;
-	IF bin IS NOT NULL THEN
-		PERFORM soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.bin_query(relation, tombstone));
-	END IF;
+	PERFORM soft_delete_internal.make_companion_indexes(relation, companion, tombstone);
 	PERFORM soft_delete_internal.bind_companion(relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.align_companion(regclass, name[]) IS
-'gives the companion of a table, and the bin, the columns that the table has now; dropped: columns that a running command has dropped';
+COMMENT ON FUNCTION soft_delete_internal.align_companion(regclass, name[], name, name) IS
+'gives the companion of a table, and the bin, the columns that the table has now; dropped: columns that a running command has dropped; old_column and new_column: the names of one that it has renamed';
 
 CREATE FUNCTION soft_delete_internal.bound_companion(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
@@ -418,13 +465,16 @@ BEGIN
 	-- companion_of() does not find one that the old owner of the table still owns; only the extension makes tables depend so
 	RETURN (SELECT objid::regclass FROM pg_depend JOIN pg_trigger ON tgrelid = objid
 			WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
-			  AND deptype = 'a' AND tgfoid = 'soft_delete.guard_companion()'::regprocedure LIMIT 1);
+			  AND deptype = 'a' AND tgfoid = 'soft_delete.guard_companion()'::regprocedure
+			  -- a partition depends so on its parent, too
+			  AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = objid AND contype = 'c' AND conname = 'soft_delete_companion')
+			  AND NOT (SELECT relispartition FROM pg_class WHERE oid = objid) LIMIT 1);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bound_companion(regclass) IS
 'the companion that is bound to a table, whoever owns it';
 
-CREATE FUNCTION soft_delete_internal.follow_aside(relation regclass, old_name name) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_aside(relation regclass, old_name name, old_column name, new_column name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -442,8 +492,10 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
-	bin := (SELECT DISTINCT ev_class::regclass FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = objid JOIN pg_trigger ON tgrelid = ev_class
-			WHERE classid = 'pg_rewrite'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = companion
+	-- any role can make a view that looks like a bin, but none that is bound to the table
+	bin := (SELECT view.oid FROM pg_depend JOIN pg_class AS view ON view.oid = objid JOIN pg_trigger ON tgrelid = view.oid
+			WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a'
+			  AND relkind = 'v' AND relowner = (SELECT relowner FROM pg_class WHERE oid = companion)
 			  AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73 LIMIT 1);
 	IF (SELECT relowner FROM pg_class WHERE oid = companion) <> class.relowner THEN
 		EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
@@ -475,11 +527,11 @@ BEGIN
 			END IF;
 		END IF;
 	END LOOP;
-	PERFORM soft_delete_internal.align_companion(relation);
+	PERFORM soft_delete_internal.align_companion(relation, old_column => old_column, new_column => new_column);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_aside(regclass, name) IS
-'gives the companion and the bin of a table its owner, persistence, name, schema and columns; old_name: the name of the table before the command';
+COMMENT ON FUNCTION soft_delete_internal.follow_aside(regclass, name, name, name) IS
+'gives the companion and the bin of a table its owner, persistence, name, schema and columns; old_name: the name of the table before the command, old_column and new_column: of a column';
 
 CREATE FUNCTION soft_delete_internal.repair_aside(relation regclass) RETURNS void
 LANGUAGE plpgsql

@@ -125,6 +125,9 @@ BEGIN
 	FOR item IN
 		SELECT relation FROM soft_delete_internal.tagged_tables()
 		WHERE soft_delete_internal.is_aside(relation)
+		  -- what others have lost is no matter of this command
+		  AND EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'trigger'
+					  AND address_names[2] IN (soft_delete_internal.view_name(relation, '_tombstones'), soft_delete_internal.view_name(relation, '_deleted')))
 		  AND (soft_delete_internal.companion_of(relation) IS NULL OR soft_delete_internal.bin_of(relation) IS NULL)
 	LOOP
 		RAISE EXCEPTION 'cannot drop the bin or the companion of tagged table "%"', item.relation
@@ -219,7 +222,20 @@ AS $$
 DECLARE
 	relation regclass;
 	old_name name;
+	old_column name;
+	new_column name;
 BEGIN
+	-- as a partition, or as a parent of others, it would be written to by other statements than those on it
+	SELECT c INTO relation FROM unnest(changed) AS c
+	WHERE soft_delete_internal.companions_table(c) IS NOT NULL
+	  AND (EXISTS (SELECT FROM pg_inherits WHERE c IN (inhrelid, inhparent))
+		   OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c AND tgname = '~soft_delete_companion' AND tgenabled NOT IN ('O', 'A')))
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot alter table "%" so, which has the deleted rows of table "%"', relation, soft_delete_internal.companions_table(relation)
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'It takes no part in inheritance, and its trigger stays enabled.';
+	END IF;
 	-- sessions that restore a dump make the triggers of a table, its companion and its bin at the same time: the last one sees them all
 	IF tag = 'CREATE TRIGGER' THEN
 		FOR relation IN SELECT conrelid::regclass FROM pg_constraint WHERE conrelid = ANY (changed) AND contype = 'c' AND conname = 'soft_delete_companion' LOOP
@@ -244,7 +260,11 @@ BEGIN
 		old_name := NULL;
 		SELECT soft_delete_internal.renamed_from(command) INTO old_name FROM pg_event_trigger_ddl_commands()
 		WHERE classid = 'pg_class'::regclass AND objid = relation AND objsubid = 0 AND soft_delete_internal.renamed_from(command) IS NOT NULL;
-		PERFORM soft_delete_internal.follow_aside(relation, old_name);
+		old_column := NULL;
+		SELECT soft_delete_internal.renamed_from(command), attname INTO old_column, new_column
+		FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
+		WHERE classid = 'pg_class'::regclass AND objid = relation AND objsubid > 0 AND soft_delete_internal.renamed_from(command) IS NOT NULL;
+		PERFORM soft_delete_internal.follow_aside(relation, old_name, old_column, new_column);
 		PERFORM soft_delete_internal.check_trigger_names(relation);
 		PERFORM soft_delete_internal.warn_of_disabled_tag(relation);
 	END LOOP;
@@ -289,7 +309,9 @@ BEGIN
 	END IF;
 	-- a dump never renames a label
 	IF tag = 'ALTER TYPE' OR (tag = 'ALTER TABLE' AND NOT restores) THEN
-		PERFORM soft_delete_internal.check_held_keys(CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_altered_types() ELSE tagged END);
+		PERFORM soft_delete_internal.check_held_keys(
+			ARRAY(SELECT r FROM unnest(changed) AS c, soft_delete_internal.root(c) AS r WHERE soft_delete_internal.is_aside(r))
+			|| CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_altered_types() ELSE tagged END);
 	END IF;
 END
 $$;
@@ -419,7 +441,8 @@ COMMENT ON FUNCTION soft_delete_internal.follow_drops(text) IS
 'removes what depends on the objects that a command with that tag has dropped, and refuses to drop what makes a table tagged';
 
 CREATE EVENT TRIGGER soft_delete_drops ON sql_drop
-	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP VIEW', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP OWNED', 'DROP EXTENSION')
+	WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'DROP TABLE', 'DROP VIEW', 'DROP INDEX', 'DROP TRIGGER', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP AGGREGATE', 'DROP OPERATOR', 'DROP CAST', 'DROP LANGUAGE',
+				 'DROP MATERIALIZED VIEW', 'DROP SEQUENCE', 'DROP TEXT SEARCH CONFIGURATION', 'DROP TEXT SEARCH DICTIONARY', 'DROP OWNED', 'DROP EXTENSION')
 	EXECUTE FUNCTION soft_delete_internal.follow_drops();
 COMMENT ON EVENT TRIGGER soft_delete_drops IS
 'removes what depends on dropped objects, and refuses to drop what makes a table tagged';

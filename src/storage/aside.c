@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -215,7 +216,12 @@ keep_aside(Keeper *keeper, TupleTableSlot *row)
 	slot->tts_values[keeper->stamp - 1] = TimestampTzGetDatum(deletion_stamp());
 	slot->tts_isnull[keeper->stamp - 1] = false;
 	slot->tts_tableOid = keeper->companion;
-	table_tuple_insert(companion, slot, GetCurrentCommandId(true), 0, NULL);
+	/* a publication of all tables is not told of a companion, whose subscribers lack it */
+	table_tuple_insert(companion, slot, GetCurrentCommandId(true),
+					   companion->rd_rel->relreplident == REPLICA_IDENTITY_NOTHING
+						   ? HEAP_INSERT_NO_LOGICAL
+						   : 0,
+					   NULL);
 	insert_tombstone_index_entries(builder, companion, TU_All);
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(oldcontext);

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "tcop/pquery.h"
+#include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/timestamp.h"
 
@@ -65,17 +66,20 @@ init_stamp(void)
 /*
  * The library is loaded by a statement that runs already, such as the first DELETE
  * of a session from a table whose tombstones are kept aside.  Count that statement as
- * one that others are nested in, until its portal is dropped.
+ * one that others are nested in, until its portal is dropped.  The portal that is
+ * active is that of a client statement if it has no name.  Else it is a cursor, which
+ * may be one of a function, and may live on: then until the client's message is done.
  */
 static void
 join_running_statement(void)
 {
+	MemoryContext context = ActivePortal->name[0] == '\0' ? ActivePortal->portalContext
+														  : MessageContext;
 	MemoryContextCallback *callback =
-		MemoryContextAllocZero(ActivePortal->portalContext,
-							   sizeof(MemoryContextCallback));
+		MemoryContextAllocZero(context, sizeof(MemoryContextCallback));
 
 	callback->func = leave_joined_statement;
-	MemoryContextRegisterResetCallback(ActivePortal->portalContext, callback);
+	MemoryContextRegisterResetCallback(context, callback);
 	enter_statement();
 }
 
