@@ -17,6 +17,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "optimizer/restrictinfo.h"
+#include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -158,6 +159,24 @@ typedef bool TU_UpdateIndexes;
 	expand_generated_columns_in_expr(node, rel, 1)
 #define check_is_enforced(check) ((check)->ccenforced)
 #define set_not_enforced(constraint) ((constraint)->is_enforced = false)
+#endif
+
+/* 18: a query that groups has a range table entry for its groups */
+#if PG_VERSION_NUM < 180000
+#define group_expression(rte, attnum) NULL
+#else
+#define group_expression(rte, attnum) \
+	((rte)->rtekind == RTE_GROUP ? list_nth((rte)->groupexprs, (attnum) -1) : NULL)
+#endif
+
+/* 18: expandRTE() has an argument for OLD and NEW in RETURNING */
+#if PG_VERSION_NUM < 180000
+#define expand_range(rte, rtindex, sublevels_up, columns) \
+	expandRTE(rte, rtindex, sublevels_up, -1, true, NULL, columns)
+#else
+#define expand_range(rte, rtindex, sublevels_up, columns) \
+	expandRTE(rte, rtindex, sublevels_up, VAR_RETURNING_DEFAULT, -1, true, \
+			  NULL, columns)
 #endif
 
 /* 18: unique constraints may be WITHOUT OVERLAPS */

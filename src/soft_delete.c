@@ -27,6 +27,7 @@ _PG_init(void)
 	init_tagged();
 	init_filter();
 	init_modify();
+	init_inline();
 	init_stamp();
 	init_utility();
 	init_forget();

@@ -68,7 +68,7 @@ static bool foreign_key_is_added = false;
 static void add_filter(REL_HOOK_PARAMS);
 static void note_filtered(PlannerInfo *root, Index relid);
 static bool was_filtered(PlannerInfo *root, Index relid);
-static void refuse_late_update(PlannerInfo *root, Relation relation);
+static void refuse_late_query(PlannerInfo *root, Relation relation, AttrNumber attnum);
 static Expr *live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 						 AttrNumber attnum);
 static bool is_child_of_new_key(RangeTblEntry *rte);
@@ -119,7 +119,7 @@ add_filter(REL_HOOK_PARAMS)
 		Expr *filter = NULL;
 
 		if (attnum != InvalidAttrNumber)
-			refuse_late_update(root, relation);
+			refuse_late_query(root, relation, attnum);
 		table_close(relation, NoLock);
 
 		if (attnum == InvalidAttrNumber)
@@ -167,17 +167,27 @@ was_filtered(PlannerInfo *root, Index relid)
 }
 
 /*
- * Raise 55000 if a query updates rows, of this table or of another one, in the
- * planner run that has loaded the library: plan_statement() was not called, and so
- * the query lacks the checks that it adds.  A DELETE needs none.
+ * Raise 55000 if a query cannot be answered in the planner run that has loaded the
+ * library, for plan_statement() was not called: if it updates rows, of this table or
+ * of another one, for it lacks the checks, or if it may depend on the tombstone column
+ * without naming it.  A DELETE needs no checks.
  */
 static void
-refuse_late_update(PlannerInfo *root, Relation relation)
+refuse_late_query(PlannerInfo *root, Relation relation, AttrNumber attnum)
 {
 	CmdType command = root->parse->commandType;
+	TupleDesc tupdesc = RelationGetDescr(relation);
 
-	if (!is_prepared_by_hook() && (command == CMD_UPDATE || command == CMD_MERGE))
-		refuse_late_write(relation);
+	if (is_prepared_by_hook())
+		return;
+	if (command == CMD_UPDATE || command == CMD_MERGE)
+		refuse_late_statement(relation, "change rows");
+	for (; root != NULL; root = root->parent_root)
+	{
+		if (may_depend_on_column(root->parse,
+								 NameStr(TupleDescAttr(tupdesc, attnum - 1)->attname)))
+			refuse_late_statement(relation, "read whole rows");
+	}
 }
 
 /*

@@ -146,7 +146,7 @@ check_late_upsert(PlannedStmt *stmt, Plan *plan)
 				list_member_int(modify->onConflictCols, attnum) ||
 				relation->trigdesc->trig_update_before_row);
 	if (!is_safe)
-		refuse_late_write(relation);
+		refuse_late_statement(relation, "change rows");
 	table_close(relation, NoLock);
 }
 
@@ -165,16 +165,16 @@ calls_admits_tombstone(Node *node, void *context)
 }
 
 /*
- * Raise 55000: the statement writes to a tagged table, and was not planned by
- * plan_statement().
+ * Raise 55000: the statement does something with a tagged table for which it would have
+ * to be changed by plan_statement(), and was not.  "what" is what it does.
  */
 void
-refuse_late_write(Relation relation)
+refuse_late_statement(Relation relation, const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("library \"%s\" was loaded too late to change rows of table \"%s\"",
-					EXTENSION_NAME, RelationGetRelationName(relation)),
+			 errmsg("library \"%s\" was loaded too late to %s of table \"%s\"",
+					EXTENSION_NAME, what, RelationGetRelationName(relation)),
 			 errdetail("The session has loaded it while it planned this statement."),
 			 errhint("Run the statement again. With shared_preload_libraries = '%s' every session loads the library in time.",
 					 EXTENSION_NAME)));
@@ -199,6 +199,7 @@ static PlannedStmt *
 plan_statement(PLANNER_PARAMS)
 {
 	PlannedStmt *result;
+	List *row_types = NIL;
 
 	/* plans depend on row_security, and the plan cache does not compare it */
 	if (row_security != planned_row_security)
@@ -208,6 +209,8 @@ plan_statement(PLANNER_PARAMS)
 	}
 	forget_searched_queries();
 
+	if (OidIsValid(extension_oid()))
+		exclude_tombstone_columns(parse, &row_types);
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
 	{
 		ListCell *lc;
@@ -233,6 +236,8 @@ plan_statement(PLANNER_PARAMS)
 	}
 	PG_END_TRY();
 
+	/* the plan is invalid when such a relation changes, or is tagged */
+	result->relationOids = list_concat_unique_oid(result->relationOids, row_types);
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
 	{
 		ListCell *lc;

@@ -16,6 +16,37 @@ extern Expr *make_extension_call(ExtensionFunction which, List *args);
 extern Expr *make_live_or_call(NullTest *is_live, ExtensionFunction which, Oid relid);
 
 /*
+ * origin.c: which columns of a query are tombstone columns
+ */
+/* A query and the queries around it, in which its variables are found */
+typedef struct QueryLevel
+{
+	Query *query;
+	const struct QueryLevel *outer; /* or NULL */
+} QueryLevel;
+
+/* Where a tombstone column of a query comes from */
+typedef struct TombstoneOrigin
+{
+	Oid relid;		 /* the tagged table */
+	bool is_sampled; /* does the query name the rows that it reads, by TABLESAMPLE? */
+} TombstoneOrigin;
+
+extern RangeTblEntry *range_of(const QueryLevel **level, Var *var);
+extern Node *source_of(const QueryLevel **level, Var *var);
+extern bool is_tombstone_column(const QueryLevel *level, Node *node,
+								TombstoneOrigin *origin);
+extern bool is_tombstone_of_relation(Oid relid, AttrNumber attnum,
+									 TombstoneOrigin *origin);
+
+/*
+ * whole_row.c: natural joins, and null tests of rows
+ */
+extern void exclude_tombstone_columns(Query *query, List **row_types);
+extern bool depends_on_tombstone_column(Query *query);
+extern bool may_depend_on_column(Query *query, char *column);
+
+/*
  * filter.c: the live filter of planned scans of tagged tables
  */
 extern void init_filter(void);
@@ -33,6 +64,11 @@ extern void forget_searched_queries(void);
  */
 extern void init_modify(void);
 extern bool is_prepared_by_hook(void);
-extern void refuse_late_write(Relation relation);
+extern void refuse_late_statement(Relation relation, const char *what);
+
+/*
+ * inline.c: functions in SQL that must not be inlined
+ */
+extern void init_inline(void);
 
 #endif /* SD_PLAN_H */

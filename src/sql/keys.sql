@@ -132,8 +132,77 @@ COMMENT ON FUNCTION soft_delete_internal.replace_index(regclass, name, boolean, 
 
 /*
  * A key that a foreign key references, a replica identity, a deferrable unique
- * constraint and the primary key cannot be partial.
+ * constraint and the primary key cannot be partial.  Reads in the order of such a key
+ * pass the deleted rows in it.  A live key is an index on the same columns, or more,
+ * that is partial on live rows and not unique: uniqueness is the matter of the key.
+ * It costs INSERT more than it gives reads while few rows are deleted, so check()
+ * proposes it when many are, by a name that untag() knows.
  */
+CREATE FUNCTION soft_delete_internal.kept_keys(relation regclass, OUT index regclass, OUT "table" regclass, OUT columns text) RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT indexrelid::regclass, indrelid::regclass, string_agg(quote_ident(attname), ', ' ORDER BY n)
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+		CROSS JOIN LATERAL generate_series(1, indnkeyatts) AS n
+		JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[n - 1]
+		JOIN pg_opclass ON pg_opclass.oid = indclass[n - 1]
+	WHERE indrelid = relation AND indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL AND amname = 'btree'
+	  AND NOT pg_class.relispartition
+	  AND (indisprimary OR indisreplident OR NOT indimmediate
+		   OR EXISTS (SELECT FROM pg_depend JOIN pg_constraint AS con ON con.oid = objid
+					  WHERE classid = 'pg_constraint'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = indexrelid
+						AND contype = 'f' AND conindid = indexrelid))
+	GROUP BY indexrelid, indrelid
+	-- CREATE INDEX on these columns makes an index with the same order
+	HAVING bool_and(opcdefault AND indoption[n - 1] = 0 AND indcollation[n - 1] = attcollation)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.kept_keys(regclass) IS
+'the unique keys of a tagged table whose indexes keep deleted rows, and their columns';
+
+CREATE FUNCTION soft_delete_internal.begins_with_key(index regclass, key regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT i.indkey[0:k.indnkeyatts - 1] = k.indkey[0:k.indnkeyatts - 1] AND i.indclass[0:k.indnkeyatts - 1] = k.indclass[0:k.indnkeyatts - 1]
+		AND i.indcollation[0:k.indnkeyatts - 1] = k.indcollation[0:k.indnkeyatts - 1] AND i.indoption[0:k.indnkeyatts - 1] = k.indoption[0:k.indnkeyatts - 1]
+	FROM pg_index AS i JOIN pg_index AS k USING (indrelid)
+	WHERE i.indexrelid = index AND k.indexrelid = key AND index <> key AND i.indnkeyatts >= k.indnkeyatts
+$$;
+COMMENT ON FUNCTION soft_delete_internal.begins_with_key(regclass, regclass) IS
+'whether an index is in the order of another one''s key';
+
+CREATE FUNCTION soft_delete_internal.has_live_key(key regclass, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_index AS k JOIN pg_index AS live USING (indrelid)
+				   WHERE k.indexrelid = key AND live.indisvalid AND soft_delete_internal.begins_with_key(live.indexrelid, key)
+					 AND pg_get_expr(live.indpred, indrelid) = format('(%I IS NULL)', deleted_at))
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_live_key(regclass, name) IS
+'whether a table has an index in the order of a key that hides tombstones and no other row';
+
+CREATE FUNCTION soft_delete_internal.live_key_name(key regclass) RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT soft_delete_internal.add_suffix(relname, '_live') FROM pg_class WHERE oid = key $$;
+COMMENT ON FUNCTION soft_delete_internal.live_key_name(regclass) IS
+'name of the live key that check() proposes for a key';
+
+CREATE FUNCTION soft_delete_internal.is_live_key(index regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (
+		SELECT FROM pg_class JOIN pg_index AS live ON live.indexrelid = pg_class.oid
+			CROSS JOIN LATERAL soft_delete_internal.kept_keys(live.indrelid) AS kept JOIN pg_index AS k ON k.indexrelid = kept.index
+		WHERE pg_class.oid = is_live_key.index AND relname = soft_delete_internal.live_key_name(kept.index)
+		  AND NOT live.indisunique AND k.indnkeyatts = live.indnatts AND soft_delete_internal.begins_with_key(is_live_key.index, kept.index))
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_live_key(regclass) IS
+'whether an index on live rows is by its name and its columns the live key that check() has proposed';
+
 CREATE FUNCTION soft_delete_internal.convertible_indexes(relation regclass, deleted_at name, indexes text,
 	OUT index regclass, OUT name name, OUT hides boolean, OUT was_constraint boolean, OUT is_exclusion boolean)
 RETURNS SETOF record
@@ -223,6 +292,10 @@ DECLARE
 BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.convertible_indexes(relation, deleted_at, 'all') LOOP
 		CONTINUE WHEN NOT item.hides OR 'partial:' || item.name = ANY (remembered);
+		IF soft_delete_internal.is_live_key(item.index) THEN
+			EXECUTE format('DROP INDEX %s', item.index);	-- without deleted rows, the key itself is enough
+			CONTINUE;
+		END IF;
 		PERFORM soft_delete_internal.replace_index(item.index, deleted_at, false, item.was_constraint);
 	END LOOP;
 END

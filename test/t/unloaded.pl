@@ -96,6 +96,14 @@ first('for a bin', 'SELECT id FROM t_deleted', '1');
 first('for the bin of a partitioned table', 'SELECT id FROM parted_deleted ORDER BY id', "1\n11");
 first('FOR UPDATE', 'SELECT id FROM t WHERE id < 3 FOR UPDATE', '2');
 first('into a table', 'CREATE TEMPORARY TABLE c AS SELECT * FROM t; SELECT count(*) FROM c', '3');
+# what depends on all columns must be changed before it is planned
+foreach my $sql ('SELECT count(*) FROM t WHERE t IS NOT NULL', 'SELECT t IS NULL FROM t', 'SELECT id FROM t NATURAL JOIN parted',
+	'SELECT s IS NOT NULL FROM (SELECT * FROM t OFFSET 0) s', 'SELECT t.id FROM plain JOIN t ON t IS NOT NULL',
+	'SELECT id FROM t JOIN parted USING (id, deleted_at)')
+{
+	like((query($sql))[1], qr/too late to read whole rows of table "(t|parted)"/, "a first $sql is refused");
+}
+is((query(('SELECT id FROM t NATURAL JOIN parted') x 2))[0], '2', 'a second one is answered');
 
 my ($stdout, $stderr) = query('UPDATE t SET v = v WHERE id < 3 RETURNING id');
 is($stdout, '', 'a first UPDATE changes nothing');

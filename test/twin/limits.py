@@ -12,7 +12,7 @@ LIMITS = {
     "truncate_snapshots": "`TRUNCATE`: a snapshot that is older goes on seeing the rows.",
     # triggers of TRUNCATE are made where all tables are tagged
     "truncate_order": "Triggers of untagged tables fire when the tagged ones are empty already",
-    # not generated: NATURAL JOIN, whole-row references, INSERT ... SELECT *; the comparison
+    # not generated: row values but in null tests, INSERT ... SELECT *; the comparison
     # drops the column from answers, and the details that list a whole row
     "tombstone_column": "The tombstone column is visible in `SELECT *` and `information_schema`",
     # compared by code alone

@@ -733,6 +733,10 @@ class Schema:
             " END $f$" % (table.name, table.name),
             "CREATE FUNCTION cnt_%s(k integer) RETURNS bigint LANGUAGE sql STABLE AS $f$ SELECT"
             " count(*) FROM %s WHERE n >= k $f$" % (table.name, table.name),
+            "CREATE FUNCTION whl_%s(k integer) RETURNS SETOF integer LANGUAGE sql STABLE AS $f$ SELECT"
+            " n FROM %s WHERE n >= k AND %s IS NOT NULL $f$" % (table.name, table.name, table.name),
+            "CREATE FUNCTION is_whl_%s(%s) RETURNS boolean LANGUAGE sql AS $f$ SELECT $1 IS NOT"
+            " NULL $f$" % (table.name, table.name),
             "CREATE FUNCTION has_%s(k integer) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN"
             " PERFORM FROM %s WHERE n = k; RETURN FOUND; END $f$" % (table.name, table.name),
             "CREATE FUNCTION pop_%s(k integer) RETURNS SETOF text LANGUAGE sql BEGIN ATOMIC DELETE"
@@ -759,6 +763,11 @@ class Schema:
             table.views["a_" + name] = (
                 "CREATE VIEW a_%s AS SELECT n, count(*) AS c, min(s) AS least, max(s) AS most FROM"
                 " %s GROUP BY n" % (name, name)
+            )
+        if self.chance(0.3):
+            table.views["w_" + name] = (
+                "CREATE VIEW w_%s AS SELECT n, s, %s IS NULL AS none, %s IS NOT NULL AS whole FROM %s"
+                % (name, name, name, name)
             )
         if self.chance(0.15):
             table.views["m_" + name] = "CREATE MATERIALIZED VIEW m_%s AS SELECT n, s FROM %s" % (

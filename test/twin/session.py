@@ -164,6 +164,7 @@ class Session:
                 lambda: "cnt_%s(%d) > %d"
                 % (self.table().name, self.rng.randint(0, 5), self.rng.randint(0, 2)),
             ),
+            (4, lambda: "%s IS %sNULL" % (outer, self.rng.choice(["", "NOT "]))),
             (3, lambda: "true"),
         )
 
@@ -196,6 +197,13 @@ class Session:
             return " RETURNING *"
         if self.version >= 18 and self.chance(0.2):
             return " RETURNING old.n, new.n, old.s, new.s"
+        if self.chance(0.15):
+            row = alias or table.name
+            rows = [row] + ["old", "new"] * (self.version >= 18)
+            return " RETURNING %s.n, %s" % (
+                row,
+                ", ".join("%s IS NULL, %s IS NOT NULL" % (r, r) for r in rows),
+            )
         columns = self.rng.sample(table.columns, min(len(table.columns), 3))
         return " RETURNING " + table.names(columns, alias or table.name)
 
@@ -752,6 +760,8 @@ class Session:
                 % (t.name, self.rng.randint(0, 2)),
             ),
             (10, lambda: self.select_join(t)),
+            (8, lambda: self.select_natural_join(t)),
+            (10, lambda: self.select_whole_rows(t)),
             (6, lambda: self.select_view(t)),
             (
                 4,
@@ -846,6 +856,70 @@ class Session:
             r.parent.name,
             join,
             tail,
+        )
+
+    def select_natural_join(self, t):
+        """By all columns of a common name; some cannot be compared."""
+        how = self.rng.choice(["", "LEFT", "RIGHT", "FULL"])
+        left, right = self.rng.choice(
+            [
+                ("%s l", "%s r"),
+                ("(SELECT * FROM %s) l", "%s r"),
+                ("%s l", "(SELECT * FROM %s OFFSET 0) r"),
+                ("(SELECT n, s FROM %s) l", "%s r"),
+            ]
+        )
+        return "SELECT n, s, l IS NULL, r IS NOT NULL FROM %s NATURAL %s JOIN %s" % (
+            left % t.name,
+            how,
+            right % self.table().name,
+        )
+
+    def select_whole_rows(self, t):
+        """Null tests of rows: of a table, a join, a query, a function."""
+        other = self.table()
+        test = self.rng.choice(["%s IS NULL", "%s IS NOT NULL", "NOT %s IS NULL"])
+        on = self.rng.choice(["l.n = r.n", "l.s = r.s AND " + test % "r", "l.n > r.n"])
+        return self.one_of(
+            (4, lambda: "SELECT n, s, %s FROM %s i" % (test % "i", t.name)),
+            (
+                4,
+                lambda: "SELECT l.n, r.n, %s FROM %s l LEFT JOIN %s r ON %s WHERE %s"
+                % (test % "l", t.name, other.name, on, test % "r"),
+            ),
+            (
+                3,
+                lambda: "SELECT l.n, r.n, %s, %s FROM %s l FULL JOIN %s r ON l.n = r.n"
+                % (test % "l", test % "r", t.name, other.name),
+            ),
+            (2, lambda: "SELECT %s, count(*) FROM %s i GROUP BY 1" % (test % "i", t.name)),
+            (
+                2,
+                lambda: "SELECT n, count(*), bool_or(%s) FROM %s i GROUP BY n HAVING bool_and(%s)"
+                % (test % "i", t.name, test % "i"),
+            ),
+            (
+                2,
+                lambda: "SELECT i.n, %s FROM (SELECT * FROM %s%s) i"
+                % (test % "i", t.name, self.rng.choice(["", " OFFSET 0"])),
+            ),
+            (
+                2,
+                lambda: "WITH i AS (SELECT * FROM %s) SELECT n, (SELECT %s) FROM i WHERE %s"
+                % (t.name, test % "i", test % "i"),
+            ),
+            (
+                2,
+                lambda: "SELECT j.c, %s FROM (%s l LEFT JOIN %s r ON l.n = r.n) AS j(c)"
+                % (test % "j", t.name, other.name),
+            ),
+            (
+                1,
+                lambda: "SELECT n, (SELECT i FROM %s i WHERE i.n = o.n LIMIT 0) IS NULL FROM %s o"
+                % (other.name, t.name),
+            ),
+            (2, lambda: "SELECT * FROM whl_%s(%d)" % (t.name, self.rng.randint(0, 5))),
+            (2, lambda: "SELECT n, is_whl_%s(i) FROM %s i" % (t.name, t.name)),
         )
 
     def select_view(self, t):
