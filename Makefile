@@ -1,6 +1,8 @@
+# where the sources are: make runs elsewhere in a VPATH build
+from = $(if $(VPATH),$(VPATH)/)
 EXTENSION = soft_delete
 MODULE_big = soft_delete
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+OBJS = $(patsubst $(from)%.c,%.o,$(sort $(wildcard $(from)src/*.c $(from)src/*/*.c)))
 # in the order that they need
 SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	install \
@@ -36,24 +38,25 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	interface_views \
 	revoke \
 	grants))
-EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" soft_delete.control)
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(from)soft_delete.control)
 # Older versions: each has an upgrade script, and its install script in test/versions for test/t/climb.pl.  A
 # release copies its own there, joins them, and has an src/sql/upgrade/VERSION.sql for what its
 # upgrade needs by hand.
 OLD_VERSIONS = 0.1.0 0.2.0
 UPGRADES = $(patsubst %,soft_delete--%--$(EXTVERSION).sql,$(OLD_VERSIONS))
 DATA_built = soft_delete--$(EXTVERSION).sql $(UPGRADES)
-DOCS = README.md $(wildcard docs/*.md docs/*.svg)
+DOCS = README.md CHANGELOG.md SECURITY.md
+EXTRA_CLEAN = soft_delete-$(EXTVERSION).zip
 PGFILEDESC = "soft_delete - DELETE that an application cannot tell from the real one"
-PG_CPPFLAGS = -Isrc
+PG_CPPFLAGS = -I$(from)src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered \
 	-fvisibility=hidden
 
 # by promise; PGXS wants the names
-REGRESS = $(shell sed -n 's/^test: *//p' test/schedule)
+REGRESS = $(shell sed -n 's/^test: *//p' $(from)test/schedule)
 REGRESS_OPTS = --load-extension=soft_delete
-ISOLATION = $(sort $(basename $(notdir $(wildcard test/isolation/specs/*.spec))))
-ISOLATION_OPTS = --inputdir=test/isolation --outputdir=test/isolation --load-extension=soft_delete
+ISOLATION = $(sort $(basename $(notdir $(wildcard $(from)test/isolation/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=$(from)test/isolation --load-extension=soft_delete
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
@@ -64,7 +67,11 @@ include $(PGXS)
 # the database that tests come back to with \connect; the last --dbname counts
 REGRESS_OPTS += --dbname=regression
 
-$(OBJS): src/compat.h $(wildcard src/*/*.h)
+$(OBJS): $(from)src/compat.h $(wildcard $(from)src/*/*.h)
+ifdef VPATH
+# a rule for these directories would be satisfied by those of the sources
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+endif
 
 soft_delete--$(EXTVERSION).sql: $(SQL)
 	cat $^ >$@
@@ -73,3 +80,25 @@ $(UPGRADES): soft_delete--%--$(EXTVERSION).sql: src/sql/upgrade/begin.sql $(filt
 	sed -e 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\)/CREATE OR REPLACE \1/' \
 		-e 's/^CREATE \(SCHEMA\|TABLE\|INDEX\|UNIQUE INDEX\)/CREATE \1 IF NOT EXISTS/' \
 		-e '/^\\echo/d' $^ >$@
+
+# documentation goes into a directory of our own, laid out as here, so that its links hold
+docmoduledir = soft_delete
+DOC_PAGES = $(sort $(shell cd $(srcdir) && find docs -name '*.md' -o -name '*.svg'))
+ifdef docdir
+install: install-docs
+uninstall: uninstall-docs
+endif
+
+.PHONY: install-docs uninstall-docs dist
+install-docs: installdirs
+	for page in $(DOC_PAGES); do \
+		$(MKDIR_P) "$(DESTDIR)$(docdir)/$(docmoduledir)/$$(dirname "$$page")" && \
+		$(INSTALL_DATA) "$(srcdir)/$$page" "$(DESTDIR)$(docdir)/$(docmoduledir)/$$page" || exit; \
+	done
+
+uninstall-docs:
+	rm -rf '$(DESTDIR)$(docdir)/$(docmoduledir)/docs'
+
+# the archive for PGXN, of the last commit
+dist:
+	git -C $(srcdir) archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ HEAD >$(EXTENSION)-$(EXTVERSION).zip

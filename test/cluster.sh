@@ -65,7 +65,8 @@ copy_tree() {
 	list_tree | (cd "$top" && xargs -d '\n' cp --parents -t "$1")
 }
 
-# install_server PG_CONFIG DIR: builds the extension in DIR, and installs it into a private tree
+# install_server PG_CONFIG DIR: builds the extension in DIR, and installs it into a private tree; with
+# INSTALLED=1 takes the one that the server has
 install_server() {
 	local pg_config=$1 build=$2 libdir sharedir bindir
 	[ -x "$pg_config" ] || die "$pg_config is missing"
@@ -73,13 +74,18 @@ install_server() {
 	libdir=$tmp/root$("$pg_config" --pkglibdir)
 	sharedir=$tmp/root$("$pg_config" --sharedir)
 
-	say "Building soft_delete for $("$pg_config" --version)"
 	copy_tree "$build"
 	mkdir -p "$bindir" "$libdir" "$sharedir"
 	# binaries are copied, for they find the rest relative to themselves
 	cp -r "$("$pg_config" --bindir)/." "$bindir"
 	cp -rs "$("$pg_config" --pkglibdir)/." "$libdir"
 	cp -rs "$("$pg_config" --sharedir)/." "$sharedir"
+	if [ -n "${INSTALLED:-}" ]; then
+		say "Taking the soft_delete of $("$pg_config" --version)"
+		[ -e "$libdir/soft_delete.so" ] || die "soft_delete is not installed there"
+		return 0
+	fi
+	say "Building soft_delete for $("$pg_config" --version)"
 	# no bitcode: that of an extension is for inlining by JIT
 	if ! { make -s -j2 -C "$build" PG_CONFIG="$pg_config" with_llvm=no &&
 		make -s -C "$build" PG_CONFIG="$pg_config" with_llvm=no DESTDIR="$tmp/root" install; } >"$tmp/make.log" 2>&1; then
@@ -104,7 +110,9 @@ make_older_server() {
 	local older
 	older=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -n |
 		awk -v major="$PG_MAJOR" '$1 < major { print $1; exit }')
-	[ -n "$older" ] && [ -e "$("/usr/lib/postgresql/$older/bin/pg_config" --pgxs 2>/dev/null)" ] || return 0
+	[ -n "$older" ] && [ -x "/usr/lib/postgresql/$older/bin/postgres" ] &&
+		[ -e "$("/usr/lib/postgresql/$older/bin/pg_config" --pgxs 2>/dev/null)" ] || return 0
+	[ -z "${INSTALLED:-}" ] || [ -e "/usr/lib/postgresql/$older/lib/soft_delete.so" ] || return 0
 	install_server "/usr/lib/postgresql/$older/bin/pg_config" "$tmp/older"
 	export oldinstall=$tmp/root/usr/lib/postgresql/$older
 }
@@ -179,8 +187,7 @@ count_results() {
 	not_ok=$(grep -cE '\.\.+ +FAILED|^not ok +[0-9]+ +[-+] ' "$1" || true)
 }
 
-# pass NAME, fail NAME, skip_test REASON: report a test as TAP; end_tests: the plan, and whether
-# all have passed
+# pass NAME, fail NAME, skip_test REASON: report a test as TAP
 number=0
 failures=0
 pass() {
@@ -196,18 +203,35 @@ skip_test() {
 	number=$((number + 1))
 	echo "ok $number # SKIP $1"
 }
+# succeeds DESCRIPTION COMMAND...: a test that is passed if the command succeeds; shows what a failed one prints
+succeeds() {
+	local description=$1 status=0
+	shift
+	# a condition would turn "set -e" off
+	set +e
+	(set -e; "$@") >"$tmp/succeeds.log" 2>&1
+	status=$?
+	set -e
+	if [ "$status" = 0 ]; then
+		pass "$description"
+	else
+		fail "$description"
+		cat "$tmp/succeeds.log"
+	fi
+}
+# end_tests: the plan, and whether all have passed
 end_tests() {
 	echo "1..$number"
 	[ "$failures" = 0 ]
 }
 
-# clean_up: stops the cluster by its pid file and removes everything
+# clean_up [STATUS]: stops the cluster by its pid file, removes everything, and exits
 clean_up() {
-	local status=$?
+	local status=${1:-$?}
 	[ ! -f "$tmp/cluster/data/postmaster.pid" ] ||
 		as_server pg_ctl -D "$tmp/cluster/data" -m immediate stop >/dev/null 2>&1 || true
 	rm -rf "$tmp"
-	exit $status
+	exit "$status"
 }
 
 tmp=$(mktemp -d /tmp/soft_delete.XXXXXX)
