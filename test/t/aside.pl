@@ -29,6 +29,8 @@ $node->safe_psql('postgres', q{
 	INSERT INTO parent SELECT g, 'p' || g FROM generate_series(1, 20) AS g;
 	INSERT INTO child SELECT g, g FROM generate_series(1, 20) AS g;
 	INSERT INTO part SELECT g, g FROM generate_series(1, 9) AS g});
+# from PostgreSQL 17 on, CREATE EXTENSION makes sessions load it
+$node->safe_psql('postgres', 'ALTER EVENT TRIGGER soft_delete_login DISABLE') if $node->pg_version >= 17;
 like(answer($node, 'postgres', q{CREATE TABLE t (id integer); SELECT soft_delete.tag('t')}), qr/new sessions of database "postgres" will not load library/, 'in place, sessions must load the library');
 is(answer($node, 'postgres', 'SHOW soft_delete.truncate'), 'ERROR:  unrecognized configuration parameter "soft_delete.truncate"', 'here none does');
 
@@ -49,7 +51,7 @@ is(deletion('BEGIN; SAVEPOINT a; DELETE FROM parent WHERE id = 8; ROLLBACK TO a;
 is(deletion('TRUNCATE child, part'), 'child,part|20|1', 'TRUNCATE has one');
 is(deletion(q{BEGIN; DELETE FROM parent WHERE id = 10; PREPARE TRANSACTION 'two'}), '|0|0', 'nothing is deleted before the second phase');
 is(deletion(q{COMMIT PREPARED 'two'}), 'parent|1|1', 'and it is after it');
-is(answer($node, 'postgres', 'SELECT count(*) FROM soft_delete.check()'), '0', 'there is no problem');
+is(answer($node, 'postgres', 'SELECT count(*) FROM soft_delete.check() WHERE relation IS NOT NULL'), '0', 'there is no problem');
 
 # dumps
 sub state_of
@@ -59,7 +61,7 @@ sub state_of
 		SELECT (SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM (SELECT id, name, deleted_at, deleted_by FROM parent_deleted) AS r),
 			(SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM (SELECT id, parent_id, deleted_at FROM child_deleted) AS r),
 			(SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM (SELECT id, n, deleted_at FROM bins.part_deleted) AS r),
-			(SELECT count(*) FROM parent), (SELECT count(*) FROM soft_delete.check())});
+			(SELECT count(*) FROM parent), (SELECT count(*) FROM soft_delete.check() WHERE relation IS NOT NULL)});
 }
 my $tmp = PostgreSQL::Test::Utils::tempdir();
 my %dumps = (
