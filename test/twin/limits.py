@@ -90,6 +90,7 @@ ORDER = [
         " of the same table: which comes first"
     ),
     "INSERT ... SELECT into generated keys without ORDER BY; MERGE that inserts several of them",
+    "inheritance children of a table whose deleted rows are aside, which are refused",
     "GROUP BY the primary key of a table with inheritance children, which may repeat it",
     "array_agg and the like without ORDER BY; triggers that number their rows",
     "rows born again, by a trigger, that reference others of the statement",

@@ -234,6 +234,8 @@ class Schema:
     def add_table(self):
         """One more table; returns the DDL that makes it."""
         table = self.make_table("t%d" % self.names)
+        if self.aside:
+            table.children = []
         self.tables.append(table)
         self.add_keys(table)
         self.add_references(table)
