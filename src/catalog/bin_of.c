@@ -38,16 +38,11 @@ bin_of(Oid relid)
 {
 	static RelationMemo memo;
 	static Oid bin;
-	Oid found = InvalidOid;
-	ListCell *lc;
+	Oid found;
 
 	if (memo_holds(&memo, relid))
 		return bin;
-	foreach (lc, with_ancestors(relid))
-	{
-		if (!OidIsValid(found))
-			found = bin_on(lfirst_oid(lc));
-	}
+	found = find_on_ancestors(relid, bin_on);
 	bin = found;
 	memo_set(&memo, relid);
 	return bin;

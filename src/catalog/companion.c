@@ -47,16 +47,11 @@ companion_of(Oid relid)
 {
 	static RelationMemo memo;
 	static Oid companion;
-	Oid found = InvalidOid;
-	ListCell *lc;
+	Oid found;
 
 	if (memo_holds(&memo, relid))
 		return companion;
-	foreach (lc, with_ancestors(relid))
-	{
-		if (!OidIsValid(found))
-			found = companion_on(lfirst_oid(lc));
-	}
+	found = find_on_ancestors(relid, companion_on);
 	companion = found;
 	memo_set(&memo, relid);
 	return companion;

@@ -119,6 +119,25 @@ with_ancestors(Oid relid)
 }
 
 /*
+ * Return what a function finds for a relation or for the nearest ancestor for which it
+ * finds anything, or InvalidOid.
+ */
+Oid
+find_on_ancestors(Oid relid, Oid (*find_on)(Oid relid))
+{
+	Oid found = InvalidOid;
+	ListCell *lc;
+
+	foreach (lc, with_ancestors(relid))
+	{
+		found = find_on(lfirst_oid(lc));
+		if (OidIsValid(found))
+			break;
+	}
+	return found;
+}
+
+/*
  * Look up the result of with_ancestors() in pg_inherits.
  */
 static List *

@@ -176,6 +176,7 @@ extern Relation open_given_table(Oid relid, LOCKMODE lockmode);
 extern const char *qualified_name(Oid relid);
 extern Oid owner_of(Oid relid);
 extern List *with_ancestors(Oid relid);
+extern Oid find_on_ancestors(Oid relid, Oid (*find_on)(Oid relid));
 
 /*
  * catalog_scan.c: rows of system catalogs
@@ -220,6 +221,7 @@ extern void init_tagged(void);
 extern bool shows_deleted(void);
 extern AttrNumber tombstone_attribute(Relation rel);
 extern bool has_tag(Relation rel);
+extern bool is_aside_tag(const Trigger *tag);
 extern bool keeps_aside(Relation rel);
 extern bool is_kept_aside(Oid relid);
 extern bool is_tagged_in_place(Oid relid);

@@ -39,7 +39,6 @@ PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
-static bool is_aside_tag(const Trigger *tag);
 static bool may_be_tagged(char relkind);
 static void refuse_removed_tag_function(Relation rel);
 static void check_tombstone_type(Relation rel, Form_pg_attribute att,
@@ -120,7 +119,7 @@ tag_of(Relation rel)
 /*
  * Does the tag say that tombstones are kept in the companion?
  */
-static bool
+bool
 is_aside_tag(const Trigger *tag)
 {
 	for (int i = 1; i < tag->tgnargs; i++)

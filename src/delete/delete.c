@@ -92,7 +92,7 @@ soft_delete_delete_row(PG_FUNCTION_ARGS)
 	bool isnull;
 
 	check_tag_trigger(fcinfo);
-	if (keeps_aside(trigdata->tg_relation))
+	if (is_aside_tag(trigdata->tg_trigger))
 		keeper = prepare_keeper(fcinfo);
 	else
 	{

@@ -57,9 +57,6 @@ static Expr *reference_expr(const ForeignKey *fk, char action, int i,
 							Relation child, TupleTableSlot *new);
 static void update_table(const ForeignKey *fk, CascadeTable *table,
 						 const Datum *values, const bool *nulls);
-static void update_companion(const ForeignKey *fk, CascadeTable *table,
-							 Relation companion, const Datum *values,
-							 const bool *nulls);
 
 /*
  * soft_delete_internal.on_update_key() returns trigger
@@ -396,110 +393,75 @@ reference_expr(const ForeignKey *fk, char action, int i, Relation child,
 
 /*
  * Set the key of the deleted children in one relation to new values, and update
- * their own deleted children in turn.
+ * their own deleted children in turn.  They are in the relation, or in its companion,
+ * which has columns of the same names.
  */
 static void
 update_table(const ForeignKey *fk, CascadeTable *table, const Datum *values,
 			 const bool *nulls)
 {
-	Relation rel = table_open(tombstones_in(table->relid), RowExclusiveLock);
+	Relation rel = table_open(table->relid, RowExclusiveLock);
+	bool is_aside = keeps_aside(rel);
+	Relation stored_in = is_aside ? open_companion(rel, RowExclusiveLock) : rel;
 	AttrNumber attnums[INDEX_MAX_KEYS];
-	TupleTableSlot *old;
+	TupleTableSlot *stored = table_slot_create(stored_in, NULL);
+	TupleTableSlot *old = is_aside ? table_slot_create(rel, NULL) : stored;
+	TupleTableSlot *moved = is_aside ? table_slot_create(rel, NULL) : NULL;
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 	VersionBuilder *builder;
 	bool any_held;
 
-	if (RelationGetRelid(rel) != table->relid)
-	{
-		update_companion(fk, table, rel, values, nulls);
-		table_close(rel, NoLock);
-		return;
-	}
-	old = table_slot_create(rel, NULL);
 	for (int i = 0; i < fk->nkeys; i++)
 		attnums[i] =
-			get_attnum(table->relid,
+			get_attnum(RelationGetRelid(stored_in),
 					   get_attname(fk->child, fk->child_attnums[i], false));
-	builder = make_version_builder(rel, fk->nkeys, attnums, CurrentMemoryContext);
-	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
+	builder =
+		make_version_builder(stored_in, fk->nkeys, attnums, CurrentMemoryContext);
+	InitResultRelInfo(relinfo, stored_in, 0, NULL, 0);
 	ExecOpenIndices(relinfo, false);
-	arm_keys(rel);
+	if (!is_aside)
+		arm_keys(rel);
 	/* the rows are locked, so no hold can be placed on one of them now */
 	any_held = has_holds(table->relid);
 
 	for (int i = 0; i < table->nmembers; i++)
 	{
+		Tombstone *tombstone = &table->members[i].tombstone;
 		TupleTableSlot *new;
 		List *recheck;
 
 		CHECK_FOR_INTERRUPTS();
-		fetch_tombstone(rel, &table->members[i].tombstone, old);
-		new = write_version(builder, relinfo, &table->members[i].tombstone.tid,
-							old, values, nulls, &recheck);
+		fetch_tombstone(rel, tombstone, old);
+		if (is_aside && !fetch_version_at(stored_in, &tombstone->tid, stored))
+			elog(ERROR, "failed to fetch a locked tombstone");
+		new = write_version(builder, relinfo, &tombstone->tid, stored, values,
+							nulls, &recheck);
 		if (recheck != NIL)
 			ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
 							errmsg("could not update the reference of a deleted row of table \"%s\"",
 								   RelationGetRelationName(rel)),
 							errdetail("Key %s already exists.",
 									  key_description(fk->nkeys, new, attnums))));
-		if (rel->rd_rel->relispartition)
+		if (stored_in->rd_rel->relispartition)
 			(void) ExecPartitionCheck(relinfo, new, builder->estate, true);
-		if (any_held)
-			update_hold_key(rel, table->members[i].tombstone.stamp, old, new);
-		update_children(rel, old, new);
-	}
-
-	ExecCloseIndices(relinfo);
-	ExecDropSingleTupleTableSlot(old);
-	FreeExecutorState(builder->estate);
-	table_close(rel, NoLock);
-}
-
-/*
- * Do what update_table() does where the deleted children are in the companion of their
- * table, which has columns of the same names.
- */
-static void
-update_companion(const ForeignKey *fk, CascadeTable *table, Relation companion,
-				 const Datum *values, const bool *nulls)
-{
-	Relation rel = table_open(table->relid, RowExclusiveLock);
-	AttrNumber attnums[INDEX_MAX_KEYS];
-	TupleTableSlot *stored = table_slot_create(companion, NULL);
-	TupleTableSlot *old = table_slot_create(rel, NULL);
-	TupleTableSlot *new = table_slot_create(rel, NULL);
-	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
-	VersionBuilder *builder;
-	bool any_held = has_holds(table->relid);
-
-	for (int i = 0; i < fk->nkeys; i++)
-		attnums[i] =
-			get_attnum(RelationGetRelid(companion),
-					   get_attname(fk->child, fk->child_attnums[i], false));
-	builder =
-		make_version_builder(companion, fk->nkeys, attnums, CurrentMemoryContext);
-	InitResultRelInfo(relinfo, companion, 0, NULL, 0);
-	ExecOpenIndices(relinfo, false);
-	for (int i = 0; i < table->nmembers; i++)
-	{
-		Tombstone *tombstone = &table->members[i].tombstone;
-		List *recheck;
-
-		CHECK_FOR_INTERRUPTS();
-		fetch_tombstone(rel, tombstone, old);
-		if (!fetch_version_at(companion, &tombstone->tid, stored))
-			elog(ERROR, "failed to fetch a locked tombstone");
-		(void) write_version(builder, relinfo, &tombstone->tid, stored, values,
-							 nulls, &recheck);
-		fetch_tombstone(rel, tombstone, new);
+		if (is_aside)
+		{
+			fetch_tombstone(rel, tombstone, moved);
+			new = moved;
+		}
 		if (any_held)
 			update_hold_key(rel, tombstone->stamp, old, new);
 		update_children(rel, old, new);
 	}
+
 	ExecCloseIndices(relinfo);
 	ExecDropSingleTupleTableSlot(stored);
-	ExecDropSingleTupleTableSlot(old);
-	ExecDropSingleTupleTableSlot(new);
+	if (is_aside)
+	{
+		ExecDropSingleTupleTableSlot(old);
+		ExecDropSingleTupleTableSlot(moved);
+		table_close(stored_in, NoLock);
+	}
 	FreeExecutorState(builder->estate);
 	table_close(rel, NoLock);
 }

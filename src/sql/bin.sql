@@ -56,6 +56,19 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
 'names of the columns that the bin of a table has beside those of the table, or will have';
 
+CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, deleted_at name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
+					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
+					  ', ' ORDER BY n)
+	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
+		soft_delete_internal.stamp_expression(relation, deleted_at) AS stamp
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, name) IS
+'the columns that a bin has beside those of its table, as expressions';
+
 CREATE FUNCTION soft_delete_internal.aside_query(relation regclass, deleted_at name, dropped name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -63,11 +76,7 @@ AS $$
 	-- the companion computes no virtual column
 	SELECT format('SELECT %s, %I, %s, tableoid, ctid FROM %s',
 		string_agg(CASE attgenerated WHEN 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
-		deleted_at,
-		(SELECT string_agg(format(CASE n WHEN 4 THEN 'soft_delete.hold_of(tableoid, ctid, true) AS %1$I' ELSE 'soft_delete.deletion_of(tableoid, ctid, %2$I, %3$L) AS %1$I' END,
-								  name, deleted_at, ('{deleted_by,actor,reason}'::text[])[n]), ', ' ORDER BY n)
-		 FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n)),
-		companion)
+		deleted_at, soft_delete_internal.bin_expressions(relation, deleted_at), companion)
 	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum, soft_delete_internal.tombstones_in(relation) AS companion
 	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 	  AND (attgenerated = 'v' OR dropped = '{}' OR (soft_delete_internal.has_column(companion, attname) AND attname <> ALL (dropped)))
@@ -80,17 +89,11 @@ CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at nam
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH extra AS (
-		SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
-						  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
-						  ', ' ORDER BY n) AS expressions
-		FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
-			soft_delete_internal.stamp_expression(relation, deleted_at) AS stamp
-	), own AS (
+	WITH own AS (
 		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
 					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
 					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at,
-					  (SELECT expressions FROM extra)) AS query,
+					  soft_delete_internal.bin_expressions(relation, deleted_at)) AS query,
 			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
 		FROM pg_attribute
 		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped

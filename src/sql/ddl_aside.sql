@@ -212,7 +212,7 @@ BEGIN
 		PERFORM soft_delete_internal.make_companion(relation, deleted_at, view_schema);
 		has_changed := true;
 	END IF;
-	IF EXISTS (SELECT FROM soft_delete_internal.missing_triggers(relation) WHERE name <> '~soft_delete_key') THEN
+	IF EXISTS (SELECT FROM soft_delete_internal.missing_triggers(relation)) THEN
 		PERFORM soft_delete_internal.make_triggers(relation, arguments);
 		has_changed := true;
 	END IF;

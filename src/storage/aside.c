@@ -39,7 +39,7 @@ struct Keeper
 
 static AttrNumber *map_columns(Relation from, Relation to, AttrNumber stamp);
 static void report_column(Relation from, Relation to, Form_pg_attribute att,
-						  const char *problem);
+						  bool has_column);
 static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
 static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
@@ -105,10 +105,10 @@ map_columns(Relation from, Relation to, AttrNumber stamp)
 		if (source <= 0 && to_companion)
 			continue;
 		if (source <= 0)
-			report_column(rel, companion, att, NULL);
+			report_column(rel, companion, att, false);
 		if (getBaseType(att->atttypid) !=
 			getBaseType(TupleDescAttr(RelationGetDescr(from), source - 1)->atttypid))
-			report_column(rel, companion, att, "another type");
+			report_column(rel, companion, att, true);
 		sources[i] = source;
 	}
 	/* a column that only "from" has would be lost */
@@ -118,7 +118,7 @@ map_columns(Relation from, Relation to, AttrNumber stamp)
 
 		if (!att->attisdropped && !is_virtual_column(att) &&
 			get_attnum(RelationGetRelid(to), NameStr(att->attname)) <= 0)
-			report_column(rel, companion, att, NULL);
+			report_column(rel, companion, att, false);
 	}
 	return sources;
 }
@@ -127,12 +127,11 @@ map_columns(Relation from, Relation to, AttrNumber stamp)
  * Raise an error about a column that a table and its companion do not have alike.
  */
 static void
-report_column(Relation rel, Relation companion, Form_pg_attribute att,
-			  const char *problem)
+report_column(Relation rel, Relation companion, Form_pg_attribute att, bool has_column)
 {
 	ereport(ERROR,
-			(errcode(problem ? ERRCODE_DATATYPE_MISMATCH : ERRCODE_UNDEFINED_COLUMN),
-			 problem
+			(errcode(has_column ? ERRCODE_DATATYPE_MISMATCH : ERRCODE_UNDEFINED_COLUMN),
+			 has_column
 				 ? errmsg("column \"%s\" has another type in table \"%s\" than in its companion \"%s\"",
 						  NameStr(att->attname), RelationGetRelationName(rel),
 						  RelationGetRelationName(companion))
