@@ -250,8 +250,8 @@ BEGIN
 		SELECT DISTINCT r FROM unnest(changed) AS c, coalesce(soft_delete_internal.companions_table(c), soft_delete_internal.root(c)) AS r WHERE soft_delete_internal.is_aside(r) ORDER BY r
 	LOOP
 		IF tag = 'CREATE TRIGGER' THEN
-			-- a dump carries no dependencies
-			IF soft_delete_internal.companion_of(relation) IS NOT NULL THEN
+			-- a dump carries no dependencies; nor does a trigger of a partition, whose command has not locked its root, add any
+			IF soft_delete_internal.companion_of(relation) IS NOT NULL AND ARRAY[relation, soft_delete_internal.companion_of(relation)] && changed THEN
 				PERFORM soft_delete_internal.bind_companion(relation);
 			END IF;
 			PERFORM soft_delete_internal.check_triggers(relation);
