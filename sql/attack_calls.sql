@@ -113,7 +113,7 @@ DROP FOREIGN TABLE away;
 CREATE TABLE samples (type regtype, value text);
 INSERT INTO samples SELECT type, value FROM (VALUES
 	('tid'::regtype, '{"''(0,0)''", "''(0,1)''", "''(0,65535)''", "''(4294967295,65535)''", "''(4294967294,1)''"}'::text[]),
-	('text', '{"''''", "''x''", "''displaced''", "''deleted_by''"}'), ('name', '{"''''", "''calls''", "''soft_delete_internal''", "''no_such''"}'),
+	('text', '{"''''", "''x''", "''deleted_by''"}'), ('name', '{"''''", "''calls''", "''soft_delete_internal''", "''no_such''"}'),
 	('jsonb', '{"''1''", "''{}''", "''[]''"}'), ('timestamptz', '{"''infinity''", "''-infinity''", "now()"}'), ('boolean', '{true, false}'),
 	('smallint', '{-32768, -1, 0, 1, 32767}'), ('integer', '{-2147483648, -1, 0, 1, 2147483647}'), ('interval', '{"''-1 day''", "''178000000 years''", "''0''"}'),
 	('regclass[]', '{"''{}''", "''{0}''", "''{NULL}''", "''{4294967295,4294967295}''", "''{calls.tagged,calls.tagged}''", "''{calls.seen}''", "''[-1:0]={calls.tagged,calls.parted}''", "''{{calls.tagged},{calls.parted}}''"}'),
@@ -121,7 +121,7 @@ INSERT INTO samples SELECT type, value FROM (VALUES
 INSERT INTO samples SELECT type, oid::oid::text FROM (VALUES ('regclass'::regtype), ('oid')) AS t(type),
 	(SELECT 0::oid AS oid UNION ALL SELECT 4294967295 UNION ALL SELECT oid FROM pg_class WHERE relnamespace = 'calls'::regnamespace AND relname NOT IN ('outcomes', 'functions', 'samples')
 	 UNION ALL SELECT reltoastrelid FROM pg_class WHERE oid = 'tagged'::regclass
-	 UNION ALL SELECT unnest('{pg_class,pg_class_oid_index,pg_toast.pg_toast_2618,pg_stats,soft_delete_internal.displaced,soft_delete_internal.ledger,soft_delete_internal.displaced_relation_deleted_at_idx,soft_delete.tables}'::regclass[])
+	 UNION ALL SELECT unnest('{pg_class,pg_class_oid_index,pg_toast.pg_toast_2618,pg_stats,soft_delete_internal.ledger,soft_delete.tables}'::regclass[])
 	 UNION ALL SELECT oid FROM pg_constraint WHERE conrelid IN ('child'::regclass, 'tagged'::regclass)) AS o;
 INSERT INTO samples SELECT DISTINCT type, NULL FROM samples;
 INSERT INTO samples VALUES ('internal', NULL), ('pg_ddl_command', NULL);

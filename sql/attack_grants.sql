@@ -42,7 +42,8 @@ DELETE FROM public.grants;
 UPDATE public.grants_deleted SET hold = 'it stays';
 INSERT INTO public.grants VALUES (1);	-- it steps aside
 SET ROLE regress_grants_all;
-DELETE FROM soft_delete_internal.displaced;
+DELETE FROM public.grants_tombstones;
+UPDATE public.grants_tombstones SET deleted_at = now();
 DELETE FROM soft_delete_internal.holds;
 UPDATE soft_delete_internal.ledger SET reason = 'forged';
 INSERT INTO soft_delete_internal.ledger SELECT 'epoch', '0', 'nobody', 'nobody', NULL, NULL, NULL, 10;

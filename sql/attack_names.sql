@@ -32,7 +32,7 @@ BEGIN
 		EXECUTE format('CREATE FUNCTION %I.tagged_leaves() RETURNS SETOF regclass LANGUAGE sql AS $f$ SELECT NULL::regclass FROM soft_delete.note(''leaves'') $f$', schema);
 		EXECUTE format('CREATE TABLE %I.ledger (deleted_at text, xid text)', schema);
 		EXECUTE format('CREATE TABLE %I.holds (a text)', schema);
-		EXECUTE format('CREATE TABLE %I.displaced (a text)', schema);
+		EXECUTE format('CREATE TABLE %I.ledger (a text)', schema);
 		EXECUTE format('CREATE TABLE %I.tagged_schemas (a text)', schema);
 	END LOOP;
 END

@@ -82,7 +82,7 @@ GRANT SELECT, UPDATE, DELETE ON t_deleted TO regress_owners_desk;
 RESET ROLE;
 RESET search_path;
 TRUNCATE public.loot;
--- a row that stepped aside, in the bin as it was made: its text becomes a domain's value again
+-- a row that stepped aside, in the bin as it was made: a domain in it is not checked again
 SELECT id, p, vs FROM eve.aside_deleted;
 SELECT who, trap FROM public.loot GROUP BY 1, 2 ORDER BY 1, 2;
 -- what looks

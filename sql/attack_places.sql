@@ -1,6 +1,6 @@
 -- A place (ctid) belongs to one relation.  Deleted rows that stepped aside are shown with
--- their places in soft_delete_internal.displaced: nothing locks, changes or deletes
--- what is at those places in the table that they were taken from.
+-- their places in the companion: nothing locks, changes or deletes what is at those
+-- places in the table that they were taken from.
 CREATE ROLE regress_places;
 CREATE SCHEMA places AUTHORIZATION regress_places;
 SET ROLE regress_places;
@@ -8,15 +8,15 @@ SET search_path = places;
 \set QUIET off
 \set VERBOSITY terse
 
--- more live rows than displaced has: each place there is one of a live row here
+-- more live rows than the companion has: each place there is one of a live row here
 CREATE TABLE many (id integer PRIMARY KEY, v text);
 SELECT soft_delete.tag('many');
 INSERT INTO many SELECT i, 'live ' || i FROM generate_series(4, 20000) AS i;
 INSERT INTO many SELECT i, 'secret ' || i FROM generate_series(1, 3) AS i;
 DELETE FROM many WHERE id < 4;
 INSERT INTO many SELECT i, 'live ' || i FROM generate_series(1, 3) AS i;
-SELECT id, v, tableoid::regclass FROM many TABLESAMPLE soft_delete.rows('displaced') ORDER BY id;
-SELECT count(*) FROM many JOIN many AS d TABLESAMPLE soft_delete.rows('displaced') ON d.ctid = many.ctid;
+SELECT id, v, tableoid::regclass FROM many_tombstones ORDER BY id;
+SELECT count(*) FROM many JOIN many_tombstones AS d ON d.ctid = many.ctid;
 
 -- one line pointer only: most places there are none here
 CREATE TABLE few (id integer PRIMARY KEY, v text);
@@ -28,29 +28,20 @@ DELETE FROM few WHERE id > 1;
 DELETE FROM few_deleted WHERE tableoid = 'few'::regclass;
 VACUUM FULL few;
 SELECT count(*) FROM few;
-SELECT count(*), count(DISTINCT ctid) FROM few TABLESAMPLE soft_delete.rows('displaced');
+SELECT count(*), count(DISTINCT ctid) FROM few_tombstones;
 
--- locks
-SELECT id, v FROM few TABLESAMPLE soft_delete.rows('displaced') FOR UPDATE;
-SELECT id, v FROM few TABLESAMPLE soft_delete.rows('displaced') FOR NO KEY UPDATE;
-SELECT id, v FROM few TABLESAMPLE soft_delete.rows('displaced') FOR SHARE SKIP LOCKED;
-SELECT id, v FROM few TABLESAMPLE soft_delete.rows('displaced') FOR KEY SHARE NOWAIT;
-SELECT id, v FROM few TABLESAMPLE soft_delete.rows('dis' || 'placed') FOR UPDATE;
-SELECT id, v FROM (SELECT * FROM few TABLESAMPLE soft_delete.rows('displaced')) AS x FOR UPDATE;
-SELECT id FROM few JOIN few AS d TABLESAMPLE soft_delete.rows('displaced') USING (id) FOR UPDATE OF d;
-SELECT id FROM few LEFT JOIN LATERAL (SELECT d.v FROM few AS d TABLESAMPLE soft_delete.rows('displaced') WHERE d.id = few.id LIMIT 1 FOR UPDATE) AS d ON true;
-WITH d AS (SELECT id FROM few TABLESAMPLE soft_delete.rows('displaced') FOR UPDATE) SELECT count(*) FROM d;
-CREATE VIEW aside AS SELECT * FROM few TABLESAMPLE soft_delete.rows('displaced');
-SELECT id FROM aside FOR UPDATE;
+-- locks are those of the companion's own rows, which nobody but the extension changes
+SELECT count(*) FROM (SELECT id, v FROM few_tombstones FOR UPDATE) AS locked;
+CREATE VIEW aside AS SELECT * FROM few_tombstones;
 UPDATE aside SET v = 'x';
 DELETE FROM aside;
 PREPARE lock_them(text) AS SELECT id FROM few TABLESAMPLE soft_delete.rows($1) FOR UPDATE;
-EXECUTE lock_them('displaced');
+EXECUTE lock_them('aside');
 EXECUTE lock_them('live');
 -- other rows of the same statement may be locked
-SELECT few.id, d.v FROM few JOIN few AS d TABLESAMPLE soft_delete.rows('displaced') USING (id) FOR UPDATE OF few;
+SELECT few.id, d.v FROM few JOIN few_tombstones AS d USING (id) FOR UPDATE OF few;
 
--- of partitions and inheritance children too, whose columns stand in another order
+-- partitions and inheritance children, whose columns stand in another order
 CREATE TABLE parted (id integer, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
 CREATE TABLE parted_1 (v text, id integer NOT NULL);
 ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES FROM (1) TO (10);
@@ -66,10 +57,10 @@ DELETE FROM heirs;
 INSERT INTO parted VALUES (1, 'live'), (10, 'live');
 INSERT INTO heirs VALUES (1, 'live');
 INSERT INTO heir VALUES (2, 'live');
-SELECT id, v FROM parted TABLESAMPLE soft_delete.rows('displaced') FOR UPDATE;
-SELECT id, v FROM heirs TABLESAMPLE soft_delete.rows('displaced') FOR SHARE;
-SELECT id, v FROM ONLY heirs TABLESAMPLE soft_delete.rows('displaced') FOR SHARE;
-SELECT id, v FROM parted_1 TABLESAMPLE soft_delete.rows('displaced') FOR UPDATE;
+SELECT id, v FROM parted_tombstones FOR UPDATE;
+SELECT id, v FROM heirs_tombstones FOR SHARE;
+SELECT id, v FROM ONLY heirs_tombstones FOR SHARE;
+
 
 -- a bin is a UNION ALL, of which FOR UPDATE locks nothing, as of any other
 SELECT id, v FROM few_deleted WHERE id = 2 FOR UPDATE;
@@ -77,17 +68,17 @@ SELECT id, v FROM parted_deleted ORDER BY id FOR UPDATE;
 
 -- cursors
 BEGIN;
-DECLARE c CURSOR FOR SELECT id, v FROM many TABLESAMPLE soft_delete.rows('displaced');
+DECLARE c CURSOR FOR SELECT id, v FROM many_tombstones;
 FETCH c;
 SAVEPOINT s;
 DELETE FROM many WHERE CURRENT OF c;
 ROLLBACK TO s;
 UPDATE many SET v = 'x' WHERE CURRENT OF c;
 ROLLBACK TO s;
-DELETE FROM soft_delete_internal.displaced WHERE CURRENT OF c;
+DELETE FROM many_tombstones WHERE CURRENT OF c;
 ROLLBACK TO s;
 CLOSE c;
-DECLARE c CURSOR FOR SELECT id, v FROM few TABLESAMPLE soft_delete.rows('displaced') WHERE id = 1;
+DECLARE c CURSOR FOR SELECT id, v FROM few_tombstones WHERE id = 1;
 FETCH c;
 SAVEPOINT s;
 DELETE FROM few WHERE CURRENT OF c;
@@ -97,34 +88,34 @@ DECLARE c CURSOR FOR SELECT id, v FROM many_deleted;
 FETCH c;
 DELETE FROM many WHERE CURRENT OF c;
 CLOSE c;
-DECLARE c CURSOR FOR SELECT id FROM many WHERE id > 19999 UNION ALL SELECT id FROM many TABLESAMPLE soft_delete.rows('displaced');
+DECLARE c CURSOR FOR SELECT id FROM many WHERE id > 19999 UNION ALL SELECT id FROM many_tombstones;
 FETCH c;
 FETCH c;
 DELETE FROM many WHERE CURRENT OF c;
 CLOSE c;
-DECLARE c CURSOR FOR SELECT id, v FROM parted TABLESAMPLE soft_delete.rows('displaced');
+DECLARE c CURSOR FOR SELECT id, v FROM parted_tombstones;
 FETCH c;
 SAVEPOINT s;
 DELETE FROM parted WHERE CURRENT OF c;
 ROLLBACK TO s;
 CLOSE c;
-DECLARE c CURSOR FOR SELECT id FROM many TABLESAMPLE soft_delete.rows('displaced') FOR UPDATE;
+DECLARE c CURSOR FOR SELECT id FROM many_tombstones FOR UPDATE;
 ROLLBACK;
 SELECT count(*) FROM many;
 
 -- places as values: they lead where they are used, whatever they are of
-SELECT count(*) FROM few TABLESAMPLE soft_delete.rows('displaced') WHERE ctid = '(0,65535)' OR ctid > '(4294967294,1)';
-SELECT count(*) FROM few WHERE ctid = ANY (ARRAY(SELECT ctid FROM few TABLESAMPLE soft_delete.rows('displaced') WHERE id > 1));
-DELETE FROM many USING many AS d TABLESAMPLE soft_delete.rows('displaced') WHERE many.ctid = d.ctid AND many.tableoid = d.tableoid;
+SELECT count(*) FROM few_tombstones WHERE ctid = '(0,65535)' OR ctid > '(4294967294,1)';
+SELECT count(*) FROM few WHERE ctid = ANY (ARRAY(SELECT ctid FROM few_tombstones WHERE id > 1));
+DELETE FROM many USING many_tombstones AS d WHERE many.ctid = d.ctid AND many.tableoid = d.tableoid;
 DELETE FROM many USING many_deleted AS d WHERE many.ctid = d.ctid AND many.tableoid = d.tableoid;
-SELECT xmin FROM few TABLESAMPLE soft_delete.rows('displaced');
-SELECT d FROM many AS d(id, v, deleted) TABLESAMPLE soft_delete.rows('displaced') WHERE (d).id = 1 AND d.deleted > now();
+SELECT xmin FROM few_tombstones;
+SELECT id, v FROM many_tombstones AS d(deleted, id, v) WHERE (d).id = 1 AND d.deleted > '2020-01-01';
 
 -- joined with what is changed
-UPDATE many SET v = many.v || d.v FROM many AS d TABLESAMPLE soft_delete.rows('displaced') WHERE d.id = many.id RETURNING many.id, many.v;
-MERGE INTO many USING many AS d TABLESAMPLE soft_delete.rows('displaced') ON d.id = many.id WHEN MATCHED THEN UPDATE SET v = d.v;
+UPDATE many SET v = many.v || d.v FROM many_tombstones AS d WHERE d.id = many.id RETURNING many.id, many.v;
+MERGE INTO many USING many_tombstones AS d ON d.id = many.id WHEN MATCHED THEN UPDATE SET v = d.v;
 SELECT id, v FROM many WHERE id < 5 ORDER BY id;
-DELETE FROM many USING many AS d TABLESAMPLE soft_delete.rows('displaced') WHERE d.id = many.id RETURNING many.id, d.v;
+DELETE FROM many USING many_tombstones AS d WHERE d.id = many.id RETURNING many.id, d.v;
 SELECT id, v FROM many_deleted ORDER BY id, v;
 SELECT count(*) FROM many;
 

@@ -78,20 +78,14 @@ SET ROLE regress_resources;
 CALL soft_delete.purge();
 SELECT (SELECT count(*) FROM c1_deleted) AS c1, (SELECT count(*) FROM c2_deleted) AS c2, (SELECT count(*) FROM other_deleted) AS other;
 
--- a row that is too large to step aside says so wherever it would have to, and stays
+-- a row steps aside, whatever its size
 CREATE TABLE large (id integer PRIMARY KEY, b bytea, code integer UNIQUE);
 ALTER TABLE large ALTER b SET STORAGE EXTERNAL;
 SELECT soft_delete.tag('large');
 INSERT INTO large SELECT 1, convert_to(repeat('x', 135000000), 'UTF8'), 1;
 INSERT INTO large VALUES (2, 'small');
 DELETE FROM large;
--- a stamp whose text is always as long
-SET row_security = off;
-UPDATE large SET deleted_at = '2026-01-01' WHERE id = 1;
-RESET row_security;
-\set VERBOSITY default
 INSERT INTO large VALUES (1, 'again');
-\set VERBOSITY terse
 INSERT INTO large VALUES (1, 'again') ON CONFLICT (id) DO NOTHING;
 INSERT INTO large VALUES (2, 'again', 1);
 UPDATE large SET id = 1 WHERE id = 2;
@@ -100,13 +94,13 @@ SELECT soft_delete_internal.step_aside('large', ctid) FROM large_deleted WHERE i
 CREATE TABLE refers (code integer REFERENCES large (code));
 SELECT id, length(b) FROM large_deleted ORDER BY id;
 SELECT id, b, code FROM large;
--- what hinders nobody else: another key
+-- another key
 INSERT INTO large VALUES (3, 'free');
 UPDATE large SET code = 2 WHERE id = 2;
 UPDATE large_deleted SET deleted_at = NULL WHERE id = 1;
 SELECT id, length(b) FROM large ORDER BY id;
 
--- of what stepped aside a changed type may make more than can be kept: it is kept as it was
+-- it follows a type whose text would be twice as long
 CREATE TABLE grows (id integer PRIMARY KEY, v text, w text);
 SELECT soft_delete.tag('grows');
 ALTER TABLE grows ALTER v SET STORAGE EXTERNAL;
@@ -116,8 +110,7 @@ INSERT INTO grows VALUES (1, 'y', 'w');
 SELECT id, length(v) FROM grows_deleted;
 ALTER TABLE grows ALTER v TYPE bytea USING convert_to(v, 'UTF8');
 SELECT id, length(v), w FROM grows_deleted;
-SELECT length("row" ->> 'v (text)') FROM soft_delete_internal.displaced WHERE relation = 'grows'::regclass;
-DROP TABLE large, grows;
+DROP TABLE refers, large, grows;
 
 -- tables of the library are heaps, whatever new tables are
 SELECT relname, amname FROM pg_class JOIN pg_am ON pg_am.oid = relam

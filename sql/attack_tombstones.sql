@@ -240,13 +240,13 @@ INSERT INTO temp VALUES (1, 'again');
 SELECT soft_delete.hold('temp', 'temporary');
 SELECT soft_delete.retain('temp', '1 day');
 RESET ROLE;
-SELECT 'temp'::regclass::oid AS temp, 'temp_child'::regclass::oid AS temp_child \gset
+SELECT 'temp'::regclass::oid AS temp, 'temp_child'::regclass::oid AS temp_child, 'temp_tombstones'::regclass::oid AS temp_tombstones \gset
 CREATE VIEW left_behind AS
 	SELECT 'holds' AS kept_in, relation::oid FROM soft_delete_internal.holds UNION ALL
 	SELECT 'retention', relation FROM soft_delete_internal.retention UNION ALL
-	SELECT 'displaced', relation FROM soft_delete_internal.displaced UNION ALL
+	SELECT 'companion', conrelid FROM pg_constraint WHERE conname = 'soft_delete_companion' UNION ALL
 	SELECT 'cut_references', relation FROM soft_delete_internal.set_null_references;
-SELECT kept_in, count(*) FROM left_behind WHERE relation IN (:temp, :temp_child) GROUP BY 1 ORDER BY 1;
+SELECT kept_in, count(*) FROM left_behind WHERE relation IN (:temp, :temp_child, :temp_tombstones) GROUP BY 1 ORDER BY 1;
 \c
 SET search_path = attack_tombstones, public;
 DO $$
@@ -258,7 +258,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-SELECT kept_in, count(*) FROM left_behind WHERE relation IN (:temp, :temp_child) GROUP BY 1 ORDER BY 1;
+SELECT kept_in, count(*) FROM left_behind WHERE relation IN (:temp, :temp_child, :temp_tombstones) GROUP BY 1 ORDER BY 1;
 SET client_min_messages = warning;
 BEGIN;
 CREATE TEMPORARY TABLE fleeting (id integer PRIMARY KEY) ON COMMIT DROP;

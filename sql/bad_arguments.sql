@@ -20,7 +20,7 @@ INSERT INTO "it's" VALUES (1, 'z');
 CREATE FUNCTION odd_values(type regtype) RETURNS text[] LANGUAGE sql AS $$
 	SELECT CASE type::text
 		WHEN 'regclass' THEN ARRAY['NULL', '0', '4294967295', $q$'"it''s"'$q$, $q$'child'$q$, $q$'plain'$q$, $q$'a_view'$q$, $q$'"it''s_deleted"'$q$,
-								   $q$'"it''s_pkey"'$q$, $q$'pg_class'$q$, $q$'soft_delete_internal.displaced'$q$]
+								   $q$'"it''s_pkey"'$q$, $q$'pg_class'$q$, $q$'soft_delete_internal.ledger'$q$]
 		WHEN 'oid' THEN ARRAY['NULL', '0', '4294967295', $q$'child'::regclass::oid$q$, $q$'a_view'::regclass::oid$q$, '(SELECT min(oid) FROM pg_constraint WHERE contype = ''f'')']
 		WHEN 'name' THEN ARRAY['NULL', '''''', '''id''', '''deleted_at''', '''ctid''', '''a "b''', '''bad "arguments''', '''pg_catalog''', 'repeat(''x'', 63)']
 		WHEN 'text' THEN ARRAY['NULL', '''''', '''all''', '''1''', '''it''''s''', '''soft_delete.nothing(''', 'repeat(''x'', 10000)']

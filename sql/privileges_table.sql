@@ -64,7 +64,7 @@ INSERT INTO action (action, statement) VALUES
 	('set `show_deleted`', 'SELECT set_config(''soft_delete.show_deleted'', ''on'', true)'),
 	('read deleted rows under `row_security = off`', 'SET LOCAL row_security = off; SELECT * FROM t WHERE note = ''deleted'''),
 	('read the statistics', 'SELECT * FROM pg_stats WHERE schemaname = ''rights'' AND tablename = ''t'''),
-	('read `displaced`', 'SELECT * FROM soft_delete_internal.displaced WHERE relation = ''t''::regclass'),
+	('read its companion', 'SELECT * FROM t_tombstones'),
 	('see who deleted: `deletions`', format('SELECT * FROM soft_delete.deletions WHERE deleted_at = %L', :'stamp')),
 	('count what a deletion took: `deletion_rows()`', format('SELECT * FROM soft_delete.deletion_rows(%L)', :'stamp')),
 	('see the figures: `tables`', 'SELECT * FROM soft_delete.tables WHERE relation = ''t''::regclass'),

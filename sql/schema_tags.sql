@@ -10,7 +10,7 @@ SET client_min_messages = warning;
 RESET ROLE;
 CREATE VIEW pg_temp.tables AS
 	SELECT relname, (soft_delete_internal.tag_arguments(oid))[1] AS tombstone_column FROM pg_class
-	WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f');
+	WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f') AND relname NOT LIKE '%\_tombstones';
 SET ROLE regress_schema;
 
 -- connected by cascades, in an order in which none of them could be tagged alone

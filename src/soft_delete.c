@@ -32,7 +32,6 @@ _PG_init(void)
 	init_utility();
 	init_forget();
 	init_ledger();
-	init_displaced_scan();
 	init_truncate();
 	init_bin();
 	init_delete();

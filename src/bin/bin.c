@@ -68,7 +68,7 @@ static void check_statement_trigger(TriggerData *trigdata);
 static void report_wrong_call(const char *function);
 static void check_row_trigger(FunctionCallInfo fcinfo, const char *function);
 static void open_bin_row(TriggerData *trigdata, BinRow *row);
-static Relation open_listed_table(Relation view, Oid relid);
+static Relation open_listed_table(Relation view, Oid relid, StorageKind storage);
 static AttrNumber view_attnum(TriggerData *trigdata, const char *name, Oid type);
 static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
 static bool column_changes(TriggerData *trigdata, AttrNumber attnum);
@@ -354,7 +354,8 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
 	tid = (ItemPointer) DatumGetPointer(
 		view_column(trigdata, view_attnum(trigdata, "ctid", TIDOID)));
 	relid = locate_tombstone(relid, tid, &row->tombstone);
-	row->rel = open_listed_table(trigdata->tg_relation, relid);
+	row->rel =
+		open_listed_table(trigdata->tg_relation, relid, row->tombstone.storage);
 	attnum = tombstone_attribute(row->rel);
 	if (attnum == InvalidAttrNumber) /* it is in the companion */
 		row->view_attnum =
@@ -383,11 +384,11 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
  * Raises 42501 unless it is a tagged table of that owner.
  */
 static Relation
-open_listed_table(Relation view, Oid relid)
+open_listed_table(Relation view, Oid relid, StorageKind storage)
 {
 	Relation rel = NULL;
 
-	if ((get_rel_relkind(relid) == RELKIND_RELATION || is_kept_aside(relid)) &&
+	if ((get_rel_relkind(relid) == RELKIND_RELATION || storage == ASIDE) &&
 		relation_ownercheck(relid, view->rd_rel->relowner))
 		rel = try_table_open(relid, RowExclusiveLock);
 	if (rel == NULL || RELATION_IS_OTHER_TEMP(rel) || !has_tag(rel) ||

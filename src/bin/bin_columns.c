@@ -202,7 +202,8 @@ open_tombstone(Oid relid, Tombstone *tombstone, TupleTableSlot **row)
 		return NULL; /* dropped concurrently, or no relation at all */
 	if ((rel->rd_tableam != NULL || rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) &&
 		!RELATION_IS_OTHER_TEMP(rel) && has_tag(rel) &&
-		(tombstone->storage == ASIDE) == keeps_aside(rel))
+		(tombstone->storage == ASIDE ? OidIsValid(companion_of(relid))
+									 : tombstone_attribute(rel) != InvalidAttrNumber))
 	{
 		*row = table_slot_create(rel, NULL);
 		if (peek_tombstone(rel, tombstone, *row))

@@ -4,7 +4,7 @@
  *
  * It deletes the live row with a primary key as an application does: triggers
  * fire, foreign keys act or refuse.  Then it destroys the tombstones with that
- * key, displaced ones included, with their cascades (cascade.c), and the values
+ * key, those in the companion included, with their cascades (cascade.c), and the values
  * of these rows in the extension's own tables: in overwritten references
  * (set_null.c) and in the records of lifted holds (hold.c).  It leaves a proof in
  * soft_delete_internal.erasures, with a hash of the key, by which
@@ -320,12 +320,11 @@ find_tombstones(const RowKey *key)
 		if (storage != IN_PLACE && !has_tombstones(storage, relid))
 			continue;
 		initStringInfo(&query);
-		if (is_kept_aside(relid))
+		if (storage == ASIDE || is_kept_aside(relid))
 			appendStringInfo(&query, "SELECT tableoid, ctid, %s FROM %s",
 							 storage == IN_PLACE ? "true" : "false",
-							 qualified_name(storage == IN_PLACE
-												? relid
-												: tombstones_in(relid)));
+							 qualified_name(
+								 storage == IN_PLACE ? relid : companion_of(relid)));
 		else
 			appendStringInfo(&query,
 							 "SELECT tableoid, ctid, %s IS NULL FROM %s TABLESAMPLE soft_delete.rows('%s')",

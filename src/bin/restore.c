@@ -58,7 +58,7 @@ restore_cascade(Cascade *cascade)
 	complete_cascade(cascade);
 	refuse_held(cascade);
 	split_by_partition(cascade);
-	/* members in the table first: their keys are then in use for displaced ones */
+	/* members in the table first: their keys are then in use for those aside */
 	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
 	{
 		foreach (lc, cascade->tables)

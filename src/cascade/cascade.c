@@ -68,7 +68,7 @@ static void note_blocker(Cascade *cascade, Blocker blocker);
 static RowIdentity selected_row(SPITupleTable *result, uint64 n);
 static void join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 					 const TimestampTz *stamp, Oid joined_by);
-static CascadeTable displaced_members(CascadeTable *table, int **numbers);
+static CascadeTable members_aside(CascadeTable *table, int **numbers);
 static Datum member_places(CascadeTable *table);
 static char *other_parents_query(const ForeignKey *fk);
 static TupleDesc members_desc(Relation rel, int nkeys, const AttrNumber *attnums);
@@ -278,7 +278,8 @@ static char *
 children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 {
 	StringInfoData query;
-	bool has_live_only = is_kept_aside(fk->child) && strcmp(which, "all") == 0;
+	bool is_aside = strcmp(which, "aside") == 0;
+	bool has_live_only = is_kept_aside(fk->child) && !is_aside;
 	const char *name = has_live_only ? NULL : tombstone_name(fk->child);
 	const char *tombstone = name ? quote_identifier(name) : NULL;
 
@@ -303,7 +304,7 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 	{
 		/* a tombstone column of type timestamp has UTC */
 		bool is_utc =
-			!is_kept_aside(fk->child) &&
+			!is_aside &&
 			get_atttype(fk->child, get_attnum(fk->child, name)) == TIMESTAMPOID;
 
 		appendStringInfo(&query,
@@ -476,29 +477,29 @@ join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 }
 
 /*
- * Mark the displaced members of a table that have no children by a foreign key:
+ * Mark the members in the companion of a table that have no children by a foreign key:
  * its children reference another row with the same key, which is their parent
- * now.  A row that was displaced because of another key may still be the only one
+ * now.  A row that stepped aside because of another key may still be the only one
  * with this key, and then has its children.
  */
 void
 mark_childless_members(CascadeTable *table, Relation rel, const ForeignKey *fk)
 {
 	int *numbers;
-	CascadeTable displaced = displaced_members(table, &numbers);
+	CascadeTable aside = members_aside(table, &numbers);
 	Oid argtypes[] = {TIDARRAYOID};
 	Datum values[1];
 	Tuplestorestate *members;
 	bool isnull;
 
-	if (displaced.nmembers == 0)
+	if (aside.nmembers == 0)
 		return;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	values[0] = member_places(&displaced);
-	members = register_members(&displaced, rel, fk->nkeys, fk->parent_attnums,
-							   0, InvalidOid);
+	values[0] = member_places(&aside);
+	members = register_members(&aside, rel, fk->nkeys, fk->parent_attnums, 0,
+							   InvalidOid);
 	(void) execute_as_owner(table->relid, other_parents_query(fk), 1, argtypes,
 							values, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -514,33 +515,32 @@ mark_childless_members(CascadeTable *table, Relation rel, const ForeignKey *fk)
 }
 
 /*
- * Return copies of the displaced members of a table, none of them marked as
+ * Return copies of the members in the companion of a table, none of them marked as
  * childless, and set "numbers" to their numbers in the table.
  */
 static CascadeTable
-displaced_members(CascadeTable *table, int **numbers)
+members_aside(CascadeTable *table, int **numbers)
 {
-	CascadeTable displaced = {.relid = table->relid};
+	CascadeTable aside = {.relid = table->relid};
 
 	*numbers = MemoryContextAllocHuge(CurrentMemoryContext,
 									  (Size) table->nmembers * sizeof(int));
 	for (int i = 0; i < table->nmembers; i++)
 	{
 		if (shares_keys(&table->members[i].tombstone))
-			(*numbers)[displaced.nmembers++] = i;
+			(*numbers)[aside.nmembers++] = i;
 	}
-	if (displaced.nmembers == 0)
-		return displaced;
+	if (aside.nmembers == 0)
+		return aside;
 
-	displaced.members =
-		MemoryContextAllocHuge(CurrentMemoryContext,
-							   (Size) displaced.nmembers * sizeof(Member));
-	for (int i = 0; i < displaced.nmembers; i++)
+	aside.members = MemoryContextAllocHuge(CurrentMemoryContext,
+										   (Size) aside.nmembers * sizeof(Member));
+	for (int i = 0; i < aside.nmembers; i++)
 	{
 		table->members[(*numbers)[i]].is_childless = false;
-		displaced.members[i] = table->members[(*numbers)[i]];
+		aside.members[i] = table->members[(*numbers)[i]];
 	}
-	return displaced;
+	return aside;
 }
 
 /*
@@ -560,8 +560,8 @@ member_places(CascadeTable *table)
 }
 
 /*
- * Return the query for the displaced members whose key another row has: a row in
- * the table, or a displaced one that is none of the members, whose places are $1.
+ * Return the query for members in the companion whose key another row has: a row in the
+ * table, or one in the companion that is none of the members, whose places are $1.
  */
 static char *
 other_parents_query(const ForeignKey *fk)
@@ -575,8 +575,7 @@ other_parents_query(const ForeignKey *fk)
 	appendStringInfoString(&query, " WHERE ");
 	append_parent_key_match(&query, fk, "p", "m.k");
 	appendStringInfoString(&query, ") OR EXISTS (SELECT FROM ");
-	append_side(&query, fk->parent, "p",
-				sample_of(is_kept_aside(fk->parent) ? ASIDE : DISPLACED, true));
+	append_side(&query, fk->parent, "p", sample_of(ASIDE, true));
 	appendStringInfoString(&query, " WHERE ");
 	append_parent_key_match(&query, fk, "p", "m.k");
 	appendStringInfoString(&query, " AND p.ctid OPERATOR(pg_catalog.<>) ALL ($1))");

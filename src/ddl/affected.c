@@ -59,7 +59,6 @@ static const struct
 } tables_about_relations[] = {
 	{"retention", "retention_relation_key"},
 	{"holds", "holds_relation_deleted_at_key_key"},
-	{"displaced", "displaced_relation_deleted_at_idx"},
 };
 
 PG_FUNCTION_INFO_V1(soft_delete_is_used);
@@ -91,10 +90,10 @@ static bool check_constraint_exists(const char *name);
 Datum
 soft_delete_is_used(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(
-		is_called_by_trigger(TAG_TRIGGER) || is_called_by_trigger(BIN_UPDATE) ||
-		own_table_has_row("tagged_schemas") || own_table_has_row("retention") ||
-		own_table_has_row("holds") || own_table_has_row("displaced"));
+	PG_RETURN_BOOL(is_called_by_trigger(TAG_TRIGGER) ||
+				   is_called_by_trigger(BIN_UPDATE) ||
+				   own_table_has_row("tagged_schemas") ||
+				   own_table_has_row("retention") || own_table_has_row("holds"));
 }
 
 /*

@@ -58,6 +58,7 @@
  */
 static bool makes_full_key = false;
 
+static void align_companion(Oid relid, Node *command);
 static PlannedStmt *prepare_index(PlannedStmt *pstmt);
 static PlannedStmt *prepare_alter_table(PlannedStmt *pstmt);
 static void prepare_references(AlterTableStmt *stmt);
@@ -157,7 +158,33 @@ finish_ddl(PlannedStmt *pstmt, const DdlContext *context)
 	else if (IsA(pstmt->utilityStmt, GrantStmt))
 		follow_grants((GrantStmt *) pstmt->utilityStmt);
 	foreach (lc, context->tables)
+	{
+		align_companion(lfirst_oid(lc), pstmt->utilityStmt);
 		replace_views(lfirst_oid(lc), context->released);
+	}
+}
+
+/*
+ * Give the companion of a table whose tombstones are in place the columns that the table
+ * has after a command, where no event trigger has done so.  The bin, which reads both,
+ * follows afterwards.
+ */
+static void
+align_companion(Oid relid, Node *command)
+{
+	List *arguments = in_place_arguments(relid);
+	RenameStmt *rename = IsA(command, RenameStmt) ? (RenameStmt *) command : NULL;
+	NameData old_name, new_name;
+
+	/* without its tombstone column no query can read the table */
+	if (arguments == NIL || get_attnum(relid, linitial(arguments)) == InvalidAttrNumber)
+		return;
+	namestrcpy(&old_name, rename && rename->subname ? rename->subname : "");
+	namestrcpy(&new_name, rename ? rename->newname : "");
+	call_internal("align_renamed_companion", 3,
+				  (Oid[]){REGCLASSOID, NAMEOID, NAMEOID},
+				  (Datum[]){ObjectIdGetDatum(relid), NameGetDatum(&old_name),
+							NameGetDatum(&new_name)});
 }
 
 /*

@@ -33,7 +33,7 @@
 static object_access_hook_type prev_object_access_hook = NULL;
 
 /* The extension's tables about relations, each with a column "relation" */
-static const char *const tables_about_relations[] = {"holds", "retention", "displaced",
+static const char *const tables_about_relations[] = {"holds", "retention",
 													 "set_null_references"};
 
 static void forget_dropped_table(ObjectAccessType access, Oid classId,

@@ -82,7 +82,7 @@ typedef struct ReadsContext
 	Oid view;
 	Oid relid;
 	bool reads_table; /* it reads "relid" */
-	bool reads_other; /* it reads a table that is neither "relid" nor "view" */
+	bool reads_other; /* it reads another one, but for its companion and "view" */
 } ReadsContext;
 
 PG_FUNCTION_INFO_V1(soft_delete_bind_view);
@@ -107,6 +107,7 @@ static void store_query(Relation view, Query *query);
 static void bind_dropped_columns(Oid view, Oid relid, ArrayType *sources,
 								 List *dropped);
 static void unbind_columns(Oid view, Oid relid);
+static void set_base_type(Form_pg_attribute att);
 static void check_column_users(Oid view, AttrNumber attnum);
 static void check_column_default(Relation view, AttrNumber attnum,
 								 Form_pg_attribute source);
@@ -217,7 +218,8 @@ find_reads(Node *node, ReadsContext *context)
 
 		if (rte->rtekind == RTE_RELATION && rte->relid == context->relid)
 			context->reads_table = true;
-		else if (rte->rtekind == RTE_RELATION && rte->relid != context->view)
+		else if (rte->rtekind == RTE_RELATION && rte->relid != context->view &&
+				 rte->relid != companion_of(context->relid))
 			context->reads_other = true;
 		return false;
 	}
@@ -266,6 +268,9 @@ column_source(Query *query, AttrNumber attnum, Oid relid)
 	Var *var = entry ? (Var *) entry->expr : NULL;
 	RangeTblEntry *rte;
 
+	/* a bin has the base types of domains */
+	if (var != NULL && IsA(var, RelabelType))
+		var = (Var *) ((RelabelType *) var)->arg;
 	if (var == NULL || !IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
 		return InvalidAttrNumber;
 	rte = rt_fetch(var->varno, query->rtable);
@@ -536,7 +541,8 @@ soft_delete_view_sources(PG_FUNCTION_ARGS)
  * changed.
  *
  * Raises 42501 unless the caller owns both, 42P01 if one does not exist, 42809 unless
- * the view has the same owner as the tagged table and reads that table and no other.
+ * the view has the same owner as the tagged table and reads that table, and no other but
+ * its companion.
  */
 Datum
 soft_delete_bind_view(PG_FUNCTION_ARGS)
@@ -572,8 +578,8 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.bind_companion(relation regclass) returns void
  *
- * Makes the companion of a table, and the bin that reads it, depend on the table, so
- * that DROP TABLE drops them.
+ * Makes the companion of a table, and where tombstones are kept aside the bin, depend on
+ * the table, so that DROP TABLE drops them.
  *
  * Raises 42501 unless the caller owns the table, 42P01 if it has no companion.
  */
@@ -589,7 +595,7 @@ soft_delete_bind_companion(PG_FUNCTION_ARGS)
 	table_close(open_companion(rel, AccessShareLock), NoLock);
 	table_close(rel, NoLock);
 	bound[0] = companion_of(relid);
-	bound[1] = bin_of(relid);
+	bound[1] = is_kept_aside(relid) ? bin_of(relid) : InvalidOid; /* bind_view() */
 	for (int i = 0; i < lengthof(bound) && OidIsValid(bound[i]); i++)
 	{
 		ObjectAddress dependent, referenced;
@@ -644,7 +650,8 @@ soft_delete_write_companion(PG_FUNCTION_ARGS)
  * soft_delete_internal.change_view_column(view regclass, attnum smallint,
  * relation regclass, source smallint) returns void
  *
- * Gives column "attnum" of a released view the type of column "source" of the table.
+ * Gives column "attnum" of a released view the type of column "source" of the table; a bin
+ * has the base type of a domain.
  * What users have created on other columns does not change.
  *
  * Raises 42501 unless the caller owns both, 42P01 if one does not exist, 42703 if a
@@ -659,7 +666,7 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(2);
 	AttrNumber source = PG_GETARG_INT16(3);
 	Relation rel, table;
-	Form_pg_attribute att;
+	FormData_pg_attribute att;
 
 	check_owner(view);
 	check_owner(relid);
@@ -675,17 +682,34 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 						errmsg("column %d of relation \"%s\" does not exist",
 							   attnum, RelationGetRelationName(rel))));
 
-	att = TupleDescAttr(RelationGetDescr(table), source - 1);
+	att = *TupleDescAttr(RelationGetDescr(table), source - 1);
+	if (view == bin_of(relid))
+		set_base_type(&att);
 	check_column_users(view, attnum);
 	find_composite_type_dependencies(rel->rd_rel->reltype, rel, NULL);
-	check_column_default(rel, attnum, att);
-	copy_column_type(rel, attnum, att);
-	update_type_dependencies(view, attnum, att);
+	check_column_default(rel, attnum, &att);
+	copy_column_type(rel, attnum, &att);
+	update_type_dependencies(view, attnum, &att);
 	CacheInvalidateRelcache(rel);
 	table_close(table, NoLock);
 	relation_close(rel, NoLock);
 	CommandCounterIncrement();
 	PG_RETURN_VOID();
+}
+
+/*
+ * Give a column of a domain the type that the domain is made of, as a bin has it.
+ */
+static void
+set_base_type(Form_pg_attribute att)
+{
+	Oid type = getBaseType(att->atttypid);
+
+	if (type == att->atttypid)
+		return;
+	att->atttypid = type;
+	att->atttypmod = -1;
+	get_typlenbyvalalign(type, &att->attlen, &att->attbyval, &att->attalign);
 }
 
 /*

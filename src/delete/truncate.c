@@ -12,8 +12,8 @@
  *
  * Each tagged table also has a BEFORE TRUNCATE trigger.  It refuses a TRUNCATE
  * that this file has not replaced because the session had not loaded the library.
- * Where soft_delete.truncate is 'hard', it checks holds and destroys displaced
- * rows.
+ * Where soft_delete.truncate is 'hard', it checks holds and destroys what is in
+ * the companion.
  *
  * Invariant: a tagged table is truncated under AccessExclusiveLock.
  */
@@ -566,7 +566,7 @@ keep_truncated(Relation rel)
  *
  * BEFORE TRUNCATE trigger of a tagged table.  Where tombstones are kept aside, it keeps
  * the rows that are truncated.  In place, where soft_delete.truncate is
- * "hard", it destroys the displaced rows of the table, which the TRUNCATE does
+ * "hard", it destroys the deleted rows in the companion, which the TRUNCATE does
  * not reach.
  *
  * Raises 39P01 where it is not called as that trigger, 0A000 where
@@ -596,6 +596,8 @@ soft_delete_guard_truncate(PG_FUNCTION_ARGS)
 		refuse_truncate(trigdata->tg_relation,
 						"The session had not loaded library \"soft_delete\" when the statement began.");
 	refuse_held_table(trigdata->tg_relation, "truncate");
-	destroy_all_displaced(RelationGetRelid(trigdata->tg_relation));
+	if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
+		has_tombstones(ASIDE, RelationGetRelid(trigdata->tg_relation)))
+		destroy_all_aside(trigdata->tg_relation);
 	return PointerGetDatum(NULL);
 }

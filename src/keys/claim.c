@@ -5,8 +5,8 @@
  * A primary key, a key that a foreign key references, a replica identity and a
  * deferrable unique constraint cannot be partial, so their indexes contain
  * tombstones too.  If a live row is inserted with the key of a tombstone there, the
- * tombstone steps aside: it moves to soft_delete_internal.displaced
- * (storage/displaced.c).  Then the row conflicts with the same rows as if the tombstone
+ * tombstone steps aside: it moves to the companion of its table
+ * (storage/aside.c).  Then the row conflicts with the same rows as if the tombstone
  * did not exist.
  *
  * An INSERT has no extra cost as long as there is no conflict.  A BEFORE INSERT row
@@ -819,8 +819,8 @@ is_same_key(KeyClaims *claims, KeptKey *key)
 }
 
 /*
- * Move a tombstone to soft_delete_internal.displaced, unless another transaction
- * has changed it in the meantime.
+ * Move a tombstone to the companion of its table, unless another transaction has
+ * changed it in the meantime.
  */
 static void
 displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
@@ -828,6 +828,7 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 	TupleTableSlot *slot = claims->existing;
 	TM_FailureData tmfd;
 	TM_Result result;
+	bool isnull;
 
 	/* this command itself may have deleted the row */
 	CommandCounterIncrement();
@@ -840,7 +841,8 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 	if (result != TM_Ok)
 		elog(ERROR, "unexpected status of a tombstone to displace: %u", result);
 
-	store_displaced(rel, claims->attnum, slot);
+	step_aside(rel, slot,
+			   DatumGetTimestampTz(slot_getattr(slot, claims->attnum, &isnull)));
 	result = destroy_tuple(rel, tid, GetCurrentCommandId(true),
 						   GetActiveSnapshot(), &tmfd);
 	if (result != TM_Ok)
@@ -851,7 +853,7 @@ displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
 /*
  * soft_delete_internal.step_aside(relation regclass, "row" tid) returns boolean
  *
- * Moves the tombstone at a place of a table to soft_delete_internal.displaced.
+ * Moves the tombstone at a place of a table to the companion of the table.
  * Returns false if there is none, or none any more.
  *
  * Raises 42501 unless the caller owns the table, 42P01 if there is no such table.

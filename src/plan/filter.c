@@ -47,7 +47,6 @@ static get_relation_stats_hook_type prev_stats_hook = NULL;
 typedef struct SampleState
 {
 	OffsetNumber last; /* the tuple of the block that was returned last */
-	bool is_empty;	   /* return no tuple? */
 } SampleState;
 
 PG_FUNCTION_INFO_V1(soft_delete_rows);
@@ -262,8 +261,7 @@ set_foreign_key_is_added(bool is_added)
 
 /*
  * Replace TABLESAMPLE soft_delete.rows(which) by an ordinary scan, and return the
- * condition for the value of "which", or NULL for 'all'.  Leaves rows('displaced')
- * to storage/displaced_scan.c.
+ * condition for the value of "which", or NULL for 'all'.
  *
  * Raises 42501 if the role may not see tombstones, 0A000 if "which" has references
  * to other tables.
@@ -279,8 +277,6 @@ sample_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, NullTest *
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("argument of sampling method \"%s\" must not refer to other tables of the query",
 							   "soft_delete.rows")));
-	if (samples_displaced(rte))
-		return NULL;
 	rte->tablesample = NULL;
 
 	if (IsA(which, Const) && !((Const *) which)->constisnull)
@@ -548,8 +544,7 @@ soft_delete_wants_row(PG_FUNCTION_ARGS)
  */
 
 /*
- * Estimate that the whole relation will be read or, for rows('displaced'), few rows
- * (SampleScanGetSampleSize callback).
+ * Estimate that the whole relation will be read (SampleScanGetSampleSize callback).
  */
 static void
 estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
@@ -557,17 +552,11 @@ estimate_sample(PlannerInfo *root, RelOptInfo *baserel, List *paramexprs,
 {
 	*pages = baserel->pages;
 	*tuples = baserel->tuples;
-	if (samples_displaced(planner_rt_fetch(baserel->relid, root)))
-	{
-		*pages = 1;
-		*tuples = 100;
-	}
 }
 
 /*
  * Begin the sample scan (BeginSampleScan callback).  Raises 55000 unless the
- * argument is 'all' or 'displaced': a sampling method cannot tell live rows from
- * deleted ones.
+ * argument is 'all': a sampling method cannot tell live rows from deleted ones.
  */
 static void
 begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
@@ -575,7 +564,7 @@ begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 	SampleState *state = node->tsm_state;
 	char *which = TextDatumGetCString(params[0]);
 
-	if (strcmp(which, "all") != 0 && strcmp(which, "displaced") != 0)
+	if (strcmp(which, "all") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged, or the statement was planned before library \"%s\" was loaded",
@@ -587,20 +576,16 @@ begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 		node->tsm_state = state =
 			MemoryContextAlloc(node->ss.ps.state->es_query_cxt, sizeof(SampleState));
 	state->last = InvalidOffsetNumber;
-	state->is_empty = strcmp(which, "displaced") == 0;
 }
 
 /*
- * Return the next tuple of the block, or none for rows('displaced'), for displaced
- * rows are not in the table (NextSampleTuple callback).
+ * Return the next tuple of the block (NextSampleTuple callback).
  */
 static OffsetNumber
 next_sample_tuple(SampleScanState *node, BlockNumber blockno, OffsetNumber maxoffset)
 {
 	SampleState *state = node->tsm_state;
 
-	if (state->is_empty)
-		return InvalidOffsetNumber;
 	state->last = (state->last >= maxoffset) ? InvalidOffsetNumber : state->last + 1;
 	return state->last;
 }

@@ -43,17 +43,12 @@
 /* The greatest number of deletions in a batch, whatever the batch size is */
 #define MAX_DELETIONS 100000
 
-/*
- * Where the stamps of a table are found: in the table itself, or in
- * soft_delete_internal.displaced
- */
+/* Where the stamps of a table are found: in the table itself, or in its companion */
 typedef struct StampSource
 {
-	Oid relid; /* the tagged table */
 	Relation rel;
 	Relation index;	   /* on stamps, or NULL: then "rel" is read sequentially */
 	AttrNumber attnum; /* of the stamp in "rel" */
-	int column; /* number of the stamp in the index; 2 if the first one is relid */
 } StampSource;
 
 /*
@@ -83,7 +78,7 @@ static HTAB *emptied_tables = NULL;
 PG_FUNCTION_INFO_V1(soft_delete_remove_empty_deletions);
 
 static bool open_sources(List **sources);
-static bool open_source(List **sources, Oid relid, Relation displaced);
+static bool open_source(List **sources, Oid relid);
 static void close_sources(List *sources);
 static IndexScanDesc begin_source_scan(StampSource *source, Snapshot snapshot);
 static bool next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
@@ -102,8 +97,8 @@ static void delete_references_of(Relation references, TimestampTz stamp,
 								 Snapshot snapshot);
 
 /*
- * Remember that a purge has destroyed all tombstones of a table that were older than
- * the limit in a snapshot with the given xmin.
+ * Remember that a purge has destroyed all tombstones in a table, or in the companion of
+ * one, that were older than the limit in a snapshot with the given xmin.
  */
 void
 remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit)
@@ -189,15 +184,13 @@ static bool
 open_sources(List **sources)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Relation displaced =
-		table_open(extension_relation("displaced"), AccessShareLock);
 	bool is_complete = true;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute("SELECT DISTINCT c.oid FROM " INTERNAL_SCHEMA ".tagged_relations() AS t "
-					"JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) " INTERNAL_SCHEMA
-					".tombstones_in(t.relation) "
+					"JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) t.relation OR "
+					"c.oid OPERATOR(pg_catalog.=) " INTERNAL_SCHEMA ".companion_of(t.relation) "
 					"WHERE c.relkind OPERATOR(pg_catalog.=) 'r'",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not find the tagged tables");
@@ -210,12 +203,10 @@ open_sources(List **sources)
 			open_source(sources,
 						DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
 													   SPI_tuptable->tupdesc, 1,
-													   &isnull)),
-						displaced);
+													   &isnull)));
 		MemoryContextSwitchTo(oldcontext);
 	}
 	SPI_finish();
-	table_close(displaced, NoLock);
 	return is_complete;
 }
 
@@ -223,10 +214,9 @@ open_sources(List **sources)
  * Open the sources of one tagged table.  Returns false if it cannot be opened now.
  */
 static bool
-open_source(List **sources, Oid relid, Relation displaced)
+open_source(List **sources, Oid relid)
 {
 	StampSource *source = palloc0(sizeof(StampSource));
-	Oid table;
 
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 		return false;
@@ -238,9 +228,6 @@ open_source(List **sources, Oid relid, Relation displaced)
 		table_close(source->rel, NoLock);
 		return false;
 	}
-	table = companions_table(relid);
-	source->relid = OidIsValid(table) ? table : relid;
-	source->column = 1;
 	source->attnum = find_stamp_column(source->rel);
 	if (source->attnum == InvalidAttrNumber)
 		table_close(source->rel, NoLock);
@@ -249,17 +236,6 @@ open_source(List **sources, Oid relid, Relation displaced)
 		Oid index = find_bin_index(source->rel, source->attnum);
 
 		source->index = OidIsValid(index) ? index_open(index, AccessShareLock) : NULL;
-		*sources = lappend(*sources, source);
-	}
-	if (!OidIsValid(table) && RelationGetNumberOfBlocks(displaced) > 0)
-	{
-		source = palloc0(sizeof(StampSource));
-		source->rel = table_open(RelationGetRelid(displaced), AccessShareLock);
-		source->index = index_open(linitial_oid(RelationGetIndexList(displaced)),
-								   AccessShareLock);
-		source->attnum = get_attnum(RelationGetRelid(displaced), "deleted_at");
-		source->column = 2;
-		source->relid = relid;
 		*sources = lappend(*sources, source);
 	}
 	return true;
@@ -350,7 +326,7 @@ close_sources(List *sources)
 static IndexScanDesc
 begin_source_scan(StampSource *source, Snapshot snapshot)
 {
-	return begin_index_scan(source->rel, source->index, snapshot, source->column + 1);
+	return begin_index_scan(source->rel, source->index, snapshot, 2);
 }
 
 /*
@@ -360,18 +336,12 @@ static bool
 next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
 		   TimestampTz to, TupleTableSlot *slot, TimestampTz *found)
 {
-	ScanKeyData keys[3];
-	int n = 0;
+	ScanKeyData keys[2];
 	bool isnull;
 
-	if (source->column > 1)
-		ScanKeyInit(&keys[n++], 1, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(source->relid));
-	init_stamp_key(&keys[n++], source->index, source->column,
-				   BTGreaterEqualStrategyNumber, from);
-	init_stamp_key(&keys[n++], source->index, source->column,
-				   BTLessEqualStrategyNumber, to);
-	index_rescan(scan, keys, n, NULL, 0);
+	init_stamp_key(&keys[0], source->index, 1, BTGreaterEqualStrategyNumber, from);
+	init_stamp_key(&keys[1], source->index, 1, BTLessEqualStrategyNumber, to);
+	index_rescan(scan, keys, 2, NULL, 0);
 	if (!index_getnext_slot(scan, ForwardScanDirection, slot))
 		return false;
 	*found = DatumGetTimestampTz(slot_getattr(slot, source->attnum, &isnull));
@@ -386,7 +356,7 @@ find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
 			   TimestampTz oldest, TimestampTz newest)
 {
 	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
-	StampSource source = {.rel = ledger, .attnum = 1, .column = 1};
+	StampSource source = {.rel = ledger, .attnum = 1};
 	TupleTableSlot *slot = table_slot_create(ledger, NULL);
 	TimestampTz stamp;
 	IndexScanDesc scan;
@@ -427,10 +397,9 @@ find_deletions(Deletions *deletions, int limit, Snapshot snapshot,
 static bool
 is_emptied(StampSource *source, const Deletions *deletions)
 {
+	Oid relid = RelationGetRelid(source->rel);
 	EmptiedTable *table =
-		emptied_tables
-			? hash_search(emptied_tables, &source->relid, HASH_FIND, NULL)
-			: NULL;
+		emptied_tables ? hash_search(emptied_tables, &relid, HASH_FIND, NULL) : NULL;
 
 	if (table == NULL || deletions->stamps[deletions->n - 1] >= table->limit)
 		return false;

@@ -38,9 +38,9 @@ PG_FUNCTION_INFO_V1(soft_delete_oldest_tombstone);
 PG_FUNCTION_INFO_V1(soft_delete_is_free);
 
 static bool may_monitor(Oid relid);
-static const char *monitored_rows(Oid relid, const char *which);
-static const char *monitored_column(Oid relid);
-static const char *stored_parameter(Oid relid, const char *tombstone);
+static const char *monitored_rows(Oid relid, Oid companion, const char *which);
+static const char *monitored_column(Oid relid, Oid *companion);
+static const char *stored_parameter(Oid relid, Oid companion, const char *tombstone);
 static int64 fetch_by_index(Oid relid, const char *query, int nargs,
 							Datum *values, long limit, double *estimate);
 static bool lock_tree_unless_busy(Oid relid, LOCKMODE lockmode);
@@ -67,8 +67,8 @@ soft_delete_may_watch(PG_FUNCTION_ARGS)
  * soft_delete_internal.count_tombstones(relation regclass, before timestamptz DEFAULT NULL)
  * returns bigint
  *
- * Returns the number of tombstones of a tagged table and its partitions, of those
- * with a stamp before the given one if it is not null: exactly up to MAX_COUNTED, else
+ * Returns the number of tombstones of a tagged table and its partitions, in the place
+ * where they are stored at first, or in a companion, of those with a stamp before the given one if it is not null: exactly up to MAX_COUNTED, else
  * the planner's estimate.  Returns null if the caller may not monitor the table, if
  * no index has the tombstones, or if the table is locked.
  */
@@ -78,12 +78,13 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 	Oid relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	Datum before = PG_GETARG_DATUM(1);
 	const char *tombstone;
+	Oid companion;
 	StringInfoData query;
 	double estimate;
 	int64 count;
 
 	SPI_connect();
-	tombstone = monitored_column(relid);
+	tombstone = monitored_column(relid, &companion);
 	if (tombstone == NULL)
 	{
 		SPI_finish();
@@ -92,15 +93,16 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT FROM %s",
-					 monitored_rows(relid, PG_ARGISNULL(1) ? "deleted" : "all"));
-	if (is_kept_aside(relid) && PG_ARGISNULL(1)) /* a condition for its index */
+					 monitored_rows(relid, companion,
+									PG_ARGISNULL(1) ? "deleted" : "all"));
+	if (OidIsValid(companion) && PG_ARGISNULL(1)) /* a condition for its index */
 		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.>) '-infinity'",
 						 quote_identifier(tombstone));
 	/* live rows have no stamp: a second condition that excludes them would lower the estimate */
 	if (!PG_ARGISNULL(1))
 		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) %s",
 						 quote_identifier(tombstone),
-						 stored_parameter(relid, tombstone));
+						 stored_parameter(relid, companion, tombstone));
 	count = fetch_by_index(relid, query.data, PG_ARGISNULL(1) ? 0 : 1, &before,
 						   MAX_COUNTED + 1, &estimate);
 	if (count > MAX_COUNTED)
@@ -115,7 +117,8 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.oldest_tombstone(relation regclass) returns timestamptz
  *
- * Returns the stamp of the oldest tombstone of a tagged table and its partitions.
+ * Returns the stamp of the oldest tombstone of a tagged table and its partitions, in the
+ * place where they are stored at first, or in a companion.
  * Returns null if there is none, if the caller may not monitor the table, if no index
  * has the tombstones, or if the table is locked.
  */
@@ -124,17 +127,18 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
 	const char *tombstone;
+	Oid companion;
 	double estimate;
 	TimestampTz oldest = 0;
 	bool isnull = true;
 
 	SPI_connect();
-	tombstone = monitored_column(relid);
+	tombstone = monitored_column(relid, &companion);
 	if (tombstone != NULL)
 	{
 		char *query = psprintf("SELECT %1$s FROM %2$s ORDER BY %1$s LIMIT 1",
 							   quote_identifier(tombstone),
-							   monitored_rows(relid, "deleted"));
+							   monitored_rows(relid, companion, "deleted"));
 
 		/* a timestamp without time zone holds UTC: it is the same number */
 		if (fetch_by_index(relid, query, 0, NULL, 1, &estimate) > 0)
@@ -151,13 +155,13 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 
 /*
  * Return the item of a FROM clause for the tombstones of a table, or for its other rows
- * in the same place, too.
+ * in the same place, too; "companion" is the one to read, or InvalidOid.
  */
 static const char *
-monitored_rows(Oid relid, const char *which)
+monitored_rows(Oid relid, Oid companion, const char *which)
 {
-	if (is_kept_aside(relid))
-		return qualified_name(tombstones_in(relid));
+	if (OidIsValid(companion))
+		return qualified_name(companion);
 	return psprintf("%s TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')",
 					qualified_name(relid), which);
 }
@@ -181,16 +185,22 @@ may_monitor(Oid relid)
 /*
  * Return the tombstone column of a table, or NULL if the table is not tagged, if the
  * caller may not monitor it, or if the column does not exist, which soft_delete.check()
- * reports.  SPI must be connected.
+ * reports.  The relation may also be a companion.  Sets the companion to read, or
+ * InvalidOid for the table itself.  SPI must be connected.
  */
 static const char *
-monitored_column(Oid relid)
+monitored_column(Oid relid, Oid *companion)
 {
-	List *arguments = tag_arguments(relid);
+	Oid table = companions_table(relid);
+	List *arguments = tag_arguments(OidIsValid(table) ? table : relid);
 
+	*companion = OidIsValid(table)		? relid
+				 : is_kept_aside(relid) ? companion_of(relid)
+										: InvalidOid;
 	if (arguments == NIL ||
-		get_attnum(tombstones_in(relid), linitial(arguments)) == InvalidAttrNumber ||
-		!may_monitor(relid))
+		get_attnum(OidIsValid(*companion) ? *companion : relid,
+				   linitial(arguments)) == InvalidAttrNumber ||
+		!may_monitor(OidIsValid(table) ? table : relid))
 		return NULL;
 	return linitial(arguments);
 }
@@ -200,9 +210,9 @@ monitored_column(Oid relid)
  * holds UTC if it is without time zone.
  */
 static const char *
-stored_parameter(Oid relid, const char *tombstone)
+stored_parameter(Oid relid, Oid companion, const char *tombstone)
 {
-	return !is_kept_aside(relid) &&
+	return !OidIsValid(companion) &&
 				   get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID
 			   ? "pg_catalog.timezone('UTC', $1)"
 			   : "$1";

@@ -605,8 +605,7 @@ may_destroy(PurgeScan *scan, DueRow *row)
 		row->tombstone.stamp >= leaf->root->limit)
 		return false;
 	if ((leaf->has_holds || !scan->is_fresh) &&
-		!is_tombstone_version(leaf->rel, &row->tombstone,
-							  leaf->files[row->tombstone.storage], row->xmin,
+		!is_tombstone_version(leaf->rel, &row->tombstone, leaf->file, row->xmin,
 							  GetActiveSnapshot(), leaf->slot))
 		return false;
 	if (leaf->has_holds)
@@ -691,7 +690,9 @@ remember_emptied_leaves(PurgeScan *scan)
 		PurgeLeaf *leaf = &scan->leaves[i];
 
 		if (TransactionIdIsValid(leaf->xmin) && !leaf->has_left)
-			remember_emptied(leaf->relid, leaf->xmin, leaf->limit);
+			remember_emptied(leaf->storage == ASIDE ? companion_of(leaf->relid)
+													: leaf->relid,
+							 leaf->xmin, leaf->limit);
 	}
 }
 

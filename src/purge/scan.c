@@ -61,8 +61,8 @@ static HTAB *dry_purged = NULL;
 
 static bool is_referenced(PurgeScan *scan);
 static void read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity);
-static bool read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel,
-						 StorageKind storage, int capacity);
+static bool read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel, int capacity);
+static void add_leaves(PurgeScan *scan, PurgeTable *root, Oid relid);
 static DueRow *new_row(PurgeScan *scan, PurgeLeaf *leaf);
 static bool is_dry_purged(const RowIdentity *row);
 static void find_references(PurgeScan *scan);
@@ -108,21 +108,32 @@ begin_purge_scan(int nroots, const Oid *roots)
 		scan->members = list_concat(scan->members, members);
 		scan->leaves =
 			scan->leaves
-				? repalloc(scan->leaves, (scan->nleaves + list_length(members)) *
-											 sizeof(PurgeLeaf))
-				: palloc(list_length(members) * sizeof(PurgeLeaf));
+				? repalloc(scan->leaves,
+						   (scan->nleaves + N_STORAGES * list_length(members)) *
+							   sizeof(PurgeLeaf))
+				: palloc(N_STORAGES * list_length(members) * sizeof(PurgeLeaf));
 		foreach (lc, members)
-		{
-			Oid relid = lfirst_oid(lc);
-
-			if (is_kept_aside(roots[i]) ? relid == roots[i]
-										: get_rel_relkind(relid) == RELKIND_RELATION)
-				scan->leaves[scan->nleaves++] =
-					(PurgeLeaf){.relid = relid, .root = &scan->roots[i]};
-		}
+			add_leaves(scan, &scan->roots[i], lfirst_oid(lc));
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return scan;
+}
+
+/*
+ * Add the storages of a relation to the leaves: the relation itself, if it has storage,
+ * and its own companion.
+ */
+static void
+add_leaves(PurgeScan *scan, PurgeTable *root, Oid relid)
+{
+	Oid companion = companion_of(relid);
+
+	if (get_rel_relkind(relid) == RELKIND_RELATION && !is_kept_aside(relid))
+		scan->leaves[scan->nleaves++] =
+			(PurgeLeaf){.relid = relid, .storage = IN_PLACE, .root = root};
+	if (OidIsValid(companion) && companions_table(companion) == relid)
+		scan->leaves[scan->nleaves++] =
+			(PurgeLeaf){.relid = relid, .storage = ASIDE, .root = root};
 }
 
 /*
@@ -223,11 +234,7 @@ read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity)
 		if (!TransactionIdIsValid(leaf->xmin))
 			leaf->xmin = GetActiveSnapshot()->xmin;
 		become_owner(rel, &saved);
-		for (StorageKind storage = 0; storage < N_STORAGES && is_done; storage++)
-		{
-			if ((storage == ASIDE) == keeps_aside(rel))
-				is_done = read_storage(scan, leaf, rel, storage, capacity);
-		}
+		is_done = read_storage(scan, leaf, rel, capacity);
 		restore_role(&saved);
 		table_close(rel, NoLock);
 	}
@@ -245,15 +252,14 @@ read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity)
  * Returns whether there are no more.
  */
 static bool
-read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel,
-			 StorageKind storage, int capacity)
+read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel, int capacity)
 {
 	TombstoneScan *tombstones =
-		begin_tombstone_scan(rel, storage, leaf->root->limit, &scan->position);
+		begin_tombstone_scan(rel, leaf->storage, leaf->root->limit, &scan->position);
 	ScanPosition *position = &scan->position;
 	bool is_done = false;
 
-	leaf->files[storage] = tombstones->file;
+	leaf->file = tombstones->file;
 	while (!is_done)
 	{
 		DueRow *row;

@@ -31,19 +31,20 @@ typedef struct PurgeTable
 	bool is_logged;		 /* this purge has a log row */
 } PurgeTable;
 
-/* A relation with storage: a table to purge, or one of its partitions and children */
+/* A storage of a table to purge, or of one of its partitions and children */
 typedef struct PurgeLeaf
 {
 	Oid relid;
+	StorageKind storage;
 	PurgeTable *root;
 	bool is_open; /* the current batch has set the next three members */
 	Relation rel; /* NULL if it cannot be purged: see open_leaf() */
 	TupleTableSlot *slot;
-	bool has_holds;		   /* there is a hold on the table or on a row of it */
-	Oid files[N_STORAGES]; /* the relation files that it was read from */
-	TransactionId xmin;	   /* of the snapshot that it was first read with */
-	TimestampTz limit;	   /* the oldest one that it was read with */
-	bool has_left;		   /* not all of its due rows have been destroyed */
+	bool has_holds;		/* there is a hold on the table or on a row of it */
+	Oid file;			/* the relation file that it was read from */
+	TransactionId xmin; /* of the snapshot that it was first read with */
+	TimestampTz limit;	/* the oldest one that it was read with */
+	bool has_left;		/* not all of its due rows have been destroyed */
 } PurgeLeaf;
 
 /* A tombstone that is due */

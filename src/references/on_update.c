@@ -44,8 +44,10 @@ static bool key_changes(const ForeignKey *fk, TupleTableSlot *old,
 						TupleTableSlot *new);
 static void update_children_by(const ForeignKey *fk, TupleTableSlot *old,
 							   TupleTableSlot *new);
-static void append_younger_than_parents(StringInfo query, const ForeignKey *fk,
-										TupleTableSlot *old);
+static bool stamp_of_newest_parent(const ForeignKey *fk, TupleTableSlot *old,
+								   TimestampTz *stamp);
+static void append_younger_than(StringInfo query, Oid relid,
+								StorageKind storage, TimestampTz stamp);
 static Cascade *deleted_children(const ForeignKey *fk, TupleTableSlot *old);
 static bool has_other_parent(const ForeignKey *fk, TupleTableSlot *old);
 static uint64 execute_for_key(const ForeignKey *fk, Oid relid,
@@ -56,7 +58,8 @@ static bool references_no_row(const ForeignKey *fk, Datum *values, const bool *n
 static Expr *reference_expr(const ForeignKey *fk, char action, int i,
 							Relation child, TupleTableSlot *new);
 static void update_table(const ForeignKey *fk, CascadeTable *table,
-						 const Datum *values, const bool *nulls);
+						 StorageKind storage, const Datum *values,
+						 const bool *nulls);
 
 /*
  * soft_delete_internal.on_update_key() returns trigger
@@ -194,7 +197,10 @@ update_children_by(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *ne
 			references_no_row(fk, values, nulls))
 			compute_reference(fk, FKCONSTR_ACTION_CASCADE, new, estate, values, nulls);
 		foreach (lc, children->tables)
-			update_table(fk, lfirst(lc), values, nulls);
+		{
+			for (StorageKind storage = 0; storage < N_STORAGES; storage++)
+				update_table(fk, lfirst(lc), storage, values, nulls);
+		}
 		restore_role(&saved);
 		FreeExecutorState(estate);
 	}
@@ -209,57 +215,72 @@ static Cascade *
 deleted_children(const ForeignKey *fk, TupleTableSlot *old)
 {
 	Cascade *children = make_cascade(true, NULL, CurrentMemoryContext);
-	StringInfoData query;
-	uint64 n;
+	TimestampTz newest;
+	bool has_older_parents = stamp_of_newest_parent(fk, old, &newest);
 
-	initStringInfo(&query);
-	appendStringInfoString(&query, "SELECT c.tableoid, c.ctid FROM ");
-	append_side(&query, fk->child, "c", "deleted");
-	appendStringInfoString(&query, " WHERE ");
-	append_key_match(&query, fk, NULL, NULL, "c", fk->child_attnums);
-	append_younger_than_parents(&query, fk, old);
+	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
+	{
+		StringInfoData query;
+		uint64 n;
 
-	n = execute_for_key(fk, fk->child, query.data, old);
-	for (uint64 i = 0; i < n; i++)
-		join_selected_row(children, SPI_tuptable, i);
+		if (!has_tombstones(storage, fk->child))
+			continue;
+		initStringInfo(&query);
+		appendStringInfoString(&query, "SELECT c.tableoid, c.ctid FROM ");
+		append_side(&query, fk->child, "c", sample_of(storage, false));
+		appendStringInfoString(&query, " WHERE ");
+		append_key_match(&query, fk, NULL, NULL, "c", fk->child_attnums);
+		if (has_older_parents)
+			append_younger_than(&query, fk->child, storage, newest);
+		n = execute_for_key(fk, fk->child, query.data, old);
+		for (uint64 i = 0; i < n; i++)
+			join_selected_row(children, SPI_tuptable, i);
+	}
 	return children;
 }
 
 /*
- * Append the condition that a deleted child is younger than each deleted row, in a
- * companion, that had the same key: an older one went with that row.
+ * Find the stamp of the newest row, in a companion, that had the same key.  Deleted
+ * children that are not younger went with that row.  Returns false if there is none.
+ */
+static bool
+stamp_of_newest_parent(const ForeignKey *fk, TupleTableSlot *old, TimestampTz *stamp)
+{
+	StringInfoData query;
+	bool isnull;
+
+	if (!is_tagged(fk->parent) || !has_tombstones(ASIDE, fk->parent))
+		return false;
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT pg_catalog.max(p.%s) FROM ",
+					 quote_identifier(tombstone_name(fk->parent)));
+	append_side(&query, fk->parent, "p", sample_of(ASIDE, false));
+	appendStringInfoString(&query, " WHERE ");
+	append_parent_key_match(&query, fk, "p", "$");
+	(void) execute_for_key(fk, fk->parent, query.data, old);
+	*stamp = DatumGetTimestampTz(
+		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	return !isnull;
+}
+
+/*
+ * Append the condition that a deleted row of the table, in that storage, is younger than
+ * a stamp.
  */
 static void
-append_younger_than_parents(StringInfo query, const ForeignKey *fk,
-							TupleTableSlot *old)
+append_younger_than(StringInfo query, Oid relid, StorageKind storage, TimestampTz stamp)
 {
-	const char *stamp =
-		psprintf("c.%s", quote_identifier(tombstone_name(fk->child)));
-	StringInfoData parents;
-	bool isnull;
-	Datum newest;
+	const char *name = tombstone_name(relid);
+	const char *column = psprintf("c.%s", quote_identifier(name));
 
-	if (!is_kept_aside(fk->parent))
-		return;
-	initStringInfo(&parents);
-	appendStringInfo(&parents, "SELECT pg_catalog.max(p.%s) FROM ",
-					 quote_identifier(tombstone_name(fk->parent)));
-	append_side(&parents, fk->parent, "p", "aside");
-	appendStringInfoString(&parents, " WHERE ");
-	append_parent_key_match(&parents, fk, "p", "$");
-	(void) execute_for_key(fk, fk->parent, parents.data, old);
-	newest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	if (isnull)
-		return;
-	if (!is_kept_aside(fk->child) &&
-		get_atttype(fk->child, get_attnum(fk->child, tombstone_name(fk->child))) ==
-			TIMESTAMPOID)
-		stamp = psprintf("pg_catalog.timezone('UTC', %s)", stamp);
+	if (storage == IN_PLACE &&
+		get_atttype(relid, get_attnum(relid, name)) == TIMESTAMPOID)
+		column = psprintf("pg_catalog.timezone('UTC', %s)", column);
 	/* microseconds since 2000-01-01, whatever the session's time zone */
 	appendStringInfo(query,
 					 " AND %s OPERATOR(pg_catalog.>) ('2000-01-01 00:00+00'::pg_catalog.timestamptz OPERATOR(pg_catalog.+) '" INT64_FORMAT
 					 " microseconds'::pg_catalog.interval)",
-					 stamp, DatumGetTimestampTz(newest));
+					 column, stamp);
 }
 
 /*
@@ -392,16 +413,15 @@ reference_expr(const ForeignKey *fk, char action, int i, Relation child,
 }
 
 /*
- * Set the key of the deleted children in one relation to new values, and update
- * their own deleted children in turn.  They are in the relation, or in its companion,
- * which has columns of the same names.
+ * Set the key of the deleted children of one relation in a storage to new values, and
+ * update their own deleted children in turn.  The companion has columns of the same names.
  */
 static void
-update_table(const ForeignKey *fk, CascadeTable *table, const Datum *values,
-			 const bool *nulls)
+update_table(const ForeignKey *fk, CascadeTable *table, StorageKind storage,
+			 const Datum *values, const bool *nulls)
 {
 	Relation rel = table_open(table->relid, RowExclusiveLock);
-	bool is_aside = keeps_aside(rel);
+	bool is_aside = storage == ASIDE;
 	Relation stored_in = is_aside ? open_companion(rel, RowExclusiveLock) : rel;
 	AttrNumber attnums[INDEX_MAX_KEYS];
 	TupleTableSlot *stored = table_slot_create(stored_in, NULL);
@@ -431,6 +451,8 @@ update_table(const ForeignKey *fk, CascadeTable *table, const Datum *values,
 		List *recheck;
 
 		CHECK_FOR_INTERRUPTS();
+		if (tombstone->storage != storage)
+			continue;
 		fetch_tombstone(rel, tombstone, old);
 		if (is_aside && !fetch_version_at(stored_in, &tombstone->tid, stored))
 			elog(ERROR, "failed to fetch a locked tombstone");

@@ -56,18 +56,31 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
 'names of the columns that the bin of a table has beside those of the table, or will have';
 
-CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, deleted_at name) RETURNS text
+CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, stamp text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
 					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
 					  ', ' ORDER BY n)
-	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n),
-		soft_delete_internal.stamp_expression(relation, deleted_at) AS stamp
+	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, name) IS
-'the columns that a bin has beside those of its table, as expressions';
+COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, text) IS
+'the columns that a bin has beside those of its table, as expressions; stamp: that for the stamp of a row';
+
+CREATE FUNCTION soft_delete_internal.kept_columns(relation regclass, deleted_at name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- the companion computes no virtual column, and has stamps with time zone
+	SELECT string_agg(CASE WHEN attgenerated = 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname)
+		WHEN attname = deleted_at AND atttypid = 'timestamp'::regtype THEN format('pg_catalog.timezone(''UTC'', %I) AS %1$I', attname)
+		ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
+	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+$$;
+COMMENT ON FUNCTION soft_delete_internal.kept_columns(regclass, name) IS
+'the columns of a table whose deleted rows are in place, as a query reads them from its companion';
 
 CREATE FUNCTION soft_delete_internal.aside_query(relation regclass, deleted_at name, dropped name[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE
@@ -76,7 +89,7 @@ AS $$
 	-- the companion computes no virtual column
 	SELECT format('SELECT %s, %I, %s, tableoid, ctid FROM %s',
 		string_agg(CASE attgenerated WHEN 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
-		deleted_at, soft_delete_internal.bin_expressions(relation, deleted_at), companion)
+		deleted_at, soft_delete_internal.bin_expressions(relation, quote_ident(deleted_at)), companion)
 	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum, soft_delete_internal.tombstones_in(relation) AS companion
 	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 	  AND (attgenerated = 'v' OR dropped = '{}' OR (soft_delete_internal.has_column(companion, attname) AND attname <> ALL (dropped)))
@@ -90,12 +103,15 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH own AS (
-		SELECT format('SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''all'') WHERE %3$I IS NOT NULL '
-					  'UNION ALL SELECT %1$s, %4$s, tableoid, ctid FROM %2$s TABLESAMPLE soft_delete.rows(''displaced'')',
-					  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation, deleted_at,
-					  soft_delete_internal.bin_expressions(relation, deleted_at)) AS query,
+		SELECT format('SELECT %s, %s, tableoid, ctid FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL '
+					  'UNION ALL SELECT %s, %s, tableoid, ctid FROM %s',
+					  -- a companion has the base types of domains
+					  string_agg(CASE typtype WHEN 'd' THEN format('%I::%s AS %1$I', attname, format_type(base, -1)) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
+					  soft_delete_internal.bin_expressions(relation, soft_delete_internal.stamp_expression(relation, deleted_at)), relation, deleted_at,
+					  soft_delete_internal.kept_columns(relation, deleted_at), soft_delete_internal.bin_expressions(relation, quote_ident(deleted_at)),
+					  soft_delete_internal.companion_of(relation)) AS query,
 			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
-		FROM pg_attribute
+		FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid, soft_delete_internal.base_type(atttypid, atttypmod)
 		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 	)
 	SELECT CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.aside_query(relation, deleted_at)

@@ -421,9 +421,11 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.rename_view_columns(view, relation, sources);
 	PERFORM soft_delete_internal.change_view_column(view, v.attnum, relation, t.attnum)
-	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum]
+	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum], soft_delete_internal.base_type(t.atttypid, t.atttypmod)
 	WHERE v.attrelid = view AND v.attnum > 0 AND NOT v.attisdropped AND NOT t.attisdropped
-	  AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM (t.atttypid, t.atttypmod, t.attcollation);
+	  -- a bin has the base types of domains
+	  AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM
+		(CASE WHEN is_bin THEN base ELSE t.atttypid END, CASE WHEN is_bin AND base <> t.atttypid THEN -1 ELSE t.atttypmod END, t.attcollation);
 
 	SELECT bool_or(v.attisdropped OR coalesce(t.attisdropped, false)) INTO has_lost
 	FROM pg_attribute v LEFT JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum] AND t.attnum > 0
@@ -512,11 +514,11 @@ DECLARE
 	command text;
 BEGIN
 	FOR command IN
-		SELECT format('ALTER VIEW %s OWNER TO %s', view.oid::regclass, t.relowner::regrole)
+		SELECT format('ALTER TABLE %s OWNER TO %s', view.oid::regclass, t.relowner::regrole)
 		-- bin_of() may not find the bin, which the old owner still owns; only the extension makes views depend on tables so
 		FROM pg_class t JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = t.oid AND refobjsubid = 0
 				AND classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a'
-			JOIN pg_class view ON view.oid = objid AND view.relkind = 'v'
+			JOIN pg_class view ON view.oid = objid AND (view.relkind = 'v' OR soft_delete_internal.companion_stamp(view.oid) IS NOT NULL)
 		WHERE t.oid = relation AND view.relowner <> t.relowner
 	LOOP
 		EXECUTE command;
@@ -524,7 +526,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.copy_owner(regclass) IS
-'gives the views of a tagged table to its owner';
+'gives the views and the companion of a tagged table to its owner';
 
 CREATE FUNCTION soft_delete_internal.rename_views(relation regclass, old_name name, old_schema oid, role oid) RETURNS void
 LANGUAGE plpgsql
@@ -535,46 +537,49 @@ DECLARE
 	old_table text := (SELECT format('%I.%I', nspname, old_name) FROM pg_namespace WHERE oid = old_schema);
 	item record;
 	view text;
+	kind text;
 BEGIN
 	FOR item IN
-		SELECT v.oid, v.relname AS name, n.nspname AS schema, vn.nspname AS view_schema,
+		SELECT v.oid, v.relkind, v.relname AS name, n.nspname AS schema, vn.nspname AS view_schema,
 			CASE v.relname WHEN soft_delete_internal.add_suffix(old_name, suffix) THEN soft_delete_internal.add_suffix(t.relname, suffix) ELSE v.relname END AS new_name,
 			CASE v.relnamespace WHEN old_schema THEN n.nspname ELSE vn.nspname END AS new_schema,
 			CASE WHEN obj_description(v.oid, 'pg_class') = old_comment THEN new_comment END AS comment
 		FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace,
 			(VALUES (soft_delete_internal.active_view_of(relation), '_active', soft_delete_internal.active_comment(old_table), soft_delete_internal.active_comment(relation::text)),
-					(soft_delete_internal.bin_of(relation), '_deleted', soft_delete_internal.bin_comment(old_table, deleted_at), soft_delete_internal.bin_comment(relation::text, deleted_at)))
+					(soft_delete_internal.bin_of(relation), '_deleted', soft_delete_internal.bin_comment(old_table, deleted_at), soft_delete_internal.bin_comment(relation::text, deleted_at)),
+					(soft_delete_internal.own_companion(relation), '_tombstones', soft_delete_internal.companion_comment(old_table), soft_delete_internal.companion_comment(relation::text)))
 				AS made(oid, suffix, old_comment, new_comment)
 			JOIN pg_class v ON v.oid = made.oid JOIN pg_namespace vn ON vn.oid = v.relnamespace
 		WHERE t.oid = relation
 	LOOP
 		view := item.oid::regclass;
+		kind := CASE item.relkind WHEN 'v' THEN 'view' ELSE 'table' END;
 		IF item.comment IS NOT NULL THEN
-			EXECUTE format('COMMENT ON VIEW %s IS %L', view, item.comment);
+			EXECUTE format('COMMENT ON %s %s IS %L', CASE item.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, view, item.comment);
 		END IF;
 		IF (item.new_name, item.new_schema) <> (item.name, item.view_schema) AND to_regclass(format('%I.%I', item.new_schema, item.new_name)) IS NOT NULL THEN
-			RAISE WARNING 'view % keeps its name', view
+			RAISE WARNING '% % keeps its name', kind, view
 				USING ERRCODE = '01000',
 					DETAIL = format('Relation %I.%I already exists.', item.new_schema, item.new_name);
 			CONTINUE;
 		END IF;
 		IF (item.new_name, item.new_schema) <> (item.name, item.view_schema) AND NOT has_schema_privilege(role, item.new_schema, 'CREATE') THEN
-			RAISE WARNING 'view % keeps its name', view
+			RAISE WARNING '% % keeps its name', kind, view
 				USING ERRCODE = '01000',
 					DETAIL = format('Role %I may not create anything in schema %I.', pg_get_userbyid(role), item.new_schema);
 			CONTINUE;
 		END IF;
 		IF item.new_name <> item.name THEN
-			EXECUTE format('ALTER VIEW %s RENAME TO %I', view, item.new_name);
+			EXECUTE format('ALTER TABLE %s RENAME TO %I', view, item.new_name);
 		END IF;
 		IF item.new_schema <> item.view_schema THEN
-			EXECUTE format('ALTER VIEW %I.%I SET SCHEMA %I', item.view_schema, item.new_name, item.new_schema);
+			EXECUTE format('ALTER TABLE %I.%I SET SCHEMA %I', item.view_schema, item.new_name, item.new_schema);
 		END IF;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.rename_views(regclass, name, oid, oid) IS
-'renames the views of a tagged table with the table, or moves them to its new schema, if they have the names that tag() gave them and the role may';
+'renames the views and the companion of a tagged table with the table, or moves them to its new schema, if they have the names that tag() gave them and the role may';
 
 CREATE FUNCTION soft_delete_internal.check_view_drop(view regclass) RETURNS void
 LANGUAGE plpgsql

@@ -69,6 +69,21 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.is_aside(regclass) IS
 'whether the tombstones of a table are kept in its companion';
 
+CREATE FUNCTION soft_delete_internal.base_type(type oid, typmod integer, OUT base oid, OUT base_typmod integer)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	base := type;
+	base_typmod := typmod;
+	WHILE (SELECT typtype FROM pg_type WHERE oid = base) = 'd' LOOP
+		SELECT typbasetype, typtypmod INTO base, base_typmod FROM pg_type WHERE oid = base;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.base_type(oid, integer) IS
+'the type that a domain is made of, at any depth, and its modifier; any other type itself';
+
 CREATE FUNCTION soft_delete_internal.companion_of(relation regclass) RETURNS regclass
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_companion_of';
 COMMENT ON FUNCTION soft_delete_internal.companion_of(regclass) IS
@@ -173,6 +188,30 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.caller_owns(regclass) IS
 'whether the caller has the rights of the owner of a relation; null if there is none';
 
+CREATE FUNCTION soft_delete_internal.inheritance_depth(relation regclass) RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE ancestors(member) AS (
+		SELECT relation
+		UNION
+		SELECT inhparent::regclass FROM ancestors JOIN pg_inherits ON inhrelid = member
+	)
+	SELECT count(*) FROM ancestors
+$$;
+COMMENT ON FUNCTION soft_delete_internal.inheritance_depth(regclass) IS
+'the number of a table and its ancestors, by which parents come before their children';
+
+CREATE FUNCTION soft_delete_internal.own_companion(relation regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT companion FROM soft_delete_internal.companion_of(relation) AS companion
+	WHERE soft_delete_internal.companions_table(companion) = relation
+$$;
+COMMENT ON FUNCTION soft_delete_internal.own_companion(regclass) IS
+'the companion of a table itself; null for a partition, whose root has one';
+
 CREATE FUNCTION soft_delete_internal.stamp_expression(relation regclass, deleted_at name) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -236,7 +275,7 @@ BEGIN
 			JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
 		-- INSTEAD OF DELETE, FOR EACH ROW: a view with the function in another trigger is no bin
 		WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73
-		  AND refclassid = 'pg_class'::regclass AND refobjid IN (relation, soft_delete_internal.companion_of(relation))
+		  AND refclassid = 'pg_class'::regclass AND refobjid IN (relation, soft_delete_internal.own_companion(relation))
 		  -- any role can make a view that looks like a bin
 		  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
 		LIMIT 1

@@ -1,10 +1,12 @@
 /*
- * Tables whose deleted rows are kept aside: the companion, the tag, and how both follow
- * the table.
+ * The companion of a tagged table, how it follows the table, and the tag of tables whose
+ * deleted rows are all kept aside.
  *
- * The companion has the columns of the table, by their names, and one for stamps.  It has
- * no constraints and no defaults, and the base types of domains: nothing that is changed
- * about live rows meets a deleted one.
+ * The companion has the columns of the table, by their names, and one for stamps, which a
+ * tombstone column is, too.  It has no constraints and no defaults, and the base types of
+ * domains: nothing that is changed about live rows meets a deleted one.  An inheritance
+ * child, which may have columns of its own, has a companion that inherits from its
+ * parent's.
  */
 
 CREATE FUNCTION soft_delete_internal.bind_companion(relation regclass) RETURNS void
@@ -16,21 +18,6 @@ CREATE FUNCTION soft_delete_internal.write_companion(relation regclass, statemen
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_write_companion';
 COMMENT ON FUNCTION soft_delete_internal.write_companion(regclass, text) IS
 'runs a statement of the extension that writes to the companion of a table, as the owner of the table';
-
-CREATE FUNCTION soft_delete_internal.base_type(type oid, typmod integer, OUT base oid, OUT base_typmod integer)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	base := type;
-	base_typmod := typmod;
-	WHILE (SELECT typtype FROM pg_type WHERE oid = base) = 'd' LOOP
-		SELECT typbasetype, typtypmod INTO base, base_typmod FROM pg_type WHERE oid = base;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.base_type(oid, integer) IS
-'the type that a domain is made of, at any depth, and its modifier; any other type itself';
 
 CREATE FUNCTION soft_delete_internal.companion_column(relation regclass, attnum smallint) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -69,7 +56,8 @@ DECLARE
 	key text;
 BEGIN
 	IF NOT soft_delete_internal.has_stamp_index(companion, tombstone) THEN
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('CREATE INDEX ON %s (%I)', companion, tombstone));
+		-- the owner may not create anything in its schema; the server builds an index as the owner of the table
+		EXECUTE format('CREATE INDEX ON %s (%I)', companion, tombstone);
 	END IF;
 	-- a restore, an erasure and a hold look for rows by their primary key
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) INTO key
@@ -79,16 +67,27 @@ BEGIN
 			SELECT FROM pg_index WHERE indrelid = companion AND indpred IS NULL AND indexprs IS NULL
 			  AND (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) FROM unnest(indkey::smallint[]) WITH ORDINALITY AS u(attnum, n)
 				   JOIN pg_attribute USING (attnum) WHERE attrelid = indrelid) = key) THEN
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('CREATE INDEX ON %s (%s)', companion, key));
+		EXECUTE format('CREATE INDEX ON %s (%s)', companion, key);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_companion_indexes(regclass, regclass, name) IS
 'makes the indexes of a companion that it lacks: on its stamps, and on the primary key of its table';
 
+CREATE FUNCTION soft_delete_internal.companion_constraint(relation regclass) RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- NO INHERIT fails where parent and child have constraints of one name that are not inherited
+	SELECT concat_ws('_', 'soft_delete_companion', nullif(soft_delete_internal.inheritance_depth(relation), 1))
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_constraint(regclass) IS
+'the name of the constraint by which the companion of a table names the table';
+
 CREATE FUNCTION soft_delete_internal.make_companion(relation regclass, deleted_at name, companion_schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning -- that columns are merged with those of a parent
 AS $$
 DECLARE
 	class pg_class;
@@ -97,12 +96,14 @@ DECLARE
 	command text;
 BEGIN
 	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
-	EXECUTE format('CREATE %s TABLE %s (%I timestamptz NOT NULL%s, CONSTRAINT soft_delete_companion CHECK (%L::regclass IS NOT NULL)) USING heap',
+	EXECUTE format('CREATE %s TABLE %s (%I timestamptz NOT NULL%s, CONSTRAINT %I CHECK (%L::regclass IS NOT NULL) NO INHERIT) %s USING heap',
 		CASE class.relpersistence WHEN 't' THEN 'TEMPORARY' WHEN 'u' THEN 'UNLOGGED' END,
 		CASE class.relpersistence WHEN 't' THEN quote_ident(name) ELSE format('%I.%I', companion_schema, name) END, deleted_at,
 		(SELECT string_agg(', ' || soft_delete_internal.companion_column(relation, attnum), '' ORDER BY attnum)
-		 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v'),
-		soft_delete_internal.qualified_name(relation));
+		 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v' AND attname <> deleted_at),
+		soft_delete_internal.companion_constraint(relation), soft_delete_internal.qualified_name(relation),
+		(SELECT 'INHERITS (' || string_agg(parent::text, ', ' ORDER BY inhseqno) || ')'
+		 FROM pg_inherits, soft_delete_internal.own_companion(inhparent) AS parent WHERE inhrelid = relation AND parent IS NOT NULL));
 	companion := CASE class.relpersistence WHEN 't' THEN quote_ident(name) ELSE format('%I.%I', companion_schema, name) END::regclass;
 	-- large values are kept as the table keeps them
 	FOR command IN
@@ -115,8 +116,7 @@ BEGIN
 	END LOOP;
 	-- not replicated, even where a publication has all tables, until somebody asks for it
 	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY NOTHING', companion);
-	EXECUTE format('CREATE TRIGGER "~soft_delete_companion" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT '
-				   'EXECUTE FUNCTION soft_delete.guard_companion(%L)', companion, deleted_at);
+	PERFORM soft_delete_internal.make_companion_trigger(companion, deleted_at);
 	EXECUTE format('COMMENT ON TABLE %s IS %L', companion, soft_delete_internal.companion_comment(relation::text));
 	EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
 	-- default privileges for tables are not meant for it
@@ -126,6 +126,38 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_companion(regclass, name, name) IS
 'creates the companion of a table, owned like the table, and at first readable by the owner alone';
+
+CREATE FUNCTION soft_delete_internal.missing_companions(relation regclass, OUT member regclass, OUT schema name)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY
+	SELECT m, nspname FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON pg_class.oid = m JOIN pg_namespace AS n ON n.oid = relnamespace
+	WHERE NOT relispartition AND soft_delete_internal.own_companion(m) IS NULL
+	-- that of a child inherits from that of its parent
+	ORDER BY soft_delete_internal.inheritance_depth(m), m;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.missing_companions(regclass) IS
+'the table, and those of its inheritance children, that have no companion, and their schemas; parents come first';
+
+CREATE FUNCTION soft_delete_internal.drop_companions(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companions text := (SELECT string_agg(companion::text, ', ') FROM soft_delete_internal.inheritance_tree(relation) AS member,
+							soft_delete_internal.own_companion(member) AS companion WHERE companion IS NOT NULL);
+BEGIN
+	IF companions IS NOT NULL THEN
+		EXECUTE format('DROP TABLE %s', companions);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_companions(regclass) IS
+'drops the companions of a table and of its inheritance children';
 
 CREATE FUNCTION soft_delete_internal.companion_comment(relation text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -140,7 +172,6 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	arguments text[];
-	other regclass;
 	view_schema name;
 BEGIN
 	PERFORM soft_delete_internal.check_relation(relation);
@@ -166,19 +197,10 @@ BEGIN
 				DETAIL = 'With storage => ''aside'' the table itself gets no column.',
 				HINT = format('SELECT soft_delete.tag(%L, deleted_at => %L, storage => ''aside'');', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete'));
 	END IF;
-	SELECT inhrelid INTO other FROM pg_inherits JOIN pg_class ON oid = inhrelid
-	WHERE relation IN (inhparent, inhrelid) AND NOT relispartition LIMIT 1;
-	IF other IS NOT NULL THEN
-		RAISE EXCEPTION 'cannot keep the deleted rows of "%" aside because of inheritance', relation
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = format('Table %s is an inheritance child, and may have columns of its own.', other),
-				HINT = format('SELECT soft_delete.tag(%L, storage => ''in_place'');', relation);
-	END IF;
 	PERFORM soft_delete_internal.check_triggers(relation);
 	SELECT coalesce(views, nspname) INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
-	IF soft_delete_internal.companion_of(relation) IS NULL THEN
-		PERFORM soft_delete_internal.check_new_view(relation, view_schema, soft_delete_internal.view_name(relation, '_tombstones'));
-	END IF;
+	PERFORM soft_delete_internal.check_new_view(member, coalesce(views, schema), soft_delete_internal.view_name(member, '_tombstones'))
+	FROM soft_delete_internal.missing_companions(relation);
 	IF soft_delete_internal.bin_of(relation) IS NULL THEN
 		PERFORM soft_delete_internal.check_new_view(relation, view_schema, soft_delete_internal.view_name(relation, '_deleted'));
 	END IF;
@@ -196,6 +218,7 @@ DECLARE
 	view_schema name;
 	n_wide integer;
 	has_changed boolean := false;
+	item record;
 BEGIN
 	SELECT coalesce(views, nspname) INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
 	IF arguments IS NULL THEN
@@ -208,10 +231,10 @@ BEGIN
 				USING DETAIL = 'In place they would stay where they are.', HINT = format('SELECT soft_delete.tag(%L, storage => ''in_place'');', relation);
 		END IF;
 	END IF;
-	IF soft_delete_internal.companion_of(relation) IS NULL THEN
-		PERFORM soft_delete_internal.make_companion(relation, deleted_at, view_schema);
+	FOR item IN SELECT * FROM soft_delete_internal.missing_companions(relation) LOOP
+		PERFORM soft_delete_internal.make_companion(item.member, deleted_at, coalesce(views, item.schema));
 		has_changed := true;
-	END IF;
+	END LOOP;
 	IF EXISTS (SELECT FROM soft_delete_internal.missing_triggers(relation)) THEN
 		PERFORM soft_delete_internal.make_triggers(relation, arguments);
 		has_changed := true;
@@ -220,7 +243,8 @@ BEGIN
 		PERFORM soft_delete_internal.make_bin(relation, deleted_at, view_schema);
 		has_changed := true;
 	END IF;
-	PERFORM soft_delete_internal.bind_companion(relation);
+	PERFORM soft_delete_internal.bind_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member
+	WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
 	PERFORM soft_delete_internal.make_reference_triggers(relation);
 	IF NOT has_changed THEN
 		RAISE NOTICE 'table "%" is already tagged', relation;
@@ -262,9 +286,7 @@ BEGIN
 	IF bin IS NOT NULL THEN
 		EXECUTE format('DROP VIEW %s', bin);
 	END IF;
-	IF companion IS NOT NULL THEN
-		EXECUTE format('DROP TABLE %s', companion);
-	END IF;
+	PERFORM soft_delete_internal.drop_companions(relation);
 	PERFORM soft_delete_internal.make_reference_triggers(relation);
 	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_aside.relation;
 END
@@ -379,6 +401,28 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.add_companion_column(regclass, regclass, smallint) IS
 'adds a column of a table to its companion, with the default or the expression of that as the value of deleted rows, or null where that fails';
 
+CREATE FUNCTION soft_delete_internal.companion_stamp(companion regclass) RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT (soft_delete_internal.trigger_arguments(oid))[1] FROM pg_trigger
+	WHERE tgrelid = companion AND tgfoid = 'soft_delete.guard_companion()'::regprocedure LIMIT 1
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_stamp(regclass) IS
+'the column of a companion for stamps';
+
+CREATE FUNCTION soft_delete_internal.make_companion_trigger(companion regclass, deleted_at name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_companion" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT '
+				   'EXECUTE FUNCTION soft_delete.guard_companion(%L)', companion, deleted_at);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_companion_trigger(regclass, name) IS
+'makes the trigger that makes a table a companion, and names its column for stamps';
+
 CREATE FUNCTION soft_delete_internal.companion_changes(relation regclass, companion regclass,
 	OUT attnum smallint, OUT name name, OUT type text, OUT kept_type text)
 RETURNS SETOF record
@@ -390,10 +434,11 @@ AS $$
 	FROM pg_attribute AS own CROSS JOIN LATERAL soft_delete_internal.base_type(own.atttypid, own.atttypmod)
 		LEFT JOIN pg_attribute AS kept ON kept.attrelid = companion AND kept.attname = own.attname AND NOT kept.attisdropped
 	WHERE own.attrelid = relation AND own.attnum > 0 AND NOT own.attisdropped AND own.attgenerated <> 'v'
+	  AND own.attname IS DISTINCT FROM soft_delete_internal.companion_stamp(companion)
 	  AND (base, base_typmod, own.attcollation) IS DISTINCT FROM (kept.atttypid, kept.atttypmod, kept.attcollation)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_changes(regclass, regclass) IS
-'the columns of a table that its companion has with another type or collation, or not at all';
+'the columns of a table, but for its tombstone column, that its companion has with another type or collation, or not at all';
 
 CREATE FUNCTION soft_delete_internal.alter_companion(relation regclass, dropped name[], old_column name, new_column name) RETURNS void
 LANGUAGE plpgsql
@@ -401,13 +446,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	companion regclass := soft_delete_internal.companion_of(relation);
+	is_stamp boolean;
 	item record;
 BEGIN
 	FOR i IN 1 .. cardinality(dropped) LOOP
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', companion, dropped[i]));
 	END LOOP;
 	IF old_column IS NOT NULL THEN
+		is_stamp := old_column = soft_delete_internal.companion_stamp(companion);
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', companion, old_column, new_column));
+		IF is_stamp THEN
+			PERFORM soft_delete_internal.make_companion_trigger(member, new_column) FROM soft_delete_internal.inheritance_tree(companion) AS member;
+		END IF;
 	END IF;
 	-- DROP and ADD in one command: what is new comes with the end of the command
 	IF dropped = '{}' THEN
@@ -430,9 +480,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	companion regclass := soft_delete_internal.companion_of(relation);
-	tombstone name := (soft_delete_internal.tag_arguments(relation))[1];
-	bin regclass := soft_delete_internal.bin_of(relation);
+	companion regclass := soft_delete_internal.own_companion(relation);
+	tombstone name := soft_delete_internal.companion_stamp(companion);
+	bin regclass := CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.bin_of(relation) END;
 BEGIN
 	dropped := ARRAY(SELECT d FROM unnest(dropped) AS d WHERE soft_delete_internal.has_column(companion, d) AND d <> tombstone);
 	IF NOT soft_delete_internal.has_column(companion, old_column) OR soft_delete_internal.has_column(companion, new_column) THEN
@@ -442,6 +492,7 @@ BEGIN
 							 AND NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion))) THEN
 		RETURN;
 	END IF;
+	-- in place, the command that changes the columns has released the bin
 	IF bin IS NULL THEN
 		PERFORM soft_delete_internal.alter_companion(relation, dropped, old_column, new_column);
 	ELSE
@@ -450,12 +501,21 @@ BEGIN
 		PERFORM soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.aside_query(relation, tombstone, dropped),
 			format('SELECT soft_delete_internal.alter_companion(%L, %L, %L, %L)', relation::oid::regclass, dropped, old_column, new_column));
 	END IF;
-	PERFORM soft_delete_internal.make_companion_indexes(relation, companion, tombstone);
+	PERFORM soft_delete_internal.make_companion_indexes(relation, companion, soft_delete_internal.companion_stamp(companion));
 	PERFORM soft_delete_internal.bind_companion(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.align_companion(regclass, name[], name, name) IS
 'gives the companion of a table, and the bin, the columns that the table has now; dropped: columns that a running command has dropped; old_column and new_column: the names of one that it has renamed';
+
+CREATE FUNCTION soft_delete_internal.align_renamed_companion(relation regclass, old_column name, new_column name) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT soft_delete_internal.align_companion(relation, old_column => nullif(old_column, ''), new_column => nullif(new_column, ''));
+$$;
+COMMENT ON FUNCTION soft_delete_internal.align_renamed_companion(regclass, name, name) IS
+'gives the companion of a table the columns that the table has now, one of which may have been renamed; empty names: none has';
 
 CREATE FUNCTION soft_delete_internal.bound_companion(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
@@ -467,14 +527,14 @@ BEGIN
 			WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
 			  AND deptype = 'a' AND tgfoid = 'soft_delete.guard_companion()'::regprocedure
 			  -- a partition depends so on its parent, too
-			  AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = objid AND contype = 'c' AND conname = 'soft_delete_companion')
+			  AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = objid AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
 			  AND NOT (SELECT relispartition FROM pg_class WHERE oid = objid) LIMIT 1);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bound_companion(regclass) IS
 'the companion that is bound to a table, whoever owns it';
 
-CREATE FUNCTION soft_delete_internal.follow_aside(relation regclass, old_name name, old_column name, new_column name) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_companion(relation regclass, old_name name, old_column name, new_column name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -496,7 +556,7 @@ BEGIN
 	bin := (SELECT view.oid FROM pg_depend JOIN pg_class AS view ON view.oid = objid JOIN pg_trigger ON tgrelid = view.oid
 			WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a'
 			  AND relkind = 'v' AND relowner = (SELECT relowner FROM pg_class WHERE oid = companion)
-			  AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73 LIMIT 1);
+			  AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73 AND soft_delete_internal.is_aside(relation) LIMIT 1);
 	IF (SELECT relowner FROM pg_class WHERE oid = companion) <> class.relowner THEN
 		EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
 		IF bin IS NOT NULL THEN
@@ -507,7 +567,8 @@ BEGIN
 		EXECUTE format('ALTER TABLE %s SET %s', companion, CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END);
 	END IF;
 	schema_name := class.relnamespace::regnamespace;
-	FOREACH part IN ARRAY array_remove(ARRAY[companion, bin], NULL) LOOP
+	-- in place, rename_views() does that
+	FOREACH part IN ARRAY CASE WHEN soft_delete_internal.is_aside(relation) THEN array_remove(ARRAY[companion, bin], NULL) ELSE '{}' END LOOP
 		new_name := soft_delete_internal.view_name(relation, CASE part WHEN companion THEN '_tombstones' ELSE '_deleted' END);
 		IF old_name <> class.relname AND (SELECT relname FROM pg_class WHERE oid = part)
 				= soft_delete_internal.add_suffix(old_name, CASE part WHEN companion THEN '_tombstones' ELSE '_deleted' END) THEN
@@ -530,7 +591,7 @@ BEGIN
 	PERFORM soft_delete_internal.align_companion(relation, old_column => old_column, new_column => new_column);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_aside(regclass, name, name, name) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_companion(regclass, name, name, name) IS
 'gives the companion and the bin of a table its owner, persistence, name, schema and columns; old_name: the name of the table before the command, old_column and new_column: of a column';
 
 CREATE FUNCTION soft_delete_internal.repair_aside(relation regclass) RETURNS void
@@ -545,8 +606,8 @@ BEGIN
 	SELECT coalesce((SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%'), relnamespace::regnamespace::text) INTO view_schema
 	FROM pg_class WHERE oid = relation;
 	PERFORM soft_delete_internal.execute_aside_tag(relation, tombstone, view_schema);
-	PERFORM soft_delete_internal.align_companion(relation);
-	PERFORM soft_delete_internal.make_companion_indexes(relation, soft_delete_internal.companion_of(relation), tombstone);
+	PERFORM soft_delete_internal.align_companion(member), soft_delete_internal.make_companion_indexes(member, soft_delete_internal.own_companion(member), tombstone)
+	FROM soft_delete_internal.inheritance_tree(relation) AS member WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.repair_aside(regclass) IS

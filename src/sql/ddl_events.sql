@@ -215,7 +215,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.update_tagged(regclass, text) IS
 'updates stand-ins, views and indexes of a tagged table after a DDL command, and checks its triggers';
 
-CREATE FUNCTION soft_delete_internal.follow_changed_aside(changed regclass[], tag text) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_changed_companions(changed regclass[], tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -228,17 +228,18 @@ BEGIN
 	-- as a partition, or as a parent of others, it would be written to by other statements than those on it
 	SELECT c INTO relation FROM unnest(changed) AS c
 	WHERE soft_delete_internal.companions_table(c) IS NOT NULL
-	  AND (EXISTS (SELECT FROM pg_inherits WHERE c IN (inhrelid, inhparent))
+	  AND (EXISTS (SELECT FROM pg_inherits WHERE c IN (inhrelid, inhparent)
+				   AND (soft_delete_internal.companions_table(inhrelid) IS NULL OR soft_delete_internal.companions_table(inhparent) IS NULL))
 		   OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c AND tgname = '~soft_delete_companion' AND tgenabled NOT IN ('O', 'A')))
 	LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'cannot alter table "%" so, which has the deleted rows of table "%"', relation, soft_delete_internal.companions_table(relation)
 			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'It takes no part in inheritance, and its trigger stays enabled.';
+				DETAIL = 'It inherits from companions only, and its trigger stays enabled.';
 	END IF;
 	-- sessions that restore a dump make the triggers of a table, its companion and its bin at the same time: the last one sees them all
 	IF tag = 'CREATE TRIGGER' THEN
-		FOR relation IN SELECT conrelid::regclass FROM pg_constraint WHERE conrelid = ANY (changed) AND contype = 'c' AND conname = 'soft_delete_companion' LOOP
+		FOR relation IN SELECT conrelid::regclass FROM pg_constraint WHERE conrelid = ANY (changed) AND contype = 'c' AND starts_with(conname, 'soft_delete_companion') LOOP
 			EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
 			relation := soft_delete_internal.companions_table(relation);
 			IF relation IS NOT NULL THEN
@@ -247,14 +248,20 @@ BEGIN
 		END LOOP;
 	END IF;
 	FOR relation IN
-		SELECT DISTINCT r FROM unnest(changed) AS c, coalesce(soft_delete_internal.companions_table(c), soft_delete_internal.root(c)) AS r WHERE soft_delete_internal.is_aside(r) ORDER BY r
+		SELECT r FROM (
+			SELECT DISTINCT coalesce(soft_delete_internal.companions_table(c), CASE WHEN relispartition THEN soft_delete_internal.root(m) ELSE m END) AS r
+			FROM unnest(changed) AS c, soft_delete_internal.inheritance_tree(c) AS m JOIN pg_class ON oid = m) AS tables
+		WHERE soft_delete_internal.tag_arguments(r) IS NOT NULL
+		ORDER BY soft_delete_internal.inheritance_depth(r), r
 	LOOP
 		IF tag = 'CREATE TRIGGER' THEN
 			-- a dump carries no dependencies; nor does a trigger of a partition, whose command has not locked its root, add any
 			IF soft_delete_internal.companion_of(relation) IS NOT NULL AND ARRAY[relation, soft_delete_internal.companion_of(relation)] && changed THEN
 				PERFORM soft_delete_internal.bind_companion(relation);
 			END IF;
-			PERFORM soft_delete_internal.check_triggers(relation);
+			IF soft_delete_internal.is_aside(relation) THEN
+				PERFORM soft_delete_internal.check_triggers(relation);
+			END IF;
 			CONTINUE;
 		END IF;
 		old_name := NULL;
@@ -264,13 +271,15 @@ BEGIN
 		SELECT soft_delete_internal.renamed_from(command), attname INTO old_column, new_column
 		FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
 		WHERE classid = 'pg_class'::regclass AND objid = relation AND objsubid > 0 AND soft_delete_internal.renamed_from(command) IS NOT NULL;
-		PERFORM soft_delete_internal.follow_aside(relation, old_name, old_column, new_column);
-		PERFORM soft_delete_internal.check_trigger_names(relation);
-		PERFORM soft_delete_internal.warn_of_disabled_tag(relation);
+		PERFORM soft_delete_internal.follow_companion(relation, old_name, old_column, new_column);
+		IF soft_delete_internal.is_aside(relation) THEN
+			PERFORM soft_delete_internal.check_trigger_names(relation);
+			PERFORM soft_delete_internal.warn_of_disabled_tag(relation);
+		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_changed_aside(regclass[], text) IS
+COMMENT ON FUNCTION soft_delete_internal.follow_changed_companions(regclass[], text) IS
 'for event triggers: what a command means for the companions of changed tables';
 
 CREATE FUNCTION soft_delete_internal.update_changed(changed regclass[], tag text, restores boolean) RETURNS void
@@ -283,7 +292,7 @@ DECLARE
 							   WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL AND NOT soft_delete_internal.is_aside(member) ORDER BY member);
 BEGIN
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TRIGGER') THEN
-		PERFORM soft_delete_internal.follow_changed_aside(changed, tag);
+		PERFORM soft_delete_internal.follow_changed_companions(changed, tag);
 	END IF;
 	-- the name of the tombstone column comes first, because every query on the table needs it
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
@@ -296,7 +305,6 @@ BEGIN
 				soft_delete_internal.warn_of_lost_references(soft_delete_internal.root(relation), only_new => true);
 		END IF;
 	END LOOP;
-	PERFORM soft_delete_internal.align_changed_displaced(changed);
 	IF tag = 'ALTER TABLE' THEN
 		PERFORM soft_delete_internal.rename_set_null_references();
 	END IF;
@@ -348,7 +356,6 @@ BEGIN
 	PERFORM soft_delete_internal.tag_changed_partitions();
 	PERFORM soft_delete_internal.tag_new_tables();
 	IF tag = 'ALTER TYPE' THEN
-		PERFORM soft_delete_internal.rename_displaced_labels();
 		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
 	ELSIF tag = 'CREATE TRIGGER' THEN
 		-- a table changes with its bin
@@ -377,37 +384,21 @@ CREATE FUNCTION soft_delete_internal.remove_dropped() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	item record;
 BEGIN
 	DELETE FROM soft_delete_internal.retention AS r USING pg_event_trigger_dropped_objects() AS d
 	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
 	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
 	PERFORM soft_delete_internal.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
 	WHERE EXISTS (SELECT FROM soft_delete_internal.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
-	PERFORM soft_delete_internal.align_companion(objid, array_agg(address_names[3]::name))
-	FROM pg_event_trigger_dropped_objects()
-	WHERE classid = 'pg_class'::regclass AND object_type = 'table column' AND soft_delete_internal.is_aside(objid)
-	  AND soft_delete_internal.root(objid) = objid
-	GROUP BY objid;
-	IF NOT EXISTS (SELECT FROM soft_delete_internal.displaced) THEN
-		RETURN;
-	END IF;
-	FOR item IN
-		SELECT objid, objsubid, address_names[3] AS name FROM pg_event_trigger_dropped_objects()
-		WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
-	LOOP
-		IF item.objsubid = 0 THEN
-			PERFORM soft_delete_internal.rewrite_displaced(ctid, NULL, NULL) FROM soft_delete_internal.displaced WHERE relation = item.objid;
-		ELSE
-			PERFORM soft_delete_internal.rewrite_displaced(ctid, "row" - item.name, types - item.name) FROM soft_delete_internal.displaced
-			WHERE relation IN (SELECT soft_delete_internal.inheritance_tree(item.objid));
-		END IF;
-	END LOOP;
+	PERFORM soft_delete_internal.align_companion(objid, names)
+	FROM (SELECT objid, array_agg(address_names[3]::name) AS names FROM pg_event_trigger_dropped_objects()
+		  WHERE classid = 'pg_class'::regclass AND object_type = 'table column' GROUP BY objid) AS dropped
+	WHERE soft_delete_internal.tag_arguments(objid) IS NOT NULL AND soft_delete_internal.own_companion(objid) IS NOT NULL
+	ORDER BY soft_delete_internal.inheritance_depth(objid);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.remove_dropped() IS
-'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, holds, displaced rows and their values';
+'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, holds, and columns of companions';
 
 CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
 LANGUAGE plpgsql

@@ -39,6 +39,22 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_for_attach(regclass, regclass) IS
 'untags a table that is going to be attached to an untagged one, if a tagged schema has tagged it; raises 0A000 if it was tagged by hand or has deleted rows';
 
+CREATE FUNCTION soft_delete_internal.check_companions_heir(parent regclass, heir regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- it would be written to by other statements than those on it
+	IF (soft_delete_internal.companions_table(parent) IS NULL) <> (soft_delete_internal.companions_table(heir) IS NULL) THEN
+		RAISE EXCEPTION 'table "%" cannot be a partition or an inheritance child of table "%"', heir, parent
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = format('Table %s has the deleted rows of another table.', CASE WHEN soft_delete_internal.companions_table(heir) IS NULL THEN parent ELSE heir END);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_companions_heir(regclass, regclass) IS
+'raises 0A000 if one of two tables, of which one is to inherit from the other, is a companion, and the other is none';
+
 CREATE FUNCTION soft_delete_internal.prepare_partition(parent regclass, partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -50,11 +66,12 @@ DECLARE
 	stand_in name;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
+	PERFORM soft_delete_internal.check_companions_heir(parent, partition);
 	IF deleted_at IS NULL THEN
 		PERFORM soft_delete_internal.untag_for_attach(parent, partition);
 		RETURN;
 	END IF;
-	IF soft_delete_internal.is_aside(parent) THEN
+	IF soft_delete_internal.is_aside(parent) AND is_partitioned THEN
 		-- its rows are deleted to the companion of its root from now on
 		IF soft_delete_internal.is_aside(partition) THEN
 			PERFORM soft_delete_internal.check_holds(partition);
@@ -65,10 +82,10 @@ BEGIN
 		END IF;
 		RETURN;
 	END IF;
-	IF soft_delete_internal.is_aside(partition) THEN
-		RAISE EXCEPTION 'cannot attach table "%", which keeps its deleted rows aside, to table "%", which keeps them in place', partition, parent
+	IF own_tag IS NOT NULL AND soft_delete_internal.is_aside(partition) <> soft_delete_internal.is_aside(parent) THEN
+		RAISE EXCEPTION 'cannot attach table "%" to table "%": one of them keeps its deleted rows aside, and the other one in place', partition, parent
 			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'A partition is tagged with its root.',
+				DETAIL = 'A partition or inheritance child is tagged with its parent.',
 				HINT = format('SELECT soft_delete.untag(%L);', partition);
 	END IF;
 	IF own_tag[1] <> deleted_at THEN
@@ -76,6 +93,11 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = format('Table %s is tagged with column %I.', parent, deleted_at),
 				HINT = format('ALTER TABLE %s RENAME COLUMN %I TO %I;', partition, own_tag[1], deleted_at);
+	END IF;
+	IF soft_delete_internal.is_aside(parent) THEN
+		-- the companion of the child will inherit from that of its parent, whose bin lists both
+		PERFORM soft_delete_internal.drop_views(partition);
+		RETURN;
 	END IF;
 	PERFORM soft_delete_internal.check_column(partition, deleted_at);
 	IF NOT soft_delete_internal.has_column(partition, deleted_at) THEN
@@ -85,6 +107,9 @@ BEGIN
 	IF own_tag IS NOT NULL THEN
 		PERFORM soft_delete_internal.drop_views(partition);
 		IF is_partitioned THEN
+			-- what stands in the way steps aside to the companion of the root from now on
+			PERFORM soft_delete_internal.move_tombstones(partition, soft_delete_internal.root(parent));
+			PERFORM soft_delete_internal.drop_companions(partition);
 			PERFORM soft_delete_internal.drop_triggers(partition);
 		END IF;
 	END IF;
@@ -121,11 +146,7 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_relation(m) FROM soft_delete_internal.inheritance_tree(partition) AS m;
 	IF soft_delete_internal.is_aside(soft_delete_internal.root(partition)) THEN
-		IF EXISTS (SELECT FROM pg_class WHERE oid = partition AND NOT relispartition) THEN
-			RAISE EXCEPTION 'cannot inherit from table "%", which keeps its deleted rows aside', soft_delete_internal.root(partition)
-				USING ERRCODE = 'feature_not_supported',
-					DETAIL = 'An inheritance child may have columns of its own.';
-		END IF;
+		PERFORM soft_delete_internal.make_child_companions(partition, arguments);
 		PERFORM soft_delete_internal.make_triggers(partition, arguments);
 		PERFORM soft_delete_internal.make_reference_triggers(partition);
 		RETURN;
@@ -141,6 +162,7 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_column(partition, arguments[1]);
 	PERFORM soft_delete_internal.check_triggers(partition);
+	PERFORM soft_delete_internal.make_child_companions(partition, arguments);
 
 	SELECT array_agg(argument) FILTER (WHERE argument NOT LIKE 'converted:%' AND (own_tag IS NULL OR argument NOT LIKE 'partial:%')) INTO added
 	FROM unnest(soft_delete_internal.convert_indexes(partition, arguments[1], soft_delete_internal.index_choice(arguments)) ||
@@ -152,6 +174,61 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_attached_partition(regclass) IS
 'tags a new or attached partition or inheritance child, with its partitions, like its parent; raises 0A000 where one would be tagged without the other';
+
+CREATE FUNCTION soft_delete_internal.make_child_companions(relation regclass, arguments text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	view_schema name := (SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%');
+BEGIN
+	FOR item IN SELECT * FROM soft_delete_internal.missing_companions(relation) LOOP
+		PERFORM soft_delete_internal.check_new_view(item.member, coalesce(view_schema, item.schema), soft_delete_internal.view_name(item.member, '_tombstones'));
+		PERFORM soft_delete_internal.make_companion(item.member, arguments[1], coalesce(view_schema, item.schema));
+		PERFORM soft_delete_internal.bind_companion(item.member);
+	END LOOP;
+	-- one that had a tag of its own has a companion, too
+	FOR item IN
+		SELECT child, parent FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_inherits ON inhrelid = member,
+			soft_delete_internal.own_companion(member) AS child, soft_delete_internal.own_companion(inhparent) AS parent
+		WHERE child IS NOT NULL AND parent IS NOT NULL
+		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = child AND inhparent = parent)
+	LOOP
+		IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = item.child AND conname = 'soft_delete_companion') THEN
+			EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT soft_delete_companion TO %I', item.child,
+				soft_delete_internal.companion_constraint(soft_delete_internal.companions_table(item.child)));
+		END IF;
+		EXECUTE format('ALTER TABLE %s INHERIT %s', item.child, item.parent);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_child_companions(regclass, text[]) IS
+'gives an inheritance child of a tagged table, and its own children, companions that inherit from those of their parents; arguments: of the tag';
+
+CREATE FUNCTION soft_delete_internal.separate_companion(relation regclass, deleted_at name, view_schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT inhrelid::regclass AS child, inhparent::regclass AS parent FROM pg_inherits
+		WHERE inhrelid = soft_delete_internal.own_companion(relation)
+		  AND NOT EXISTS (SELECT FROM pg_inherits AS still WHERE still.inhrelid = relation
+						  AND soft_delete_internal.own_companion(still.inhparent) = pg_inherits.inhparent)
+	LOOP
+		EXECUTE format('ALTER TABLE %s NO INHERIT %s', item.child, item.parent);
+	END LOOP;
+	IF view_schema IS NOT NULL AND soft_delete_internal.own_companion(relation) IS NULL THEN
+		PERFORM soft_delete_internal.make_companion(relation, deleted_at, view_schema);
+		PERFORM soft_delete_internal.bind_companion(relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.separate_companion(regclass, name, name) IS
+'lets the companion of a table that has left its parent inherit from that of the parent no longer; makes one in a schema, if that is given and there is none';
 
 CREATE FUNCTION soft_delete_internal.detached_tag_arguments(partition regclass, root regclass, root_tag text[]) RETURNS text[]
 LANGUAGE sql STABLE
@@ -191,6 +268,7 @@ BEGIN
 	IF soft_delete_internal.is_aside(root) THEN
 		-- what was deleted from it stays in the companion of its root
 		view_schema := (SELECT substr(argument, 7) FROM unnest(root_tag) AS argument WHERE argument LIKE 'views:%');
+		PERFORM soft_delete_internal.separate_companion(partition, root_tag[1], NULL);
 		PERFORM soft_delete_internal.check_aside_tag(partition, root_tag[1], view_schema);
 		PERFORM soft_delete_internal.execute_aside_tag(partition, root_tag[1], view_schema);
 		RETURN;
@@ -200,7 +278,8 @@ BEGIN
 		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
 	WHERE p.oid = partition;
 	PERFORM soft_delete_internal.check_new_view(partition, view_schema, soft_delete_internal.view_name(partition, suffix), former_parent => parent)
-	FROM unnest('{_active,_deleted}'::text[]) AS suffix;
+	FROM unnest('{_active,_deleted,_tombstones}'::text[]) AS suffix
+	WHERE suffix <> '_tombstones' OR soft_delete_internal.own_companion(partition) IS NULL;
 
 	-- stand-ins of the root's keys have no index here
 	FOR stand_in IN
@@ -215,6 +294,7 @@ BEGIN
 	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.detached_tag_arguments(partition, root, root_tag));
 	PERFORM soft_delete_internal.make_triggers(partition, arguments || soft_delete_internal.make_bin_indexes(partition, arguments[1]));
 
+	PERFORM soft_delete_internal.separate_companion(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_bin(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.copy_holds(above, partition) FROM (VALUES (parent), (root)) AS former(above);
@@ -284,6 +364,9 @@ BEGIN
 		END IF;
 	END LOOP;
 
+	IF NOT soft_delete_internal.command_is_own() THEN
+		PERFORM soft_delete_internal.check_companions_heir(inhparent, inhrelid) FROM pg_inherits WHERE inhrelid = ANY (came);
+	END IF;
 	PERFORM soft_delete_internal.tag_attached_partition(partition) FROM unnest(came) AS partition
 	WHERE EXISTS (SELECT FROM pg_inherits WHERE inhrelid = partition);
 END

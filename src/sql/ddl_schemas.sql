@@ -96,7 +96,7 @@ AS $$
 	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
 	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
 	  -- a companion has it from the beginning
-	  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND contype = 'c' AND conname = 'soft_delete_companion')
+	  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tables_of(name) IS
 'the tables of a schema that can have a tag: not partitions and inheritance children, nor companions, nor what belongs to an extension';

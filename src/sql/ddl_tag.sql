@@ -88,6 +88,10 @@ BEGIN
 	RETURN QUERY
 	SELECT 'leave index', u.index, NULL::name, NULL::regclass, u.reason FROM soft_delete_internal.unconvertible_indexes(relation, deleted_at) AS u;
 	RETURN QUERY
+	SELECT 'create companion', m.member, soft_delete_internal.view_name(m.member, '_tombstones'), NULL::regclass,
+		CASE WHEN m.member = relation THEN view_schema ELSE coalesce(views, m.schema) END::text
+	FROM soft_delete_internal.missing_companions(relation) AS m;
+	RETURN QUERY
 	SELECT 'create trigger', m.member, m.name, NULL::regclass, NULL::text FROM soft_delete_internal.missing_triggers(relation) AS m;
 	RETURN QUERY
 	SELECT 'bind view', u.view, NULL::name, NULL::regclass, NULL::text FROM soft_delete_internal.unbound_views(relation) AS u;
@@ -128,8 +132,8 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_column(relation, deleted_at);
 	PERFORM soft_delete_internal.check_triggers(relation);
-	PERFORM soft_delete_internal.check_new_view(relation, p.detail::name, p.name)
-	FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) AS p WHERE p.action IN ('create active view', 'create bin');
+	PERFORM soft_delete_internal.check_new_view(p.object, p.detail::name, p.name)
+	FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) AS p WHERE p.action IN ('create companion', 'create active view', 'create bin');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_tag(regclass, name, text, name, boolean) IS
@@ -190,6 +194,9 @@ BEGIN
 			WHEN 'leave index' THEN
 				RAISE NOTICE 'index "%" stays as it is', item.object
 					USING DETAIL = item.detail, HINT = format('SELECT soft_delete.tag(%L) again when that has changed.', relation);
+			WHEN 'create companion' THEN
+				PERFORM soft_delete_internal.make_companion(item.object, deleted_at, item.detail::name);
+				PERFORM soft_delete_internal.bind_companion(item.object);
 			WHEN 'bind view' THEN
 				PERFORM soft_delete_internal.bind_view(item.object, relation);
 			WHEN 'create active view' THEN
@@ -264,7 +271,8 @@ DECLARE
 	key name;
 	native_detail text;
 BEGIN
-	PERFORM soft_delete_internal.return_displaced(member) FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
+	PERFORM soft_delete_internal.return_aside(member) FROM soft_delete_internal.inheritance_tree(relation) AS member
+	WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
 	PERFORM soft_delete_internal.convert_indexes_back(relation, deleted_at, remembered);
 EXCEPTION WHEN unique_violation OR exclusion_violation THEN
 	GET STACKED DIAGNOSTICS key = CONSTRAINT_NAME, native_detail = PG_EXCEPTION_DETAIL;
@@ -307,8 +315,8 @@ BEGIN
 		PERFORM soft_delete_internal.execute_as_owner(relation, format('DELETE FROM %s', bin));
 	ELSIF tombstones = 'error' THEN
 		SELECT answer INTO has_tombstones FROM soft_delete_internal.query_as_owner(relation,
-			format('SELECT EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'')) OR '
-				   'EXISTS (SELECT FROM %1$s TABLESAMPLE soft_delete.rows(''displaced''))', relation)) AS q(answer boolean);
+			format('SELECT EXISTS (SELECT FROM %s TABLESAMPLE soft_delete.rows(''deleted'')) OR EXISTS (SELECT FROM %s)',
+				   relation, coalesce(soft_delete_internal.companion_of(relation)::text, '(SELECT WHERE false) AS none'))) AS q(answer boolean);
 		IF has_tombstones THEN
 			RAISE EXCEPTION 'table "%" has deleted rows', relation
 				USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -329,6 +337,7 @@ BEGIN
 		EXECUTE format('DROP INDEX %s', item);
 	END LOOP;
 	PERFORM soft_delete_internal.make_tombstones_live(relation, arguments[1], coalesce(remembered, '{}'));
+	PERFORM soft_delete_internal.drop_companions(relation);
 	PERFORM soft_delete_internal.make_reference_triggers(relation);
 	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_table.relation;
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation

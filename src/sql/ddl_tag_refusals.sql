@@ -58,6 +58,12 @@ BEGIN
 				DETAIL = 'The server and the extension rely on deletions from their own tables.',
 				HINT = 'Tag a table of the application.';
 	END IF;
+	other := soft_delete_internal.companions_table(relation);
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot tag "%", which has the deleted rows of table "%"', class.relname, other
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'It is the companion of that table, and goes with its tag.';
+	END IF;
 
 	SELECT inhparent INTO other FROM pg_inherits
 	WHERE inhrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND inhparent NOT IN (SELECT soft_delete_internal.inheritance_tree(relation))

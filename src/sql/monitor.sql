@@ -83,9 +83,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	is_watched boolean;
-	members regclass[];
+	aside regclass;
 	due_before timestamptz;
-	displaced record;
 	error text;
 	stated record;
 	is_any_retained boolean := EXISTS (SELECT FROM soft_delete_internal.retention);
@@ -107,13 +106,11 @@ BEGIN
 				SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
 				retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
 			END IF;
-			members := ARRAY(SELECT soft_delete_internal.inheritance_tree(relation));
-			SELECT * INTO displaced FROM soft_delete_internal.count_displaced(members, NULL);
-			displaced_rows := displaced.rows;
-
 			IF soft_delete_internal.is_free(relation, false) THEN
+				aside := CASE WHEN NOT soft_delete_internal.is_aside(relation) THEN soft_delete_internal.companion_of(relation) END;
+				displaced_rows := CASE WHEN aside IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(aside) END;
 				deleted_rows := soft_delete_internal.count_tombstones(relation);
-				oldest := least(soft_delete_internal.oldest_tombstone(relation), displaced.oldest);
+				oldest := least(soft_delete_internal.oldest_tombstone(relation), CASE WHEN displaced_rows > 0 THEN soft_delete_internal.oldest_tombstone(aside) END);
 				live_rows := soft_delete_internal.estimated_rows(relation);
 				live_rows := CASE WHEN soft_delete_internal.is_aside(relation) THEN live_rows WHEN live_rows < deleted_rows THEN 0 ELSE live_rows - deleted_rows END;
 				graveyard_share := round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3);
@@ -121,7 +118,8 @@ BEGIN
 				-- raises an error for an interval that is out of range
 				due_before := now() - retention;
 				due_rows := CASE WHEN due_before IS NULL THEN 0
-					ELSE soft_delete_internal.count_tombstones(relation, due_before) + (soft_delete_internal.count_displaced(members, due_before)).due END;
+					ELSE soft_delete_internal.count_tombstones(relation, due_before)
+						+ CASE WHEN displaced_rows > 0 THEN soft_delete_internal.count_tombstones(aside, due_before) ELSE 0 END END;
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) THEN

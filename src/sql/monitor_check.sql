@@ -90,26 +90,30 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	companion regclass := soft_delete_internal.companion_of(table_name);
+	is_aside boolean := soft_delete_internal.is_aside(table_name);
+	kept text := CASE WHEN is_aside THEN 'its deleted rows' ELSE 'deleted rows whose key a live row takes' END;
+	statements text := CASE WHEN is_aside THEN 'deletes' ELSE 'inserts of such a key' END;
 BEGIN
 	RETURN QUERY
-	SELECT 'error', table_name, 'its companion, which keeps its deleted rows, is missing: deletes fail', format('SELECT soft_delete.repair(%L);', table_name)
+	SELECT 'error', table_name, format('its companion, which keeps %s, is missing: %s fail', kept, statements), format('SELECT soft_delete.repair(%L);', table_name)
 	WHERE companion IS NULL
 	UNION ALL
-	SELECT 'error', table_name, format('its companion %s lacks column "%s", or has another type: deletes fail', companion, own.attname),
+	SELECT 'error', table_name, format('its companion %s lacks column "%s", or has another type: %s fail', companion, own.attname, statements),
 		format('SELECT soft_delete.repair(%L);', table_name)
 	FROM pg_attribute AS own LEFT JOIN pg_attribute AS kept ON kept.attrelid = companion AND kept.attname = own.attname AND NOT kept.attisdropped
 	WHERE companion IS NOT NULL AND own.attrelid = table_name AND own.attnum > 0 AND NOT own.attisdropped AND own.attgenerated <> 'v'
+	  AND own.attname <> tombstone AND (is_aside OR soft_delete_internal.has_column(table_name, tombstone))
 	  AND kept.atttypid IS DISTINCT FROM (SELECT base FROM soft_delete_internal.base_type(own.atttypid, own.atttypmod))
 	UNION ALL
 	SELECT 'error', table_name, 'its bin is missing', format('SELECT soft_delete.repair(%L);', table_name)
-	WHERE soft_delete_internal.bin_of(table_name) IS NULL
+	WHERE is_aside AND soft_delete_internal.bin_of(table_name) IS NULL
 	UNION ALL
 	SELECT 'warning', table_name, format('index on column "%s" of its companion %s is missing: the bin reads the whole companion', tombstone, companion),
 		format('SELECT soft_delete.repair(%L);', table_name)
 	WHERE companion IS NOT NULL AND NOT soft_delete_internal.has_stamp_index(companion, tombstone)
 	UNION ALL
 	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', part), format('SELECT soft_delete.repair(%L);', table_name)
-	FROM unnest(array_remove(ARRAY[companion, soft_delete_internal.bin_of(table_name)], NULL)) AS part
+	FROM unnest(array_remove(ARRAY[companion, CASE WHEN is_aside THEN soft_delete_internal.bin_of(table_name) END], NULL)) AS part
 	WHERE NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = part AND objsubid = 0
 					  AND refclassid = 'pg_class'::regclass AND refobjid = table_name AND refobjsubid = 0 AND deptype = 'a');
 END
@@ -310,7 +314,7 @@ BEGIN
 
 	IF due_before IS NOT NULL THEN
 		overdue := soft_delete_internal.count_tombstones(table_name, due_before)
-			+ (soft_delete_internal.count_displaced(ARRAY(SELECT soft_delete_internal.inheritance_tree(table_name)), due_before)).due;
+			+ CASE WHEN soft_delete_internal.is_aside(table_name) THEN 0 ELSE coalesce(soft_delete_internal.count_tombstones(soft_delete_internal.companion_of(table_name), due_before), 0) END;
 		-- held rows are not overdue
 		IF overdue > 0 AND bin IS NOT NULL
 		   AND EXISTS (SELECT FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(table_name))) THEN
@@ -391,9 +395,9 @@ BEGIN
 
 	FOREACH which IN ARRAY CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
 		without_parent := is_reference;
-		-- a displaced parent can be restored
+		-- a parent that has stepped aside can be restored
 		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete_internal.is_aside(con.confrelid) THEN '{live,deleted}' WHEN soft_delete_internal.tag_arguments(con.confrelid) IS NULL THEN '{all}'
-			ELSE '{all,displaced}'::text[] END LOOP
+			WHEN soft_delete_internal.companion_of(con.confrelid) IS NULL THEN '{all}' ELSE '{all,aside}'::text[] END LOOP
 			without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', without_parent,
 				soft_delete_internal.from_item(con.confrelid, 'p', parents), soft_delete_internal.key_match("constraint"));
 		END LOOP;
@@ -433,7 +437,7 @@ BEGIN
 		RETURN;
 	END IF;
 	FOREACH kind IN ARRAY CASE WHEN soft_delete_internal.is_aside(table_name) THEN '{companion,trigger,purge,hold}'
-			ELSE '{column,trigger,view,index,stand-in,purge,hold}' END::text[] LOOP
+			ELSE '{column,trigger,companion,view,index,stand-in,purge,hold}' END::text[] LOOP
 		BEGIN
 			CASE kind
 				WHEN 'companion' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_companion_problems(table_name, tombstone);

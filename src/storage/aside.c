@@ -3,10 +3,11 @@
  *	  Keeps, locks, reads, restores and destroys tombstones that are in the companion
  *	  of their table.
  *
- * Such a row is really deleted from its table.  What is inserted into the companion
- * has the same columns, found by their names, and the stamp of the deletion.  To the
- * callers of storage.c it is a row of the table, or of the partition that they ask
- * for it: the values are moved to the columns of the same names.
+ * Such a row is really deleted from its table, at once or when it stands in the way of
+ * a live one.  What is inserted into the companion has the same columns, found by their
+ * names, and the stamp of the deletion.  To the callers of storage.c it is a row of the
+ * table, or of the partition that they ask for it: the values are moved to the columns
+ * of the same names, and the stamp to the tombstone column, if the table has one.
  *
  * Invariant: a column that the companion lacks, or has with another type, is an error
  * of the DELETE.  No value of a deleted row is ever left out.
@@ -17,8 +18,17 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/pg_inherits.h"
+#include "executor/execPartition.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -45,6 +55,8 @@ static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
 					   TupleTableSlot *row);
 static void check_domains(TupleTableSlot *slot);
+static void return_row(ResultRelInfo *relinfo, EState *estate,
+					   Relation companion, TupleTableSlot *stored);
 
 static bool may_have_kept(Oid relid);
 static bool lock_kept(Relation rel, Tombstone *tombstone);
@@ -59,6 +71,8 @@ static TupleTableSlot *restore_kept(ResultRelInfo *relinfo, VersionBuilder *buil
 									MakeRoom make_room, List **recheck);
 static TM_Result destroy_kept(Relation rel, const Tombstone *tombstone, bool waits);
 static void begin_kept_scan(TombstoneScan *scan, const ScanPosition *position);
+
+PG_FUNCTION_INFO_V1(soft_delete_return_aside);
 
 const StorageRoutine aside_storage = {
 	.sample = "aside",
@@ -81,7 +95,8 @@ const StorageRoutine aside_storage = {
  * of the companion, one of the two, for stamps.
  *
  * Raises 42703 if the companion lacks a column of the table, 42804 if the types differ.
- * The companion has the base types of domains.
+ * The companion has the base types of domains.  A tombstone column without time zone
+ * holds UTC: its values are those of timestamptz.
  */
 static AttrNumber *
 map_columns(Relation from, Relation to, AttrNumber stamp)
@@ -106,8 +121,9 @@ map_columns(Relation from, Relation to, AttrNumber stamp)
 			continue;
 		if (source <= 0)
 			report_column(rel, companion, att, false);
-		if (getBaseType(att->atttypid) !=
-			getBaseType(TupleDescAttr(RelationGetDescr(from), source - 1)->atttypid))
+		if ((to_companion || source != stamp) &&
+			getBaseType(att->atttypid) !=
+				getBaseType(TupleDescAttr(RelationGetDescr(from), source - 1)->atttypid))
 			report_column(rel, companion, att, true);
 		sources[i] = source;
 	}
@@ -198,11 +214,10 @@ keeps_rows_of(const Keeper *keeper, Relation rel)
 }
 
 /*
- * Insert a row that is deleted into the companion, with the stamp of the running
- * deletion.
+ * Insert a row that is deleted into the companion, with the stamp of its deletion.
  */
 void
-keep_aside(Keeper *keeper, TupleTableSlot *row)
+keep_aside(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 {
 	VersionBuilder *builder = keeper->builder;
 	TupleTableSlot *slot = builder->slot;
@@ -212,7 +227,7 @@ keep_aside(Keeper *keeper, TupleTableSlot *row)
 	ResetPerTupleExprContext(builder->estate);
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
 	move_columns(row, slot, keeper->sources);
-	slot->tts_values[keeper->stamp - 1] = TimestampTzGetDatum(deletion_stamp());
+	slot->tts_values[keeper->stamp - 1] = TimestampTzGetDatum(stamp);
 	slot->tts_isnull[keeper->stamp - 1] = false;
 	slot->tts_tableOid = keeper->companion;
 	/* a publication of all tables is not told of a companion, whose subscribers lack it */
@@ -243,7 +258,7 @@ keep_all_aside(Relation rel)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		keep_aside(keeper, slot);
+		keep_aside(keeper, slot, deletion_stamp());
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -251,12 +266,89 @@ keep_all_aside(Relation rel)
 }
 
 /*
- * May a table have tombstones in a companion (StorageRoutine.may_have_any)?
+ * Insert a tombstone that is in its table, and stands in the way there, into the
+ * companion.  The caller removes it from the table.
+ */
+void
+step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp)
+{
+	/* a statement may displace many: what that needs is kept for the transaction */
+	static RelationMemo memo;
+	static LocalTransactionId made_in = InvalidLocalTransactionId;
+	static Keeper *known = NULL;
+	Keeper *keeper = known;
+
+	if (!memo_holds(&memo, RelationGetRelid(rel)) || made_in != my_local_xid())
+		keeper = NULL;
+	/* what an index calls may get here, too */
+	known = NULL;
+	if (keeper == NULL)
+		keeper = make_keeper(rel, TopTransactionContext);
+	else
+		table_close(table_open(keeper->companion, RowExclusiveLock), NoLock);
+	keep_aside(keeper, row, stamp);
+	known = keeper;
+	made_in = my_local_xid();
+	memo_set(&memo, RelationGetRelid(rel));
+}
+
+/*
+ * Destroy all rows of the companion that were deleted from a relation or, if that is a
+ * partition, that would be inserted into it.  The caller has locked it, so that no
+ * other transaction changes them.
+ */
+void
+destroy_all_aside(Relation rel)
+{
+	Relation companion = open_companion(rel, RowExclusiveLock);
+	TupleTableSlot *stored = table_slot_create(companion, NULL);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	EState *estate = CreateExecutorState();
+	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
+	TableScanDesc scan;
+
+	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
+	PushActiveSnapshot(GetLatestSnapshot());
+	scan = begin_table_scan(companion, GetActiveSnapshot());
+	while (table_scan_getnextslot(scan, ForwardScanDirection, stored))
+	{
+		CHECK_FOR_INTERRUPTS();
+		ResetPerTupleExprContext(estate);
+		fetch_kept(rel, companion, stored, row);
+		if (!rel->rd_rel->relispartition ||
+			ExecPartitionCheck(relinfo, row, estate, false))
+			(void) destroy_version(companion, stored->tts_tid, true);
+	}
+	table_endscan(scan);
+	PopActiveSnapshot();
+	FreeExecutorState(estate);
+	ExecDropSingleTupleTableSlot(row);
+	ExecDropSingleTupleTableSlot(stored);
+	table_close(companion, NoLock);
+}
+
+/*
+ * May a table, or one of its inheritance children, have tombstones in a companion
+ * (StorageRoutine.may_have_any)?  Where they are only kept aside when they stand in the
+ * way, there mostly are none.
  */
 static bool
 may_have_kept(Oid relid)
 {
-	return is_kept_aside(relid) && OidIsValid(companion_of(relid));
+	Oid companion = companion_of(relid);
+	bool is_empty = true;
+	ListCell *lc;
+
+	if (!OidIsValid(companion) || is_kept_aside(relid))
+		return OidIsValid(companion);
+	foreach (lc, find_all_inheritors(companion, AccessShareLock, NULL))
+	{
+		Relation rel = table_open(lfirst_oid(lc), NoLock);
+
+		is_empty = is_empty && RelationGetNumberOfBlocks(rel) == 0;
+		table_close(rel, NoLock);
+	}
+	return !is_empty;
 }
 
 /*
@@ -379,8 +471,11 @@ static TupleTableSlot *
 restore_kept(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
 			 TupleTableSlot *old, MakeRoom make_room, List **recheck)
 {
+	const Datum none = (Datum) 0;
+	const bool isnull = true;
 	Relation rel = relinfo->ri_RelationDesc;
-	TupleTableSlot *slot = build_version(builder, rel, old, NULL, NULL);
+	/* its tombstone column, if it has one, becomes null */
+	TupleTableSlot *slot = build_version(builder, rel, old, &none, &isnull);
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
 
 	if (constr != NULL && constr->has_generated_stored)
@@ -391,6 +486,8 @@ restore_kept(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombsto
 	if (rel->rd_rel->relispartition)
 		ExecPartitionCheck(relinfo, slot, builder->estate, true);
 
+	if (!keeps_aside(rel))
+		make_room(rel, slot);
 	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
 	if (destroy_kept(rel, tombstone, true) != TM_Ok)
 		elog(ERROR, "could not remove a locked row of a companion");
@@ -443,4 +540,115 @@ begin_kept_scan(TombstoneScan *scan, const ScanPosition *position)
 	Relation companion = open_companion(scan->rel, AccessShareLock);
 
 	begin_stamp_scan(scan, companion, stamp_attribute(companion), position);
+}
+
+/*
+ * soft_delete_internal.return_aside(relation regclass) returns void
+ *
+ * Inserts the rows of the companion of a table, which is not tagged any more, into the
+ * table, with their stamps if it has a column of that name.  No trigger fires.
+ *
+ * Raises 42501 unless the caller owns the table, 42P01 if there is no such table or no
+ * companion, 23505 or 23P01 if another row has a key, and what else an INSERT raises.
+ */
+Datum
+soft_delete_return_aside(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	Relation rel = open_given_table(relid, RowExclusiveLock);
+	Relation companion = open_companion(rel, RowExclusiveLock);
+	TupleTableSlot *stored = table_slot_create(companion, NULL);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	EState *estate = CreateExecutorState();
+	ModifyTableState *mtstate = makeNode(ModifyTableState);
+	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
+	PartitionTupleRouting *routing = NULL;
+	TableScanDesc scan;
+	SavedRole saved;
+
+	if (!relation_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+
+	/* types and indexes may call functions that the owner has written */
+	become_owner(rel, &saved);
+	InitResultRelInfo(relinfo, rel, 0, NULL, 0);
+	mtstate->ps.state = estate;
+	mtstate->operation = CMD_INSERT;
+	mtstate->resultRelInfo = relinfo;
+	mtstate->rootResultRelInfo = relinfo;
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		routing = ExecSetupPartitionTupleRouting(estate, rel);
+	else
+		ExecOpenIndices(relinfo, false);
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	scan = begin_table_scan(companion, GetActiveSnapshot());
+	while (table_scan_getnextslot(scan, ForwardScanDirection, stored))
+	{
+		ResultRelInfo *target = relinfo;
+
+		CHECK_FOR_INTERRUPTS();
+		ResetPerTupleExprContext(estate);
+		if (routing != NULL)
+		{
+			fetch_kept(rel, companion, stored, row);
+			target = ExecFindPartition(mtstate, relinfo, routing, row, estate);
+		}
+		return_row(target, estate, companion, stored);
+		(void) destroy_version(companion, stored->tts_tid, true);
+	}
+	table_endscan(scan);
+	PopActiveSnapshot();
+
+	if (routing != NULL)
+		ExecCleanupTupleRouting(mtstate, routing);
+	else
+		ExecCloseIndices(relinfo);
+	restore_role(&saved);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	ExecDropSingleTupleTableSlot(row);
+	ExecDropSingleTupleTableSlot(stored);
+	table_close(companion, NoLock);
+	table_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Insert a row of the companion, in the slot "stored", into a relation.  Raises 23505 if
+ * it violates a deferrable constraint, too, which is checked immediately.
+ */
+static void
+return_row(ResultRelInfo *relinfo, EState *estate, Relation companion,
+		   TupleTableSlot *stored)
+{
+	Relation rel = relinfo->ri_RelationDesc;
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	List *recheck;
+
+	fetch_kept(rel, companion, stored, row);
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(relinfo, estate, row, CMD_INSERT);
+	check_domains(row);
+	if (constr != NULL)
+		ExecConstraints(relinfo, row, estate);
+	table_tuple_insert(rel, row, GetCurrentCommandId(true), 0, NULL);
+	recheck = insert_index_tuples(relinfo, row, estate, TU_All);
+	if (recheck != NIL)
+	{
+		Relation index = index_open(linitial_oid(recheck), NoLock);
+		char *name = RelationGetRelationName(index);
+		Datum values[INDEX_MAX_KEYS];
+		bool isnull[INDEX_MAX_KEYS];
+
+		FormIndexDatum(BuildIndexInfo(index), row, estate, values, isnull);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("duplicate key value violates unique constraint \"%s\"", name),
+				 errdetail("Key %s already exists.",
+						   BuildIndexValueDescription(index, values, isnull)),
+				 errtableconstraint(rel, name)));
+	}
+	ExecDropSingleTupleTableSlot(row);
 }

@@ -2,8 +2,7 @@
  * sd_storage.h
  *	  Where tombstones are stored, and the stamps that they have.
  *
- * A tombstone is in its table, in soft_delete_internal.displaced, or in the companion
- * of its table.  Code that lists, restores, holds, purges or erases tombstones calls
+ * A tombstone is in its table or in the companion of its table.  Code that lists, restores, holds, purges or erases tombstones calls
  * the functions of storage.c, and does not depend on which it is.
  */
 #ifndef SD_STORAGE_H
@@ -92,8 +91,7 @@ extern bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
 typedef enum StorageKind
 {
 	IN_PLACE, /* in the table, by its tombstone column */
-	DISPLACED, /* in soft_delete_internal.displaced, for it is in the way of a key */
-	ASIDE, /* in the companion of the table */
+	ASIDE,	  /* in the companion of the table */
 	N_STORAGES
 } StorageKind;
 
@@ -101,7 +99,7 @@ typedef enum StorageKind
 typedef struct Tombstone
 {
 	StorageKind storage;
-	ItemPointerData tid; /* its place in the table, in "displaced", or in the companion */
+	ItemPointerData tid; /* its place in the table or in the companion */
 	TimestampTz stamp;
 } Tombstone;
 
@@ -147,7 +145,7 @@ typedef void (*MakeRoom)(Relation rel, TupleTableSlot *slot);
 /* Functions of a storage, which the functions of storage.c describe */
 typedef struct StorageRoutine
 {
-	const char *sample; /* argument of soft_delete.rows() that reads its tombstones */
+	const char *sample; /* argument of append_side() that reads its tombstones */
 	bool sees_live_rows; /* can a query read live rows with them? */
 	bool may_share_keys; /* may other rows of the table have their keys? */
 	bool (*may_have_any)(Oid relid);
@@ -220,32 +218,10 @@ typedef struct Keeper Keeper;
 
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
-extern void keep_aside(Keeper *keeper, TupleTableSlot *row);
+extern void keep_aside(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp);
 extern void keep_all_aside(Relation rel);
-
-/*
- * displaced.c: tombstones that are displaced, to soft_delete_internal.displaced
- */
-extern const StorageRoutine displaced_storage;
-
-typedef struct DisplacedReader DisplacedReader;
-
-extern Oid displaced_relation(TupleTableSlot *stored);
-extern Oid displaced_from(ItemPointer tid);
-extern void store_displaced(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
-extern void destroy_all_displaced(Oid relid);
-extern struct SysScanDescData *scan_displaced(Relation displaced, Oid relid,
-											  const TimestampTz *limit,
-											  Snapshot snapshot);
-extern DisplacedReader *make_displaced_reader(Relation rel);
-extern void read_displaced(DisplacedReader *reader, HeapTuple tuple,
-						   TupleDesc tupdesc, TupleTableSlot *slot);
-
-/*
- * displaced_scan.c: queries on displaced tombstones
- */
-extern void init_displaced_scan(void);
-extern bool samples_displaced(RangeTblEntry *rte);
+extern void step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp);
+extern void destroy_all_aside(Relation rel);
 
 /*
  * index_method.c: the access method of the index on stamps, which loads the library

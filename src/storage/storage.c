@@ -2,10 +2,10 @@
  * storage.c
  *	  The interface to tombstones, wherever they are stored.
  *
- * A tombstone is in its table (in_place.c), in soft_delete_internal.displaced
- * (displaced.c) or in the companion of its table (aside.c).  It is found by a query on the samples of its table (sample_of()), by
- * the rows of a bin, or by a scan of tombstones.  It is locked before it is
- * restored, held or destroyed.
+ * A tombstone is in its table (in_place.c) or in the companion of its table (aside.c):
+ * at once, or since it stood in the way of a key (keys/claim.c).  It is found by a query
+ * on one of the two (sample_of()), by the rows of a bin, or by a scan of tombstones.
+ * It is locked before it is restored, held or destroyed.
  *
  * Invariant: code in the folders above does not depend on where a tombstone is
  * stored.
@@ -16,27 +16,20 @@
 
 static const StorageRoutine *const routines[N_STORAGES] = {
 	[IN_PLACE] = &in_place_storage,
-	[DISPLACED] = &displaced_storage,
 	[ASIDE] = &aside_storage,
 };
 
 /*
  * Locate the tombstone that a query has read with these values of tableoid and
- * ctid.  Returns the table that it was deleted from, or InvalidOid if it is
- * displaced and does not exist.  For others, it is not checked that they exist.
+ * ctid.  Returns the table that it was deleted from.  It is not checked that the
+ * tombstone exists.
  */
 Oid
 locate_tombstone(Oid relid, ItemPointer tid, Tombstone *tombstone)
 {
-	Oid table = InvalidOid;
+	Oid table = companions_table(relid);
 
 	tombstone->tid = *tid;
-	if (relid == extension_relation("displaced"))
-	{
-		tombstone->storage = DISPLACED;
-		return displaced_from(tid);
-	}
-	table = companions_table(relid);
 	tombstone->storage = OidIsValid(table) ? ASIDE : IN_PLACE;
 	return OidIsValid(table) ? table : relid;
 }
@@ -49,19 +42,17 @@ RowIdentity
 tombstone_identity(Oid relid, const Tombstone *tombstone)
 {
 	/* an initializer also sets the padding, which is part of the hash key */
-	RowIdentity identity = {.relid = tombstone->storage == IN_PLACE ? relid
-									 : tombstone->storage == ASIDE
-										 ? companion_of(relid)
-										 : extension_relation("displaced"),
+	RowIdentity identity = {.relid = tombstone->storage == IN_PLACE
+										 ? relid
+										 : companion_of(relid),
 							.tid = tombstone->tid};
 
 	return identity;
 }
 
 /*
- * Return the argument of soft_delete.rows() or append_side() with which a query reads
- * the tombstones of a tagged table in a storage or, if "with_live", all of its rows
- * there.
+ * Return the argument of append_side() with which a query reads the tombstones of a
+ * tagged table in a storage or, if "with_live", all of its rows there.
  */
 const char *
 sample_of(StorageKind storage, bool with_live)

@@ -89,7 +89,7 @@ ANALYZE fuzz.parent, fuzz.child, fuzz.parts;
 STATE = """SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
 	SELECT t::text FROM fuzz.parent AS t TABLESAMPLE soft_delete.rows('all') UNION ALL SELECT t::text FROM fuzz.child AS t TABLESAMPLE soft_delete.rows('all')
 	UNION ALL SELECT t::text FROM fuzz.parts AS t TABLESAMPLE soft_delete.rows('all') UNION ALL SELECT t::text FROM fuzz.typed AS t TABLESAMPLE soft_delete.rows('all')
-	UNION ALL SELECT t::text FROM soft_delete_internal.displaced AS t UNION ALL SELECT t::text FROM soft_delete.holds AS t
+	UNION ALL SELECT t::text FROM fuzz.parent_tombstones AS t UNION ALL SELECT t::text FROM soft_delete.holds AS t
 	UNION ALL SELECT t::text FROM soft_delete.retention AS t WHERE schema IS DISTINCT FROM 'strange' UNION ALL SELECT t::text FROM soft_delete_internal.ledger AS t
 	UNION ALL SELECT t::text FROM soft_delete_internal.set_null_references AS t
 	UNION ALL SELECT concat_ws(' ', tgrelid::regclass, tgname, tgfoid::regprocedure, tgenabled) FROM pg_trigger
@@ -109,12 +109,12 @@ HALVES = """SELECT c.oid::regclass::text FROM pg_class AS c WHERE relnamespace I
 
 RELATIONS = ["parent", "child", "parts", "parts_1", "parts_2", "plain", "typed", "above", "below", "a_view", "a_matview", "a_sequence", "unlogged", "a_foreign",
              "parent_deleted", "parent_active", "parent_pkey", "parent_code_key", "parts_pkey"]
-OTHERS = ["pg_class", "pg_attribute", "pg_statistic", "pg_toast.pg_toast_1255", "pg_stats", "soft_delete_internal.displaced", "soft_delete_internal.ledger", "soft_delete.holds",
+OTHERS = ["pg_class", "pg_attribute", "pg_statistic", "pg_toast.pg_toast_1255", "pg_stats", "soft_delete_internal.ledger", "soft_delete.holds",
           "soft_delete.tables", "soft_delete.deletions", "information_schema.tables"]
 NAMES = ["", "id", "deleted_at", "ts", "d", "g", "flag", "day", "dflt", "nn", "few", "note", "ctid", "fuzz", "strange", "pg_catalog", "pg_temp", "soft_delete", "nothing",
          "x" * 63, "é" * 31 + "x", "%s %I %L %1$s", 'a "b".c', "new\nline", "select", "user", "it's", "\\", "~soft_delete", '%s "x".y', "parent_code_key", "parent",
          '";DROP TABLE fuzz.plain;--', "');DROP TABLE fuzz.plain;--", "$$;DROP TABLE fuzz.plain;$$", "'||fuzz.nothing()||'", "*/DROP TABLE fuzz.plain;--"]
-WORDS = ["all", "unique", "error", "purge", "keep", "live", "deleted", "displaced", "deleted_by", "actor", "hold", "1", "{1}", "fuzz.parent", "SELECT 1", "bin:x", "partial:x", "a;b",
+WORDS = ["all", "unique", "error", "purge", "keep", "live", "deleted", "deleted_by", "actor", "hold", "1", "{1}", "fuzz.parent", "SELECT 1", "bin:x", "partial:x", "a;b",
          "soft_delete.nothing(", "x" * 10000, "{", "[]", "é"]
 
 
@@ -257,7 +257,7 @@ class Fuzzer:
         return function, [make] + [rng.choice(uses).format(t=table) for _ in range(rng.randint(1, 3))]
 
     def sample(self):
-        argument = self.rng.choice(["'all'", "'live'", "'deleted'", "'displaced'", "''", "NULL", "'ALL'", "repeat('x', 100)", "(SELECT 'all')", "current_user::text", "'all', 'live'", "1"])
+        argument = self.rng.choice(["'all'", "'live'", "'deleted'", "''", "NULL", "'ALL'", "repeat('x', 100)", "(SELECT 'all')", "current_user::text", "'all', 'live'", "1"])
         return "rows", ["SELECT * FROM %s TABLESAMPLE %s (%s)%s%s" % (
             self.relation().replace("4294967295", "fuzz.parent"), self.rng.choice(["soft_delete.rows"] * 4 + ["bernoulli", "system"]), argument,
             self.rng.choice(["", "", " REPEATABLE (1)", " REPEATABLE (NULL)"]), self.rng.choice(["", " WHERE id > 0", " AS t WHERE t::text ~ 'x'", " FOR UPDATE"]))]

@@ -92,7 +92,7 @@ is(answer($standby, q{
 	SELECT soft_delete.undo(min(deleted_at)) FROM parent_deleted WHERE id = 1;
 	SELECT string_agg(id::text, ',' ORDER BY id) FROM parent;
 	SELECT count(*) FROM child WHERE id < 4;
-	SELECT count(*) FROM soft_delete_internal.displaced;
+	SELECT sum(displaced_rows) FROM soft_delete.tables;
 	SELECT * FROM soft_delete.check();
 }), "6\n1,2,3,4,5,6,7,8\n3\n1", 'what was deleted on the primary is undone on the promoted standby');
 

@@ -1,4 +1,3 @@
 /*
- * From 0.1.0: what its tables lack
+ * From 0.1.0: nothing that begin.sql and end.sql do not do
  */
-ALTER TABLE soft_delete_internal.displaced ADD CHECK (jsonb_typeof("row") = 'object'), ADD CHECK (jsonb_typeof(types) = 'object');
