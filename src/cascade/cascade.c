@@ -40,6 +40,8 @@ typedef struct JoinedRow
 {
 	RowIdentity row; /* hash key */
 	Cascade *cascade;
+	CascadeTable *table;
+	int number; /* of the member in that table */
 } JoinedRow;
 
 /* A row that references a member, and that had not joined when it was read */
@@ -68,6 +70,8 @@ static void note_blocker(Cascade *cascade, Blocker blocker);
 static RowIdentity selected_row(SPITupleTable *result, uint64 n);
 static void join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 					 const TimestampTz *stamp, Oid joined_by);
+static void note_kinship(Cascade *cascade, CascadeTable *table, int member,
+						 const RowIdentity *child);
 static CascadeTable members_aside(CascadeTable *table, int **numbers);
 static Datum member_places(CascadeTable *table);
 static char *other_parents_query(const ForeignKey *fk);
@@ -141,6 +145,8 @@ add_member(Cascade *cascade, Relation rel, const Member *member)
 	if (found)
 		return false;
 	joined->cascade = cascade;
+	joined->table = table;
+	joined->number = table->nmembers;
 
 	table->members = grow_if_full(cascade->context, table->members, table->nmembers,
 								  &table->nallocated, sizeof(Member));
@@ -397,10 +403,14 @@ join_selected_children(Cascade *cascade, CascadeTable *table,
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_tombstone && fk->on_delete == FKCONSTR_ACTION_CASCADE)
+		{
 			join_row(cascade, &row, &rel,
 					 cascade->is_purge ? NULL
 									   : &table->members[member].tombstone.stamp,
 					 fk->top);
+			if (!cascade->is_purge)
+				note_kinship(cascade, table, member, &row);
+		}
 		else
 			note_blocker(cascade, (Blocker){.row = row,
 											.fk = fk,
@@ -410,6 +420,27 @@ join_selected_children(Cascade *cascade, CascadeTable *table,
 	}
 	if (rel != NULL)
 		table_close(rel, NoLock);
+}
+
+/*
+ * Note that a row which a query has read references a member, unless it has not
+ * joined, because it has been changed since.
+ */
+static void
+note_kinship(Cascade *cascade, CascadeTable *table, int member,
+			 const RowIdentity *child)
+{
+	JoinedRow *joined = hash_search(cascade->joined, child, HASH_FIND, NULL);
+
+	if (joined == NULL || joined->cascade != cascade)
+		return;
+	cascade->kinships =
+		grow_if_full(cascade->context, cascade->kinships, cascade->nkinships,
+					 &cascade->nallocated, sizeof(Kinship));
+	cascade->kinships[cascade->nkinships++] = (Kinship){.parent_table = table,
+														.parent = member,
+														.child_table = joined->table,
+														.child = joined->number};
 }
 
 /*
