@@ -55,6 +55,9 @@ typedef struct BinQuery
 
 static BinQuery *bin_queries = NULL;
 
+/* How many rows this session has restored, with their cascades */
+static uint64 restored_rows = 0;
+
 /* soft_delete.restoring has no value of its own: show_restoring() knows */
 static bool restoring = false;
 
@@ -63,6 +66,7 @@ static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 PG_FUNCTION_INFO_V1(soft_delete_restore_row);
 PG_FUNCTION_INFO_V1(soft_delete_purge_row);
 PG_FUNCTION_INFO_V1(soft_delete_finish_bin);
+PG_FUNCTION_INFO_V1(soft_delete_restored_rows);
 
 static const char *show_restoring(void);
 static void finish_executor(QueryDesc *queryDesc);
@@ -212,6 +216,7 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 		{
 			query->is_restoring = true;
 			restore_cascade(restored);
+			restored_rows += cascade_size(restored);
 		}
 		if (purged != NULL)
 		{
@@ -221,6 +226,18 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 		}
 	}
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * soft_delete_internal.restored_rows() returns bigint
+ *
+ * Returns how many rows this session has restored, those that were rolled back
+ * included: a difference of two such numbers is what a statement has restored.
+ */
+Datum
+soft_delete_restored_rows(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(restored_rows);
 }
 
 /*

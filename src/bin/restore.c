@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "bin/sd_bin.h"
@@ -80,6 +81,8 @@ static void open_target(RestoreTarget *target, Oid relid, TriggerSet set);
 static void close_target(RestoreTarget *target);
 static void restore_batch(MemberRef *refs, int n, TriggerSet set,
 						  MemoryContext context);
+static void throw_with_hint(RestoreTarget *target, MemoryContext context);
+static char *conflict_query(RestoreTarget *target, const char *name);
 static void queue_batch(MemberRef *refs, int n, TriggerSet set);
 static void enable_triggers(RestoreTarget *target, const Member *member);
 static bool is_enabled(const RestoreTarget *target, const Member *member,
@@ -102,10 +105,9 @@ static void report_deleted_parent(Relation rel, Member *member, const ForeignKey
 void
 restore_cascade(Cascade *cascade)
 {
-	ListCell *lc;
-
 	ErrorData *refusal;
 	MemberRef *refs;
+	ListCell *lc;
 	int n;
 
 	complete_cascade(cascade);
@@ -328,8 +330,9 @@ first_of_last_level(const MemberRef *refs, int n)
 {
 	int first = n;
 
-	while (first > 0 && refs[first - 1].before.stamp == refs[n - 1].before.stamp &&
-		   refs[first - 1].member->level == refs[n - 1].member->level)
+	while (first > 0 && refs[first - 1].member->level == refs[n - 1].member->level &&
+		   (refs[first - 1].before.stamp == refs[n - 1].before.stamp ||
+			(first < n && refs[first - 1].table == refs[first].table)))
 		first--;
 	return first;
 }
@@ -567,14 +570,22 @@ restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
 	{
 		Member *member = refs[i].member;
 		MemoryContext oldcontext;
-		TupleTableSlot *row;
+		TupleTableSlot *volatile row = NULL;
 
 		CHECK_FOR_INTERRUPTS();
 		fetch_tombstone(target.rel, &member->tombstone, target.slot);
 		oldcontext =
 			MemoryContextSwitchTo(GetPerTupleMemoryContext(target.builder->estate));
-		row = restore_tombstone(target.relinfo, target.builder, &member->tombstone,
-								target.slot, free_keys, &member->recheck);
+		PG_TRY();
+		{
+			row = restore_tombstone(target.relinfo, target.builder, &member->tombstone,
+									target.slot, free_keys, &member->recheck);
+		}
+		PG_CATCH();
+		{
+			throw_with_hint(&target, oldcontext);
+		}
+		PG_END_TRY();
 		queue_triggers(&target, member, row);
 		ExecClearTuple(row);
 		MemoryContextSwitchTo(context != NULL ? context : oldcontext);
@@ -583,6 +594,53 @@ restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
 	}
 	ExecCloseIndices(target.relinfo);
 	close_target(&target);
+}
+
+/*
+ * Throw the error of a restored row again, with a hint how to find the live row that is
+ * in its way, if the error tells which key that has.
+ */
+static void
+throw_with_hint(RestoreTarget *target, MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	/* the detail has the key, if the role may see it */
+	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->detail != NULL &&
+		error->hint == NULL && error->constraint_name != NULL)
+		error->hint = conflict_query(target, error->constraint_name);
+	ReThrowError(error);
+}
+
+/*
+ * Return a query for the live row with the key that the member in the target's slot has
+ * in a unique index, or NULL if its key is not one of columns.
+ */
+static char *
+conflict_query(RestoreTarget *target, const char *name)
+{
+	ResultRelInfo *relinfo = target->relinfo;
+
+	for (int i = 0; i < relinfo->ri_NumIndices; i++)
+	{
+		Relation index = relinfo->ri_IndexRelationDescs[i];
+		int nkeys = IndexRelationGetNumberOfKeyAttributes(index);
+		AttrNumber attnums[INDEX_MAX_KEYS];
+
+		if (strcmp(RelationGetRelationName(index), name) != 0 ||
+			relinfo->ri_IndexRelationInfo[i]->ii_Expressions != NIL)
+			continue;
+		for (int k = 0; k < nkeys; k++)
+			attnums[k] = index->rd_index->indkey.values[k];
+		return psprintf("SELECT * FROM %s WHERE %s;",
+						qualified_name(RelationGetRelid(target->rel)),
+						key_condition(nkeys, RelationGetRelid(target->rel),
+									  attnums, target->slot, attnums));
+	}
+	return NULL;
 }
 
 /*
@@ -770,8 +828,7 @@ report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk)
 								 get_rel_name(fk->parent))
 					 : errdetail("Key is not present in table \"%s\".",
 								 get_rel_name(fk->parent)),
-			 errhint("Restore what it references first: UPDATE %s SET %s = NULL WHERE %s;",
-					 bin_name(fk->parent),
+			 errhint("UPDATE %s SET %s = NULL WHERE %s;", bin_name(fk->parent),
 					 quote_identifier(tombstone_name(fk->parent)), condition),
 			 errtableconstraint(rel, name)));
 }

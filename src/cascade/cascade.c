@@ -108,8 +108,8 @@ make_cascade(bool is_purge, Cascade *sibling, MemoryContext context)
  * Lock a tombstone of the relation and add it to a cascade.  "joined_by" is the
  * foreign key by which it references a member, or InvalidOid.
  *
- * Returns false if the row has joined already, or is no longer a tombstone with
- * that stamp; where "stamp" is NULL, any stamp will do.
+ * Returns false if the row has joined already, if a restore skips it, or if it is no
+ * longer a tombstone with that stamp; where "stamp" is NULL, any stamp will do.
  *
  * Raises 40001 in a transaction that keeps its snapshot, where a concurrent
  * transaction has changed the row.
@@ -121,7 +121,10 @@ join_cascade(Cascade *cascade, Relation rel, const Tombstone *tombstone,
 	Member member = {.tombstone = *tombstone, .joined_by = joined_by};
 	ItemPointerData found = tombstone->tid;
 
-	if (!lock_tombstone(rel, &member.tombstone, stamp, NULL))
+	RowIdentity row = tombstone_identity(RelationGetRelid(rel), tombstone);
+
+	if ((!cascade->is_purge && is_skipped(&row)) ||
+		!lock_tombstone(rel, &member.tombstone, stamp, NULL))
 		return false;
 	/* a row that has been updated since it was found may have another parent now */
 	if (ItemPointerCompare(&member.tombstone.tid, &found) != 0)
@@ -767,7 +770,6 @@ report_blocker(Blocker *blocker)
 uint64
 purge_cascade(Cascade *cascade)
 {
-	uint64 n = 0;
 	ListCell *lc;
 
 	foreach (lc, cascade->tables)
@@ -780,8 +782,21 @@ purge_cascade(Cascade *cascade)
 			CHECK_FOR_INTERRUPTS();
 			destroy_tombstone(rel, &table->members[i].tombstone);
 		}
-		n += table->nmembers;
 		table_close(rel, NoLock);
 	}
+	return cascade_size(cascade);
+}
+
+/*
+ * Return the number of members of a cascade.
+ */
+uint64
+cascade_size(const Cascade *cascade)
+{
+	uint64 n = 0;
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+		n += ((CascadeTable *) lfirst(lc))->nmembers;
 	return n;
 }

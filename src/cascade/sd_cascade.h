@@ -69,6 +69,7 @@ extern void mark_childless_members(CascadeTable *table, Relation rel,
 extern void append_parent_key_match(StringInfo query, const ForeignKey *fk,
 									const char *alias, const char *values);
 extern uint64 purge_cascade(Cascade *cascade);
+extern uint64 cascade_size(const Cascade *cascade);
 
 /*
  * order.c: the order in which the members of a cascade are restored
@@ -83,6 +84,12 @@ typedef struct MemberRef
 
 extern void find_levels(Cascade *cascade);
 extern MemberRef *order_members(Cascade *cascade, int *n);
+
+/*
+ * skip.c: rows that a restore skips
+ */
+extern void init_skip(void);
+extern bool is_skipped(const RowIdentity *row);
 
 /*
  * hold.c: holds on tombstones, which keep them from being purged
