@@ -93,8 +93,7 @@ static void find_rows_in_table(Deletions *deletions, StampSource *source,
 							   Snapshot snapshot);
 static int first_from(const Deletions *deletions, TimestampTz stamp);
 static void delete_empty_deletions(Deletions *deletions, Snapshot snapshot);
-static void delete_references_of(Relation references, TimestampTz stamp,
-								 Snapshot snapshot);
+static void delete_rows_of(Relation rel, TimestampTz stamp, Snapshot snapshot);
 
 /*
  * Remember that a purge has destroyed all tombstones in a table, or in the companion of
@@ -494,8 +493,8 @@ first_from(const Deletions *deletions, TimestampTz stamp)
 }
 
 /*
- * Delete from the ledger the deletions that have no rows, and the references that
- * they have overwritten.
+ * Delete from the ledger the deletions that have no rows, and what else is recorded of
+ * them.
  */
 static void
 delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
@@ -503,44 +502,48 @@ delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
 	Relation references =
 		table_open(extension_relation("set_null_references"), RowExclusiveLock);
-	bool has_references = RelationGetNumberOfBlocks(references) > 0;
+	Relation truncations =
+		table_open(extension_relation("truncations"), RowExclusiveLock);
 
 	for (int i = 0; i < deletions->n; i++)
 	{
 		TM_FailureData tmfd;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!deletions->have_rows[i] &&
+		if (deletions->have_rows[i] ||
 			destroy_unless_locked(ledger, &deletions->tids[i],
-								  GetCurrentCommandId(true), snapshot, &tmfd) == TM_Ok &&
-			has_references)
-			delete_references_of(references, deletions->stamps[i], snapshot);
+								  GetCurrentCommandId(true), snapshot, &tmfd) != TM_Ok)
+			continue;
+		delete_rows_of(references, deletions->stamps[i], snapshot);
+		delete_rows_of(truncations, deletions->stamps[i], snapshot);
 	}
+	table_close(truncations, NoLock);
 	table_close(references, NoLock);
 	table_close(ledger, NoLock);
 }
 
 /*
- * Delete what soft_delete_internal.set_null_references has kept of the references that a
- * deletion has overwritten.
+ * Delete the rows of a deletion from a table whose first column, and first index, is
+ * on stamps.
  */
 static void
-delete_references_of(Relation references, TimestampTz stamp, Snapshot snapshot)
+delete_rows_of(Relation rel, TimestampTz stamp, Snapshot snapshot)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple tuple;
 
+	if (RelationGetNumberOfBlocks(rel) == 0)
+		return;
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
 				TimestampTzGetDatum(stamp));
-	scan = systable_beginscan(references,
-							  linitial_oid(RelationGetIndexList(references)),
+	scan = systable_beginscan(rel, linitial_oid(RelationGetIndexList(rel)),
 							  true, snapshot, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		TM_FailureData tmfd;
 
-		(void) destroy_unless_locked(references, &tuple->t_self,
+		(void) destroy_unless_locked(rel, &tuple->t_self,
 									 GetCurrentCommandId(true), snapshot, &tmfd);
 	}
 	systable_endscan(scan);

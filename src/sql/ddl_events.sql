@@ -391,6 +391,8 @@ BEGIN
 	DELETE FROM soft_delete_internal.retention AS r USING pg_event_trigger_dropped_objects() AS d
 	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
 	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
+	DELETE FROM soft_delete_internal.truncations WHERE relation IN (
+		SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
 	PERFORM soft_delete_internal.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
 	WHERE EXISTS (SELECT FROM soft_delete_internal.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
 	PERFORM soft_delete_internal.align_companion(objid, names)
@@ -401,7 +403,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.remove_dropped() IS
-'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, holds, and columns of companions';
+'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, holds, truncations, and columns of companions';
 
 CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
 LANGUAGE plpgsql
