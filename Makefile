@@ -32,6 +32,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	ddl_tag \
 	ddl_partitions \
 	ddl_schemas \
+	ddl_preview \
 	ddl_events \
 	extension \
 	interface \

@@ -44,14 +44,10 @@ SELECT relname, relpersistence FROM pg_class WHERE relname LIKE '%tombstones' OR
 
 -- refusals
 SELECT soft_delete.tag('kept', storage => 'elsewhere');
-SELECT soft_delete.tag('kept', storage => 'in_place');
 SELECT soft_delete.tag('kept', deleted_at => 'gone', storage => 'aside');
 CREATE TABLE own (id integer, deleted_at timestamptz);
 SELECT soft_delete.tag('own', storage => 'aside');
 SELECT soft_delete.tag('own', deleted_at => 'deleted_at_by_delete', storage => 'aside');
-CREATE TABLE in_place (id integer);
-SELECT soft_delete.tag('in_place');
-SELECT soft_delete.tag('in_place', storage => 'aside');
 CREATE TABLE taken (id integer);
 CREATE TABLE taken_tombstones (id integer);
 SELECT soft_delete.tag('taken', storage => 'aside');

@@ -80,6 +80,7 @@ INSERT INTO action (action, statement) VALUES
 	('`hold_deletion()`', format('SELECT 1 WHERE soft_delete.hold_deletion(%L, ''why'') > 0', :'stamp')),
 	('`erase()`', 'SELECT soft_delete.erase(''t'', ''1'')'),
 	('`retain()`', 'SELECT soft_delete.retain(''t'', ''1 year'')'),
+	('`preview_tag()`', 'SELECT * FROM soft_delete.preview_tag(''untouched'')'),
 	('`tag()`', 'SELECT soft_delete.tag(''untouched'')'),
 	('`untag()`', 'SELECT soft_delete.untag(''t'', tombstones => ''purge'')'),
 	('`tag_schema()`', 'SELECT soft_delete.tag_schema(''rights'')'),

@@ -102,6 +102,7 @@ static void check_hold_text(const char *hold);
 static void insert_hold(Relation holds, const HoldKey *key, const char *hold);
 static void lift_hold(Relation holds, TupleTableSlot *slot, const char *relname,
 					  Oid roleid);
+static bool have_same_key(Oid relid, Oid other);
 static List *holds_on(Relation holds, Oid relid);
 static bool may_hold(Oid relid);
 static Oid table_of_name(char *qualified);
@@ -315,6 +316,66 @@ find_hold(Relation holds, const HoldKey *key, Snapshot snapshot, TupleTableSlot 
 						   BTEqualStrategyNumber, InvalidOid,
 						   DEFAULT_COLLATION_OID, F_ARRAY_EQ, key->key);
 	return find_first(holds, snapshot, 3, scankeys, slot);
+}
+
+/*
+ * Have two relations the same primary key, by the names of its columns?
+ */
+static bool
+have_same_key(Oid relid, Oid other)
+{
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	AttrNumber others[INDEX_MAX_KEYS];
+	int n = primary_key(relid, attnums);
+
+	if (primary_key(other, others) != n)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		if (strcmp(get_attname(relid, attnums[i], false),
+				   get_attname(other, others[i], false)) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Give a hold on a tombstone of a relation, whose row is in the slot, to another
+ * relation that the row belongs to from now on: a partition's to the table.
+ *
+ * Raises 55006 if the two have different primary keys, by which a hold finds its row.
+ */
+void
+move_hold(Relation rel, Oid target, TimestampTz stamp, TupleTableSlot *row)
+{
+	HoldKey key = {.relid = RelationGetRelid(rel), .stamp = &stamp};
+	Relation holds;
+	TupleTableSlot *slot;
+
+	if (target == key.relid)
+		return;
+	key.key = primary_key_text(key.relid, row);
+	holds = table_open(extension_relation("holds"), RowExclusiveLock);
+	slot = table_slot_create(holds, NULL);
+	if (key.key && find_hold(holds, &key, SnapshotSelf, slot))
+	{
+		ItemPointerData tid = slot->tts_tid;
+
+		if (!have_same_key(key.relid, target))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("a row of table \"%s\" is held, which table \"%s\" does not know by the same key",
+							RelationGetRelationName(rel), get_rel_name(target)),
+					 errdetail("A hold finds its row by the primary key."),
+					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
+							 quote_literal_cstr(qualified_name(key.relid)))));
+		slot_getallattrs(slot);
+		slot->tts_values[HOLD_RELATION] = ObjectIdGetDatum(target);
+		(void) append_row(holds, slot->tts_values, slot->tts_isnull);
+		remove_row(holds, &tid);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(holds, NoLock);
 }
 
 /*

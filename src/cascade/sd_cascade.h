@@ -112,6 +112,8 @@ extern void lock_holds(List *relids, LOCKMODE lockmode);
 extern bool try_lock_holds(Oid relid, LOCKMODE lockmode);
 extern bool has_holds(Oid relid);
 extern bool any_hold(Snapshot snapshot);
+extern void move_hold(Relation rel, Oid target, TimestampTz stamp,
+					  TupleTableSlot *row);
 extern bool tombstone_is_held(Relation rel, TimestampTz stamp, TupleTableSlot *row);
 extern bool find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
 						 Snapshot snapshot, Hold *hold);

@@ -234,7 +234,7 @@ BEGIN
 	LOOP
 		IF NOT (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
 				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY (%L::oid[]))', bin, tombstone,
-					   replace(stamp, '$1', quote_literal(deleted_at)), soft_delete_internal.tombstones_in(relation)::oid || ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
+					   replace(stamp, '$1', quote_literal(deleted_at)), ARRAY[soft_delete_internal.tombstones_in(relation)::oid, soft_delete_internal.companion_of(relation)::oid] || ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
 			RETURN NEXT;
 		END IF;
 	END LOOP;

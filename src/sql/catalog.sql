@@ -84,6 +84,28 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.base_type(oid, integer) IS
 'the type that a domain is made of, at any depth, and its modifier; any other type itself';
 
+CREATE FUNCTION soft_delete_internal.storage_of(relation regclass) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' WHEN soft_delete_internal.tag_arguments(relation) IS NOT NULL THEN 'in_place' END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.storage_of(regclass) IS
+'where the deleted rows of a table are: ''in_place'' or ''aside''; null if it is not tagged';
+
+CREATE FUNCTION soft_delete_internal.changes_storage(relation regclass, storage text) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN coalesce(soft_delete_internal.storage_of(relation) <> storage, false);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.changes_storage(regclass, text) IS
+'whether a table is tagged with another storage';
+
 CREATE FUNCTION soft_delete_internal.companion_of(relation regclass) RETURNS regclass
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_companion_of';
 COMMENT ON FUNCTION soft_delete_internal.companion_of(regclass) IS

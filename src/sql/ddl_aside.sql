@@ -166,48 +166,33 @@ AS $$ SELECT format('deleted rows of %s: its bin lists, restores and purges them
 COMMENT ON FUNCTION soft_delete_internal.companion_comment(text) IS
 'the comment of the companion of a table';
 
-CREATE FUNCTION soft_delete_internal.check_aside_tag(relation regclass, deleted_at name, views name) RETURNS void
+CREATE FUNCTION soft_delete_internal.out_of_line_width(relation regclass) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT sum(pg_relation_size(reltoastrelid)) / nullif(soft_delete_internal.estimated_rows(relation), 0)
+			FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member WHERE reltoastrelid <> 0);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.out_of_line_width(regclass) IS
+'how many bytes a row of a table has out of line on average, as the size of the TOAST table says; null where statistics know of no row';
+
+CREATE FUNCTION soft_delete_internal.warn_of_wide_rows(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	arguments text[];
-	view_schema name;
+	width bigint := soft_delete_internal.out_of_line_width(relation);
 BEGIN
-	PERFORM soft_delete_internal.check_relation(relation);
-	PERFORM soft_delete_internal.check_owner(relation);
-	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
-
-	arguments := soft_delete_internal.tag_arguments(relation);
-	IF arguments IS NOT NULL AND NOT soft_delete_internal.is_aside(relation) THEN
-		RAISE EXCEPTION 'table "%" is already tagged, and keeps its deleted rows in place', relation
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				DETAIL = format('They are in the table, and have a time in column %I.', arguments[1]),
-				HINT = format('SELECT soft_delete.untag(%L);', relation);
-	END IF;
-	IF arguments[1] <> deleted_at THEN
-		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, arguments[1]
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				DETAIL = 'A bin has one column for the time of the deletion.',
-				HINT = format('SELECT soft_delete.untag(%L);', relation);
-	END IF;
-	IF soft_delete_internal.has_column(relation, deleted_at) THEN
-		RAISE EXCEPTION 'column "%" of table "%" has the name of the bin''s column for the time of the deletion', deleted_at, relation
-			USING ERRCODE = 'duplicate_column',
-				DETAIL = 'With storage => ''aside'' the table itself gets no column.',
-				HINT = format('SELECT soft_delete.tag(%L, deleted_at => %L, storage => ''aside'');', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete'));
-	END IF;
-	PERFORM soft_delete_internal.check_triggers(relation);
-	SELECT coalesce(views, nspname) INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
-	PERFORM soft_delete_internal.check_new_view(member, coalesce(views, schema), soft_delete_internal.view_name(member, '_tombstones'))
-	FROM soft_delete_internal.missing_companions(relation);
-	IF soft_delete_internal.bin_of(relation) IS NULL THEN
-		PERFORM soft_delete_internal.check_new_view(relation, view_schema, soft_delete_internal.view_name(relation, '_deleted'));
+	IF width >= 1000 THEN
+		RAISE NOTICE 'rows of table "%" have % out of line on average, which a DELETE copies to the companion', relation, pg_size_pretty(width)
+			USING DETAIL = 'In place they would stay where they are.', HINT = format('SELECT soft_delete.tag(%L, storage => ''in_place'');', relation);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_aside_tag(regclass, name, name) IS
-'raises whatever tag(storage => ''aside'') refuses for one table, and changes nothing but that it locks the table';
+COMMENT ON FUNCTION soft_delete_internal.warn_of_wide_rows(regclass) IS
+'tells that deletes from a table copy wide values, where its deleted rows are kept aside';
 
 CREATE FUNCTION soft_delete_internal.execute_aside_tag(relation regclass, deleted_at name, views name) RETURNS void
 LANGUAGE plpgsql
@@ -215,34 +200,24 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	arguments text[] := soft_delete_internal.tag_arguments(relation);
-	view_schema name;
-	n_wide integer;
-	has_changed boolean := false;
 	item record;
+	has_changed boolean := false;
 BEGIN
-	SELECT coalesce(views, nspname) INTO view_schema FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
 	IF arguments IS NULL THEN
 		arguments := array_remove(ARRAY[deleted_at, 'storage:aside', 'views:' || views]::text[], NULL);
-		SELECT count(*) INTO n_wide FROM pg_stats JOIN pg_attribute USING (attname)
-		WHERE schemaname = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = relation) AND tablename = (SELECT relname FROM pg_class WHERE oid = relation)
-		  AND attrelid = relation AND attstorage IN ('x', 'e') AND avg_width > 2000;
-		IF n_wide > 0 THEN
-			RAISE NOTICE 'table "%" has % wide columns, whose values are copied when a row is deleted', relation, n_wide
-				USING DETAIL = 'In place they would stay where they are.', HINT = format('SELECT soft_delete.tag(%L, storage => ''in_place'');', relation);
-		END IF;
+		PERFORM soft_delete_internal.warn_of_wide_rows(relation);
 	END IF;
-	FOR item IN SELECT * FROM soft_delete_internal.missing_companions(relation) LOOP
-		PERFORM soft_delete_internal.make_companion(item.member, deleted_at, coalesce(views, item.schema));
+	FOR item IN SELECT * FROM soft_delete_internal.plan_tag(relation, deleted_at, NULL, views, 'aside') ORDER BY action = 'create bin' LOOP
+		CASE item.action
+			WHEN 'create companion' THEN
+				PERFORM soft_delete_internal.make_companion(item.object, deleted_at, item.detail::name);
+			WHEN 'create trigger' THEN
+				PERFORM soft_delete_internal.make_triggers(relation, arguments);
+			WHEN 'create bin' THEN
+				PERFORM soft_delete_internal.make_bin(relation, deleted_at, item.detail::name);
+		END CASE;
 		has_changed := true;
 	END LOOP;
-	IF EXISTS (SELECT FROM soft_delete_internal.missing_triggers(relation)) THEN
-		PERFORM soft_delete_internal.make_triggers(relation, arguments);
-		has_changed := true;
-	END IF;
-	IF soft_delete_internal.bin_of(relation) IS NULL THEN
-		PERFORM soft_delete_internal.make_bin(relation, deleted_at, view_schema);
-		has_changed := true;
-	END IF;
 	PERFORM soft_delete_internal.bind_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member
 	WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
 	PERFORM soft_delete_internal.make_reference_triggers(relation);
@@ -253,6 +228,114 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.execute_aside_tag(regclass, name, name) IS
 'puts the tag on one table whose deleted rows are kept aside; check_tags() has made the refusals';
+
+/*
+ * Change of storage: tag() with the other one.  The bin is replaced, with what depends on
+ * it and who may read it; the companion stays, and everything else goes as by untag() and
+ * comes as by tag().  To aside, the tombstones of the table move to the companion.  To in
+ * place, they stay there, as those do that have stepped aside.  The table is locked
+ * against everybody.
+ */
+CREATE FUNCTION soft_delete_internal.move_aside(relation regclass) RETURNS bigint
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_move_aside';
+COMMENT ON FUNCTION soft_delete_internal.move_aside(regclass) IS
+'moves the deleted rows of a table that is tagged in place to its companion; returns their number';
+
+CREATE FUNCTION soft_delete_internal.drop_in_place_parts(relation regclass, tombstone name, remembered text[], drops_column boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	active regclass := soft_delete_internal.active_view_of(relation);
+BEGIN
+	IF active IS NOT NULL THEN
+		EXECUTE format('DROP VIEW %s', active);
+	END IF;
+	PERFORM soft_delete_internal.drop_bin_indexes(relation, remembered);
+	PERFORM soft_delete_internal.convert_indexes_back(relation, tombstone, CASE WHEN drops_column THEN '{}' ELSE remembered END);
+	IF drops_column THEN
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', relation, tombstone));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_in_place_parts(regclass, name, text[], boolean) IS
+'takes what tag() has made in a table whose deleted rows have moved aside: the view of live rows, indexes and, if drops_column, the tombstone column, and gives constraints back; without the column, no index can be partial on it';
+
+CREATE FUNCTION soft_delete_internal.rename_stamps(relation regclass, new_name name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.companion_of(relation);
+	old_name name := soft_delete_internal.companion_stamp(companion);
+BEGIN
+	IF old_name <> new_name THEN
+		-- of a column that the table has adopted as its tombstone column, the values stay
+		IF soft_delete_internal.has_column(companion, new_name) THEN
+			PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', companion, new_name,
+				(SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(new_name, format(' (%s)', concat_ws(' ', 'before', nullif(n, 1)))) AS candidate
+				 WHERE NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1)));
+		END IF;
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', companion, old_name, new_name));
+		PERFORM soft_delete_internal.make_companion_trigger(member, new_name) FROM soft_delete_internal.inheritance_tree(companion) AS member;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.rename_stamps(regclass, name) IS
+'renames the column for stamps of the companion of a table, and of those that inherit from it';
+
+CREATE FUNCTION soft_delete_internal.change_to_aside(relation regclass, deleted_at name, views name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	tombstone name := (soft_delete_internal.tag_arguments(relation))[1];
+	remembered text[];
+	bin regclass := soft_delete_internal.bin_of(relation);
+	companion_schema name;
+	own_schema name := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
+BEGIN
+	PERFORM soft_delete_internal.warn_of_wide_rows(relation);
+	SELECT coalesce(array_agg(DISTINCT argument), '{}') INTO remembered
+	FROM soft_delete_internal.inheritance_tree(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS argument;
+	PERFORM soft_delete_internal.make_companion(p.object, tombstone, p.detail::name)
+	FROM soft_delete_internal.plan_tag(relation, deleted_at, NULL, views, 'aside') AS p WHERE p.action = 'create companion';
+	PERFORM soft_delete_internal.move_aside(relation);
+	PERFORM soft_delete_internal.rename_stamps(relation, deleted_at);
+	PERFORM soft_delete_internal.drop_triggers(relation);
+	companion_schema := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = soft_delete_internal.companion_of(relation));
+	PERFORM soft_delete_internal.make_triggers(relation, array_remove(ARRAY[deleted_at, 'storage:aside',
+		CASE WHEN companion_schema <> own_schema AND NOT pg_is_other_temp_schema(companion_schema::regnamespace) AND companion_schema::regnamespace <> pg_my_temp_schema() THEN 'views:' || companion_schema END]::text[], NULL));
+	PERFORM soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.aside_query(relation, deleted_at, ARRAY[tombstone]),
+		format('SELECT soft_delete_internal.drop_in_place_parts(%L, %L, %L, %L)', relation::oid::regclass, tombstone, remembered, tombstone = deleted_at));
+	PERFORM soft_delete_internal.align_companion(member), soft_delete_internal.bind_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member
+	WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
+	PERFORM soft_delete_internal.make_reference_triggers(relation);
+	IF tombstone <> deleted_at THEN
+		RAISE NOTICE 'column "%" of table "%" stays', tombstone, relation
+			USING DETAIL = 'It is an ordinary column now.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.change_to_aside(regclass, name, name) IS
+'moves the deleted rows of a table that is tagged in place to its companion; check_tags() has made the refusals, and locked the table';
+
+CREATE FUNCTION soft_delete_internal.change_to_in_place(relation regclass, deleted_at name, indexes text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(relation);
+BEGIN
+	PERFORM soft_delete_internal.drop_triggers(relation);
+	PERFORM soft_delete_internal.rename_stamps(relation, deleted_at);
+	PERFORM soft_delete_internal.execute_tag(relation, deleted_at, indexes, NULL);
+	bin := soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
+	PERFORM soft_delete_internal.bind_view(bin, relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.change_to_in_place(regclass, name, text) IS
+'has a table keep deleted rows in place from now on; those of before stay in its companion; check_tags() has made the refusals, and locked the table';
 
 CREATE FUNCTION soft_delete_internal.untag_aside(relation regclass, tombstones text) RETURNS void
 LANGUAGE plpgsql
@@ -534,6 +617,71 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bound_companion(regclass) IS
 'the companion that is bound to a table, whoever owns it';
 
+CREATE FUNCTION soft_delete_internal.bound_bin(relation regclass) RETURNS regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- any role can make a view that looks like a bin, but none that is bound to the table
+	RETURN (SELECT objid::regclass FROM pg_depend JOIN pg_class AS view ON view.oid = objid AND relkind = 'v' JOIN pg_trigger ON tgrelid = objid
+			WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
+			  AND deptype = 'a' AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73 LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bound_bin(regclass) IS
+'the bin that is bound to a table, whoever owns it';
+
+CREATE FUNCTION soft_delete_internal.check_companion(companion regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+BEGIN
+	SELECT refobjid INTO relation FROM pg_depend JOIN pg_trigger ON tgrelid = objid
+	WHERE classid = 'pg_class'::regclass AND objid = companion AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjsubid = 0 AND deptype = 'a'
+	  -- as a partition, it depends so on its parent, too
+	  AND tgfoid = 'soft_delete.guard_companion()'::regprocedure AND soft_delete_internal.tag_arguments(refobjid) IS NOT NULL;
+	IF relation IS NOT NULL
+	   AND (EXISTS (SELECT FROM pg_inherits WHERE companion IN (inhrelid, inhparent)
+					AND (soft_delete_internal.companions_table(inhrelid) IS NULL OR soft_delete_internal.companions_table(inhparent) IS NULL))
+			OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = companion AND tgname = '~soft_delete_companion' AND tgenabled NOT IN ('O', 'A'))
+			OR soft_delete_internal.own_companion(relation) IS DISTINCT FROM companion
+			-- of rows that do not fulfil it the planner would believe that they are not there
+			OR (SELECT count(*) FROM pg_constraint WHERE conrelid = companion AND contype = 'c') > 1
+			OR NOT soft_delete_internal.has_column(companion, soft_delete_internal.companion_stamp(companion))
+			OR EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion))) THEN
+		RAISE EXCEPTION 'cannot alter table "%" so, which has the deleted rows of table "%"', companion, relation
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'It has the columns and the owner of that table, inherits from companions only, and has one constraint and one trigger, which stay.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_companion(regclass) IS
+'raises 0A000 for a companion that does not fit its table any more, or that statements on other tables write to';
+
+CREATE FUNCTION soft_delete_internal.rename_stamp_column(relation regclass, companion regclass, bin regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	old_name name := arguments[1];
+	new_name name := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(old_name, concat('_by_delete', nullif(n, 1))) AS candidate
+					  WHERE NOT soft_delete_internal.has_column(relation, candidate) AND NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
+BEGIN
+	PERFORM soft_delete_internal.rename_stamps(relation, new_name);
+	PERFORM soft_delete_internal.make_triggers(relation, new_name || arguments[2:]);
+	IF bin IS NOT NULL THEN
+		EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_name, new_name);
+	END IF;
+	RAISE WARNING 'column "%" of bin % is called "%" now', old_name, bin, new_name
+		USING ERRCODE = '01000', DETAIL = format('Table %s has a column of that name itself.', relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.rename_stamp_column(regclass, regclass, regclass) IS
+'gives the column for stamps of a companion, and of the bin, another name, which the table does not have';
+
 CREATE FUNCTION soft_delete_internal.follow_companion(relation regclass, old_name name, old_column name, new_column name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -552,11 +700,8 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
-	-- any role can make a view that looks like a bin, but none that is bound to the table
-	bin := (SELECT view.oid FROM pg_depend JOIN pg_class AS view ON view.oid = objid JOIN pg_trigger ON tgrelid = view.oid
-			WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0 AND deptype = 'a'
-			  AND relkind = 'v' AND relowner = (SELECT relowner FROM pg_class WHERE oid = companion)
-			  AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73 AND soft_delete_internal.is_aside(relation) LIMIT 1);
+	bin := (SELECT view.oid FROM pg_class AS view JOIN pg_class AS kept USING (relowner)
+			WHERE view.oid = soft_delete_internal.bound_bin(relation) AND kept.oid = companion AND soft_delete_internal.is_aside(relation));
 	IF (SELECT relowner FROM pg_class WHERE oid = companion) <> class.relowner THEN
 		EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
 		IF bin IS NOT NULL THEN
@@ -588,6 +733,9 @@ BEGIN
 			END IF;
 		END IF;
 	END LOOP;
+	IF soft_delete_internal.is_aside(relation) AND soft_delete_internal.has_column(relation, arguments[1]) THEN
+		PERFORM soft_delete_internal.rename_stamp_column(relation, companion, bin);
+	END IF;
 	PERFORM soft_delete_internal.align_companion(relation, old_column => old_column, new_column => new_column);
 END
 $$;
@@ -605,8 +753,10 @@ DECLARE
 BEGIN
 	SELECT coalesce((SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%'), relnamespace::regnamespace::text) INTO view_schema
 	FROM pg_class WHERE oid = relation;
+	-- a bin that is missing reads all columns
+	PERFORM soft_delete_internal.align_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
 	PERFORM soft_delete_internal.execute_aside_tag(relation, tombstone, view_schema);
-	PERFORM soft_delete_internal.align_companion(member), soft_delete_internal.make_companion_indexes(member, soft_delete_internal.own_companion(member), tombstone)
+	PERFORM soft_delete_internal.make_companion_indexes(member, soft_delete_internal.own_companion(member), tombstone)
 	FROM soft_delete_internal.inheritance_tree(relation) AS member WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
 END
 $$;

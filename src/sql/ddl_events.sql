@@ -225,18 +225,8 @@ DECLARE
 	old_column name;
 	new_column name;
 BEGIN
-	-- as a partition, or as a parent of others, it would be written to by other statements than those on it
-	SELECT c INTO relation FROM unnest(changed) AS c
-	WHERE soft_delete_internal.companions_table(c) IS NOT NULL
-	  AND (EXISTS (SELECT FROM pg_inherits WHERE c IN (inhrelid, inhparent)
-				   AND (soft_delete_internal.companions_table(inhrelid) IS NULL OR soft_delete_internal.companions_table(inhparent) IS NULL))
-		   -- a dump disables all triggers while it loads rows
-		   OR current_setting('row_security')::boolean AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c AND tgname = '~soft_delete_companion' AND tgenabled NOT IN ('O', 'A')))
-	LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'cannot alter table "%" so, which has the deleted rows of table "%"', relation, soft_delete_internal.companions_table(relation)
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'It inherits from companions only, and its trigger stays enabled.';
+	IF tag = 'ALTER TABLE' AND current_setting('row_security')::boolean THEN
+		PERFORM soft_delete_internal.check_companion(c) FROM unnest(changed) AS c;
 	END IF;
 	-- sessions that restore a dump make the triggers of a table, its companion and its bin at the same time: the last one sees them all
 	IF tag = 'CREATE TRIGGER' THEN

@@ -269,7 +269,7 @@ BEGIN
 		-- what was deleted from it stays in the companion of its root
 		view_schema := (SELECT substr(argument, 7) FROM unnest(root_tag) AS argument WHERE argument LIKE 'views:%');
 		PERFORM soft_delete_internal.separate_companion(partition, root_tag[1], NULL);
-		PERFORM soft_delete_internal.check_aside_tag(partition, root_tag[1], view_schema);
+		PERFORM soft_delete_internal.check_tag(refusal, partition, root_tag[1], 'all', view_schema, 'aside') FROM unnest(soft_delete_internal.tag_checks()) AS refusal;
 		PERFORM soft_delete_internal.execute_aside_tag(partition, root_tag[1], view_schema);
 		RETURN;
 	END IF;

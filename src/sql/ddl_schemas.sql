@@ -165,6 +165,35 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.set_exempt(regclass, boolean) IS
 'exempts a table from the tag of its schema, or ends that, if the caller has the rights of the owner of the schema';
 
+CREATE FUNCTION soft_delete_internal.check_tag_schema_arguments(called name, schema name, exempt name[], deleted_at name, indexes text, storage text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.%()', called
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
+				HINT = format('SELECT %ssoft_delete.%s(''my_schema'', exempt => ''{my_table}'');', CASE called WHEN 'tag_schema' THEN '' ELSE '* FROM ' END, called);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_tag_schema_arguments(name, name, name[], name, text, text) IS
+'raises 22023 for arguments of tag_schema() or preview_tag_schema() that say nothing';
+
+CREATE FUNCTION soft_delete_internal.untagged_tables(schema name, exempt name[]) RETURNS regclass[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN ARRAY(SELECT t FROM soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
+				 WHERE relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
+				 ORDER BY t);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.untagged_tables(name, name[]) IS
+'the tables of a schema that tag_schema() has to tag';
+
 CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
 	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
@@ -176,12 +205,7 @@ DECLARE
 	candidates regclass[];
 	members regclass[];
 BEGIN
-	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
-		RAISE EXCEPTION 'invalid argument of soft_delete.tag_schema()'
-			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
-				HINT = 'SELECT soft_delete.tag_schema(''my_schema'', exempt => ''{my_table}'');';
-	END IF;
+	PERFORM soft_delete_internal.check_tag_schema_arguments('tag_schema', schema, exempt, deleted_at, indexes, storage);
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
 		RAISE EXCEPTION 'cannot tag a schema in a transaction of isolation level %', current_setting('transaction_isolation')
 			USING ERRCODE = 'feature_not_supported',
@@ -212,9 +236,7 @@ BEGIN
 			USING ERRCODE = '01000', HINT = format('SELECT soft_delete.untag(%L);', relation);
 	END LOOP;
 
-	candidates := ARRAY(SELECT t FROM soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
-						WHERE relname <> ALL (tagged.exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
-						ORDER BY t);
+	candidates := soft_delete_internal.untagged_tables(schema, tagged.exempt);
 	WHILE candidates <> '{}' LOOP
 		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
 		PERFORM soft_delete_internal.try_to_tag(members, tagged);

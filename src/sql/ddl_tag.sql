@@ -47,7 +47,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.drop_triggers(regclass) IS
 'drops the triggers that make_triggers() creates';
 
-CREATE FUNCTION soft_delete_internal.missing_triggers(relation regclass, OUT member regclass, OUT name name)
+CREATE FUNCTION soft_delete_internal.missing_triggers(relation regclass, storage text, OUT member regclass, OUT name name)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -56,16 +56,16 @@ AS $$
 	FROM soft_delete_internal.inheritance_tree(relation) AS m,
 		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
 	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
-	  AND NOT (expected = '~soft_delete_key' AND soft_delete_internal.is_aside(relation))
+	  AND NOT (expected = '~soft_delete_key' AND storage = 'aside')
 $$;
-COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass, text) IS
 'the triggers that a tagged table, its partitions and its inheritance children lack';
 
 /*
  * tag() first finds out what it has to do, then makes all its refusals, and then acts:
  * plan_tag(), check_tag() and execute_tag(), one table each.
  */
-CREATE FUNCTION soft_delete_internal.plan_tag(relation regclass, deleted_at name, indexes text, views name,
+CREATE FUNCTION soft_delete_internal.plan_tag(relation regclass, deleted_at name, indexes text, views name, storage text,
 	OUT action text, OUT object regclass, OUT name name, OUT other regclass, OUT detail text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -78,6 +78,17 @@ DECLARE
 	view_schema name := coalesce(views, (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 										 WHERE pg_class.oid = coalesce(bin, active, relation)));
 BEGIN
+	IF storage = 'aside' THEN
+		RETURN QUERY
+		SELECT 'create companion', m.member, soft_delete_internal.view_name(m.member, '_tombstones'), NULL::regclass,
+			CASE WHEN m.member = relation THEN view_schema ELSE coalesce(views, m.schema) END::text
+		FROM soft_delete_internal.missing_companions(relation) AS m;
+		RETURN QUERY
+		SELECT 'create trigger', m.member, m.name, NULL::regclass, NULL::text FROM soft_delete_internal.missing_triggers(relation, storage) AS m;
+		RETURN QUERY
+		SELECT 'create bin', relation, soft_delete_internal.view_name(relation, '_deleted'), NULL::regclass, view_schema::text WHERE bin IS NULL;
+		RETURN;
+	END IF;
 	RETURN QUERY
 	SELECT 'add column', relation, deleted_at, NULL::regclass, NULL::text WHERE NOT soft_delete_internal.has_column(relation, deleted_at);
 	RETURN QUERY
@@ -92,7 +103,7 @@ BEGIN
 		CASE WHEN m.member = relation THEN view_schema ELSE coalesce(views, m.schema) END::text
 	FROM soft_delete_internal.missing_companions(relation) AS m;
 	RETURN QUERY
-	SELECT 'create trigger', m.member, m.name, NULL::regclass, NULL::text FROM soft_delete_internal.missing_triggers(relation) AS m;
+	SELECT 'create trigger', m.member, m.name, NULL::regclass, NULL::text FROM soft_delete_internal.missing_triggers(relation, storage) AS m;
 	RETURN QUERY
 	SELECT 'bind view', u.view, NULL::name, NULL::regclass, NULL::text FROM soft_delete_internal.unbound_views(relation) AS u;
 	RETURN QUERY
@@ -100,44 +111,63 @@ BEGIN
 	FROM (VALUES ('create active view', '_active', active), ('create bin', '_deleted', bin)) AS made(action, suffix, view) WHERE made.view IS NULL;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.plan_tag(regclass, name, text, name) IS
-'what tag() has to do for one table, its partitions and its inheritance children, in order; object: the table, or the index or view that is there; other: a prepared index; detail: why an index stays as it is, or the schema of a view';
+COMMENT ON FUNCTION soft_delete_internal.plan_tag(regclass, name, text, name, text) IS
+'what tag() has to do for one table, its partitions and its inheritance children, in order; object: the table, or the index or view that is there; other: a prepared index; detail: why an index stays as it is, or the schema of a view or a companion';
 
-CREATE FUNCTION soft_delete_internal.check_tag(relation regclass, deleted_at name, indexes text, views name, locks boolean) RETURNS void
+/*
+ * The only list of what tag() refuses.  tag() makes the checks in this order, plan() and
+ * preview_tag() leave out the lock.
+ */
+CREATE FUNCTION soft_delete_internal.tag_checks() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT '{relation,owner,library,lock,tag,column,triggers,views}'::text[] $$;
+COMMENT ON FUNCTION soft_delete_internal.tag_checks() IS
+'the checks of check_tag(), in order; each relies on those before it';
+
+CREATE FUNCTION soft_delete_internal.check_tag("check" text, relation regclass, deleted_at name, indexes text, views name, storage text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	present name;
+	is_aside boolean := storage = 'aside';
 BEGIN
-	PERFORM soft_delete_internal.check_relation(relation);
-	PERFORM soft_delete_internal.check_owner(relation);
-	PERFORM soft_delete_internal.check_library();
-	IF locks THEN
-		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
-	END IF;
-
-	IF soft_delete_internal.is_aside(relation) THEN
-		RAISE EXCEPTION 'table "%" is already tagged, and keeps its deleted rows aside', relation
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				DETAIL = format('Its deleted rows are in %s.', soft_delete_internal.companion_of(relation)),
-				HINT = format('SELECT soft_delete.tag(%L, storage => ''aside'');', relation);
-	END IF;
-	present := (soft_delete_internal.tag_arguments(relation))[1];
-	IF present <> deleted_at THEN
-		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, present
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				DETAIL = 'A table has one tombstone column.',
-				HINT = format('SELECT soft_delete.untag(%L);', relation);
-	END IF;
-	PERFORM soft_delete_internal.check_column(relation, deleted_at);
-	PERFORM soft_delete_internal.check_triggers(relation);
-	PERFORM soft_delete_internal.check_new_view(p.object, p.detail::name, p.name)
-	FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) AS p WHERE p.action IN ('create companion', 'create active view', 'create bin');
+	CASE "check"
+		WHEN 'relation' THEN
+			PERFORM soft_delete_internal.check_relation(relation);
+		WHEN 'owner' THEN
+			PERFORM soft_delete_internal.check_owner(relation);
+		WHEN 'library' THEN
+			IF NOT is_aside THEN
+				PERFORM soft_delete_internal.check_library();
+			END IF;
+		WHEN 'lock' THEN
+			IF soft_delete_internal.changes_storage(relation, storage) THEN
+				-- the views first, as a query that reads them does
+				PERFORM soft_delete_internal.lock_views(relation);
+				EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+			ELSE
+				EXECUTE format('LOCK TABLE %s IN %s MODE', relation, CASE WHEN is_aside THEN 'SHARE ROW EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
+			END IF;
+		WHEN 'tag' THEN
+			PERFORM soft_delete_internal.check_present_tag(relation, deleted_at, storage);
+		WHEN 'column' THEN
+			IF is_aside THEN
+				PERFORM soft_delete_internal.check_aside_column(relation, deleted_at);
+			ELSE
+				PERFORM soft_delete_internal.check_column(relation, deleted_at);
+			END IF;
+		WHEN 'triggers' THEN
+			PERFORM soft_delete_internal.check_triggers(relation);
+		WHEN 'views' THEN
+			PERFORM soft_delete_internal.check_new_view(p.object, p.detail::name, p.name)
+			FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views, storage) AS p
+			WHERE p.action IN ('create companion', 'create active view', 'create bin');
+	END CASE;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_tag(regclass, name, text, name, boolean) IS
-'raises whatever tag() refuses for one table, and changes nothing; locks: keeps the table as it is until the transaction ends';
+COMMENT ON FUNCTION soft_delete_internal.check_tag(text, regclass, name, text, name, text) IS
+'raises what tag() refuses for one table, of one kind, and changes nothing; lock: keeps the table as it is until the transaction ends';
 
 CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name, storage text) RETURNS void
 LANGUAGE plpgsql
@@ -147,11 +177,7 @@ DECLARE
 	relation regclass;
 BEGIN
 	FOREACH relation IN ARRAY relations LOOP
-		IF storage = 'aside' THEN
-			PERFORM soft_delete_internal.check_aside_tag(relation, deleted_at, views);
-		ELSE
-			PERFORM soft_delete_internal.check_tag(relation, deleted_at, indexes, views, locks => true);
-		END IF;
+		PERFORM soft_delete_internal.check_tag(refusal, relation, deleted_at, indexes, views, storage) FROM unnest(soft_delete_internal.tag_checks()) AS refusal;
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.check_cascades(relation, tagged => relations);
@@ -175,7 +201,7 @@ BEGIN
 	IF NOT is_tagged THEN
 		arguments := array_remove(ARRAY[deleted_at, CASE indexes WHEN 'unique' THEN 'indexes:unique' END]::text[], NULL);
 	END IF;
-	FOR item IN SELECT * FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views, 'in_place') LOOP
 		-- the tag remembers what was done to indexes, which comes first
 		IF item.action IN ('create trigger', 'bind view', 'create active view', 'create bin') AND NOT has_triggers THEN
 			PERFORM soft_delete_internal.make_triggers(relation, arguments);
@@ -221,6 +247,35 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.execute_tag(regclass, name, text, name) IS
 'puts the tag on one table, its partitions and its inheritance children, as plan_tag() says; check_tags() has made the refusals';
 
+CREATE FUNCTION soft_delete_internal.check_tag_arguments(called name, relation regclass, deleted_at name, indexes text, cascade boolean, storage text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique')
+	   OR storage NOT IN ('in_place', 'aside') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.%()', called
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
+				HINT = format('SELECT %ssoft_delete.%s(''my_table'');', CASE called WHEN 'tag' THEN '' ELSE '* FROM ' END, called);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_tag_arguments(name, regclass, name, text, boolean, text) IS
+'raises 22023 for arguments of tag() or preview_tag() that say nothing';
+
+CREATE FUNCTION soft_delete_internal.tagged_together(relation regclass, cascade boolean) RETURNS regclass[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN relation || CASE WHEN cascade THEN ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
+		WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m) END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tagged_together(regclass, boolean) IS
+'the tables that tag() tags: the one that it is called for, and those that CASCADE connects with it and are not tagged';
+
 CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
 	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
@@ -228,24 +283,20 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	member regclass;
-	members regclass[] := ARRAY[relation];
+	members regclass[];
 BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique')
-	   OR storage NOT IN ('in_place', 'aside') THEN
-		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
-			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
-				HINT = 'SELECT soft_delete.tag(''my_table'');';
-	END IF;
-
-	IF cascade THEN
-		members := members || ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
-									WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
-	END IF;
+	PERFORM soft_delete_internal.check_tag_arguments('tag', relation, deleted_at, indexes, cascade, storage);
+	members := soft_delete_internal.tagged_together(relation, cascade);
 	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views, storage);
 	FOREACH member IN ARRAY members LOOP
-		IF storage = 'aside' THEN
+		IF soft_delete_internal.changes_storage(member, storage) THEN
+			IF storage = 'aside' THEN
+				PERFORM soft_delete_internal.change_to_aside(member, deleted_at, views);
+			ELSE
+				PERFORM soft_delete_internal.change_to_in_place(member, deleted_at, indexes);
+			END IF;
+		ELSIF storage = 'aside' THEN
 			PERFORM soft_delete_internal.execute_aside_tag(member, deleted_at, views);
 		ELSE
 			PERFORM soft_delete_internal.execute_tag(member, deleted_at, indexes, views);
@@ -262,6 +313,25 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text) IS
 'does soft_delete.tag()';
+
+CREATE FUNCTION soft_delete_internal.drop_bin_indexes(relation regclass, remembered text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item text;
+BEGIN
+	FOR item IN
+		SELECT indexrelid::regclass FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+		WHERE indrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND NOT relispartition
+		  AND ('bin:' || relname = ANY (remembered) OR soft_delete_internal.is_soft_delete_btree(indexrelid))
+	LOOP
+		EXECUTE format('DROP INDEX %s', item);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_bin_indexes(regclass, text[]) IS
+'drops the indexes that find tombstones in a table; remembered: the arguments of the tags of the table, its partitions and its inheritance children';
 
 CREATE FUNCTION soft_delete_internal.make_tombstones_live(relation regclass, deleted_at name, remembered text[]) RETURNS void
 LANGUAGE plpgsql
@@ -291,7 +361,6 @@ DECLARE
 	arguments text[];
 	remembered text[];
 	bin regclass;
-	item text;
 	has_tombstones boolean;
 BEGIN
 	arguments := soft_delete_internal.tag_arguments(relation);
@@ -329,13 +398,7 @@ BEGIN
 	FROM soft_delete_internal.inheritance_tree(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS argument;
 	PERFORM soft_delete_internal.drop_views(relation);
 	PERFORM soft_delete_internal.drop_triggers(relation);
-	FOR item IN
-		SELECT indexrelid::regclass FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-		WHERE indrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND NOT relispartition
-		  AND ('bin:' || relname = ANY (remembered) OR soft_delete_internal.is_soft_delete_btree(indexrelid))
-	LOOP
-		EXECUTE format('DROP INDEX %s', item);
-	END LOOP;
+	PERFORM soft_delete_internal.drop_bin_indexes(relation, remembered);
 	PERFORM soft_delete_internal.make_tombstones_live(relation, arguments[1], coalesce(remembered, '{}'));
 	PERFORM soft_delete_internal.drop_companions(relation);
 	PERFORM soft_delete_internal.make_reference_triggers(relation);

@@ -192,3 +192,75 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_triggers(regclass) IS
 'raises 55000 if a BEFORE DELETE row trigger sorts after the tag, 42P17 if a tag has another name';
+
+CREATE FUNCTION soft_delete_internal.check_present_tag(relation regclass, deleted_at name, storage text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	present name := (soft_delete_internal.tag_arguments(relation))[1];
+	item soft_delete_internal.holds;
+BEGIN
+	IF present <> deleted_at AND NOT soft_delete_internal.changes_storage(relation, storage) THEN
+		RAISE EXCEPTION 'table "%" is already tagged with column "%"', relation, present
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = CASE storage WHEN 'aside' THEN 'A bin has one column for the time of the deletion.' ELSE 'A table has one tombstone column.' END,
+				HINT = format('SELECT soft_delete.untag(%L);', relation);
+	END IF;
+
+	SELECT * INTO item FROM soft_delete_internal.holds AS h
+	WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(check_present_tag.relation)) AND h.relation <> check_present_tag.relation AND key IS NULL
+	ORDER BY h.relation, h.deleted_at NULLS FIRST LIMIT 1;
+	IF FOUND AND storage = 'aside' AND soft_delete_internal.changes_storage(relation, storage) THEN
+		RAISE EXCEPTION 'partition "%" is held: %', item.relation, item.hold
+			USING ERRCODE = 'object_in_use',
+				DETAIL = format('Aside, deleted rows are those of %s, and such a hold would not be on them.', relation),
+				HINT = format('Hold the table or the rows first, and lift this hold: SELECT soft_delete.hold(%L, %L);', relation, item.hold);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_present_tag(regclass, name, text) IS
+'raises 55000 if a table is tagged with another column, 55006 if it is going to be tagged aside, and a partition is held by itself';
+
+CREATE FUNCTION soft_delete_internal.check_aside_column(relation regclass, deleted_at name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	dependent text;
+BEGIN
+	IF NOT soft_delete_internal.has_column(relation, deleted_at) THEN
+		RETURN;
+	END IF;
+	IF arguments[1] IS DISTINCT FROM deleted_at OR soft_delete_internal.is_aside(relation) THEN
+		RAISE EXCEPTION 'column "%" of table "%" has the name of the bin''s column for the time of the deletion', deleted_at, relation
+			USING ERRCODE = 'duplicate_column',
+				DETAIL = 'With storage => ''aside'' the table itself gets no column.',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => %L, storage => ''aside'');', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete'));
+	END IF;
+
+	-- the tombstone column goes, with what the extension has made on it
+	SELECT pg_describe_object(classid, objid, objsubid) INTO dependent
+	FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_attribute ON attrelid = member AND attname = deleted_at
+		JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = member AND refobjsubid = attnum
+		LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid
+		LEFT JOIN pg_index ON classid = 'pg_class'::regclass AND indexrelid = objid
+		LEFT JOIN pg_class ON pg_class.oid = indexrelid
+	WHERE coalesce(ev_class NOT IN (SELECT soft_delete_internal.bin_of(relation) UNION ALL SELECT soft_delete_internal.active_view_of(relation)), true)
+	  AND NOT coalesce('bin:' || relname = ANY (arguments) OR soft_delete_internal.is_soft_delete_btree(indexrelid), false)
+	  -- what the condition is taken from again
+	  AND NOT coalesce(attnum <> ALL (indkey) AND CASE WHEN indrelid = member THEN soft_delete_internal.index_hides(indexrelid, attnum) END, false)
+	UNION ALL
+	SELECT pg_describe_object('pg_class'::regclass, view, 0) FROM soft_delete_internal.dependent_views(soft_delete_internal.active_view_of(relation)) AS view
+	LIMIT 1;
+	IF dependent IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot keep the deleted rows of "%" aside because other objects depend on column "%"', relation, deleted_at
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = format('The column and the view of live rows would go, and %s depends on one of them. With another name for the time of the deletion the column stays.', dependent),
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => %L, storage => ''aside'');', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete'));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_aside_column(regclass, name) IS
+'raises 42701 if a table whose deleted rows are going to be aside has a column of the name of their stamps, 2BP01 if that is its tombstone column, and cannot go';

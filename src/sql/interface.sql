@@ -9,6 +9,12 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name, text) IS
 'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of what tag() makes, by default the table''s; storage: ''in_place'' keeps deleted rows in the table, ''aside'' in a table beside it; null: as it is, at first in place';
 
+CREATE FUNCTION soft_delete.preview_tag(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL)
+RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.preview_tag(regclass, name, text, boolean, name) IS
+'dry run of tag(): what it would refuse, break, change and make, one row each; in_place, aside: with which storage; touches nothing';
+
 CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
@@ -19,6 +25,12 @@ CREATE FUNCTION soft_delete.tag_schema(schema name, exempt name[] DEFAULT NULL, 
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name, text) IS
 'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views, storage: as for tag(); null: as it was told before, at first none, ''deleted_at'', ''all'', the schema itself and ''in_place''';
+
+CREATE FUNCTION soft_delete.preview_tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL, indexes text DEFAULT NULL, views name DEFAULT NULL)
+RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.preview_tag_schema(name, name[], name, text, name) IS
+'dry run of tag_schema(): the rows of preview_tag() for each table that it would tag';
 
 CREATE FUNCTION soft_delete.untag_schema(schema name, tombstones text DEFAULT 'error') RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
@@ -97,7 +109,7 @@ COMMENT ON FUNCTION soft_delete.check() IS
 
 CREATE FUNCTION soft_delete.list_tables() RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
 	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
-	index_bytes_saved bigint)
+	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint)
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.list_tables() IS
 'the rows of the view soft_delete.tables';

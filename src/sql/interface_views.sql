@@ -91,7 +91,7 @@ COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in
 
 CREATE VIEW soft_delete.tables AS
 SELECT relation, tombstone_column, bin, active_view, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest, retention, due_rows,
-	last_purge, last_purge_rows, last_purge_result, index_bytes_saved
+	last_purge, last_purge_rows, last_purge_result, index_bytes_saved, storage, companion, companion_bytes
 FROM soft_delete.list_tables();
 COMMENT ON VIEW soft_delete.tables IS
 'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
@@ -111,6 +111,9 @@ COMMENT ON COLUMN soft_delete.tables.last_purge_rows IS 'how many rows that has 
 COMMENT ON COLUMN soft_delete.tables.last_purge_result IS 'done; not finished, which one that was broken off stays; or failed, and for the owner of the table why';
 COMMENT ON COLUMN soft_delete.tables.index_bytes_saved IS
 'what the deleted rows would take in the indexes that tag() made partial: an estimate, from indexes of 1,000 entries and more';
+COMMENT ON COLUMN soft_delete.tables.storage IS 'where deleted rows are: ''in_place'' or ''aside''';
+COMMENT ON COLUMN soft_delete.tables.companion IS 'the table that has those that are aside, or have stepped aside';
+COMMENT ON COLUMN soft_delete.tables.companion_bytes IS 'its size, with indexes and values out of line';
 
 /*
  * For monitors: one row per figure
@@ -131,7 +134,8 @@ FROM soft_delete.tables
 		('soft_delete_last_purge_timestamp_seconds', extract(epoch FROM last_purge)),
 		('soft_delete_last_purge_rows', last_purge_rows),
 		('soft_delete_last_purge_failed', (last_purge_result LIKE 'failed%')::integer),
-		('soft_delete_index_saved_bytes', index_bytes_saved)) AS figures(name, value)
+		('soft_delete_index_saved_bytes', index_bytes_saved),
+		('soft_delete_companion_bytes', companion_bytes)) AS figures(name, value)
 WHERE value IS NOT NULL;
 COMMENT ON VIEW soft_delete.metrics IS
 'the figures of soft_delete.tables as gauges in the sense of OpenMetrics';

@@ -98,11 +98,8 @@ BEGIN
 				DETAIL = 'The table and the column must be given, and indexes must be ''all'' or ''unique''.',
 				HINT = 'SELECT soft_delete.plan(''my_table'');';
 	END IF;
-	PERFORM soft_delete_internal.check_relation(relation);
-	PERFORM soft_delete_internal.check_owner(relation);
-	PERFORM soft_delete_internal.check_library();
-	PERFORM soft_delete_internal.check_column(relation, deleted_at);
-	PERFORM soft_delete_internal.check_triggers(relation);
+	PERFORM soft_delete_internal.check_tag(refusal, relation, deleted_at, indexes, NULL, 'in_place')
+	FROM unnest(array_remove(array_remove(soft_delete_internal.tag_checks(), 'lock'), 'views')) AS refusal;
 
 	IF NOT soft_delete_internal.has_column(relation, deleted_at) THEN
 		RETURN NEXT format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);

@@ -76,14 +76,13 @@ COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
 CREATE FUNCTION soft_delete_internal.list_tables()
 RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
 	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
-	index_bytes_saved bigint)
+	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint)
 LANGUAGE plpgsql ROWS 100
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
 	is_watched boolean;
-	aside regclass;
 	due_before timestamptz;
 	error text;
 	stated record;
@@ -93,11 +92,13 @@ BEGIN
 		is_watched := false;
 		bin := NULL; active_view := NULL; live_rows := NULL; deleted_rows := NULL; graveyard_share := NULL; displaced_rows := NULL; oldest := NULL;
 		retention := NULL; due_before := NULL; due_rows := NULL; last_purge := NULL; last_purge_rows := NULL; last_purge_result := NULL; index_bytes_saved := NULL;
+		storage := soft_delete_internal.storage_of(relation); companion := NULL; companion_bytes := NULL;
 		BEGIN
 			is_watched := soft_delete_internal.may_watch(relation);
 			CONTINUE WHEN NOT is_watched;
 			bin := soft_delete_internal.bin_of(relation);
 			active_view := soft_delete_internal.active_view_of(relation);
+			companion := soft_delete_internal.companion_of(relation);
 			SELECT purged_at, rows, log.error INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation) AS log;
 			last_purge_result := CASE WHEN last_purge IS NULL THEN NULL WHEN error IS NULL OR error = 'not finished' THEN coalesce(error, 'done')
 				ELSE 'failed' || CASE WHEN soft_delete_internal.caller_owns(relation) THEN ': ' || error ELSE '' END END;
@@ -107,10 +108,10 @@ BEGIN
 				retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
 			END IF;
 			IF soft_delete_internal.is_free(relation, false) THEN
-				aside := CASE WHEN NOT soft_delete_internal.is_aside(relation) THEN soft_delete_internal.companion_of(relation) END;
-				displaced_rows := CASE WHEN aside IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(aside) END;
+				companion_bytes := (SELECT sum(pg_total_relation_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
+				displaced_rows := CASE WHEN storage = 'aside' OR companion IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(companion) END;
 				deleted_rows := soft_delete_internal.count_tombstones(relation);
-				oldest := least(soft_delete_internal.oldest_tombstone(relation), CASE WHEN displaced_rows > 0 THEN soft_delete_internal.oldest_tombstone(aside) END);
+				oldest := least(soft_delete_internal.oldest_tombstone(relation), CASE WHEN displaced_rows > 0 THEN soft_delete_internal.oldest_tombstone(companion) END);
 				live_rows := soft_delete_internal.estimated_rows(relation);
 				live_rows := CASE WHEN soft_delete_internal.is_aside(relation) THEN live_rows WHEN live_rows < deleted_rows THEN 0 ELSE live_rows - deleted_rows END;
 				graveyard_share := round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3);
@@ -119,7 +120,7 @@ BEGIN
 				due_before := now() - retention;
 				due_rows := CASE WHEN due_before IS NULL THEN 0
 					ELSE soft_delete_internal.count_tombstones(relation, due_before)
-						+ CASE WHEN displaced_rows > 0 THEN soft_delete_internal.count_tombstones(aside, due_before) ELSE 0 END END;
+						+ CASE WHEN displaced_rows > 0 THEN soft_delete_internal.count_tombstones(companion, due_before) ELSE 0 END END;
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) THEN

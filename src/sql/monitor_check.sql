@@ -54,7 +54,7 @@ BEGIN
 			WHEN '~soft_delete_key' THEN 'trigger "~soft_delete_key" is missing: deleted rows do not release their keys'
 			ELSE 'trigger "~soft_delete_truncate" is missing: TRUNCATE destroys' END,
 		soft_delete_internal.tag_command(table_name, tombstone, 'unique') || ';'
-	FROM soft_delete_internal.missing_triggers(table_name)
+	FROM soft_delete_internal.missing_triggers(table_name, soft_delete_internal.storage_of(table_name))
 	UNION ALL
 	SELECT 'error', table_name, format('trigger "%s" of its bin is missing', expected),
 		format('SELECT soft_delete.repair(%L);', table_name)
@@ -95,8 +95,17 @@ DECLARE
 	statements text := CASE WHEN is_aside THEN 'deletes' ELSE 'inserts of such a key' END;
 BEGIN
 	RETURN QUERY
-	SELECT 'error', table_name, format('its companion, which keeps %s, is missing: %s fail', kept, statements), format('SELECT soft_delete.repair(%L);', table_name)
-	WHERE companion IS NULL
+	SELECT 'error', table_name, CASE WHEN bound IS NULL THEN format('its companion, which keeps %s, is missing: %s fail', kept, statements)
+			ELSE format('its companion %s does not belong to its owner: %s fail', bound, statements) END,
+		CASE WHEN bound IS NULL THEN format('SELECT soft_delete.repair(%L);', table_name) ELSE format('ALTER TABLE %s OWNER TO %I;', bound, pg_get_userbyid(relowner)) END
+	-- companion_of() does not find one of another owner
+	FROM pg_class, (SELECT (SELECT other.oid::regclass FROM pg_class AS other, pg_class AS own
+							WHERE other.oid = soft_delete_internal.bound_companion(table_name) AND own.oid = table_name AND other.relowner <> own.relowner)) AS found(bound)
+	WHERE oid = table_name AND companion IS NULL
+	UNION ALL
+	SELECT 'error', table_name, format('its companion %s lacks column "%s", which has the stamps: %s fail', companion, tombstone, statements),
+		format('ALTER TABLE %s ADD COLUMN %I timestamptz NOT NULL DEFAULT now(); SELECT soft_delete.repair(%L);', companion, tombstone, table_name)
+	WHERE companion IS NOT NULL AND NOT soft_delete_internal.has_column(companion, soft_delete_internal.companion_stamp(companion))
 	UNION ALL
 	SELECT 'error', table_name, format('its companion %s lacks column "%s", or has another type: %s fail', companion, own.attname, statements),
 		format('SELECT soft_delete.repair(%L);', table_name)
@@ -105,12 +114,14 @@ BEGIN
 	  AND own.attname <> tombstone AND (is_aside OR soft_delete_internal.has_column(table_name, tombstone))
 	  AND kept.atttypid IS DISTINCT FROM (SELECT base FROM soft_delete_internal.base_type(own.atttypid, own.atttypmod))
 	UNION ALL
-	SELECT 'error', table_name, 'its bin is missing', format('SELECT soft_delete.repair(%L);', table_name)
-	WHERE is_aside AND soft_delete_internal.bin_of(table_name) IS NULL
+	SELECT 'error', table_name, CASE WHEN bound IS NULL THEN 'its bin is missing' ELSE format('%s does not belong to the owner of its table', bound) END,
+		CASE WHEN bound IS NULL THEN format('SELECT soft_delete.repair(%L);', table_name) ELSE format('ALTER VIEW %s OWNER TO %I;', bound, pg_get_userbyid(relowner)) END
+	FROM pg_class, soft_delete_internal.bound_bin(table_name) AS bound
+	WHERE oid = table_name AND is_aside AND soft_delete_internal.bin_of(table_name) IS NULL AND NOT EXISTS (SELECT FROM pg_class AS view WHERE view.oid = bound AND view.relowner = pg_class.relowner)
 	UNION ALL
 	SELECT 'warning', table_name, format('index on column "%s" of its companion %s is missing: the bin reads the whole companion', tombstone, companion),
 		format('SELECT soft_delete.repair(%L);', table_name)
-	WHERE companion IS NOT NULL AND NOT soft_delete_internal.has_stamp_index(companion, tombstone)
+	WHERE companion IS NOT NULL AND soft_delete_internal.has_column(companion, tombstone) AND NOT soft_delete_internal.has_stamp_index(companion, tombstone)
 	UNION ALL
 	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', part), format('SELECT soft_delete.repair(%L);', table_name)
 	FROM unnest(array_remove(ARRAY[companion, CASE WHEN is_aside THEN soft_delete_internal.bin_of(table_name) END], NULL)) AS part

@@ -122,31 +122,40 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_cascades(regclass, regclass[], boolean) IS
 'raises 0A000 if ON DELETE CASCADE connects a tagged and an untagged table; tagged: tables that are going to be; only_new: by foreign keys that this transaction has made';
 
+CREATE FUNCTION soft_delete_internal.lost_references(relation regclass, tagged regclass[] DEFAULT '{}', only_new boolean DEFAULT false) RETURNS SETOF text
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY
+	SELECT format(CASE WHEN child_is_tagged THEN 'foreign key "%s" lets a delete from table "%s" overwrite what rows of table "%s" refer to, and those have no primary key'
+		ELSE 'foreign key "%s" lets a delete from table "%s" overwrite what rows of untagged table "%s" refer to' END, conname, parent, child)
+	FROM soft_delete_internal.references_of(relation) JOIN pg_constraint AS con ON con.oid = "constraint"
+		CROSS JOIN LATERAL (SELECT soft_delete_internal.tag_arguments(child) IS NOT NULL OR child = ANY (tagged)) AS sides(child_is_tagged)
+	WHERE action IN ('n', 'd') AND (soft_delete_internal.tag_arguments(parent) IS NOT NULL OR parent = ANY (tagged))
+	  -- a restore finds rows by their primary key
+	  AND NOT (child_is_tagged AND EXISTS (SELECT FROM pg_index WHERE indrelid = child AND indisprimary))
+	  AND (NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin))
+	ORDER BY con.oid;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.lost_references(regclass, regclass[], boolean) IS
+'messages about foreign keys with ON DELETE SET NULL or SET DEFAULT whose references a restore does not give back; tagged: tables that are going to be; only_new: that this transaction has made';
+
 CREATE FUNCTION soft_delete_internal.warn_of_lost_references(relation regclass, only_new boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	item record;
+	message text;
 BEGIN
-	FOR item IN
-		SELECT conname, child, parent, soft_delete_internal.tag_arguments(child) IS NOT NULL AS child_is_tagged
-		FROM soft_delete_internal.references_of(relation) JOIN pg_constraint AS con ON con.oid = "constraint"
-		WHERE action IN ('n', 'd') AND soft_delete_internal.tag_arguments(parent) IS NOT NULL
-		  -- a restore finds rows by their primary key
-		  AND (soft_delete_internal.tag_arguments(child) IS NULL OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = child AND indisprimary))
-		  AND (NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin))
-		ORDER BY con.oid
-	LOOP
-		RAISE WARNING USING
-			MESSAGE = format(CASE WHEN item.child_is_tagged THEN 'foreign key "%s" lets a delete from table "%s" overwrite what rows of table "%s" refer to, and those have no primary key'
-				ELSE 'foreign key "%s" lets a delete from table "%s" overwrite what rows of untagged table "%s" refer to' END, item.conname, item.parent, item.child),
-			ERRCODE = '01000', DETAIL = 'Restoring the deleted row does not bring that back.';
+	FOR message IN SELECT soft_delete_internal.lost_references(relation, only_new => only_new) LOOP
+		RAISE WARNING USING MESSAGE = message, ERRCODE = '01000', DETAIL = 'Restoring the deleted row does not bring that back.';
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_of_lost_references(regclass, boolean) IS
-'warns of foreign keys with ON DELETE SET NULL or SET DEFAULT whose references a restore does not give back; only_new: that this transaction has made';
+'warns of lost_references()';
 
 CREATE FUNCTION soft_delete_internal.make_reference_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql
