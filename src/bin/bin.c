@@ -184,12 +184,15 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 
 		query->restored = query->purged = NULL;
 		if (restored != NULL)
+		{
 			restore_cascade(restored);
+			record_cascade(restored, EVENT_OF_RESTORE);
+		}
 		if (purged != NULL)
 		{
 			complete_cascade(purged);
 			refuse_held(purged);
-			(void) purge_cascade(purged);
+			(void) purge_cascade(purged, EVENT_OF_PURGE);
 		}
 	}
 	return PointerGetDatum(NULL);

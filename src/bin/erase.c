@@ -108,7 +108,7 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 	complete_cascade(cascade);
 	refuse_held(cascade);
 	erase_records(cascade);
-	nrows = purge_cascade(cascade);
+	nrows = purge_cascade(cascade, EVENT_OF_ERASURE);
 	foreach (lc, hashes)
 		write_proof(&key, PointerGetDatum(lfirst(lc)), nrows);
 	SPI_finish();

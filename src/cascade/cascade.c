@@ -731,10 +731,11 @@ report_blocker(Blocker *blocker)
 }
 
 /*
- * Destroy the members of a completed cascade.  Returns their number.
+ * Destroy the members of a completed cascade, and record that as events of a kind.
+ * Returns their number.
  */
 uint64
-purge_cascade(Cascade *cascade)
+purge_cascade(Cascade *cascade, const char *event)
 {
 	uint64 n = 0;
 	ListCell *lc;
@@ -752,5 +753,25 @@ purge_cascade(Cascade *cascade)
 		n += table->nmembers;
 		table_close(rel, NoLock);
 	}
+	record_cascade(cascade, event);
 	return n;
+}
+
+/*
+ * Record what has become of the members of a cascade as events of a kind.
+ */
+void
+record_cascade(Cascade *cascade, const char *event)
+{
+	HTAB *tally = make_tally();
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+	{
+		CascadeTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->nmembers; i++)
+			tally_row(tally, table->relid, table->members[i].tombstone.stamp);
+	}
+	record_tally(tally, event);
 }

@@ -1,9 +1,12 @@
 /*
  * emptied.c
- *	  Deletes from the ledger the deletions that have no rows left.
+ *	  Deletes what is kept of deletions that have no rows left: the references that
+ *	  they have overwritten and, when soft_delete.keep_ledger has passed, their rows of
+ *	  the ledger.
  *
- * A purge knows the range of the stamps of the rows that it has destroyed.  The
- * deletions of that range are looked up in the index on stamps of each tagged table,
+ * A purge knows the range of the stamps of the rows that it has destroyed, which begins
+ * with the first of all if the ledger is not kept for ever.  The deletions of that range
+ * are looked up in the index on stamps of each tagged table,
  * from one match to the next, so that neither a large ledger nor a large table is
  * read as a whole.  A table that the purge has just emptied up to some stamp is
  * skipped, since its index would lead to dead rows only.  A table without a usable
@@ -93,8 +96,8 @@ static void find_rows_in_table(Deletions *deletions, StampSource *source,
 							   Snapshot snapshot);
 static int first_from(const Deletions *deletions, TimestampTz stamp);
 static void delete_empty_deletions(Deletions *deletions, Snapshot snapshot);
-static void delete_references_of(Relation references, TimestampTz stamp,
-								 Snapshot snapshot);
+static bool has_references(void);
+static void delete_rows_of(Relation rel, TimestampTz stamp, Snapshot snapshot);
 
 /*
  * Remember that a purge has destroyed all tombstones in a table, or in the companion of
@@ -133,8 +136,9 @@ forget_emptied_tables(void)
  * soft_delete_internal.remove_empty_deletions(oldest timestamptz, newest timestamptz,
  *	batch_size integer) returns timestamptz
  *
- * Deletes from the ledger, among the first batch_size deletions whose stamp is in the
- * given range, those that have no rows left.  Returns the least stamp that has not
+ * Among the first batch_size deletions whose stamp is in the given range, deletes the
+ * overwritten references of those that have no rows left, and of these from the ledger
+ * those that are older than soft_delete.keep_ledger.  Returns the least stamp that has not
  * been examined, or null if there is none.  Deletes nothing, and returns null, if the
  * tombstones of a tagged table cannot be read now: another session has locked it, or
  * it is a temporary table of another session.
@@ -153,6 +157,8 @@ soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 	if (batch_size < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("batch size must be positive")));
+	if (TIMESTAMP_IS_NOBEGIN(ledger_limit()) && !has_references())
+		PG_RETURN_NULL();
 	batch_size = Min(batch_size, MAX_DELETIONS);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_deletions(&deletions, batch_size, snapshot, PG_GETARG_TIMESTAMPTZ(0),
@@ -494,53 +500,71 @@ first_from(const Deletions *deletions, TimestampTz stamp)
 }
 
 /*
- * Delete from the ledger the deletions that have no rows, and the references that
- * they have overwritten.
+ * May there be references that a deletion has overwritten?
+ */
+static bool
+has_references(void)
+{
+	Relation references =
+		table_open(extension_relation("set_null_references"), AccessShareLock);
+	bool has_any = RelationGetNumberOfBlocks(references) > 0;
+
+	table_close(references, NoLock);
+	return has_any;
+}
+
+/*
+ * Delete what is kept of the deletions that have no rows.
  */
 static void
 delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 {
 	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
+	Relation events = table_open(extension_relation("events"), RowExclusiveLock);
 	Relation references =
 		table_open(extension_relation("set_null_references"), RowExclusiveLock);
-	bool has_references = RelationGetNumberOfBlocks(references) > 0;
+	TimestampTz limit = ledger_limit();
 
 	for (int i = 0; i < deletions->n; i++)
 	{
 		TM_FailureData tmfd;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!deletions->have_rows[i] &&
+		if (deletions->have_rows[i])
+			continue;
+		delete_rows_of(references, deletions->stamps[i], snapshot);
+		if (deletions->stamps[i] < limit &&
 			destroy_unless_locked(ledger, &deletions->tids[i],
-								  GetCurrentCommandId(true), snapshot, &tmfd) == TM_Ok &&
-			has_references)
-			delete_references_of(references, deletions->stamps[i], snapshot);
+								  GetCurrentCommandId(true), snapshot, &tmfd) == TM_Ok)
+			delete_rows_of(events, deletions->stamps[i], snapshot);
 	}
 	table_close(references, NoLock);
+	table_close(events, NoLock);
 	table_close(ledger, NoLock);
 }
 
 /*
- * Delete what soft_delete_internal.set_null_references has kept of the references that a
- * deletion has overwritten.
+ * Delete the rows of a deletion from one of the extension's own tables, whose index is on
+ * the stamp.
  */
 static void
-delete_references_of(Relation references, TimestampTz stamp, Snapshot snapshot)
+delete_rows_of(Relation rel, TimestampTz stamp, Snapshot snapshot)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple tuple;
 
+	if (RelationGetNumberOfBlocks(rel) == 0)
+		return;
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
 				TimestampTzGetDatum(stamp));
-	scan = systable_beginscan(references,
-							  linitial_oid(RelationGetIndexList(references)),
+	scan = systable_beginscan(rel, linitial_oid(RelationGetIndexList(rel)),
 							  true, snapshot, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		TM_FailureData tmfd;
 
-		(void) destroy_unless_locked(references, &tuple->t_self,
+		(void) destroy_unless_locked(rel, &tuple->t_self,
 									 GetCurrentCommandId(true), snapshot, &tmfd);
 	}
 	systable_endscan(scan);

@@ -73,6 +73,7 @@ $$;
 ALTER TABLE IF EXISTS soft_delete_internal.tagged_schemas ADD COLUMN IF NOT EXISTS storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside'));
 ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS roleid oid NOT NULL DEFAULT 0;
 ALTER TABLE soft_delete_internal.ledger ALTER COLUMN roleid DROP DEFAULT;
+ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS table_name text;
 UPDATE soft_delete_internal.ledger SET roleid = pg_roles.oid FROM pg_roles WHERE rolname = deleted_by::name AND roleid = 0;
 
 -- the table that was called cut_references
