@@ -123,7 +123,21 @@ SELECT relation, event, rows FROM counts WHERE relation = 'events.last_one';
 DROP TABLE last_one CASCADE;
 SELECT relation, event, rows FROM counts WHERE relation = 'events.last_one';
 
+
+-- by the name that it had then
+INSERT INTO base VALUES (1), (2);
+DELETE FROM base WHERE id = 1;
+ALTER TABLE base RENAME TO "Base";
+DELETE FROM "Base" WHERE id = 2;
 RESET ROLE;
-DROP SCHEMA events CASCADE;
+ALTER SCHEMA events RENAME TO later_events;
+SET ROLE regress_events;
+SET search_path = later_events;
+INSERT INTO "Base" VALUES (3), (4);
+DELETE FROM "Base";
+SELECT relation, rows FROM counts ORDER BY n DESC LIMIT 3;
+
+RESET ROLE;
+DROP SCHEMA later_events CASCADE;
 DROP ROLE regress_events, regress_events_clerk, regress_events_other;
 SELECT DISTINCT done_by FROM soft_delete.events WHERE relation = 'events.base';

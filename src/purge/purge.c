@@ -53,6 +53,8 @@ enum
 	LOG_NEWEST,
 	LOG_DURATION,
 	LOG_ERROR,
+	LOG_OWNER,
+	LOG_ROLEID,
 	N_LOG_COLUMNS
 };
 
@@ -760,6 +762,9 @@ log_purge(PurgeTable *root, const char *error)
 							TimestampTzGetDatum(root->started));
 	nulls[LOG_ERROR] = error == NULL;
 	values[LOG_ERROR] = error ? CStringGetTextDatum(error) : (Datum) 0;
+	values[LOG_ROLEID] = ObjectIdGetDatum(owner_of(root->relid));
+	values[LOG_OWNER] =
+		CStringGetTextDatum(GetUserNameFromId(owner_of(root->relid), false));
 
 	/* another purge may have begun in the same microsecond */
 	while (!append_row(log, values, nulls))

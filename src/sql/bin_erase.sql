@@ -8,7 +8,10 @@ CREATE TABLE soft_delete_internal.erasures (
 	key_hash bytea NOT NULL,
 	erased_at timestamptz NOT NULL,
 	erased_by text NOT NULL,
-	rows bigint NOT NULL
+	rows bigint NOT NULL,
+	-- of the table, then: another one may have its name by now
+	owner text,
+	roleid oid
 ) USING heap;
 ALTER TABLE soft_delete_internal.erasures REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.erasures IS
@@ -20,7 +23,7 @@ COMMENT ON COLUMN soft_delete_internal.erasures.erased_by IS 'the role that eras
 COMMENT ON COLUMN soft_delete_internal.erasures.rows IS 'how many rows were destroyed, in all tables';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.erasures', '');
 
-CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS SETOF soft_delete_internal.erasures
+CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS TABLE (relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -33,7 +36,7 @@ BEGIN
 		SELECT * FROM soft_delete_internal.query_as_owner(proofs,
 				format('SELECT relation, key_hash, erased_at, erased_by, rows FROM %s', proofs))
 			AS q(relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint)
-		EXCEPT SELECT * FROM soft_delete_internal.erasures;
+		EXCEPT SELECT e.relation, e.key_hash, e.erased_at, e.erased_by, e.rows FROM soft_delete_internal.erasures AS e;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
@@ -81,7 +84,10 @@ BEGIN
 				erased_there := erased_there + soft_delete.erase(target.relation, VARIADIC key);
 			END LOOP;
 			-- proofs are trusted, so the caller may add those of its own tables only
-			INSERT INTO soft_delete_internal.erasures SELECT p.* FROM soft_delete_internal.new_proofs(proofs) AS p
+			INSERT INTO soft_delete_internal.erasures (relation, key_hash, erased_at, erased_by, rows, owner, roleid)
+			SELECT p.*, rolname, pg_roles.oid
+			FROM soft_delete_internal.new_proofs(proofs) AS p
+				LEFT JOIN pg_class ON pg_class.oid = target.relation LEFT JOIN pg_roles ON pg_roles.oid = relowner
 			WHERE p.relation = target.name
 			  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
 				   OR soft_delete_internal.caller_owns(target.relation));

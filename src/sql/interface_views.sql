@@ -68,7 +68,8 @@ COMMENT ON COLUMN soft_delete.events.reason IS 'soft_delete.reason at that time:
 
 CREATE VIEW soft_delete.holds WITH (security_barrier) AS
 SELECT relation, deleted_at, key, hold, held_by, held_at FROM soft_delete_internal.holds
-WHERE EXISTS (SELECT FROM pg_catalog.pg_class
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.holds'::regclass, 'SELECT')
+   OR EXISTS (SELECT FROM pg_catalog.pg_class
 			  WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
 COMMENT ON VIEW soft_delete.holds IS 'holds in force, of the tables whose owner''s rights the reader has';
 COMMENT ON COLUMN soft_delete.holds.relation IS 'the table; of a row, the table or partition that it is in';
@@ -80,7 +81,7 @@ COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
 
 CREATE VIEW soft_delete.lifted_holds WITH (security_barrier) AS
 SELECT relation, deleted_at, key, hold, held_by, held_at, lifted_by, lifted_at FROM soft_delete_internal.lifted_holds
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.lifted_holds'::regclass, 'SELECT')
    OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
 			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
 COMMENT ON VIEW soft_delete.lifted_holds IS 'holds that were lifted, or replaced by others, of the tables whose owner''s rights the reader has';
@@ -112,10 +113,10 @@ COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purg
 
 CREATE VIEW soft_delete.purge_log WITH (security_barrier) AS
 SELECT relation, purged_at, purged_by, rows, oldest, newest, duration, error FROM soft_delete_internal.purge_log
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
-   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
-			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables whose owner''s rights the reader has; superusers see those of tables that are gone, too';
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.purge_log'::regclass, 'SELECT')
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) owner::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
+COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables of roles whose rights the reader has';
 COMMENT ON COLUMN soft_delete.purge_log.relation IS 'the table, as schema.name';
 COMMENT ON COLUMN soft_delete.purge_log.purged_at IS 'when the purge of the table began';
 COMMENT ON COLUMN soft_delete.purge_log.purged_by IS 'the role';
@@ -127,10 +128,10 @@ COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not fini
 
 CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
 SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
-   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
-			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.erasures IS 'proofs of erasures, of the tables whose owner''s rights the reader has';
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.erasures'::regclass, 'SELECT')
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) owner::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
+COMMENT ON VIEW soft_delete.erasures IS 'proofs of erasures, of the tables of roles whose rights the reader has';
 COMMENT ON COLUMN soft_delete.erasures.relation IS 'the table';
 COMMENT ON COLUMN soft_delete.erasures.key_hash IS 'SHA-256 of the primary key as the text of an array of texts, such as {1}: who can guess the key can test it';
 COMMENT ON COLUMN soft_delete.erasures.erased_at IS 'when';

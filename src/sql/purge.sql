@@ -12,6 +12,9 @@ CREATE TABLE soft_delete_internal.purge_log (
 	newest timestamptz,
 	duration interval NOT NULL,
 	error text,
+	-- of the table, then: another one may have its name by now
+	owner text,
+	roleid oid,
 	PRIMARY KEY (relation, purged_at)
 ) USING heap;
 -- rows of this table are not replicated, even where a publication has all tables

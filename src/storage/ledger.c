@@ -29,8 +29,11 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
@@ -66,10 +69,23 @@ enum EventColumn
 	N_EVENT_COLUMNS
 };
 
+/* The name by which the records know a relation, in a hash table */
+typedef struct RecordedName
+{
+	Oid relid; /* hash key */
+	/* schema and table, either of which quoting may make twice as long, and more */
+	char name[4 * NAMEDATALEN + 6];
+} RecordedName;
+
+/* Names that were looked up, for a deletion asks for the same ones as that before */
+static HTAB *names = NULL;
+static uint64 names_at; /* value of relcache_changes when the first one was */
+
 static char *actor = NULL;
 static char *reason = NULL;
 static int keep_ledger = -1; /* in minutes; -1: for ever */
 
+static void forget_names(Datum arg, int cacheid, uint32 hash);
 static void set_text(Datum *value, bool *isnull, const char *text);
 
 /*
@@ -91,6 +107,7 @@ init_ledger(void)
 							"A purge removes older ones. -1 keeps them for ever.",
 							&keep_ledger, -1, -1, INT_MAX, PGC_SUSET,
 							GUC_UNIT_MIN, NULL, NULL, NULL);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_names, (Datum) 0);
 }
 
 /*
@@ -101,20 +118,40 @@ init_ledger(void)
 const char *
 recorded_name(Oid relid)
 {
-	static RelationMemo memo; /* most statements ask for the same relation */
-	static char *name = NULL;
+	RecordedName *entry;
+	bool found;
 
-	if (!memo_holds(&memo, relid))
+	if (names != NULL && names_at != relcache_changes)
 	{
-		const char *found = qualified_name(llast_oid(with_ancestors(relid)));
-
-		if (name != NULL)
-			pfree(name);
-		name = NULL;
-		name = MemoryContextStrdup(TopMemoryContext, found);
-		memo_set(&memo, relid);
+		hash_destroy(names);
+		names = NULL;
 	}
-	return name;
+	if (names == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(RecordedName)};
+
+		names = hash_create("soft_delete recorded names", 64, &ctl,
+							HASH_ELEM | HASH_BLOBS);
+		names_at = relcache_changes;
+	}
+	entry = hash_search(names, &relid, HASH_FIND, NULL);
+	if (entry == NULL)
+	{
+		const char *name = qualified_name(llast_oid(with_ancestors(relid)));
+
+		entry = hash_search(names, &relid, HASH_ENTER, &found);
+		strlcpy(entry->name, name, sizeof(entry->name));
+	}
+	return entry->name;
+}
+
+/*
+ * Have names looked up again, since a schema may have another name (syscache callback).
+ */
+static void
+forget_names(Datum arg, int cacheid, uint32 hash)
+{
+	names_at = UINT64_MAX;
 }
 
 /*
@@ -206,11 +243,15 @@ void
 record_event(TimestampTz stamp, const char *event, const char *table_name,
 			 int64 rows, TimestampTz happened_at)
 {
+	static RelationMemo memo; /* events, for each statement needs its OID */
 	bool is_deletion = strcmp(event, EVENT_OF_DELETION) == 0;
-	Relation events = table_open(extension_relation("events"), RowExclusiveLock);
 	Datum values[N_EVENT_COLUMNS] = {0};
 	bool nulls[N_EVENT_COLUMNS];
+	Relation events;
 
+	if (!memo_holds(&memo, memo.relid) || !OidIsValid(memo.relid))
+		memo_set(&memo, extension_relation("events"));
+	events = table_open(memo.relid, RowExclusiveLock);
 	memset(nulls, is_deletion, sizeof(nulls));
 	nulls[EVENT_DELETED_AT] = nulls[EVENT_EVENT] = false;
 	nulls[EVENT_TABLE_NAME] = nulls[EVENT_ROWS] = false;
