@@ -77,6 +77,7 @@ INSERT INTO action (action, statement) VALUES
 	('count what a deletion took: `deletion_rows()`', format('SELECT * FROM soft_delete.deletion_rows(%L)', :'stamp')),
 	('see the figures: `tables`', 'SELECT * FROM soft_delete.tables WHERE relation = ''t''::regclass'),
 	('see what became of it: `events`', format('SELECT * FROM soft_delete.events WHERE deleted_at = %L', :'stamp')),
+	('ask for a row: `history()`', 'SELECT * FROM soft_delete.history(''t'', ''2'')'),
 	('see holds: `holds`', 'SELECT * FROM soft_delete.holds'),
 	('see lifted holds: `lifted_holds`', 'SELECT * FROM soft_delete.lifted_holds'),
 	('see purges: `purge_log`', 'SELECT * FROM soft_delete.purge_log'),

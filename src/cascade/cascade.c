@@ -758,7 +758,8 @@ purge_cascade(Cascade *cascade, const char *event)
 }
 
 /*
- * Record what has become of the members of a cascade as events of a kind.
+ * Record what has become of the members of a cascade as events of a kind.  Of rows that
+ * were restored it is recorded which ones: a hash of their primary key.
  */
 void
 record_cascade(Cascade *cascade, const char *event)
@@ -769,9 +770,24 @@ record_cascade(Cascade *cascade, const char *event)
 	foreach (lc, cascade->tables)
 	{
 		CascadeTable *table = lfirst(lc);
+		Relation rel = table_open(table->relid, NoLock);
+		TupleTableSlot *row = table_slot_create(rel, NULL);
 
 		for (int i = 0; i < table->nmembers; i++)
-			tally_row(tally, table->relid, table->members[i].tombstone.stamp);
+		{
+			Tombstone *tombstone = &table->members[i].tombstone;
+
+			CHECK_FOR_INTERRUPTS();
+			if (cascade->is_purge)
+				tally_row(tally, table->relid, tombstone->stamp);
+			else
+			{
+				fetch_tombstone(rel, tombstone, row);
+				tally_key(tally, table->relid, tombstone->stamp, row);
+			}
+		}
+		ExecDropSingleTupleTableSlot(row);
+		table_close(rel, NoLock);
 	}
 	record_tally(tally, event);
 }

@@ -45,7 +45,9 @@ CREATE TABLE soft_delete_internal.events (
 	done_by text,
 	actor text,
 	reason text,
-	roleid oid
+	roleid oid,
+	-- of rows that were restored: for history(), in place of the keys
+	key_hashes bigint[]
 ) USING heap;
 ALTER TABLE soft_delete_internal.events REPLICA IDENTITY NOTHING;
 CREATE INDEX events_deleted_at_idx ON soft_delete_internal.events (deleted_at);

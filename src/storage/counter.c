@@ -110,7 +110,7 @@ record_counts(void)
 		rows = take_rows_of(i);
 		if (rows != 0)
 			record_event(counts[i].stamp, EVENT_OF_DELETION,
-						 counts[i].table_name, rows, 0);
+						 counts[i].table_name, rows, 0, NULL);
 	}
 	ncounts = 0;
 }

@@ -66,6 +66,7 @@ enum EventColumn
 	EVENT_ACTOR,
 	EVENT_REASON,
 	EVENT_ROLEID,
+	EVENT_KEY_HASHES,
 	N_EVENT_COLUMNS
 };
 
@@ -238,10 +239,11 @@ deletion_text(TimestampTz stamp, const char *column)
 /*
  * Record what has become of rows of a deletion.  An event "deleted" completes the row of
  * the ledger, which says when and by whom; with other events that is recorded here.
+ * "key_hashes" is NULL, or has a hash of the primary key of each row (bigint[]).
  */
 void
 record_event(TimestampTz stamp, const char *event, const char *table_name,
-			 int64 rows, TimestampTz happened_at)
+			 int64 rows, TimestampTz happened_at, ArrayType *key_hashes)
 {
 	static RelationMemo memo; /* events, for each statement needs its OID */
 	bool is_deletion = strcmp(event, EVENT_OF_DELETION) == 0;
@@ -268,6 +270,8 @@ record_event(TimestampTz stamp, const char *event, const char *table_name,
 		set_text(&values[EVENT_REASON], &nulls[EVENT_REASON], reason);
 		values[EVENT_ROLEID] = ObjectIdGetDatum(acting_role());
 	}
+	nulls[EVENT_KEY_HASHES] = key_hashes == NULL;
+	values[EVENT_KEY_HASHES] = PointerGetDatum(key_hashes);
 	(void) append_row(events, values, nulls);
 	table_close(events, NoLock);
 }

@@ -12,6 +12,7 @@
 #include "catalog/sd_catalog.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
+#include "utils/array.h"
 #include "utils/snapshot.h"
 
 /*
@@ -44,14 +45,17 @@ extern void record_counts(void);
 extern void init_ledger(void);
 extern const char *recorded_name(Oid relid);
 extern bool record_deletion(TimestampTz stamp, Oid relid);
-extern void record_event(TimestampTz stamp, const char *event, const char *table_name,
-						 int64 rows, TimestampTz happened_at);
+extern void record_event(TimestampTz stamp, const char *event,
+						 const char *table_name, int64 rows,
+						 TimestampTz happened_at, ArrayType *key_hashes);
 
 /*
  * tally.c: how many rows are restored, purged or erased
  */
 extern struct HTAB *make_tally(void);
 extern void tally_row(struct HTAB *tally, Oid relid, TimestampTz stamp);
+extern void tally_key(struct HTAB *tally, Oid relid, TimestampTz stamp,
+					  TupleTableSlot *row);
 extern void record_tally(struct HTAB *tally, const char *event);
 extern TimestampTz ledger_limit(void);
 extern text *deletion_text(TimestampTz stamp, const char *column);
