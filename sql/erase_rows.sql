@@ -59,7 +59,10 @@ SELECT * FROM everything WHERE id IN (2, 20);
 
 -- what is not there, and what is found by an equal text
 SELECT soft_delete.erase('person', '1');
-SELECT soft_delete.erase('person', '99');
+SELECT soft_delete.erase('person', 99);
+SELECT soft_delete.erase('person', 99::bigint);
+SELECT soft_delete.erase('person', VARIADIC ARRAY[99]);
+SELECT soft_delete.erase('person', 'nobody');
 SELECT soft_delete.erase('person', ' 003 ');
 SELECT * FROM everything ORDER BY 1, 2;
 

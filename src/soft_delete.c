@@ -34,6 +34,7 @@ _PG_init(void)
 	init_forget();
 	init_ledger();
 	init_truncate();
+	init_skip();
 	init_bin();
 	init_delete();
 	init_purge();

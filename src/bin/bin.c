@@ -25,6 +25,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "bin/sd_bin.h"
@@ -48,17 +49,26 @@ typedef struct BinQuery
 	MemoryContext context;
 	Cascade *restored; /* NULL if there are no rows, or no more: so is "purged" */
 	Cascade *purged;
+	bool is_restoring; /* rows have been restored, whose triggers fire or will */
 	struct BinQuery *next;
 } BinQuery;
 
 static BinQuery *bin_queries = NULL;
+
+/* How many rows this session has restored, with their cascades */
+static uint64 restored_rows = 0;
+
+/* soft_delete.restoring has no value of its own: show_restoring() knows */
+static bool restoring = false;
 
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_restore_row);
 PG_FUNCTION_INFO_V1(soft_delete_purge_row);
 PG_FUNCTION_INFO_V1(soft_delete_finish_bin);
+PG_FUNCTION_INFO_V1(soft_delete_restored_rows);
 
+static const char *show_restoring(void);
 static void finish_executor(QueryDesc *queryDesc);
 static void check_bin_query(MemoryContext context);
 static void tell_losses(Cascade *restored);
@@ -77,13 +87,32 @@ static void check_update(TriggerData *trigdata, BinRow *row);
 static bool change_hold(TriggerData *trigdata, BinRow *row);
 
 /*
- * Install the hook that is called at the end of a query.
+ * Define soft_delete.restoring, and install the hook that is called at the end of a
+ * query.
  */
 void
 init_bin(void)
 {
+	DefineCustomBoolVariable("soft_delete.restoring",
+							 "Shows whether the triggers that fire are fired by a restore.",
+							 NULL, &restoring, false, PGC_INTERNAL,
+							 GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL,
+							 NULL, show_restoring);
 	prev_ExecutorFinish = ExecutorFinish_hook;
 	ExecutorFinish_hook = finish_executor;
+}
+
+/*
+ * Return the value of soft_delete.restoring: does a query run that has restored rows?
+ */
+static const char *
+show_restoring(void)
+{
+	const BinQuery *query = bin_queries;
+
+	while (query != NULL && !query->is_restoring)
+		query = query->next;
+	return query != NULL ? "on" : "off";
 }
 
 /*
@@ -184,11 +213,13 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 		Cascade *purged = query->purged;
 
 		query->restored = query->purged = NULL;
-		if (restored != NULL)
+		if (restored != NULL && restored->tables != NIL)
 		{
+			query->is_restoring = true;
 			restore_cascade(restored);
 			record_cascade(restored, EVENT_OF_RESTORE);
 			tell_losses(restored);
+			restored_rows += cascade_size(restored);
 		}
 		if (purged != NULL)
 		{
@@ -251,6 +282,18 @@ tell_losses(Cascade *restored)
 									construct_array(named, nnamed, TEXTOID, -1,
 													false, TYPALIGN_INT)),
 								ObjectIdGetDatum(acting_role())});
+}
+
+/*
+ * soft_delete_internal.restored_rows() returns bigint
+ *
+ * Returns how many rows this session has restored, those that were rolled back
+ * included: a difference of two such numbers is what a statement has restored.
+ */
+Datum
+soft_delete_restored_rows(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(restored_rows);
 }
 
 /*

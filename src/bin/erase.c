@@ -19,6 +19,7 @@
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -60,7 +61,8 @@ PG_FUNCTION_INFO_V1(soft_delete_erase);
 
 static bool may_delete(Oid relid);
 static Relation open_erasable(Oid relid);
-static void read_key(RowKey *key, Relation rel, ArrayType *array);
+static void read_key(RowKey *key, Relation rel, int n, const Datum *values,
+					 const Oid *types, const bool *nulls);
 static char *erase_statement(const RowKey *key);
 static void add_hint(void *arg);
 static void append_key_condition(StringInfo query, const RowKey *key);
@@ -73,11 +75,12 @@ static void erase_records(Cascade *cascade);
 static void write_proof(const RowKey *key, Datum hash, uint64 nrows);
 
 /*
- * soft_delete.erase(relation regclass, VARIADIC key text[]) returns bigint
+ * soft_delete.erase(relation regclass, VARIADIC key "any") returns bigint
  *
  * Destroys the rows with a primary key, and all rows that reference them by ON
  * DELETE CASCADE at any depth.  "key" has the values of the columns in the order
- * of the key.  Returns the number of rows.
+ * of the key, of their types or as texts.  Returns the number of rows, and tells if
+ * there are none.
  *
  * Raises 22004 for a null, 22023 where the primary key has another number of
  * columns, 22P02 and the like for a value that its type does not accept; 55000
@@ -95,12 +98,16 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 	List *hashes;
 	ListCell *lc;
 	uint64 nrows;
+	Datum *values;
+	bool *nulls;
+	Oid *types;
+	int n = extract_variadic_args(fcinfo, 1, false, &values, &types, &nulls);
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+	if (PG_ARGISNULL(0) || n < 0)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the table and the key to erase must not be null"),
 						errhint("SELECT soft_delete.erase('my_table', '1');")));
-	read_key(&key, open_erasable(PG_GETARG_OID(0)), PG_GETARG_ARRAYTYPE_P(1));
+	read_key(&key, open_erasable(PG_GETARG_OID(0)), n, values, types, nulls);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -115,6 +122,9 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 		write_proof(&key, PointerGetDatum(lfirst(lc)), nrows);
 	SPI_finish();
 
+	if (nrows == 0)
+		ereport(NOTICE, (errmsg("table \"%s\" has no row with that key",
+								RelationGetRelationName(key.rel))));
 	table_close(key.rel, NoLock);
 	PG_RETURN_INT64(nrows);
 }
@@ -174,19 +184,18 @@ open_erasable(Oid relid)
 }
 
 /*
- * Read the values of the primary key from a text[], with the rights of the
- * table's owner, whose types may be.
+ * Read the values of the primary key, whose types are given.  A value of another type
+ * than its column is read from its text, with the rights of the table's owner, whose
+ * type may be that of the column.
  *
- * Raises 55000 where there is no primary key, 22023 and 22004 for a wrong array,
- * and what the input functions of the types raise.
+ * Raises 55000 where there is no primary key, 22023 and 22004 for a wrong key, and what
+ * the input functions of the types raise.
  */
 static void
-read_key(RowKey *key, Relation rel, ArrayType *array)
+read_key(RowKey *key, Relation rel, int n, const Datum *values,
+		 const Oid *types, const bool *nulls)
 {
 	ErrorContextCallback context = {.callback = add_hint};
-	Datum *texts;
-	bool *nulls;
-	int n;
 
 	key->rel = rel;
 	key->n = primary_key(RelationGetRelid(rel), key->attnums);
@@ -199,7 +208,6 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 	context.arg = erase_statement(key);
 	context.previous = error_context_stack;
 	error_context_stack = &context;
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
 	if (n != key->n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -210,18 +218,22 @@ read_key(RowKey *key, Relation rel, ArrayType *array)
 	{
 		Form_pg_attribute att =
 			TupleDescAttr(RelationGetDescr(rel), key->attnums[i] - 1);
-		Oid input, typioparam;
+		Oid input, output, typioparam;
+		bool is_varlena;
+		char *text;
 		SavedRole saved;
 
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("column \"%s\" of a primary key cannot be null",
 								   NameStr(att->attname))));
-		getTypeInputInfo(att->atttypid, &input, &typioparam);
 		key->types[i] = att->atttypid;
+		getTypeOutputInfo(types[i], &output, &is_varlena);
+		text = OidOutputFunctionCall(output, values[i]);
+		getTypeInputInfo(att->atttypid, &input, &typioparam);
 		become_owner(rel, &saved);
-		key->values[i] = OidInputFunctionCall(input, TextDatumGetCString(texts[i]),
-											  typioparam, att->atttypmod);
+		key->values[i] =
+			OidInputFunctionCall(input, text, typioparam, att->atttypmod);
 		restore_role(&saved);
 	}
 	error_context_stack = context.previous;

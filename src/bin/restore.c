@@ -5,7 +5,12 @@
  * To the rest of the database a restore is an INSERT, the inverse of the DELETE:
  * unique keys are checked and AFTER INSERT triggers fire, among them the checks
  * of foreign keys.  BEFORE INSERT triggers do not fire, because they could change
- * the row.
+ * the row.  Triggers that TRUNCATE did not fire for a row are not fired to restore it.
+ *
+ * Where the application has AFTER INSERT triggers, members are restored in batches, in
+ * the order of order.c, and the triggers of a batch fire before the next is restored.
+ * Constraint triggers fire when all members are restored.  Where a trigger cannot do
+ * without the parent, all members are restored at once.
  *
  * Invariant: a row is restored as it was deleted, and either the whole cascade is
  * restored or none of it.  Which rows belong to it is decided in cascade.c.
@@ -16,6 +21,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
@@ -23,20 +29,66 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "bin/sd_bin.h"
 #include "keys/sd_keys.h"
 
+/* Which AFTER INSERT triggers are fired */
+typedef enum TriggerSet
+{
+	PLAIN_TRIGGERS,		 /* those that are no constraint triggers */
+	CONSTRAINT_TRIGGERS, /* the others */
+	ALL_TRIGGERS, /* but for checks of references to parents of the cascade */
+} TriggerSet;
+
+/* A table that members are restored to */
+typedef struct RestoreTarget
+{
+	Relation rel;
+	Relation root; /* of the partitions, or NULL: it has the statement triggers */
+	ResultRelInfo *relinfo;
+	ResultRelInfo *named; /* that of the root, or of the table itself */
+	VersionBuilder *builder;
+	TupleTableSlot *slot; /* for a member */
+	List *foreign_keys;
+	TriggerSet set;
+	bool has_enabled; /* are the triggers enabled that the two below say? */
+	bool is_truncated;
+	Oid joined_by;
+} RestoreTarget;
+
 static void split_by_partition(Cascade *cascade);
 static void split_members(CascadeTable *table, List **tables);
-static void restore_table(CascadeTable *table, StorageKind storage);
-static void disable_reference_check(ResultRelInfo *relinfo, List *foreign_keys,
-									Oid joined_by);
-static void restore_member(ResultRelInfo *relinfo, VersionBuilder *builder,
-						   Member *member, TupleTableSlot *old);
-static void fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
-								 TupleTableSlot *slot, List *recheck);
+static void find_truncated(Cascade *cascade);
+static bool restore_in_order(Cascade *cascade, MemberRef *refs, int n,
+							 ErrorData **refusal);
+static ErrorData *try_batches(Cascade *cascade, MemberRef *refs, int last, int n);
+static bool may_need_parent(const ErrorData *error);
+static int first_of_last_level(const MemberRef *refs, int n);
+static int end_of_batch(const MemberRef *refs, int first, int n);
+static bool any_fires_triggers(const MemberRef *refs, int n);
+static bool fires_triggers(Oid relid);
+static bool has_insert_triggers(const TriggerDesc *trigdesc);
+static void restore_batches(Cascade *cascade, MemberRef *refs, int n);
+static void lock_again(MemberRef *refs, int n);
+static void report_restored_at_once(const ErrorData *error);
+static void queue_all(MemberRef *refs, int n, TriggerSet set);
+static void restore_at_once(MemberRef *refs, int n);
+static int compare_by_storage(const void *a, const void *b);
+static void open_target(RestoreTarget *target, Oid relid, TriggerSet set);
+static void close_target(RestoreTarget *target);
+static void restore_batch(MemberRef *refs, int n, TriggerSet set,
+						  MemoryContext context);
+static void throw_with_hint(RestoreTarget *target, MemoryContext context);
+static char *conflict_query(RestoreTarget *target, const char *name);
+static void queue_batch(MemberRef *refs, int n, TriggerSet set);
+static void enable_triggers(RestoreTarget *target, const Member *member);
+static bool is_enabled(const RestoreTarget *target, const Member *member,
+					   const Trigger *trigger);
+static void queue_triggers(RestoreTarget *target, Member *member,
+						   TupleTableSlot *slot);
 static void refuse_deleted_parents(CascadeTable *table);
 static void refuse_deleted_parent(CascadeTable *table, Relation rel,
 								  const ForeignKey *fk);
@@ -53,17 +105,22 @@ static void report_deleted_parent(Relation rel, Member *member, const ForeignKey
 void
 restore_cascade(Cascade *cascade)
 {
+	ErrorData *refusal;
+	MemberRef *refs;
 	ListCell *lc;
+	int n;
 
 	complete_cascade(cascade);
 	refuse_held(cascade);
+	find_levels(cascade);
 	split_by_partition(cascade);
-	/* members in the table first: their keys are then in use for those aside */
-	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
-	{
-		foreach (lc, cascade->tables)
-			restore_table(lfirst(lc), storage);
-	}
+	find_truncated(cascade);
+	refs = order_members(cascade, &n);
+	if (!restore_in_order(cascade, refs, n, &refusal))
+		restore_at_once(refs, n);
+	if (refusal != NULL)
+		report_restored_at_once(refusal);
+	pfree(refs);
 	foreach (lc, cascade->tables)
 		refuse_deleted_parents(lfirst(lc));
 	foreach (lc, cascade->tables)
@@ -153,121 +210,530 @@ split_members(CascadeTable *table, List **tables)
 }
 
 /*
- * Restore the members of one relation that are in a storage.
+ * Mark the members that TRUNCATE has deleted.
  */
 static void
-restore_table(CascadeTable *table, StorageKind storage)
+find_truncated(Cascade *cascade)
 {
-	Relation rel = table_open(table->relid, RowExclusiveLock);
-	AttrNumber attnum = tombstone_attribute(rel);
-	VersionBuilder *builder =
-		make_version_builder(rel, attnum != InvalidAttrNumber ? 1 : 0, &attnum,
-							 CurrentMemoryContext);
-	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
-	ResultRelInfo *rootinfo = NULL;
-	TupleTableSlot *old = table_slot_create(rel, NULL);
-	List *foreign_keys = foreign_keys_from(rel);
-	Oid joined_by = InvalidOid;
-	Relation root = NULL;
+	ListCell *lc;
 
+	if (!any_truncation())
+		return;
+	foreach (lc, cascade->tables)
+	{
+		CascadeTable *table = lfirst(lc);
+
+		/* members of one deletion mostly follow one another */
+		for (int i = 0; i < table->nmembers; i++)
+		{
+			Member *member = &table->members[i];
+
+			member->is_truncated =
+				i > 0 && member[-1].tombstone.stamp == member->tombstone.stamp
+					? member[-1].is_truncated
+					: deleted_by_truncate(table->relid, member->tombstone.stamp);
+		}
+	}
+}
+
+/*
+ * Restore members in their order, the triggers of the application included.  Returns
+ * false, and restores nothing, where that would be no different from restoring them at
+ * once, or where a trigger cannot do without a parent: then "refusal" is its error.
+ */
+static bool
+restore_in_order(Cascade *cascade, MemberRef *refs, int n, ErrorData **refusal)
+{
+	int last = first_of_last_level(refs, n);
+
+	*refusal = NULL;
+	if (!any_fires_triggers(refs, last))
+		return false;
+	*refusal = try_batches(cascade, refs, last, n);
+	if (*refusal != NULL)
+		return false;
+
+	queue_all(refs, last, CONSTRAINT_TRIGGERS);
+	for (int first = last, end; first < n; first = end)
+	{
+		end = end_of_batch(refs, first, n);
+		restore_batch(refs + first, end - first, CONSTRAINT_TRIGGERS,
+					  cascade->context);
+	}
+	queue_all(refs + last, n - last, PLAIN_TRIGGERS);
+	return true;
+}
+
+/*
+ * Restore the first "last" members, whose triggers fire.  Returns NULL, or an error of
+ * a trigger that may need what is not restored yet, and then nothing is restored.
+ *
+ * It takes a subtransaction, in which no triggers can be queued for the statement that
+ * runs outside of it.
+ */
+static ErrorData *
+try_batches(Cascade *cascade, MemberRef *refs, int last, int n)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	int nestlevel = GetCurrentTransactionNestLevel();
+	ErrorData *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		restore_batches(cascade, refs, last);
+		lock_again(refs + last, n - last);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		error = end_failed_subtransactions(nestlevel, oldcontext, oldowner);
+		if (!may_need_parent(error))
+			ReThrowError(error);
+		for (int i = 0; i < n; i++)
+			refs[i].member->tombstone = refs[i].before;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	return error;
+}
+
+/*
+ * May a trigger have raised an error because a parent is not restored yet?
+ */
+static bool
+may_need_parent(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK):
+		case ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES):
+		case ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION):
+		case ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR):
+		case ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR):
+			return false;
+		default:
+			return error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION &&
+				   error->sqlerrcode != ERRCODE_EXCLUSION_VIOLATION;
+	}
+}
+
+/*
+ * Return the number of the first member that is restored when all others have been:
+ * what is restored last needs no statement of its own.
+ */
+static int
+first_of_last_level(const MemberRef *refs, int n)
+{
+	int first = n;
+
+	while (first > 0 && refs[first - 1].member->level == refs[n - 1].member->level &&
+		   (refs[first - 1].before.stamp == refs[n - 1].before.stamp ||
+			(first < n && refs[first - 1].table == refs[first].table)))
+		first--;
+	return first;
+}
+
+/*
+ * Return the number after that of the last member of a batch: the members of one table
+ * that follow one another in the order, on one level.
+ */
+static int
+end_of_batch(const MemberRef *refs, int first, int n)
+{
+	int end = first + 1;
+
+	while (end < n && refs[end].table == refs[first].table &&
+		   refs[end].member->level == refs[first].member->level)
+		end++;
+	return end;
+}
+
+/*
+ * Does the restore of any of the members fire a trigger of the application that is no
+ * constraint trigger?
+ */
+static bool
+any_fires_triggers(const MemberRef *refs, int n)
+{
+	for (int first = 0; first < n; first = end_of_batch(refs, first, n))
+	{
+		if (fires_triggers(refs[first].table->relid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does an INSERT into a table fire an AFTER trigger of the application that is no
+ * constraint trigger?
+ */
+static bool
+fires_triggers(Oid relid)
+{
+	Relation rel = table_open(relid, RowExclusiveLock);
+	bool fires = has_insert_triggers(rel->trigdesc);
+
+	if (!fires && rel->rd_rel->relispartition)
+	{
+		Relation root = table_open(llast_oid(get_partition_ancestors(relid)),
+								   RowExclusiveLock);
+
+		fires = has_insert_triggers(root->trigdesc);
+		table_close(root, NoLock);
+	}
+	table_close(rel, NoLock);
+	return fires;
+}
+
+/*
+ * Is one of the triggers an AFTER INSERT trigger that is no constraint trigger?
+ */
+static bool
+has_insert_triggers(const TriggerDesc *trigdesc)
+{
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &trigdesc->triggers[i];
+
+		if ((trigger->tgtype & (TRIGGER_TYPE_INSERT | TRIGGER_TYPE_TIMING_MASK)) ==
+				(TRIGGER_TYPE_INSERT | TRIGGER_TYPE_AFTER) &&
+			trigger->tgenabled != TRIGGER_DISABLED &&
+			!OidIsValid(trigger->tgconstraint))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Restore members batch by batch, and fire the triggers of each batch that are no
+ * constraint triggers, as if each batch were a statement.
+ */
+static void
+restore_batches(Cascade *cascade, MemberRef *refs, int n)
+{
+	for (int first = 0, end; first < n; first = end)
+	{
+		EState *estate = CreateExecutorState();
+
+		end = end_of_batch(refs, first, n);
+		AfterTriggerBeginQuery();
+		if (first > 0)
+			lock_again(refs + first, end - first);
+		restore_batch(refs + first, end - first, PLAIN_TRIGGERS, cascade->context);
+		AfterTriggerEndQuery(estate);
+		ExecCloseResultRelations(estate);
+		ExecResetTupleTable(estate->es_tupleTable, false);
+		FreeExecutorState(estate);
+		CommandCounterIncrement();
+	}
+}
+
+/*
+ * Lock members again, since triggers have fired.
+ *
+ * Raises 27000 if one of them has restored, destroyed or changed a member.
+ */
+static void
+lock_again(MemberRef *refs, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		Relation rel = table_open(refs[i].table->relid, NoLock);
+		Tombstone *tombstone = &refs[i].member->tombstone;
+		TimestampTz stamp = tombstone->stamp;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!lock_tombstone(rel, tombstone, &stamp, NULL))
+			ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+							errmsg("a trigger has changed a row of table \"%s\" that is to be restored",
+								   RelationGetRelationName(rel))));
+		table_close(rel, NoLock);
+	}
+}
+
+/*
+ * Tell that members are restored at once, and why.
+ */
+static void
+report_restored_at_once(const ErrorData *error)
+{
+	ereport(NOTICE,
+			(errmsg("rows are restored together with the rows that they reference"),
+			 errdetail("Before, a trigger failed: %s", error->message)));
+}
+
+/*
+ * Queue triggers for members that have been restored.
+ */
+static void
+queue_all(MemberRef *refs, int n, TriggerSet set)
+{
+	for (int first = 0, end; first < n; first = end)
+	{
+		end = end_of_batch(refs, first, n);
+		queue_batch(refs + first, end - first, set);
+	}
+}
+
+/*
+ * Restore all members, and then fire their triggers: to the caller's statement and to
+ * triggers they appear all at once.
+ */
+static void
+restore_at_once(MemberRef *refs, int n)
+{
+	qsort(refs, n, sizeof(MemberRef), compare_by_storage);
+	for (int first = 0, end; first < n; first = end)
+	{
+		for (end = first + 1; end < n && refs[end].table == refs[first].table; end++)
+			;
+		restore_batch(refs + first, end - first, ALL_TRIGGERS, NULL);
+	}
+}
+
+/*
+ * Compare two members for qsort(): those in their tables first, for then their keys
+ * are in use for those that are elsewhere.
+ */
+static int
+compare_by_storage(const void *a, const void *b)
+{
+	const MemberRef *one = a;
+	const MemberRef *other = b;
+
+	if (one->before.storage != other->before.storage)
+		return (int) one->before.storage - (int) other->before.storage;
+	if (one->table != other->table)
+		return one->table->first_number - other->table->first_number;
+	return one->member < other->member ? -1 : one->member > other->member;
+}
+
+/*
+ * Open a table that members are restored to.
+ */
+static void
+open_target(RestoreTarget *target, Oid relid, TriggerSet set)
+{
+	Relation rel = table_open(relid, RowExclusiveLock);
+	AttrNumber attnum = tombstone_attribute(rel);
+	ResultRelInfo *rootinfo = NULL;
+
+	memset(target, 0, sizeof(RestoreTarget));
+	target->rel = rel;
+	target->set = set;
+	target->builder = make_version_builder(rel, attnum != InvalidAttrNumber ? 1 : 0,
+										   &attnum, CurrentMemoryContext);
+	target->slot = table_slot_create(rel, NULL);
+	target->foreign_keys = foreign_keys_from(rel);
+	target->relinfo = makeNode(ResultRelInfo);
 	/* statement triggers belong to the root of the partition tree */
 	if (rel->rd_rel->relispartition)
 	{
-		root = table_open(llast_oid(get_partition_ancestors(table->relid)),
-						  RowExclusiveLock);
+		target->root = table_open(llast_oid(get_partition_ancestors(relid)),
+								  RowExclusiveLock);
 		rootinfo = makeNode(ResultRelInfo);
-		InitResultRelInfo(rootinfo, root, 0, NULL, 0);
+		InitResultRelInfo(rootinfo, target->root, 0, NULL, 0);
 	}
-	InitResultRelInfo(relinfo, rel, 0, rootinfo, 0);
-	ExecOpenIndices(relinfo, false);
-
-	for (int i = 0; i < table->nmembers; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (table->members[i].tombstone.storage != storage)
-			continue;
-		if (table->members[i].joined_by != joined_by)
-		{
-			joined_by = table->members[i].joined_by;
-			disable_reference_check(relinfo, foreign_keys, joined_by);
-		}
-		restore_member(relinfo, builder, &table->members[i], old);
-	}
-
-	ExecCloseIndices(relinfo);
-	ExecDropSingleTupleTableSlot(old);
-	FreeExecutorState(builder->estate);
-	if (root != NULL)
-		table_close(root, NoLock);
-	table_close(rel, NoLock);
+	InitResultRelInfo(target->relinfo, rel, 0, rootinfo, 0);
+	target->named = rootinfo != NULL ? rootinfo : target->relinfo;
 }
 
 /*
- * Disable the check of the foreign key by which the next members joined, and
- * enable those of all others.  The check would find their parents, which are
- * restored in the same statement.
+ * Close a table that members have been restored to.
  */
 static void
-disable_reference_check(ResultRelInfo *relinfo, List *foreign_keys, Oid joined_by)
+close_target(RestoreTarget *target)
 {
-	const TriggerDesc *trigdesc = relinfo->ri_RelationDesc->trigdesc;
+	ExecDropSingleTupleTableSlot(target->slot);
+	FreeExecutorState(target->builder->estate);
+	if (target->root != NULL)
+		table_close(target->root, NoLock);
+	table_close(target->rel, NoLock);
+}
+
+/*
+ * Restore the members of one batch and queue triggers for them.  If "context" is given,
+ * the indexes to recheck are kept in it, for the constraint triggers.
+ */
+static void
+restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
+{
+	RestoreTarget target;
+
+	open_target(&target, refs->table->relid, set);
+	ExecOpenIndices(target.relinfo, false);
+	for (int i = 0; i < n; i++)
+	{
+		Member *member = refs[i].member;
+		MemoryContext oldcontext;
+		TupleTableSlot *volatile row = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		fetch_tombstone(target.rel, &member->tombstone, target.slot);
+		oldcontext =
+			MemoryContextSwitchTo(GetPerTupleMemoryContext(target.builder->estate));
+		PG_TRY();
+		{
+			row = restore_tombstone(target.relinfo, target.builder, &member->tombstone,
+									target.slot, free_keys, &member->recheck);
+		}
+		PG_CATCH();
+		{
+			throw_with_hint(&target, oldcontext);
+		}
+		PG_END_TRY();
+		queue_triggers(&target, member, row);
+		ExecClearTuple(row);
+		MemoryContextSwitchTo(context != NULL ? context : oldcontext);
+		member->recheck = context != NULL ? list_copy(member->recheck) : NIL;
+		MemoryContextSwitchTo(oldcontext);
+	}
+	ExecCloseIndices(target.relinfo);
+	close_target(&target);
+}
+
+/*
+ * Throw the error of a restored row again, with a hint how to find the live row that is
+ * in its way, if the error tells which key that has.
+ */
+static void
+throw_with_hint(RestoreTarget *target, MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	/* the detail has the key, if the role may see it */
+	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->detail != NULL &&
+		error->hint == NULL && error->constraint_name != NULL)
+		error->hint = conflict_query(target, error->constraint_name);
+	ReThrowError(error);
+}
+
+/*
+ * Return a query for the live row with the key that the member in the target's slot has
+ * in a unique index, or NULL if its key is not one of columns.
+ */
+static char *
+conflict_query(RestoreTarget *target, const char *name)
+{
+	ResultRelInfo *relinfo = target->relinfo;
+
+	for (int i = 0; i < relinfo->ri_NumIndices; i++)
+	{
+		Relation index = relinfo->ri_IndexRelationDescs[i];
+		int nkeys = IndexRelationGetNumberOfKeyAttributes(index);
+		AttrNumber attnums[INDEX_MAX_KEYS];
+
+		if (strcmp(RelationGetRelationName(index), name) != 0 ||
+			relinfo->ri_IndexRelationInfo[i]->ii_Expressions != NIL)
+			continue;
+		for (int k = 0; k < nkeys; k++)
+			attnums[k] = index->rd_index->indkey.values[k];
+		return psprintf("SELECT * FROM %s WHERE %s;",
+						qualified_name(RelationGetRelid(target->rel)),
+						key_condition(nkeys, RelationGetRelid(target->rel),
+									  attnums, target->slot, attnums));
+	}
+	return NULL;
+}
+
+/*
+ * Queue triggers for the members of one batch, which have been restored.
+ */
+static void
+queue_batch(MemberRef *refs, int n, TriggerSet set)
+{
+	RestoreTarget target;
+
+	open_target(&target, refs->table->relid, set);
+	for (int i = 0; i < n; i++)
+	{
+		Member *member = refs[i].member;
+
+		CHECK_FOR_INTERRUPTS();
+		ResetPerTupleExprContext(target.builder->estate);
+		fetch_tombstone(target.rel, &member->tombstone, target.slot);
+		queue_triggers(&target, member, target.slot);
+	}
+	close_target(&target);
+}
+
+/*
+ * Enable the triggers of a table that are to fire for a member, and disable all others.
+ */
+static void
+enable_triggers(RestoreTarget *target, const Member *member)
+{
+	const TriggerDesc *original = target->rel->trigdesc;
+	TriggerDesc *trigdesc = target->relinfo->ri_TrigDesc; /* a copy */
+
+	if (target->has_enabled && member->is_truncated == target->is_truncated &&
+		member->joined_by == target->joined_by)
+		return;
+	target->has_enabled = true;
+	target->is_truncated = member->is_truncated;
+	target->joined_by = member->joined_by;
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+		trigdesc->triggers[i].tgenabled =
+			is_enabled(target, member, &original->triggers[i])
+				? original->triggers[i].tgenabled
+				: TRIGGER_DISABLED;
+}
+
+/*
+ * Is a trigger among those that are to fire for a member?
+ *
+ * TRUNCATE fires no row triggers; what is restored must still satisfy constraints.
+ * Where all members are restored at once, the check of the foreign key by which one
+ * joined would find its parent.
+ */
+static bool
+is_enabled(const RestoreTarget *target, const Member *member, const Trigger *trigger)
+{
 	ListCell *lc;
 
-	foreach (lc, foreign_keys)
+	if (member->is_truncated && !trigger->tgisinternal)
+		return false;
+	if (target->set != ALL_TRIGGERS)
+		return OidIsValid(trigger->tgconstraint) ==
+			   (target->set == CONSTRAINT_TRIGGERS);
+	foreach (lc, OidIsValid(member->joined_by) ? target->foreign_keys : NIL)
 	{
 		const ForeignKey *fk = lfirst(lc);
 
-		for (int i = 0; i < relinfo->ri_TrigDesc->numtriggers; i++)
-		{
-			Trigger *trigger = &relinfo->ri_TrigDesc->triggers[i]; /* a copy */
-
-			if (trigger->tgconstraint == fk->constraint)
-				trigger->tgenabled = fk->top == joined_by
-										 ? TRIGGER_DISABLED
-										 : trigdesc->triggers[i].tgenabled;
-		}
+		if (trigger->tgconstraint == fk->constraint)
+			return fk->top != member->joined_by;
 	}
-}
-
-/*
- * Restore one member.  "old" is a slot for its tombstone.
- */
-static void
-restore_member(ResultRelInfo *relinfo, VersionBuilder *builder, Member *member,
-			   TupleTableSlot *old)
-{
-	MemoryContext oldcontext;
-	TupleTableSlot *slot;
-	List *recheck;
-
-	fetch_tombstone(relinfo->ri_RelationDesc, &member->tombstone, old);
-	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
-	slot = restore_tombstone(relinfo, builder, &member->tombstone, old,
-							 free_keys, &recheck);
-	fire_insert_triggers(builder->estate, relinfo, slot, recheck);
-	ExecClearTuple(slot);
-	MemoryContextSwitchTo(oldcontext);
+	return true;
 }
 
 /*
  * Queue the AFTER INSERT triggers for a restored row, which fire at the end of the
- * statement on the bin.
+ * statement: of that on the bin, or of the batch.
  */
 static void
-fire_insert_triggers(EState *estate, ResultRelInfo *relinfo,
-					 TupleTableSlot *slot, List *recheck)
+queue_triggers(RestoreTarget *target, Member *member, TupleTableSlot *slot)
 {
-	ResultRelInfo *named =
-		relinfo->ri_RootResultRelInfo ? relinfo->ri_RootResultRelInfo : relinfo;
-	TransitionCaptureState *transition =
-		MakeTransitionCaptureState(named->ri_TrigDesc,
-								   RelationGetRelid(named->ri_RelationDesc),
-								   CMD_INSERT);
+	EState *estate = target->builder->estate;
+	TransitionCaptureState *transition = NULL;
 
-	ExecARInsertTriggers(estate, relinfo, slot, recheck, transition);
+	enable_triggers(target, member);
+	if (target->set != CONSTRAINT_TRIGGERS && !member->is_truncated)
+		transition =
+			MakeTransitionCaptureState(target->named->ri_TrigDesc,
+									   RelationGetRelid(target->named->ri_RelationDesc),
+									   CMD_INSERT);
+	ExecARInsertTriggers(estate, target->relinfo, slot, member->recheck, transition);
 
 	/* a statement trigger fires once, however often it is queued */
-	ExecASInsertTriggers(estate, named, transition);
+	if (target->set != CONSTRAINT_TRIGGERS && !member->is_truncated)
+		ExecASInsertTriggers(estate, target->named, transition);
 }
 
 /*
@@ -362,8 +828,7 @@ report_deleted_parent(Relation rel, Member *member, const ForeignKey *fk)
 								 get_rel_name(fk->parent))
 					 : errdetail("Key is not present in table \"%s\".",
 								 get_rel_name(fk->parent)),
-			 errhint("Restore what it references first: UPDATE %s SET %s = NULL WHERE %s;",
-					 bin_name(fk->parent),
+			 errhint("UPDATE %s SET %s = NULL WHERE %s;", bin_name(fk->parent),
 					 quote_identifier(tombstone_name(fk->parent)), condition),
 			 errtableconstraint(rel, name)));
 }

@@ -40,6 +40,8 @@ typedef struct JoinedRow
 {
 	RowIdentity row; /* hash key */
 	Cascade *cascade;
+	CascadeTable *table;
+	int number; /* of the member in that table */
 } JoinedRow;
 
 /* A row that references a member, and that had not joined when it was read */
@@ -68,6 +70,8 @@ static void note_blocker(Cascade *cascade, Blocker blocker);
 static RowIdentity selected_row(SPITupleTable *result, uint64 n);
 static void join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 					 const TimestampTz *stamp, Oid joined_by);
+static void note_kinship(Cascade *cascade, CascadeTable *table, int member,
+						 const RowIdentity *child);
 static CascadeTable members_aside(CascadeTable *table, int **numbers);
 static Datum member_places(CascadeTable *table);
 static char *other_parents_query(const ForeignKey *fk);
@@ -104,8 +108,8 @@ make_cascade(bool is_purge, Cascade *sibling, MemoryContext context)
  * Lock a tombstone of the relation and add it to a cascade.  "joined_by" is the
  * foreign key by which it references a member, or InvalidOid.
  *
- * Returns false if the row has joined already, or is no longer a tombstone with
- * that stamp; where "stamp" is NULL, any stamp will do.
+ * Returns false if the row has joined already, if a restore skips it, or if it is no
+ * longer a tombstone with that stamp; where "stamp" is NULL, any stamp will do.
  *
  * Raises 40001 in a transaction that keeps its snapshot, where a concurrent
  * transaction has changed the row.
@@ -117,7 +121,10 @@ join_cascade(Cascade *cascade, Relation rel, const Tombstone *tombstone,
 	Member member = {.tombstone = *tombstone, .joined_by = joined_by};
 	ItemPointerData found = tombstone->tid;
 
-	if (!lock_tombstone(rel, &member.tombstone, stamp, NULL))
+	RowIdentity row = tombstone_identity(RelationGetRelid(rel), tombstone);
+
+	if ((!cascade->is_purge && is_skipped(&row)) ||
+		!lock_tombstone(rel, &member.tombstone, stamp, NULL))
 		return false;
 	/* a row that has been updated since it was found may have another parent now */
 	if (ItemPointerCompare(&member.tombstone.tid, &found) != 0)
@@ -141,6 +148,8 @@ add_member(Cascade *cascade, Relation rel, const Member *member)
 	if (found)
 		return false;
 	joined->cascade = cascade;
+	joined->table = table;
+	joined->number = table->nmembers;
 
 	table->members = grow_if_full(cascade->context, table->members, table->nmembers,
 								  &table->nallocated, sizeof(Member));
@@ -397,10 +406,14 @@ join_selected_children(Cascade *cascade, CascadeTable *table,
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_tombstone && fk->on_delete == FKCONSTR_ACTION_CASCADE)
+		{
 			join_row(cascade, &row, &rel,
 					 cascade->is_purge ? NULL
 									   : &table->members[member].tombstone.stamp,
 					 fk->top);
+			if (!cascade->is_purge)
+				note_kinship(cascade, table, member, &row);
+		}
 		else
 			note_blocker(cascade, (Blocker){.row = row,
 											.fk = fk,
@@ -410,6 +423,27 @@ join_selected_children(Cascade *cascade, CascadeTable *table,
 	}
 	if (rel != NULL)
 		table_close(rel, NoLock);
+}
+
+/*
+ * Note that a row which a query has read references a member, unless it has not
+ * joined, because it has been changed since.
+ */
+static void
+note_kinship(Cascade *cascade, CascadeTable *table, int member,
+			 const RowIdentity *child)
+{
+	JoinedRow *joined = hash_search(cascade->joined, child, HASH_FIND, NULL);
+
+	if (joined == NULL || joined->cascade != cascade)
+		return;
+	cascade->kinships =
+		grow_if_full(cascade->context, cascade->kinships, cascade->nkinships,
+					 &cascade->nallocated, sizeof(Kinship));
+	cascade->kinships[cascade->nkinships++] = (Kinship){.parent_table = table,
+														.parent = member,
+														.child_table = joined->table,
+														.child = joined->number};
 }
 
 /*
@@ -737,7 +771,6 @@ report_blocker(Blocker *blocker)
 uint64
 purge_cascade(Cascade *cascade, const char *event)
 {
-	uint64 n = 0;
 	ListCell *lc;
 
 	foreach (lc, cascade->tables)
@@ -750,10 +783,23 @@ purge_cascade(Cascade *cascade, const char *event)
 			CHECK_FOR_INTERRUPTS();
 			destroy_tombstone(rel, &table->members[i].tombstone);
 		}
-		n += table->nmembers;
 		table_close(rel, NoLock);
 	}
 	record_cascade(cascade, event);
+	return cascade_size(cascade);
+}
+
+/*
+ * Return the number of members of a cascade.
+ */
+uint64
+cascade_size(const Cascade *cascade)
+{
+	uint64 n = 0;
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+		n += ((CascadeTable *) lfirst(lc))->nmembers;
 	return n;
 }
 

@@ -16,6 +16,9 @@ typedef struct Member
 	Tombstone tombstone; /* the newest version of the row, which is locked */
 	Oid joined_by;		 /* the foreign key to its parent, or InvalidOid */
 	bool is_childless;	 /* set by mark_childless_members() */
+	bool is_truncated;	 /* deleted by TRUNCATE */
+	int level;			 /* set by find_levels() */
+	List *recheck; /* indexes of deferrable constraints, once it is restored */
 } Member;
 
 /* The members in one relation */
@@ -25,8 +28,18 @@ typedef struct CascadeTable
 	int nmembers;
 	int nallocated; /* size of "members" */
 	int ncomplete; /* the children of the first ncomplete members have joined */
+	int first_number; /* that order.c gives to the first member */
 	Member *members;
 } CascadeTable;
+
+/* Two members, of which the parent was there when the child was inserted */
+typedef struct Kinship
+{
+	CascadeTable *parent_table;
+	CascadeTable *child_table;
+	int parent; /* its number in its table */
+	int child;
+} Kinship;
 
 typedef struct Cascade
 {
@@ -35,6 +48,9 @@ typedef struct Cascade
 	List *tables;		   /* CascadeTable, one for each relation */
 	struct HTAB *joined;   /* JoinedRow, of this cascade and of its sibling */
 	List *blockers; /* Blocker: what references members and may not join */
+	Kinship *kinships; /* of the members of a restore, each pair once or more often */
+	int nkinships;
+	int nallocated; /* size of "kinships" */
 } Cascade;
 
 /* The relation of members in SPI queries: columns k1, k2, ..., stamp, member */
@@ -54,6 +70,27 @@ extern void append_parent_key_match(StringInfo query, const ForeignKey *fk,
 									const char *alias, const char *values);
 extern uint64 purge_cascade(Cascade *cascade, const char *event);
 extern void record_cascade(Cascade *cascade, const char *event);
+extern uint64 cascade_size(const Cascade *cascade);
+
+/*
+ * order.c: the order in which the members of a cascade are restored
+ */
+/* A member, in the order of a restore */
+typedef struct MemberRef
+{
+	CascadeTable *table;
+	Member *member;
+	Tombstone before; /* the member's tombstone, before it is restored */
+} MemberRef;
+
+extern void find_levels(Cascade *cascade);
+extern MemberRef *order_members(Cascade *cascade, int *n);
+
+/*
+ * skip.c: rows that a restore skips
+ */
+extern void init_skip(void);
+extern bool is_skipped(const RowIdentity *row);
 
 /*
  * hold.c: holds on tombstones, which keep them from being purged

@@ -34,7 +34,8 @@ static object_access_hook_type prev_object_access_hook = NULL;
 
 /* The extension's tables about relations, each with a column "relation" */
 static const char *const tables_about_relations[] = {"holds", "retention",
-													 "set_null_references"};
+													 "set_null_references",
+													 "truncations"};
 
 static void forget_dropped_table(ObjectAccessType access, Oid classId,
 								 Oid objectId, int subId, void *arg);

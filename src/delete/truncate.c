@@ -484,6 +484,7 @@ write_tombstones(Relation rel)
 	TupleTableSlot *slot;
 	TupleTableSlot *locked;
 	TableScanDesc scan;
+	bool any = false;
 
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		return;
@@ -510,8 +511,11 @@ write_tombstones(Relation rel)
 							InvalidSnapshot, true, &tmfd) != TM_Ok)
 			elog(ERROR, "unexpected change of a row of table \"%s\", which is locked",
 				 RelationGetRelationName(rel));
+		any = true;
 	}
 	table_endscan(scan);
+	if (any)
+		record_truncation(RelationGetRelid(rel));
 	note_truncate(RelationGetRelid(rel));
 	ExecDropSingleTupleTableSlot(slot);
 	ExecDropSingleTupleTableSlot(locked);
@@ -557,8 +561,9 @@ keep_truncated(Relation rel)
 {
 	if (truncate_mode == TRUNCATE_ERROR)
 		refuse_truncate(rel, "Setting \"soft_delete.truncate\" is \"error\".");
-	if (truncate_mode == TRUNCATE_SOFT && rel->rd_rel->relkind == RELKIND_RELATION)
-		keep_all_aside(rel);
+	if (truncate_mode == TRUNCATE_SOFT &&
+		rel->rd_rel->relkind == RELKIND_RELATION && keep_all_aside(rel))
+		record_truncation(llast_oid(with_ancestors(RelationGetRelid(rel))));
 }
 
 /*

@@ -96,7 +96,7 @@ static void find_rows_in_table(Deletions *deletions, StampSource *source,
 							   Snapshot snapshot);
 static int first_from(const Deletions *deletions, TimestampTz stamp);
 static void delete_empty_deletions(Deletions *deletions, Snapshot snapshot);
-static bool has_references(void);
+static bool has_records(void);
 static void delete_rows_of(Relation rel, TimestampTz stamp, Snapshot snapshot);
 
 /*
@@ -157,7 +157,7 @@ soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 	if (batch_size < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("batch size must be positive")));
-	if (TIMESTAMP_IS_NOBEGIN(ledger_limit()) && !has_references())
+	if (TIMESTAMP_IS_NOBEGIN(ledger_limit()) && !has_records())
 		PG_RETURN_NULL();
 	batch_size = Min(batch_size, MAX_DELETIONS);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -500,17 +500,18 @@ first_from(const Deletions *deletions, TimestampTz stamp)
 }
 
 /*
- * May there be references that a deletion has overwritten?
+ * May anything be recorded of deletions beside the ledger: overwritten references, truncated
+ * tables?
  */
 static bool
-has_references(void)
+has_records(void)
 {
 	Relation references =
 		table_open(extension_relation("set_null_references"), AccessShareLock);
 	bool has_any = RelationGetNumberOfBlocks(references) > 0;
 
 	table_close(references, NoLock);
-	return has_any;
+	return has_any || any_truncation();
 }
 
 /*
@@ -524,6 +525,8 @@ delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 	Relation references =
 		table_open(extension_relation("set_null_references"), RowExclusiveLock);
 	TimestampTz limit = ledger_limit();
+	Relation truncations =
+		table_open(extension_relation("truncations"), RowExclusiveLock);
 
 	for (int i = 0; i < deletions->n; i++)
 	{
@@ -533,19 +536,21 @@ delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 		if (deletions->have_rows[i])
 			continue;
 		delete_rows_of(references, deletions->stamps[i], snapshot);
+		delete_rows_of(truncations, deletions->stamps[i], snapshot);
 		if (deletions->stamps[i] < limit &&
 			destroy_unless_locked(ledger, &deletions->tids[i],
 								  GetCurrentCommandId(true), snapshot, &tmfd) == TM_Ok)
 			delete_rows_of(events, deletions->stamps[i], snapshot);
 	}
+	table_close(truncations, NoLock);
 	table_close(references, NoLock);
 	table_close(events, NoLock);
 	table_close(ledger, NoLock);
 }
 
 /*
- * Delete the rows of a deletion from one of the extension's own tables, whose index is on
- * the stamp.
+ * Delete the rows of a deletion from a table whose first column, and first index, is
+ * on stamps.
  */
 static void
 delete_rows_of(Relation rel, TimestampTz stamp, Snapshot snapshot)

@@ -18,6 +18,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_finish_bin';
 COMMENT ON FUNCTION soft_delete.finish_bin() IS
 'AFTER UPDATE OR DELETE statement trigger of a bin: restores or purges what its row triggers have collected, with what belongs to it';
 
+CREATE FUNCTION soft_delete_internal.restored_rows() RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_restored_rows';
+COMMENT ON FUNCTION soft_delete_internal.restored_rows() IS
+'how many rows the session has restored, with their cascades, those that were rolled back included';
+
 CREATE FUNCTION soft_delete.deletion_of(tableoid oid, ctid tid, deleted_at timestamptz, what text) RETURNS text
 LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'soft_delete_deletion_of';
 COMMENT ON FUNCTION soft_delete.deletion_of(oid, tid, timestamptz, text) IS

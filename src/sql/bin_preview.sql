@@ -1,7 +1,27 @@
 /*
  * The dry run of a restore.  Its queries read r: the rows that would come back, as
- * they would be then.
+ * they would be then.  A row that cannot come back keeps those below it from coming
+ * back, so conflicts are looked for until no more are found: found has their tableoid
+ * and ctid.
  */
+
+CREATE TYPE soft_delete_internal.found_rows AS (relations oid[], places tid[]);
+COMMENT ON TYPE soft_delete_internal.found_rows IS
+'rows that bins list, by tableoid and ctid';
+
+CREATE TYPE soft_delete_internal.deletion_bin AS (relation regclass, bin regclass, tombstone name, stamps text);
+COMMENT ON TYPE soft_delete_internal.deletion_bin IS
+'a bin, as readable_bins() has it, that lists rows of the deletions that one asks about';
+
+CREATE FUNCTION soft_delete_internal.is_found(alias text, found soft_delete_internal.found_rows) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN found.relations = '{}' THEN 'false'
+		ELSE format('(%1$s.tableoid, %1$s.ctid) IN (SELECT * FROM unnest(%2$L::oid[], %3$L::tid[]))', alias, found.relations, found.places) END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_found(text, soft_delete_internal.found_rows) IS
+'condition that a row of a query is among the found ones';
 
 CREATE FUNCTION soft_delete_internal.visible_set_null_references(deletions timestamptz[]) RETURNS SETOF soft_delete_internal.set_null_references
 LANGUAGE sql STABLE
@@ -86,7 +106,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.key_conflicts(regclass) IS
 'queries for the rows of r whose key a live row, or another row of r, has';
 
-CREATE FUNCTION soft_delete_internal.parent_conflicts(relation regclass) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.parent_conflicts(relation regclass, found soft_delete_internal.found_rows) RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -95,11 +115,11 @@ AS $$
 				  soft_delete_internal.from_item(confrelid, 'p', 'all'), soft_delete_internal.key_match(con.oid), conname,
 				  soft_delete_internal.describe_columns(conrelid, conkey, 'c'), format(' is not present in table "%s".', relname),
 				  (SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
-				  (SELECT format(' AND (p.%I IS NULL OR p.%1$I = ANY %s)', tombstone, stamps)
+				  (SELECT format(' AND (p.%I IS NULL OR (p.%1$I = ANY %s AND NOT %s))', tombstone, stamps, soft_delete_internal.is_found('p', found))
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid) AND NOT soft_delete_internal.is_aside(confrelid)),
 				  -- a deleted parent is restored, too, wherever it is stored
-				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY %s)', soft_delete_internal.from_item(confrelid, 'p', 'tombstones'),
-								 soft_delete_internal.key_match(con.oid), tombstone, stamps)
+				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY %s AND NOT %s)', soft_delete_internal.from_item(confrelid, 'p', 'tombstones'),
+								 soft_delete_internal.key_match(con.oid), tombstone, stamps, soft_delete_internal.is_found('p', found))
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid)),
 				  soft_delete_internal.from_item(confrelid, 'p', CASE WHEN soft_delete_internal.is_aside(confrelid) THEN 'deleted' ELSE 'all' END))
 	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid
@@ -108,7 +128,7 @@ AS $$
 	  AND pg_has_role((SELECT relowner FROM pg_class WHERE oid = relation), relowner, 'USAGE')
 	ORDER BY con.oid
 $$;
-COMMENT ON FUNCTION soft_delete_internal.parent_conflicts(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.parent_conflicts(regclass, soft_delete_internal.found_rows) IS
 'queries for the rows of r whose parent is not live and would not come back with them';
 
 CREATE FUNCTION soft_delete_internal.constraint_conflicts(relation regclass, deleted_at name) RETURNS SETOF text
@@ -124,12 +144,12 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.constraint_conflicts(regclass, name) IS
 'queries for the rows of r that would violate a CHECK constraint on their tombstone column';
 
-CREATE FUNCTION soft_delete_internal.preview_rows(relation regclass, bin regclass, tombstone name, stamps text) RETURNS text
+CREATE FUNCTION soft_delete_internal.preview_rows(relation regclass, bin regclass, tombstone name, stamps text, found soft_delete_internal.found_rows) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('WITH r AS (SELECT %s, tableoid, ctid FROM %s WHERE %I = ANY %s), c (tableoid, ctid, outcome, "constraint", detail) AS (%s) '
-				  'SELECT %L::regclass, %s, coalesce(outcome, ''comes back''), "constraint", detail FROM r LEFT JOIN c USING (tableoid, ctid)',
+				  'SELECT %L::regclass, %s, coalesce(outcome, ''comes back''), "constraint", detail, %s, tableoid, ctid FROM r LEFT JOIN c USING (tableoid, ctid)',
 				  (SELECT string_agg(CASE WHEN attname = tombstone THEN format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname)
 									 ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
 				   FROM pg_attribute AS col
@@ -139,14 +159,17 @@ AS $$
 				  (SELECT string_agg(query, ' UNION ALL ')
 				   FROM (SELECT 'SELECT tableoid, ctid, NULL, NULL::name, NULL FROM r WHERE false'
 						 UNION ALL SELECT soft_delete_internal.key_conflicts(relation)
-						 UNION ALL SELECT soft_delete_internal.parent_conflicts(relation)
+						 UNION ALL SELECT soft_delete_internal.parent_conflicts(relation, found)
 						 UNION ALL SELECT soft_delete_internal.constraint_conflicts(relation, tombstone)
 						 UNION ALL SELECT 'SELECT tableoid, ctid, ''row is held'', NULL, soft_delete.hold_of(tableoid, ctid, false) FROM r WHERE soft_delete.hold_of(tableoid, ctid, false) IS NOT NULL') AS conflicts(query)),
 				  relation,
 				  coalesce((SELECT soft_delete_internal.describe_columns(relation, conkey, 'r') FROM pg_constraint WHERE conrelid = relation AND contype = 'p'),
-						   'format(''(ctid)=(%s)'', ctid)'))
+						   'format(''(ctid)=(%s)'', ctid)'),
+				  coalesce((SELECT format('jsonb_build_object(%s)', string_agg(format('%1$L, r.%1$I', attname), ', ' ORDER BY n))
+							FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
+							WHERE conrelid = relation AND contype = 'p' AND attrelid = relation), 'NULL::jsonb'))
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_rows(regclass, regclass, name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.preview_rows(regclass, regclass, name, text, soft_delete_internal.found_rows) IS
 'the query of preview() for the rows of one table';
 
 CREATE FUNCTION soft_delete_internal.preview_set_null_references("constraint" oid, deletions timestamptz[]) RETURNS text
@@ -155,7 +178,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('SELECT %1$L::pg_catalog.regclass, pg_catalog.format(''(%%s)=(%%s)'', %4$L, pg_catalog.array_to_string(key, '', '')), '
 				  'CASE WHEN EXISTS (SELECT FROM %2$s WHERE %3$s) THEN ''is linked again'' ELSE ''stays unlinked'' END, %5$L::pg_catalog.name, '
-				  'pg_catalog.format(''It referenced (%%s).'', pg_catalog.array_to_string(referenced, '', '')) '
+				  'pg_catalog.format(''It referenced (%%s).'', pg_catalog.array_to_string(referenced, '', '')), '
+				  'pg_catalog.jsonb_build_object(%7$s) '
 				  'FROM (VALUES %6$s) AS x(key, left_with, referenced)',
 				  conrelid::regclass, soft_delete_internal.from_item(conrelid, 'c', 'live'),
 				  concat_ws(' AND ',
@@ -165,7 +189,9 @@ AS $$
 					 FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = conrelid)),
 				  array_to_string(pk.key_columns, ', '), conname,
 				  string_agg(format('(%L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.text[])', ref.key, ref.left_with, ref.referenced), ', '
-							 ORDER BY ref.key))
+							 ORDER BY ref.key),
+				  (SELECT string_agg(format('%L, CAST(x.key[%s] AS %s)', attname, n, format_type(atttypid, atttypmod)), ', ' ORDER BY n)
+				   FROM unnest(pk.key_columns) WITH ORDINALITY AS u(attname, n) JOIN pg_attribute USING (attname) WHERE attrelid = conrelid))
 	FROM pg_constraint AS con
 		CROSS JOIN LATERAL (SELECT array_agg(attname ORDER BY attnum) AS key_columns
 							FROM pg_constraint AS pk JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
@@ -178,23 +204,79 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_set_null_references(oid, timestamptz[]) IS
 'the query of preview() for the references that one foreign key would give back; null if there are none';
 
+CREATE FUNCTION soft_delete_internal.bins_of_deletions(deletions timestamptz[]) RETURNS SETOF soft_delete_internal.deletion_bin
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item soft_delete_internal.deletion_bin;
+BEGIN
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
+		BEGIN
+			IF soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, deletions) THEN
+				RETURN NEXT item;
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bins_of_deletions(timestamptz[]) IS
+'the bins that the caller may read and that list rows of some deletions; warns of those that cannot be read';
+
+CREATE FUNCTION soft_delete_internal.find_conflicts(bins soft_delete_internal.deletion_bin[], deletions timestamptz[]) RETURNS soft_delete_internal.found_rows
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found soft_delete_internal.found_rows := ('{}', '{}');
+	n integer;
+	item soft_delete_internal.deletion_bin;
+BEGIN
+	LOOP
+		n := cardinality(found.relations);
+		FOREACH item IN ARRAY bins LOOP
+			BEGIN
+				SELECT found.relations || coalesce(array_agg(q.relation), '{}'), found.places || coalesce(array_agg(q.place), '{}') INTO found
+				FROM soft_delete_internal.query_as_owner(item.relation,
+						format('SELECT DISTINCT q.tableoid, q.ctid FROM (%s) AS q(relation, "row", outcome, "constraint", detail, key, tableoid, ctid) '
+							   'WHERE outcome <> ''comes back'' AND NOT %s',
+							   soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps, found), soft_delete_internal.is_found('q', found)),
+						deletions) AS q(relation oid, place tid);
+			EXCEPTION WHEN OTHERS THEN
+				-- whoever reads its rows warns
+				IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+					RAISE;
+				END IF;
+			END;
+		END LOOP;
+		IF n = cardinality(found.relations) THEN
+			RETURN found;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_conflicts(soft_delete_internal.deletion_bin[], timestamptz[]) IS
+'the rows of some deletions that cannot come back, and those below them';
+
 CREATE FUNCTION soft_delete_internal.preview(VARIADIC deletions timestamptz[])
-RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text)
+RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+	bins soft_delete_internal.deletion_bin[] := ARRAY(SELECT b FROM soft_delete_internal.bins_of_deletions(deletions) AS b);
+	found soft_delete_internal.found_rows := soft_delete_internal.find_conflicts(bins, deletions);
 	item record;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
+	FOREACH item IN ARRAY bins LOOP
 		BEGIN
-			IF soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, deletions) THEN
-				RETURN QUERY
-					SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
-							soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps), deletions)
-						AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text);
-			END IF;
+			RETURN QUERY
+				SELECT q.relation, q."row", q.outcome, q."constraint", q.detail, q.key FROM soft_delete_internal.query_as_owner(item.relation,
+						soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps, found), deletions)
+					AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb, tableoid oid, ctid tid);
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
@@ -209,7 +291,7 @@ BEGIN
 		BEGIN
 			RETURN QUERY
 				SELECT * FROM soft_delete_internal.query_as_owner(item.relation, item.query)
-					AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text);
+					AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb);
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;

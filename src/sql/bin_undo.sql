@@ -42,8 +42,11 @@ EXCEPTION WHEN OTHERS THEN
 	IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 		RAISE;
 	END IF;
-	-- a bin of another owner that cannot be read must not keep the caller from restoring
-	IF NOT soft_delete_internal.caller_owns(must_have_stamps.relation) THEN
+	-- a bin of another owner that cannot be read must not keep the caller from restoring, a superuser neither
+	IF NOT soft_delete_internal.caller_owns(must_have_stamps.relation)
+		OR ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
+			AND soft_delete_internal.caller() <> (SELECT relowner FROM pg_class WHERE oid = must_have_stamps.relation))
+	THEN
 		PERFORM soft_delete_internal.warn_unreadable(must_have_stamps.relation, SQLSTATE, SQLERRM);
 		RETURN false;
 	END IF;
@@ -75,7 +78,7 @@ COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS
 'the statements, one for each owner, that restore what the deletions $1 deleted from the tables whose bin the caller may read; forbidden: a bin that the caller may not update';
 
 /* Several rounds, because rows of one owner may reference those of another. */
-CREATE FUNCTION soft_delete_internal.undo_all(deletions timestamptz[]) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.undo_all(deletions timestamptz[], skip_conflicts boolean) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -89,7 +92,13 @@ DECLARE
 	table_name text;
 	constraint_name text;
 	is_last boolean := false;
+	before bigint;
+	skipped soft_delete_internal.found_rows;
 BEGIN
+	IF skip_conflicts THEN
+		skipped := soft_delete_internal.find_conflicts(ARRAY(SELECT b FROM soft_delete_internal.bins_of_deletions(deletions) AS b), deletions);
+		PERFORM soft_delete_internal.skip_rows(skipped.relations, skipped.places);
+	END IF;
 	WHILE n_done < cardinality(done) OR NOT is_last LOOP
 		is_last := n_done = cardinality(done);
 		n_done := cardinality(done);
@@ -100,7 +109,10 @@ BEGIN
 						DETAIL = 'It takes the right to update the tombstone column of each bin that lists rows of the deletion.';
 			END IF;
 			BEGIN
-				restored := restored + soft_delete_internal.execute_as_owner(item.relation, item.query, deletions);
+				before := soft_delete_internal.restored_rows();
+				PERFORM soft_delete_internal.execute_as_owner(item.relation, item.query, deletions);
+				-- what comes back by a cascade counts, too
+				restored := restored + soft_delete_internal.restored_rows() - before;
 				done := done || item.owner;
 			EXCEPTION
 				WHEN integrity_constraint_violation THEN
@@ -124,24 +136,50 @@ BEGIN
 			END;
 		END LOOP;
 	END LOOP;
+	IF skip_conflicts THEN
+		PERFORM soft_delete_internal.skip_rows('{}', '{}');
+		IF skipped.relations <> '{}' THEN
+			RAISE NOTICE '%', format(CASE cardinality(skipped.relations) WHEN 1 THEN '%s row stays deleted' ELSE '%s rows stay deleted' END, cardinality(skipped.relations))
+				USING HINT = format('SELECT * FROM soft_delete.preview(%s);', (SELECT string_agg(quote_literal(d), ', ') FROM unnest(deletions) AS d));
+		END IF;
+	END IF;
 	RETURN restored;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.undo_all(timestamptz[]) IS
-'restores all that some deletions deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
+COMMENT ON FUNCTION soft_delete_internal.undo_all(timestamptz[], boolean) IS
+'restores all that some deletions deleted, from every table whose bin the caller may read, or nothing; skip_conflicts: but for what cannot be restored; returns the number of rows';
 
-CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamptz) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.must_know_deletion(deleted_at timestamptz) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN soft_delete_internal.undo_all(ARRAY[deleted_at]);
+	IF NOT EXISTS (SELECT FROM soft_delete_internal.ledger AS l WHERE l.deleted_at = must_know_deletion.deleted_at) THEN
+		RAISE EXCEPTION 'no deletion has the stamp %', deleted_at
+			USING ERRCODE = 'undefined_object', HINT = 'SELECT * FROM soft_delete.deletions ORDER BY deleted_at DESC;';
+	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.undo(timestamptz) IS
+COMMENT ON FUNCTION soft_delete_internal.must_know_deletion(timestamptz) IS
+'raises 42704 if the ledger has no deletion with a stamp';
+
+CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamptz, skip_conflicts boolean) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	restored bigint := soft_delete_internal.undo_all(ARRAY[deleted_at], skip_conflicts);
+BEGIN
+	IF restored = 0 AND deleted_at IS NOT NULL THEN
+		PERFORM soft_delete_internal.must_know_deletion(deleted_at);
+	END IF;
+	RETURN restored;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo(timestamptz, boolean) IS
 'does soft_delete.undo()';
 
-CREATE FUNCTION soft_delete_internal.undo_transaction(xid xid8) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.undo_transaction(xid xid8, skip_conflicts boolean) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -152,8 +190,8 @@ BEGIN
 		WHERE l.xid = undo_transaction.xid
 		  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
 			   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = deleted_by::name
-						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')))));
+						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')))), skip_conflicts);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8) IS
+COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8, boolean) IS
 'does soft_delete.undo_transaction()';

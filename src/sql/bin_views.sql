@@ -500,7 +500,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.bind_view(view, relation) FROM soft_delete_internal.unbound_views(relation);
+	-- while a dump is restored, the companion that the bin reads may not be one yet
+	PERFORM soft_delete_internal.bind_view(view, relation) FROM soft_delete_internal.unbound_views(relation)
+	WHERE NOT is_bin OR soft_delete_internal.own_companion(relation) IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bind_views(regclass) IS

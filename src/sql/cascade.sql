@@ -30,3 +30,8 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.cascade_parents(regclass) IS
 'the other tables whose deletes reach a table by ON DELETE CASCADE';
+
+CREATE FUNCTION soft_delete_internal.skip_rows(relations oid[], places tid[]) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_skip_rows';
+COMMENT ON FUNCTION soft_delete_internal.skip_rows(oid[], tid[]) IS
+'names the rows, by tableoid and ctid as bins list them, that restores skip from now on';

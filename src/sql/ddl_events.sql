@@ -230,7 +230,8 @@ BEGIN
 	WHERE soft_delete_internal.companions_table(c) IS NOT NULL
 	  AND (EXISTS (SELECT FROM pg_inherits WHERE c IN (inhrelid, inhparent)
 				   AND (soft_delete_internal.companions_table(inhrelid) IS NULL OR soft_delete_internal.companions_table(inhparent) IS NULL))
-		   OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c AND tgname = '~soft_delete_companion' AND tgenabled NOT IN ('O', 'A')))
+		   -- a dump disables all triggers while it loads rows
+		   OR current_setting('row_security')::boolean AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c AND tgname = '~soft_delete_companion' AND tgenabled NOT IN ('O', 'A')))
 	LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'cannot alter table "%" so, which has the deleted rows of table "%"', relation, soft_delete_internal.companions_table(relation)
@@ -261,6 +262,8 @@ BEGIN
 			END IF;
 			IF soft_delete_internal.is_aside(relation) THEN
 				PERFORM soft_delete_internal.check_triggers(relation);
+			ELSE
+				PERFORM soft_delete_internal.bind_views(relation);
 			END IF;
 			CONTINUE;
 		END IF;
@@ -388,6 +391,8 @@ BEGIN
 	DELETE FROM soft_delete_internal.retention AS r USING pg_event_trigger_dropped_objects() AS d
 	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
 	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
+	DELETE FROM soft_delete_internal.truncations WHERE relation IN (
+		SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
 	PERFORM soft_delete_internal.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
 	WHERE EXISTS (SELECT FROM soft_delete_internal.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
 	PERFORM soft_delete_internal.align_companion(objid, names)
@@ -398,7 +403,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.remove_dropped() IS
-'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, holds, and columns of companions';
+'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, holds, truncations, and columns of companions';
 
 CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
 LANGUAGE plpgsql

@@ -57,3 +57,15 @@ COMMENT ON COLUMN soft_delete_internal.events.rows IS
 'how many rows; of a deletion, those that its row of the ledger does not stand for: that is one of the first table';
 COMMENT ON INDEX soft_delete_internal.events_deleted_at_idx IS 'finds the events of a deletion';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.events', '');
+
+CREATE TABLE soft_delete_internal.truncations (
+	deleted_at timestamptz NOT NULL,
+	relation regclass NOT NULL
+) USING heap;
+CREATE INDEX truncations_deleted_at_idx ON soft_delete_internal.truncations (deleted_at);
+ALTER TABLE soft_delete_internal.truncations REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete_internal.truncations IS
+'tables that deletions truncated: a restore of their rows fires no row triggers, as TRUNCATE fired none';
+-- COPY would fail for a table that the restored database does not have, such as a temporary one
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.truncations',
+	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');

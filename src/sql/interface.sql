@@ -66,19 +66,19 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.history(regclass, text[]) IS
 'what is known of the row of a primary key: who deleted, restored or erased it, when and why';
 
-CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamptz[]) RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text)
+CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamptz[]) RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.preview(timestamptz[]) IS
-'dry run of undo(): what would come back, be linked again, or stand in the way, one row each; touches nothing';
+'dry run of undo(): what would come back, be linked again, or stand in the way, one row each; key: the primary key, to join with; touches nothing';
 
-CREATE FUNCTION soft_delete.undo(deleted_at timestamptz) RETURNS bigint
+CREATE FUNCTION soft_delete.undo(deleted_at timestamptz, skip_conflicts boolean DEFAULT false) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.undo(timestamptz) IS
-'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; returns the number of rows';
+COMMENT ON FUNCTION soft_delete.undo(timestamptz, boolean) IS
+'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; skip_conflicts: what cannot come back stays, with what is below it; returns the number of rows, those of cascades included';
 
-CREATE FUNCTION soft_delete.undo_transaction(xid xid8) RETURNS bigint
+CREATE FUNCTION soft_delete.undo_transaction(xid xid8, skip_conflicts boolean DEFAULT false) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.undo_transaction(xid8) IS
+COMMENT ON FUNCTION soft_delete.undo_transaction(xid8, boolean) IS
 'restores all that the deletions of one transaction deleted, as undo() does';
 
 CREATE FUNCTION soft_delete.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL) RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
@@ -113,7 +113,7 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_purge';
 COMMENT ON PROCEDURE soft_delete.purge(regclass, interval, integer, interval) IS
 'destroys deleted rows that are due, oldest first, children before parents, committing after each batch: of all tagged tables that the caller owns, or of one with what its deletes reach by CASCADE; older_than: the least age, where their retention is not longer; pause: between batches';
 
-CREATE FUNCTION soft_delete.erase(relation regclass, VARIADIC key text[]) RETURNS bigint
+CREATE FUNCTION soft_delete.erase(relation regclass, VARIADIC key "any") RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_erase';
-COMMENT ON FUNCTION soft_delete.erase(regclass, text[]) IS
+COMMENT ON FUNCTION soft_delete.erase(regclass, "any") IS
 'destroys the rows of a primary key, live and deleted, and those below them by CASCADE; returns their number; a proof without personal data stays';

@@ -362,6 +362,44 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_reference_problems(oid) IS
 'the problems of check() with a foreign key as such: actions that connect a tagged and an untagged table, missing triggers';
 
+/* Aliases: c is the referencing table, p the referenced one. */
+CREATE FUNCTION soft_delete_internal.find_deleted_parents("constraint" oid, reader regclass, n bigint, without_parent text, all_rows text)
+RETURNS TABLE (severity text, relation regclass, problem text, remedy text)
+LANGUAGE plpgsql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	con pg_constraint;
+	bin regclass;
+	has_deleted_parent text;
+	n_deleted bigint := 0;
+BEGIN
+	SELECT * INTO STRICT con FROM pg_constraint WHERE oid = find_deleted_parents."constraint";
+	bin := soft_delete_internal.bin_of(soft_delete_internal.root(con.confrelid));
+	IF bin IS NOT NULL AND con.confrelid = soft_delete_internal.root(con.confrelid) THEN
+		has_deleted_parent := format('EXISTS (SELECT FROM %s WHERE %s)',
+			soft_delete_internal.from_item(con.confrelid, 'p', 'tombstones'), soft_delete_internal.key_match(con.oid));
+		n_deleted := (SELECT answer FROM soft_delete_internal.query_as_owner(reader,
+			format('SELECT count(*) FROM %s WHERE %s AND %s', soft_delete_internal.from_item(con.conrelid, 'c', 'live'), without_parent, has_deleted_parent)) AS q(answer bigint));
+	END IF;
+	IF n_deleted > 0 THEN
+		RETURN QUERY SELECT 'error', con.conrelid::regclass,
+			format('%s live rows reference deleted rows of %s by foreign key "%s"', n_deleted, con.confrelid::regclass, con.conname),
+			format('UPDATE %s AS p SET %I = NULL WHERE EXISTS (SELECT FROM %s WHERE %s AND %s);', bin, (soft_delete_internal.tag_arguments(con.confrelid))[1],
+				   soft_delete_internal.from_item(con.conrelid, 'c', 'live'), without_parent, soft_delete_internal.key_match(con.oid));
+	END IF;
+	IF n > n_deleted THEN
+		RETURN QUERY SELECT 'error', con.conrelid::regclass,
+			format('%s live rows reference missing rows of %s by foreign key "%s"', n - n_deleted, con.confrelid::regclass, con.conname),
+			CASE n_deleted WHEN 0 THEN all_rows
+				ELSE format('SELECT tableoid::regclass, ctid FROM %s WHERE %s AND NOT %s;', soft_delete_internal.from_item(con.conrelid, 'c', 'live'), without_parent, has_deleted_parent) END;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_deleted_parents(oid, regclass, bigint, text, text) IS
+'the problems of check() with live rows without a live parent: those whose parent can be restored, and the others';
+
 CREATE FUNCTION soft_delete_internal.find_dangling_rows("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -405,14 +443,14 @@ BEGIN
 		CONTINUE WHEN n = 0;
 
 		severity := 'error';
-		IF which = 'live' THEN
-			problem := format('%s live rows reference deleted or missing rows of %s by foreign key "%s"', n, con.confrelid::regclass, con.conname);
-		ELSE
-			problem := format('%s deleted rows reference missing rows of %s by foreign key "%s", and cannot be restored', n, con.confrelid::regclass, con.conname);
-		END IF;
+		problem := format('%s deleted rows reference missing rows of %s by foreign key "%s", and cannot be restored', n, con.confrelid::regclass, con.conname);
 		-- the query shows the rows: their owner decides what becomes of them
 		remedy := format('SELECT tableoid::regclass, ctid FROM %s WHERE %s;', soft_delete_internal.from_item(relation, 'c', which), without_parent);
-		RETURN NEXT;
+		IF which = 'live' THEN
+			RETURN QUERY SELECT * FROM soft_delete_internal.find_deleted_parents("constraint", reader, n, without_parent, remedy);
+		ELSE
+			RETURN NEXT;
+		END IF;
 	END LOOP;
 END
 $$;

@@ -22,8 +22,8 @@ AS $$
 	SELECT CASE WHEN which = 'aside' OR soft_delete_internal.is_aside(relation) AND which IN ('tombstones', 'deleted')
 			THEN format('ONLY %s %s', soft_delete_internal.companion_of(relation), alias)
 		WHEN soft_delete_internal.tag_arguments(relation) IS NULL OR soft_delete_internal.is_aside(relation) THEN concat(item, ' ', alias)
-		WHEN which = 'tombstones' THEN format('(SELECT * FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
-			'UNION ALL SELECT %4$s FROM ONLY %3$s) AS %2$s', item, alias, soft_delete_internal.companion_of(relation),
+		WHEN which = 'tombstones' THEN format('(SELECT *, tableoid, ctid FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
+			'UNION ALL SELECT %4$s, tableoid, ctid FROM ONLY %3$s) AS %2$s', item, alias, soft_delete_internal.companion_of(relation),
 			soft_delete_internal.kept_columns(relation, (soft_delete_internal.tag_arguments(relation))[1]))
 		ELSE format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which) END
 	FROM pg_class, concat(CASE WHEN relkind <> 'p' THEN 'ONLY ' END, relation) AS item

@@ -258,25 +258,29 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 
 /*
  * Insert all rows of a relation into its companion, for they are about to be truncated.
+ * Returns whether there are any.
  *
  * The relation is locked, so the rows that are live now are live to all transactions.
  * SnapshotSelf also sees rows that the snapshot of the statement does not see.
  */
-void
+bool
 keep_all_aside(Relation rel)
 {
 	Keeper *keeper = make_keeper(rel, CurrentMemoryContext);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = begin_table_scan(rel, SnapshotSelf);
+	bool any = false;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		keep_aside(keeper, slot);
+		any = true;
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	FreeExecutorState(keeper->builder->estate);
+	return any;
 }
 
 /*

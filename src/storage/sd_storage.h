@@ -61,6 +61,13 @@ extern TimestampTz ledger_limit(void);
 extern text *deletion_text(TimestampTz stamp, const char *column);
 
 /*
+ * truncation.c: which tombstones TRUNCATE has made
+ */
+extern void record_truncation(Oid relid);
+extern bool any_truncation(void);
+extern bool deleted_by_truncate(Oid relid, TimestampTz stamp);
+
+/*
  * row_version.c: next versions of rows that are deleted, restored or get a new key
  */
 /* An index that tombstones must be inserted into */
@@ -248,7 +255,7 @@ typedef struct Keeper Keeper;
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
 extern void keep_aside(Keeper *keeper, TupleTableSlot *row);
-extern void keep_all_aside(Relation rel);
+extern bool keep_all_aside(Relation rel);
 extern void step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp);
 extern void destroy_all_aside(Relation rel);
 

@@ -3,6 +3,10 @@
  * now, and companions, which are not to be the extension's own; what the install script
  * has not made again goes.  The rest is made anew by follow_extension().
  */
+-- they act when the upgrade is done, not on the companions that are made and leave the extension here
+ALTER EVENT TRIGGER soft_delete_renew DISABLE;
+ALTER EVENT TRIGGER soft_delete_ddl DISABLE;
+
 DO $$
 DECLARE
 	item record;
@@ -44,6 +48,9 @@ BEGIN
 	DROP TABLE soft_delete_internal.displaced;
 END
 $$;
+
+ALTER EVENT TRIGGER soft_delete_renew ENABLE ALWAYS;
+ALTER EVENT TRIGGER soft_delete_ddl ENABLE;
 
 DO $$
 DECLARE
