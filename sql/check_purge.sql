@@ -63,12 +63,12 @@ SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 -- a purge that fails, and one that was broken off
 SELECT soft_delete.retain('t', '10 days');
 RESET ROLE;
-INSERT INTO soft_delete_internal.purge_log VALUES ('check_purge.t', now() - interval '2 days', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'not finished');
+INSERT INTO soft_delete_internal.purge_log VALUES ('check_purge.t', now() - interval '2 days', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'not finished', 'regress_check_purge', 'regress_check_purge'::regrole);
 DELETE FROM soft_delete_internal.purge_log WHERE relation = 'check_purge.t' AND error IS NULL;
 SET ROLE regress_check_purge;
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 RESET ROLE;
-INSERT INTO soft_delete_internal.purge_log VALUES ('check_purge.t', now() - interval '1 minute', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'could not');
+INSERT INTO soft_delete_internal.purge_log VALUES ('check_purge.t', now() - interval '1 minute', 'regress_check_purge', 7, NULL, NULL, '1 hour', 'could not', 'regress_check_purge', 'regress_check_purge'::regrole);
 SET ROLE regress_check_purge;
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 SELECT remedy FROM soft_delete.check() \gexec

@@ -7,6 +7,7 @@ CREATE ROLE regress_writer;			-- SELECT, INSERT, UPDATE, DELETE on the table
 CREATE ROLE regress_clerk;			-- SELECT, UPDATE (deleted_at, hold), DELETE on the bin
 CREATE ROLE regress_sampler;		-- SELECT on the table, EXECUTE on rows()
 CREATE ROLE regress_viewer;			-- SELECT on a view of the owner
+CREATE ROLE regress_auditor IN ROLE pg_read_all_data;
 CREATE ROLE regress_nobody;
 CREATE SCHEMA rights AUTHORIZATION regress_owner;
 GRANT USAGE ON SCHEMA rights TO PUBLIC;
@@ -19,10 +20,17 @@ CREATE TABLE plain (id integer PRIMARY KEY);
 CREATE TABLE untouched (id integer PRIMARY KEY);
 CREATE VIEW seen AS SELECT id, note FROM t;
 SELECT soft_delete.tag('t');
-INSERT INTO t VALUES (1, 'live'), (2, 'deleted'), (3, 'deleted');
+INSERT INTO t VALUES (1, 'live'), (2, 'deleted'), (3, 'deleted'), (4, 'erased');
 DELETE FROM t WHERE id = 2;
 DELETE FROM t WHERE id = 3;
 INSERT INTO t VALUES (3, 'live');			-- and the other one steps aside
+SELECT soft_delete.erase('t', '4');
+SELECT soft_delete.tag('untouched');
+INSERT INTO untouched VALUES (1);
+DELETE FROM untouched;
+CALL soft_delete.purge('untouched', older_than => '0');
+SELECT soft_delete.untag('untouched');
+SELECT soft_delete.hold('t', 'once'), soft_delete.hold('t', NULL);
 ANALYZE t;
 SELECT soft_delete.tag('plain');
 SELECT soft_delete.hold('plain', 'why');
@@ -68,7 +76,12 @@ INSERT INTO action (action, statement) VALUES
 	('see who deleted: `deletions`', format('SELECT * FROM soft_delete.deletions WHERE deleted_at = %L', :'stamp')),
 	('count what a deletion took: `deletion_rows()`', format('SELECT * FROM soft_delete.deletion_rows(%L)', :'stamp')),
 	('see the figures: `tables`', 'SELECT * FROM soft_delete.tables WHERE relation = ''t''::regclass'),
+	('see what became of it: `events`', format('SELECT * FROM soft_delete.events WHERE deleted_at = %L', :'stamp')),
+	('ask for a row: `history()`', 'SELECT * FROM soft_delete.history(''t'', ''2'')'),
 	('see holds: `holds`', 'SELECT * FROM soft_delete.holds'),
+	('see lifted holds: `lifted_holds`', 'SELECT * FROM soft_delete.lifted_holds'),
+	('see purges: `purge_log`', 'SELECT * FROM soft_delete.purge_log'),
+	('see erasures: `erasures`', 'SELECT * FROM soft_delete.erasures'),
 	('write to those by hand', 'UPDATE soft_delete_internal.ledger SET reason = ''none'''),
 	('restore by the bin', 'UPDATE t_deleted SET deleted_at = NULL WHERE id = 2'),
 	('restore by `undo()`', format('SELECT 1 WHERE soft_delete.undo(%L) > 0', :'stamp')),
@@ -90,7 +103,7 @@ INSERT INTO action (action, statement) VALUES
 \pset tuples_only
 \pset fieldsep ' | '
 SELECT '| ' || action, rights.try('super', statement), rights.try('owner', statement), rights.try('writer', statement), rights.try('clerk', statement),
-	rights.try('sampler', statement), rights.try('viewer', statement), rights.try('nobody', statement) || ' |'
+	rights.try('sampler', statement), rights.try('viewer', statement), rights.try('auditor', statement), rights.try('nobody', statement) || ' |'
 FROM action ORDER BY n;
 \pset format aligned
 \pset tuples_only off
@@ -115,6 +128,6 @@ SELECT soft_delete.hold('plain', NULL);
 RESET ROLE;
 DROP SCHEMA rights CASCADE;
 DROP TABLE action;
-TRUNCATE soft_delete_internal.lifted_holds, soft_delete_internal.purge_log;
+TRUNCATE soft_delete_internal.lifted_holds, soft_delete_internal.purge_log, soft_delete_internal.erasures;
 REVOKE EXECUTE ON FUNCTION soft_delete.rows(internal) FROM regress_sampler;
-DROP ROLE regress_super, regress_owner, regress_writer, regress_clerk, regress_sampler, regress_viewer, regress_nobody;
+DROP ROLE regress_super, regress_owner, regress_writer, regress_clerk, regress_sampler, regress_viewer, regress_auditor, regress_nobody;

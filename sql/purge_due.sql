@@ -149,7 +149,10 @@ SELECT * FROM bins;
 SELECT relation, purged_by, rows, oldest <= newest AS in_order, duration >= '0' AS took, error FROM soft_delete.purge_log WHERE relation LIKE 'purge_due.%' ORDER BY purged_at;
 SELECT * FROM soft_delete.check();
 
--- the ledger forgets deletions that have no rows left, with the references that they cut, and no other
+-- the ledger forgets deletions that have no rows left, with the references that they cut, and no other, if it is told to
+RESET ROLE;
+SET soft_delete.keep_ledger = 0;
+SET ROLE regress_purge_due;
 CREATE TABLE cut (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE SET NULL);
 SELECT soft_delete.tag('cut');
 INSERT INTO parent VALUES (31), (32), (33);

@@ -97,10 +97,10 @@ SELECT due_rows FROM soft_delete.tables WHERE relation = 'p'::regclass;
 
 -- the last purge
 RESET ROLE;
-INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, error) VALUES
-	('tables_view.t', '2005-01-01', 'regress_tables_view', 1, '1s', 'could not'), ('tables_view.t', '2006-01-01', 'regress_tables_view', 2, '1s', NULL),
-	('tables_view."In UTC"', '2005-01-01', 'regress_tables_view', 3, '1s', NULL), ('tables_view."In UTC"', '2006-01-01', 'regress_tables_view', 4, '1s', 'could not'),
-	('tables_view.parent', '2005-01-01', 'regress_tables_view', 5, '1s', 'not finished');
+INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, error, roleid) VALUES
+	('tables_view.t', '2005-01-01', 'regress_tables_view', 1, '1s', 'could not', 'regress_tables_view'::regrole), ('tables_view.t', '2006-01-01', 'regress_tables_view', 2, '1s', NULL, 'regress_tables_view'::regrole),
+	('tables_view."In UTC"', '2005-01-01', 'regress_tables_view', 3, '1s', NULL, 'regress_tables_view'::regrole), ('tables_view."In UTC"', '2006-01-01', 'regress_tables_view', 4, '1s', 'could not', 'regress_tables_view'::regrole),
+	('tables_view.parent', '2005-01-01', 'regress_tables_view', 5, '1s', 'not finished', 'regress_tables_view'::regrole);
 SET ROLE regress_tables_view;
 SELECT relation, last_purge, last_purge_rows, last_purge_result FROM soft_delete.tables ORDER BY relation::text;
 

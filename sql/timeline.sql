@@ -34,11 +34,11 @@ SELECT current_date - day AS ago, deleted, purged, chart FROM soft_delete.timeli
 
 -- purges, by the log
 RESET ROLE;
-INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration) VALUES
-	('timeline.t', current_date - 3 + time '18:00', 'regress_timeline', 40, '1s'),
-	('timeline.t', current_date - 1 + time '00:00', 'regress_timeline', 1, '1s'),
-	('timeline.t', current_date - 4 + time '23:59', 'regress_timeline', 100, '1s'),
-	('timeline."In UTC"', current_date - 2 + time '23:00', 'regress_timeline', 3, '1s');
+INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, roleid) VALUES
+	('timeline.t', current_date - 3 + time '18:00', 'regress_timeline', 40, '1s', 'regress_timeline'::regrole),
+	('timeline.t', current_date - 1 + time '00:00', 'regress_timeline', 1, '1s', 'regress_timeline'::regrole),
+	('timeline.t', current_date - 4 + time '23:59', 'regress_timeline', 100, '1s', 'regress_timeline'::regrole),
+	('timeline."In UTC"', current_date - 2 + time '23:00', 'regress_timeline', 3, '1s', 'regress_timeline'::regrole);
 SET ROLE regress_timeline;
 SELECT current_date - day AS ago, deleted, purged, chart FROM soft_delete.timeline('t', 6);
 SELECT current_date - day AS ago, deleted, purged, chart FROM soft_delete.timeline(days => 6);

@@ -38,7 +38,7 @@ def make_unledgered(bench, contender, rows):
     copy = TMP / "unledgered"
     shutil.copytree(os.environ["BENCH_BUILD"], copy, dirs_exist_ok=True)
     source = copy / "src/storage/stamp.c"
-    entry = "while (!record_deletion(last_stamp))"
+    entry = "while (!record_deletion(last_stamp, relid))"
     text = source.read_text()
     assert text.count(entry) == 1, "stamp.c does not enter deletions where it did"
     source.write_text(text.replace(entry, "while (false)"))

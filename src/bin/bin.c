@@ -71,6 +71,7 @@ PG_FUNCTION_INFO_V1(soft_delete_restored_rows);
 static const char *show_restoring(void);
 static void finish_executor(QueryDesc *queryDesc);
 static void check_bin_query(MemoryContext context);
+static void tell_losses(Cascade *restored);
 static BinQuery *open_bin_query(FunctionCallInfo fcinfo);
 static BinQuery *find_bin_query(MemoryContext context);
 static void forget_bin_query(void *arg);
@@ -216,16 +217,71 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 		{
 			query->is_restoring = true;
 			restore_cascade(restored);
+			record_cascade(restored, EVENT_OF_RESTORE);
+			tell_losses(restored);
 			restored_rows += cascade_size(restored);
 		}
 		if (purged != NULL)
 		{
 			complete_cascade(purged);
 			refuse_held(purged);
-			(void) purge_cascade(purged);
+			(void) purge_cascade(purged, EVENT_OF_PURGE);
 		}
 	}
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Report with a notice that rows which may have gone with the restored ones are not there
+ * any more.
+ */
+static void
+tell_losses(Cascade *restored)
+{
+	Datum *stamps = NULL;
+	Datum *named = NULL;
+	int nstamps = 0;
+	int nnamed = 0;
+	int stamps_allocated = 0;
+	int named_allocated = 0;
+	ListCell *lc;
+
+	foreach (lc, restored->tables)
+	{
+		CascadeTable *table = lfirst(lc);
+		bool is_named = false;
+
+		for (int i = 0; i < table->nmembers; i++)
+		{
+			Datum stamp = TimestampTzGetDatum(table->members[i].tombstone.stamp);
+
+			/* rows that joined have the stamp of one that was named */
+			if (OidIsValid(table->members[i].joined_by))
+				continue;
+			is_named = true;
+			if (nstamps > 0 && stamps[nstamps - 1] == stamp)
+				continue;
+			stamps = grow_if_full(CurrentMemoryContext, stamps, nstamps,
+								  &stamps_allocated, sizeof(Datum));
+			stamps[nstamps++] = stamp;
+		}
+		if (!is_named)
+			continue;
+		named = grow_if_full(CurrentMemoryContext, named, nnamed,
+							 &named_allocated, sizeof(Datum));
+		named[nnamed++] = CStringGetTextDatum(recorded_name(table->relid));
+	}
+	if (nstamps > 0)
+		call_internal("tell_losses", 3,
+					  (Oid[]){TIMESTAMPTZARRAYOID, TEXTARRAYOID, OIDOID},
+					  (Datum[]){PointerGetDatum(
+									construct_array(stamps, nstamps, TIMESTAMPTZOID,
+													sizeof(TimestampTz), FLOAT8PASSBYVAL,
+													TYPALIGN_DOUBLE)),
+								PointerGetDatum(
+									construct_array(named, nnamed, TEXTOID, -1,
+													false, TYPALIGN_INT)),
+								ObjectIdGetDatum(acting_role())});
 }
 
 /*

@@ -42,6 +42,8 @@ enum ErasureColumn
 	ERASURE_ERASED_AT,
 	ERASURE_ERASED_BY,
 	ERASURE_ROWS,
+	ERASURE_OWNER,
+	ERASURE_ROLEID,
 	N_ERASURE_COLUMNS
 };
 
@@ -115,7 +117,7 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 	complete_cascade(cascade);
 	refuse_held(cascade);
 	erase_records(cascade);
-	nrows = purge_cascade(cascade);
+	nrows = purge_cascade(cascade, EVENT_OF_ERASURE);
 	foreach (lc, hashes)
 		write_proof(&key, PointerGetDatum(lfirst(lc)), nrows);
 	SPI_finish();
@@ -466,6 +468,9 @@ write_proof(const RowKey *key, Datum hash, uint64 nrows)
 	values[ERASURE_ERASED_BY] =
 		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
 	values[ERASURE_ROWS] = Int64GetDatum(nrows);
+	values[ERASURE_ROLEID] = ObjectIdGetDatum(key->rel->rd_rel->relowner);
+	values[ERASURE_OWNER] =
+		CStringGetTextDatum(GetUserNameFromId(key->rel->rd_rel->relowner, false));
 	(void) append_row(erasures, values, nulls);
 	table_close(erasures, NoLock);
 }

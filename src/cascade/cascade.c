@@ -765,10 +765,11 @@ report_blocker(Blocker *blocker)
 }
 
 /*
- * Destroy the members of a completed cascade.  Returns their number.
+ * Destroy the members of a completed cascade, and record that as events of a kind.
+ * Returns their number.
  */
 uint64
-purge_cascade(Cascade *cascade)
+purge_cascade(Cascade *cascade, const char *event)
 {
 	ListCell *lc;
 
@@ -784,6 +785,7 @@ purge_cascade(Cascade *cascade)
 		}
 		table_close(rel, NoLock);
 	}
+	record_cascade(cascade, event);
 	return cascade_size(cascade);
 }
 
@@ -799,4 +801,39 @@ cascade_size(const Cascade *cascade)
 	foreach (lc, cascade->tables)
 		n += ((CascadeTable *) lfirst(lc))->nmembers;
 	return n;
+}
+
+/*
+ * Record what has become of the members of a cascade as events of a kind.  Of rows that
+ * were restored it is recorded which ones: a hash of their primary key.
+ */
+void
+record_cascade(Cascade *cascade, const char *event)
+{
+	HTAB *tally = make_tally();
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+	{
+		CascadeTable *table = lfirst(lc);
+		Relation rel = table_open(table->relid, NoLock);
+		TupleTableSlot *row = table_slot_create(rel, NULL);
+
+		for (int i = 0; i < table->nmembers; i++)
+		{
+			Tombstone *tombstone = &table->members[i].tombstone;
+
+			CHECK_FOR_INTERRUPTS();
+			if (cascade->is_purge)
+				tally_row(tally, table->relid, tombstone->stamp);
+			else
+			{
+				fetch_tombstone(rel, tombstone, row);
+				tally_key(tally, table->relid, tombstone->stamp, row);
+			}
+		}
+		ExecDropSingleTupleTableSlot(row);
+		table_close(rel, NoLock);
+	}
+	record_tally(tally, event);
 }

@@ -68,7 +68,8 @@ extern void mark_childless_members(CascadeTable *table, Relation rel,
 								   const ForeignKey *fk);
 extern void append_parent_key_match(StringInfo query, const ForeignKey *fk,
 									const char *alias, const char *values);
-extern uint64 purge_cascade(Cascade *cascade);
+extern uint64 purge_cascade(Cascade *cascade, const char *event);
+extern void record_cascade(Cascade *cascade, const char *event);
 extern uint64 cascade_size(const Cascade *cascade);
 
 /*

@@ -113,6 +113,16 @@ calling_role(void)
 }
 
 /*
+ * Return the role that the records name for what is done now: the caller of the
+ * extension, also while code of an owner runs for it, or else the current user.
+ */
+Oid
+acting_role(void)
+{
+	return current_call != NULL ? current_call->caller : GetUserId();
+}
+
+/*
  * Does our own code run on behalf of the role?
  */
 bool

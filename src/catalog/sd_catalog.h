@@ -115,6 +115,7 @@ typedef struct SavedRole
 extern void enter_extension(ExtensionCall *call);
 extern void leave_extension(const ExtensionCall *call);
 extern Oid calling_role(void);
+extern Oid acting_role(void);
 extern bool is_caller(Oid roleid);
 extern bool caller_is_session_role(void);
 extern void become_caller(SavedRole *saved);

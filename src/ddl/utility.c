@@ -118,4 +118,5 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		end_command(own_before);
 	}
 	PG_END_TRY();
+	end_statement();
 }

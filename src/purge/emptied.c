@@ -1,9 +1,12 @@
 /*
  * emptied.c
- *	  Deletes from the ledger the deletions that have no rows left.
+ *	  Deletes what is kept of deletions that have no rows left: the references that
+ *	  they have overwritten and, when soft_delete.keep_ledger has passed, their rows of
+ *	  the ledger.
  *
- * A purge knows the range of the stamps of the rows that it has destroyed.  The
- * deletions of that range are looked up in the index on stamps of each tagged table,
+ * A purge knows the range of the stamps of the rows that it has destroyed, which begins
+ * with the first of all if the ledger is not kept for ever.  The deletions of that range
+ * are looked up in the index on stamps of each tagged table,
  * from one match to the next, so that neither a large ledger nor a large table is
  * read as a whole.  A table that the purge has just emptied up to some stamp is
  * skipped, since its index would lead to dead rows only.  A table without a usable
@@ -93,6 +96,7 @@ static void find_rows_in_table(Deletions *deletions, StampSource *source,
 							   Snapshot snapshot);
 static int first_from(const Deletions *deletions, TimestampTz stamp);
 static void delete_empty_deletions(Deletions *deletions, Snapshot snapshot);
+static bool has_records(void);
 static void delete_rows_of(Relation rel, TimestampTz stamp, Snapshot snapshot);
 
 /*
@@ -132,8 +136,9 @@ forget_emptied_tables(void)
  * soft_delete_internal.remove_empty_deletions(oldest timestamptz, newest timestamptz,
  *	batch_size integer) returns timestamptz
  *
- * Deletes from the ledger, among the first batch_size deletions whose stamp is in the
- * given range, those that have no rows left.  Returns the least stamp that has not
+ * Among the first batch_size deletions whose stamp is in the given range, deletes the
+ * overwritten references of those that have no rows left, and of these from the ledger
+ * those that are older than soft_delete.keep_ledger.  Returns the least stamp that has not
  * been examined, or null if there is none.  Deletes nothing, and returns null, if the
  * tombstones of a tagged table cannot be read now: another session has locked it, or
  * it is a temporary table of another session.
@@ -152,6 +157,8 @@ soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 	if (batch_size < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("batch size must be positive")));
+	if (TIMESTAMP_IS_NOBEGIN(ledger_limit()) && !has_records())
+		PG_RETURN_NULL();
 	batch_size = Min(batch_size, MAX_DELETIONS);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_deletions(&deletions, batch_size, snapshot, PG_GETARG_TIMESTAMPTZ(0),
@@ -493,15 +500,31 @@ first_from(const Deletions *deletions, TimestampTz stamp)
 }
 
 /*
- * Delete from the ledger the deletions that have no rows, and what else is recorded of
- * them.
+ * May anything be recorded of deletions beside the ledger: overwritten references, truncated
+ * tables?
+ */
+static bool
+has_records(void)
+{
+	Relation references =
+		table_open(extension_relation("set_null_references"), AccessShareLock);
+	bool has_any = RelationGetNumberOfBlocks(references) > 0;
+
+	table_close(references, NoLock);
+	return has_any || any_truncation();
+}
+
+/*
+ * Delete what is kept of the deletions that have no rows.
  */
 static void
 delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 {
 	Relation ledger = table_open(extension_relation("ledger"), RowExclusiveLock);
+	Relation events = table_open(extension_relation("events"), RowExclusiveLock);
 	Relation references =
 		table_open(extension_relation("set_null_references"), RowExclusiveLock);
+	TimestampTz limit = ledger_limit();
 	Relation truncations =
 		table_open(extension_relation("truncations"), RowExclusiveLock);
 
@@ -510,15 +533,18 @@ delete_empty_deletions(Deletions *deletions, Snapshot snapshot)
 		TM_FailureData tmfd;
 
 		CHECK_FOR_INTERRUPTS();
-		if (deletions->have_rows[i] ||
-			destroy_unless_locked(ledger, &deletions->tids[i],
-								  GetCurrentCommandId(true), snapshot, &tmfd) != TM_Ok)
+		if (deletions->have_rows[i])
 			continue;
 		delete_rows_of(references, deletions->stamps[i], snapshot);
 		delete_rows_of(truncations, deletions->stamps[i], snapshot);
+		if (deletions->stamps[i] < limit &&
+			destroy_unless_locked(ledger, &deletions->tids[i],
+								  GetCurrentCommandId(true), snapshot, &tmfd) == TM_Ok)
+			delete_rows_of(events, deletions->stamps[i], snapshot);
 	}
 	table_close(truncations, NoLock);
 	table_close(references, NoLock);
+	table_close(events, NoLock);
 	table_close(ledger, NoLock);
 }
 

@@ -158,6 +158,13 @@ begin_purge(PurgeCall *call)
 	run_query("SELECT oldest, newest FROM " INTERNAL_SCHEMA ".empty_deletions_range()",
 			  0, NULL, NULL, NULL);
 	widen_range(call, SPI_tuptable->vals[0], 1);
+	if (!TIMESTAMP_IS_NOBEGIN(ledger_limit()))
+	{
+		call->oldest = DT_NOBEGIN;
+		call->newest = call->has_newest ? Max(call->newest, ledger_limit())
+										: ledger_limit();
+		call->has_oldest = call->has_newest = true;
+	}
 
 	run_query("SELECT members FROM " INTERNAL_SCHEMA
 			  ".purge_groups($1) WITH ORDINALITY AS g(members, n) ORDER BY n",
@@ -277,8 +284,8 @@ purge_batch(PurgeCall *call, Datum group, bool begins)
 }
 
 /*
- * Delete from the ledger the next deletions that have no rows left, and advance the
- * range of stamps.
+ * Delete what is kept of the next deletions that have no rows left, and advance the range
+ * of stamps.
  */
 static void
 remove_empty_deletions(PurgeCall *call)

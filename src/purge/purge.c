@@ -34,6 +34,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -52,6 +53,8 @@ enum
 	LOG_NEWEST,
 	LOG_DURATION,
 	LOG_ERROR,
+	LOG_OWNER,
+	LOG_ROLEID,
 	N_LOG_COLUMNS
 };
 
@@ -370,6 +373,7 @@ run_batch(PurgeScan *scan, const BatchRequest *request)
 	for (int i = 0; i < scan->nroots; i++)
 		find_limit(&scan->roots[i], request);
 
+	scan->tally = make_tally();
 	if (scan->next == scan->nrows && !scan->is_complete)
 		read_due_rows(scan, request->batch_size);
 	if (scan->next < scan->first_circular)
@@ -377,6 +381,7 @@ run_batch(PurgeScan *scan, const BatchRequest *request)
 	else if (scan->next < scan->nrows)
 		purge_circles(scan);
 
+	record_tally(scan->tally, EVENT_OF_PURGE);
 	if (!scan->is_dry_run)
 	{
 		bool is_done = is_finished(scan);
@@ -533,6 +538,8 @@ purge_circles(PurgeScan *scan)
 	{
 		RollbackAndReleaseCurrentSubTransaction();
 		memcpy(scan->roots, counts, size);
+		hash_destroy(scan->tally);
+		scan->tally = make_tally();
 		for (int i = scan->next; i < scan->nrows; i++)
 			nth_row(scan, i)->leaf->root->locked++;
 	}
@@ -642,6 +649,8 @@ destroy_due_row(PurgeScan *scan, DueRow *row)
 		root->locked++;
 	if (result != TM_Ok)
 		return false;
+	if (!scan->is_dry_run)
+		tally_row(scan->tally, row->leaf->relid, row->tombstone.stamp);
 	if (root->purged++ == 0)
 		root->oldest = root->newest = row->tombstone.stamp;
 	root->oldest = Min(root->oldest, row->tombstone.stamp);
@@ -753,6 +762,9 @@ log_purge(PurgeTable *root, const char *error)
 							TimestampTzGetDatum(root->started));
 	nulls[LOG_ERROR] = error == NULL;
 	values[LOG_ERROR] = error ? CStringGetTextDatum(error) : (Datum) 0;
+	values[LOG_ROLEID] = ObjectIdGetDatum(owner_of(root->relid));
+	values[LOG_OWNER] =
+		CStringGetTextDatum(GetUserNameFromId(owner_of(root->relid), false));
 
 	/* another purge may have begun in the same microsecond */
 	while (!append_row(log, values, nulls))

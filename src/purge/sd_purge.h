@@ -82,7 +82,8 @@ typedef struct PurgeScan
 	DueRow *rows;
 	int nrows;
 	int nallocated;
-	bool is_fresh; /* they were read with the active snapshot */
+	bool is_fresh;		/* they were read with the active snapshot */
+	struct HTAB *tally; /* the rows that the current batch has destroyed */
 	int *order; /* numbers of the rows, children first; NULL if any order will do */
 	int next;			/* the first row that is not done, in that order */
 	int first_circular; /* rows from here on reference one another in circles */
@@ -107,7 +108,7 @@ extern void forget_dry_purges(void);
 extern void init_purge(void);
 
 /*
- * emptied.c: deletes from the ledger the deletions that have no rows left
+ * emptied.c: deletes what is kept of deletions that have no rows left
  */
 extern void remember_emptied(Oid relid, TransactionId xmin, TimestampTz limit);
 extern void forget_emptied_tables(void);

@@ -183,7 +183,8 @@ record_reference(const ForeignKey *fk, Relation child, TupleTableSlot *old,
 	namestrcpy(&name, get_constraint_name(fk->top));
 
 	nestlevel = begin_key_form();
-	values[REFERENCE_DELETED_AT] = TimestampTzGetDatum(deletion_stamp());
+	values[REFERENCE_DELETED_AT] =
+		TimestampTzGetDatum(deletion_stamp(RelationGetRelid(child)));
 	values[REFERENCE_RELATION] = ObjectIdGetDatum(top->child);
 	values[REFERENCE_CONSTRAINT] = NameGetDatum(&name);
 	values[REFERENCE_KEY_COLUMNS] = name_array(key_columns);

@@ -242,3 +242,31 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.has_stamps(regclass, regclass, name, text, timestamptz[]) IS
 'whether a bin, as readable_bins() has it, lists rows of some deletions';
+
+/* What was purged of the tables that a restore names is no loss of its rows, unless it was all that was left of them. */
+CREATE FUNCTION soft_delete_internal.tell_losses(deletions timestamptz[], named text[], reader oid) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	losses text;
+	total bigint;
+BEGIN
+	IF NOT EXISTS (SELECT FROM soft_delete_internal.events WHERE deleted_at = ANY (deletions) AND event IN ('purged', 'erased')) THEN
+		RETURN;
+	END IF;
+	SELECT string_agg(format('%s of table %s', lost, table_name), ', ' ORDER BY table_name), sum(lost) INTO losses, total
+	FROM (SELECT table_name, sum(rows) FILTER (WHERE event IN ('purged', 'erased')) AS lost,
+			sum(rows) FILTER (WHERE event = 'deleted') - sum(rows) FILTER (WHERE event <> 'deleted') AS remaining
+		  FROM (SELECT table_name, event, rows FROM soft_delete_internal.events WHERE deleted_at = ANY (deletions)
+				UNION ALL SELECT table_name, 'deleted', 1 FROM soft_delete_internal.ledger WHERE deleted_at = ANY (deletions)) AS counted
+		  GROUP BY table_name) AS counts
+	-- that there were rows is for who may read the table
+	WHERE lost > 0 AND (table_name <> ALL (named) OR remaining <= 0) AND has_table_privilege(reader, to_regclass(table_name), 'SELECT');
+	IF total > 0 THEN
+		RAISE NOTICE 'not all that was deleted with the restored rows comes back' USING DETAIL = format('Purged or erased are: %s.', losses);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tell_losses(timestamptz[], text[], oid) IS
+'reports what was purged or erased of the deletions that rows have been restored of, as far as a role may know; named: the tables that the restore named rows of';

@@ -8,7 +8,10 @@ CREATE TABLE soft_delete_internal.erasures (
 	key_hash bytea NOT NULL,
 	erased_at timestamptz NOT NULL,
 	erased_by text NOT NULL,
-	rows bigint NOT NULL
+	rows bigint NOT NULL,
+	-- of the table, then: another one may have its name by now
+	owner text,
+	roleid oid
 ) USING heap;
 ALTER TABLE soft_delete_internal.erasures REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.erasures IS
@@ -20,7 +23,7 @@ COMMENT ON COLUMN soft_delete_internal.erasures.erased_by IS 'the role that eras
 COMMENT ON COLUMN soft_delete_internal.erasures.rows IS 'how many rows were destroyed, in all tables';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.erasures', '');
 
-CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS SETOF soft_delete_internal.erasures
+CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS TABLE (relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -33,7 +36,7 @@ BEGIN
 		SELECT * FROM soft_delete_internal.query_as_owner(proofs,
 				format('SELECT relation, key_hash, erased_at, erased_by, rows FROM %s', proofs))
 			AS q(relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint)
-		EXCEPT SELECT * FROM soft_delete_internal.erasures;
+		EXCEPT SELECT e.relation, e.key_hash, e.erased_at, e.erased_by, e.rows FROM soft_delete_internal.erasures AS e;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
@@ -81,7 +84,10 @@ BEGIN
 				erased_there := erased_there + soft_delete.erase(target.relation, VARIADIC key);
 			END LOOP;
 			-- proofs are trusted, so the caller may add those of its own tables only
-			INSERT INTO soft_delete_internal.erasures SELECT p.* FROM soft_delete_internal.new_proofs(proofs) AS p
+			INSERT INTO soft_delete_internal.erasures (relation, key_hash, erased_at, erased_by, rows, owner, roleid)
+			SELECT p.*, rolname, pg_roles.oid
+			FROM soft_delete_internal.new_proofs(proofs) AS p
+				LEFT JOIN pg_class ON pg_class.oid = target.relation LEFT JOIN pg_roles ON pg_roles.oid = relowner
 			WHERE p.relation = target.name
 			  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
 				   OR soft_delete_internal.caller_owns(target.relation));
@@ -98,3 +104,65 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.replay_erasures(regclass) IS
 'does soft_delete.replay_erasures()';
+
+CREATE FUNCTION soft_delete_internal.history(relation regclass, VARIADIC key text[])
+RETURNS TABLE (event text, happened_at timestamptz, done_by name, actor text, reason text, deleted_at timestamptz)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	root regclass := soft_delete_internal.root(relation);
+	bin regclass := soft_delete_internal.bin_of(root);
+	tombstone name := (soft_delete_internal.tag_arguments(root))[1];
+	columns text[];
+	condition text;
+	texts text;
+	stamps timestamptz[];
+	full_hash bytea;
+	hash bigint;
+BEGIN
+	IF tombstone IS NULL OR bin IS NULL THEN
+		RAISE EXCEPTION 'table "%" is not tagged', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('SELECT soft_delete.tag(%L);', relation);
+	ELSIF NOT has_table_privilege(soft_delete_internal.caller(), bin, 'SELECT') THEN
+		RAISE EXCEPTION 'permission denied for view %', bin
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	-- a cast to a type without its length does not cut a value off
+	SELECT array_agg(attname::text ORDER BY n), string_agg(format('%I = %s', attname, value), ' AND ' ORDER BY n), string_agg(format('format(''%%s'', %s)', value), ', ' ORDER BY n)
+	INTO columns, condition, texts
+	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum),
+		format('%L::%s', key[n], format_type(atttypid, CASE WHEN atttypid IN ('varchar'::regtype, 'varbit'::regtype) THEN -1 ELSE atttypmod END)) AS value
+	WHERE conrelid = root AND contype = 'p' AND attrelid = conrelid;
+	IF columns IS NULL THEN
+		RAISE EXCEPTION 'table "%" has no primary key', root
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'A row is known by its primary key.';
+	ELSIF cardinality(key) IS DISTINCT FROM cardinality(columns) OR array_position(key, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION 'the key of table "%" must have % values, none of them null', root, cardinality(columns)
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('They are those of: %s.', array_to_string(columns, ', '));
+	END IF;
+
+	SELECT digest INTO full_hash FROM soft_delete_internal.query_as_owner(root,
+		format('SELECT sha256(convert_to(ARRAY[%s]::text, getdatabaseencoding()))', texts), form => 'key') AS q(digest bytea);
+	hash := ('x' || left(encode(full_hash, 'hex'), 16))::bit(64)::bigint;
+	stamps := ARRAY(SELECT stamp FROM soft_delete_internal.query_as_owner(root,
+		format('SELECT %s FROM %s WHERE %s', soft_delete_internal.stamp_expression(root, tombstone), bin, condition), form => 'key') AS q(stamp timestamptz));
+
+	RETURN QUERY
+	WITH restored AS MATERIALIZED (
+		SELECT e.* FROM soft_delete_internal.events AS e
+		WHERE e.event = 'restored' AND e.table_name = soft_delete_internal.qualified_name(root) AND hash = ANY (e.key_hashes)
+	)
+	SELECT 'deleted', stamp, l.deleted_by::name, l.actor, l.reason, stamp
+	FROM (SELECT unnest(stamps) UNION SELECT restored.deleted_at FROM restored) AS s(stamp) LEFT JOIN soft_delete_internal.ledger AS l ON l.deleted_at = stamp
+	UNION ALL
+	SELECT r.event, r.happened_at, r.done_by::name, r.actor, r.reason, r.deleted_at FROM restored AS r
+	UNION ALL
+	SELECT 'erased', erased_at, erased_by::name, NULL, NULL, NULL FROM soft_delete_internal.erasures AS e
+	WHERE e.relation = soft_delete_internal.qualified_name(root) AND key_hash = full_hash
+	ORDER BY 2, 1;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.history(regclass, text[]) IS
+'does soft_delete.history()';

@@ -26,13 +26,37 @@ CREATE TABLE soft_delete_internal.ledger (
 	application_name text,
 	actor text,
 	reason text,
-	roleid oid NOT NULL
+	roleid oid NOT NULL,
+	-- the name, not regclass: the record outlives the table
+	table_name text
 ) USING heap;
 -- rows of this table are not replicated, even where a publication has all tables
 ALTER TABLE soft_delete_internal.ledger REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.ledger IS
 'one row per deletion, written by the library; read the view soft_delete.deletions';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.ledger', '');
+
+CREATE TABLE soft_delete_internal.events (
+	deleted_at timestamptz NOT NULL,
+	event text NOT NULL CHECK (event IN ('deleted', 'restored', 'purged', 'erased')),
+	table_name text NOT NULL,
+	rows bigint NOT NULL,
+	happened_at timestamptz,
+	done_by text,
+	actor text,
+	reason text,
+	roleid oid,
+	-- of rows that were restored: for history(), in place of the keys
+	key_hashes bigint[]
+) USING heap;
+ALTER TABLE soft_delete_internal.events REPLICA IDENTITY NOTHING;
+CREATE INDEX events_deleted_at_idx ON soft_delete_internal.events (deleted_at);
+COMMENT ON TABLE soft_delete_internal.events IS
+'what becomes of deletions, written by the library and never changed; read the view soft_delete.events';
+COMMENT ON COLUMN soft_delete_internal.events.rows IS
+'how many rows; of a deletion, those that its row of the ledger does not stand for: that is one of the first table';
+COMMENT ON INDEX soft_delete_internal.events_deleted_at_idx IS 'finds the events of a deletion';
+SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.events', '');
 
 CREATE TABLE soft_delete_internal.truncations (
 	deleted_at timestamptz NOT NULL,

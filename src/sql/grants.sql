@@ -13,5 +13,5 @@ REVOKE EXECUTE ON FUNCTION soft_delete.rows(internal) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION soft_delete_internal.shows_tombstones(oid), soft_delete_internal.wants_row(text, boolean),
 	soft_delete_internal.claims_key(oid, record, internal), soft_delete_internal.shows_statistics(oid),
 	soft_delete_internal.spares_held(oid, tid, internal), soft_delete_internal.is_changing() TO PUBLIC;
-GRANT SELECT ON soft_delete.deletions, soft_delete.holds, soft_delete.lifted_holds, soft_delete.retention, soft_delete.purge_log,
+GRANT SELECT ON soft_delete.deletions, soft_delete.events, soft_delete.holds, soft_delete.lifted_holds, soft_delete.retention, soft_delete.purge_log,
 	soft_delete.erasures, soft_delete.tagged_schemas, soft_delete.tables, soft_delete.metrics TO PUBLIC;

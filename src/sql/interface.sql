@@ -72,6 +72,12 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.deletion_rows(timestamptz) IS
 'how many rows a deletion still has in each table whose bin the caller may read';
 
+CREATE FUNCTION soft_delete.history(relation regclass, VARIADIC key text[])
+RETURNS TABLE (event text, happened_at timestamptz, done_by name, actor text, reason text, deleted_at timestamptz)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.history(regclass, text[]) IS
+'what is known of the row of a primary key: who deleted, restored or erased it, when and why';
+
 CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamptz[]) RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.preview(timestamptz[]) IS

@@ -2,14 +2,26 @@
  * The views that people read.  A view that filters by rights is a security barrier.
  */
 
-/* A role is known by its OID, too: another one may have the name by now. */
+/*
+ * Who may read the table of a record sees all of it in its view.  Others see what is about
+ * them: a role is known by its OID, too, for another one may have the name by now.
+ */
 CREATE VIEW soft_delete.deletions WITH (security_barrier) AS
-SELECT deleted_at, xid, deleted_by::name, session_role::name, application_name, actor, reason FROM soft_delete_internal.ledger
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+SELECT ledger.deleted_at, xid, deleted_by::name, session_role::name, application_name, actor, reason,
+	CASE WHEN table_name IS NOT NULL THEN 1 + coalesce(more, 0) END AS deleted, coalesce(restored, 0) AS restored, coalesce(purged, 0) AS purged,
+	coalesce(erased, 0) AS erased, changed_at, changed_by::name
+FROM soft_delete_internal.ledger LEFT JOIN LATERAL
+	(SELECT (sum(rows) FILTER (WHERE event OPERATOR(pg_catalog.=) 'deleted'))::bigint AS more,
+		(sum(rows) FILTER (WHERE event OPERATOR(pg_catalog.=) 'restored'))::bigint AS restored,
+		(sum(rows) FILTER (WHERE event OPERATOR(pg_catalog.=) 'purged'))::bigint AS purged,
+		(sum(rows) FILTER (WHERE event OPERATOR(pg_catalog.=) 'erased'))::bigint AS erased,
+		max(happened_at) AS changed_at, (pg_catalog.array_agg(done_by ORDER BY happened_at DESC NULLS LAST))[1] AS changed_by
+	 FROM soft_delete_internal.events WHERE events.deleted_at OPERATOR(pg_catalog.=) ledger.deleted_at) AS e ON true
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.ledger'::regclass, 'SELECT')
    OR EXISTS (SELECT FROM pg_catalog.pg_roles
 			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) deleted_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
 COMMENT ON VIEW soft_delete.deletions IS
-'who deleted when and why: the deletions of roles whose rights the reader has';
+'who deleted when and why, and what has become of it: the deletions of roles whose rights the reader has';
 COMMENT ON COLUMN soft_delete.deletions.deleted_at IS 'the stamp that all rows of the deletion carry';
 COMMENT ON COLUMN soft_delete.deletions.xid IS 'the transaction, for soft_delete.undo_transaction()';
 COMMENT ON COLUMN soft_delete.deletions.deleted_by IS 'the role that deleted';
@@ -17,10 +29,47 @@ COMMENT ON COLUMN soft_delete.deletions.session_role IS 'the role that logged in
 COMMENT ON COLUMN soft_delete.deletions.application_name IS 'application_name of the session';
 COMMENT ON COLUMN soft_delete.deletions.actor IS 'soft_delete.actor: whom the application acted for';
 COMMENT ON COLUMN soft_delete.deletions.reason IS 'soft_delete.reason: why';
+COMMENT ON COLUMN soft_delete.deletions.deleted IS 'how many rows it has deleted, in all tables; null if the ledger was not kept yet as it is now';
+COMMENT ON COLUMN soft_delete.deletions.restored IS 'how many of them have been restored';
+COMMENT ON COLUMN soft_delete.deletions.purged IS 'how many have been purged';
+COMMENT ON COLUMN soft_delete.deletions.erased IS 'how many have been erased';
+COMMENT ON COLUMN soft_delete.deletions.changed_at IS 'when the last of that has happened';
+COMMENT ON COLUMN soft_delete.deletions.changed_by IS 'the role that has done it';
+
+CREATE VIEW soft_delete.events WITH (security_barrier) AS
+SELECT e.deleted_at, e.table_name AS relation, e.event, e.rows, coalesce(e.happened_at, ledger.deleted_at) AS happened_at,
+	CASE WHEN happened_at IS NULL THEN deleted_by ELSE done_by END::name AS done_by,
+	CASE WHEN happened_at IS NULL THEN ledger.actor ELSE e.actor END AS actor,
+	CASE WHEN happened_at IS NULL THEN ledger.reason ELSE e.reason END AS reason
+FROM soft_delete_internal.ledger JOIN
+	(SELECT deleted_at, table_name, 'deleted' AS event, sum(rows)::bigint AS rows, NULL::timestamptz AS happened_at, NULL AS done_by, NULL AS actor, NULL AS reason, NULL::oid AS roleid
+	 FROM (SELECT deleted_at, table_name, 1 AS rows FROM soft_delete_internal.ledger WHERE table_name IS NOT NULL
+		   UNION ALL SELECT deleted_at, table_name, rows FROM soft_delete_internal.events WHERE event OPERATOR(pg_catalog.=) 'deleted') AS d
+	 GROUP BY deleted_at, table_name
+	 UNION ALL
+	 SELECT deleted_at, table_name, event, rows, happened_at, done_by, actor, reason, roleid
+	 FROM soft_delete_internal.events WHERE event OPERATOR(pg_catalog.<>) 'deleted') AS e ON e.deleted_at OPERATOR(pg_catalog.=) ledger.deleted_at
+WHERE e.rows OPERATOR(pg_catalog.<>) 0
+  AND (pg_catalog.has_table_privilege('soft_delete_internal.ledger'::regclass, 'SELECT')
+	   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+				  WHERE oid OPERATOR(pg_catalog.=) ledger.roleid AND rolname OPERATOR(pg_catalog.=) deleted_by::name AND pg_catalog.pg_has_role(oid, 'USAGE'))
+	   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+				  WHERE oid OPERATOR(pg_catalog.=) e.roleid AND rolname OPERATOR(pg_catalog.=) done_by::name AND pg_catalog.pg_has_role(oid, 'USAGE')));
+COMMENT ON VIEW soft_delete.events IS
+'what deletions have deleted, and what has become of it, by table: the deletions of roles whose rights the reader has, and what such roles have done';
+COMMENT ON COLUMN soft_delete.events.deleted_at IS 'the stamp of the deletion';
+COMMENT ON COLUMN soft_delete.events.relation IS 'the table, as schema.name, by the name that it had then; its partitions and inheritance children are counted with it';
+COMMENT ON COLUMN soft_delete.events.event IS 'deleted, restored, purged or erased';
+COMMENT ON COLUMN soft_delete.events.rows IS 'how many rows of the table';
+COMMENT ON COLUMN soft_delete.events.happened_at IS 'when';
+COMMENT ON COLUMN soft_delete.events.done_by IS 'the role that has done it';
+COMMENT ON COLUMN soft_delete.events.actor IS 'soft_delete.actor at that time: for whom';
+COMMENT ON COLUMN soft_delete.events.reason IS 'soft_delete.reason at that time: why';
 
 CREATE VIEW soft_delete.holds WITH (security_barrier) AS
 SELECT relation, deleted_at, key, hold, held_by, held_at FROM soft_delete_internal.holds
-WHERE EXISTS (SELECT FROM pg_catalog.pg_class
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.holds'::regclass, 'SELECT')
+   OR EXISTS (SELECT FROM pg_catalog.pg_class
 			  WHERE oid OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
 COMMENT ON VIEW soft_delete.holds IS 'holds in force, of the tables whose owner''s rights the reader has';
 COMMENT ON COLUMN soft_delete.holds.relation IS 'the table; of a row, the table or partition that it is in';
@@ -32,7 +81,7 @@ COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
 
 CREATE VIEW soft_delete.lifted_holds WITH (security_barrier) AS
 SELECT relation, deleted_at, key, hold, held_by, held_at, lifted_by, lifted_at FROM soft_delete_internal.lifted_holds
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.lifted_holds'::regclass, 'SELECT')
    OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
 			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
 COMMENT ON VIEW soft_delete.lifted_holds IS 'holds that were lifted, or replaced by others, of the tables whose owner''s rights the reader has';
@@ -64,10 +113,10 @@ COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purg
 
 CREATE VIEW soft_delete.purge_log WITH (security_barrier) AS
 SELECT relation, purged_at, purged_by, rows, oldest, newest, duration, error FROM soft_delete_internal.purge_log
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
-   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
-			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables whose owner''s rights the reader has; superusers see those of tables that are gone, too';
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.purge_log'::regclass, 'SELECT')
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) owner::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
+COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables of roles whose rights the reader has';
 COMMENT ON COLUMN soft_delete.purge_log.relation IS 'the table, as schema.name';
 COMMENT ON COLUMN soft_delete.purge_log.purged_at IS 'when the purge of the table began';
 COMMENT ON COLUMN soft_delete.purge_log.purged_by IS 'the role';
@@ -79,10 +128,10 @@ COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not fini
 
 CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
 SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
-WHERE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user)
-   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
-			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.erasures IS 'proofs of erasures, of the tables whose owner''s rights the reader has';
+WHERE pg_catalog.has_table_privilege('soft_delete_internal.erasures'::regclass, 'SELECT')
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) owner::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
+COMMENT ON VIEW soft_delete.erasures IS 'proofs of erasures, of the tables of roles whose rights the reader has';
 COMMENT ON COLUMN soft_delete.erasures.relation IS 'the table';
 COMMENT ON COLUMN soft_delete.erasures.key_hash IS 'SHA-256 of the primary key as the text of an array of texts, such as {1}: who can guess the key can test it';
 COMMENT ON COLUMN soft_delete.erasures.erased_at IS 'when';

@@ -66,7 +66,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (SELECT log FROM soft_delete_internal.purge_log AS log
-			WHERE log.relation = soft_delete_internal.qualified_name(last_purge.relation) ORDER BY purged_at DESC LIMIT 1);
+			WHERE log.relation = soft_delete_internal.qualified_name(last_purge.relation)
+			  AND roleid = (SELECT relowner FROM pg_class WHERE oid = last_purge.relation) ORDER BY purged_at DESC LIMIT 1);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
@@ -195,7 +196,7 @@ BEGIN
 		END;
 		FOR found IN
 			SELECT purged_at::date - first_day + 1 AS n, sum(rows) AS rows FROM soft_delete_internal.purge_log
-			WHERE purge_log.relation = item.name AND purged_at >= first_day AND purged_at < current_date + 1 GROUP BY 1
+			WHERE purge_log.relation = item.name AND roleid = (SELECT relowner FROM pg_class WHERE oid = item.relation) AND purged_at >= first_day AND purged_at < current_date + 1 GROUP BY 1
 		LOOP
 			purges[found.n] := purges[found.n] + found.rows;
 		END LOOP;

@@ -12,6 +12,9 @@ CREATE TABLE soft_delete_internal.purge_log (
 	newest timestamptz,
 	duration interval NOT NULL,
 	error text,
+	-- of the table, then: another one may have its name by now
+	owner text,
+	roleid oid,
 	PRIMARY KEY (relation, purged_at)
 ) USING heap;
 -- rows of this table are not replicated, even where a publication has all tables
@@ -91,7 +94,7 @@ COMMENT ON FUNCTION soft_delete_internal.purge_batch(regclass[], timestamptz, in
 CREATE FUNCTION soft_delete_internal.remove_empty_deletions(oldest timestamptz, newest timestamptz, batch_size integer) RETURNS timestamptz
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'soft_delete_remove_empty_deletions';
 COMMENT ON FUNCTION soft_delete_internal.remove_empty_deletions(timestamptz, timestamptz, integer) IS
-'removes the deletions of a range of stamps that have no rows left from the ledger; returns the stamp to continue from, null at the end';
+'removes what is kept of the deletions of a range of stamps that have no rows left: overwritten references, and after soft_delete.keep_ledger their rows of the ledger; returns the stamp to continue from, null at the end';
 
 CREATE FUNCTION soft_delete_internal.check_purge(relation regclass, older_than interval, batch_size integer, pause interval) RETURNS void
 LANGUAGE plpgsql
@@ -145,7 +148,7 @@ AS $$
 	FROM (SELECT DISTINCT ON (relation) oldest, newest, error FROM soft_delete_internal.purge_log ORDER BY relation, purged_at DESC) AS latest
 $$;
 COMMENT ON FUNCTION soft_delete_internal.empty_deletions_range() IS
-'the range of stamps in which the ledger may have deletions without rows: from the end of the last purge on, and of purges that were interrupted';
+'the range of stamps in which there may be deletions without rows that something is kept of: from the end of the last purge on, and of purges that were interrupted';
 
 CREATE FUNCTION soft_delete_internal.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL)
 RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)

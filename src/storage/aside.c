@@ -54,6 +54,7 @@ static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
 static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
 					   TupleTableSlot *row);
+static void insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp);
 static void check_domains(TupleTableSlot *slot);
 static void return_row(ResultRelInfo *relinfo, EState *estate,
 					   Relation companion, TupleTableSlot *stored);
@@ -214,10 +215,23 @@ keeps_rows_of(const Keeper *keeper, Relation rel)
 }
 
 /*
- * Insert a row that is deleted into the companion, with the stamp of its deletion.
+ * Insert a row that is deleted into the companion, with the stamp of the running
+ * deletion, and count it.
  */
 void
-keep_aside(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
+keep_aside(Keeper *keeper, TupleTableSlot *row)
+{
+	TimestampTz stamp = deletion_stamp(keeper->relid);
+
+	insert_kept(keeper, row, stamp);
+	count_deleted(stamp, keeper->relid, 1);
+}
+
+/*
+ * Insert a row into the companion, with a stamp.
+ */
+static void
+insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 {
 	VersionBuilder *builder = keeper->builder;
 	TupleTableSlot *slot = builder->slot;
@@ -260,7 +274,7 @@ keep_all_aside(Relation rel)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		keep_aside(keeper, slot, deletion_stamp());
+		keep_aside(keeper, slot);
 		any = true;
 	}
 	table_endscan(scan);
@@ -290,7 +304,7 @@ step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp)
 		keeper = make_keeper(rel, TopTransactionContext);
 	else
 		table_close(table_open(keeper->companion, RowExclusiveLock), NoLock);
-	keep_aside(keeper, row, stamp);
+	insert_kept(keeper, row, stamp);
 	known = keeper;
 	made_in = my_local_xid();
 	memo_set(&memo, RelationGetRelid(rel));

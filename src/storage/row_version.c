@@ -465,9 +465,10 @@ write_tombstone(VersionBuilder *builder, Relation rel, ItemPointer tid,
 {
 	MemoryContext oldcontext =
 		MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
-	Datum stamp = TimestampTzGetDatum(deletion_stamp());
+	TimestampTz stamp = deletion_stamp(RelationGetRelid(rel));
+	const Datum value = TimestampTzGetDatum(stamp);
 	const bool isnull = false;
-	TupleTableSlot *slot = build_version(builder, rel, old, &stamp, &isnull);
+	TupleTableSlot *slot = build_version(builder, rel, old, &value, &isnull);
 	LockTupleMode lockmode;
 	TU_UpdateIndexes which;
 	TM_Result result = replace_tuple(rel, tid, slot, cid, snapshot, crosscheck,
@@ -475,6 +476,8 @@ write_tombstone(VersionBuilder *builder, Relation rel, ItemPointer tid,
 
 	if (result == TM_Ok && builder->nindexes > 0)
 		insert_tombstone_index_entries(builder, rel, which);
+	if (result == TM_Ok)
+		count_deleted(stamp, RelationGetRelid(rel), 1);
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(oldcontext);
 	return result;

@@ -12,6 +12,7 @@
 #include "catalog/sd_catalog.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
+#include "utils/array.h"
 #include "utils/snapshot.h"
 
 /*
@@ -21,14 +22,42 @@ extern void init_stamp(void);
 extern void begin_statement(void);
 extern void enter_statement(void);
 extern void leave_statement(void);
-extern TimestampTz deletion_stamp(void);
+extern void end_statement(void);
+extern TimestampTz deletion_stamp(Oid relid);
 extern bool deletion_is_running(void);
+
+/*
+ * counter.c: how many rows a deletion deletes
+ */
+extern void init_counter(void);
+extern void count_deleted(TimestampTz stamp, Oid relid, int rows);
+extern void record_counts(void);
 
 /*
  * ledger.c: one row per deletion, whose key makes stamps unique
  */
+/* What becomes of rows */
+#define EVENT_OF_DELETION "deleted"
+#define EVENT_OF_RESTORE "restored"
+#define EVENT_OF_PURGE "purged"
+#define EVENT_OF_ERASURE "erased"
+
 extern void init_ledger(void);
-extern bool record_deletion(TimestampTz stamp);
+extern const char *recorded_name(Oid relid);
+extern bool record_deletion(TimestampTz stamp, Oid relid);
+extern void record_event(TimestampTz stamp, const char *event,
+						 const char *table_name, int64 rows,
+						 TimestampTz happened_at, ArrayType *key_hashes);
+
+/*
+ * tally.c: how many rows are restored, purged or erased
+ */
+extern struct HTAB *make_tally(void);
+extern void tally_row(struct HTAB *tally, Oid relid, TimestampTz stamp);
+extern void tally_key(struct HTAB *tally, Oid relid, TimestampTz stamp,
+					  TupleTableSlot *row);
+extern void record_tally(struct HTAB *tally, const char *event);
+extern TimestampTz ledger_limit(void);
 extern text *deletion_text(TimestampTz stamp, const char *column);
 
 /*
@@ -225,7 +254,7 @@ typedef struct Keeper Keeper;
 
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
-extern void keep_aside(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp);
+extern void keep_aside(Keeper *keeper, TupleTableSlot *row);
 extern bool keep_all_aside(Relation rel);
 extern void step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp);
 extern void destroy_all_aside(Relation rel);

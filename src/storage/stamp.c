@@ -95,17 +95,19 @@ leave_joined_statement(void *arg)
 
 /*
  * Return the stamp of the running client statement, in microseconds since
- * 2000-01-01 UTC.  The first call of a statement takes a new stamp and inserts it
- * into the ledger.
+ * 2000-01-01 UTC, for a row of a relation.  The first call of a statement takes a new
+ * stamp and inserts it into the ledger, with the relation: that row need not be
+ * counted any more.
  */
 TimestampTz
-deletion_stamp(void)
+deletion_stamp(Oid relid)
 {
 	if (!deletion_is_running())
 	{
 		last_stamp = Max(GetCurrentTimestamp(), last_stamp + 1);
-		while (!record_deletion(last_stamp))
+		while (!record_deletion(last_stamp, relid))
 			last_stamp++;
+		count_deleted(last_stamp, relid, -1);
 		stamp_is_current = true;
 		stamp_lxid = my_local_xid();
 		stamp_subid = GetCurrentSubTransactionId();
@@ -171,6 +173,17 @@ leave_statement(void)
 }
 
 /*
+ * Record what a client statement has deleted, if it is that which has ended, and not one
+ * that is nested in it.
+ */
+void
+end_statement(void)
+{
+	if (nesting == 0)
+		record_counts();
+}
+
+/*
  * Note that a client statement may begin (ExecutorStart hook).
  */
 static void
@@ -225,4 +238,5 @@ finish_executor(QueryDesc *queryDesc)
 		leave_statement();
 	}
 	PG_END_TRY();
+	end_statement();
 }

@@ -36,7 +36,7 @@ record_truncation(Oid relid)
 	Datum values[N_TRUNCATION_COLUMNS];
 	bool nulls[N_TRUNCATION_COLUMNS] = {false};
 
-	values[TRUNCATION_DELETED_AT] = TimestampTzGetDatum(deletion_stamp());
+	values[TRUNCATION_DELETED_AT] = TimestampTzGetDatum(deletion_stamp(relid));
 	values[TRUNCATION_RELATION] = ObjectIdGetDatum(relid);
 	(void) append_row(truncations, values, nulls);
 	table_close(truncations, NoLock);

@@ -52,6 +52,12 @@ is(deletion('TRUNCATE child, part'), 'child,part|20|1', 'TRUNCATE has one');
 is(deletion(q{BEGIN; DELETE FROM parent WHERE id = 10; PREPARE TRANSACTION 'two'}), '|0|0', 'nothing is deleted before the second phase');
 is(deletion(q{COMMIT PREPARED 'two'}), 'parent|1|1', 'and it is after it');
 is(answer($node, 'postgres', 'SELECT count(*) FROM soft_delete.check() WHERE relation IS NOT NULL'), '0', 'there is no problem');
+is(answer($node, 'postgres', q{
+	WITH kept AS (SELECT deleted_at, 'public.parent' AS relation FROM parent_deleted UNION ALL SELECT deleted_at, 'public.child' FROM child_deleted
+			UNION ALL SELECT deleted_at, 'public.part' FROM bins.part_deleted),
+		counted AS (SELECT deleted_at, relation, rows FROM soft_delete.events WHERE event = 'deleted')
+	SELECT count(*) > 10, count(*) FILTER (WHERE rows IS DISTINCT FROM n)
+	FROM counted FULL JOIN (SELECT deleted_at, relation, count(*) AS n FROM kept GROUP BY 1, 2) AS k USING (deleted_at, relation)}), 't|0', 'the ledger has counted all of it');
 
 # dumps
 sub state_of
@@ -61,6 +67,7 @@ sub state_of
 		SELECT (SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM (SELECT id, name, deleted_at, deleted_by FROM parent_deleted) AS r),
 			(SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM (SELECT id, parent_id, deleted_at FROM child_deleted) AS r),
 			(SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM (SELECT id, n, deleted_at FROM bins.part_deleted) AS r),
+			(SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM (SELECT relation, event, sum(rows) FROM soft_delete.events GROUP BY 1, 2) AS r),
 			(SELECT count(*) FROM parent), (SELECT count(*) FROM soft_delete.check() WHERE relation IS NOT NULL)});
 }
 my $tmp = PostgreSQL::Test::Utils::tempdir();

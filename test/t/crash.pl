@@ -99,6 +99,7 @@ my $state = q{
 		UNION ALL SELECT deleted_at, 'child', worker, id, parent_id, length(wide) FROM child_deleted
 		UNION ALL SELECT deleted_at, 'linked', worker, id, parent_id, 0 FROM linked_deleted) AS d(deleted_at, relation, worker, id, a, b);
 	SELECT 'deletions', count(*) FROM soft_delete_internal.ledger;
+	SELECT 'events', relation, event, sum(rows) FROM soft_delete.events GROUP BY 2, 3;
 	SELECT 'cuts', count(*) FROM soft_delete_internal.set_null_references;
 	SELECT 'tagged', tgrelid::regclass FROM pg_trigger WHERE tgname = '~soft_delete';
 	SELECT 'index', indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid IN

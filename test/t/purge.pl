@@ -17,6 +17,7 @@ $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'soft_delete'
 restart_after_crash = off
+soft_delete.keep_ledger = 0
 });
 $primary->start;
 $primary->safe_psql('postgres', qq{

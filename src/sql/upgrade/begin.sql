@@ -73,7 +73,22 @@ $$;
 ALTER TABLE IF EXISTS soft_delete_internal.tagged_schemas ADD COLUMN IF NOT EXISTS storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside'));
 ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS roleid oid NOT NULL DEFAULT 0;
 ALTER TABLE soft_delete_internal.ledger ALTER COLUMN roleid DROP DEFAULT;
+ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS table_name text;
 UPDATE soft_delete_internal.ledger SET roleid = pg_roles.oid FROM pg_roles WHERE rolname = deleted_by::name AND roleid = 0;
+
+-- whose tables purges and erasures were of
+DO $$
+DECLARE
+	item text;
+BEGIN
+	FOREACH item IN ARRAY '{purge_log,erasures}'::text[] LOOP
+		CONTINUE WHEN to_regclass('soft_delete_internal.' || item) IS NULL;
+		EXECUTE format('ALTER TABLE soft_delete_internal.%I ADD COLUMN IF NOT EXISTS owner text, ADD COLUMN IF NOT EXISTS roleid oid', item);
+		EXECUTE format('UPDATE soft_delete_internal.%I SET owner = rolname, roleid = pg_roles.oid FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace '
+					   'JOIN pg_roles ON pg_roles.oid = relowner WHERE roleid IS NULL AND relation = format(''%%I.%%I'', nspname, relname)', item);
+	END LOOP;
+END
+$$;
 
 -- the table that was called cut_references
 DO $$
