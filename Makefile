@@ -84,7 +84,7 @@ $(UPGRADES): soft_delete--%--$(EXTVERSION).sql: src/sql/upgrade/begin.sql $(filt
 
 # documentation goes into a directory of our own, laid out as here, so that its links hold
 docmoduledir = soft_delete
-DOC_PAGES = $(sort $(shell cd $(srcdir) && find docs -name '*.md' -o -name '*.svg'))
+DOC_PAGES = $(sort $(shell cd $(srcdir) && find docs -name '*.md' -o -name '*.svg' -o -name '*.json' -o -name '*.yaml'))
 ifdef docdir
 install: install-docs
 uninstall: uninstall-docs

@@ -45,6 +45,30 @@ CREATE ROLE regress_check_other;
 SET ROLE regress_check_other;
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 
+-- a monitor is told of all, but does not have tables read, and is not told what an error quotes
+RESET ROLE;
+CREATE ROLE regress_check_monitor IN ROLE pg_monitor;
+GRANT USAGE ON SCHEMA "check" TO regress_check_monitor;
+CREATE TABLE late (id integer PRIMARY KEY);
+INSERT INTO soft_delete_internal.retention (relation, retain) VALUES ('late', '1 day');
+INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, error) VALUES
+	('"check".part', now(), 'regress_check', 0, '0', 'Key (id)=(4711) is secret'), ('"check".gone', now(), 'regress_check', 7, '0', NULL);
+SET session_replication_role = replica;
+INSERT INTO child VALUES (12, 99);
+RESET session_replication_role;
+SELECT severity, relation, problem FROM soft_delete.check() ORDER BY relation::text, problem;
+SELECT relation, rows, error FROM soft_delete.purge_log WHERE relation LIKE '"check".%' ORDER BY relation;
+SET ROLE regress_check;
+SELECT relation, rows, error FROM soft_delete.purge_log WHERE relation LIKE '"check".%' ORDER BY relation;
+SET ROLE regress_check_monitor;
+SELECT severity, relation, problem FROM soft_delete.check() ORDER BY relation::text, problem;
+SELECT relation, rows, error FROM soft_delete.purge_log WHERE relation LIKE '"check".%' ORDER BY relation;
+SET ROLE regress_check_other;
+SELECT relation, rows, error FROM soft_delete.purge_log WHERE relation LIKE '"check".%' ORDER BY relation;
+RESET ROLE;
+DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE '"check".%';
+DELETE FROM soft_delete_internal.retention WHERE relation = 'late'::regclass;
+
 RESET ROLE;
 DROP SCHEMA "check" CASCADE;
-DROP ROLE regress_check, regress_check_other;
+DROP ROLE regress_check, regress_check_other, regress_check_monitor;

@@ -104,6 +104,11 @@ INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows
 SET ROLE regress_tables_view;
 SELECT relation, last_purge, last_purge_rows, last_purge_result FROM soft_delete.tables ORDER BY relation::text;
 
+-- holds are counted
+SELECT soft_delete.hold('p', 'case 1');
+UPDATE "In UTC_deleted" SET hold = 'case 2';
+SELECT relation, holds FROM soft_delete.tables ORDER BY relation::text;
+
 -- who may know
 RESET ROLE;
 SELECT soft_delete_internal.may_watch('t'), soft_delete_internal.may_watch('pg_class'), soft_delete_internal.may_watch(NULL), soft_delete_internal.count_tombstones('pg_class'), soft_delete_internal.count_tombstones(NULL);
@@ -135,6 +140,8 @@ INSERT INTO mine VALUES (1);
 DELETE FROM mine;
 SELECT relation, bin, active_view, deleted_rows FROM soft_delete.tables WHERE relation = 'mine'::regclass;
 
+SELECT soft_delete.hold('p', NULL);
+UPDATE "In UTC_deleted" SET hold = NULL;
 RESET ROLE;
 DROP SCHEMA tables_view CASCADE;
 DROP TABLE mine;

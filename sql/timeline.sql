@@ -2,8 +2,9 @@
 \set VERBOSITY terse
 CREATE ROLE regress_timeline;
 CREATE ROLE regress_timeline_other;
+CREATE ROLE regress_timeline_monitor IN ROLE pg_monitor;
 CREATE SCHEMA timeline AUTHORIZATION regress_timeline;
-GRANT USAGE ON SCHEMA timeline TO regress_timeline_other;
+GRANT USAGE ON SCHEMA timeline TO regress_timeline_other, regress_timeline_monitor;
 SET ROLE regress_timeline;
 SET search_path = timeline;
 SET timezone = 'America/New_York';
@@ -56,6 +57,11 @@ RESET ROLE;
 SET ROLE regress_timeline_other;
 SELECT * FROM soft_delete.timeline('t');
 SELECT count(*), sum(deleted), sum(purged) FROM soft_delete.timeline();
+-- a monitor is told the figures of all, and reads no bin
+RESET ROLE;
+SET ROLE regress_timeline_monitor;
+SELECT current_date - day AS ago, deleted, purged FROM soft_delete.timeline('timeline.t', 6);
+SELECT * FROM timeline.t_deleted;
 RESET ROLE;
 SET ROLE regress_timeline;
 SELECT * FROM soft_delete.timeline('pg_class');
@@ -65,4 +71,4 @@ SELECT * FROM soft_delete.timeline('t', NULL);
 RESET ROLE;
 DROP SCHEMA timeline CASCADE;
 DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'timeline.%';
-DROP ROLE regress_timeline, regress_timeline_other;
+DROP ROLE regress_timeline, regress_timeline_other, regress_timeline_monitor;

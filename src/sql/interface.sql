@@ -106,16 +106,16 @@ COMMENT ON FUNCTION soft_delete.replay_erasures(regclass) IS
 CREATE FUNCTION soft_delete.timeline(relation regclass DEFAULT NULL, days integer DEFAULT 14) RETURNS TABLE (day date, deleted bigint, purged bigint, chart text)
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.timeline(regclass, integer) IS
-'draws how many rows were deleted (#) and purged (-) on each of the last days, of one tagged table or of all whose bin the caller may read; a row that was restored or purged is not deleted any more';
+'draws how many rows were deleted (#) and purged (-) on each of the last days, of one tagged table or of all whose figures the caller may know; a row that was restored or purged is not deleted any more';
 
 CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text) RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.check() IS
-'problems of the tagged tables that the caller owns, each with severity and remedy: above all, rows that reference what is deleted or gone';
+'problems of the tagged tables that the caller owns, or of all for members of pg_read_all_stats, each with severity and remedy: above all, rows that reference what is deleted or gone';
 
 CREATE FUNCTION soft_delete.list_tables() RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
 	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
-	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint)
+	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint)
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.list_tables() IS
 'the rows of the view soft_delete.tables';

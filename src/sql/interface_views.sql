@@ -112,11 +112,14 @@ COMMENT ON COLUMN soft_delete.retention.schema IS 'or the schema, for all tables
 COMMENT ON COLUMN soft_delete.retention.retain IS 'the least age of what is purged; null: never';
 
 CREATE VIEW soft_delete.purge_log WITH (security_barrier) AS
-SELECT relation, purged_at, purged_by, rows, oldest, newest, duration, error FROM soft_delete_internal.purge_log
-WHERE pg_catalog.has_table_privilege('soft_delete_internal.purge_log'::regclass, 'SELECT')
-   OR EXISTS (SELECT FROM pg_catalog.pg_roles
-			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) owner::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
-COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables of roles whose rights the reader has';
+SELECT relation, purged_at, purged_by, rows, oldest, newest, duration,
+	CASE WHEN is_told OR error OPERATOR(pg_catalog.=) 'not finished' THEN error WHEN error IS NOT NULL THEN 'failed' END AS error
+FROM soft_delete_internal.purge_log CROSS JOIN LATERAL (
+	SELECT pg_catalog.has_table_privilege('soft_delete_internal.purge_log'::regclass, 'SELECT')
+		OR EXISTS (SELECT FROM pg_catalog.pg_roles
+				   WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) owner::name AND pg_catalog.pg_has_role(oid, 'USAGE'))) AS reader(is_told)
+WHERE is_told OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW soft_delete.purge_log IS 'what purges have destroyed, of the tables of roles whose rights the reader has; members of pg_read_all_stats see all, without the texts of errors';
 COMMENT ON COLUMN soft_delete.purge_log.relation IS 'the table, as schema.name';
 COMMENT ON COLUMN soft_delete.purge_log.purged_at IS 'when the purge of the table began';
 COMMENT ON COLUMN soft_delete.purge_log.purged_by IS 'the role';
@@ -124,7 +127,7 @@ COMMENT ON COLUMN soft_delete.purge_log.rows IS 'how many rows it has destroyed'
 COMMENT ON COLUMN soft_delete.purge_log.oldest IS 'the oldest stamp of those';
 COMMENT ON COLUMN soft_delete.purge_log.newest IS 'the newest';
 COMMENT ON COLUMN soft_delete.purge_log.duration IS 'how long it took until its last batch ended';
-COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and afterwards if it was interrupted; the next successful purge has a row even if it destroys nothing';
+COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and afterwards if it was interrupted; the next successful purge has a row even if it destroys nothing; for who has not the owner''s rights only ''failed''';
 
 CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
 SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
@@ -140,7 +143,7 @@ COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in
 
 CREATE VIEW soft_delete.tables AS
 SELECT relation, tombstone_column, bin, active_view, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest, retention, due_rows,
-	last_purge, last_purge_rows, last_purge_result, index_bytes_saved, storage, companion, companion_bytes
+	last_purge, last_purge_rows, last_purge_result, index_bytes_saved, storage, companion, companion_bytes, holds
 FROM soft_delete.list_tables();
 COMMENT ON VIEW soft_delete.tables IS
 'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
@@ -163,6 +166,7 @@ COMMENT ON COLUMN soft_delete.tables.index_bytes_saved IS
 COMMENT ON COLUMN soft_delete.tables.storage IS 'where deleted rows are: ''in_place'' or ''aside''';
 COMMENT ON COLUMN soft_delete.tables.companion IS 'the table that has those that are aside, or have stepped aside';
 COMMENT ON COLUMN soft_delete.tables.companion_bytes IS 'its size, with indexes and values out of line';
+COMMENT ON COLUMN soft_delete.tables.holds IS 'holds in force, on the table, on deletions and on rows: exact';
 
 /*
  * For monitors: one row per figure
@@ -184,7 +188,8 @@ FROM soft_delete.tables
 		('soft_delete_last_purge_rows', last_purge_rows),
 		('soft_delete_last_purge_failed', (last_purge_result LIKE 'failed%')::integer),
 		('soft_delete_index_saved_bytes', index_bytes_saved),
-		('soft_delete_companion_bytes', companion_bytes)) AS figures(name, value)
+		('soft_delete_companion_bytes', companion_bytes),
+		('soft_delete_holds', holds)) AS figures(name, value)
 WHERE value IS NOT NULL;
 COMMENT ON VIEW soft_delete.metrics IS
 'the figures of soft_delete.tables as gauges in the sense of OpenMetrics';

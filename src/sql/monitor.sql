@@ -77,7 +77,7 @@ COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
 CREATE FUNCTION soft_delete_internal.list_tables()
 RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
 	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
-	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint)
+	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint)
 LANGUAGE plpgsql ROWS 100
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,7 +93,7 @@ BEGIN
 		is_watched := false;
 		bin := NULL; active_view := NULL; live_rows := NULL; deleted_rows := NULL; graveyard_share := NULL; displaced_rows := NULL; oldest := NULL;
 		retention := NULL; due_before := NULL; due_rows := NULL; last_purge := NULL; last_purge_rows := NULL; last_purge_result := NULL; index_bytes_saved := NULL;
-		storage := soft_delete_internal.storage_of(relation); companion := NULL; companion_bytes := NULL;
+		storage := soft_delete_internal.storage_of(relation); companion := NULL; companion_bytes := NULL; holds := NULL;
 		BEGIN
 			is_watched := soft_delete_internal.may_watch(relation);
 			CONTINUE WHEN NOT is_watched;
@@ -108,6 +108,8 @@ BEGIN
 				SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
 				retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
 			END IF;
+			holds := (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation)));
+
 			IF soft_delete_internal.is_free(relation, false) THEN
 				companion_bytes := (SELECT sum(pg_total_relation_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
 				displaced_rows := CASE WHEN storage = 'aside' OR companion IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(companion) END;
@@ -172,11 +174,14 @@ BEGIN
 	END IF;
 
 	FOR item IN
-		SELECT bins.relation, bin, tombstone, soft_delete_internal.qualified_name(bins.relation) AS name,
-			soft_delete_internal.stamp_expression(bins.relation, tombstone) AS stamp,
-			soft_delete_internal.stamp_parameter(bins.relation, tombstone) AS start
-		FROM soft_delete_internal.readable_bins(true) AS bins
-		WHERE timeline.relation IS NULL OR bins.relation = timeline.relation
+		SELECT tagged.relation, soft_delete_internal.bin_of(tagged.relation) AS bin, tombstone_column AS tombstone,
+			soft_delete_internal.qualified_name(tagged.relation) AS name,
+			soft_delete_internal.stamp_expression(tagged.relation, tombstone_column) AS stamp,
+			soft_delete_internal.stamp_parameter(tagged.relation, tombstone_column) AS start
+		FROM soft_delete_internal.tagged_tables() AS tagged
+		WHERE (timeline.relation IS NULL OR tagged.relation = timeline.relation) AND soft_delete_internal.may_watch(tagged.relation)
+		  AND soft_delete_internal.bin_of(tagged.relation) IS NOT NULL
+		  AND soft_delete_internal.has_column(soft_delete_internal.tombstones_in(tagged.relation), tombstone_column)
 	LOOP
 		is_known := true;
 		days_deleted := '{}';
@@ -192,7 +197,9 @@ BEGIN
 				deletions[n] := deletions[n] + coalesce(days_deleted[n], 0);
 			END LOOP;
 		EXCEPTION WHEN OTHERS THEN
-			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
+			-- an error may quote a row
+			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE,
+				CASE WHEN soft_delete_internal.must_propagate(SQLSTATE) OR soft_delete_internal.caller_owns(item.relation) THEN SQLERRM ELSE 'error ' || SQLSTATE END);
 		END;
 		FOR found IN
 			SELECT purged_at::date - first_day + 1 AS n, sum(rows) AS rows FROM soft_delete_internal.purge_log

@@ -31,11 +31,11 @@ AS $$
 	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L);', untagged)
 	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
 	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
-	  AND pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE')
+	  AND soft_delete_internal.may_watch(untagged)
 	UNION ALL
 	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)
 	FROM soft_delete_internal.retention
-	WHERE soft_delete_internal.caller_owns(retention.relation) AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
+	WHERE soft_delete_internal.may_watch(retention.relation) AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_installation_problems() IS
 'the problems of check() with the database as a whole, and with tables that are not tagged';
@@ -315,7 +315,7 @@ BEGIN
 
 	IF last.error <> 'not finished' THEN
 		severity := 'error';
-		problem := format('its last purge failed: %s', last.error);
+		problem := 'its last purge failed' || CASE WHEN soft_delete_internal.caller_owns(table_name) THEN ': ' || last.error ELSE '' END;
 		RETURN NEXT;
 	ELSIF last.error IS NOT NULL AND last.purged_at + last.duration < now() - patience THEN
 		severity := 'warning';
@@ -504,7 +504,7 @@ BEGIN
 			END IF;
 			relation := table_name;
 			severity := 'error';
-			problem := format('could not check it (%s): %s', kind, left(SQLERRM, 1000));
+			problem := format('could not check it (%s)', kind) || CASE WHEN soft_delete_internal.caller_owns(table_name) THEN ': ' || left(SQLERRM, 1000) ELSE '' END;
 			RETURN NEXT;
 		END;
 	END LOOP;
@@ -557,19 +557,20 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	own_tables regclass[];
+	is_monitor boolean := pg_has_role(soft_delete_internal.caller(), 'pg_read_all_stats', 'USAGE');
+	watched regclass[];
 	broken regclass[];
 	item record;
 BEGIN
 	SELECT coalesce(array_agg(tagged.relation), '{}'),
 		coalesce(array_agg(tagged.relation) FILTER (WHERE attname IS NULL), '{}')
-	INTO own_tables, broken
+	INTO watched, broken
 	FROM soft_delete_internal.tagged_tables() AS tagged
 		LEFT JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
-	WHERE soft_delete_internal.caller_owns(tagged.relation);
+	WHERE is_monitor OR soft_delete_internal.caller_owns(tagged.relation);
 
 	RETURN QUERY SELECT * FROM soft_delete_internal.find_installation_problems();
-	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (own_tables) LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (watched) LOOP
 		RETURN QUERY SELECT * FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column);
 	END LOOP;
 
@@ -580,7 +581,7 @@ BEGIN
 			AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
 							AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace))) AS looks_for_rows
 		FROM (SELECT con.*, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con
-		WHERE tables && own_tables
+		WHERE tables && watched
 		ORDER BY con.oid
 	LOOP
 		RETURN QUERY SELECT * FROM soft_delete_internal.find_foreign_key_problems(item.oid, item.looks_for_rows);

@@ -5,7 +5,7 @@
 # widths of columns, names made of OIDs, empty results of functions that return nothing, and
 # the tags of commands that count nothing ("CREATE TABLE").  The errors of a block without a
 # ```text block must be those that it announces as "-- ERROR: ...".
-# Grafana's macros, and the queries of exporters in ```yaml blocks, are run as SQL.
+# The queries of exporters in ```yaml blocks are run as SQL.
 use strict;
 use warnings;
 use FindBin;
@@ -27,8 +27,6 @@ sub blocks_of
 		my ($kind, $sql, $text) = ($1, $2, $3);
 		my $line = 1 + substr($page, 0, $-[0]) =~ tr/\n//;
 		$sql = join('', map { "$_;\n" } $sql =~ /^ *query: \|\n((?: {4}.*\n)+)/mg) if $kind eq 'yaml';
-		$sql =~ s{\$__timeGroupAlias\((\w+), \$__interval\)}{floor(extract(epoch FROM $1) / 300) * 300 AS "time"}g;
-		$sql =~ s{\$__timeFilter\((\w+)\)}{$1 BETWEEN now() - interval '1 hour' AND now()}g;
 		push(@blocks, { line => $line, sql => $sql, text => $text });
 	}
 	return @blocks;
@@ -147,7 +145,7 @@ foreach my $page (@pages)
 }
 
 # what the monitor is shown, as the role that the page makes for it
-my $queries = join('', map { $_->{sql} } blocks_of('docs/monitoring.md')) =~ s/^(?:CREATE|ALTER|GRANT|[^;\n]*check\(\)).*\n//mgr;
+my $queries = join('', map { $_->{sql} } blocks_of('docs/monitoring.md')) =~ s/^(?:CREATE|ALTER|[^;\n]*check\(\)).*\n//mgr;
 my (undef, $shown, $errors) = $node->psql('monitoring', $queries, on_error_stop => 0,
 	extra_params => [ '-P', 'format=aligned', '-P', 'tuples_only=off', '-d', $node->connstr('monitoring') . " options='-c role=watcher'" ]);
 is($errors, '', 'the monitor may run it');
