@@ -47,7 +47,7 @@ OLD_VERSIONS = 0.1.0 0.2.0
 UPGRADES = $(patsubst %,soft_delete--%--$(EXTVERSION).sql,$(OLD_VERSIONS))
 DATA_built = soft_delete--$(EXTVERSION).sql $(UPGRADES)
 DOCS = README.md CHANGELOG.md SECURITY.md
-EXTRA_CLEAN = soft_delete-$(EXTVERSION).zip
+EXTRA_CLEAN = soft_delete-$(EXTVERSION).zip soft_delete.7
 PGFILEDESC = "soft_delete - DELETE that an application cannot tell from the real one"
 PG_CPPFLAGS = -I$(from)src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered \
@@ -90,7 +90,23 @@ install: install-docs
 uninstall: uninstall-docs
 endif
 
-.PHONY: install-docs uninstall-docs dist
+# the man page is the reference
+all: soft_delete.7
+install: install-man
+uninstall: uninstall-man
+soft_delete.7: docs/reference.md docs/man.awk CHANGELOG.md soft_delete.control
+	awk -v version=$(EXTVERSION) -v date="$$(sed -n 's/^## .*(\([0-9-]*\).*/\1/p' $(from)CHANGELOG.md | head -n 1)" \
+		-f $(from)docs/man.awk $(from)docs/reference.md >$@.tmp
+	mv $@.tmp $@
+
+.PHONY: install-docs uninstall-docs install-man uninstall-man dist
+install-man: soft_delete.7
+	$(MKDIR_P) '$(DESTDIR)$(mandir)/man7'
+	$(INSTALL_DATA) $< '$(DESTDIR)$(mandir)/man7/soft_delete.7'
+
+uninstall-man:
+	rm -f '$(DESTDIR)$(mandir)/man7/soft_delete.7'
+
 install-docs: installdirs
 	for page in $(DOC_PAGES); do \
 		$(MKDIR_P) "$(DESTDIR)$(docdir)/$(docmoduledir)/$$(dirname "$$page")" && \

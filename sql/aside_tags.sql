@@ -19,6 +19,9 @@ CREATE TABLE child (id integer PRIMARY KEY, parent_id bigint REFERENCES parent O
 SELECT soft_delete.tag('parent', cascade => true, storage => 'aside');
 \d parent
 \d parent_tombstones
+SELECT description FROM pg_description JOIN pg_trigger ON objoid = pg_trigger.oid WHERE tgrelid IN ('parent'::regclass, 'parent_tombstones'::regclass)
+UNION ALL SELECT description FROM pg_description WHERE objoid = 'parent'::regclass
+UNION ALL SELECT description FROM pg_description JOIN pg_constraint ON objoid = pg_constraint.oid WHERE conrelid = 'parent_tombstones'::regclass ORDER BY 1;
 SELECT attname, attstorage FROM pg_attribute WHERE attrelid = 'parent_tombstones'::regclass AND attnum > 0 ORDER BY attnum;
 \d child
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'parent_deleted'::regclass AND attnum > 0 ORDER BY attnum;

@@ -50,6 +50,14 @@ FROM pg_attribute, aclexplode(attacl) WHERE attrelid = 'users_active'::regclass;
 SELECT relname, obj_description(oid, 'pg_class') FROM pg_class
 WHERE relnamespace = 'tag_makes'::regnamespace AND relkind = 'v' ORDER BY relname;
 
+-- what psql shows of the table is explained there; what the application wrote is left alone
+CREATE VIEW explained AS
+SELECT pg_describe_object(classoid, objoid, objsubid) AS part, description FROM pg_description
+WHERE (classoid, objoid) IN (SELECT 'pg_class'::regclass, 'users'::regclass UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = 'users'::regclass
+	UNION ALL SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = 'users'::regclass
+	UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid = 'users'::regclass);
+SELECT * FROM explained ORDER BY part;
+
 -- twice changes nothing and says so
 CREATE TEMP TABLE before AS SELECT array_agg(oid ORDER BY oid) AS oids FROM pg_class WHERE relnamespace = 'tag_makes'::regnamespace;
 SELECT soft_delete.tag('users');
@@ -58,6 +66,8 @@ DROP TABLE before;
 
 -- a unique constraint that comes later is converted with the command that adds it
 ALTER TABLE users ADD UNIQUE (id, email);
+SELECT * FROM explained WHERE part LIKE '%id_email%' ORDER BY part;
+DROP VIEW explained;
 SELECT soft_delete.tag('users');
 SELECT pg_get_indexdef('users_id_email_key'::regclass);
 RESET ROLE;

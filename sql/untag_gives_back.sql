@@ -33,6 +33,7 @@ DELETE FROM t WHERE id = 1;
 SELECT soft_delete.untag('t', tombstones => 'purge');
 SELECT * FROM definitions EXCEPT SELECT * FROM was;
 SELECT * FROM was EXCEPT SELECT * FROM definitions;
+SELECT description FROM pg_description WHERE objoid = 't'::regclass;
 RESET ROLE;
 SELECT soft_delete_internal.tag_arguments('t');
 SET ROLE regress_untag;

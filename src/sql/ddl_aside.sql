@@ -118,6 +118,7 @@ BEGIN
 	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY NOTHING', companion);
 	PERFORM soft_delete_internal.make_companion_trigger(companion, deleted_at);
 	EXECUTE format('COMMENT ON TABLE %s IS %L', companion, soft_delete_internal.companion_comment(relation::text));
+	PERFORM soft_delete_internal.explain_parts(companion);
 	EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
 	-- default privileges for tables are not meant for it
 	PERFORM soft_delete_internal.set_grants(companion, NULL, NULL);

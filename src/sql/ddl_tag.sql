@@ -14,12 +14,14 @@ BEGIN
 		SELECT m, relispartition FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m
 	LOOP
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_truncate()', member);
-		CONTINUE WHEN is_clone;			-- partitions get theirs from the root
-		IF 'storage:aside' <> ALL (arguments) THEN
-			EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key()', member);
+		IF NOT is_clone THEN			-- partitions get theirs from the root
+			IF 'storage:aside' <> ALL (arguments) THEN
+				EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_key" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key()', member);
+			END IF;
+			EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row(%s)',
+				member, (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(arguments) WITH ORDINALITY AS u(a, n)));
 		END IF;
-		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete" BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row(%s)',
-			member, (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(arguments) WITH ORDINALITY AS u(a, n)));
+		PERFORM soft_delete_internal.explain_parts(member);
 	END LOOP;
 END
 $$;
@@ -210,6 +212,7 @@ BEGIN
 		CASE item.action
 			WHEN 'add column' THEN
 				PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, item.name));
+				EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', relation, item.name, soft_delete_internal.comment_of('column'));
 			WHEN 'convert index' THEN
 				PERFORM soft_delete_internal.replace_index(item.object, deleted_at, true, false);
 			WHEN 'keep index' THEN
@@ -403,6 +406,13 @@ BEGIN
 	PERFORM soft_delete_internal.drop_companions(relation);
 	PERFORM soft_delete_internal.make_reference_triggers(relation);
 	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_table.relation;
+	FOR item IN
+		SELECT format('%s.%I', attrelid::regclass, attname) FROM pg_attribute
+		WHERE attrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND attname = arguments[1]
+		  AND col_description(attrelid, attnum) = soft_delete_internal.comment_of('column')
+	LOOP
+		EXECUTE format('COMMENT ON COLUMN %s IS NULL', item);
+	END LOOP;
 	RAISE NOTICE 'column "%" of table "%" stays', arguments[1], relation
 		USING DETAIL = 'It is an ordinary column now.';
 END

@@ -113,9 +113,8 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.check() IS
 'problems of the tagged tables that the caller owns, or of all for members of pg_read_all_stats, each with severity and remedy: above all, rows that reference what is deleted or gone';
 
-CREATE FUNCTION soft_delete.list_tables() RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
-	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
-	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint)
+/* Without its columns, which the view names: \df would be as wide as they are. */
+CREATE FUNCTION soft_delete.list_tables() RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.list_tables() IS
 'the rows of the view soft_delete.tables';

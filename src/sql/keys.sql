@@ -52,7 +52,8 @@ AS $$
 	FROM pg_constraint
 	WHERE conrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = index)
 	  AND (oid = soft_delete_internal.stand_in(index) OR (conindid = index AND contype IN ('u', 'x')))
-	  AND obj_description(oid, 'pg_constraint') IS NOT NULL
+	  -- the constraint that comes back is the application's
+	  AND obj_description(oid, 'pg_constraint') <> soft_delete_internal.comment_of('stand-in')
 $$;
 COMMENT ON FUNCTION soft_delete_internal.comments_on(regclass) IS
 'commands that give an index and its constraint their comments';

@@ -134,6 +134,7 @@ BEGIN
 		EXECUTE format('DROP INDEX %s', item);
 	END LOOP;
 	PERFORM soft_delete_internal.make_bin_indexes(relation, arguments[1]);
+	PERFORM soft_delete_internal.explain_parts(member) FROM soft_delete_internal.inheritance_tree(relation) AS member;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.replace_old_bin_index(regclass) IS

@@ -16,6 +16,58 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.stand_in(regclass) IS
 'the constraint that stands in for the unique constraint which an index was';
 
+/* What psql shows of a table is explained there, by comments. */
+CREATE FUNCTION soft_delete_internal.comment_of(part text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE part
+		WHEN 'column' THEN 'when the row was deleted; null: it is live (soft_delete)'
+		WHEN 'index' THEN 'finds deleted rows (soft_delete)'
+		WHEN 'stand-in' THEN 'stands in for the unique constraint that has become the partial index of this name (soft_delete)'
+		WHEN 'companion' THEN 'tells whose deleted rows these are (soft_delete)'
+		WHEN 'delete_row' THEN 'the tag: a deleted row goes to the bin; soft_delete.untag() ends that'
+		WHEN 'claim_key' THEN 'a new row may have the key of a deleted one (soft_delete)'
+		WHEN 'guard_truncate' THEN 'TRUNCATE does what setting soft_delete.truncate says'
+		WHEN 'guard_companion' THEN 'refuses to write here by hand (soft_delete)' END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.comment_of(text) IS
+'the comment of what tag() adds to a table; part: what it is, of a trigger the name of its function';
+
+CREATE FUNCTION soft_delete_internal.explain_parts(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	FOR command IN
+		SELECT format('COMMENT ON %s IS %L', object, soft_delete_internal.comment_of(part)) FROM (
+			SELECT format('TRIGGER %I ON %s', tgname, relation), proname::text
+			FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+			WHERE tgrelid = relation AND NOT tgisinternal AND tgparentid = 0 AND pronamespace = 'soft_delete'::regnamespace
+			  AND obj_description(pg_trigger.oid, 'pg_trigger') IS NULL
+			UNION ALL
+			SELECT format('INDEX %s', indexrelid::regclass), 'index'
+			FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+			WHERE indrelid = relation AND NOT relispartition AND soft_delete_internal.is_soft_delete_btree(indexrelid)
+			  AND obj_description(indexrelid, 'pg_class') IS NULL
+			UNION ALL
+			SELECT format('CONSTRAINT %I ON %s', conname, relation), CASE WHEN conname = 'soft_delete_companion' THEN 'companion' ELSE 'stand-in' END
+			FROM pg_constraint AS con
+			WHERE conrelid = relation AND contype = 'c' AND coninhcount = 0 AND obj_description(oid, 'pg_constraint') IS NULL
+			  AND (oid IN (SELECT soft_delete_internal.stand_in(indexrelid) FROM pg_index WHERE indrelid = relation)
+				   OR (conname = 'soft_delete_companion'
+					   AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.guard_companion()'::regprocedure)))) AS parts(object, part)
+		WHERE soft_delete_internal.comment_of(part) IS NOT NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.explain_parts(regclass) IS
+'gives what tag() has added to a table, but for its column, a comment, unless it has one';
+
 CREATE FUNCTION soft_delete_internal.bind_index(index regclass, "constraint" oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_index';
 COMMENT ON FUNCTION soft_delete_internal.bind_index(regclass, oid) IS
@@ -41,6 +93,7 @@ BEGIN
 				CASE WHEN current_setting('server_version_num')::integer >= 180000 THEN 'NOT ENFORCED' ELSE 'NOT VALID' END);
 		END IF;
 		PERFORM soft_delete_internal.bind_index(item.index, soft_delete_internal.stand_in(item.index));
+		PERFORM soft_delete_internal.explain_parts(item.relation);
 	END LOOP;
 END
 $$;

@@ -40,7 +40,7 @@ FROM pg_extension, unnest(extconfig, extcondition) AS c(config, condition) WHERE
 SELECT 'schema', ARRAY(SELECT a::text FROM unnest(nspacl) AS a ORDER BY 1) FROM pg_namespace WHERE nspname = 'soft_delete';
 
 -- tagged tables
-SELECT 'tag', tgrelid::regclass, regexp_replace(pg_get_triggerdef(t.oid), '_\d+"', '"'), tgenabled, tgisinternal, conname
+SELECT 'tag', tgrelid::regclass, regexp_replace(pg_get_triggerdef(t.oid), '_\d+"', '"'), tgenabled, tgisinternal, conname, obj_description(t.oid, 'pg_trigger')
 FROM pg_trigger t JOIN pg_class ON pg_class.oid = tgrelid LEFT JOIN pg_constraint con ON con.oid = tgconstraint
 WHERE relnamespace = 'app'::regnamespace AND tgfoid IN (SELECT oid FROM pg_proc WHERE pronamespace = ANY ('{soft_delete,soft_delete_internal}'::regnamespace[]))
 ORDER BY relname COLLATE "C", 3, conname;
@@ -53,8 +53,11 @@ SELECT 'column', attrelid::regclass, attname, format_type(atttypid, atttypmod)
 FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 WHERE relnamespace = 'app'::regnamespace AND attnum > 0 AND NOT attisdropped ORDER BY relname COLLATE "C", attname COLLATE "C";
 
-SELECT 'index', pg_get_indexdef(indexrelid)
+SELECT 'index', pg_get_indexdef(indexrelid), obj_description(indexrelid, 'pg_class')
 FROM pg_index JOIN pg_class ON pg_class.oid = indrelid WHERE relnamespace = 'app'::regnamespace ORDER BY 2;
+
+SELECT 'check', conrelid::regclass, conname, obj_description(oid, 'pg_constraint')
+FROM pg_constraint WHERE connamespace = 'app'::regnamespace AND contype = 'c' ORDER BY conrelid::regclass::text COLLATE "C", conname;
 
 SELECT 'goes with', pg_describe_object(classid, objid, objsubid), pg_describe_object(refclassid, refobjid, refobjsubid)
 FROM pg_depend JOIN pg_class ON pg_class.oid = objid
