@@ -87,6 +87,19 @@ def memory(data, results, title):
     save(figure, results, "memory")
 
 
+def glance(rows, results):
+    """What everyday statements cost; rows are (what, compared with what, ratios of times)."""
+    figure, ax = pyplot.subplots(figsize=(7, 0.5 + 0.42 * len(rows)))
+    for place, (what, than, ratios) in enumerate(rows[::-1]):
+        middle = median(ratios)
+        ax.errorbar(middle, place, xerr=[[middle - min(ratios)], [max(ratios) - middle]], color=OURS, marker="o", capsize=2)
+    ax.axvline(1, color=INK, linewidth=1)
+    ax.set(yticks=range(len(rows)), yticklabels=[f"{what}\n({than})" for what, than, _ in rows[::-1]],
+           xlabel="time of soft_delete by time of the other; left of 1 is faster", xlim=(0, 2))
+    ax.tick_params(axis="y", labelsize=8)
+    save(figure, results, "glance")
+
+
 CLIENTS = ((1, "1 client"), (2, "2 clients"), (8, "8 clients"))
 # name of the chart: (title, measurement, drawing)
 DRAWINGS = {
@@ -116,3 +129,9 @@ def draw(measured, results):
                 drawing(measured[measurement], results, title)
                 drawn[name] = title
     return drawn
+
+
+def draw_glance(rows, results):
+    """Draws the ratios of everyday statements."""
+    with matplotlib.rc_context(STYLE):
+        glance(rows, results)

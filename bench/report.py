@@ -5,7 +5,8 @@ from statistics import median
 from textwrap import wrap
 
 import charts
-from contenders import CONTENDERS
+from contenders import CONTENDERS, PLAIN_UPDATE
+from harness import BY_HAND, SOFT
 from targets import LINES
 
 
@@ -77,6 +78,29 @@ def judge(line, data):
     return row + [line.target(), ("yes" if met else "**no**") if line.target() else ""]
 
 
+# what a reader asks first: measurement, case, what it is, and the contenders that it is compared with
+GLANCE = (
+    ("single", "fast, 1", "DELETE of one row", {BY_HAND: "the UPDATE by hand"}),
+    ("bulk", "durable", "DELETE of 1,000,000 rows", {BY_HAND: "the UPDATE by hand", PLAIN_UPDATE: "that, with indexes as they were", "PL/pgSQL trigger": "a trigger of one's own"}),
+    ("family", "delete", "DELETE of 10,000 children by CASCADE", {BY_HAND: "the UPDATEs by hand"}),
+    ("select", "prepared", "SELECT by key", {BY_HAND: "the condition by hand"}),
+    ("graveyard", "unique key, 99 %", "SELECT, 99 % of the rows deleted", {"hard DELETE": "after hard deletes"}),
+    ("insert", "bulk, primary key and unique text", "INSERT of 300,000 rows", {"untagged": "an untagged table"}),
+    ("insert", "copy", "COPY of 300,000 rows", {"untagged": "an untagged table"}),
+    ("bystander", "prepared", "SELECT where nothing is tagged", {"not loaded": "without the library"}))
+
+
+def ratios_at_a_glance(measured):
+    """What charts.glance() draws: ratios of times, a list for each comparison."""
+    for measurement, case, what, contenders in GLANCE:
+        data = measured.get(measurement)
+        for name, than in contenders.items():
+            ours, theirs = (data.turns.get((case, who), {}) if data else {} for who in (SOFT, name))
+            ratios = [theirs[n] / ours[n] if data.units[case] == "/s" else ours[n] / theirs[n] for n in ours if n in theirs]
+            if ratios:
+                yield what, than, ratios
+
+
 def target_table(measured, brief=False):
     rows = [judge(line, measured[line.measurement]) for line in LINES if line.measurement in measured and (line.brief or not brief)]
     return markdown(["", "soft_delete", "compared with", "", "ratio", "target", "met"], [row for row in rows if row])
@@ -123,6 +147,7 @@ def report(results):
     text += ["", "## Charts", ""]
     for name, title in charts.draw(measured, results).items():
         text += ["", f"![{title}]({name}.svg)"]
+    charts.draw_glance(list(ratios_at_a_glance(measured)), results)
     (results / "results.md").write_text("\n".join(text) + "\n")
     print("\n".join(text))
     return measured
