@@ -90,7 +90,7 @@ move_aside(Relation rel)
 		if (is_live)
 			continue;
 		move_hold(rel, table, tombstone.stamp, slot);
-		keep_aside(keeper, slot, tombstone.stamp);
+		insert_kept(keeper, slot, tombstone.stamp);
 		destroy_tombstone(rel, &tombstone);
 		n++;
 	}

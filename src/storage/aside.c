@@ -54,7 +54,6 @@ static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
 static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
 					   TupleTableSlot *row);
-static void insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp);
 static void check_domains(TupleTableSlot *slot);
 static void return_row(ResultRelInfo *relinfo, EState *estate,
 					   Relation companion, TupleTableSlot *stored);
@@ -230,7 +229,7 @@ keep_aside(Keeper *keeper, TupleTableSlot *row)
 /*
  * Insert a row into the companion, with a stamp.
  */
-static void
+void
 insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 {
 	VersionBuilder *builder = keeper->builder;

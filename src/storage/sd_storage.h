@@ -255,6 +255,7 @@ typedef struct Keeper Keeper;
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
 extern void keep_aside(Keeper *keeper, TupleTableSlot *row);
+extern void insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp);
 extern bool keep_all_aside(Relation rel);
 extern void step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp);
 extern void destroy_all_aside(Relation rel);
