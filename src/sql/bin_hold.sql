@@ -105,6 +105,9 @@ DECLARE
 BEGIN
 	FOR item IN
 		SELECT relation, min(hold) AS hold, soft_delete_internal.caller_owns(relation) AS is_own,
+			EXISTS (SELECT FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+					WHERE conrelid = relation AND contype = 'p'
+					  AND (soft_delete_internal.is_own_transaction(pg_constraint.xmin) OR soft_delete_internal.is_own_transaction(pg_attribute.xmin))) AS is_changed,
 			soft_delete_internal.key_expressions(relation) AS columns,
 			soft_delete_internal.stamp_expression(relation, (soft_delete_internal.tag_arguments(relation))[1]::name) AS stamp
 		FROM soft_delete_internal.holds JOIN pg_class ON pg_class.oid = relation
@@ -118,9 +121,11 @@ BEGIN
 			IF item.columns IS NOT NULL THEN
 				-- as the owner: to plan the query may call functions that the owner has written
 				lost := (SELECT answer FROM soft_delete_internal.query_as_owner(item.relation,
-						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
-							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM %3$s) AS r(stamp, key) WHERE r.stamp = h.deleted_at AND r.key = h.key)',
-							   item.stamp, item.columns, soft_delete_internal.from_item(item.relation, 't', 'tombstones'), item.relation::oid), form => 'key') AS q(answer text));
+						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND (deleted_at IS NOT NULL OR %5$L AND NOT EXISTS '
+							   -- a hold on a key may be on a live row
+							   '(SELECT FROM %4$s AS t WHERE ARRAY[%2$s] = h.key)) AND NOT EXISTS '
+							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM %3$s) AS r(stamp, key) WHERE r.stamp = coalesce(h.deleted_at, r.stamp) AND r.key = h.key)',
+							   item.stamp, item.columns, soft_delete_internal.from_item(item.relation, 't', 'tombstones'), item.relation, item.is_changed), form => 'key') AS q(answer text));
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			-- an error in another role's table is no reason to refuse the command
