@@ -117,6 +117,7 @@ INSERT INTO samples SELECT type, value FROM (VALUES
 	('jsonb', '{"''1''", "''{}''", "''[]''"}'), ('timestamptz', '{"''infinity''", "''-infinity''", "now()"}'), ('boolean', '{true, false}'),
 	('smallint', '{-32768, -1, 0, 1, 32767}'), ('integer', '{-2147483648, -1, 0, 1, 2147483647}'), ('interval', '{"''-1 day''", "''178000000 years''", "''0''"}'),
 	('regclass[]', '{"''{}''", "''{0}''", "''{NULL}''", "''{4294967295,4294967295}''", "''{calls.tagged,calls.tagged}''", "''{calls.seen}''", "''[-1:0]={calls.tagged,calls.parted}''", "''{{calls.tagged},{calls.parted}}''"}'),
+	('"any"', '{"''x''", "1, ''x''", "NULL, ''x''", "1, 2, ''x''", "1, NULL", "VARIADIC ''{1,x}''::text[]", "VARIADIC NULL::text[]", "VARIADIC ''{}''::text[]"}'),
 	('text[]', '{"''{}''", "''{1}''", "''{NULL}''", "''{1,2}''", "''{{1},{2}}''"}'), ('timestamptz[]', '{"''{}''", "''{NULL}''", "''{infinity,-infinity}''"}'), ('name[]', '{"''{}''", "''{NULL}''", "''{tagged}''"}'), ('xid8', '{"''0''", "''18446744073709551615''"}'), ('record', '{"ROW(1)", "ROW()", "NULL::calls.tagged"}'), ('xid', '{"''0''", "''4294967295''"}')) AS v(type, vals), unnest(vals) AS value;
 INSERT INTO samples SELECT type, oid::oid::text FROM (VALUES ('regclass'::regtype), ('oid')) AS t(type),
 	(SELECT 0::oid AS oid UNION ALL SELECT 4294967295 UNION ALL SELECT oid FROM pg_class WHERE relnamespace = 'calls'::regnamespace AND relname NOT IN ('outcomes', 'functions', 'samples')
@@ -139,7 +140,8 @@ BEGIN
 			WITH RECURSIVE arguments(n, list, odd) AS (
 				SELECT 0, '', 0
 				UNION ALL
-				SELECT n + 1, list || CASE n WHEN 0 THEN '' ELSE ', ' END || format('%s%s::%s', CASE WHEN f.provariadic <> 0 AND n = cardinality(f.proargtypes::oid[]) - 1 THEN 'VARIADIC ' END, coalesce(value, 'NULL'), type), odd + (value IS NOT NULL)::integer
+				SELECT n + 1, list || CASE n WHEN 0 THEN '' ELSE ', ' END || CASE type WHEN '"any"'::regtype THEN coalesce(value, 'NULL')
+						ELSE format('%s%s::%s', CASE WHEN f.provariadic <> 0 AND n = cardinality(f.proargtypes::oid[]) - 1 THEN 'VARIADIC ' END, coalesce(value, 'NULL'), type) END, odd + (value IS NOT NULL)::integer
 				FROM arguments, calls.samples
 				WHERE n < cardinality(f.proargtypes::oid[]) AND type = f.proargtypes[n]
 				  AND (cardinality(f.proargtypes::oid[]) < 4 OR odd + (value IS NOT NULL)::integer < 2

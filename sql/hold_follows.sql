@@ -76,6 +76,7 @@ UPDATE moods_deleted SET hold = NULL WHERE m = 'happy';
 ALTER TYPE mood RENAME VALUE 'happy' TO 'glad';
 
 RESET ROLE;
+DELETE FROM soft_delete_internal.holds;
 DROP SCHEMA follows CASCADE;
 DROP ROLE regress_follows;
 TRUNCATE soft_delete_internal.lifted_holds;

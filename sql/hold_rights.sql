@@ -84,6 +84,7 @@ RESET ROLE;
 SET ROLE regress_rights_support;
 SELECT count(*) FROM soft_delete.lifted_holds;
 RESET ROLE;
+DELETE FROM soft_delete_internal.holds;
 DROP SCHEMA rights CASCADE;
 DROP ROLE regress_rights, regress_rights_lawyer, regress_rights_support;
 TRUNCATE soft_delete_internal.lifted_holds;

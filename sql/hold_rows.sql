@@ -42,8 +42,9 @@ SELECT id, hold FROM child_deleted WHERE hold IS NOT NULL ORDER BY id;
 SELECT relation, "row", outcome, detail FROM soft_delete.preview((SELECT deleted_at FROM parent_deleted WHERE id = 1)) ORDER BY 1, 2;
 SELECT soft_delete.undo((SELECT deleted_at FROM parent_deleted WHERE id = 1));
 
--- another hold, lifting, and both with a restore
+-- another hold beside it, lifting, and both with a restore
 UPDATE parent_deleted SET hold = 'case 7' WHERE id = 1;
+SELECT id, hold FROM parent_deleted WHERE id = 1;
 UPDATE parent_deleted SET hold = NULL WHERE id = 1;
 UPDATE parent_deleted SET hold = NULL WHERE id = 1;
 UPDATE parent_deleted SET hold = '' WHERE id = 1;
@@ -100,12 +101,15 @@ SELECT soft_delete.untag('odd', tombstones => 'purge');
 SELECT soft_delete.untag('odd', tombstones => 'keep');
 UPDATE odd_deleted SET hold = NULL;
 SELECT soft_delete.untag('odd', tombstones => 'keep');
--- but DROP TABLE is DDL; it is written down
+-- DROP TABLE is refused, until what it would destroy is free
+DROP TABLE child, parent;
+SELECT soft_delete.lift('hold.child', 'case 10'), soft_delete.lift('child', 5, 'a''b', 'case 11');
 DROP TABLE child, parent;
 SELECT count(*) FROM soft_delete.holds;
 RESET ROLE;
 SELECT relation, key, hold LIKE 'case 1_' AS held, lifted_by FROM soft_delete.lifted_holds WHERE relation = 'hold.child' ORDER BY lifted_at DESC LIMIT 1;
 
+DELETE FROM soft_delete_internal.holds;
 DROP SCHEMA hold CASCADE;
 DROP ROLE regress_hold;
 TRUNCATE soft_delete_internal.lifted_holds;

@@ -97,5 +97,6 @@ UPDATE tagged_deleted SET deleted_at = NULL WHERE id = 3;
 DELETE FROM tagged_deleted WHERE id = 3;
 SELECT * FROM soft_delete.check();
 RESET ROLE;
+DELETE FROM soft_delete_internal.holds;
 DROP SCHEMA triggers CASCADE;
 DROP ROLE regress_triggers;

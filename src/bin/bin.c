@@ -6,7 +6,7 @@
  * The INSTEAD OF row triggers find a tombstone by the columns tableoid and ctid
  * of the view, so a table needs no key.  They act for the owner of the view, who
  * granted the privileges on it, and only on relations of that owner.  They place
- * and lift holds at once (hold.c).  Rows to restore and to purge they lock and
+ * and lift holds at once (place_hold.c).  Rows to restore and to purge they lock and
  * collect; the AFTER statement trigger then adds what belongs to their cascades
  * (cascade.c), and restores (restore.c) or purges all of them.
  *
@@ -47,9 +47,10 @@ typedef struct BinRow
 typedef struct BinQuery
 {
 	MemoryContext context;
-	Cascade *restored; /* NULL if there are no rows, or no more: so is "purged" */
+	Cascade *restored; /* NULL if there are no rows, or no more: so are the others */
 	Cascade *purged;
 	bool is_restoring; /* rows have been restored, whose triggers fire or will */
+	Cascade *held;	   /* the rows on which holds have been placed */
 	struct BinQuery *next;
 } BinQuery;
 
@@ -84,7 +85,7 @@ static AttrNumber view_attnum(TriggerData *trigdata, const char *name, Oid type)
 static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
 static bool column_changes(TriggerData *trigdata, AttrNumber attnum);
 static void check_update(TriggerData *trigdata, BinRow *row);
-static bool change_hold(TriggerData *trigdata, BinRow *row);
+static bool change_hold(FunctionCallInfo fcinfo, BinRow *row);
 
 /*
  * Define soft_delete.restoring, and install the hook that is called at the end of a
@@ -152,7 +153,7 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 	check_update(trigdata, &row);
 	if (row.hold_attnum != InvalidAttrNumber &&
 		column_changes(trigdata, row.hold_attnum))
-		is_there = change_hold(trigdata, &row);
+		is_there = change_hold(fcinfo, &row);
 	if (is_there && column_changes(trigdata, row.view_attnum))
 		is_there = join_cascade(open_bin_query(fcinfo)->restored, row.rel,
 								&row.tombstone, &row.tombstone.stamp, InvalidOid);
@@ -211,8 +212,11 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 	{
 		Cascade *restored = query->restored;
 		Cascade *purged = query->purged;
+		Cascade *held = query->held;
 
-		query->restored = query->purged = NULL;
+		query->restored = query->purged = query->held = NULL;
+		if (held != NULL)
+			hold_cascade(held);
 		if (restored != NULL && restored->tables != NIL)
 		{
 			query->is_restoring = true;
@@ -329,6 +333,7 @@ open_bin_query(FunctionCallInfo fcinfo)
 	{
 		query->restored = make_cascade(false, NULL, context);
 		query->purged = make_cascade(true, query->restored, context);
+		query->held = make_cascade(false, NULL, context);
 	}
 	return query;
 }
@@ -609,12 +614,18 @@ check_update(TriggerData *trigdata, BinRow *row)
  * row is no longer a tombstone of that deletion.
  */
 static bool
-change_hold(TriggerData *trigdata, BinRow *row)
+change_hold(FunctionCallInfo fcinfo, BinRow *row)
 {
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	bool isnull;
 	Datum hold = heap_getattr(trigdata->tg_newtuple, row->hold_attnum,
 							  RelationGetDescr(trigdata->tg_relation), &isnull);
 
-	return hold_row(row->rel, &row->tombstone,
-					isnull ? NULL : TextDatumGetCString(hold));
+	if (!hold_row(row->rel, &row->tombstone,
+				  isnull ? NULL : TextDatumGetCString(hold)))
+		return false;
+	if (!isnull)
+		(void) join_cascade(open_bin_query(fcinfo)->held, row->rel,
+							&row->tombstone, NULL, InvalidOid);
+	return true;
 }

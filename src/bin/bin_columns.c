@@ -31,6 +31,7 @@ typedef struct ColumnState
 	TimestampTz stamp; /* the deletion of the last row */
 	text *value;	   /* what the ledger has about that deletion, or NULL */
 	bool none_held;	   /* there is no hold on any table */
+	bool may_be_held;  /* there are holds on "relid" or above it */
 } ColumnState;
 
 PG_FUNCTION_INFO_V1(soft_delete_deletion_of);
@@ -105,9 +106,10 @@ read_ledger(FunctionCallInfo fcinfo, TimestampTz stamp)
 /*
  * soft_delete.hold_of(tableoid oid, ctid tid, tables boolean) returns text
  *
- * Returns the hold on a row that a bin lists: on the row, else on its deletion,
- * else, if "tables" is true, on its table.  Null where there is none, and where
- * the caller may neither read nor update that column of the bin.
+ * Returns the holds on a row that a bin lists, or above it, as one text.  If "tables" is
+ * false, only those that forbid to restore the row: none on its table or on whatever
+ * row has its key.  Null where there is none, and where the caller may neither read nor
+ * update that column of the bin.
  */
 Datum
 soft_delete_hold_of(PG_FUNCTION_ARGS)
@@ -117,26 +119,24 @@ soft_delete_hold_of(PG_FUNCTION_ARGS)
 	TupleTableSlot *row;
 	Relation rel;
 	Oid table;
-	Hold hold;
-	bool found;
+	Hold *hold;
 
 	if (state != NULL && state->none_held)
 		PG_RETURN_NULL();
 	table = locate_tombstone(PG_GETARG_OID(0),
 							 (ItemPointer) PG_GETARG_POINTER(1), &tombstone);
 	state = column_state(fcinfo, table, BIN_HOLD);
-	if (!state->may_read || state->none_held)
+	if (!state->may_read || !state->may_be_held)
 		PG_RETURN_NULL();
 
 	rel = open_tombstone(table, &tombstone, &row);
 	if (rel == NULL)
 		PG_RETURN_NULL();
-	found = find_hold_on(rel, tombstone.stamp, row, GetActiveSnapshot(), &hold) &&
-			(hold.scope != HOLD_ON_TABLE || PG_GETARG_BOOL(2));
+	hold = find_hold(rel, &tombstone, !PG_GETARG_BOOL(2), GetActiveSnapshot());
 	close_tombstone(rel, row);
-	if (!found)
+	if (hold == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(hold.text));
+	PG_RETURN_TEXT_P(cstring_to_text(hold->text));
 }
 
 /*
@@ -164,6 +164,8 @@ column_state(FunctionCallInfo fcinfo, Oid relid, BinColumn which)
 			(relation_ownercheck(relid, calling_role()) ||
 			 may_use_bin(relid, which,
 						 which == BIN_HOLD ? ACL_SELECT | ACL_UPDATE : ACL_SELECT));
+		state->may_be_held = state->may_read && which == BIN_HOLD &&
+							 !state->none_held && may_be_held(relid);
 	}
 	return state;
 }

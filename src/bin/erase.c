@@ -47,25 +47,13 @@ enum ErasureColumn
 	N_ERASURE_COLUMNS
 };
 
-/* The primary key of the rows to erase */
-typedef struct RowKey
-{
-	Relation rel;
-	int n;
-	AttrNumber attnums[INDEX_MAX_KEYS];
-	Oid types[INDEX_MAX_KEYS];
-	Datum values[INDEX_MAX_KEYS];
-} RowKey;
-
 PG_FUNCTION_INFO_V1(soft_delete_erase);
 
 static bool may_delete(Oid relid);
 static Relation open_erasable(Oid relid);
-static void read_key(RowKey *key, Relation rel, int n, const Datum *values,
-					 const Oid *types, const bool *nulls);
-static char *erase_statement(const RowKey *key);
+static char *call_statement(const RowKey *key, const char *function,
+							const char *last);
 static void add_hint(void *arg);
-static void append_key_condition(StringInfo query, const RowKey *key);
 static void delete_live_row(const RowKey *key);
 static Cascade *find_tombstones(const RowKey *key);
 static void report_live_row(const RowKey *key);
@@ -107,7 +95,8 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the table and the key to erase must not be null"),
 						errhint("SELECT soft_delete.erase('my_table', '1');")));
-	read_key(&key, open_erasable(PG_GETARG_OID(0)), n, values, types, nulls);
+	read_key(&key, open_erasable(PG_GETARG_OID(0)), n, values, types, nulls,
+			 "erase", "");
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -186,14 +175,15 @@ open_erasable(Oid relid)
 /*
  * Read the values of the primary key, whose types are given.  A value of another type
  * than its column is read from its text, with the rights of the table's owner, whose
- * type may be that of the column.
+ * type may be that of the column.  An error has a call of the
+ * function as its hint; "last" is what follows the key in it.
  *
  * Raises 55000 where there is no primary key, 22023 and 22004 for a wrong key, and what
  * the input functions of the types raise.
  */
-static void
-read_key(RowKey *key, Relation rel, int n, const Datum *values,
-		 const Oid *types, const bool *nulls)
+void
+read_key(RowKey *key, Relation rel, int n, const Datum *values, const Oid *types,
+		 const bool *nulls, const char *function, const char *last)
 {
 	ErrorContextCallback context = {.callback = add_hint};
 
@@ -205,7 +195,7 @@ read_key(RowKey *key, Relation rel, int n, const Datum *values,
 							   RelationGetRelationName(rel)),
 						errdetail("A row is erased by its primary key.")));
 
-	context.arg = erase_statement(key);
+	context.arg = call_statement(key, function, last);
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	if (n != key->n)
@@ -240,16 +230,16 @@ read_key(RowKey *key, Relation rel, int n, const Datum *values,
 }
 
 /*
- * Return the statement that erases a row of the table, with the types of the
- * columns in place of their values.
+ * Return the statement that calls a function for a row of the table, with the types of
+ * the columns in place of their values.
  */
 static char *
-erase_statement(const RowKey *key)
+call_statement(const RowKey *key, const char *function, const char *last)
 {
 	StringInfoData hint;
 
 	initStringInfo(&hint);
-	appendStringInfo(&hint, "SELECT soft_delete.erase(%s",
+	appendStringInfo(&hint, "SELECT soft_delete.%s(%s", function,
 					 quote_literal_cstr(qualified_name(RelationGetRelid(key->rel))));
 	for (int i = 0; i < key->n; i++)
 	{
@@ -259,7 +249,7 @@ erase_statement(const RowKey *key)
 		appendStringInfo(&hint, ", '%s %s'", NameStr(att->attname),
 						 format_type_with_typemod(att->atttypid, att->atttypmod));
 	}
-	appendStringInfoString(&hint, ");");
+	appendStringInfo(&hint, "%s);", last);
 	return hint.data;
 }
 
@@ -275,7 +265,7 @@ add_hint(void *arg)
 /*
  * Append the condition that a row has the key, whose values are $1, $2, ...
  */
-static void
+void
 append_key_condition(StringInfo query, const RowKey *key)
 {
 	for (int i = 0; i < key->n; i++)

@@ -17,4 +17,22 @@ extern void init_bin(void);
  */
 extern void restore_cascade(Cascade *cascade);
 
+/*
+ * erase.c: erases rows by their primary key
+ */
+/* A primary key that a caller has given */
+typedef struct RowKey
+{
+	Relation rel;
+	int n; /* number of columns */
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	Oid types[INDEX_MAX_KEYS];
+	Datum values[INDEX_MAX_KEYS];
+} RowKey;
+
+extern void read_key(RowKey *key, Relation rel, int n, const Datum *values,
+					 const Oid *types, const bool *nulls, const char *function,
+					 const char *last);
+extern void append_key_condition(StringInfo query, const RowKey *key);
+
 #endif /* SD_BIN_H */

@@ -311,10 +311,7 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 	}
 	else
 	{
-		/* a tombstone column of type timestamp has UTC */
-		bool is_utc =
-			!is_aside &&
-			get_atttype(fk->child, get_attnum(fk->child, name)) == TIMESTAMPOID;
+		bool is_utc = stamp_is_utc(fk->child, is_aside ? ASIDE : IN_PLACE);
 
 		appendStringInfo(&query,
 						 " AND c.%s OPERATOR(pg_catalog.=) %s"
@@ -326,6 +323,18 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 								: "$1");
 	}
 	return query.data;
+}
+
+/*
+ * Is the stamp of tombstones of a table, in that storage, of type timestamp?  Then it
+ * has UTC.
+ */
+bool
+stamp_is_utc(Oid relid, StorageKind storage)
+{
+	return storage == IN_PLACE &&
+		   get_atttype(relid, get_attnum(relid, tombstone_name(relid))) ==
+			   TIMESTAMPOID;
 }
 
 /*

@@ -1,25 +1,30 @@
 /*
  * hold.c
- *	  Places and lifts holds, and refuses to destroy what is held.
+ *	  Reads and writes the holds in force, and the record of those that were lifted.
  *
- * soft_delete_internal.holds has a row for each hold in force, of one of three
- * scopes.  A hold on a row has the table or partition, the stamp, and the primary
- * key as text.  A hold on a deletion has no key: it is on all rows of the table
- * with that stamp.  A hold on a table has neither stamp nor key: it is on all
- * tombstones of the table.  The last two are also on those of its partitions and
- * inheritance children.  A hold that is lifted moves to
- * soft_delete_internal.lifted_holds.
+ * soft_delete_internal.holds has a row for each hold, of one of four scopes:
  *
- * A held row is not purged.  It is not restored either if the hold is on the row
- * or its deletion: as a live row it could be changed, and deleted again without
- * the hold.  A hold on the table is also on rows that are deleted again.
+ * - on a deleted row: the table or partition, the stamp, and the primary key as text;
+ * - on a key: the table that was named, and the key.  It is on the row with that key,
+ *   live or deleted, and on those that have the key later;
+ * - on a deletion: a table and the stamp;
+ * - on a table: no stamp and no key.
  *
- * Locks: a single row is held while that row is locked.  A table or a deletion is
- * held under ExclusiveLock on an object of the table "holds" whose OID is that of
- * the held table, and of each of its partitions and inheritance children.  Who
- * purges or restores rows takes a conflicting lock on that object for each table
- * with such rows, and looks for holds after it has locked the rows.  So a hold
- * waits for purges and restores of its own tables only.
+ * The last three are also on the rows of partitions and inheritance children.  Any
+ * number of holds can be on the same, told apart by their texts.  A hold that is
+ * lifted moves to soft_delete_internal.lifted_holds.
+ *
+ * A held row is not purged.  It is not restored either if the hold is on the row or
+ * its deletion: as a live row it could be changed, and deleted again without the
+ * hold.  The other two are also on rows that are deleted again.
+ *
+ * Locks: each lock is on an object of the table "holds" whose OID is that of a table,
+ * so a hold waits for purges and restores of its own tables only.  A hold is on all
+ * that a restore of its rows would bring back, so it locks these objects of all tables
+ * below its own, too.  A hold on a row takes RowExclusiveLock on them, and locks the
+ * row and what its deletion took along.  A wider one takes ExclusiveLock.  Who purges
+ * or restores rows takes RowShareLock, and looks for holds after it has locked the
+ * rows; a batch of a purge, which locks no rows, takes ShareLock.
  *
  * Invariant: no row is destroyed after a hold on it has been committed.
  */
@@ -32,12 +37,13 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -50,61 +56,21 @@
 
 #include "cascade/sd_cascade.h"
 
-/* Columns of soft_delete_internal.holds, and of lifted_holds, which adds two */
-enum HoldColumn
-{
-	HOLD_RELATION,
-	HOLD_DELETED_AT,
-	HOLD_KEY,
-	HOLD_TEXT,
-	HOLD_HELD_BY,
-	HOLD_HELD_AT,
-	N_HOLD_COLUMNS,
-	HOLD_LIFTED_BY = N_HOLD_COLUMNS,
-	HOLD_LIFTED_AT,
-	N_LIFTED_COLUMNS
-};
-
 /* The text of a hold is returned with each held row of a bin, so it is limited */
 #define MAX_HOLD_BYTES 10000
 
-/* The unique key of a hold */
-typedef struct HoldKey
-{
-	Oid relid;
-	const TimestampTz *stamp; /* NULL for a hold on a table */
-	Datum key;				  /* text[]; 0 unless the hold is on a row */
-} HoldKey;
-
-PG_FUNCTION_INFO_V1(soft_delete_set_hold);
-PG_FUNCTION_INFO_V1(soft_delete_may_hold);
-PG_FUNCTION_INFO_V1(soft_delete_lift_holds);
-PG_FUNCTION_INFO_V1(soft_delete_spares_held);
-PG_FUNCTION_INFO_V1(soft_delete_copy_holds);
-
 static Oid table_of_holds(void);
-static void lock_holds_on_tree(Oid relid);
+static List *tables_below(Oid relid);
 static bool names_table(Relation holds, Oid relid);
-static bool find_first(Relation holds, Snapshot snapshot, int nkeys,
-					   ScanKey scankeys, TupleTableSlot *slot);
-static bool find_hold(Relation holds, const HoldKey *key, Snapshot snapshot,
-					  TupleTableSlot *slot);
-static bool find_held(Cascade *cascade, CascadeTable **table, Member **member,
-					  Hold *hold);
-static void report_held(Relation rel, Member *member, const Hold *hold, bool is_purge);
-static char *lifting_statement(Relation rel, TimestampTz stamp,
-							   TupleTableSlot *row, const Hold *hold);
-static void check_can_be_held(Relation rel, TimestampTz stamp, const char *hold);
-static int errhint_wider_hold(Relation rel, TimestampTz stamp, const char *hold);
-static void report_wider_hold(Relation rel, TimestampTz stamp, TupleTableSlot *row);
-static bool place_hold(const HoldKey *key, const char *hold);
-static void check_hold_text(const char *hold);
-static void insert_hold(Relation holds, const HoldKey *key, const char *hold);
-static void lift_hold(Relation holds, TupleTableSlot *slot, const char *relname,
-					  Oid roleid);
-static bool have_same_key(Oid relid, Oid other);
-static List *holds_on(Relation holds, Oid relid);
-static bool may_hold(Oid relid);
+static bool find_first(Relation holds, Snapshot snapshot, int nkeys, ScanKey scankeys);
+static IndexScanDesc begin_hold_scan(Relation holds, Snapshot snapshot,
+									 int nkeys, ScanKey scankeys);
+static void end_hold_scan(IndexScanDesc scan);
+static List *copy_holds(Relation holds, Snapshot snapshot, int nkeys,
+						ScanKey scankeys);
+static bool find_text(List *slots, const char *text);
+static void follow_key(Relation holds, const HoldKey *key, Oid relid,
+					   TimestampTz stamp, Datum new_key);
 static Oid table_of_name(char *qualified);
 
 /*
@@ -155,19 +121,50 @@ try_lock_holds(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * Lock the holds on a table, its partitions and its inheritance children, to
- * place a hold on all of them.
+ * Lock the holds on a table and on all tables below it, to place a hold on the table
+ * or on rows of it: in ExclusiveLock, or in RowExclusiveLock if rows are locked, too.
  */
-static void
-lock_holds_on_tree(Oid relid)
+void
+lock_holds_to_place(Oid relid, LOCKMODE lockmode)
 {
 	/* twice: partitions may have been attached while the first round waited */
 	for (int i = 0; i < 2; i++)
-		lock_holds(find_all_inheritors(relid, NoLock, NULL), ExclusiveLock);
+		lock_holds(tables_below(relid), lockmode);
 }
 
 /*
- * Is there a hold on a table or an ancestor, of any scope?  To destroy or restore
+ * Return the OIDs of a table, its partitions and inheritance children, and of the
+ * tables that reference these by ON DELETE CASCADE, directly or indirectly.
+ */
+static List *
+tables_below(Oid relid)
+{
+	List *relids = find_all_inheritors(relid, NoLock, NULL);
+
+	/* the list grows meanwhile */
+	for (int i = 0; i < list_length(relids); i++)
+	{
+		Relation rel = try_table_open(list_nth_oid(relids, i), AccessShareLock);
+		ListCell *lc;
+
+		if (rel == NULL)
+			continue; /* dropped concurrently */
+		foreach (lc, foreign_keys_to(rel))
+		{
+			const ForeignKey *fk = lfirst(lc);
+
+			if (fk->on_delete == FKCONSTR_ACTION_CASCADE)
+				relids = list_concat_unique_oid(relids,
+												find_all_inheritors(fk->child,
+																	NoLock, NULL));
+		}
+		table_close(rel, NoLock);
+	}
+	return relids;
+}
+
+/*
+ * Is there a hold on rows of a table, of any scope?  To destroy or restore
  * rows, call this after lock_holds(), and after the rows have been locked.
  */
 bool
@@ -181,10 +178,26 @@ has_holds(Oid relid)
 	if (!OidIsValid(holds_relid))
 		return false;
 	holds = table_open(holds_relid, AccessShareLock);
-	foreach (lc, with_ancestors(relid))
+	foreach (lc, tables_of_rows(relid))
 		found = found || names_table(holds, lfirst_oid(lc));
 	table_close(holds, NoLock);
 	return found;
+}
+
+/*
+ * Return the OIDs of the tables that a hold on rows of a relation may name: itself and
+ * its ancestors.  Rows of a partitioned table are in its companion, whichever partition
+ * they were in, so holds on its partitions count, too.
+ */
+List *
+tables_of_rows(Oid relid)
+{
+	List *relids = with_ancestors(relid);
+
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		relids = list_concat_unique_oid(relids,
+										find_all_inheritors(relid, NoLock, NULL));
+	return relids;
 }
 
 /*
@@ -193,15 +206,11 @@ has_holds(Oid relid)
 static bool
 names_table(Relation holds, Oid relid)
 {
-	TupleTableSlot *slot = table_slot_create(holds, NULL);
 	ScanKeyData scankey;
-	bool found;
 
 	ScanKeyInit(&scankey, HOLD_RELATION + 1, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	found = find_first(holds, SnapshotSelf, 1, &scankey, slot);
-	ExecDropSingleTupleTableSlot(slot);
-	return found;
+	return find_first(holds, SnapshotSelf, 1, &scankey);
 }
 
 /*
@@ -210,98 +219,67 @@ names_table(Relation holds, Oid relid)
 bool
 any_hold(Snapshot snapshot)
 {
-	Relation holds = table_open(extension_relation("holds"), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(holds, NULL);
-	bool found = find_first(holds, snapshot, 0, NULL, slot);
+	Oid holds_relid = table_of_holds();
+	Relation holds;
+	bool found;
 
-	ExecDropSingleTupleTableSlot(slot);
+	if (!OidIsValid(holds_relid))
+		return false;
+	holds = table_open(holds_relid, AccessShareLock);
+	found = find_first(holds, snapshot, 0, NULL);
 	table_close(holds, AccessShareLock);
 	return found;
 }
 
 /*
- * Fetch the first hold into the slot that the scan keys select.  Returns false if
- * there is none.
+ * Is there a hold that the scan keys select?
+ */
+static bool
+find_first(Relation holds, Snapshot snapshot, int nkeys, ScanKey scankeys)
+{
+	IndexScanDesc scan = begin_hold_scan(holds, snapshot, nkeys, scankeys);
+	TupleTableSlot *slot = table_slot_create(holds, NULL);
+	bool found = index_getnext_slot(scan, ForwardScanDirection, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
+	end_hold_scan(scan);
+	return found;
+}
+
+/*
+ * Begin a scan of the holds that the scan keys select.
  *
  * The index is used even with ignore_system_indexes: a scan of the table cannot
  * search for nulls.
  */
-static bool
-find_first(Relation holds, Snapshot snapshot, int nkeys, ScanKey scankeys,
-		   TupleTableSlot *slot)
+static IndexScanDesc
+begin_hold_scan(Relation holds, Snapshot snapshot, int nkeys, ScanKey scankeys)
 {
 	Relation index =
 		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
 	IndexScanDesc scan = begin_index_scan(holds, index, snapshot, nkeys);
-	bool found;
 
 	index_rescan(scan, scankeys, nkeys, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	return scan;
+}
+
+/*
+ * End a scan of holds.
+ */
+static void
+end_hold_scan(IndexScanDesc scan)
+{
+	Relation index = scan->indexRelation;
+
 	index_endscan(scan);
 	index_close(index, NoLock);
-	return found;
 }
 
 /*
- * Is there a hold on a tombstone of the relation, which is locked?
+ * Return slots with copies of the holds on what a key says.
  */
-bool
-tombstone_is_held(Relation rel, TimestampTz stamp, TupleTableSlot *row)
-{
-	Hold hold;
-
-	return find_hold_on(rel, stamp, row, SnapshotSelf, &hold);
-}
-
-/*
- * Find the hold on a tombstone of the relation: that on the row, else on its
- * deletion, else on its table.  Returns false if there is none.
- */
-bool
-find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
-			 Snapshot snapshot, Hold *hold)
-{
-	Relation holds = table_open(extension_relation("holds"), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(holds, NULL);
-	List *relids = with_ancestors(RelationGetRelid(rel));
-	Datum row_key = primary_key_text(RelationGetRelid(rel), row);
-	bool found = false;
-
-	for (HoldScope scope = row_key ? HOLD_ON_ROW : HOLD_ON_DELETION;
-		 scope <= HOLD_ON_TABLE && !found; scope++)
-	{
-		ListCell *lc;
-
-		foreach (lc, relids)
-		{
-			HoldKey key = {.relid = lfirst_oid(lc),
-						   .stamp = scope == HOLD_ON_TABLE ? NULL : &stamp,
-						   .key = scope == HOLD_ON_ROW ? row_key : 0};
-
-			found = find_hold(holds, &key, snapshot, slot);
-			if (found)
-			{
-				bool isnull;
-
-				hold->scope = scope;
-				hold->relid = key.relid;
-				hold->text =
-					TextDatumGetCString(slot_getattr(slot, HOLD_TEXT + 1, &isnull));
-			}
-			if (found || scope == HOLD_ON_ROW)
-				break; /* a hold on a row names the row's own relation */
-		}
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(holds, NoLock);
-	return found;
-}
-
-/*
- * Fetch the hold with a key into the slot.  Returns false if there is none.
- */
-static bool
-find_hold(Relation holds, const HoldKey *key, Snapshot snapshot, TupleTableSlot *slot)
+List *
+holds_with_key(Relation holds, const HoldKey *key, Snapshot snapshot)
 {
 	int is_null = SK_ISNULL | SK_SEARCHNULL;
 	ScanKeyData scankeys[3];
@@ -315,398 +293,183 @@ find_hold(Relation holds, const HoldKey *key, Snapshot snapshot, TupleTableSlot 
 	ScanKeyEntryInitialize(&scankeys[2], key->key ? 0 : is_null, HOLD_KEY + 1,
 						   BTEqualStrategyNumber, InvalidOid,
 						   DEFAULT_COLLATION_OID, F_ARRAY_EQ, key->key);
-	return find_first(holds, snapshot, 3, scankeys, slot);
+	return copy_holds(holds, snapshot, 3, scankeys);
 }
 
 /*
- * Have two relations the same primary key, by the names of its columns?
+ * Return slots with copies of all holds that name a table, or of all holds there are
+ * where it is InvalidOid.
  */
-static bool
-have_same_key(Oid relid, Oid other)
+List *
+holds_on(Relation holds, Oid relid)
 {
-	AttrNumber attnums[INDEX_MAX_KEYS];
-	AttrNumber others[INDEX_MAX_KEYS];
-	int n = primary_key(relid, attnums);
+	ScanKeyData key;
 
-	if (primary_key(other, others) != n)
-		return false;
-	for (int i = 0; i < n; i++)
+	ScanKeyInit(&key, HOLD_RELATION + 1, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	return copy_holds(holds, SnapshotSelf, OidIsValid(relid) ? 1 : 0, &key);
+}
+
+/*
+ * Return slots with copies of the holds that the scan keys select.
+ */
+static List *
+copy_holds(Relation holds, Snapshot snapshot, int nkeys, ScanKey scankeys)
+{
+	IndexScanDesc scan = begin_hold_scan(holds, snapshot, nkeys, scankeys);
+	TupleTableSlot *slot = table_slot_create(holds, NULL);
+	TupleDesc desc = NULL;
+	List *copies = NIL;
+
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
-		if (strcmp(get_attname(relid, attnums[i], false),
-				   get_attname(other, others[i], false)) != 0)
-			return false;
+		TupleTableSlot *copy;
+
+		/* a copy of the descriptor is not counted, so the slots need not be dropped */
+		if (desc == NULL)
+			desc = CreateTupleDescCopy(RelationGetDescr(holds));
+		copy = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
+		ExecCopySlot(copy, slot);
+		slot_getallattrs(copy);
+		copies = lappend(copies, copy);
 	}
+	end_hold_scan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return copies;
+}
+
+/*
+ * Return the text of a hold.
+ */
+char *
+hold_text(TupleTableSlot *slot)
+{
+	return TextDatumGetCString(slot->tts_values[HOLD_TEXT]);
+}
+
+/*
+ * Find the holds on a tombstone of the relation itself that forbid to destroy it or,
+ * if "for_restore", to restore it.  Returns false if there are none, else sets the
+ * narrowest scope, the table that it names, and the texts of all.
+ */
+bool
+find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
+			 bool for_restore, Snapshot snapshot, Hold *hold)
+{
+	Relation holds = table_open(extension_relation("holds"), AccessShareLock);
+	List *relids = tables_of_rows(RelationGetRelid(rel));
+	Datum row_key = primary_key_text(RelationGetRelid(rel), row);
+	List *texts = NIL;
+
+	for (HoldScope scope = HOLD_ON_ROW; scope < N_HOLD_SCOPES; scope++)
+	{
+		bool has_key = scope == HOLD_ON_ROW || scope == HOLD_ON_KEY;
+		bool has_stamp = scope == HOLD_ON_ROW || scope == HOLD_ON_DELETION;
+		ListCell *lc;
+
+		if ((has_key && !row_key) || (!has_stamp && for_restore))
+			continue;
+		foreach (lc, relids)
+		{
+			HoldKey key = {.relid = lfirst_oid(lc),
+						   .stamp = has_stamp ? &stamp : NULL,
+						   .key = has_key ? row_key : 0};
+			List *found = holds_with_key(holds, &key, snapshot);
+
+			if (texts == NIL && found != NIL)
+			{
+				hold->scope = scope;
+				hold->relid = key.relid;
+			}
+			texts = add_texts(texts, found);
+		}
+	}
+	table_close(holds, NoLock);
+	if (texts == NIL)
+		return false;
+	hold->text = join_texts(texts);
 	return true;
 }
 
 /*
- * Give a hold on a tombstone of a relation, whose row is in the slot, to another
- * relation that the row belongs to from now on: a partition's to the table.
+ * Add the texts of holds to a list of different texts.
+ */
+List *
+add_texts(List *texts, List *slots)
+{
+	ListCell *lc, *known;
+
+	foreach (lc, slots)
+	{
+		char *text = hold_text(lfirst(lc));
+		bool is_known = false;
+
+		foreach (known, texts)
+			is_known = is_known || strcmp(lfirst(known), text) == 0;
+		if (!is_known)
+			texts = lappend(texts, text);
+	}
+	return texts;
+}
+
+/*
+ * Return the texts of several holds as one.
+ */
+char *
+join_texts(List *texts)
+{
+	StringInfoData joined;
+	ListCell *lc;
+
+	initStringInfo(&joined);
+	foreach (lc, texts)
+		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "",
+						 (char *) lfirst(lc));
+	return joined.data;
+}
+
+/*
+ * Place a hold, unless there is one with that text.  The caller has called
+ * lock_holds_to_place().
  *
- * Raises 55006 if the two have different primary keys, by which a hold finds its row.
+ * Raises 22023 if the text is empty or too long.
  */
 void
-move_hold(Relation rel, Oid target, TimestampTz stamp, TupleTableSlot *row)
-{
-	HoldKey key = {.relid = RelationGetRelid(rel), .stamp = &stamp};
-	Relation holds;
-	TupleTableSlot *slot;
-
-	if (target == key.relid)
-		return;
-	key.key = primary_key_text(key.relid, row);
-	holds = table_open(extension_relation("holds"), RowExclusiveLock);
-	slot = table_slot_create(holds, NULL);
-	if (key.key && find_hold(holds, &key, SnapshotSelf, slot))
-	{
-		ItemPointerData tid = slot->tts_tid;
-
-		if (!have_same_key(key.relid, target))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("a row of table \"%s\" is held, which table \"%s\" does not know by the same key",
-							RelationGetRelationName(rel), get_rel_name(target)),
-					 errdetail("A hold finds its row by the primary key."),
-					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
-							 quote_literal_cstr(qualified_name(key.relid)))));
-		slot_getallattrs(slot);
-		slot->tts_values[HOLD_RELATION] = ObjectIdGetDatum(target);
-		(void) append_row(holds, slot->tts_values, slot->tts_isnull);
-		remove_row(holds, &tid);
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(holds, NoLock);
-}
-
-/*
- * Raise 55006 if a member of a completed cascade is held and so cannot be purged,
- * or cannot be restored.
- */
-void
-refuse_held(Cascade *cascade)
-{
-	List *relids = NIL;
-	Member *member;
-	CascadeTable *table;
-	Hold hold;
-	ListCell *lc;
-
-	foreach (lc, cascade->tables)
-		relids = lappend_oid(relids, ((CascadeTable *) lfirst(lc))->relid);
-	lock_holds(relids, RowShareLock);
-	if (find_held(cascade, &table, &member, &hold))
-		report_held(table_open(table->relid, NoLock), member, &hold,
-					cascade->is_purge);
-}
-
-/*
- * Raise 55006 if rows of a table are held.  "action" is the verb of the message,
- * and would destroy the rows or lift their holds.
- */
-void
-refuse_held_table(Relation rel, const char *action)
-{
-	Relation holds;
-	ListCell *lc;
-
-	lock_holds(list_make1_oid(RelationGetRelid(rel)), RowShareLock);
-	if (!has_holds(RelationGetRelid(rel)))
-		return;
-	holds = table_open(extension_relation("holds"), AccessShareLock);
-	foreach (lc, with_ancestors(RelationGetRelid(rel)))
-	{
-		Oid relid = lfirst_oid(lc);
-		ListCell *held;
-
-		foreach (held, holds_on(holds, relid))
-		{
-			TupleTableSlot *slot = lfirst(held);
-
-			slot_getallattrs(slot);
-			/* a hold on a row of an ancestor is on none of this table's rows */
-			if (relid != RelationGetRelid(rel) && !slot->tts_isnull[HOLD_KEY])
-				continue;
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("cannot %s table \"%s\", where rows are held: %s",
-							action, RelationGetRelationName(rel),
-							TextDatumGetCString(slot->tts_values[HOLD_TEXT])),
-					 errdetail("Nothing that is held is destroyed."),
-					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
-							 quote_literal_cstr(qualified_name(relid)))));
-		}
-	}
-	table_close(holds, NoLock);
-}
-
-/*
- * Find a member of a cascade that is held and so cannot be purged, or restored.
- */
-static bool
-find_held(Cascade *cascade, CascadeTable **table, Member **member, Hold *hold)
-{
-	ListCell *lc;
-
-	foreach (lc, cascade->tables)
-	{
-		Relation rel;
-		TupleTableSlot *row;
-		bool found = false;
-
-		*table = lfirst(lc);
-		if (!has_holds((*table)->relid))
-			continue;
-		rel = table_open((*table)->relid, NoLock);
-		row = table_slot_create(rel, NULL);
-		for (int i = 0; i < (*table)->nmembers && !found; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			*member = &(*table)->members[i];
-			fetch_tombstone(rel, &(*member)->tombstone, row);
-			found = find_hold_on(rel, (*member)->tombstone.stamp, row,
-								 SnapshotSelf, hold) &&
-					(cascade->is_purge || hold->scope != HOLD_ON_TABLE);
-		}
-		ExecDropSingleTupleTableSlot(row);
-		table_close(rel, NoLock);
-		if (found)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Raise 55006 for a member of a cascade that is held.
- */
-static void
-report_held(Relation rel, Member *member, const Hold *hold, bool is_purge)
-{
-	TupleTableSlot *row = table_slot_create(rel, NULL);
-
-	fetch_tombstone(rel, &member->tombstone, row);
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg(is_purge ? "cannot purge a row of table \"%s\" that is held: %s"
-							 : "cannot restore a row of table \"%s\" that is held: %s",
-					RelationGetRelationName(rel), hold->text),
-			 errdetail(is_purge ? "Nothing that is held is destroyed."
-								: "As a live row it could be changed, and deleted without the hold."),
-			 errhint("Lift the hold first: %s",
-					 lifting_statement(rel, member->tombstone.stamp, row, hold))));
-}
-
-/*
- * Return the statement that lifts the hold on a tombstone.
- */
-static char *
-lifting_statement(Relation rel, TimestampTz stamp, TupleTableSlot *row,
-				  const Hold *hold)
-{
-	Oid relid = RelationGetRelid(rel);
-	AttrNumber attnums[INDEX_MAX_KEYS];
-	const char *condition = "...", *column = "hold";
-	int nkeys = primary_key(relid, attnums);
-	Oid bin;
-
-	if (hold->scope == HOLD_ON_TABLE)
-		return psprintf("SELECT soft_delete.hold(%s, NULL);",
-						quote_literal_cstr(qualified_name(hold->relid)));
-	if (hold->scope == HOLD_ON_DELETION)
-		return psprintf("SELECT soft_delete.hold_deletion('%s', NULL);",
-						timestamptz_to_str(stamp));
-
-	if (may_read_tombstones(relid, nkeys, attnums))
-		condition = key_condition(nkeys, relid, attnums, row, attnums);
-	bin = bin_of(relid);
-	/* a view that another trigger made into the bin may lack the column */
-	if (OidIsValid(bin) && bin_column(bin, BIN_HOLD) != InvalidAttrNumber)
-		column =
-			quote_identifier(get_attname(bin, bin_column(bin, BIN_HOLD), false));
-	return psprintf("UPDATE %s SET %s = NULL WHERE %s;", bin_name(relid),
-					column, condition);
-}
-
-/*
- * Place a hold on a tombstone of the relation, or lift the hold on it where
- * "hold" is NULL.  Returns false if the row is no longer a tombstone with that
- * stamp.
- *
- * Raises 55000 where there is no primary key, 0A000 where its text is not stable,
- * 55006 where a hold that is to be lifted is on more than the row, 22023 where a
- * hold is empty or too long.
- */
-bool
-hold_row(Relation rel, Tombstone *tombstone, const char *hold)
-{
-	TupleTableSlot *row = table_slot_create(rel, NULL);
-	TimestampTz stamp = tombstone->stamp;
-	HoldKey key = {.relid = RelationGetRelid(rel), .stamp = &stamp};
-	bool is_there;
-
-	/* before the row is locked: a purge locks in this order */
-	lock_holds(list_make1_oid(key.relid), RowExclusiveLock);
-	is_there = lock_tombstone(rel, tombstone, &stamp, row);
-	if (is_there)
-	{
-		if (hold != NULL)
-			check_can_be_held(rel, stamp, hold);
-		key.key = primary_key_text(key.relid, row);
-		if (!key.key || (!place_hold(&key, hold) && hold == NULL))
-			report_wider_hold(rel, stamp, row);
-	}
-	ExecDropSingleTupleTableSlot(row);
-	return is_there;
-}
-
-/*
- * Raise 55000 if rows of a table cannot be held one by one because there is no
- * primary key, and 0A000 if that has a column whose text changes when the object
- * that it names is renamed: the hold would no longer find its row.
- */
-static void
-check_can_be_held(Relation rel, TimestampTz stamp, const char *hold)
-{
-	AttrNumber attnums[INDEX_MAX_KEYS];
-	int n = primary_key(RelationGetRelid(rel), attnums);
-
-	if (n == 0)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("cannot hold a row of table \"%s\", which has no primary key",
-							   RelationGetRelationName(rel)),
-						errdetail("A hold finds its row by the primary key."),
-						errhint_wider_hold(rel, stamp, hold)));
-	for (int i = 0; i < n; i++)
-	{
-		Oid type = getBaseType(
-			TupleDescAttr(RelationGetDescr(rel), attnums[i] - 1)->atttypid);
-
-		switch (type)
-		{
-			case REGPROCOID:
-			case REGPROCEDUREOID:
-			case REGOPEROID:
-			case REGOPERATOROID:
-			case REGCLASSOID:
-			case REGCOLLATIONOID:
-			case REGTYPEOID:
-			case REGROLEOID:
-			case REGNAMESPACEOID:
-			case REGCONFIGOID:
-			case REGDICTIONARYOID:
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("cannot hold a row of table \"%s\" by a key of type %s",
-								RelationGetRelationName(rel), format_type_be(type)),
-						 errdetail("The text of such a key changes when the object that it names is renamed."),
-						 errhint_wider_hold(rel, stamp, hold)));
-			default:
-				break;
-		}
-	}
-}
-
-/*
- * Add the hint to an error that a deletion or a table can be held where a row
- * cannot.
- */
-static int
-errhint_wider_hold(Relation rel, TimestampTz stamp, const char *hold)
-{
-	char *text = quote_literal_cstr(hold);
-
-	return errhint("Hold the whole deletion: SELECT soft_delete.hold_deletion('%s', %s); or the whole table: SELECT soft_delete.hold(%s, %s);",
-				   timestamptz_to_str(stamp), text,
-				   quote_literal_cstr(qualified_name(RelationGetRelid(rel))), text);
-}
-
-/*
- * Raise 55006 if there is a hold on the deletion or the table of a tombstone.
- */
-static void
-report_wider_hold(Relation rel, TimestampTz stamp, TupleTableSlot *row)
-{
-	Hold hold;
-
-	if (find_hold_on(rel, stamp, row, SnapshotSelf, &hold))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("the hold on a row of table \"%s\" is not on the row alone: %s",
-						RelationGetRelationName(rel), hold.text),
-				 errdetail(hold.scope == HOLD_ON_TABLE
-							   ? "It is on the whole table."
-							   : "It is on the whole deletion."),
-				 errhint("%s", lifting_statement(rel, stamp, row, &hold))));
-}
-
-/*
- * Change the key of the hold on a locked tombstone, if there is one, where the
- * primary key of the row changes from "old" to "new".
- */
-void
-update_hold_key(Relation rel, TimestampTz stamp, TupleTableSlot *old,
-				TupleTableSlot *new)
-{
-	Oid relid = RelationGetRelid(rel);
-	HoldKey key = {.relid = relid,
-				   .stamp = &stamp,
-				   .key = primary_key_text(relid, old)};
-	Datum new_key = primary_key_text(relid, new);
-	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(holds, NULL);
-
-	if (key.key && !datumIsEqual(key.key, new_key, false, -1) &&
-		find_hold(holds, &key, SnapshotSelf, slot))
-	{
-		slot_getallattrs(slot);
-		slot->tts_values[HOLD_KEY] = new_key;
-		(void) append_row(holds, slot->tts_values, slot->tts_isnull);
-		CommandCounterIncrement(); /* this very command may have entered it */
-		remove_row(holds, &slot->tts_tid);
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(holds, NoLock);
-}
-
-/*
- * Place a hold, or lift it where "hold" is NULL.  The caller has called
- * lock_holds().  Returns whether there was a hold with that key.
- */
-static bool
-place_hold(const HoldKey *key, const char *hold)
+place_hold(const HoldKey *key, const char *text)
 {
 	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(holds, NULL);
-	bool is_held = find_hold(holds, key, SnapshotSelf, slot);
-	bool isnull;
+	Datum values[N_HOLD_COLUMNS];
+	bool nulls[N_HOLD_COLUMNS] = {false};
 
-	if (hold != NULL)
-		check_hold_text(hold);
-	if (!is_held || hold == NULL ||
-		strcmp(hold,
-			   TextDatumGetCString(slot_getattr(slot, HOLD_TEXT + 1, &isnull))) != 0)
+	check_hold_text(text);
+	if (!find_text(holds_with_key(holds, key, SnapshotSelf), text))
 	{
-		if (is_held)
-			lift_hold(holds, slot, qualified_name(key->relid), calling_role());
-		if (hold != NULL)
-			insert_hold(holds, key, hold);
+		values[HOLD_RELATION] = ObjectIdGetDatum(key->relid);
+		nulls[HOLD_DELETED_AT] = key->stamp == NULL;
+		values[HOLD_DELETED_AT] = key->stamp ? TimestampTzGetDatum(*key->stamp) : 0;
+		nulls[HOLD_KEY] = !key->key;
+		values[HOLD_KEY] = key->key;
+		values[HOLD_TEXT] = CStringGetTextDatum(text);
+		values[HOLD_HELD_BY] =
+			CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
+		values[HOLD_HELD_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+		(void) append_row(holds, values, nulls);
 	}
-	ExecDropSingleTupleTableSlot(slot);
 	table_close(holds, NoLock);
-	return is_held;
 }
 
 /*
  * Raise 22023 if the text of a hold is empty or too long.
  */
-static void
-check_hold_text(const char *hold)
+void
+check_hold_text(const char *text)
 {
-	if (hold[0] == '\0')
+	if (text[0] == '\0')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a hold cannot be empty"),
 						errdetail("It says why rows are held; null lifts it."),
 						errhint("Use, for example, 'case 4711'.")));
-	if (strlen(hold) > MAX_HOLD_BYTES)
+	if (strlen(text) > MAX_HOLD_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a hold cannot be longer than %d bytes", MAX_HOLD_BYTES),
@@ -715,45 +478,42 @@ check_hold_text(const char *hold)
 }
 
 /*
- * Insert a hold.
+ * Does one of the holds have a text?
  */
-static void
-insert_hold(Relation holds, const HoldKey *key, const char *hold)
+static bool
+find_text(List *slots, const char *text)
 {
-	Datum values[N_HOLD_COLUMNS];
-	bool nulls[N_HOLD_COLUMNS] = {false};
+	ListCell *lc;
 
-	values[HOLD_RELATION] = ObjectIdGetDatum(key->relid);
-	nulls[HOLD_DELETED_AT] = key->stamp == NULL;
-	values[HOLD_DELETED_AT] = key->stamp ? TimestampTzGetDatum(*key->stamp) : 0;
-	nulls[HOLD_KEY] = !key->key;
-	values[HOLD_KEY] = key->key;
-	values[HOLD_TEXT] = CStringGetTextDatum(hold);
-	values[HOLD_HELD_BY] =
-		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
-	values[HOLD_HELD_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	if (!append_row(holds, values, nulls))
-		elog(ERROR, "a hold on a locked row was placed concurrently");
+	foreach (lc, slots)
+	{
+		if (strcmp(hold_text(lfirst(lc)), text) == 0)
+			return true;
+	}
+	return false;
 }
 
 /*
- * Lift the hold in the slot, and record who did so.  "relname" is the name of the
- * held table.
+ * Lift the hold in the slot, and record who did so, and who owns the table.
  */
-static void
-lift_hold(Relation holds, TupleTableSlot *slot, const char *relname, Oid roleid)
+void
+lift_hold(Relation holds, TupleTableSlot *slot)
 {
 	Relation lifted =
 		table_open(extension_relation("lifted_holds"), RowExclusiveLock);
+	Oid relid = DatumGetObjectId(slot->tts_values[HOLD_RELATION]);
+	Oid owner = owner_of(relid);
 	Datum values[N_LIFTED_COLUMNS];
 	bool nulls[N_LIFTED_COLUMNS] = {false};
 
-	slot_getallattrs(slot);
 	memcpy(values, slot->tts_values, N_HOLD_COLUMNS * sizeof(Datum));
 	memcpy(nulls, slot->tts_isnull, N_HOLD_COLUMNS * sizeof(bool));
-	values[HOLD_RELATION] = CStringGetTextDatum(relname);
-	values[HOLD_LIFTED_BY] = CStringGetTextDatum(GetUserNameFromId(roleid, false));
+	values[HOLD_RELATION] = CStringGetTextDatum(qualified_name(relid));
+	values[HOLD_LIFTED_BY] =
+		CStringGetTextDatum(GetUserNameFromId(calling_role(), false));
 	values[HOLD_LIFTED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[HOLD_OWNER] = CStringGetTextDatum(GetUserNameFromId(owner, false));
+	values[HOLD_ROLEID] = ObjectIdGetDatum(owner);
 	(void) append_row(lifted, values, nulls);
 	table_close(lifted, NoLock);
 
@@ -762,204 +522,74 @@ lift_hold(Relation holds, TupleTableSlot *slot, const char *relname, Oid roleid)
 }
 
 /*
- * Return slots with copies of all holds that name a table.
+ * Lift all holds on what a key says.  Returns their number.
  */
-static List *
-holds_on(Relation holds, Oid relid)
-{
-	Relation index =
-		index_open(linitial_oid(RelationGetIndexList(holds)), AccessShareLock);
-	IndexScanDesc scan = begin_index_scan(holds, index, SnapshotSelf, 1);
-	TupleTableSlot *slot = table_slot_create(holds, NULL);
-	List *copies = NIL;
-	ScanKeyData key;
-
-	ScanKeyInit(&key, HOLD_RELATION + 1, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
-	{
-		TupleTableSlot *copy = table_slot_create(holds, NULL);
-
-		ExecCopySlot(copy, slot);
-		copies = lappend(copies, copy);
-	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	return copies;
-}
-
-/*
- * soft_delete_internal.lift_holds(relation oid, name text) returns void
- *
- * Lifts all holds on a table that has been dropped.  "name" is the name that it
- * had.  Only superusers may execute it.
- */
-Datum
-soft_delete_lift_holds(PG_FUNCTION_ARGS)
-{
-	lift_all_holds(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	PG_RETURN_VOID();
-}
-
-/*
- * Lift all holds that name a table.  They are recorded by the name of the table,
- * which may be dropped.
- */
-void
-lift_all_holds(Oid relid, const char *name)
+int
+lift_holds_with_key(const HoldKey *key)
 {
 	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
+	List *slots = holds_with_key(holds, key, SnapshotSelf);
 	ListCell *lc;
 
-	lock_holds(list_make1_oid(relid), ExclusiveLock);
-	foreach (lc, holds_on(holds, relid))
+	foreach (lc, slots)
+		lift_hold(holds, lfirst(lc));
+	table_close(holds, NoLock);
+	return list_length(slots);
+}
+
+/*
+ * Change the key of the holds on a locked tombstone, where the primary key of the row
+ * changes from "old" to "new".  A hold on the old key stays, since another row may have
+ * that key, and becomes a hold on this row, too.
+ */
+void
+update_hold_key(Relation rel, TimestampTz stamp, TupleTableSlot *old,
+				TupleTableSlot *new)
+{
+	Oid relid = RelationGetRelid(rel);
+	Datum old_key = primary_key_text(relid, old);
+	Datum new_key = primary_key_text(relid, new);
+	Relation holds;
+	ListCell *lc;
+
+	if (!old_key || datumIsEqual(old_key, new_key, false, -1))
+		return;
+	holds = table_open(extension_relation("holds"), RowExclusiveLock);
+	foreach (lc, tables_of_rows(relid))
 	{
-		lift_hold(holds, lfirst(lc), name, GetOuterUserId());
-		ExecDropSingleTupleTableSlot(lfirst(lc));
+		HoldKey on_row = {.relid = lfirst_oid(lc), .stamp = &stamp, .key = old_key};
+		HoldKey on_key = {.relid = lfirst_oid(lc), .key = old_key};
+
+		follow_key(holds, &on_row, relid, stamp, new_key);
+		follow_key(holds, &on_key, relid, stamp, new_key);
 	}
 	table_close(holds, NoLock);
 }
 
 /*
- * soft_delete_internal.spares_held(relation oid, place tid, internal) returns
- * boolean
- *
- * A condition that plan/modify.c adds to statements of maintenance sessions that
- * change rows, evaluated for a tombstone that is about to be changed.  Locks the
- * row and returns true.  Raises 55006 if the row is held.  The argument of type
- * internal keeps users from calling it.
+ * Place the holds on what a key says on the tombstone of the relation with that stamp
+ * whose primary key is "new_key" now, and remove those that were on it alone.
  */
-Datum
-soft_delete_spares_held(PG_FUNCTION_ARGS)
+static void
+follow_key(Relation holds, const HoldKey *key, Oid relid, TimestampTz stamp,
+		   Datum new_key)
 {
-	Relation rel = table_open(PG_GETARG_OID(0), RowExclusiveLock);
-	Tombstone tombstone = {.tid = *(ItemPointer) PG_GETARG_POINTER(1)};
-	TupleTableSlot *row = table_slot_create(rel, NULL);
-	AttrNumber attnum = tombstone_attribute(rel);
-	Hold hold;
-
-	/* before the row, as a purge does */
-	lock_holds(list_make1_oid(RelationGetRelid(rel)), RowShareLock);
-	/* a concurrent change of the row looked for holds itself; the executor rechecks */
-	if (attnum != InvalidAttrNumber && lock_tombstone(rel, &tombstone, NULL, row) &&
-		has_holds(RelationGetRelid(rel)) &&
-		find_hold_on(rel, tombstone.stamp, row, SnapshotSelf, &hold))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("cannot change a deleted row of table \"%s\" that is held: %s",
-						RelationGetRelationName(rel), hold.text),
-				 errdetail("Nothing that is held is changed."),
-				 errhint("Lift the hold first: %s",
-						 lifting_statement(rel, tombstone.stamp, row, &hold))));
-	ExecDropSingleTupleTableSlot(row);
-	table_close(rel, NoLock);
-	PG_RETURN_BOOL(true);
-}
-
-/*
- * soft_delete_internal.copy_holds(relation regclass, partition regclass) returns
- * void
- *
- * Copies the holds on a table, and on deletions from it, to a former partition or
- * inheritance child of it, whose rows would otherwise no longer be held.
- *
- * Raises 42P01 if one of them does not exist, 42501 unless the caller owns both.
- */
-Datum
-soft_delete_copy_holds(PG_FUNCTION_ARGS)
-{
-	Relation holds = table_open(extension_relation("holds"), RowExclusiveLock);
 	ListCell *lc;
 
-	for (int i = 0; i < 2; i++)
-	{
-		check_relation_exists(PG_GETARG_OID(i));
-		if (!relation_ownercheck(PG_GETARG_OID(i), GetUserId()))
-			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
-						   get_rel_name(PG_GETARG_OID(i)));
-	}
-	lock_holds_on_tree(PG_GETARG_OID(1));
-	foreach (lc, holds_on(holds, PG_GETARG_OID(0)))
+	foreach (lc, holds_with_key(holds, key, SnapshotSelf))
 	{
 		TupleTableSlot *slot = lfirst(lc);
 
-		slot_getallattrs(slot);
-		slot->tts_values[HOLD_RELATION] = PG_GETARG_DATUM(1);
-		if (slot->tts_isnull[HOLD_KEY])
-			(void) append_row(holds, slot->tts_values, slot->tts_isnull);
-		ExecDropSingleTupleTableSlot(slot);
+		slot->tts_values[HOLD_RELATION] = ObjectIdGetDatum(relid);
+		slot->tts_values[HOLD_DELETED_AT] = TimestampTzGetDatum(stamp);
+		slot->tts_isnull[HOLD_DELETED_AT] = false;
+		slot->tts_values[HOLD_KEY] = new_key;
+		(void) append_row(holds, slot->tts_values, slot->tts_isnull);
+		if (key->stamp == NULL)
+			continue;
+		CommandCounterIncrement(); /* this very command may have entered it */
+		remove_row(holds, &slot->tts_tid);
 	}
-	table_close(holds, NoLock);
-	PG_RETURN_VOID();
-}
-
-/*
- * soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold
- * text) returns boolean
- *
- * Places a hold on what the deletion with that stamp took from the table, or if
- * the stamp is null, on all deleted rows of the table; lifts it if "hold" is
- * null.  Returns whether there was such a hold.  Waits for all transactions that
- * have purged or restored rows of the table.
- *
- * Raises 22004 for a null table, 22023 for a hold that is empty or too long,
- * 55000 for a table that is not tagged, 42501 unless the caller may hold rows of
- * the table.
- */
-Datum
-soft_delete_set_hold(PG_FUNCTION_ARGS)
-{
-	TimestampTz stamp = PG_ARGISNULL(1) ? 0 : PG_GETARG_TIMESTAMPTZ(1);
-	HoldKey key = {.stamp = PG_ARGISNULL(1) ? NULL : &stamp};
-	Relation rel;
-
-	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("the table to hold must not be null")));
-	key.relid = PG_GETARG_OID(0);
-	rel = open_given_table(key.relid, AccessShareLock); /* keeps it tagged */
-	if (!has_tag(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
-				 errdetail("Only deleted rows can be held."),
-				 errhint("SELECT soft_delete.tag(%s);",
-						 quote_literal_cstr(qualified_name(key.relid)))));
-	table_close(rel, NoLock);
-	if (!may_hold(key.relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to hold deleted rows of table \"%s\"",
-						get_rel_name(key.relid)),
-				 errdetail("The UPDATE privilege on column \"hold\" of its bin is required.")));
-	lock_holds_on_tree(key.relid);
-	PG_RETURN_BOOL(place_hold(&key, PG_ARGISNULL(2)
-										? NULL
-										: text_to_cstring(PG_GETARG_TEXT_PP(2))));
-}
-
-/*
- * soft_delete_internal.may_hold(relation regclass) returns boolean
- *
- * Returns whether the caller may hold deleted rows of a table.
- */
-Datum
-soft_delete_may_hold(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(may_hold(PG_GETARG_OID(0)));
-}
-
-/*
- * May the caller hold deleted rows of a table?  The owner may, and roles with the
- * UPDATE privilege on the column of its bin that shows holds.
- */
-static bool
-may_hold(Oid relid)
-{
-	return relation_ownercheck(relid, calling_role()) ||
-		   may_use_bin(relid, BIN_HOLD, ACL_UPDATE);
 }
 
 /*

@@ -61,6 +61,7 @@ extern bool join_cascade(Cascade *cascade, Relation rel, const Tombstone *tombst
 						 const TimestampTz *stamp, Oid joined_by);
 extern void join_selected_row(Cascade *cascade, SPITupleTable *result, uint64 n);
 extern void complete_cascade(Cascade *cascade);
+extern bool stamp_is_utc(Oid relid, StorageKind storage);
 extern Tuplestorestate *register_members(CascadeTable *table, Relation rel,
 										 int nkeys, const AttrNumber *attnums,
 										 int first, Oid except);
@@ -93,38 +94,99 @@ extern void init_skip(void);
 extern bool is_skipped(const RowIdentity *row);
 
 /*
- * hold.c: holds on tombstones, which keep them from being purged
+ * hold.c: the holds in force, and the record of those that were lifted
  */
+/* Columns of soft_delete_internal.holds, and of lifted_holds, which adds four */
+enum HoldColumn
+{
+	HOLD_RELATION,
+	HOLD_DELETED_AT,
+	HOLD_KEY,
+	HOLD_TEXT,
+	HOLD_HELD_BY,
+	HOLD_HELD_AT,
+	N_HOLD_COLUMNS,
+	HOLD_LIFTED_BY = N_HOLD_COLUMNS,
+	HOLD_LIFTED_AT,
+	HOLD_OWNER, /* of the table, then */
+	HOLD_ROLEID,
+	N_LIFTED_COLUMNS
+};
+
 typedef enum HoldScope
 {
-	HOLD_ON_ROW,
+	HOLD_ON_ROW,	  /* on a deleted row */
+	HOLD_ON_KEY,	  /* on the row with a primary key, live or deleted */
 	HOLD_ON_DELETION, /* on what one deletion took from a table */
-	HOLD_ON_TABLE
+	HOLD_ON_TABLE,
+	N_HOLD_SCOPES
 } HoldScope;
 
+/* What a hold is on */
+typedef struct HoldKey
+{
+	Oid relid;
+	const TimestampTz *stamp; /* NULL for a hold on a key or a table */
+	Datum key; /* text[]; 0 unless the hold is on a row or a key */
+} HoldKey;
+
+/* The holds on a tombstone */
 typedef struct Hold
 {
-	HoldScope scope;
+	HoldScope scope; /* the narrowest of them */
 	Oid relid;	/* the table that it names: that of the row or an ancestor */
-	char *text; /* why the rows are held */
+	char *text; /* the texts of all: why it is held */
+	Oid holder; /* the table of the row that they are on: this one, or one above it */
+	Tombstone tombstone; /* that row */
 } Hold;
 
 extern void lock_holds(List *relids, LOCKMODE lockmode);
 extern bool try_lock_holds(Oid relid, LOCKMODE lockmode);
+extern void lock_holds_to_place(Oid relid, LOCKMODE lockmode);
 extern bool has_holds(Oid relid);
+extern List *tables_of_rows(Oid relid);
 extern bool any_hold(Snapshot snapshot);
-extern void move_hold(Relation rel, Oid target, TimestampTz stamp,
-					  TupleTableSlot *row);
-extern bool tombstone_is_held(Relation rel, TimestampTz stamp, TupleTableSlot *row);
+extern List *holds_with_key(Relation holds, const HoldKey *key, Snapshot snapshot);
+extern List *holds_on(Relation holds, Oid relid);
+extern char *hold_text(TupleTableSlot *slot);
+extern List *add_texts(List *texts, List *slots);
+extern char *join_texts(List *texts);
 extern bool find_hold_on(Relation rel, TimestampTz stamp, TupleTableSlot *row,
-						 Snapshot snapshot, Hold *hold);
-extern void refuse_held(Cascade *cascade);
-extern void refuse_held_table(Relation rel, const char *action);
-extern void lift_all_holds(Oid relid, const char *name);
-extern bool hold_row(Relation rel, Tombstone *tombstone, const char *hold);
-extern void collect_primary_keys(CascadeTable *table, struct HTAB *keys);
-extern void erase_lifted_hold_keys(struct HTAB *keys);
+						 bool for_restore, Snapshot snapshot, Hold *hold);
+extern void place_hold(const HoldKey *key, const char *text);
+extern void check_hold_text(const char *text);
+extern void lift_hold(Relation holds, TupleTableSlot *slot);
+extern int lift_holds_with_key(const HoldKey *key);
 extern void update_hold_key(Relation rel, TimestampTz stamp,
 							TupleTableSlot *old, TupleTableSlot *new);
+extern void collect_primary_keys(CascadeTable *table, struct HTAB *keys);
+extern void erase_lifted_hold_keys(struct HTAB *keys);
+
+/*
+ * held.c: which tombstones are held
+ */
+extern bool may_be_held(Oid relid);
+extern Hold **find_holds(CascadeTable *table, bool for_restore, Snapshot snapshot);
+extern Hold *find_hold(Relation rel, const Tombstone *tombstone,
+					   bool for_restore, Snapshot snapshot);
+
+/*
+ * refuse_held.c: refuses to destroy, to restore or to change what is held
+ */
+extern void refuse_held(Cascade *cascade);
+extern void refuse_held_table(Relation rel, const char *action);
+extern void refuse_held_live(Relation rel, const char *action);
+extern char *lifting_statement(const Hold *hold);
+
+/*
+ * place_hold.c: places and lifts holds for a role that may
+ */
+extern bool hold_row(Relation rel, Tombstone *tombstone, const char *text);
+extern void hold_cascade(Cascade *cascade);
+extern void check_can_be_held(Relation rel, const TimestampTz *stamp,
+							  const char *hold);
+extern Relation open_holdable(Oid relid);
+extern bool may_hold(Oid relid);
+extern int64 lift_holds_on(Oid relid, Datum key, const char *text);
 
 #endif /* SD_CASCADE_H */

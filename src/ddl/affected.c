@@ -58,7 +58,7 @@ static const struct
 	const char *index; /* its first column is the relation */
 } tables_about_relations[] = {
 	{"retention", "retention_relation_key"},
-	{"holds", "holds_relation_deleted_at_key_key"},
+	{"holds", "holds_relation_deleted_at_key_idx"},
 };
 
 PG_FUNCTION_INFO_V1(soft_delete_is_used);

@@ -1,12 +1,14 @@
 /*
  * drop.c
- *	  Finds the columns of tagged tables that a DROP takes along.
+ *	  Finds the tagged tables, and the columns of such, that a DROP takes along.
  *
  * DROP ... CASCADE of a type, a collation or a function drops all columns that depend
  * on it.  The views of the tables must lose just these columns, so the views have to
  * be released before (views.c).  To find the columns, dependencies are followed here
  * in the same way as the server will follow them.  Without CASCADE, the release makes
  * the server report the columns as dependents, and not the views.
+ *
+ * Tables are found so that a DROP of held rows can be refused (protect.c).
  *
  * Nothing is dropped or refused here.  A column that is not found does no harm: the
  * server then drops the views, as it drops any view of a user.
@@ -42,8 +44,11 @@ typedef struct DropSearch
 	HTAB *known;   /* ObjectAddress of all objects that have been found */
 	List *pending; /* those (ObjectAddress) whose dependents are followed */
 	List *columns; /* those (ObjectAddress) that are columns of tagged tables */
+	List *tables;  /* OIDs of those that are tagged tables */
 } DropSearch;
 
+static void search_dropped(DropSearch *search, DropStmt *stmt);
+static void search_owned(DropSearch *search, DropOwnedStmt *stmt);
 static void begin_search(DropSearch *search);
 static void add_object(DropSearch *search, Oid classid, Oid objid, int objsubid);
 static void follow_dependencies(DropSearch *search);
@@ -63,20 +68,47 @@ List *
 columns_dropped_by(DropStmt *stmt)
 {
 	DropSearch search;
+
+	search_dropped(&search, stmt);
+	return search.columns;
+}
+
+/*
+ * Return the OIDs of the tagged tables that a DROP or DROP OWNED BY would take along.
+ *
+ * Raises what columns_dropped_by() raises.
+ */
+List *
+tables_dropped_by(Node *stmt)
+{
+	DropSearch search;
+
+	if (IsA(stmt, DropStmt))
+		search_dropped(&search, castNode(DropStmt, stmt));
+	else
+		search_owned(&search, castNode(DropOwnedStmt, stmt));
+	return search.tables;
+}
+
+/*
+ * Search for what a DROP would take along.
+ */
+static void
+search_dropped(DropSearch *search, DropStmt *stmt)
+{
 	ListCell *lc;
 
+	begin_search(search);
 	if (has_no_columns(stmt->removeType))
-		return NIL;
-	begin_search(&search);
+		return;
 	foreach (lc, stmt->objects)
 	{
 		ObjectAddress object;
 
 		if (find_dropped(stmt, lfirst(lc), &object))
-			add_object(&search, object.classId, object.objectId, object.objectSubId);
+			add_object(search, object.classId, object.objectId, object.objectSubId);
 	}
-	follow_dependencies(&search);
-	return search.columns;
+	follow_dependencies(search);
 }
 
 /*
@@ -87,18 +119,28 @@ List *
 columns_dropped_by_owned(DropOwnedStmt *stmt)
 {
 	DropSearch search;
+
+	search_owned(&search, stmt);
+	return search.columns;
+}
+
+/*
+ * Search for what DROP OWNED BY would take along.
+ */
+static void
+search_owned(DropSearch *search, DropOwnedStmt *stmt)
+{
 	ListCell *lc;
 
-	begin_search(&search);
+	begin_search(search);
 	foreach (lc, stmt->roles)
 	{
 		Oid roleid = get_rolespec_oid(lfirst_node(RoleSpec, lc), true);
 
 		if (OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid))
-			add_owned_objects(&search, roleid);
+			add_owned_objects(search, roleid);
 	}
-	follow_dependencies(&search);
-	return search.columns;
+	follow_dependencies(search);
 }
 
 /*
@@ -115,6 +157,7 @@ begin_search(DropSearch *search)
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	search->pending = NIL;
 	search->columns = NIL;
+	search->tables = NIL;
 }
 
 /*
@@ -135,7 +178,13 @@ add_object(DropSearch *search, Oid classid, Oid objid, int objsubid)
 			 in_place_arguments(objid) != NIL)
 		search->columns = lappend(search->columns, object);
 	else
+	{
 		search->pending = lappend(search->pending, object);
+		/* a tag whose column is missing must not keep its table from being dropped */
+		if (classid == RelationRelationId && objsubid == 0 &&
+			tag_arguments(objid) != NIL)
+			search->tables = lappend_oid(search->tables, objid);
+	}
 }
 
 /*

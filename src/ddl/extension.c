@@ -84,10 +84,10 @@ soft_delete_load(PG_FUNCTION_ARGS)
  * soft_delete_internal.keep_extension() returns event_trigger
  *
  * Refuses a command that names the extension, or one of its schemas, to drop it while
- * tables are tagged.  For other commands the call has loaded the library, and so has
+ * tables are tagged, and one that drops a table with held rows.  For other commands the call has loaded the library, and so has
  * installed the hook refuse_dropped_tag_function().
  *
- * Raises 2BP01 if the command is refused, 39P01 if it is not called by an event
+ * Raises 2BP01 or 55006 if the command is refused, 39P01 if it is not called by an event
  * trigger.
  */
 Datum
@@ -102,6 +102,8 @@ soft_delete_keep_extension(PG_FUNCTION_ARGS)
 	command = ((EventTriggerData *) fcinfo->context)->parsetree;
 	if (IsA(command, DropStmt) && drops_extension((DropStmt *) command))
 		refuse_while_tagged();
+	if (IsA(command, DropStmt) || IsA(command, DropOwnedStmt))
+		refuse_dropping_held(command);
 	PG_RETURN_NULL();
 }
 

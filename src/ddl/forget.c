@@ -4,7 +4,7 @@
  *	  event trigger.
  *
  * Normally the event trigger on drops (sql/ddl_events.sql) deletes the rows about a table
- * from the extension's tables, and records that its holds are lifted.  It does not
+ * from the extension's tables, and refuses to drop a table with holds.  It does not
  * fire when temporary tables are dropped at the end of a session, at ON COMMIT DROP,
  * when autovacuum drops temporary tables that a crash has left, and where
  * session_replication_role is "replica".  Only these cases are handled here.
@@ -24,6 +24,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -102,17 +103,16 @@ is_dropped_silently(Oid relid)
 }
 
 /*
- * Delete the rows about a relation from a table of the extension.  Holds are lifted
- * with a record of that, except those on temporary tables, which nobody looks for when
- * their session has ended.
+ * Delete the rows about a relation from a table of the extension.
+ *
+ * Raises 55006 for a hold, except on a temporary table, which ends with its session.
  */
 static void
 delete_rows_about(Oid table, Oid relid)
 {
 	Relation rel = table_open(table, RowExclusiveLock);
-	bool is_recorded = strcmp(RelationGetRelationName(rel), "holds") == 0 &&
-					   get_rel_persistence(relid) != RELPERSISTENCE_TEMP;
-	bool is_held = false;
+	bool is_kept = strcmp(RelationGetRelationName(rel), "holds") == 0 &&
+				   get_rel_persistence(relid) != RELPERSISTENCE_TEMP;
 	AttrNumber attnum = get_attnum(table, "relation");
 	Oid index = find_index_on(rel, attnum);
 	ScanKeyData key;
@@ -124,14 +124,17 @@ delete_rows_about(Oid table, Oid relid)
 	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		if (is_recorded)
-			is_held = true;
-		else
-			simple_heap_delete(rel, &tuple->t_self);
+		if (is_kept)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("cannot drop table \"%s\", where rows are held",
+							get_rel_name(relid)),
+					 errdetail("Nothing that is held is destroyed."),
+					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
+							 quote_literal_cstr(qualified_name(relid)))));
+		simple_heap_delete(rel, &tuple->t_self);
 	}
 	systable_endscan(scan);
-	if (is_held)
-		lift_all_holds(relid, qualified_name(relid));
 	table_close(rel, NoLock);
 }
 

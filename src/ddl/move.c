@@ -63,7 +63,7 @@ soft_delete_move_aside(PG_FUNCTION_ARGS)
 
 /*
  * Move the tombstones of one relation to the companion of its table.  Returns their
- * number.  A hold on one follows: in a companion all rows are those of its table.
+ * number.
  *
  * The table is read, not the index on stamps, which need not have all of them.
  */
@@ -71,7 +71,6 @@ static uint64
 move_aside(Relation rel)
 {
 	Keeper *keeper = make_keeper(rel, CurrentMemoryContext);
-	Oid table = companions_table(companion_of(RelationGetRelid(rel)));
 	AttrNumber attnum = tombstone_attribute(rel);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan;
@@ -89,7 +88,6 @@ move_aside(Relation rel)
 		tombstone.stamp = DatumGetTimestampTz(slot_getattr(slot, attnum, &is_live));
 		if (is_live)
 			continue;
-		move_hold(rel, table, tombstone.stamp, slot);
 		insert_kept(keeper, slot, tombstone.stamp);
 		destroy_tombstone(rel, &tombstone);
 		n++;

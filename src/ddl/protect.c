@@ -40,14 +40,15 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "ddl/sd_ddl.h"
 
 static void check_altered_table(AlterTableStmt *stmt);
+static void check_left_table(AlterTableCmd *cmd, Oid relid);
 static void check_column_commands(AlterTableStmt *stmt, Oid relid);
 static void protect_primary_key(AlterTableCmd *cmd, Oid relid);
-static void lift_holds_of_tree(Oid relid);
 static void refuse_if_held(Oid relid, const char *action);
 static bool keeps_column(AlterTableCmd *cmd, Oid relid);
 static bool keeps_type(ColumnDef *def, Oid relid, const char *column);
@@ -89,6 +90,10 @@ protect_tombstones(Node *command)
 				else if (((DropStmt *) command)->removeType == OBJECT_TRIGGER)
 					check_dropped_trigger(lfirst(lc));
 			}
+			refuse_dropping_held(command);
+			break;
+		case T_DropOwnedStmt:
+			refuse_dropping_held(command);
 			break;
 		case T_TruncateStmt:
 			if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
@@ -125,7 +130,51 @@ check_altered_table(AlterTableStmt *stmt)
 		foreach (lc, tables_of_type(get_rel_type_id(relid)))
 			check_column_commands(stmt, lfirst_oid(lc));
 	else if (stmt->objtype == OBJECT_TABLE)
+	{
+		foreach (lc, stmt->cmds)
+			check_left_table(lfirst_node(AlterTableCmd, lc), relid);
 		check_column_commands(stmt, relid);
+	}
+}
+
+/*
+ * Raise 55006 for a table with held rows that a subcommand of ALTER TABLE would take out
+ * of its partitioned table or its parent: holds on that would no longer be on the rows.
+ */
+static void
+check_left_table(AlterTableCmd *cmd, Oid relid)
+{
+	if (cmd->subtype == AT_DetachPartition)
+		relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
+	else if (cmd->subtype != AT_DropInherit)
+		return;
+	if (OidIsValid(relid) && is_tagged(relid))
+		refuse_if_held(relid, "detach");
+}
+
+/*
+ * Raise 55006 for a DROP, or DROP OWNED BY, that would take along a table with held
+ * rows.
+ *
+ * The tables are locked first, as the command will lock them: who places a hold has
+ * locked all tables whose rows it is on.
+ */
+void
+refuse_dropping_held(Node *command)
+{
+	ListCell *lc;
+
+	if (!OidIsValid(extension_oid()))
+		return;
+	foreach (lc, tables_dropped_by(command))
+	{
+		Oid relid = lfirst_oid(lc);
+
+		LockRelationOid(relid, AccessExclusiveLock);
+		if (any_hold(SnapshotSelf) &&
+			SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+			refuse_if_held(relid, "drop");
+	}
 }
 
 /*
@@ -153,13 +202,9 @@ check_column_commands(AlterTableStmt *stmt, Oid relid)
 }
 
 /*
- * Protect the holds on rows, which are identified by the primary key, from a subcommand
- * that drops or changes that key in a session that restores a dump.  In other sessions
- * event triggers check that each held row can still be found.
- *
- * pg_restore --clean drops constraints before their table.  So where the key is dropped,
- * the holds are lifted with a record, as DROP TABLE does.  No dump changes a type, so
- * that is refused.
+ * Raise 55006 for a subcommand that drops or changes the primary key of a table with
+ * holds, which are identified by it, in a session that restores a dump.  In other
+ * sessions event triggers check that each held row can still be found.
  */
 static void
 protect_primary_key(AlterTableCmd *cmd, Oid relid)
@@ -171,24 +216,10 @@ protect_primary_key(AlterTableCmd *cmd, Oid relid)
 		attnum > 0 &&
 		bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns);
 
-	if ((cmd->subtype == AT_DropColumn && is_key) ||
+	if (((cmd->subtype == AT_DropColumn || changes_column(cmd->subtype)) && is_key) ||
 		(cmd->subtype == AT_DropConstraint && OidIsValid(constraint) &&
 		 constraint == get_relation_constraint_oid(relid, cmd->name, true)))
-		lift_holds_of_tree(relid);
-	else if (changes_column(cmd->subtype) && is_key)
 		refuse_if_held(relid, "alter the primary key of");
-}
-
-/*
- * Lift, with a record, the holds on a table, its partitions and inheritance children.
- */
-static void
-lift_holds_of_tree(Oid relid)
-{
-	ListCell *lc;
-
-	foreach (lc, find_all_inheritors(relid, AccessShareLock, NULL))
-		lift_all_holds(lfirst_oid(lc), qualified_name(lfirst_oid(lc)));
 }
 
 /*
@@ -320,9 +351,9 @@ has_other_loading_index(Oid relid, Oid indexoid)
 }
 
 /*
- * For DROP TRIGGER of a trigger of the tag, lift the holds on the table with a record,
- * as DROP TABLE does: pg_restore --clean drops triggers before their table.  "name" is
- * that of the table, followed by that of the trigger.
+ * Raise 55006 for DROP TRIGGER of a trigger of the tag of a table with holds, where event
+ * triggers do not refuse it.  "name" is that of the table, followed by that of the
+ * trigger.
  */
 static void
 check_dropped_trigger(List *name)
@@ -333,7 +364,7 @@ check_dropped_trigger(List *name)
 	if (table != NIL)
 		relid = owned_relation(makeRangeVarFromNameList(table));
 	if (loses_trigger(relid, strVal(llast(name))))
-		lift_holds_of_tree(relid);
+		refuse_if_held(relid, "drop a trigger of");
 }
 
 /*
@@ -484,6 +515,8 @@ check_truncated_table(Oid relid)
 
 		if (tombstone_attribute(rel) != InvalidAttrNumber)
 			refuse_held_table(rel, "truncate");
+		else if (has_tag(rel))
+			refuse_held_live(rel, "truncate");
 		table_close(rel, NoLock);
 	}
 }

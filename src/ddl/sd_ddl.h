@@ -48,15 +48,17 @@ extern ReleasedView *release_view(Oid view, Oid relid, List *retyped, List *drop
 extern void replace_views(Oid relid, List *released);
 
 /*
- * drop.c: finds the columns of tagged tables that a DROP takes along
+ * drop.c: finds the tagged tables and their columns that a DROP takes along
  */
 extern List *columns_dropped_by(DropStmt *stmt);
 extern List *columns_dropped_by_owned(DropOwnedStmt *stmt);
+extern List *tables_dropped_by(Node *stmt);
 
 /*
  * protect.c: refuses commands that would show deleted rows, or lose a hold
  */
 extern void protect_tombstones(Node *command);
+extern void refuse_dropping_held(Node *command);
 extern PlannedStmt *exclude_bins(PlannedStmt *pstmt);
 extern bool event_triggers_fire(void);
 

@@ -554,15 +554,17 @@ truncate_untagged(TruncateStmt *stmt, TruncatedTables *tables, List *rels)
  * Keep the rows of a table aside that the server is about to truncate, unless
  * soft_delete.truncate is "hard".  What the companion has already stays in any case.
  *
- * Raises 0A000 where soft_delete.truncate is "error".
+ * Raises 0A000 where soft_delete.truncate is "error", 55006 where live rows are held that
+ * would be destroyed.
  */
 static void
 keep_truncated(Relation rel)
 {
 	if (truncate_mode == TRUNCATE_ERROR)
 		refuse_truncate(rel, "Setting \"soft_delete.truncate\" is \"error\".");
-	if (truncate_mode == TRUNCATE_SOFT &&
-		rel->rd_rel->relkind == RELKIND_RELATION && keep_all_aside(rel))
+	if (truncate_mode == TRUNCATE_HARD)
+		refuse_held_live(rel, "truncate");
+	else if (rel->rd_rel->relkind == RELKIND_RELATION && keep_all_aside(rel))
 		record_truncation(llast_oid(with_ancestors(RelationGetRelid(rel))));
 }
 

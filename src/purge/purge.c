@@ -109,6 +109,9 @@ static void purge_circles(PurgeScan *scan);
 static void check_circles(PurgeScan *scan);
 static bool destroy_circles(PurgeScan *scan);
 static bool may_destroy(PurgeScan *scan, DueRow *row);
+static bool is_same_version(PurgeScan *scan, DueRow *row);
+static void find_held_rows(PurgeScan *scan, int first, int n);
+static void find_held_rows_of(PurgeScan *scan, PurgeLeaf *leaf, int first, int n);
 static bool destroy_due_row(PurgeScan *scan, DueRow *row);
 static void report_failure(PurgeScan *scan, const char *error);
 static void report_progress(PurgeScan *scan);
@@ -465,8 +468,8 @@ lock_leaves(PurgeScan *scan)
 	{
 		PurgeLeaf *leaf = &scan->leaves[i];
 
-		leaf->has_holds =
-			leaf->is_open && leaf->rel != NULL && has_holds(leaf->relid);
+		leaf->may_be_held =
+			leaf->is_open && leaf->rel != NULL && may_be_held(leaf->relid);
 	}
 }
 
@@ -497,6 +500,7 @@ static void
 purge_rows(PurgeScan *scan, int n)
 {
 	open_leaves(scan, scan->next, n);
+	find_held_rows(scan, scan->next, n);
 	for (int end = scan->next + n; scan->next < end; scan->next++)
 	{
 		DueRow *row = nth_row(scan, scan->next);
@@ -526,6 +530,7 @@ purge_circles(PurgeScan *scan)
 	MemoryContext oldcontext = CurrentMemoryContext;
 
 	open_leaves(scan, scan->next, scan->nrows - scan->next);
+	find_held_rows(scan, scan->next, scan->nrows - scan->next);
 	check_circles(scan);
 
 	/* after an error, try_batch() ends this subtransaction */
@@ -606,28 +611,74 @@ static bool
 may_destroy(PurgeScan *scan, DueRow *row)
 {
 	PurgeLeaf *leaf = row->leaf;
-	bool is_held = false;
 
 	if (leaf->rel == NULL || !leaf->root->has_limit ||
 		row->tombstone.stamp >= leaf->root->limit)
 		return false;
-	if ((leaf->has_holds || !scan->is_fresh) &&
-		!is_tombstone_version(leaf->rel, &row->tombstone, leaf->file, row->xmin,
-							  GetActiveSnapshot(), leaf->slot))
+	if ((leaf->may_be_held || !scan->is_fresh) && !is_same_version(scan, row))
 		return false;
-	if (leaf->has_holds)
-	{
-		SavedRole saved;
-
-		become_owner(leaf->rel, &saved);
-		fetch_tombstone(leaf->rel, &row->tombstone, leaf->slot);
-		is_held = tombstone_is_held(leaf->rel, row->tombstone.stamp, leaf->slot);
-		restore_role(&saved);
-	}
-	if (is_held)
+	if (row->is_held)
 		leaf->root->held++;
+	return !row->is_held;
+}
+
+/*
+ * Does the active snapshot see the version of a row that was read?
+ */
+static bool
+is_same_version(PurgeScan *scan, DueRow *row)
+{
+	PurgeLeaf *leaf = row->leaf;
+	bool is_same = is_tombstone_version(leaf->rel, &row->tombstone, leaf->file,
+										row->xmin, GetActiveSnapshot(), leaf->slot);
+
 	ExecClearTuple(leaf->slot);
-	return !is_held;
+	return is_same;
+}
+
+/*
+ * Find out which of n rows of the scan from the given one on are held.
+ */
+static void
+find_held_rows(PurgeScan *scan, int first, int n)
+{
+	for (int i = 0; i < scan->nleaves; i++)
+	{
+		PurgeLeaf *leaf = &scan->leaves[i];
+
+		if (leaf->is_open && leaf->may_be_held)
+			find_held_rows_of(scan, leaf, first, n);
+	}
+}
+
+/*
+ * Find out which rows of a leaf are held, as find_held_rows() does.
+ */
+static void
+find_held_rows_of(PurgeScan *scan, PurgeLeaf *leaf, int first, int n)
+{
+	CascadeTable table = {.relid = leaf->relid};
+	DueRow **rows =
+		MemoryContextAllocHuge(CurrentMemoryContext, (Size) n * sizeof(DueRow *));
+	Hold **holds;
+
+	table.members = MemoryContextAllocExtended(CurrentMemoryContext,
+											   (Size) n * sizeof(Member),
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = first; i < first + n; i++)
+	{
+		DueRow *row = nth_row(scan, i);
+
+		if (row->leaf != leaf || row->is_kept || !is_same_version(scan, row))
+			continue;
+		table.members[table.nmembers].tombstone = row->tombstone;
+		rows[table.nmembers++] = row;
+	}
+	holds = find_holds(&table, false, SnapshotSelf);
+	for (int i = 0; holds != NULL && i < table.nmembers; i++)
+		rows[i]->is_held = holds[i] != NULL;
+	pfree(table.members);
+	pfree(rows);
 }
 
 /*

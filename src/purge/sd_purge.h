@@ -40,8 +40,8 @@ typedef struct PurgeLeaf
 	bool is_open; /* the current batch has set the next three members */
 	Relation rel; /* NULL if it cannot be purged: see open_leaf() */
 	TupleTableSlot *slot;
-	bool has_holds;		/* there is a hold on the table or on a row of it */
-	Oid file;			/* the relation file that it was read from */
+	bool may_be_held; /* there is a hold on the table, a row of it, or above */
+	Oid file;		  /* the relation file that it was read from */
 	TransactionId xmin; /* of the snapshot that it was first read with */
 	TimestampTz limit;	/* the oldest one that it was read with */
 	bool has_left;		/* not all of its due rows have been destroyed */
@@ -54,6 +54,7 @@ typedef struct DueRow
 	PurgeLeaf *leaf;
 	bool is_kept; /* it is not destroyed: it must not be, or a row that is kept references it */
 	bool is_kept_itself; /* it must not be destroyed, whatever references it */
+	bool is_held;		 /* by the holds that the current batch has found */
 	TransactionId xmin;	 /* of the version that was read */
 	int edges; /* number of the first edge from it to a row that it references, or -1 */
 } DueRow;

@@ -273,8 +273,7 @@ append_younger_than(StringInfo query, Oid relid, StorageKind storage, TimestampT
 	const char *name = tombstone_name(relid);
 	const char *column = psprintf("c.%s", quote_identifier(name));
 
-	if (storage == IN_PLACE &&
-		get_atttype(relid, get_attnum(relid, name)) == TIMESTAMPOID)
+	if (stamp_is_utc(relid, storage))
 		column = psprintf("pg_catalog.timezone('UTC', %s)", column);
 	/* microseconds since 2000-01-01, whatever the session's time zone */
 	appendStringInfo(query,

@@ -8,13 +8,14 @@ CREATE TABLE soft_delete_internal.holds (
 	key text[],
 	hold text NOT NULL CHECK (hold <> '' AND octet_length(hold) <= 10000),
 	held_by text NOT NULL,
-	held_at timestamptz NOT NULL,
-	UNIQUE NULLS NOT DISTINCT (relation, deleted_at, key)
+	held_at timestamptz NOT NULL
 ) USING heap;
+-- not unique: a hold may be too long for an index, and who places one has locked what it is on
+CREATE INDEX holds_relation_deleted_at_key_idx ON soft_delete_internal.holds (relation, deleted_at, key);
 -- rows of this table are not replicated, even where a publication has all tables
 ALTER TABLE soft_delete_internal.holds REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.holds IS
-'holds in force: on a deleted row, on what one deletion took from a table (key is null), or on all that is deleted from a table (deleted_at is null, too)';
+'holds in force: on a deleted row, on the row with a key (deleted_at is null), on what one deletion took from a table (key is null), or on all that is deleted from a table (both are null)';
 COMMENT ON COLUMN soft_delete_internal.holds.relation IS 'the table; of a row, the table or partition that it is in';
 COMMENT ON COLUMN soft_delete_internal.holds.deleted_at IS 'the stamp of what is held';
 COMMENT ON COLUMN soft_delete_internal.holds.key IS 'its primary key as text';
@@ -34,62 +35,39 @@ CREATE TABLE soft_delete_internal.lifted_holds (
 	held_by text NOT NULL,
 	held_at timestamptz NOT NULL,
 	lifted_by text NOT NULL,
-	lifted_at timestamptz NOT NULL
+	lifted_at timestamptz NOT NULL,
+	-- the owner of the table then, to whom the record belongs; another role may have the name by now
+	owner text,
+	roleid oid
 ) USING heap;
 ALTER TABLE soft_delete_internal.lifted_holds REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.lifted_holds IS
-'holds that were lifted, or replaced by others';
+'holds that were lifted';
 COMMENT ON COLUMN soft_delete_internal.lifted_holds.lifted_by IS 'the role that lifted it';
 COMMENT ON COLUMN soft_delete_internal.lifted_holds.lifted_at IS 'when';
+COMMENT ON COLUMN soft_delete_internal.lifted_holds.owner IS 'the role that owned the table then';
+COMMENT ON COLUMN soft_delete_internal.lifted_holds.roleid IS 'its OID';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.lifted_holds', '');
 
 CREATE FUNCTION soft_delete_internal.set_hold(relation regclass, deleted_at timestamptz, hold text) RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_set_hold';
 COMMENT ON FUNCTION soft_delete_internal.set_hold(regclass, timestamptz, text) IS
-'holds the rows that a deletion deleted from a table, or all deleted rows where deleted_at is null; a null hold lifts the hold; returns whether there was one';
+'holds the rows that a deletion deleted from a table, or all deleted rows where deleted_at is null; a null hold lifts all such holds; returns false if there was none';
 
 CREATE FUNCTION soft_delete_internal.may_hold(relation regclass) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_may_hold';
 COMMENT ON FUNCTION soft_delete_internal.may_hold(regclass) IS
 'whether the caller may hold deleted rows of a table: its owner, and who may update column hold of its bin';
 
-CREATE FUNCTION soft_delete_internal.lift_holds(relation oid, name text) RETURNS void
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lift_holds';
-COMMENT ON FUNCTION soft_delete_internal.lift_holds(oid, text) IS
-'lifts all holds on a table that is gone';
-
 CREATE FUNCTION soft_delete_internal.spares_held(relation oid, place tid, internal) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'soft_delete_spares_held';
 COMMENT ON FUNCTION soft_delete_internal.spares_held(oid, tid, internal) IS
 'for statements of maintenance sessions: raises 55006 if a deleted row that is going to be changed is held';
 
-CREATE FUNCTION soft_delete_internal.copy_holds(relation regclass, partition regclass) RETURNS void
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_copy_holds';
-COMMENT ON FUNCTION soft_delete_internal.copy_holds(regclass, regclass) IS
-'copies the holds of a partitioned table to a table that was a partition of it';
-
-CREATE FUNCTION soft_delete_internal.check_holds(relation regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	item soft_delete_internal.holds;
-BEGIN
-	SELECT * INTO item FROM soft_delete_internal.holds AS h
-	WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(check_holds.relation)) ORDER BY deleted_at NULLS FIRST, key NULLS FIRST LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'table "%" is held: %', relation, item.hold
-			USING ERRCODE = 'object_in_use',
-				DETAIL = 'Without the tag nothing would keep what is held from being destroyed.',
-				HINT = 'Lift the hold first: ' || CASE
-					WHEN item.deleted_at IS NULL THEN format('SELECT soft_delete.hold(%L, NULL);', item.relation)
-					WHEN item.key IS NULL THEN format('SELECT soft_delete.hold_deletion(%L, NULL);', item.deleted_at)
-					ELSE format('UPDATE %s SET %I = NULL;', soft_delete_internal.bin_of(relation), (soft_delete_internal.bin_columns(relation))[4]) END;
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.check_holds(regclass) IS
-'raises 55006 if a table, or a deleted row of it, is held';
+CREATE FUNCTION soft_delete_internal.check_holds(relation regclass, action text, former_parents regclass[] DEFAULT '{}') RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_check_holds';
+COMMENT ON FUNCTION soft_delete_internal.check_holds(regclass, text, regclass[]) IS
+'raises 55006 if rows of a table are held, also by holds on tables that were its ancestors until now; action: the verb of the message';
 
 /*
  * A hold finds its row by the text of the primary key.
@@ -127,6 +105,9 @@ DECLARE
 BEGIN
 	FOR item IN
 		SELECT relation, min(hold) AS hold, soft_delete_internal.caller_owns(relation) AS is_own,
+			EXISTS (SELECT FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+					WHERE conrelid = relation AND contype = 'p'
+					  AND (soft_delete_internal.is_own_transaction(pg_constraint.xmin) OR soft_delete_internal.is_own_transaction(pg_attribute.xmin))) AS is_changed,
 			soft_delete_internal.key_expressions(relation) AS columns,
 			soft_delete_internal.stamp_expression(relation, (soft_delete_internal.tag_arguments(relation))[1]::name) AS stamp
 		FROM soft_delete_internal.holds JOIN pg_class ON pg_class.oid = relation
@@ -140,9 +121,11 @@ BEGIN
 			IF item.columns IS NOT NULL THEN
 				-- as the owner: to plan the query may call functions that the owner has written
 				lost := (SELECT answer FROM soft_delete_internal.query_as_owner(item.relation,
-						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND NOT EXISTS '
-							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM %3$s) AS r(stamp, key) WHERE r.stamp = h.deleted_at AND r.key = h.key)',
-							   item.stamp, item.columns, soft_delete_internal.from_item(item.relation, 't', 'tombstones'), item.relation::oid), form => 'key') AS q(answer text));
+						format('SELECT min(hold) FROM soft_delete.holds AS h WHERE relation = %4$L::regclass AND key IS NOT NULL AND (deleted_at IS NOT NULL OR %5$L AND NOT EXISTS '
+							   -- a hold on a key may be on a live row
+							   '(SELECT FROM %4$s AS t WHERE ARRAY[%2$s] = h.key)) AND NOT EXISTS '
+							   '(SELECT FROM (SELECT %1$s, ARRAY[%2$s] FROM %3$s) AS r(stamp, key) WHERE r.stamp = coalesce(h.deleted_at, r.stamp) AND r.key = h.key)',
+							   item.stamp, item.columns, soft_delete_internal.from_item(item.relation, 't', 'tombstones'), item.relation, item.is_changed), form => 'key') AS q(answer text));
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			-- an error in another role's table is no reason to refuse the command
@@ -182,6 +165,44 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.hold(regclass, text) IS
 'does soft_delete.hold()';
 
+CREATE FUNCTION soft_delete_internal.hold_schema(schema name, hold text) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	tables regclass[] := ARRAY(SELECT relation FROM soft_delete_internal.tagged_tables() JOIN pg_class ON oid = relation
+							   WHERE relnamespace = to_regnamespace(quote_ident(hold_schema.schema)) ORDER BY relation);
+	relation regclass;
+	held bigint := 0;
+BEGIN
+	IF tables = '{}' THEN
+		RAISE EXCEPTION 'no table of schema "%" is tagged', schema
+			USING ERRCODE = 'undefined_object',
+				DETAIL = 'Only rows of tagged tables can be held.';
+	END IF;
+	FOREACH relation IN ARRAY tables LOOP
+		held := held + soft_delete_internal.set_hold(relation, NULL, hold)::integer;
+	END LOOP;
+	RETURN held;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.hold_schema(name, text) IS
+'does soft_delete.hold_schema()';
+
+CREATE FUNCTION soft_delete_internal.has_deletion(relation regclass, tombstone name, deleted_at timestamptz) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'
+AS $$
+BEGIN
+	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
+		format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s)', soft_delete_internal.bin_of(relation), tombstone,
+			   replace(soft_delete_internal.stamp_parameter(relation, tombstone), '$1', quote_nullable(deleted_at)))) AS q(answer boolean));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_deletion(regclass, name, timestamptz) IS
+'whether a table has rows that a deletion has deleted';
+
 CREATE FUNCTION soft_delete_internal.hold_deletion(deleted_at timestamptz, hold text) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -191,21 +212,19 @@ DECLARE
 	found boolean;
 	tables bigint := 0;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) AS bins WHERE soft_delete_internal.may_hold(bins.relation) LOOP
-		IF hold IS NULL THEN
-			found := soft_delete_internal.set_hold(item.relation, deleted_at, NULL);
-		ELSE
-			found := false;
+	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE soft_delete_internal.may_hold(tagged.relation) LOOP
+		found := hold IS NULL AND EXISTS (SELECT FROM soft_delete_internal.holds AS h
+										  WHERE h.relation = item.relation AND h.deleted_at = hold_deletion.deleted_at AND key IS NULL);
+		IF hold IS NOT NULL AND soft_delete_internal.bin_of(item.relation) IS NOT NULL THEN
 			BEGIN
-				found := soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, ARRAY[deleted_at]);
+				found := soft_delete_internal.has_deletion(item.relation, item.tombstone_column, deleted_at);
 			EXCEPTION WHEN OTHERS THEN
 				PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 			END;
-			IF found THEN
-				PERFORM soft_delete_internal.set_hold(item.relation, deleted_at, hold);
-			END IF;
 		END IF;
-		tables := tables + found::integer;
+		IF found THEN
+			tables := tables + soft_delete_internal.set_hold(item.relation, deleted_at, hold)::integer;
+		END IF;
 	END LOOP;
 	IF tables = 0 AND hold IS NOT NULL THEN
 		RAISE EXCEPTION 'no deleted row that you may hold carries the stamp %', deleted_at

@@ -349,7 +349,7 @@ DECLARE
 	has_tombstones boolean;
 BEGIN
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
-	PERFORM soft_delete_internal.check_holds(relation);
+	PERFORM soft_delete_internal.check_holds(relation, 'untag');
 	bin := soft_delete_internal.bin_of(relation);
 	companion := soft_delete_internal.companion_of(relation);
 	IF companion IS NOT NULL THEN

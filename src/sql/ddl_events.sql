@@ -377,14 +377,24 @@ CREATE FUNCTION soft_delete_internal.remove_dropped() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	item record;
 BEGIN
 	DELETE FROM soft_delete_internal.retention AS r USING pg_event_trigger_dropped_objects() AS d
 	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
 	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
 	DELETE FROM soft_delete_internal.truncations WHERE relation IN (
 		SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
-	PERFORM soft_delete_internal.lift_holds(objid, object_identity) FROM pg_event_trigger_dropped_objects()
-	WHERE EXISTS (SELECT FROM soft_delete_internal.holds WHERE relation = objid) AND classid = 'pg_class'::regclass AND objsubid = 0;
+	-- most drops of held tables are refused before they begin
+	FOR item IN
+		SELECT object_identity, hold FROM pg_event_trigger_dropped_objects() JOIN soft_delete_internal.holds ON relation = objid
+		WHERE classid = 'pg_class'::regclass AND objsubid = 0 LIMIT 1
+	LOOP
+		RAISE EXCEPTION 'cannot drop table "%", where rows are held: %', item.object_identity, item.hold
+			USING ERRCODE = 'object_in_use',
+				DETAIL = 'Nothing that is held is destroyed.',
+				HINT = format('SELECT soft_delete.lift(%L, %L);', item.object_identity, item.hold);
+	END LOOP;
 	PERFORM soft_delete_internal.align_companion(objid, names)
 	FROM (SELECT objid, array_agg(address_names[3]::name) AS names FROM pg_event_trigger_dropped_objects()
 		  WHERE classid = 'pg_class'::regclass AND object_type = 'table column' GROUP BY objid) AS dropped
@@ -393,7 +403,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.remove_dropped() IS
-'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, holds, truncations, and columns of companions';
+'for event triggers: removes what the extension keeps of dropped tables and columns: retentions, truncations, and columns of companions';
 
 CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
 LANGUAGE plpgsql

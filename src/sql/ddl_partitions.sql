@@ -74,7 +74,7 @@ BEGIN
 	IF soft_delete_internal.is_aside(parent) AND is_partitioned THEN
 		-- its rows are deleted to the companion of its root from now on
 		IF soft_delete_internal.is_aside(partition) THEN
-			PERFORM soft_delete_internal.check_holds(partition);
+			PERFORM soft_delete_internal.check_holds(partition, 'attach');
 			PERFORM soft_delete_internal.move_tombstones(partition, soft_delete_internal.root(parent));
 		END IF;
 		IF own_tag IS NOT NULL THEN
@@ -265,6 +265,7 @@ DECLARE
 	view_schema name;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
+	PERFORM soft_delete_internal.check_holds(partition, 'detach', ARRAY[parent, root]);
 	IF soft_delete_internal.is_aside(root) THEN
 		-- what was deleted from it stays in the companion of its root
 		view_schema := (SELECT substr(argument, 7) FROM unnest(root_tag) AS argument WHERE argument LIKE 'views:%');
@@ -297,7 +298,6 @@ BEGIN
 	PERFORM soft_delete_internal.separate_companion(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_bin(partition, arguments[1], view_schema);
-	PERFORM soft_delete_internal.copy_holds(above, partition) FROM (VALUES (parent), (root)) AS former(above);
 	PERFORM soft_delete_internal.make_reference_triggers(partition);
 	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
 	ON CONFLICT DO NOTHING;

@@ -380,7 +380,7 @@ BEGIN
 	-- the views first, as a query that reads them does
 	PERFORM soft_delete_internal.lock_views(relation);
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
-	PERFORM soft_delete_internal.check_holds(relation);
+	PERFORM soft_delete_internal.check_holds(relation, 'untag');
 	bin := soft_delete_internal.bin_of(relation);
 
 	IF tombstones = 'purge' THEN

@@ -10,7 +10,7 @@ COMMENT ON FUNCTION soft_delete_internal.load() IS
 CREATE FUNCTION soft_delete_internal.keep_extension() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_keep_extension';
 COMMENT ON FUNCTION soft_delete_internal.keep_extension() IS
-'event trigger that refuses to drop the extension while tables are tagged';
+'event trigger that refuses to drop the extension while tables are tagged, and tables with held rows';
 
 CREATE FUNCTION soft_delete_internal.follow_extension() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_extension';
@@ -133,10 +133,10 @@ COMMENT ON EVENT TRIGGER soft_delete_renew IS
 'brings tagged tables up to date after ALTER EXTENSION UPDATE, and at the end of pg_upgrade';
 
 CREATE EVENT TRIGGER soft_delete_keep ON ddl_command_start
-	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
+	WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE', 'DROP TABLE', 'DROP TYPE')
 	EXECUTE FUNCTION soft_delete_internal.keep_extension();
 COMMENT ON EVENT TRIGGER soft_delete_keep IS
-'refuses to drop the extension while tables are tagged';
+'refuses to drop the extension while tables are tagged, and tables with held rows';
 
 /*
  * Predefined roles may write to all tables without a grant.  A trigger refuses that for

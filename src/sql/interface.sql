@@ -60,12 +60,32 @@ COMMENT ON FUNCTION soft_delete.retain_schema(name, interval) IS
 CREATE FUNCTION soft_delete.hold(relation regclass, hold text) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.hold(regclass, text) IS
-'forbids to purge whatever is deleted from a table; hold says why, null lifts that';
+'forbids to purge whatever is deleted from a table, and what went with it; hold says why, null lifts all such holds';
 
 CREATE FUNCTION soft_delete.hold_deletion(deleted_at timestamptz, hold text) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.hold_deletion(timestamptz, text) IS
-'forbids to purge or restore what one deletion took from the tables whose rows the caller may hold; hold says why, null lifts that; returns the number of tables';
+'forbids to purge or restore what one deletion took from the tables whose rows the caller may hold, and what went with it; hold says why, null lifts all such holds; returns the number of tables';
+
+CREATE FUNCTION soft_delete.hold(relation regclass, VARIADIC "any") RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_hold_key';
+COMMENT ON FUNCTION soft_delete.hold(regclass, "any") IS
+'forbids to destroy the row with a primary key, live or deleted, and what goes with it when it is deleted; the arguments are the values of the key, and then why, null lifts all such holds';
+
+CREATE FUNCTION soft_delete.hold_schema(schema name, hold text) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.hold_schema(name, text) IS
+'forbids to purge whatever is deleted from the tables that a schema has now, all or nothing; hold says why, null lifts all such holds; returns the number of tables';
+
+CREATE FUNCTION soft_delete.lift(relation regclass, VARIADIC "any") RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_lift';
+COMMENT ON FUNCTION soft_delete.lift(regclass, "any") IS
+'lifts the holds of a name, the last argument, on a table, its deletions and its rows, or, after the values of a primary key, on rows with that key; returns their number';
+
+CREATE FUNCTION soft_delete.lift(hold text) RETURNS bigint
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_lift_everywhere';
+COMMENT ON FUNCTION soft_delete.lift(text) IS
+'lifts all holds of that name that the caller may lift, whatever they are on; returns their number';
 
 CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamptz) RETURNS TABLE (relation regclass, rows bigint)
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';

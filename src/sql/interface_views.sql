@@ -82,9 +82,9 @@ COMMENT ON COLUMN soft_delete.holds.held_at IS 'since when';
 CREATE VIEW soft_delete.lifted_holds WITH (security_barrier) AS
 SELECT relation, deleted_at, key, hold, held_by, held_at, lifted_by, lifted_at FROM soft_delete_internal.lifted_holds
 WHERE pg_catalog.has_table_privilege('soft_delete_internal.lifted_holds'::regclass, 'SELECT')
-   OR EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid OPERATOR(pg_catalog.=) relnamespace
-			  WHERE pg_catalog.format('%I.%I', nspname, relname) OPERATOR(pg_catalog.=) relation AND pg_catalog.pg_has_role(relowner, 'USAGE'));
-COMMENT ON VIEW soft_delete.lifted_holds IS 'holds that were lifted, or replaced by others, of the tables whose owner''s rights the reader has';
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles
+			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) owner::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
+COMMENT ON VIEW soft_delete.lifted_holds IS 'holds that were lifted, on tables whose owner then is a role whose rights the reader has';
 COMMENT ON COLUMN soft_delete.lifted_holds.relation IS 'the table; of a row, the table or partition that it is in';
 COMMENT ON COLUMN soft_delete.lifted_holds.deleted_at IS 'the stamp of what is held';
 COMMENT ON COLUMN soft_delete.lifted_holds.key IS 'its primary key as text';

@@ -327,8 +327,7 @@ BEGIN
 		overdue := soft_delete_internal.count_tombstones(table_name, due_before)
 			+ CASE WHEN soft_delete_internal.is_aside(table_name) THEN 0 ELSE coalesce(soft_delete_internal.count_tombstones(soft_delete_internal.companion_of(table_name), due_before), 0) END;
 		-- held rows are not overdue
-		IF overdue > 0 AND bin IS NOT NULL
-		   AND EXISTS (SELECT FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(table_name))) THEN
+		IF overdue > 0 AND bin IS NOT NULL AND EXISTS (SELECT FROM soft_delete_internal.holds) THEN
 			overdue := (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
 				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
 					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)))) AS q(answer bigint));

@@ -75,6 +75,18 @@ ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS roleid oid NOT 
 ALTER TABLE soft_delete_internal.ledger ALTER COLUMN roleid DROP DEFAULT;
 ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS table_name text;
 UPDATE soft_delete_internal.ledger SET roleid = pg_roles.oid FROM pg_roles WHERE rolname = deleted_by::name AND roleid = 0;
+ALTER TABLE IF EXISTS soft_delete_internal.holds DROP CONSTRAINT IF EXISTS holds_relation_deleted_at_key_key;
+DO $$
+BEGIN
+	-- a lifted hold belongs to the owner of the table that it was on
+	IF to_regclass('soft_delete_internal.lifted_holds') IS NOT NULL THEN
+		ALTER TABLE soft_delete_internal.lifted_holds ADD COLUMN IF NOT EXISTS owner text, ADD COLUMN IF NOT EXISTS roleid oid;
+		UPDATE soft_delete_internal.lifted_holds AS l SET owner = rolname, roleid = pg_roles.oid
+		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace JOIN pg_roles ON pg_roles.oid = relowner
+		WHERE l.roleid IS NULL AND l.relation = format('%I.%I', nspname, relname);
+	END IF;
+END
+$$;
 
 -- whose tables purges and erasures were of
 DO $$

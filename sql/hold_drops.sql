@@ -1,0 +1,106 @@
+-- no command destroys what is held, and each names the hold and the statement that lifts it
+CREATE ROLE regress_drops;
+GRANT SET ON PARAMETER soft_delete.truncate TO regress_drops;
+CREATE SCHEMA hold_drops AUTHORIZATION regress_drops;
+SET ROLE regress_drops;
+SET search_path = hold_drops;
+\set QUIET off
+
+CREATE TABLE p (id integer PRIMARY KEY);
+CREATE TABLE c (id integer PRIMARY KEY, p_id integer REFERENCES p ON DELETE CASCADE);
+CREATE TABLE free (id integer PRIMARY KEY);
+CREATE TABLE aside (id integer PRIMARY KEY);
+CREATE TYPE typ AS (id integer);
+CREATE TABLE typed OF typ (PRIMARY KEY (id));
+SELECT soft_delete.tag('p', cascade => true), soft_delete.tag('free'), soft_delete.tag('aside', storage => 'aside'), soft_delete.tag('typed', storage => 'aside');
+INSERT INTO p VALUES (1), (2);
+INSERT INTO c VALUES (1, 1), (2, 2);
+INSERT INTO aside VALUES (1);
+INSERT INTO typed VALUES (1);
+DELETE FROM p;
+DELETE FROM aside;
+DELETE FROM typed;
+UPDATE p_deleted SET hold = 'case 1' WHERE id = 1;
+UPDATE aside_deleted SET hold = 'case 2';
+UPDATE typed_deleted SET hold = 'case 3';
+DROP TABLE p CASCADE;
+DROP TABLE c;
+DROP TABLE free, aside;
+DROP TABLE aside_tombstones CASCADE;
+DROP TYPE typ CASCADE;
+DROP SCHEMA hold_drops CASCADE;
+DROP OWNED BY regress_drops;
+SELECT soft_delete.untag('p', tombstones => 'purge', cascade => true);
+SELECT soft_delete.untag('c', tombstones => 'purge', cascade => true);
+SET soft_delete.truncate = 'hard';
+TRUNCATE c;
+TRUNCATE p CASCADE;
+TRUNCATE aside;
+RESET soft_delete.truncate;
+SET row_security = off;
+ALTER TABLE p DROP CONSTRAINT p_pkey CASCADE;
+DROP TRIGGER "~soft_delete" ON p;
+DROP TABLE p CASCADE;
+RESET row_security;
+RESET ROLE;
+SET session_replication_role = replica;
+DROP TABLE hold_drops.c;
+DROP TABLE hold_drops.aside;
+RESET session_replication_role;
+SELECT count(*) FROM soft_delete.holds;
+
+-- the twin's answers come first
+CREATE ROLE regress_drops_other;
+SET ROLE regress_drops_other;
+DROP TABLE hold_drops.p;
+DROP TABLE hold_drops.nothing;
+RESET ROLE;
+DROP ROLE regress_drops_other;
+
+-- what holds nothing goes, and what was lifted
+SET ROLE regress_drops;
+DROP TABLE free;
+SELECT soft_delete.lift('hold_drops.p', 'case 1');
+DROP TABLE c;
+DROP TABLE p;
+SELECT soft_delete.lift('hold_drops.aside', 'case 2');
+DROP TABLE aside;
+SELECT soft_delete.lift('hold_drops.typed', 'case 3');
+DROP TYPE typ CASCADE;
+
+-- partitions and inheritance
+CREATE TABLE part (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (10);
+CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (10) TO (20);
+CREATE TABLE root (id integer PRIMARY KEY);
+CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (root);
+SELECT soft_delete.tag('part'), soft_delete.tag('root');
+INSERT INTO part VALUES (1), (11);
+INSERT INTO heir VALUES (1);
+DELETE FROM part;
+DELETE FROM root;
+UPDATE part_deleted SET hold = 'case 4' WHERE id = 1;
+SELECT soft_delete.hold('root', 'case 5');
+ALTER TABLE part DETACH PARTITION part_1;
+ALTER TABLE part DETACH PARTITION part_1 CONCURRENTLY;
+DROP TABLE part_1;
+DROP TABLE part;
+DROP TABLE heir;
+ALTER TABLE heir NO INHERIT root;
+DROP TABLE part_2;
+SELECT soft_delete.lift('case 4'), soft_delete.lift('case 5');
+ALTER TABLE part DETACH PARTITION part_1;
+DROP TABLE part, part_1;
+-- a temporary table is its session's
+CREATE TEMPORARY TABLE temp (id integer PRIMARY KEY);
+SELECT soft_delete.tag('temp');
+INSERT INTO temp VALUES (1);
+DELETE FROM temp;
+UPDATE temp_deleted SET hold = 'case 6';
+\set VERBOSITY terse
+DROP TABLE temp;
+\c -
+DROP SCHEMA hold_drops CASCADE;
+REVOKE SET ON PARAMETER soft_delete.truncate FROM regress_drops;
+DROP ROLE regress_drops;
+TRUNCATE soft_delete_internal.lifted_holds;
