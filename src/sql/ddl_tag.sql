@@ -49,14 +49,17 @@ COMMENT ON FUNCTION soft_delete_internal.drop_triggers(regclass) IS
 
 CREATE FUNCTION soft_delete_internal.missing_triggers(relation regclass, OUT member regclass, OUT name name)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT m, expected
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT m, expected
 	FROM soft_delete_internal.inheritance_tree(relation) AS m,
 		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
 	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
-	  AND NOT (expected = '~soft_delete_key' AND soft_delete_internal.is_aside(relation))
+	  AND NOT (expected = '~soft_delete_key' AND soft_delete_internal.is_aside(relation));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass) IS
 'the triggers that a tagged table, its partitions and its inheritance children lack';
@@ -139,7 +142,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_tag(regclass, name, text, name, boolean) IS
 'raises whatever tag() refuses for one table, and changes nothing; locks: keeps the table as it is until the transaction ends';
 
-CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name, storage text) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name, storage text, together regclass[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -154,12 +157,12 @@ BEGIN
 		END IF;
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete_internal.check_cascades(relation, tagged => relations);
+		PERFORM soft_delete_internal.check_cascades(relation, tagged => coalesce(together, relations));
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name, text) IS
-'raises whatever tag() refuses for tables that are tagged together, and locks them';
+COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name, text, regclass[]) IS
+'raises whatever tag() refuses for some tables, and locks them; together: those that are tagged with them, by default they alone';
 
 CREATE FUNCTION soft_delete_internal.execute_tag(relation regclass, deleted_at name, indexes text, views name) RETURNS void
 LANGUAGE plpgsql
@@ -221,29 +224,72 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.execute_tag(regclass, name, text, name) IS
 'puts the tag on one table, its partitions and its inheritance children, as plan_tag() says; check_tags() has made the refusals';
 
-CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete_internal.tables_to_tag(relation regclass) RETURNS regclass[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN relation || ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
+							 WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tables_to_tag(regclass) IS
+'a table, and those that tag() tags with it if cascade is true';
+
+CREATE FUNCTION soft_delete_internal.check_prepared(relation regclass, deleted_at name, indexes text, views name, planned text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	SELECT p.action, p.object INTO item FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views) AS p
+	WHERE p.action = 'add column'
+	   OR (p.action = 'create index' AND EXISTS (SELECT FROM soft_delete_internal.inheritance_tree(p.object) AS m JOIN pg_class ON pg_class.oid = m
+			WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(m, deleted_at)))
+	   OR (p.action = 'convert index' AND NOT soft_delete_internal.is_prepared(p.object, deleted_at)
+		   AND NOT (SELECT indisexclusion FROM pg_index WHERE indexrelid = p.object))
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'table "%" is not prepared', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = CASE item.action WHEN 'add column' THEN format('It has no column %I.', deleted_at)
+					WHEN 'create index' THEN 'The index for its deleted rows would be built under a lock.'
+					ELSE format('Index %s would be built again under a lock.', item.object) END,
+				HINT = planned;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_prepared(regclass, name, text, name, text) IS
+'raises 55000 if tag() would build an index of a table, other than that of an exclusion constraint, or add the column; planned: the statement that says how to prepare';
+
+CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 DECLARE
 	member regclass;
 	members regclass[] := ARRAY[relation];
 BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique')
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR only_if_prepared IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique')
 	   OR storage NOT IN ('in_place', 'aside') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.tag()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
+				DETAIL = 'The table and the column must be given, cascade and only_if_prepared must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
 				HINT = 'SELECT soft_delete.tag(''my_table'');';
 	END IF;
 
 	IF cascade THEN
-		members := members || ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
-									WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NULL ORDER BY m);
+		members := soft_delete_internal.tables_to_tag(relation);
 	END IF;
 	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views, storage);
+	IF only_if_prepared AND storage = 'in_place' THEN
+		PERFORM soft_delete_internal.check_prepared(m, deleted_at, indexes, views,
+			format('SELECT soft_delete.plan(%L, deleted_at => %L, indexes => %L, cascade => %L);', relation, deleted_at, indexes, cascade)) FROM unnest(members) AS m;
+	END IF;
 	FOREACH member IN ARRAY members LOOP
 		IF storage = 'aside' THEN
 			PERFORM soft_delete_internal.execute_aside_tag(member, deleted_at, views);
@@ -260,7 +306,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text, boolean) IS
 'does soft_delete.tag()';
 
 CREATE FUNCTION soft_delete_internal.make_tombstones_live(relation regclass, deleted_at name, remembered text[]) RETURNS void
@@ -350,6 +396,7 @@ COMMENT ON FUNCTION soft_delete_internal.untag_table(regclass, text) IS
 CREATE FUNCTION soft_delete_internal.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 DECLARE
 	member regclass;
