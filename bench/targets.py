@@ -59,6 +59,14 @@ def graveyard_lines():
             yield Line("graveyard", f"{what}, after `REINDEX`", f"{query}, {share} %, reindexed", "live rows only", most=1.1, brief=share == 99)
 
 
+def schema_lines():
+    for ours, where in ((SOFT, "in place"), ("aside", "aside")):
+        yield Line("schema", f"schema file of {{tables}} tables and {{keys}} foreign keys, tagged {where}", "file", "untagged", most=3, ours=ours)
+        yield Line("schema", f"`CREATE TABLE` at its end, {where}", "create last", ours, most=1.2, ours=ours, their_case="create first")
+        for what in ("check()", "tables", "timeline()"):
+            yield Line("schema", f"`{what}` of that schema, {where}", what, None, ours=ours)
+
+
 LINES = [
     *bulk_lines("fast", "not durable"),
     *bulk_lines("durable", "durable"),
@@ -102,4 +110,5 @@ LINES = [
     Line("thousand", "`tag()`, {rows} tagged tables", "tag", "no other tagged table"),
     Line("thousand", "`purge()` of {rows} tables with a row each", "purge of a row each", None),
     Line("thousand", "`purge()` of {rows} tables with nothing due", "purge of nothing", None),
+    *schema_lines(),
 ]

@@ -236,6 +236,7 @@ RESET ROLE;
 SET ROLE regress_eve;
 SET search_path = attack_eve;
 CREATE TABLE child (id integer PRIMARY KEY, good_id integer REFERENCES attack_good.good);
+INSERT INTO child VALUES (1);
 SELECT soft_delete.tag('child');
 RESET ROLE;
 SET search_path = pg_catalog;

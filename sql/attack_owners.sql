@@ -195,6 +195,7 @@ CREATE TABLE shared.orders_active (id integer);
 GRANT REFERENCES ON public.good TO regress_owners_eve;
 SET ROLE regress_owners_eve;
 CREATE TABLE shared.orders (id integer PRIMARY KEY, good_id integer REFERENCES public.good, deleted_at timestamptz);
+INSERT INTO shared.orders VALUES (1);
 CREATE TRIGGER "~soft_delete" BEFORE DELETE ON shared.orders FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at');
 RESET ROLE;
 SELECT problem, remedy FROM soft_delete.check() WHERE relation::text ~ 'orders' AND (remedy IS NULL OR remedy !~ 'tag|repair') ORDER BY problem COLLATE "C";

@@ -174,3 +174,34 @@ def thousand(bench):
         session.run("SELECT soft_delete.retain_schema('public', '0')")
         for case in ("purge of a row each", "purge of nothing"):
             bench.record(case, SOFT, 0, session.seconds("CALL soft_delete.purge()"), "s")
+
+
+def make_schema(tables):
+    """The statements of an application's schema file: tables, and two foreign keys of each."""
+    for n in range(tables):
+        yield f"CREATE TABLE t{n} (id bigint PRIMARY KEY, code text UNIQUE, a bigint, b bigint)"
+    for n in range(1, tables):
+        yield f"ALTER TABLE t{n} ADD FOREIGN KEY (a) REFERENCES t{n // 2} ON DELETE CASCADE"
+        yield f"ALTER TABLE t{n} ADD FOREIGN KEY (b) REFERENCES t{n // 3}"
+
+
+def schema(bench):
+    """Runs a schema file where the schema is tagged, and asks for what the tables have."""
+    tables = max(int(500 * min(bench.scale, 1)), 20)
+    bench.state(tables=tables, keys=2 * (tables - 1))
+    databases = {"untagged": bench.database("plain", extension=False)}
+    databases |= {storage: bench.database(storage) for storage in ("in_place", "aside")}
+    for number, who in turns(bench.rounds(3), databases):
+        with connect(databases[who]) as session:
+            session.run("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+            if who != "untagged":
+                session.run(f"SELECT soft_delete.tag_schema('public', storage => '{who}')")
+        with connect(databases[who]) as session:
+            took = [session.seconds(statement) for statement in make_schema(tables)]
+            ours = SOFT if who == "in_place" else who
+            bench.record("file", ours, number, sum(took), "s")
+            bench.record("create first", ours, number, 1000 * median(took[1:11]), "ms")
+            bench.record("create last", ours, number, 1000 * median(took[tables - 10:tables]), "ms")
+            session.run(*(f"INSERT INTO t{n} VALUES (1, 'a', 1, 1)" for n in range(tables)))
+            for what in ("check()", "tables", "timeline()") if who != "untagged" else ():
+                bench.record(what, ours, number, 1000 * session.seconds(f"SELECT count(*) FROM soft_delete.{what}"), "ms")

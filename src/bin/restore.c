@@ -591,6 +591,7 @@ restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
 		MemoryContextSwitchTo(context != NULL ? context : oldcontext);
 		member->recheck = context != NULL ? list_copy(member->recheck) : NIL;
 		MemoryContextSwitchTo(oldcontext);
+		report_cascade("restored", target.rel, i + 1);
 	}
 	ExecCloseIndices(target.relinfo);
 	close_target(&target);

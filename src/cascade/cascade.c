@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "nodes/parsenodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -34,6 +35,9 @@
 #include "utils/tuplestore.h"
 
 #include "cascade/sd_cascade.h"
+
+/* pg_stat_activity is told after so many members */
+#define REPORTED_MEMBERS 10000
 
 /* A row that has joined a cascade */
 typedef struct JoinedRow
@@ -774,6 +778,20 @@ report_blocker(Blocker *blocker)
 }
 
 /*
+ * Show in pg_stat_activity how far a cascade has come with the members of a relation,
+ * after so many that this takes no time.
+ */
+void
+report_cascade(const char *what, Relation rel, int done)
+{
+	if (done > 0 && done % REPORTED_MEMBERS == 0)
+		pgstat_report_activity(STATE_RUNNING,
+							   psprintf("soft_delete: %s %d rows of %s so far",
+										what, done,
+										qualified_name(RelationGetRelid(rel))));
+}
+
+/*
  * Destroy the members of a completed cascade, and record that as events of a kind.
  * Returns their number.
  */
@@ -791,6 +809,7 @@ purge_cascade(Cascade *cascade, const char *event)
 		{
 			CHECK_FOR_INTERRUPTS();
 			destroy_tombstone(rel, &table->members[i].tombstone);
+			report_cascade("destroyed", rel, i + 1);
 		}
 		table_close(rel, NoLock);
 	}

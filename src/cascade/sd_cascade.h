@@ -69,6 +69,7 @@ extern void mark_childless_members(CascadeTable *table, Relation rel,
 								   const ForeignKey *fk);
 extern void append_parent_key_match(StringInfo query, const ForeignKey *fk,
 									const char *alias, const char *values);
+extern void report_cascade(const char *what, Relation rel, int done);
 extern uint64 purge_cascade(Cascade *cascade, const char *event);
 extern void record_cascade(Cascade *cascade, const char *event);
 extern uint64 cascade_size(const Cascade *cascade);

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "tcop/utility.h"
+#include "utils/guc.h"
 
 #include "ddl/sd_ddl.h"
 
@@ -24,12 +25,24 @@ static void process_utility(PlannedStmt *pstmt, const char *queryString,
 							ParamListInfo params, QueryEnvironment *queryEnv,
 							DestReceiver *dest, QueryCompletion *qc);
 
+/* The values of soft_delete.new_children: follow_ddl() reads them */
+static const struct config_enum_entry new_children_modes[] = {{"tag", 0, false},
+															  {"error", 1, false},
+															  {NULL, 0, false}};
+
+static int new_children = 0;
+
 /*
- * Install the hook.
+ * Install the hook, and define soft_delete.new_children.
  */
 void
 init_utility(void)
 {
+	DefineCustomEnumVariable("soft_delete.new_children",
+							 "Says what becomes of a table that a new foreign key makes a child of a tagged table by ON DELETE CASCADE.",
+							 "\"tag\" tags it, too, \"error\" refuses the foreign key.",
+							 &new_children, 0, new_children_modes, PGC_USERSET,
+							 0, NULL, NULL, NULL);
 	prev_ProcessUtility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 }

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/table.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_inherits.h"
@@ -35,9 +36,12 @@
 PG_FUNCTION_INFO_V1(soft_delete_may_watch);
 PG_FUNCTION_INFO_V1(soft_delete_count_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_oldest_tombstone);
+PG_FUNCTION_INFO_V1(soft_delete_has_no_tombstone);
 PG_FUNCTION_INFO_V1(soft_delete_is_free);
 
 static bool may_monitor(Oid relid);
+static bool lacks_tombstones(Oid relid, StorageKind storage);
+static bool has_stamp_index(Relation rel, AttrNumber attnum);
 static const char *monitored_rows(Oid relid, Oid companion, const char *which);
 static const char *monitored_column(Oid relid, Oid *companion);
 static const char *stored_parameter(Oid relid, Oid companion, const char *tombstone);
@@ -151,6 +155,85 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(oldest);
+}
+
+/*
+ * soft_delete_internal.has_no_tombstone(relation regclass) returns boolean
+ *
+ * Returns whether a tagged table and its partitions certainly have no tombstones: false,
+ * too, if no index tells, or if the table is locked.  Most tables of a large schema have
+ * none, and to ask an index takes a tenth of what a query takes.
+ */
+Datum
+soft_delete_has_no_tombstone(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	Oid companion;
+	bool result = true;
+	ListCell *lc;
+
+	if (get_rel_relkind(relid) == '\0' || tag_arguments(relid) == NIL ||
+		!lock_tree_unless_busy(relid, AccessShareLock))
+		PG_RETURN_BOOL(false);
+	companion = companion_of(relid);
+	if (OidIsValid(companion) && !lock_tree_unless_busy(companion, AccessShareLock))
+		PG_RETURN_BOOL(false);
+	if (OidIsValid(companion))
+		result = lacks_tombstones(relid, ASIDE);
+	if (is_kept_aside(relid))
+		PG_RETURN_BOOL(OidIsValid(companion) && result);
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+			result = result && lacks_tombstones(lfirst_oid(lc), IN_PLACE);
+	}
+	PG_RETURN_BOOL(result);
+}
+
+/*
+ * Has a relation, which is locked, certainly no tombstones in a storage?
+ */
+static bool
+lacks_tombstones(Oid relid, StorageKind storage)
+{
+	Relation rel = table_open(relid, NoLock);
+	Relation place = storage == ASIDE ? open_companion(rel, AccessShareLock)
+									  : table_open(relid, NoLock);
+	AttrNumber attnum = storage == ASIDE
+							? stamp_attribute(place)
+							: get_attnum(relid, linitial(tag_arguments(relid)));
+	ScanPosition beginning = {0};
+	bool result;
+	SavedRole saved;
+
+	become_owner(rel, &saved);
+	result = attnum != InvalidAttrNumber && has_stamp_index(place, attnum);
+	if (result)
+	{
+		TombstoneScan *scan =
+			begin_tombstone_scan(rel, storage, DT_NOEND, &beginning);
+
+		result = !next_tombstone(scan);
+		end_tombstone_scan(scan);
+	}
+	restore_role(&saved);
+	table_close(place, NoLock);
+	table_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Has a relation an index on the stamps of its tombstones?
+ */
+static bool
+has_stamp_index(Relation rel, AttrNumber attnum)
+{
+	Relation index = open_stamp_index(rel, attnum);
+
+	if (index == NULL)
+		return false;
+	index_close(index, NoLock);
+	return true;
 }
 
 /*

@@ -91,7 +91,8 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 						errmsg("%s cannot run inside a transaction block",
 							   "CALL soft_delete.purge()"),
-						errdetail("It commits after each batch.")));
+						errdetail("It commits after each batch."),
+						errhint("COMMIT; CALL soft_delete.purge();")));
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 

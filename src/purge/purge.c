@@ -770,7 +770,8 @@ report_end(PurgeScan *scan)
 
 		if (root->purged + kept == 0)
 			continue;
-		ereport(NOTICE,
+		/* nobody but the log listens to the worker */
+		ereport(MyBackendType == B_BG_WORKER ? LOG : NOTICE,
 				(errmsg_plural("purged " UINT64_FORMAT " row of table \"%s\"",
 							   "purged " UINT64_FORMAT " rows of table \"%s\"",
 							   root->purged, root->purged, get_rel_name(root->relid)),

@@ -16,7 +16,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -51,11 +53,15 @@ typedef struct PurgedDatabase
 
 static char *purge_databases = NULL;
 static int purge_interval = 3600;
+static int purge_grace = -1;
+
+PG_FUNCTION_INFO_V1(soft_delete_purge_grace);
 
 PGDLLEXPORT void soft_delete_launch_purges(Datum arg);
 PGDLLEXPORT void soft_delete_purge_database(Datum arg);
 
 static bool check_purge_databases(char **newval, void **extra, GucSource source);
+static bool is_listed(const char *database);
 static void register_launcher(void);
 static List *list_databases(List *known);
 static PurgedDatabase *find_database(List *databases, const char *name);
@@ -80,6 +86,11 @@ init_worker(void)
 							"Measured from one start to the next. If a purge takes longer, the next one starts at once.",
 							&purge_interval, 3600, 1, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("soft_delete.purge_grace",
+							"Sets how long a purge keeps to the former retention after it was shortened.",
+							"-1 is soft_delete.purge_interval where soft_delete.purge_databases lists the database, and else none.",
+							&purge_grace, -1, -1, INT_MAX / 1000, PGC_USERSET,
+							GUC_UNIT_S, NULL, NULL, NULL);
 	if (process_shared_preload_libraries_in_progress)
 		register_launcher();
 }
@@ -99,6 +110,43 @@ check_purge_databases(char **newval, void **extra, GucSource source)
 	list_free(names);
 	pfree(copy);
 	return is_good;
+}
+
+/*
+ * soft_delete_internal.purge_grace() returns interval
+ *
+ * Returns how long a former, longer retention stays in force.
+ */
+Datum
+soft_delete_purge_grace(PG_FUNCTION_ARGS)
+{
+	Interval *grace = palloc0(sizeof(Interval));
+	int seconds = purge_grace;
+
+	if (seconds < 0)
+	{
+		seconds = is_listed(get_database_name(MyDatabaseId)) ? purge_interval : 0;
+	}
+	grace->time = seconds * USECS_PER_SEC;
+	PG_RETURN_INTERVAL_P(grace);
+}
+
+/*
+ * Is a database in soft_delete.purge_databases?
+ */
+static bool
+is_listed(const char *database)
+{
+	List *names = NIL;
+	ListCell *lc;
+
+	(void) SplitIdentifierString(pstrdup(purge_databases), ',', &names);
+	foreach (lc, names)
+	{
+		if (strcmp(lfirst(lc), database) == 0)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -39,75 +39,92 @@ COMMENT ON FUNCTION soft_delete_internal.lock_bin(regclass) IS
 'the bin of a table, locked until the transaction ends; null if the caller may not read it, or if the table has been untagged or dropped';
 
 CREATE FUNCTION soft_delete_internal.new_bin_columns(relation regclass) RETURNS name[]
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
 					  WHERE NOT soft_delete_internal.has_column(relation, candidate)
 					  ORDER BY n LIMIT 1) ORDER BY position)
-	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position)
+	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_bin_columns(regclass) IS
 'names for the columns that a bin has beside those of its table: deleted_by, actor, reason and hold, with soft_delete_ before a name that the table has';
 
 CREATE FUNCTION soft_delete_internal.bin_columns(relation regclass) RETURNS name[]
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] FROM pg_trigger
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] FROM pg_trigger
 					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
-					soft_delete_internal.new_bin_columns(relation))
+					soft_delete_internal.new_bin_columns(relation)));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
 'names of the columns that the bin of a table has beside those of the table, or will have';
 
 CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, stamp text) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
 					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
 					  ', ' ORDER BY n)
-	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n)
+	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, text) IS
 'the columns that a bin has beside those of its table, as expressions; stamp: that for the stamp of a row';
 
 CREATE FUNCTION soft_delete_internal.kept_columns(relation regclass, deleted_at name) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
 	-- the companion computes no virtual column, and has stamps with time zone
-	SELECT string_agg(CASE WHEN attgenerated = 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname)
+	RETURN (SELECT string_agg(CASE WHEN attgenerated = 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname)
 		WHEN attname = deleted_at AND atttypid = 'timestamp'::regtype THEN format('pg_catalog.timezone(''UTC'', %I) AS %1$I', attname)
 		ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
 	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.kept_columns(regclass, name) IS
 'the columns of a table whose deleted rows are in place, as a query reads them from its companion';
 
 CREATE FUNCTION soft_delete_internal.aside_query(relation regclass, deleted_at name, dropped name[] DEFAULT '{}') RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
 	-- the companion computes no virtual column
-	SELECT format('SELECT %s, %I, %s, tableoid, ctid FROM %s',
+	RETURN (SELECT format('SELECT %s, %I, %s, tableoid, ctid FROM %s',
 		string_agg(CASE attgenerated WHEN 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
 		deleted_at, soft_delete_internal.bin_expressions(relation, quote_ident(deleted_at)), companion)
 	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum, soft_delete_internal.tombstones_in(relation) AS companion
 	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 	  AND (attgenerated = 'v' OR dropped = '{}' OR (soft_delete_internal.has_column(companion, attname) AND attname <> ALL (dropped)))
-	GROUP BY companion
+	GROUP BY companion);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.aside_query(regclass, name, name[]) IS
 'the query of the bin of a table whose deleted rows are aside; dropped: columns that a running command has dropped, whose new ones the companion does not have yet';
 
 CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH own AS (
+#variable_conflict use_column
+BEGIN
+	RETURN (WITH own AS (
 		SELECT format('SELECT %s, %s, tableoid, ctid FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL '
 					  'UNION ALL SELECT %s, %s, tableoid, ctid FROM %s',
 					  -- a companion has the base types of domains
@@ -123,15 +140,21 @@ AS $$
 		WHEN columns = '{}' THEN query
 		ELSE format('SELECT %s FROM (%s) AS bin',
 			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END
-	FROM own
+	FROM own);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_query(regclass, name, name[]) IS
 'the query of the bin; columns: those that come first, in an order of their own';
 
 CREATE FUNCTION soft_delete_internal.bin_comment(relation text, deleted_at name) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at) $$;
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT format('bin of %s: UPDATE ... SET %I = NULL restores, DELETE purges', relation, deleted_at));
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.bin_comment(text, name) IS
 'the comment of the bin of a table';
 
@@ -221,12 +244,15 @@ COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean) IS
 'the tagged tables whose bin the caller may read, locked so that they stay tagged; stamps: the array $1 of timestamptz in the type of the tombstone column; passes_over: a table that cannot be locked is a warning, and not an error';
 
 CREATE FUNCTION soft_delete_internal.stamp_parameter(relation regclass, tombstone name) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
 	-- a timestamp column holds UTC
-	SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
-	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = tombstone AND NOT attisdropped
+	RETURN (SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
+	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = tombstone AND NOT attisdropped);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
 'parameter $1 of a query, a time, in the type of a tombstone column; null if there is no such column';

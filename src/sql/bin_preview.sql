@@ -37,11 +37,14 @@ COMMENT ON FUNCTION soft_delete_internal.visible_set_null_references(timestamptz
 'the references that some deletions have overwritten, in tables whose owner''s rights the caller has';
 
 CREATE FUNCTION soft_delete_internal.qualified_operator(operator oid) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('OPERATOR(%I.%s)', nspname, oprname)
-	FROM pg_operator JOIN pg_namespace ON pg_namespace.oid = oprnamespace WHERE pg_operator.oid = operator
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT format('OPERATOR(%I.%s)', nspname, oprname)
+	FROM pg_operator JOIN pg_namespace ON pg_namespace.oid = oprnamespace WHERE pg_operator.oid = operator);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.qualified_operator(oid) IS
 'an operator with its schema, as OPERATOR() takes it';
@@ -61,17 +64,20 @@ COMMENT ON FUNCTION soft_delete_internal.describe_columns(regclass, smallint[], 
 
 /* Aliases: c is the referencing table, p the referenced one. */
 CREATE FUNCTION soft_delete_internal.key_match("constraint" oid) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(format('p.%I %s c.%I%s', pa.attname, soft_delete_internal.qualified_operator(op), ca.attname,
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT string_agg(format('p.%I %s c.%I%s', pa.attname, soft_delete_internal.qualified_operator(op), ca.attname,
 			-- foreign keys use the collation of the referenced column
 			CASE WHEN pa.attcollation <> ca.attcollation THEN ' COLLATE ' || pa.attcollation::regcollation END),
 		' AND ' ORDER BY n)
 	FROM pg_constraint, unnest(confkey, conkey, conpfeqop) WITH ORDINALITY AS k(p, c, op, n),
 		pg_attribute AS pa, pg_attribute AS ca
 	WHERE pg_constraint.oid = "constraint"
-	  AND pa.attrelid = confrelid AND pa.attnum = p AND ca.attrelid = conrelid AND ca.attnum = c
+	  AND pa.attrelid = confrelid AND pa.attnum = p AND ca.attrelid = conrelid AND ca.attnum = c);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.key_match(oid) IS
 'a foreign key as the condition of a join';

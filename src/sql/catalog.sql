@@ -188,13 +188,19 @@ COMMENT ON FUNCTION soft_delete_internal.must_propagate(text) IS
 'whether an error is that of the transaction or the server and not of one table, so that it must not be caught';
 
 CREATE FUNCTION soft_delete_internal.add_suffix(name name, suffix text) RETURNS name
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	IF octet_length(name) + octet_length(suffix) <= 63 THEN
+		RETURN name || suffix;
+	END IF;
 	-- the longest part of the name that leaves room for the suffix
-	SELECT (left(name, max(length) FILTER (WHERE octet_length(left(name, length)) + octet_length(suffix) <= 63)) || suffix)::name
+	RETURN (SELECT (left(name, max(length) FILTER (WHERE octet_length(left(name, length)) + octet_length(suffix) <= 63)) || suffix)::name
 	FROM generate_series(1, 63) AS length
-	WHERE length <= char_length(name)
+	WHERE length <= char_length(name));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.add_suffix(name, text) IS
 'a name with a suffix, truncated to the length of an identifier';
@@ -235,12 +241,15 @@ COMMENT ON FUNCTION soft_delete_internal.own_companion(regclass) IS
 'the companion of a table itself; null for a partition, whose root has one';
 
 CREATE FUNCTION soft_delete_internal.stamp_expression(relation regclass, deleted_at name) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
 	-- a timestamp column holds UTC
-	SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname)
-	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = deleted_at
+	RETURN (SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname)
+	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = deleted_at);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.stamp_expression(regclass, name) IS
 'expression for the stamp of a row as timestamptz';
@@ -279,9 +288,14 @@ COMMENT ON FUNCTION soft_delete_internal.has_column(regclass, name) IS
 'whether a relation has a column of that name';
 
 CREATE FUNCTION soft_delete_internal.view_name(relation regclass, suffix text) RETURNS name
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT soft_delete_internal.add_suffix(relname, suffix) FROM pg_class WHERE oid = relation $$;
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT soft_delete_internal.add_suffix(relname, suffix) FROM pg_class WHERE oid = relation);
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.view_name(regclass, text) IS
 'name of a view that tag() makes for a table';
 
@@ -335,10 +349,12 @@ COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS
 'whether a list of libraries names soft_delete';
 
 CREATE FUNCTION soft_delete_internal.new_sessions_load() RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
 		OR coalesce(
 			-- the setting of the database overrides that of the server
 			(SELECT soft_delete_internal.lists_library(substr(entry, length('session_preload_libraries=') + 1))
@@ -350,7 +366,8 @@ AS $$
 		OR EXISTS
 			(SELECT FROM pg_event_trigger
 			 WHERE evtfoid = 'soft_delete_internal.load()'::regprocedure
-			   AND evtevent = 'login' AND evtenabled IN ('O', 'A'))
+			   AND evtevent = 'login' AND evtenabled IN ('O', 'A')));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
 'whether new sessions of this database will load the library';

@@ -16,13 +16,16 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_alter_as_owner';
 COMMENT ON FUNCTION soft_delete_internal.alter_as_owner(regclass, text) IS
 'runs a utility command of the extension as the owner of a relation';
 
+/* The settings: functions that read catalogs only by their indexes call these two. */
 CREATE FUNCTION soft_delete_internal.query_as_owner(relation regclass, query text, stamps timestamptz[] DEFAULT NULL, form text DEFAULT NULL) RETURNS SETOF record
-LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_query_as_owner';
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_query_as_owner'
+SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on;
 COMMENT ON FUNCTION soft_delete_internal.query_as_owner(regclass, text, timestamptz[], text) IS
 'the rows of a query that is run as the owner of a relation; stamps: its parameter $1; form: ''row'' makes texts as storage.sql keeps columns, ''key'' as holds and erasures keep keys, null as the session does';
 
 CREATE FUNCTION soft_delete_internal.execute_as_owner(relation regclass, statement text, stamps timestamptz[] DEFAULT NULL) RETURNS bigint
-LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_execute_as_owner';
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_execute_as_owner'
+SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on;
 COMMENT ON FUNCTION soft_delete_internal.execute_as_owner(regclass, text, timestamptz[]) IS
 'runs a statement as the owner of a relation, with the search_path of the owner''s own sessions; stamps: its parameter $1; returns the number of rows that it affects, or the number that it selects';
 

@@ -510,16 +510,19 @@ COMMENT ON FUNCTION soft_delete_internal.make_companion_trigger(regclass, name) 
 CREATE FUNCTION soft_delete_internal.companion_changes(relation regclass, companion regclass,
 	OUT attnum smallint, OUT name name, OUT type text, OUT kept_type text)
 RETURNS SETOF record
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT own.attnum, own.attname, format_type(base, base_typmod),
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT own.attnum, own.attname, format_type(base, base_typmod),
 		CASE WHEN kept.attname IS NOT NULL THEN format_type(kept.atttypid, kept.atttypmod) END
 	FROM pg_attribute AS own CROSS JOIN LATERAL soft_delete_internal.base_type(own.atttypid, own.atttypmod)
 		LEFT JOIN pg_attribute AS kept ON kept.attrelid = companion AND kept.attname = own.attname AND NOT kept.attisdropped
 	WHERE own.attrelid = relation AND own.attnum > 0 AND NOT own.attisdropped AND own.attgenerated <> 'v'
 	  AND own.attname IS DISTINCT FROM soft_delete_internal.companion_stamp(companion)
-	  AND (base, base_typmod, own.attcollation) IS DISTINCT FROM (kept.atttypid, kept.atttypmod, kept.attcollation)
+	  AND (base, base_typmod, own.attcollation) IS DISTINCT FROM (kept.atttypid, kept.atttypmod, kept.attcollation);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_changes(regclass, regclass) IS
 'the columns of a table, but for its tombstone column, that its companion has with another type or collation, or not at all';

@@ -275,6 +275,45 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_changed_companions(regclass[], text) IS
 'for event triggers: what a command means for the companions of changed tables';
 
+CREATE FUNCTION soft_delete_internal.tag_new_children(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	arguments text[];
+BEGIN
+	IF current_setting('soft_delete.new_children', true) = 'error' THEN
+		RETURN;
+	END IF;
+	FOR item IN
+		SELECT DISTINCT child, parent FROM soft_delete_internal.references_of(relation) JOIN pg_constraint AS con ON con.oid = "constraint"
+		WHERE action = 'c' AND soft_delete_internal.is_own_transaction(con.xmin)
+		  AND soft_delete_internal.tag_arguments(parent) IS NOT NULL AND soft_delete_internal.tag_arguments(child) IS NULL
+		  -- who has exempted a table wants its deletes hard
+		  AND (SELECT relname FROM pg_class WHERE oid = child) <> ALL (coalesce((soft_delete_internal.settings_of(child)).exempt, '{}'))
+		ORDER BY child, parent
+	LOOP
+		CONTINUE WHEN soft_delete_internal.tag_arguments(item.child) IS NOT NULL;
+		arguments := soft_delete_internal.tag_arguments(item.parent);
+		BEGIN
+			PERFORM soft_delete_internal.tag(item.child, deleted_at => arguments[1]::name, indexes => CASE WHEN 'indexes:unique' = ANY (arguments) THEN 'unique' ELSE 'all' END,
+				cascade => true, storage => CASE WHEN soft_delete_internal.is_aside(item.parent) THEN 'aside' ELSE 'in_place' END);
+		EXCEPTION WHEN OTHERS THEN
+			IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
+				RAISE;
+			END IF;
+			-- check_cascades() refuses the foreign key
+			CONTINUE;
+		END;
+		RAISE NOTICE 'table "%" is tagged, because deletes from tagged table "%" reach it by ON DELETE CASCADE', item.child, item.parent
+			USING DETAIL = 'Else they would destroy its rows.', HINT = 'SET soft_delete.new_children = error;';
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tag_new_children(regclass) IS
+'tags the tables that this transaction has made children of a tagged table by ON DELETE CASCADE, unless soft_delete.new_children says otherwise';
+
 CREATE FUNCTION soft_delete_internal.update_changed(changed regclass[], tag text, restores boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -283,6 +322,7 @@ DECLARE
 	relation regclass;
 	tagged regclass[] := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.inheritance_tree(c) AS member
 							   WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL AND NOT soft_delete_internal.is_aside(member) ORDER BY member);
+	renames boolean := soft_delete_internal.command_renames();
 BEGIN
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TRIGGER') THEN
 		PERFORM soft_delete_internal.follow_changed_companions(changed, tag);
@@ -292,17 +332,23 @@ BEGIN
 		PERFORM soft_delete_internal.check_tombstone_column(member) FROM unnest(tagged) AS member;
 	END IF;
 	FOREACH relation IN ARRAY changed LOOP
-		PERFORM soft_delete_internal.make_reference_triggers(relation);
-		IF tag <> 'CREATE TRIGGER' AND NOT restores THEN
+		IF tag = 'CREATE TRIGGER' OR restores THEN
+			PERFORM soft_delete_internal.make_reference_triggers(relation);
+		-- a table that many others reference is changed with each of them
+		ELSIF soft_delete_internal.has_new_foreign_key(relation) THEN
+			PERFORM soft_delete_internal.make_reference_triggers(relation, only_new => true);
+			PERFORM soft_delete_internal.tag_new_children(soft_delete_internal.root(relation));
 			PERFORM soft_delete_internal.check_cascades(soft_delete_internal.root(relation), only_new => true),
 				soft_delete_internal.warn_of_lost_references(soft_delete_internal.root(relation), only_new => true);
 		END IF;
 	END LOOP;
-	IF tag = 'ALTER TABLE' THEN
+	IF renames AND tag = 'ALTER TABLE' THEN
 		PERFORM soft_delete_internal.rename_set_null_references();
 	END IF;
 	IF tagged <> '{}' THEN
-		PERFORM soft_delete_internal.rename_stand_ins();
+		IF renames THEN
+			PERFORM soft_delete_internal.rename_stand_ins();
+		END IF;
 		PERFORM soft_delete_internal.update_tagged(member, tag) FROM unnest(tagged) AS member;
 		IF tag = 'ALTER TABLE' AND NOT restores THEN
 			PERFORM soft_delete_internal.warn_of_disabled_tag(c) FROM unnest(changed) AS c;
@@ -323,6 +369,7 @@ CREATE FUNCTION soft_delete_internal.follow_ddl(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET max_parallel_workers_per_gather = 0 -- to start a worker takes longer than a query of the catalogs
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 DECLARE
 	changed regclass[];
@@ -409,6 +456,7 @@ CREATE FUNCTION soft_delete_internal.follow_drops(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET max_parallel_workers_per_gather = 0 -- to start a worker takes longer than a query of the catalogs
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 BEGIN
 	IF NOT soft_delete_internal.is_used() OR NOT soft_delete_internal.drops_affect_tagged() THEN

@@ -41,6 +41,17 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_renamed_from';
 COMMENT ON FUNCTION soft_delete_internal.renamed_from(pg_ddl_command) IS
 'for event triggers: what a schema, relation, column or constraint was named before ALTER ... RENAME; null for other commands';
 
+CREATE FUNCTION soft_delete_internal.command_renames() RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE soft_delete_internal.renamed_from(command) IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.command_renames() IS
+'for event triggers: whether a command is ALTER ... RENAME';
+
 CREATE FUNCTION soft_delete_internal.check_schema(schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -87,36 +98,61 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_views(name, name) IS
 'raises 42501 unless the owner of a tagged schema may create the views of its tables in another one, 3F000 if there is none';
 
+CREATE FUNCTION soft_delete_internal.may_have_tag(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation)
+		AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = relation AND deptype = 'e')
+		-- a companion has it from the beginning
+		AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.may_have_tag(regclass) IS
+'whether a table can have a tag of its own: it is no partition, inheritance child or companion, and does not belong to an extension';
+
 CREATE FUNCTION soft_delete_internal.tables_of(schema name) RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT pg_class.oid::regclass FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-	WHERE nspname = tables_of.schema AND relkind IN ('r', 'p', 'f')
-	  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
-	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
-	  -- a companion has it from the beginning
-	  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
+	WHERE nspname = tables_of.schema AND relkind IN ('r', 'p', 'f') AND soft_delete_internal.may_have_tag(pg_class.oid)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tables_of(name) IS
 'the tables of a schema that can have a tag: not partitions and inheritance children, nor companions, nor what belongs to an extension';
 
-CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[], tagged soft_delete_internal.tagged_schemas) RETURNS void
+CREATE FUNCTION soft_delete_internal.settings_of(relation regclass) RETURNS soft_delete_internal.tagged_schemas
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT s FROM unnest(soft_delete_internal.current_tagged_schemas()) AS s
+			WHERE s.schema = (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.settings_of(regclass) IS
+'how tables of the schema of a table are tagged; null if the schema is not';
+
+CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	relation regclass;
+	tagged soft_delete_internal.tagged_schemas;
 	message text;
 	native_detail text;
 	native_hint text;
 BEGIN
-	PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
 	FOREACH relation IN ARRAY relations LOOP
+		tagged := soft_delete_internal.settings_of(relation);
+		PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
+		PERFORM soft_delete_internal.check_tags(ARRAY[relation], tagged.deleted_at, tagged.indexes, tagged.views, tagged.storage, together => relations);
 	END LOOP;
-	PERFORM soft_delete_internal.check_tags(relations, tagged.deleted_at, tagged.indexes, tagged.views, tagged.storage);
 	FOREACH relation IN ARRAY relations LOOP
+		tagged := soft_delete_internal.settings_of(relation);
 		IF tagged.storage = 'aside' THEN
 			PERFORM soft_delete_internal.execute_aside_tag(relation, tagged.deleted_at, tagged.views);
 		ELSE
@@ -139,7 +175,7 @@ EXCEPTION WHEN OTHERS THEN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[], soft_delete_internal.tagged_schemas) IS
+COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[]) IS
 'tags tables that ON DELETE CASCADE connects, all of them or none; a refusal is a warning';
 
 CREATE FUNCTION soft_delete_internal.set_exempt(relation regclass, is_exempt boolean) RETURNS void
@@ -173,7 +209,7 @@ BEGIN
 	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.%()', called
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
+				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', storage must be ''in_place'' or ''aside'', and cascade must be true or false.',
 				HINT = format('SELECT %ssoft_delete.%s(''my_schema'', exempt => ''{my_table}'');', CASE called WHEN 'tag_schema' THEN '' ELSE '* FROM ' END, called);
 	END IF;
 END
@@ -194,57 +230,108 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.untagged_tables(name, name[]) IS
 'the tables of a schema that tag_schema() has to tag';
 
-CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
-	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql
+CREATE FUNCTION soft_delete_internal.cascade_schemas(schema name) RETURNS name[]
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	tagged soft_delete_internal.tagged_schemas;
+	found regclass[] := ARRAY(SELECT soft_delete_internal.tables_of(schema));
+	next regclass[] := found;
+BEGIN
+	-- with a table its whole schema comes, and with that what its tables are connected with
+	WHILE next <> '{}' LOOP
+		next := ARRAY(
+			SELECT DISTINCT t FROM unnest(next) AS n, soft_delete_internal.references_of(n) AS r,
+				LATERAL (SELECT relnamespace::regnamespace::text AS other FROM pg_class WHERE oid = CASE WHEN r.parent = n THEN r.child ELSE r.parent END) AS c,
+				LATERAL (SELECT t FROM pg_namespace, soft_delete_internal.tables_of(nspname) AS t WHERE pg_namespace.oid = other::regnamespace) AS of_other
+			WHERE action = 'c' AND t <> ALL (found));
+		found := found || next;
+	END LOOP;
+	RETURN ARRAY(SELECT DISTINCT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+				 WHERE pg_class.oid = ANY (found) AND nspname <> schema ORDER BY nspname);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.cascade_schemas(name) IS
+'the other schemas that ON DELETE CASCADE connects a schema with, in either direction';
+
+CREATE FUNCTION soft_delete_internal.enter_schema(schema name, exempt name[], deleted_at name, indexes text, views name, storage text, is_own boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT is_own AND EXISTS (SELECT FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = enter_schema.schema) THEN
+		RETURN;
+	END IF;
+	PERFORM soft_delete_internal.check_schema(schema);
+	PERFORM soft_delete_internal.check_views(schema, views);
+	IF coalesce(storage, (SELECT s.storage FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = enter_schema.schema), 'in_place') = 'in_place' THEN
+		PERFORM soft_delete_internal.check_library();
+	END IF;
+	PERFORM soft_delete_internal.lock_schema(schema);
+
+	INSERT INTO soft_delete_internal.tagged_schemas AS s
+	VALUES (schema, CASE WHEN is_own THEN coalesce(exempt, '{}') ELSE '{}' END, coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views, coalesce(storage, 'in_place'))
+	ON CONFLICT ON CONSTRAINT tagged_schemas_pkey DO UPDATE
+	SET exempt = coalesce(enter_schema.exempt, s.exempt), deleted_at = coalesce(enter_schema.deleted_at, s.deleted_at),
+		indexes = coalesce(enter_schema.indexes, s.indexes), views = coalesce(enter_schema.views, s.views),
+		storage = coalesce(enter_schema.storage, s.storage);
+	IF NOT is_own THEN
+		RAISE NOTICE 'schema "%" is tagged too', schema;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.enter_schema(name, name[], name, text, name, text, boolean) IS
+'writes down that a schema is tagged, and how, and locks it; is_own: it was named, and not found by its foreign keys';
+
+CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
+	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL, cascade boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
+AS $$
+DECLARE
+	member name;
 	relation regclass;
+	own regclass[] := '{}';
 	candidates regclass[];
 	members regclass[];
 BEGIN
-	PERFORM soft_delete_internal.check_tag_schema_arguments('tag_schema', schema, exempt, deleted_at, indexes, storage);
+	PERFORM soft_delete_internal.check_tag_schema_arguments('tag_schema', CASE WHEN cascade IS NOT NULL THEN schema END, exempt, deleted_at, indexes, storage);
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
 		RAISE EXCEPTION 'cannot tag a schema in a transaction of isolation level %', current_setting('transaction_isolation')
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'It would not see the tables that others have created meanwhile.',
 				HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
 	END IF;
-	PERFORM soft_delete_internal.check_schema(schema);
-	PERFORM soft_delete_internal.check_views(schema, views);
-	IF coalesce(storage, (SELECT s.storage FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = tag_schema.schema), 'in_place') = 'in_place' THEN
-		PERFORM soft_delete_internal.check_library();
-	END IF;
-	PERFORM soft_delete_internal.lock_schema(schema);
-
-	INSERT INTO soft_delete_internal.tagged_schemas AS s
-	VALUES (schema, coalesce(exempt, '{}'), coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views, coalesce(storage, 'in_place'))
-	ON CONFLICT ON CONSTRAINT tagged_schemas_pkey DO UPDATE
-	SET exempt = coalesce(tag_schema.exempt, s.exempt), deleted_at = coalesce(tag_schema.deleted_at, s.deleted_at),
-		indexes = coalesce(tag_schema.indexes, s.indexes), views = coalesce(tag_schema.views, s.views),
-		storage = coalesce(tag_schema.storage, s.storage)
-	RETURNING * INTO tagged;
+	FOREACH member IN ARRAY schema || CASE WHEN cascade THEN soft_delete_internal.cascade_schemas(schema) END LOOP
+		PERFORM soft_delete_internal.enter_schema(member, exempt, deleted_at, indexes, views, storage, is_own => member = schema);
+		own := own || ARRAY(SELECT soft_delete_internal.tables_of(member));
+	END LOOP;
 
 	FOR relation IN
 		SELECT t FROM soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
-		WHERE relname = ANY (tagged.exempt) AND soft_delete_internal.tag_arguments(t) IS NOT NULL
+		WHERE relname = ANY ((soft_delete_internal.settings_of(t)).exempt) AND soft_delete_internal.tag_arguments(t) IS NOT NULL
 		ORDER BY t
 	LOOP
 		RAISE WARNING 'table "%" is exempt, but tagged', relation
 			USING ERRCODE = '01000', HINT = format('SELECT soft_delete.untag(%L);', relation);
 	END LOOP;
 
-	candidates := soft_delete_internal.untagged_tables(schema, tagged.exempt);
+	-- a family of tables in several schemas is tagged with the last of them
+	candidates := ARRAY(SELECT t FROM unnest(soft_delete_internal.current_tagged_schemas()) AS s JOIN pg_namespace ON nspname = s.schema, soft_delete_internal.tables_of(s.schema) AS t JOIN pg_class ON oid = t
+						WHERE relname <> ALL (s.exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
+						  AND pg_has_role(soft_delete_internal.caller(), nspowner, 'USAGE')
+						ORDER BY s.schema <> tag_schema.schema, t);
 	WHILE candidates <> '{}' LOOP
 		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
-		PERFORM soft_delete_internal.try_to_tag(members, tagged);
+		IF members && own THEN
+			PERFORM soft_delete_internal.try_to_tag(members);
+		END IF;
 		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name, text, boolean) IS
 'does soft_delete.tag_schema()';
 
 /* Several rounds, because deleted rows of one table may reference those of another. */
@@ -277,29 +364,39 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.purge_bins(regclass[]) IS
 'purges all deleted rows of some tables; raises 23503 if other rows reference them';
 
-CREATE FUNCTION soft_delete_internal.untag_schema(schema name, tombstones text DEFAULT 'error') RETURNS void
+CREATE FUNCTION soft_delete_internal.untag_schema(schema name, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 DECLARE
 	relation regclass;
-	members regclass[];
+	members regclass[] := '{}';
+	member name;
+	schemas name[] := ARRAY[schema];
 BEGIN
-	IF schema IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
+	IF schema IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.untag_schema()'
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = 'The schema must be given, and tombstones must be ''error'', ''purge'' or ''keep''.',
 				HINT = 'SELECT soft_delete.untag_schema(''my_schema'', tombstones => ''error'');';
 	END IF;
-	PERFORM soft_delete_internal.check_schema(schema);
-	PERFORM soft_delete_internal.lock_schema(schema);
-
-	DELETE FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = untag_schema.schema;
-	IF NOT FOUND THEN
-		RAISE NOTICE 'schema "%" is not tagged', schema;
-		RETURN;
+	IF cascade THEN
+		schemas := schemas || ARRAY(SELECT s.schema FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = ANY (soft_delete_internal.cascade_schemas(untag_schema.schema)) ORDER BY s.schema);
 	END IF;
-	members := ARRAY(SELECT t FROM soft_delete_internal.tables_of(schema) AS t WHERE soft_delete_internal.tag_arguments(t) IS NOT NULL ORDER BY t);
+	FOREACH member IN ARRAY schemas LOOP
+		PERFORM soft_delete_internal.check_schema(member);
+		PERFORM soft_delete_internal.lock_schema(member);
+		DELETE FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = member;
+		IF NOT FOUND THEN
+			RAISE NOTICE 'schema "%" is not tagged', member;
+			RETURN;
+		END IF;
+		IF member <> schema THEN
+			RAISE NOTICE 'schema "%" is untagged too', member;
+		END IF;
+		members := members || ARRAY(SELECT t FROM soft_delete_internal.tables_of(member) AS t WHERE soft_delete_internal.tag_arguments(t) IS NOT NULL ORDER BY t);
+	END LOOP;
 	IF tombstones = 'purge' THEN
 		PERFORM soft_delete_internal.purge_bins(members);
 	END IF;
@@ -312,7 +409,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.untag_schema(name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.untag_schema(name, text, boolean) IS
 'does soft_delete.untag_schema()';
 
 CREATE FUNCTION soft_delete_internal.rename_tagged_schemas() RETURNS void
@@ -351,7 +448,7 @@ DECLARE
 BEGIN
 	SELECT s.* INTO tagged
 	FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace JOIN unnest(soft_delete_internal.current_tagged_schemas()) AS s ON schema = nspname
-	WHERE pg_class.oid = relation AND relname <> ALL (exempt) AND relation IN (SELECT soft_delete_internal.tables_of(nspname));
+	WHERE pg_class.oid = relation AND relname <> ALL (exempt) AND relkind IN ('r', 'p', 'f') AND soft_delete_internal.may_have_tag(relation);
 	IF NOT FOUND OR soft_delete_internal.tag_arguments(relation) IS NOT NULL THEN
 		RETURN;
 	END IF;
@@ -368,7 +465,7 @@ BEGIN
 			RETURN;
 		END IF;
 	END IF;
-	PERFORM soft_delete_internal.try_to_tag(ARRAY[relation], tagged);
+	PERFORM soft_delete_internal.try_to_tag(ARRAY[relation]);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_new_table(regclass, boolean) IS
@@ -385,7 +482,9 @@ BEGIN
 	IF NOT current_setting('row_security')::boolean OR soft_delete_internal.current_tagged_schemas() IS NULL THEN
 		RETURN;
 	END IF;
-	PERFORM soft_delete_internal.rename_tagged_schemas();
+	IF soft_delete_internal.command_renames() THEN
+		PERFORM soft_delete_internal.rename_tagged_schemas();
+	END IF;
 	FOR item IN
 		SELECT DISTINCT objid::regclass AS relation, command_tag IN ('CREATE TABLE AS', 'SELECT INTO') AS is_query
 		FROM pg_event_trigger_ddl_commands()

@@ -51,14 +51,17 @@ COMMENT ON FUNCTION soft_delete_internal.drop_triggers(regclass) IS
 
 CREATE FUNCTION soft_delete_internal.missing_triggers(relation regclass, storage text, OUT member regclass, OUT name name)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT m, expected
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT m, expected
 	FROM soft_delete_internal.inheritance_tree(relation) AS m,
 		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
 	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
-	  AND NOT (expected = '~soft_delete_key' AND storage = 'aside')
+	  AND NOT (expected = '~soft_delete_key' AND storage = 'aside');
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass, text) IS
 'the triggers that a tagged table, its partitions and its inheritance children lack';
@@ -171,7 +174,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_tag(text, regclass, name, text, name, text) IS
 'raises what tag() refuses for one table, of one kind, and changes nothing; lock: keeps the table as it is until the transaction ends';
 
-CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name, storage text) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name, storage text, together regclass[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -182,12 +185,12 @@ BEGIN
 		PERFORM soft_delete_internal.check_tag(refusal, relation, deleted_at, indexes, views, storage) FROM unnest(soft_delete_internal.tag_checks()) AS refusal;
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete_internal.check_cascades(relation, tagged => relations);
+		PERFORM soft_delete_internal.check_cascades(relation, tagged => coalesce(together, relations));
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name, text) IS
-'raises whatever tag() refuses for tables that are tagged together, and locks them';
+COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name, text, regclass[]) IS
+'raises whatever tag() refuses for some tables, and locks them; together: those that are tagged with them, by default they alone';
 
 CREATE FUNCTION soft_delete_internal.execute_tag(relation regclass, deleted_at name, indexes text, views name) RETURNS void
 LANGUAGE plpgsql
@@ -279,19 +282,51 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tagged_together(regclass, boolean) IS
 'the tables that tag() tags: the one that it is called for, and those that CASCADE connects with it and are not tagged';
 
-CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_prepared(relation regclass, deleted_at name, indexes text, views name, planned text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	SELECT p.action, p.object INTO item FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views, 'in_place') AS p
+	WHERE p.action = 'add column'
+	   OR (p.action = 'create index' AND EXISTS (SELECT FROM soft_delete_internal.inheritance_tree(p.object) AS m JOIN pg_class ON pg_class.oid = m
+			WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(m, deleted_at)))
+	   OR (p.action = 'convert index' AND NOT soft_delete_internal.is_prepared(p.object, deleted_at)
+		   AND NOT (SELECT indisexclusion FROM pg_index WHERE indexrelid = p.object))
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'table "%" is not prepared', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = CASE item.action WHEN 'add column' THEN format('It has no column %I.', deleted_at)
+					WHEN 'create index' THEN 'The index for its deleted rows would be built under a lock.'
+					ELSE format('Index %s would be built again under a lock.', item.object) END,
+				HINT = planned;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_prepared(regclass, name, text, name, text) IS
+'raises 55000 if tag() would build an index of a table, other than that of an exclusion constraint, or add the column; planned: the statement that says how to prepare';
+
+CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 DECLARE
 	member regclass;
 	members regclass[];
 BEGIN
-	PERFORM soft_delete_internal.check_tag_arguments('tag', relation, deleted_at, indexes, cascade, storage);
+	PERFORM soft_delete_internal.check_tag_arguments('tag', CASE WHEN only_if_prepared IS NOT NULL THEN relation END, deleted_at, indexes, cascade, storage);
 	members := soft_delete_internal.tagged_together(relation, cascade);
 	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views, storage);
+	IF only_if_prepared AND storage = 'in_place' THEN
+		PERFORM soft_delete_internal.check_prepared(m, deleted_at, indexes, views,
+			format('SELECT soft_delete.plan(%L, deleted_at => %L, indexes => %L, cascade => %L);', relation, deleted_at, indexes, cascade)) FROM unnest(members) AS m;
+	END IF;
 	FOREACH member IN ARRAY members LOOP
 		IF soft_delete_internal.changes_storage(member, storage) THEN
 			IF storage = 'aside' THEN
@@ -314,7 +349,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text, boolean) IS
 'does soft_delete.tag()';
 
 CREATE FUNCTION soft_delete_internal.drop_bin_indexes(relation regclass, remembered text[]) RETURNS void
@@ -423,6 +458,7 @@ COMMENT ON FUNCTION soft_delete_internal.untag_table(regclass, text) IS
 CREATE FUNCTION soft_delete_internal.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 DECLARE
 	member regclass;

@@ -243,10 +243,12 @@ COMMENT ON FUNCTION soft_delete_internal.convertible_indexes(regclass, name, tex
 'the indexes of a table that can be partial on live rows, and whether they are';
 
 CREATE FUNCTION soft_delete_internal.unconvertible_indexes(relation regclass, deleted_at name, OUT index regclass, OUT reason text) RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT indexrelid::regclass, reasons.reason
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT indexrelid::regclass, reasons.reason
 	FROM pg_index LEFT JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at,
 		LATERAL (SELECT CASE
 			WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e') THEN 'It belongs to an extension.'
@@ -255,7 +257,8 @@ AS $$
 	-- an array, so that no plan opens the indexes of other tables
 	WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.inheritance_tree(relation))) AND reasons.reason IS NOT NULL
 	  AND NOT coalesce(soft_delete_internal.index_hides(indexrelid, attnum), false)
-	ORDER BY indexrelid
+	ORDER BY indexrelid;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.unconvertible_indexes(regclass, name) IS
 'the indexes that tag() leaves as they are, and why, where that is not expected';

@@ -51,38 +51,47 @@ ALTER OPERATOR FAMILY soft_delete_internal.datetime_ops USING soft_delete_btree 
 	FUNCTION 1 (timestamp, date) pg_catalog.timestamp_cmp_date(timestamp, date);
 
 CREATE FUNCTION soft_delete_internal.is_soft_delete_btree(index regclass) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (SELECT FROM pg_class JOIN pg_am ON pg_am.oid = relam
-				   WHERE pg_class.oid = index AND amhandler = 'soft_delete_internal.btree_handler(internal)'::regprocedure)
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT EXISTS (SELECT FROM pg_class JOIN pg_am ON pg_am.oid = relam
+				   WHERE pg_class.oid = index AND amhandler = 'soft_delete_internal.btree_handler(internal)'::regprocedure));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_soft_delete_btree(regclass) IS
 'whether an index is of our access method';
 
 CREATE FUNCTION soft_delete_internal.has_bin_index(relation regclass, deleted_at name) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid AND indnatts = 1 AND indoption[0] & 1 = 0
 					 AND coalesce(pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', deleted_at), true)
-					 AND soft_delete_internal.is_soft_delete_btree(indexrelid))
+					 AND soft_delete_internal.is_soft_delete_btree(indexrelid)));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.has_bin_index(regclass, name) IS
 'whether an index that loads the library finds all tombstones by their stamp';
 
 CREATE FUNCTION soft_delete_internal.missing_bin_indexes(relation regclass, deleted_at name, OUT member regclass, OUT prepared regclass, OUT name name)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT m, CASE WHEN has_index THEN prepared END, soft_delete_internal.view_name(m, '_deleted_at_idx')
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT m, CASE WHEN has_index THEN prepared END, soft_delete_internal.view_name(m, '_deleted_at_idx')
 	FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m,
 		to_regclass(format('%s.%I', relnamespace::regnamespace, soft_delete_internal.prepared_name(m))) AS prepared,
 		soft_delete_internal.has_bin_index(m, deleted_at) AS has_index
 	WHERE NOT relispartition AND (prepared IS NOT NULL OR NOT has_index)
-	ORDER BY m
+	ORDER BY m;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_bin_indexes(regclass, name) IS
 'where an index that finds tombstones by their stamp is missing, its name, and the one that plan() has prepared';

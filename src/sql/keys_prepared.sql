@@ -25,13 +25,16 @@ COMMENT ON FUNCTION soft_delete_internal.prepared_name(regclass) IS
 'name of the index that plan() prepares to replace an index';
 
 CREATE FUNCTION soft_delete_internal.prepared_index(index regclass) RETURNS regclass
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT new.oid FROM pg_class old JOIN pg_index o ON o.indexrelid = old.oid
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT new.oid FROM pg_class old JOIN pg_index o ON o.indexrelid = old.oid
 		JOIN pg_class new ON new.relnamespace = old.relnamespace AND new.relname = soft_delete_internal.prepared_name(index)
 		JOIN pg_index n ON n.indexrelid = new.oid AND n.indrelid = o.indrelid
-	WHERE old.oid = index
+	WHERE old.oid = index);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
 'the index that plan() has prepared to replace an index';
@@ -85,22 +88,13 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.plan_index(regclass, name) IS
 'statements that build, without a long lock, the index that replaces an index';
 
-CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all') RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.plan_table(relation regclass, deleted_at name, indexes text) RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
 BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
-		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
-			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, and indexes must be ''all'' or ''unique''.',
-				HINT = 'SELECT soft_delete.plan(''my_table'');';
-	END IF;
-	PERFORM soft_delete_internal.check_tag(refusal, relation, deleted_at, indexes, NULL, 'in_place')
-	FROM unnest(array_remove(array_remove(soft_delete_internal.tag_checks(), 'lock'), 'views')) AS refusal;
-
 	IF NOT soft_delete_internal.has_column(relation, deleted_at) THEN
 		RETURN NEXT format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, deleted_at);
 	END IF;
@@ -120,8 +114,41 @@ BEGIN
 					) AS commands(command)
 		WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(member, deleted_at)
 		ORDER BY n, command DESC;		-- DROP before CREATE
-	RETURN NEXT soft_delete_internal.tag_command(relation, deleted_at, indexes);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text) IS
+COMMENT ON FUNCTION soft_delete_internal.plan_table(regclass, name, text) IS
+'the statements of plan() for one table, without the last one';
+
+CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false) RETURNS SETOF text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+	members regclass[] := ARRAY[relation];
+BEGIN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table and the column must be given, cascade must be true or false, and indexes must be ''all'' or ''unique''.',
+				HINT = 'SELECT soft_delete.plan(''my_table'');';
+	END IF;
+	IF cascade THEN
+		members := soft_delete_internal.tagged_together(relation, true);
+	END IF;
+	FOREACH member IN ARRAY members LOOP
+		PERFORM soft_delete_internal.check_tag(refusal, member, deleted_at, indexes, NULL, 'in_place')
+		FROM unnest(array_remove(array_remove(soft_delete_internal.tag_checks(), 'lock'), 'views')) AS refusal;
+	END LOOP;
+	FOREACH member IN ARRAY members LOOP
+		PERFORM soft_delete_internal.check_cascades(member, tagged => members);
+	END LOOP;
+	FOREACH member IN ARRAY members LOOP
+		RETURN QUERY SELECT soft_delete_internal.plan_table(member, deleted_at, indexes);
+	END LOOP;
+	-- where a statement before it has failed, it must not do the work under a lock
+	RETURN NEXT regexp_replace(soft_delete_internal.tag_command(relation, deleted_at, indexes), '\)$', CASE WHEN cascade THEN ', cascade => true' ELSE '' END || ', only_if_prepared => true)');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text, boolean) IS
 'does soft_delete.plan()';

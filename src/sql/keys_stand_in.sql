@@ -5,13 +5,16 @@
  */
 
 CREATE FUNCTION soft_delete_internal.stand_in(index regclass) RETURNS oid
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT con.oid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT con.oid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_constraint con ON conrelid = indrelid AND conname = relname
 	WHERE indexrelid = index AND indisunique AND indpred IS NOT NULL
-	  AND indexprs IS NULL AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true'
+	  AND indexprs IS NULL AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true');
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.stand_in(regclass) IS
 'the constraint that stands in for the unique constraint which an index was';

@@ -21,6 +21,11 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on S
 COMMENT ON FUNCTION soft_delete_internal.oldest_tombstone(regclass) IS
 'the stamp of the oldest tombstone in a tagged table; null for who may not know, or where no index tells';
 
+CREATE FUNCTION soft_delete_internal.has_no_tombstone(relation regclass) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_has_no_tombstone';
+COMMENT ON FUNCTION soft_delete_internal.has_no_tombstone(regclass) IS
+'whether a tagged table certainly has no tombstones, in it or elsewhere; false, too, if no index tells, or if another session has locked it';
+
 /* In PL/pgSQL, which keeps the plans: list_tables() asks for each table. */
 CREATE FUNCTION soft_delete_internal.estimated_rows(relation regclass) RETURNS bigint
 LANGUAGE plpgsql STABLE
@@ -80,6 +85,7 @@ RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_vi
 	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint)
 LANGUAGE plpgsql ROWS 100
 SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -88,6 +94,7 @@ DECLARE
 	error text;
 	stated record;
 	is_any_retained boolean := EXISTS (SELECT FROM soft_delete_internal.retention);
+	is_any_purged boolean := EXISTS (SELECT FROM soft_delete_internal.purge_log);
 BEGIN
 	FOR relation, tombstone_column IN SELECT t.relation, t.tombstone_column FROM soft_delete_internal.tagged_tables() AS t LOOP
 		is_watched := false;
@@ -100,7 +107,9 @@ BEGIN
 			bin := soft_delete_internal.bin_of(relation);
 			active_view := soft_delete_internal.active_view_of(relation);
 			companion := soft_delete_internal.companion_of(relation);
-			SELECT purged_at, rows, log.error INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation) AS log;
+			IF is_any_purged THEN
+				SELECT purged_at, rows, log.error INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation) AS log;
+			END IF;
 			last_purge_result := CASE WHEN last_purge IS NULL THEN NULL WHEN error IS NULL OR error = 'not finished' THEN coalesce(error, 'done')
 				ELSE 'failed' || CASE WHEN soft_delete_internal.caller_owns(relation) THEN ': ' || error ELSE '' END END;
 
@@ -110,6 +119,14 @@ BEGIN
 			END IF;
 			holds := (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation)));
 
+			IF soft_delete_internal.has_no_tombstone(relation) THEN
+				live_rows := soft_delete_internal.estimated_rows(relation);
+				deleted_rows := 0; displaced_rows := 0; due_rows := 0; graveyard_share := round(0::numeric / nullif(live_rows, 0), 3);
+				companion_bytes := (SELECT sum(pg_total_relation_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
+				index_bytes_saved := CASE WHEN live_rows > 0 AND NOT soft_delete_internal.is_aside(relation) AND soft_delete_internal.live_index_bytes(relation) IS NOT NULL THEN 0 END;
+				RETURN NEXT;
+				CONTINUE;
+			END IF;
 			IF soft_delete_internal.is_free(relation, false) THEN
 				companion_bytes := (SELECT sum(pg_total_relation_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
 				displaced_rows := CASE WHEN storage = 'aside' OR companion IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(companion) END;
@@ -186,16 +203,18 @@ BEGIN
 		is_known := true;
 		days_deleted := '{}';
 		BEGIN
-			FOR found IN
-				SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
-					format('SELECT %s::date - %L::date + 1, count(*) FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
-						   item.stamp, first_day, item.bin, item.tombstone, replace(item.start, '$1', quote_literal(first_day)))) AS q(n integer, rows bigint)
-			LOOP
-				days_deleted[found.n] := found.rows;
-			END LOOP;
-			FOR n IN 1 .. coalesce(array_upper(days_deleted, 1), 0) LOOP
-				deletions[n] := deletions[n] + coalesce(days_deleted[n], 0);
-			END LOOP;
+			IF NOT soft_delete_internal.has_no_tombstone(item.relation) THEN
+				FOR found IN
+					SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
+						format('SELECT %s::date - %L::date + 1, count(*) FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
+							   item.stamp, first_day, item.bin, item.tombstone, replace(item.start, '$1', quote_literal(first_day)))) AS q(n integer, rows bigint)
+				LOOP
+					days_deleted[found.n] := found.rows;
+				END LOOP;
+				FOR n IN 1 .. coalesce(array_upper(days_deleted, 1), 0) LOOP
+					deletions[n] := deletions[n] + coalesce(days_deleted[n], 0);
+				END LOOP;
+			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			-- an error may quote a row
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE,

@@ -324,8 +324,7 @@ BEGIN
 	END IF;
 
 	IF due_before IS NOT NULL THEN
-		overdue := soft_delete_internal.count_tombstones(table_name, due_before)
-			+ CASE WHEN soft_delete_internal.is_aside(table_name) THEN 0 ELSE coalesce(soft_delete_internal.count_tombstones(soft_delete_internal.companion_of(table_name), due_before), 0) END;
+		overdue := soft_delete_internal.count_due(table_name, due_before);
 		-- held rows are not overdue
 		IF overdue > 0 AND bin IS NOT NULL AND EXISTS (SELECT FROM soft_delete_internal.holds) THEN
 			overdue := (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
@@ -410,6 +409,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_deleted_parents(oid, regclass, bigint, text, text) IS
 'the problems of check() with live rows without a live parent: those whose parent can be restored, and the others';
 
+CREATE FUNCTION soft_delete_internal.has_no_block(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT relkind = 'r' AND relam = (SELECT oid FROM pg_am WHERE amname = 'heap') AND pg_relation_size(oid, 'main') = 0
+			FROM pg_class WHERE oid = relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_no_block(regclass) IS
+'whether a table cannot have rows, because its file is empty';
+
 CREATE FUNCTION soft_delete_internal.find_dangling_rows("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -422,6 +433,7 @@ DECLARE
 	without_parent text;
 	which text;
 	parents text;
+	key_match text := soft_delete_internal.key_match("constraint");
 	n bigint;
 BEGIN
 	SELECT * INTO STRICT con FROM pg_constraint WHERE oid = "constraint";
@@ -442,12 +454,13 @@ BEGIN
 	END IF;
 
 	FOREACH which IN ARRAY CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
+		CONTINUE WHEN soft_delete_internal.has_no_block(CASE which WHEN 'live' THEN relation ELSE soft_delete_internal.tombstones_in(relation) END);
 		without_parent := is_reference;
 		-- a parent that has stepped aside can be restored
 		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete_internal.is_aside(con.confrelid) THEN '{live,deleted}' WHEN soft_delete_internal.tag_arguments(con.confrelid) IS NULL THEN '{all}'
 			WHEN soft_delete_internal.companion_of(con.confrelid) IS NULL THEN '{all}' ELSE '{all,aside}'::text[] END LOOP
 			without_parent := format('%s AND NOT EXISTS (SELECT FROM %s WHERE %s)', without_parent,
-				soft_delete_internal.from_item(con.confrelid, 'p', parents), soft_delete_internal.key_match("constraint"));
+				soft_delete_internal.from_item(con.confrelid, 'p', parents), key_match);
 		END LOOP;
 		n := (SELECT answer FROM soft_delete_internal.query_as_owner(reader, format('SELECT count(*) FROM %s WHERE %s', soft_delete_internal.from_item(relation, 'c', which), without_parent)) AS q(answer bigint));
 		CONTINUE WHEN n = 0;
@@ -554,6 +567,7 @@ CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regcl
 RETURNS SETOF record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 DECLARE
 	is_monitor boolean := pg_has_role(soft_delete_internal.caller(), 'pg_read_all_stats', 'USAGE');

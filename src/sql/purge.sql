@@ -150,6 +150,32 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.empty_deletions_range() IS
 'the range of stamps in which there may be deletions without rows that something is kept of: from the end of the last purge on, and of purges that were interrupted';
 
+CREATE FUNCTION soft_delete_internal.announce_grace(relation regclass, as_of timestamptz, older_than interval) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	due_before timestamptz;
+	destroyed_before timestamptz;
+	waiting bigint;
+BEGIN
+	IF soft_delete_internal.purge_grace() = '0' THEN
+		RETURN;
+	END IF;
+	due_before := soft_delete_internal.purge_limit(relation, as_of, older_than, with_grace => false);
+	destroyed_before := soft_delete_internal.purge_limit(relation, as_of, older_than);
+	IF due_before IS DISTINCT FROM destroyed_before THEN
+		waiting := soft_delete_internal.count_due(relation, due_before) - CASE WHEN destroyed_before IS NULL THEN 0 ELSE soft_delete_internal.count_due(relation, destroyed_before) END;
+		IF waiting > 0 THEN
+			RAISE NOTICE 'deleted rows of table "%" that are due, but wait: %', relation, waiting
+				USING DETAIL = format('Its retention was shortened less than %s ago: see soft_delete.purge_grace.', soft_delete_internal.purge_grace());
+		END IF;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.announce_grace(regclass, timestamptz, interval) IS
+'tells how many rows of a table are due, but wait for soft_delete.purge_grace';
+
 CREATE FUNCTION soft_delete_internal.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL)
 RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
 LANGUAGE plpgsql
@@ -164,6 +190,7 @@ DECLARE
 BEGIN
 	PERFORM soft_delete_internal.check_purge(relation, older_than, 1, '0');
 	FOR members IN SELECT * FROM soft_delete_internal.purge_groups(relation) LOOP
+		PERFORM soft_delete_internal.announce_grace(m, as_of, older_than) FROM unnest(members) AS m;
 		begins := true;
 		is_done := false;
 		WHILE NOT is_done LOOP

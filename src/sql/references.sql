@@ -54,11 +54,11 @@ BEGIN
 	RETURN QUERY
 		WITH found AS (
 			SELECT oid, conrelid, confrelid FROM pg_constraint
-			WHERE contype = 'f' AND conrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
+			WHERE contype = 'f' AND conrelid = ANY (ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)))
 			UNION
 			-- no index finds foreign keys by the referenced table, but one finds their triggers there
 			SELECT con.oid, conrelid, confrelid FROM pg_trigger JOIN pg_constraint AS con ON con.oid = tgconstraint
-			WHERE contype = 'f' AND tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
+			WHERE contype = 'f' AND tgrelid = ANY (ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)))
 		)
 		SELECT oid FROM found
 		UNION
@@ -70,6 +70,18 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.foreign_keys_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children, with the copies of partitions';
+
+CREATE FUNCTION soft_delete_internal.has_new_foreign_key(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
+				   WHERE soft_delete_internal.is_own_transaction(con.xmin));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_new_foreign_key(regclass) IS
+'whether the current transaction has created or changed a foreign key from or to a table';
 
 CREATE FUNCTION soft_delete_internal.references_of(relation regclass,
 	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
@@ -157,14 +169,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_of_lost_references(regclass, boolean) IS
 'warns of lost_references()';
 
-CREATE FUNCTION soft_delete_internal.make_reference_triggers(relation regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_reference_triggers(relation regclass, only_new boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item oid;
 BEGIN
-	FOR item IN SELECT fk FROM soft_delete_internal.foreign_keys_of(relation) AS fk ORDER BY fk LOOP
+	FOR item IN
+		SELECT con.oid FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
+		WHERE NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin) ORDER BY con.oid
+	LOOP
 		IF current_setting('row_security')::boolean THEN
 			PERFORM soft_delete_internal.set_reference_triggers(item);
 			CONTINUE;
@@ -178,7 +193,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.make_reference_triggers(regclass) IS
+COMMENT ON FUNCTION soft_delete_internal.make_reference_triggers(regclass, boolean) IS
 'creates the triggers of the extension that the foreign keys from and to a table need, and drops the others';
 
 CREATE FUNCTION soft_delete_internal.rename_set_null_references() RETURNS void

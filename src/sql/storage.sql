@@ -15,11 +15,13 @@ COMMENT ON FUNCTION soft_delete_internal.step_aside(regclass, tid) IS
 
 /* 'tombstones': those in the table and those in its companion; 'aside': the latter alone */
 CREATE FUNCTION soft_delete_internal.from_item(relation regclass, alias text, which text) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
 	-- foreign keys do not include inheritance children
-	SELECT CASE WHEN which = 'aside' OR soft_delete_internal.is_aside(relation) AND which IN ('tombstones', 'deleted')
+	RETURN (SELECT CASE WHEN which = 'aside' OR soft_delete_internal.is_aside(relation) AND which IN ('tombstones', 'deleted')
 			THEN format('ONLY %s %s', soft_delete_internal.companion_of(relation), alias)
 		WHEN soft_delete_internal.tag_arguments(relation) IS NULL OR soft_delete_internal.is_aside(relation) THEN concat(item, ' ', alias)
 		WHEN which = 'tombstones' THEN format('(SELECT *, tableoid, ctid FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
@@ -27,7 +29,8 @@ AS $$
 			soft_delete_internal.kept_columns(relation, (soft_delete_internal.tag_arguments(relation))[1]))
 		ELSE format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which) END
 	FROM pg_class, concat(CASE WHEN relkind <> 'p' THEN 'ONLY ' END, relation) AS item
-	WHERE pg_class.oid = relation
+	WHERE pg_class.oid = relation);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.from_item(regclass, text, text) IS
 'an item of a FROM clause: one side of a foreign key with its live rows, its deleted ones, all that are in the table, or the tombstones wherever they are stored';
