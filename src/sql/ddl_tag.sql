@@ -400,6 +400,7 @@ DECLARE
 	remembered text[];
 	bin regclass;
 	has_tombstones boolean;
+	item text;
 BEGIN
 	arguments := soft_delete_internal.tag_arguments(relation);
 	IF arguments IS NULL THEN
