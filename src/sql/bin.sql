@@ -287,8 +287,8 @@ BEGIN
 		  FROM (SELECT table_name, event, rows FROM soft_delete_internal.events WHERE deleted_at = ANY (deletions)
 				UNION ALL SELECT table_name, 'deleted', 1 FROM soft_delete_internal.ledger WHERE deleted_at = ANY (deletions)) AS counted
 		  GROUP BY table_name) AS counts
-	-- that there were rows is for who may read the table
-	WHERE lost > 0 AND (table_name <> ALL (named) OR remaining <= 0) AND has_table_privilege(reader, to_regclass(table_name), 'SELECT');
+	-- deletions of before rows were counted may have none left; that there were rows is for who may read the table
+	WHERE lost > 0 AND (table_name <> ALL (named) OR coalesce(remaining, 0) <= 0) AND has_table_privilege(reader, to_regclass(table_name), 'SELECT');
 	IF total > 0 THEN
 		RAISE NOTICE 'not all that was deleted with the restored rows comes back' USING DETAIL = format('Purged or erased are: %s.', losses);
 	END IF;

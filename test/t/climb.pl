@@ -136,7 +136,8 @@ sub answers
 		SELECT soft_delete.undo(max(deleted_at)) FROM app.parent_deleted WHERE id = 3;
 		SELECT count(*), sum(parent_id) FROM app.linked;
 		ROLLBACK});
-	return join("\n", @answers);
+	# what was purged with an old version is not recorded
+	return join("\n", @answers) =~ s/\nNOTICE:  not all that was deleted.*\nDETAIL:.*//gr;
 }
 
 # catalog DATABASE: everything that the extension consists of, and what it has made for tagged tables
