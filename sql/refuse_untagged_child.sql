@@ -1,10 +1,11 @@
--- a tagged parent that cascades onto an untagged child is refused: deleting
+-- where a new child is not tagged with its parent, a foreign key that cascades onto it is refused: deleting
 -- softly from the one would destroy rows of the other
 CREATE ROLE regress_references;
 CREATE SCHEMA refs AUTHORIZATION regress_references;
 SET ROLE regress_references;
 SET search_path = refs;
 SET client_min_messages = warning;
+SET soft_delete.new_children = error;
 \set SHOW_CONTEXT never
 
 CREATE TABLE users (id integer PRIMARY KEY);

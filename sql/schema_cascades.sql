@@ -1,4 +1,5 @@
 -- Tables that ON DELETE CASCADE connects are tagged and untagged together, across schemas and as they come.
+\set SHOW_CONTEXT never
 CREATE SCHEMA shop;
 CREATE SCHEMA stock;
 CREATE SCHEMA apart;

@@ -168,26 +168,30 @@ Datum
 soft_delete_has_no_tombstone(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
-	Oid companion;
-	bool result = true;
+	bool is_aside;
 	ListCell *lc;
 
 	if (get_rel_relkind(relid) == '\0' || tag_arguments(relid) == NIL ||
 		!lock_tree_unless_busy(relid, AccessShareLock))
 		PG_RETURN_BOOL(false);
-	companion = companion_of(relid);
-	if (OidIsValid(companion) && !lock_tree_unless_busy(companion, AccessShareLock))
-		PG_RETURN_BOOL(false);
-	if (OidIsValid(companion))
-		result = lacks_tombstones(relid, ASIDE);
-	if (is_kept_aside(relid))
-		PG_RETURN_BOOL(OidIsValid(companion) && result);
+	is_aside = is_kept_aside(relid);
 	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
-			result = result && lacks_tombstones(lfirst_oid(lc), IN_PLACE);
+		Oid member = lfirst_oid(lc);
+		Oid companion = companion_of(member);
+
+		if (is_aside && !OidIsValid(companion))
+			PG_RETURN_BOOL(false);
+		/* one companion has the tombstones of all partitions, an inheritance child has its own */
+		if (OidIsValid(companion) && companions_table(companion) == member &&
+			(!lock_tree_unless_busy(companion, AccessShareLock) ||
+			 !lacks_tombstones(member, ASIDE)))
+			PG_RETURN_BOOL(false);
+		if (!is_aside && get_rel_relkind(member) == RELKIND_RELATION &&
+			!lacks_tombstones(member, IN_PLACE))
+			PG_RETURN_BOOL(false);
 	}
-	PG_RETURN_BOOL(result);
+	PG_RETURN_BOOL(true);
 }
 
 /*
