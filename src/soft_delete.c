@@ -32,6 +32,7 @@ _PG_init(void)
 	init_counter();
 	init_utility();
 	init_forget();
+	init_actor();
 	init_ledger();
 	init_truncate();
 	init_skip();
