@@ -82,6 +82,7 @@ protect_tombstones(Node *command)
 			check_altered_table((AlterTableStmt *) command);
 			break;
 		case T_DropStmt:
+			check_dropped_tables((DropStmt *) command);
 			foreach (lc, ((DropStmt *) command)->objects)
 			{
 				if (((DropStmt *) command)->removeType == OBJECT_INDEX)
@@ -404,6 +405,8 @@ check_created_trigger(CreateTrigStmt *stmt)
 						errdetail("It is the trigger \"%s\".", TAG_NAME),
 						errhint("SELECT soft_delete.tag(%s);",
 								quote_literal_cstr(qualified_name(relid)))));
+	if (OidIsValid(function))
+		refuse_copying_trigger(relid, function);
 	/* the table would be left without that trigger of its tag */
 	if (stmt->replace && loses_trigger(relid, stmt->trigname))
 		refuse_if_held(relid, "replace a trigger of");

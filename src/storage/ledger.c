@@ -89,7 +89,7 @@ static void forget_names(Datum arg, int cacheid, uint32 hash);
 static void set_text(Datum *value, bool *isnull, const char *text);
 
 /*
- * Define the setting that the ledger records.
+ * Define the settings of the ledger.
  */
 void
 init_ledger(void)
