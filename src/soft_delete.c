@@ -30,6 +30,7 @@ _PG_init(void)
 	init_inline();
 	init_stamp();
 	init_counter();
+	init_sample();
 	init_utility();
 	init_forget();
 	init_actor();

@@ -251,6 +251,9 @@ BEGIN
 			PERFORM soft_delete_internal.check_trigger_names(member);
 		END IF;
 		PERFORM soft_delete_internal.check_triggers(member);
+		IF tag = 'CREATE TRIGGER' AND current_setting('row_security')::boolean THEN
+			PERFORM soft_delete_internal.check_other_triggers(member, is_aside => false);
+		END IF;
 		PERFORM soft_delete_internal.refuse_copying_trigger(tgrelid, tgfoid) FROM pg_trigger WHERE tgrelid = member AND NOT tgisinternal;
 	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE')
 		-- a unique constraint that the command has added becomes an index on live rows
@@ -300,6 +303,9 @@ BEGIN
 			END IF;
 			IF soft_delete_internal.is_aside(relation) THEN
 				PERFORM soft_delete_internal.check_triggers(relation);
+				IF current_setting('row_security')::boolean THEN
+					PERFORM soft_delete_internal.check_other_triggers(relation, is_aside => true);
+				END IF;
 			ELSE
 				PERFORM soft_delete_internal.bind_views(relation);
 			END IF;

@@ -40,13 +40,14 @@ sub start_shops
 	return $node;
 }
 
-# make_shop DATABASE, STORAGE: makes a database with tables of that storage
+# make_shop DATABASE, STORAGE [SQL]: makes a database with tables of that storage; the SQL stands for what fills them
 sub make_shop
 {
-	my ($database, $storage) = @_;
+	my ($database, $storage, $sql) = @_;
+	$sql //= $rows;
 	my $tag = $storage eq 'plain' ? '' : "CREATE EXTENSION soft_delete; SELECT soft_delete.tag('customers', cascade => true, storage => '$storage');";
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	return $node->safe_psql($database, "SET client_min_messages = warning; $tables; $tag $rows");
+	return $node->safe_psql($database, "SET client_min_messages = warning; $tables; $tag $sql");
 }
 
 # major: of the server
