@@ -39,7 +39,6 @@ if (tool('pg_repack', 'postgresql-MAJOR-repack'))
 	like(run_tool(@repack, '--only-indexes', '-d', 'in_place'), qr/^exit 0\n/, 'it packs the indexes of a table in place');
 	has_all('in_place', 'indexes', $bins{in_place});
 	like(run_tool(@repack, '-d', 'aside'), qr/^exit 0\n/, 'it packs a table whose deleted rows are aside');
-	like(run_tool('pg_repack', '--no-superuser-check', '-t', 'customers_tombstones', '-d', 'aside'), qr/^exit [01]\n/, 'and its companion, or says why not');
 	has_all('aside', 'a table', $bins{aside});
 	$node->safe_psql('in_place', 'VACUUM FULL customers');
 	has_all('in_place', 'VACUUM FULL instead', $bins{in_place});
