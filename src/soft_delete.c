@@ -33,6 +33,7 @@ _PG_init(void)
 	init_sample();
 	init_utility();
 	init_forget();
+	init_copied();
 	init_actor();
 	init_ledger();
 	init_truncate();

@@ -405,8 +405,6 @@ check_created_trigger(CreateTrigStmt *stmt)
 						errdetail("It is the trigger \"%s\".", TAG_NAME),
 						errhint("SELECT soft_delete.tag(%s);",
 								quote_literal_cstr(qualified_name(relid)))));
-	if (OidIsValid(function))
-		refuse_copying_trigger(relid, function);
 	/* the table would be left without that trigger of its tag */
 	if (stmt->replace && loses_trigger(relid, stmt->trigname))
 		refuse_if_held(relid, "replace a trigger of");

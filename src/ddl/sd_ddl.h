@@ -65,7 +65,7 @@ extern bool event_triggers_fire(void);
 /*
  * copied.c: refuses, or warns of, what replaces a table by a copy
  */
-extern void refuse_copying_trigger(Oid relid, Oid function);
+extern void init_copied(void);
 extern void note_detached(AlterTableStmt *stmt);
 extern void check_dropped_tables(DropStmt *stmt);
 

@@ -195,7 +195,7 @@ COMMENT ON FUNCTION soft_delete_internal.check_replaced_triggers() IS
 CREATE FUNCTION soft_delete_internal.refuse_copying_trigger(relation regclass, function oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_refuse_copying_trigger';
 COMMENT ON FUNCTION soft_delete_internal.refuse_copying_trigger(regclass, oid) IS
-'raises 0A000 if a trigger of a tagged table that calls the function is one of pg_repack, which would copy the live rows only';
+'raises 0A000 if a trigger of a tagged table that calls the function is one of pg_repack, which would copy the live rows only, or TimescaleDB';
 
 CREATE FUNCTION soft_delete_internal.check_dropped_table(relation regclass, is_detached boolean) RETURNS void
 LANGUAGE plpgsql

@@ -13,6 +13,7 @@ use Test::More;
 my $has_squeeze = -e "/usr/lib/postgresql/$ENV{NEIGHBOURS_MAJOR}/lib/pg_squeeze.so";
 my $conf = "listen_addresses = ''\nmax_worker_processes = 20\nmax_replication_slots = 20";
 $conf .= "\nshared_preload_libraries = 'pg_squeeze, soft_delete'\nwal_level = logical" if $has_squeeze;
+$conf .= "\nwal_level = logical" if $ENV{NEIGHBOURS_MAJOR} >= 19;
 $conf .= "\nsummarize_wal = on" if $ENV{NEIGHBOURS_MAJOR} >= 17;
 my $node = start_shops($conf);
 my $tmp = PostgreSQL::Test::Utils::tempdir();
@@ -24,6 +25,49 @@ sub copy_has
 {
 	my ($copy, $storage, $checked, $verdict) = @_;
 	return found($storage, $checked, $verdict, live($copy) . "\n" . bins($copy), live('plain') . "\n" . $bins{$storage});
+}
+
+# churned STORAGE, CHECKED, SQL: a table that the SQL rewrites again and again, while rows are deleted, restored and
+# purged, is as one where the same was done and nothing was rewritten
+sub churned
+{
+	my ($storage, $checked, $sql) = @_;
+	my $churn = q{
+		CREATE PROCEDURE churn() LANGUAGE plpgsql AS $$
+		BEGIN
+			FOR i IN 1 .. 3000 LOOP
+				DELETE FROM orders WHERE id = 50 + i % 140;
+				COMMIT;
+				IF i % 3 = 0 AND NOT EXISTS (SELECT FROM orders WHERE id = 50 + (i + 70) % 140) THEN
+					UPDATE orders_deleted SET deleted_at = NULL
+					WHERE id = 50 + (i + 70) % 140 AND customer_id > 10 AND deleted_at = (SELECT max(deleted_at) FROM orders_deleted WHERE id = 50 + (i + 70) % 140);
+					COMMIT;
+				END IF;
+				IF i % 7 = 0 THEN DELETE FROM orders_deleted WHERE id = 50 + (i + 110) % 140; COMMIT; END IF;
+				IF i % 11 = 0 THEN INSERT INTO orders VALUES (50 + (i + 110) % 140, 20, i, 'again') ON CONFLICT (id) DO NOTHING; COMMIT; END IF;
+			END LOOP;
+		END
+		$$};
+	my $all = 'SELECT id, total, note FROM orders ORDER BY id; SELECT id, total, note FROM orders_deleted ORDER BY id, total, note';
+	make_shop($_, $storage) foreach ('calm', 'churned');
+	$node->safe_psql($_, $churn) foreach ('calm', 'churned');
+	$node->safe_psql('calm', 'CALL churn()');
+	my $session = IPC::Run::start([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', 'churned', '-c', 'CALL churn()' ], '<', \undef, '>&', \my $output);
+	my ($times, $file) = (0, $node->safe_psql('churned', q{SELECT pg_relation_filenode('orders')}));
+	while ($session->pumpable && $times < 500)
+	{
+		my (undef, undef, $error) = $node->psql('churned', $sql);
+		note($error) if $error ne '';
+		$times++;
+		$session->pump_nb;
+	}
+	$session->finish;
+	is($output // '', '', "$checked: nothing fails meanwhile");
+	cmp_ok($times, '>', 1, "$checked: it was rewritten meanwhile");
+	isnt($node->safe_psql('churned', q{SELECT pg_relation_filenode('orders')}), $file, "$checked: it has another file");
+	found($storage, $checked, 'no row is lost, none comes back', answer($node, 'churned', "$all; SELECT count(*) FROM soft_delete.check() WHERE relation IS NOT NULL"), answer($node, 'calm', $all) . "\n0");
+	$node->safe_psql('postgres', 'DROP DATABASE calm; DROP DATABASE churned');
+	return;
 }
 
 if (tool('pg_repack', 'postgresql-MAJOR-repack'))
@@ -40,8 +84,6 @@ if (tool('pg_repack', 'postgresql-MAJOR-repack'))
 	has_all('in_place', 'indexes', $bins{in_place});
 	like(run_tool(@repack, '-d', 'aside'), qr/^exit 0\n/, 'it packs a table whose deleted rows are aside');
 	has_all('aside', 'a table', $bins{aside});
-	$node->safe_psql('in_place', 'VACUUM FULL customers');
-	has_all('in_place', 'VACUUM FULL instead', $bins{in_place});
 	$node->safe_psql($_, 'DROP EXTENSION pg_repack') foreach ('plain', 'in_place', 'aside');
 }
 
@@ -50,6 +92,27 @@ if (tool('pg_squeeze', 'postgresql-MAJOR-squeeze'))
 	$node->safe_psql($_, q{CREATE EXTENSION pg_squeeze; SELECT squeeze.squeeze_table('public', 'customers')}) foreach ('plain', 'in_place', 'aside');
 	has_all($_, 'squeeze_table()', $bins{$_}) foreach ('in_place', 'aside');
 	$node->safe_psql($_, 'DROP EXTENSION pg_squeeze') foreach ('plain', 'in_place', 'aside');
+	churned($_, 'squeeze_table(), with deletions, restores and purges beside it', q{SET client_min_messages = error; CREATE EXTENSION IF NOT EXISTS pg_squeeze; SELECT squeeze.squeeze_table('public', 'orders')}) foreach ('in_place', 'aside');
+}
+
+if (major() >= 19 && tool('REPACK', 'postgresql-MAJOR'))
+{
+	foreach my $command ('REPACK customers', 'REPACK customers USING INDEX customers_pkey', 'REPACK (CONCURRENTLY) customers')
+	{
+		$node->safe_psql($_, $command) foreach ('plain', 'in_place', 'aside');
+		has_all($_, $command, $bins{$_}) foreach ('in_place', 'aside');
+	}
+	churned($_, 'REPACK (CONCURRENTLY), with deletions, restores and purges beside it', 'REPACK (CONCURRENTLY) orders') foreach ('in_place', 'aside');
+}
+
+if (tool('VACUUM FULL, CLUSTER, REINDEX', 'postgresql-MAJOR'))
+{
+	foreach my $command ('VACUUM FULL customers', 'CLUSTER customers USING customers_pkey', 'REINDEX TABLE CONCURRENTLY customers')
+	{
+		$node->safe_psql($_, $command) foreach ('plain', 'in_place', 'aside');
+		has_all($_, $command, $bins{$_}) foreach ('in_place', 'aside');
+	}
+	churned($_, 'VACUUM FULL, with deletions, restores and purges beside it', 'VACUUM FULL orders') foreach ('in_place', 'aside');
 }
 
 if (tool('pg_partman', 'postgresql-MAJOR-partman'))
