@@ -108,7 +108,7 @@ SELECT count(*) FROM few_tombstones WHERE ctid = '(0,65535)' OR ctid > '(4294967
 SELECT count(*) FROM few WHERE ctid = ANY (ARRAY(SELECT ctid FROM few_tombstones WHERE id > 1));
 DELETE FROM many USING many_tombstones AS d WHERE many.ctid = d.ctid AND many.tableoid = d.tableoid;
 DELETE FROM many USING many_deleted AS d WHERE many.ctid = d.ctid AND many.tableoid = d.tableoid;
-SELECT xmin FROM few_tombstones;
+SELECT count(xmin) FROM few_tombstones;
 SELECT id, v FROM many_tombstones AS d(deleted, id, v) WHERE (d).id = 1 AND d.deleted > '2020-01-01';
 
 -- joined with what is changed

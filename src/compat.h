@@ -103,6 +103,17 @@ typedef bool TU_UpdateIndexes;
 #define forbid_parallel_build(routine) ((routine)->amcanbuildparallel = false)
 #endif
 
+/* 17: the state of the lexer of JSON may be the caller's */
+#if PG_VERSION_NUM < 170000
+#define make_json_lexer(json) \
+	makeJsonLexContextCstringLen(unconstify(char *, json), strlen(json), \
+								 GetDatabaseEncoding(), true)
+#else
+#define make_json_lexer(json) \
+	makeJsonLexContextCstringLen(NULL, json, strlen(json), \
+								 GetDatabaseEncoding(), true)
+#endif
+
 /* 17: ALTER COLUMN SET EXPRESSION changes the values of a column */
 #if PG_VERSION_NUM < 170000
 #define changes_column(subtype) ((subtype) == AT_AlterColumnType)

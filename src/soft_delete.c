@@ -30,8 +30,11 @@ _PG_init(void)
 	init_inline();
 	init_stamp();
 	init_counter();
+	init_sample();
 	init_utility();
 	init_forget();
+	init_copied();
+	init_actor();
 	init_ledger();
 	init_truncate();
 	init_skip();

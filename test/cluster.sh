@@ -172,8 +172,8 @@ run_tap() {
 	cat "$tmp/tap.log"
 	mkdir -p "$results/tap"
 	[ ! -d "$tmp/tap/tmp_check/log" ] || cp -r "$tmp/tap/tmp_check/log/." "$results/tap"
-	sed -n 's|^test/t/\([a-z_]*\)\.pl  *(Wstat: [1-9].*|\1|p' "$tmp/tap.log" | while read -r name; do
-		say "The end of the log of test/t/$name.pl"
+	sed -n 's|^test/[a-z]*/\([a-z_]*\)\.pl  *(Wstat: [1-9].*|\1|p' "$tmp/tap.log" | while read -r name; do
+		say "The end of the log of $name.pl"
 		tail -n 40 "$results/tap/regress_log_$name" 2>/dev/null || true
 	done
 	return "$status"

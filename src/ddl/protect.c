@@ -82,6 +82,7 @@ protect_tombstones(Node *command)
 			check_altered_table((AlterTableStmt *) command);
 			break;
 		case T_DropStmt:
+			check_dropped_tables((DropStmt *) command);
 			foreach (lc, ((DropStmt *) command)->objects)
 			{
 				if (((DropStmt *) command)->removeType == OBJECT_INDEX)

@@ -63,6 +63,13 @@ extern PlannedStmt *exclude_bins(PlannedStmt *pstmt);
 extern bool event_triggers_fire(void);
 
 /*
+ * copied.c: refuses, or warns of, what replaces a table by a copy
+ */
+extern void init_copied(void);
+extern void note_detached(AlterTableStmt *stmt);
+extern void check_dropped_tables(DropStmt *stmt);
+
+/*
  * forget.c: deletes what is stored about tables that are dropped
  */
 extern void init_forget(void);

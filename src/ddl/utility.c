@@ -63,6 +63,7 @@ prepare_utility(PlannedStmt *pstmt, DdlContext *ddl)
 		case T_TruncateStmt:
 			return truncate_softly(pstmt);
 		case T_AlterTableStmt:
+			note_detached((AlterTableStmt *) pstmt->utilityStmt);
 			prepare_partitions((AlterTableStmt *) pstmt->utilityStmt);
 			return prepare_ddl(pstmt, ddl);
 		case T_GrantStmt:

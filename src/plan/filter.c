@@ -200,9 +200,12 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 		make_live_test(makeVar(rel->relid, attnum, get_atttype(rte->relid, attnum),
 							   -1, InvalidOid, 0));
 
-	if (rte->tablesample != NULL &&
-		rte->tablesample->tsmhandler == extension_function(SAMPLING_METHOD))
-		return sample_filter(root, rel, rte, is_live);
+	if (rte->tablesample != NULL)
+	{
+		if (rte->tablesample->tsmhandler == extension_function(SAMPLING_METHOD))
+			return sample_filter(root, rel, rte, is_live);
+		note_sample();
+	}
 
 	/*
 	 * Foreign keys are enforced for live rows, whatever the value of show_deleted.

@@ -47,6 +47,12 @@ extern bool depends_on_tombstone_column(Query *query);
 extern bool may_depend_on_column(Query *query, char *column);
 
 /*
+ * sample.c: samples of tagged tables
+ */
+extern void init_sample(void);
+extern void note_sample(void);
+
+/*
  * filter.c: the live filter of planned scans of tagged tables
  */
 extern void init_filter(void);

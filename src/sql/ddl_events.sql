@@ -192,6 +192,53 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_replaced_triggers() IS
 'for event triggers: raises 2BP01 where another trigger has taken the place of one that tag() made';
 
+CREATE FUNCTION soft_delete_internal.refuse_copying_trigger(relation regclass, function oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_refuse_copying_trigger';
+COMMENT ON FUNCTION soft_delete_internal.refuse_copying_trigger(regclass, oid) IS
+'raises 0A000 if a trigger of a tagged table that calls the function is one of pg_repack, which would copy the live rows only, or TimescaleDB';
+
+CREATE FUNCTION soft_delete_internal.check_dropped_table(relation regclass, is_detached boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(relation);
+	copy regclass;
+	deleted_rows bigint;
+BEGIN
+	IF bin IS NULL THEN
+		RETURN;
+	END IF;
+	-- a table that this transaction has made or renamed, with most of the columns
+	SELECT c.oid INTO copy FROM pg_class AS c
+	WHERE relkind IN ('r', 'p') AND soft_delete_internal.is_own_transaction(c.xmin) AND c.oid NOT IN (SELECT soft_delete_internal.inheritance_tree(relation))
+	  AND soft_delete_internal.companions_table(c.oid) IS NULL
+	  AND (SELECT count(*) FILTER (WHERE there.attname IS NOT NULL) * 2 > count(*) FROM pg_attribute AS here LEFT JOIN pg_attribute AS there
+			   ON there.attrelid = c.oid AND there.attname = here.attname AND there.attnum > 0 AND NOT there.attisdropped
+		   WHERE here.attrelid = relation AND here.attnum > 0 AND NOT here.attisdropped AND here.attname <> (soft_delete_internal.tag_arguments(relation))[1])
+	ORDER BY c.oid LIMIT 1;
+	IF NOT is_detached AND copy IS NULL THEN
+		RETURN;
+	END IF;
+	deleted_rows := (SELECT answer FROM soft_delete_internal.query_as_owner(relation, format('SELECT count(*) FROM %s', bin)) AS q(answer bigint));
+	IF deleted_rows = 0 THEN
+		RETURN;
+	END IF;
+	IF is_detached AND (SELECT answer FROM soft_delete_internal.query_as_owner(relation, format('SELECT NOT EXISTS (SELECT FROM %s)', relation)) AS q(answer boolean)) THEN
+		RAISE EXCEPTION 'cannot drop table "%", which this transaction has detached', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = format('It has no rows but %s deleted ones, which would be lost: tools that move rows out of a partition leave them there. '
+								'Detached only, it is a tagged table by itself, with its bin.', deleted_rows);
+	END IF;
+	IF copy IS NOT NULL THEN
+		RAISE WARNING 'table "%" is dropped with % deleted rows, and table "%" of this transaction does not have them', relation, deleted_rows, copy
+			USING ERRCODE = '01000', DETAIL = format('They are listed by %s, which is dropped, too.', bin), HINT = 'ROLLBACK;';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_dropped_table(regclass, boolean) IS
+'raises 55000 for a detached partition that is dropped although it has deleted rows and no others; warns if a table of this transaction replaces one that has deleted rows';
+
 CREATE FUNCTION soft_delete_internal.update_tagged(member regclass, tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -204,6 +251,10 @@ BEGIN
 			PERFORM soft_delete_internal.check_trigger_names(member);
 		END IF;
 		PERFORM soft_delete_internal.check_triggers(member);
+		IF tag = 'CREATE TRIGGER' AND current_setting('row_security')::boolean THEN
+			PERFORM soft_delete_internal.check_other_triggers(member, is_aside => false);
+		END IF;
+		PERFORM soft_delete_internal.refuse_copying_trigger(tgrelid, tgfoid) FROM pg_trigger WHERE tgrelid = member AND NOT tgisinternal;
 	ELSIF tag IN ('ALTER TABLE', 'ALTER TYPE')
 		-- a unique constraint that the command has added becomes an index on live rows
 		AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = member AND contype = 'u' AND NOT condeferrable AND conparentid = 0
@@ -252,6 +303,9 @@ BEGIN
 			END IF;
 			IF soft_delete_internal.is_aside(relation) THEN
 				PERFORM soft_delete_internal.check_triggers(relation);
+				IF current_setting('row_security')::boolean THEN
+					PERFORM soft_delete_internal.check_other_triggers(relation, is_aside => true);
+				END IF;
 			ELSE
 				PERFORM soft_delete_internal.bind_views(relation);
 			END IF;

@@ -163,7 +163,7 @@ BEGIN
 				PERFORM soft_delete_internal.check_column(relation, deleted_at);
 			END IF;
 		WHEN 'triggers' THEN
-			PERFORM soft_delete_internal.check_triggers(relation);
+			PERFORM soft_delete_internal.check_triggers(relation), soft_delete_internal.check_other_triggers(relation, is_aside);
 		WHEN 'views' THEN
 			PERFORM soft_delete_internal.check_new_view(p.object, p.detail::name, p.name)
 			FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views, storage) AS p

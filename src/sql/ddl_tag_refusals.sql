@@ -162,6 +162,35 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_column(regclass, name) IS
 'raises 42804, 42P16, 42P17 or 42701 for an existing column that cannot be the tombstone column';
 
+CREATE FUNCTION soft_delete_internal.check_other_triggers(relation regclass, is_aside boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	other record;
+BEGIN
+	-- a trigger is known by the extension that its function belongs to
+	SELECT tgname, tgrelid::regclass AS tgtable, extname, reason, hint INTO other
+	FROM pg_trigger JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = tgfoid AND refclassid = 'pg_extension'::regclass AND deptype = 'e'
+		JOIN pg_extension ON pg_extension.oid = refobjid
+		JOIN (VALUES
+			('lo', true, 8, 'It removes the large object of a deleted row, which could not be restored in full.', 'DROP TRIGGER %1$I ON %2$s;'),
+			('timescaledb', true, 0, 'TimescaleDB makes and truncates the chunks of a hypertable by itself.', NULL),
+			('table_log', false, 0, 'It writes rows by position, and would fail for the tombstone column.', 'SELECT soft_delete.tag(%3$L, storage => ''aside'');'),
+			('periods', false, 0, 'It writes the history of rows by position, and would fail for the tombstone column.', 'SELECT soft_delete.tag(%3$L, storage => ''aside'');'))
+				AS refused(extension, refuses_aside, events, reason, hint) ON extension = extname AND tgtype & events = events AND (refuses_aside OR NOT is_aside)
+	WHERE tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND NOT tgisinternal
+	ORDER BY tgrelid, tgname LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot tag table "%" with trigger "%" of extension "%"', other.tgtable, other.tgname, other.extname
+			USING ERRCODE = 'feature_not_supported', DETAIL = other.reason,
+				HINT = coalesce(format(other.hint, other.tgname, other.tgtable, relation), '');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_other_triggers(regclass, boolean) IS
+'raises 0A000 if a table has a trigger of another extension that fails, or loses something, on a tagged table of that storage';
+
 CREATE FUNCTION soft_delete_internal.check_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

@@ -69,3 +69,42 @@ COMMENT ON TABLE soft_delete_internal.truncations IS
 -- COPY would fail for a table that the restored database does not have, such as a temporary one
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.truncations',
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
+
+/*
+ * A dump may be restored beside records that were not dropped with the schema of the
+ * application.  The library writes without triggers, so these see rows of dumps alone.
+ */
+CREATE FUNCTION soft_delete_internal.merge_ledger() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM soft_delete_internal.ledger AS l WHERE l.deleted_at = NEW.deleted_at AND l.xid = NEW.xid AND l.deleted_by = NEW.deleted_by) THEN
+		RETURN NULL;
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.merge_ledger() IS
+'trigger function of the ledger, for dumps: leaves out a deletion that the ledger has';
+CREATE TRIGGER merge BEFORE INSERT ON soft_delete_internal.ledger
+	FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.merge_ledger();
+COMMENT ON TRIGGER merge ON soft_delete_internal.ledger IS 'leaves out a deletion that the ledger has';
+
+CREATE FUNCTION soft_delete_internal.merge_events() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- rows of the dump itself may be equal
+	IF EXISTS (SELECT FROM soft_delete_internal.events AS e WHERE e.deleted_at = NEW.deleted_at AND e.* IS NOT DISTINCT FROM NEW AND NOT soft_delete_internal.is_own_transaction(e.xmin)) THEN
+		RETURN NULL;
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.merge_events() IS
+'trigger function of the events, for dumps: leaves out an event that is there';
+CREATE TRIGGER merge BEFORE INSERT ON soft_delete_internal.events
+	FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.merge_events();
+COMMENT ON TRIGGER merge ON soft_delete_internal.events IS 'leaves out an event that is there';

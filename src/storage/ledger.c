@@ -82,7 +82,6 @@ typedef struct RecordedName
 static HTAB *names = NULL;
 static uint64 names_at; /* value of relcache_changes when the first one was */
 
-static char *actor = NULL;
 static char *reason = NULL;
 static int keep_ledger = -1; /* in minutes; -1: for ever */
 
@@ -90,15 +89,11 @@ static void forget_names(Datum arg, int cacheid, uint32 hash);
 static void set_text(Datum *value, bool *isnull, const char *text);
 
 /*
- * Define the settings that the ledger records.
+ * Define the settings of the ledger.
  */
 void
 init_ledger(void)
 {
-	DefineCustomStringVariable("soft_delete.actor",
-							   "Names the user on whose behalf the application deletes rows, for the ledger of deletions.",
-							   "An empty string records nothing.", &actor, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("soft_delete.reason",
 							   "States why the application deletes rows, for the ledger of deletions.",
 							   "An empty string records nothing.", &reason, "",
@@ -181,7 +176,7 @@ record_deletion(TimestampTz stamp, Oid relid)
 			 GetUserNameFromId(GetSessionUserId(), false));
 	set_text(&values[LEDGER_APPLICATION_NAME], &nulls[LEDGER_APPLICATION_NAME],
 			 application_name);
-	set_text(&values[LEDGER_ACTOR], &nulls[LEDGER_ACTOR], actor);
+	set_text(&values[LEDGER_ACTOR], &nulls[LEDGER_ACTOR], current_actor());
 	set_text(&values[LEDGER_REASON], &nulls[LEDGER_REASON], reason);
 	values[LEDGER_ROLEID] = ObjectIdGetDatum(GetUserId());
 	values[LEDGER_TABLE_NAME] = CStringGetTextDatum(recorded_name(relid));
@@ -266,7 +261,7 @@ record_event(TimestampTz stamp, const char *event, const char *table_name,
 		values[EVENT_HAPPENED_AT] = TimestampTzGetDatum(happened_at);
 		set_text(&values[EVENT_DONE_BY], &nulls[EVENT_DONE_BY],
 				 GetUserNameFromId(acting_role(), false));
-		set_text(&values[EVENT_ACTOR], &nulls[EVENT_ACTOR], actor);
+		set_text(&values[EVENT_ACTOR], &nulls[EVENT_ACTOR], current_actor());
 		set_text(&values[EVENT_REASON], &nulls[EVENT_REASON], reason);
 		values[EVENT_ROLEID] = ObjectIdGetDatum(acting_role());
 	}

@@ -34,6 +34,12 @@ extern void count_deleted(TimestampTz stamp, Oid relid, int rows);
 extern void record_counts(void);
 
 /*
+ * actor.c: on whose behalf the application deletes
+ */
+extern void init_actor(void);
+extern const char *current_actor(void);
+
+/*
  * ledger.c: one row per deletion, whose key makes stamps unique
  */
 /* What becomes of rows */

@@ -146,6 +146,17 @@ make_copy('CREATE EXTENSION soft_delete');
 load_over($original);
 check_copy('where the extension is already');
 
+# the ledger outlives the tables, and takes that of the dump in
+make_copy($original);
+load('DROP SCHEMA public, whole CASCADE; CREATE SCHEMA public; DELETE FROM soft_delete_internal.ledger WHERE deleted_at = (SELECT min(deleted_at) FROM soft_delete_internal.ledger);
+	CREATE TABLE public.later (id integer); SELECT soft_delete.tag(\'public.later\'); INSERT INTO public.later VALUES (1); DELETE FROM public.later; DROP TABLE public.later');
+load_over($original);
+is(bins($node, 'copy'), $all, 'DROP SCHEMA, then the dump: all deleted rows');
+is(answer($node, 'copy', q{SELECT count(*), count(*) FILTER (WHERE deleted_at > (SELECT max(deleted_at) FROM parent_deleted)) FROM soft_delete.deletions}),
+	$node->safe_psql('original', q{SELECT count(*) + 1, count(*) FILTER (WHERE deleted_at > (SELECT max(deleted_at) FROM parent_deleted)) + 1 FROM soft_delete.deletions}),
+	'all deletions of both, once');
+drop_copy();
+
 # another session's temporary table is in no dump, nor is what is said about it, while it is there and when it has gone
 my $session = $node->background_psql('original', on_error_stop => 1);
 $session->query(q{CREATE TEMP TABLE passing (id integer PRIMARY KEY)});

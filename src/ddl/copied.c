@@ -1,0 +1,207 @@
+/*
+ * copied.c
+ *	  Refuses, or warns of, commands by which tools replace a table by a copy.
+ *
+ * A copy that is made by queries has the live rows only.  pg_repack creates a trigger
+ * first, by which it is known, and so is a hypertable of TimescaleDB.  A partition that is emptied by DELETE, detached and
+ * dropped has deleted rows, those that were deleted before among them.  And what a
+ * transaction drops after it has made another table like it, that table replaces.
+ *
+ * Invariant: where such a command would destroy the deleted rows of a table whose live
+ * rows have gone elsewhere, it fails, or says so.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "nodes/parsenodes.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "ddl/sd_ddl.h"
+
+PG_FUNCTION_INFO_V1(soft_delete_refuse_copying_trigger);
+
+/* OIDs of the partitions that a transaction has detached */
+static List *detached = NIL;
+static LocalTransactionId detached_lxid = InvalidLocalTransactionId;
+
+static object_access_hook_type prev_object_access_hook = NULL;
+
+static void check_new_trigger(ObjectAccessType access, Oid classId,
+							  Oid objectId, int subId, void *arg);
+static void refuse_copying_trigger(Oid relid, Oid function);
+static bool was_detached(Oid relid);
+
+/*
+ * Install the object access hook.
+ */
+void
+init_copied(void)
+{
+	prev_object_access_hook = object_access_hook;
+	object_access_hook = check_new_trigger;
+}
+
+/*
+ * Object access hook: check a trigger that has been created, by CREATE TRIGGER or, as
+ * TimescaleDB does it, without.
+ */
+static void
+check_new_trigger(ObjectAccessType access, Oid classId, Oid objectId, int subId,
+				  void *arg)
+{
+	Relation triggers;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	if (prev_object_access_hook)
+		prev_object_access_hook(access, classId, objectId, subId, arg);
+	if (access != OAT_POST_CREATE || classId != TriggerRelationId ||
+		(arg != NULL && ((ObjectAccessPostCreate *) arg)->is_internal) ||
+		!OidIsValid(extension_oid()))
+		return;
+	triggers = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(objectId));
+	scan = systable_beginscan(triggers, TriggerOidIndexId, true, SnapshotSelf,
+							  1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		refuse_copying_trigger(trigger->tgrelid, trigger->tgfoid);
+	}
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
+}
+
+/*
+ * Raise 0A000 if a trigger that calls the function lets pg_repack copy a table that has
+ * its tombstones in it, or makes a tagged table a hypertable.
+ */
+static void
+refuse_copying_trigger(Oid relid, Oid function)
+{
+	Oid extension = getExtensionOfObject(ProcedureRelationId, function);
+	const char *owner = OidIsValid(extension) ? get_extension_name(extension) : "";
+	const char *name = qualified_name(relid);
+
+	if (strcmp(owner, "pg_repack") == 0 && in_place_arguments(relid) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("pg_repack cannot copy tagged table \"%s\"", name),
+				 errdetail("It copies live rows only, so the deleted rows would be lost. "
+						   "pg_repack --only-indexes, pg_squeeze and, from PostgreSQL 19 on, REPACK keep them. "
+						   "A table that keeps its deleted rows aside can be copied."),
+				 errhint("VACUUM FULL %s;", name)));
+	if (strcmp(owner, "timescaledb") == 0 && tag_arguments(relid) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot turn tagged table \"%s\" into a hypertable", name),
+				 errdetail("TimescaleDB makes and truncates the chunks of a hypertable by itself."),
+				 errhint("SELECT soft_delete.untag(%s);", quote_literal_cstr(name))));
+}
+
+/*
+ * soft_delete_internal.refuse_copying_trigger(relation regclass, function oid)
+ * returns void
+ *
+ * Raises 0A000 if a trigger of the relation that calls the function is one of
+ * pg_repack or TimescaleDB.  For sessions that had not loaded the library when they
+ * created it.
+ */
+Datum
+soft_delete_refuse_copying_trigger(PG_FUNCTION_ARGS)
+{
+	refuse_copying_trigger(PG_GETARG_OID(0), PG_GETARG_OID(1));
+	PG_RETURN_VOID();
+}
+
+/*
+ * Note which partitions an ALTER TABLE is going to detach.
+ */
+void
+note_detached(AlterTableStmt *stmt)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	ListCell *lc;
+
+	if (detached_lxid != my_local_xid())
+	{
+		list_free(detached);
+		detached = NIL;
+		detached_lxid = my_local_xid();
+	}
+	foreach (lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		RangeVar *other = NULL;
+
+		if (cmd->subtype == AT_DetachPartition)
+			other = castNode(PartitionCmd, cmd->def)->name;
+		else if (cmd->subtype == AT_DropInherit)
+			other = stmt->relation;
+		if (other != NULL)
+			detached =
+				list_append_unique_oid(detached,
+									   RangeVarGetRelid(other, NoLock, true));
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Has this transaction detached the table from a parent?
+ */
+static bool
+was_detached(Oid relid)
+{
+	return detached_lxid == my_local_xid() &&
+		   list_member_oid(detached, relid) && !has_superclass(relid);
+}
+
+/*
+ * Check the tagged tables that a DROP TABLE names, but in a session that restores a
+ * dump.
+ *
+ * Raises 55000 for one that this transaction has detached, that has deleted rows and no
+ * others.  Warns of one with deleted rows that a table of this transaction replaces.
+ */
+void
+check_dropped_tables(DropStmt *stmt)
+{
+	ListCell *lc;
+
+	if (!row_security || stmt->removeType != OBJECT_TABLE ||
+		!OidIsValid(extension_oid()))
+		return;
+	foreach (lc, stmt->objects)
+	{
+		Oid relid =
+			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
+
+		if (OidIsValid(relid) && relation_ownercheck(relid, GetUserId()) &&
+			tag_arguments(relid) != NIL)
+			call_internal("check_dropped_table", 2, (Oid[]){REGCLASSOID, BOOLOID},
+						  (Datum[]){ObjectIdGetDatum(relid),
+									BoolGetDatum(was_detached(relid))});
+	}
+}

@@ -1,0 +1,218 @@
+# Extensions that read, index, watch or check tables: on tagged tables they answer as on plain ones.
+# packages: postgresql-MAJOR-cron postgresql-MAJOR-pgaudit postgresql-MAJOR-hypopg postgresql-MAJOR-plpgsql-check
+# packages: postgresql-MAJOR-pgtap postgresql-MAJOR-postgis-3 postgresql-MAJOR-rum postgresql-MAJOR-set-user
+# packages: postgresql-MAJOR-dirtyread postgresql-MAJOR-pg-catcheck postgresql-MAJOR-pgvector postgresql-MAJOR-pg-hint-plan
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Neighbours;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# which libraries there are
+my @libraries = grep { -e "/usr/lib/postgresql/$ENV{NEIGHBOURS_MAJOR}/lib/$_.so" } qw(pg_cron pgaudit set_user pg_hint_plan);
+my $node = start_shops("shared_preload_libraries = '" . join(', ', 'pg_stat_statements', @libraries) . "'\ncron.database_name = 'in_place'\ncron.use_background_workers = on\nmax_worker_processes = 20");
+
+my $has_cron = grep { $_ eq 'pg_cron' } @libraries;
+if ($has_cron)
+{
+	# it runs once in a minute: what it has done is looked at in the end
+	$node->safe_psql('in_place', q{CREATE EXTENSION pg_cron});
+	$node->safe_psql('in_place', sprintf(q{SELECT cron.schedule_in_database('%1$s', '* * * * *', 'DELETE FROM orders WHERE id = 41', '%1$s')}, $_)) foreach ('plain', 'in_place', 'aside');
+}
+
+# ask SQL: what each database answers to it
+sub ask
+{
+	my ($sql, %options) = @_;
+	return sub { return answer($node, $_[0], $sql, %options) };
+}
+
+# asks EXTENSION, CHECKED, SQL: creates an extension in each database, and compares what it answers
+sub asks
+{
+	my ($extension, $checked, $sql) = @_;
+	return same($checked, ask("SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS $extension CASCADE; $sql"));
+}
+
+if (tool('pgaudit', 'postgresql-MAJOR-pgaudit'))
+{
+	# logged DATABASE: what the log says of a deletion there
+	my $logged = sub {
+		my ($database) = @_;
+		my $offset = -s $node->logfile;
+		$node->safe_psql($database, q{LOAD 'pgaudit'; SET pgaudit.log = 'write'; SET pgaudit.log_relation = on; BEGIN; DELETE FROM orders WHERE id = 12; ROLLBACK});
+		my @lines = slurp_file($node->logfile, $offset) =~ /AUDIT: (SESSION.*)/g;
+		return join("\n", @lines);
+	};
+	same('what a DELETE logs', $logged);
+}
+
+if (tool('hypopg', 'postgresql-MAJOR-hypopg'))
+{
+	asks('hypopg', 'a hypothetical index is used', q{
+		CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS 'BEGIN RETURN QUERY EXECUTE ''EXPLAIN (COSTS OFF) '' || query; END';
+		SET enable_seqscan = off;
+		SELECT count(*) FROM hypopg_create_index('CREATE INDEX ON orders (total)');
+		SELECT count(*) FROM plan('SELECT * FROM orders WHERE total = 70') AS p WHERE p ~ 'btree_orders_total'});
+}
+
+if (tool('plpgsql_check', 'postgresql-MAJOR-plpgsql-check'))
+{
+	asks('plpgsql_check', 'functions that delete, and one with a fault', q{
+		CREATE FUNCTION good() RETURNS bigint LANGUAGE plpgsql AS
+			'DECLARE n bigint; BEGIN DELETE FROM orders WHERE id = 1; GET DIAGNOSTICS n = ROW_COUNT; SELECT count(*) INTO n FROM orders WHERE total > 3; RETURN n; END';
+		CREATE FUNCTION bad() RETURNS void LANGUAGE plpgsql AS 'BEGIN DELETE FROM orders WHERE missing = 1; END';
+		SELECT count(*) FROM plpgsql_check_function('good()');
+		SELECT * FROM plpgsql_check_function('bad()') WHERE plpgsql_check_function ~ 'missing'});
+}
+
+if (tool('pgTAP', 'postgresql-MAJOR-pgtap'))
+{
+	asks('pgtap', 'assertions on data, keys, indexes and triggers', q{
+		BEGIN;
+		SELECT plan(7);
+		SELECT results_eq('SELECT count(*)::int FROM customers', ARRAY[41], 'rows');
+		SELECT is_empty('SELECT * FROM customers WHERE id = 2', 'a deleted row');
+		SELECT lives_ok('DELETE FROM customers WHERE id = 20', 'DELETE');
+		SELECT is_empty('SELECT * FROM orders WHERE customer_id = 20', 'with what goes with it');
+		SELECT has_pk('customers'), col_is_pk('customers', 'id'), fk_ok('orders', 'customer_id', 'customers', 'id');
+		ROLLBACK});
+	found('in_place', 'col_is_unique() of a unique key', 'differs: the key is a partial unique index',
+		answer($node, 'in_place', q{SELECT plan(1); SELECT col_is_unique('customers', 'email')}), qr/not ok/);
+	found('aside', 'col_is_unique() of a unique key', 'as a plain table',
+		answer($node, 'aside', q{SELECT plan(1); SELECT col_is_unique('customers', 'email')}), qr/^ok/m);
+}
+
+if (tool('PostGIS', 'postgresql-MAJOR-postgis-3'))
+{
+	asks('postgis', 'queries by a spatial index, and CLUSTER by a primary key', q{
+		ALTER TABLE customers ADD place geometry(Point, 4326);
+		UPDATE customers SET place = ST_SetSRID(ST_MakePoint(id, id), 4326);
+		CREATE INDEX customers_place ON customers USING gist (place);
+		DELETE FROM customers WHERE id = 30;
+		SET enable_seqscan = off;
+		SELECT id FROM customers WHERE place && ST_MakeEnvelope(28, 28, 32, 32, 4326) ORDER BY id;
+		SELECT ST_AsText(ST_Extent(place)) FROM customers;
+		SELECT id FROM customers ORDER BY place <-> ST_SetSRID(ST_MakePoint(30, 30.1), 4326) LIMIT 3;
+		CLUSTER customers USING customers_pkey;
+		ALTER TABLE customers DROP place});
+}
+
+if (tool('RUM', 'postgresql-MAJOR-rum'))
+{
+	asks('rum', 'full text search by its index', q{
+		CREATE INDEX orders_rum ON orders USING rum (to_tsvector('simple', note) rum_tsvector_ops);
+		SET enable_seqscan = off;
+		DELETE FROM orders WHERE id = 21;
+		SELECT id FROM orders WHERE to_tsvector('simple', note) @@ to_tsquery('simple', '20 | 21 | 22 | 23') ORDER BY id;
+		DROP INDEX orders_rum});
+}
+
+if (tool('pgvector', 'postgresql-MAJOR-pgvector'))
+{
+	asks('vector', 'nearest neighbours by an HNSW index', q{
+		ALTER TABLE customers ADD v vector(2);
+		UPDATE customers SET v = ARRAY[id, id]::vector;
+		CREATE INDEX customers_v ON customers USING hnsw (v vector_l2_ops);
+		DELETE FROM customers WHERE id = 40;
+		SET enable_seqscan = off;
+		SELECT id FROM customers ORDER BY v <-> '[40.1,40]' LIMIT 3;
+		ALTER TABLE customers DROP v});
+}
+
+if (tool('pg_hint_plan', 'postgresql-MAJOR-pg-hint-plan'))
+{
+	same('a hint chooses the scan', sub {
+		my $plan = answer($node, $_[0], q{/*+ IndexScan(orders orders_pkey) */ EXPLAIN (COSTS OFF) SELECT sum(total) FROM orders WHERE id < 1000000});
+		return ($plan =~ /(Index Scan using orders_pkey)/)[0] // $plan});
+}
+
+if (tool('set_user', 'postgresql-MAJOR-set-user'))
+{
+	$node->safe_psql('postgres', 'CREATE ROLE clerk_boss');
+	$node->safe_psql($_, 'CREATE EXTENSION set_user; GRANT DELETE, SELECT ON orders TO clerk_boss') foreach ('plain', 'in_place', 'aside');
+	same('a deletion by a role that set_user() has changed', ask(q{SELECT set_user('clerk_boss'); DELETE FROM orders WHERE id = 31 RETURNING id, current_user; SELECT reset_user(), current_user = session_user}));
+	is(answer($node, 'in_place', 'SELECT deleted_by FROM orders_deleted WHERE id = 31'), 'clerk_boss', 'the ledger names that role');
+}
+
+if (tool('pg_dirtyread', 'postgresql-MAJOR-dirtyread'))
+{
+	asks('pg_dirtyread', 'it reads rows of the table\'s file',
+		q{SELECT count(*) > 0 FROM pg_dirtyread('orders') AS t(id integer, customer_id integer) WHERE id = 199});
+}
+
+if (tool('pg_catcheck', 'postgresql-MAJOR-pg-catcheck'))
+{
+	same('the catalogs', sub {
+		my $result = run_tool("/usr/lib/postgresql/" . major() . '/bin/pg_catcheck', $_[0]);
+		$result =~ s/done \(.*//;
+		return $result});
+}
+
+if (tool('amcheck, pg_amcheck', 'postgresql-MAJOR'))
+{
+	asks('amcheck', 'heaps and the B-trees of keys', q{
+		SELECT relation, msg FROM (VALUES ('customers'::regclass), ('orders')) AS v(relation), verify_heapam(relation) UNION ALL SELECT 'orders', 'no more';
+		SELECT bt_index_check('customers_pkey', true) IS NULL, bt_index_check('orders_pkey', true) IS NULL, bt_index_check('customers_email_key', true) IS NULL});
+	same('a database', sub { return run_tool('pg_amcheck', '--heapallindexed', $_[0]) });
+}
+
+if (tool('pg_stat_statements', 'postgresql-MAJOR'))
+{
+	asks('pg_stat_statements', 'texts, calls and rows of statements', q{
+		SELECT pg_stat_statements_reset() \gset
+		DELETE FROM orders WHERE id IN (51, 52); SELECT count(*) FROM customers; SELECT count(*) FROM customers;
+		SELECT query, calls, rows FROM pg_stat_statements WHERE query ~ 'orders|customers' AND query !~ 'pg_stat' ORDER BY query COLLATE "C"});
+}
+
+if (tool('contrib: tsm_system_rows', 'postgresql-MAJOR'))
+{
+	$node->safe_psql($_, 'CREATE TABLE samples (id integer PRIMARY KEY)') foreach ('plain', 'in_place', 'aside');
+	$node->safe_psql($_, "SELECT soft_delete.tag('samples', storage => '$_')") foreach ('in_place', 'aside');
+	asks('tsm_system_rows', 'as many rows as are asked for', q{
+		INSERT INTO samples SELECT generate_series(1, 1000);
+		DELETE FROM samples WHERE id > 100;
+		SELECT count(*), bool_and(id <= 100) FROM samples TABLESAMPLE system_rows(50)});
+}
+
+if (tool('postgres_fdw', 'postgresql-MAJOR'))
+{
+	my $port = $node->port;
+	my $host = $node->host;
+	# imported DATABASE, OPTION: a database that imports its tables
+	my $imported = sub {
+		my ($database, $tables) = @_;
+		return answer($node, 'postgres', qq{
+			SET client_min_messages = warning;
+			CREATE EXTENSION IF NOT EXISTS postgres_fdw;
+			DROP SERVER IF EXISTS other CASCADE;
+			DROP SCHEMA IF EXISTS imported CASCADE;
+			CREATE SCHEMA imported;
+			CREATE SERVER other FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname '$database');
+			CREATE USER MAPPING FOR CURRENT_USER SERVER other;
+			IMPORT FOREIGN SCHEMA public $tables FROM SERVER other INTO imported;
+			DELETE FROM imported.orders WHERE id = 61 RETURNING id;
+			INSERT INTO imported.orders (id, customer_id, note) VALUES (1000, 15, 'new');
+			UPDATE imported.orders SET note = 'newer' WHERE id = 1000 RETURNING note;
+			DELETE FROM imported.orders WHERE id = 1000;
+			UPDATE imported.orders SET note = 'not there' WHERE id = 1000;
+			SELECT count(*), sum(id) FROM imported.orders;
+			SELECT count(*) FROM imported.customers JOIN imported.orders ON customer_id = customers.id});
+	};
+	same('IMPORT FOREIGN SCHEMA, LIMIT TO tables', sub { return $imported->($_[0], 'LIMIT TO (customers, orders)') });
+	same('IMPORT FOREIGN SCHEMA, EXCEPT bins', sub { return $imported->($_[0], $_[0] eq 'plain' ? 'LIMIT TO (customers, orders)' : 'EXCEPT (customers_deleted, orders_deleted, samples_deleted)') });
+}
+
+if (tool('pg_cron', 'postgresql-MAJOR-cron'))
+{
+	foreach my $storage ('in_place', 'aside')
+	{
+		eventually(90, sub { $node->safe_psql($storage, 'SELECT count(*) FROM orders_deleted WHERE id = 41') });
+		found($storage, 'a job that deletes', 'its deletions are soft', answer($node, $storage, 'SELECT count(*) FROM orders WHERE id = 41; SELECT count(*) FROM orders_deleted WHERE id = 41'), "0\n1");
+	}
+}
+
+done_testing();
