@@ -112,7 +112,7 @@ DROP FOREIGN TABLE away;
 \set QUIET on
 CREATE TABLE samples (type regtype, value text);
 INSERT INTO samples SELECT type, value FROM (VALUES
-	('tid'::regtype, '{"''(0,0)''", "''(0,1)''", "''(0,65535)''", "''(4294967295,65535)''", "''(4294967294,1)''"}'::text[]),
+	('tid[]'::regtype, '{"''{\"(0,1)\"}''"}'::text[]), ('oid[]'::regtype, '{"''{1259}''"}'::text[]), ('tid'::regtype, '{"''(0,0)''", "''(0,1)''", "''(0,65535)''", "''(4294967295,65535)''", "''(4294967294,1)''"}'::text[]),
 	('text', '{"''''", "''x''", "''deleted_by''"}'), ('name', '{"''''", "''calls''", "''soft_delete_internal''", "''no_such''"}'),
 	('jsonb', '{"''1''", "''{}''", "''[]''"}'), ('timestamptz', '{"''infinity''", "''-infinity''", "now()"}'), ('boolean', '{true, false}'),
 	('smallint', '{-32768, -1, 0, 1, 32767}'), ('integer', '{-2147483648, -1, 0, 1, 2147483647}'), ('interval', '{"''-1 day''", "''178000000 years''", "''0''"}'),
