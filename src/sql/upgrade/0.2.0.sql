@@ -4,4 +4,3 @@
 
 ALTER TABLE soft_delete_internal.holds ADD CHECK (hold <> '' AND octet_length(hold) <= 10000);
 ALTER TABLE soft_delete_internal.retention DROP CONSTRAINT retention_retain_check, ADD CHECK (soft_delete_internal.is_age(retain));
-ALTER TABLE soft_delete_internal.retention ADD former interval, ADD shortened_at timestamptz;
