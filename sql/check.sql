@@ -51,8 +51,9 @@ CREATE ROLE regress_check_monitor IN ROLE pg_monitor;
 GRANT USAGE ON SCHEMA "check" TO regress_check_monitor;
 CREATE TABLE late (id integer PRIMARY KEY);
 INSERT INTO soft_delete_internal.retention (relation, retain) VALUES ('late', '1 day');
-INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, error) VALUES
-	('"check".part', now(), 'regress_check', 0, '0', 'Key (id)=(4711) is secret'), ('"check".gone', now(), 'regress_check', 7, '0', NULL);
+INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, error, owner, roleid)
+SELECT v.relation, now(), 'regress_check', rows, '0', error, relowner::regrole::text, relowner
+FROM (VALUES ('"check".part', 0, 'Key (id)=(4711) is secret'), ('"check".gone', 7, NULL)) AS v(relation, rows, error), pg_class WHERE oid = '"check".part'::regclass;
 SET session_replication_role = replica;
 INSERT INTO child VALUES (12, 99);
 RESET session_replication_role;

@@ -125,13 +125,14 @@ refuse_copying_trigger(Oid relid, Oid function)
  * soft_delete_internal.refuse_copying_trigger(relation regclass, function oid)
  * returns void
  *
- * Raises 0A000 if a trigger of the relation that calls the function is one of
- * pg_repack or TimescaleDB.  For sessions that had not loaded the library when they
+ * Raises 42P01 if there is no such relation, 0A000 if a trigger of it that calls the
+ * function is one of pg_repack or TimescaleDB.  For sessions that had not loaded the library when they
  * created it.
  */
 Datum
 soft_delete_refuse_copying_trigger(PG_FUNCTION_ARGS)
 {
+	check_relation_exists(PG_GETARG_OID(0));
 	refuse_copying_trigger(PG_GETARG_OID(0), PG_GETARG_OID(1));
 	PG_RETURN_VOID();
 }

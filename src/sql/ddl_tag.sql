@@ -429,7 +429,7 @@ BEGIN
 			RAISE EXCEPTION 'table "%" has deleted rows', relation
 				USING ERRCODE = 'object_not_in_prerequisite_state',
 					DETAIL = 'Without the tag they would be live rows again, which tombstones => ''keep'' lets them be.',
-					HINT = format('SELECT * FROM %s;', bin);
+					HINT = format('SELECT * FROM %s;', coalesce(bin, soft_delete_internal.bin_of(soft_delete_internal.root(relation))));
 		END IF;
 	END IF;
 
