@@ -83,8 +83,8 @@ $node->safe_psql('postgres', q{
 	RESET row_security;
 	SELECT soft_delete.hold('held', 'case 4711');
 	VACUUM ANALYZE});
-$node->safe_psql('postgres', q{INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, error)
-	VALUES ('public.fails', now(), 'owner', 0, '1s', 'not this one: 4711')});
+$node->safe_psql('postgres', q{INSERT INTO soft_delete_internal.purge_log (relation, purged_at, purged_by, rows, duration, error, owner, roleid)
+	SELECT 'public.fails', now(), 'owner', 0, '1s', 'not this one: 4711', relowner::regrole::text, relowner FROM pg_class WHERE oid = 'fails'::regclass});
 $node->safe_psql('postgres', 'SET ROLE watcher; ' . sprintf($figures, 'then'));
 $node->safe_psql('postgres', 'DELETE FROM mass WHERE id <= 15000; ANALYZE mass; SELECT pg_stat_force_next_flush()');
 $node->safe_psql('postgres', 'SET ROLE watcher; ' . sprintf($figures, 'now'));
