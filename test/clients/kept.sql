@@ -1,6 +1,6 @@
 -- What must hold in a tagged database that an application has used; prints what does not
 SELECT 'table ' || relname || ' is not tagged' FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND oid NOT IN (SELECT relation FROM soft_delete.tables)
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND oid NOT IN (SELECT unnest(ARRAY[relation, companion]) FROM soft_delete.tables WHERE companion IS NOT NULL)
 	AND NOT relispartition;
 
 SELECT 'nothing was deleted softly' WHERE NOT EXISTS (SELECT FROM soft_delete.deletions AS d, soft_delete.deletion_rows(d.deleted_at));
