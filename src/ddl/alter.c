@@ -7,6 +7,7 @@
  * handled here, by the hook for utility commands:
  * - CREATE INDEX and ADD CONSTRAINT: the index hides tombstones from the start, so
  *   that it is not built twice and does not fail because of their keys;
+ * - PRIMARY KEY USING INDEX: the index is replaced by a whole one;
  * - ADD FOREIGN KEY: the referenced key is replaced by a full one, which covers
  *   tombstones, too;
  * - GRANT, RENAME and SET SCHEMA: event triggers do not get the old name, or which
@@ -64,6 +65,8 @@ static PlannedStmt *prepare_alter_table(PlannedStmt *pstmt);
 static void prepare_references(AlterTableStmt *stmt);
 static bool is_existing_column(AlterTableCmd *cmd, Oid relid);
 static void prepare_reference(Constraint *constraint);
+static void call_making_full_key(const char *function, int nargs, Oid *argtypes,
+								 Datum *args);
 static bool may_reference(Oid relid, List *columns);
 static void prepare_columns(AlterTableStmt *stmt, DdlContext *context);
 static bool changes_views(AlterTableStmt *stmt, bool *releases);
@@ -81,7 +84,9 @@ static List *added_constraints(AlterTableCmd *cmd);
 static void prepare_constraint(List *constraints, ListCell *lc, Oid relid,
 							   const char *tombstone);
 static bool is_plain_unique(Relation index);
+static void make_whole_key(Constraint *constraint, Oid relid, const char *tombstone);
 static void adopt_index(Constraint *constraint, Oid relid, const char *tombstone);
+static Oid hiding_index(Constraint *constraint, Oid relid, const char *tombstone);
 static bool names_column(Node *condition, void *tombstone);
 static Node *add_live_condition(Node *condition, const char *tombstone);
 static void note_old_name(RangeVar *relation, DdlContext *context);
@@ -318,11 +323,20 @@ prepare_reference(Constraint *constraint)
 			DirectFunctionCall1(namein, CStringGetDatum(strVal(lfirst(lc))));
 	columns = construct_array(names, n, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR);
 
+	call_making_full_key("prepare_reference", 2, (Oid[]){REGCLASSOID, NAMEARRAYOID},
+						 (Datum[]){ObjectIdGetDatum(relid), PointerGetDatum(columns)});
+}
+
+/*
+ * Call a function of schema soft_delete_internal that makes a full key.
+ */
+static void
+call_making_full_key(const char *function, int nargs, Oid *argtypes, Datum *args)
+{
 	makes_full_key = true;
 	PG_TRY();
 	{
-		call_internal("prepare_reference", 2, (Oid[]){REGCLASSOID, NAMEARRAYOID},
-					  (Datum[]){ObjectIdGetDatum(relid), PointerGetDatum(columns)});
+		call_internal(function, nargs, argtypes, args);
 	}
 	PG_FINALLY();
 	{
@@ -650,6 +664,10 @@ prepare_constraint(List *constraints, ListCell *lc, Oid relid, const char *tombs
 			break;
 	}
 
+	if ((constraint->contype == CONSTR_PRIMARY ||
+		 (constraint->contype == CONSTR_UNIQUE && is_deferrable)) &&
+		constraint->indexname != NULL)
+		make_whole_key(constraint, relid, tombstone);
 	if (constraint->contype == CONSTR_UNIQUE &&
 		(is_deferrable || unique_over_periods(constraint)))
 		return;
@@ -663,6 +681,21 @@ prepare_constraint(List *constraints, ListCell *lc, Oid relid, const char *tombs
 }
 
 /*
+ * For PRIMARY KEY USING INDEX, or a deferrable UNIQUE, with an index that hides
+ * tombstones: replace the index by a whole one.
+ */
+static void
+make_whole_key(Constraint *constraint, Oid relid, const char *tombstone)
+{
+	Oid indexoid = hiding_index(constraint, relid, tombstone);
+
+	if (OidIsValid(indexoid))
+		call_making_full_key("make_whole_key", 2, (Oid[]){REGCLASSOID, BOOLOID},
+							 (Datum[]){ObjectIdGetDatum(indexoid),
+									   BoolGetDatum(false)});
+}
+
+/*
  * For UNIQUE USING INDEX with an index that hides tombstones, which cannot become a
  * constraint: give the index the name of the constraint, and turn the command into one
  * that adds a stand-in.
@@ -670,27 +703,11 @@ prepare_constraint(List *constraints, ListCell *lc, Oid relid, const char *tombs
 static void
 adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
 {
-	Oid indexoid =
-		get_relname_relid(constraint->indexname, get_rel_namespace(relid));
+	Oid indexoid = hiding_index(constraint, relid, tombstone);
 	A_Const *always = makeNode(A_Const);
-	Relation index;
-	SavedRole saved;
-	bool fits;
 
-	if (!OidIsValid(indexoid) || IndexGetRelation(indexoid, true) != relid ||
-		!relation_ownercheck(indexoid, GetUserId()))
+	if (!OidIsValid(indexoid))
 		return; /* ALTER TABLE will raise the error */
-	index = index_open(indexoid, AccessShareLock);
-	/* the predicate of an index is simplified when it is read, by calling its functions */
-	become_owner(index, &saved);
-	fits = index->rd_index->indisvalid && is_plain_unique(index) &&
-		   list_length(RelationGetIndexPredicate(index)) == 1 &&
-		   index_hides_tombstones(index, get_attnum(relid, tombstone));
-	restore_role(&saved);
-	index_close(index, AccessShareLock);
-	if (!fits)
-		return; /* ALTER TABLE will raise the error */
-
 	if (constraint->conname == NULL)
 		constraint->conname = constraint->indexname;
 	if (strcmp(constraint->conname, constraint->indexname) != 0)
@@ -706,6 +723,33 @@ adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
 	constraint->skip_validation = true;
 	constraint->initially_valid = false;
 	set_not_enforced(constraint);
+}
+
+/*
+ * Return the index of a constraint USING INDEX, if it could become one but for the
+ * condition that hides tombstones, or InvalidOid.
+ */
+static Oid
+hiding_index(Constraint *constraint, Oid relid, const char *tombstone)
+{
+	Oid indexoid =
+		get_relname_relid(constraint->indexname, get_rel_namespace(relid));
+	Relation index;
+	SavedRole saved;
+	bool fits;
+
+	if (!OidIsValid(indexoid) || IndexGetRelation(indexoid, true) != relid ||
+		!relation_ownercheck(indexoid, GetUserId()))
+		return InvalidOid;
+	index = index_open(indexoid, AccessShareLock);
+	/* the predicate of an index is simplified when it is read, by calling its functions */
+	become_owner(index, &saved);
+	fits = index->rd_index->indisvalid && is_plain_unique(index) &&
+		   list_length(RelationGetIndexPredicate(index)) == 1 &&
+		   index_hides_tombstones(index, get_attnum(relid, tombstone));
+	restore_role(&saved);
+	index_close(index, AccessShareLock);
+	return fits ? indexoid : InvalidOid;
 }
 
 /*

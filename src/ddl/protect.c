@@ -149,7 +149,10 @@ check_left_table(AlterTableCmd *cmd, Oid relid)
 		relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
 	else if (cmd->subtype != AT_DropInherit)
 		return;
-	if (OidIsValid(relid) && is_tagged(relid))
+	/* a partition of an index may be detached, too */
+	if ((get_rel_relkind(relid) == RELKIND_RELATION ||
+		 get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE) &&
+		is_tagged(relid))
 		refuse_if_held(relid, "detach");
 }
 

@@ -48,6 +48,24 @@ extern ReleasedView *release_view(Oid view, Oid relid, List *retyped, List *drop
 extern void replace_views(Oid relid, List *released);
 
 /*
+ * move.c: moves tombstones to companions
+ */
+extern uint64 move_tombstones_aside(Oid relid, bool recurse, LOCKMODE lockmode,
+									const char *column);
+
+/*
+ * obstacle.c: runs commands past tombstones that stand in their way
+ */
+typedef struct Obstacle Obstacle;
+
+/* Runs a utility command, after remove_obstacle() for each of a list of Obstacle */
+typedef void (*RunCommand)(void *call, List *obstacles);
+
+extern bool may_meet_tombstones(Node *command);
+extern void run_past_tombstones(Node *command, RunCommand run, void *call);
+extern void remove_obstacle(Node *command, Obstacle *obstacle);
+
+/*
  * drop.c: finds the tagged tables and their columns that a DROP takes along
  */
 extern List *columns_dropped_by(DropStmt *stmt);

@@ -18,7 +18,21 @@
 
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
+/* The arguments of a ProcessUtility hook */
+typedef struct UtilityCall
+{
+	PlannedStmt *pstmt;
+	const char *queryString;
+	bool readOnlyTree;
+	ProcessUtilityContext context;
+	ParamListInfo params;
+	QueryEnvironment *queryEnv;
+	DestReceiver *dest;
+	QueryCompletion *qc;
+} UtilityCall;
+
 static PlannedStmt *prepare_utility(PlannedStmt *pstmt, DdlContext *ddl);
+static void run_utility(void *argument, List *obstacles);
 static bool checks_foreign_key(Node *command);
 static void process_utility(PlannedStmt *pstmt, const char *queryString,
 							bool readOnlyTree, ProcessUtilityContext context,
@@ -99,6 +113,27 @@ checks_foreign_key(Node *command)
 }
 
 /*
+ * Prepare, run and finish a utility command, the argument of type UtilityCall, after
+ * tombstones have moved out of its way.  (RunCommand)
+ */
+static void
+run_utility(void *argument, List *obstacles)
+{
+	UtilityCall *call = argument;
+	DdlContext ddl = {0};
+	PlannedStmt *prepared = prepare_utility(call->pstmt, &ddl);
+	ProcessUtility_hook_type next =
+		prev_ProcessUtility ? prev_ProcessUtility : standard_ProcessUtility;
+	ListCell *lc;
+
+	foreach (lc, obstacles)
+		remove_obstacle(call->pstmt->utilityStmt, lfirst(lc));
+	next(prepared, call->queryString, call->readOnlyTree, call->context,
+		 call->params, call->queryEnv, call->dest, call->qc);
+	finish_ddl(prepared, &ddl);
+}
+
+/*
  * ProcessUtility hook: run a utility command.
  */
 static void
@@ -106,7 +141,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	DdlContext ddl = {0};
+	UtilityCall call = {pstmt,	queryString, readOnlyTree, context,
+						params, queryEnv,	 dest,		   qc};
 	bool added_before, own_before;
 
 	begin_statement();
@@ -115,15 +151,14 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	added_before = set_foreign_key_is_added(checks_foreign_key(pstmt->utilityStmt));
 	PG_TRY();
 	{
-		PlannedStmt *prepared = prepare_utility(pstmt, &ddl);
-
-		if (prev_ProcessUtility)
-			prev_ProcessUtility(prepared, queryString, readOnlyTree, context,
-								params, queryEnv, dest, qc);
+		if (may_meet_tombstones(pstmt->utilityStmt))
+		{
+			/* it may have to run again */
+			call.readOnlyTree = true;
+			run_past_tombstones(pstmt->utilityStmt, run_utility, &call);
+		}
 		else
-			standard_ProcessUtility(prepared, queryString, readOnlyTree,
-									context, params, queryEnv, dest, qc);
-		finish_ddl(prepared, &ddl);
+			run_utility(&call, NIL);
 	}
 	PG_FINALLY();
 	{

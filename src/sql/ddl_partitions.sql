@@ -67,6 +67,11 @@ DECLARE
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
 	PERFORM soft_delete_internal.check_companions_heir(parent, partition);
+	IF is_partitioned AND EXISTS (SELECT attname, atttypid, atttypmod FROM pg_attribute
+			WHERE attrelid = partition AND attnum > 0 AND NOT attisdropped AND attname NOT IN (coalesce(own_tag[1], ''), coalesce(deleted_at, ''))
+			EXCEPT SELECT attname, atttypid, atttypmod FROM pg_attribute WHERE attrelid = parent AND attnum > 0 AND NOT attisdropped) THEN
+		RETURN; -- ALTER TABLE will raise the error
+	END IF;
 	IF deleted_at IS NULL THEN
 		PERFORM soft_delete_internal.untag_for_attach(parent, partition);
 		RETURN;

@@ -319,9 +319,34 @@ COMMENT ON FUNCTION soft_delete_internal.has_key_columns(regclass, name[]) IS
 'whether an index is on these columns, in whatever order';
 
 /*
- * A foreign key needs a unique index without a predicate.  Where several deleted rows
- * and no live row have a key, the one that was deleted last stays in the table.
+ * A foreign key and a primary key need a unique index without a predicate.  Where several
+ * deleted rows and no live row have a key, the one that was deleted last stays in the table.
  */
+CREATE FUNCTION soft_delete_internal.make_whole_key(index regclass, as_constraint boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+DECLARE
+	relation regclass := (SELECT indrelid FROM pg_index WHERE indexrelid = index);
+	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
+	columns name[] := (SELECT array_agg(attname) FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey[0:indnkeyatts - 1]) WHERE indexrelid = index);
+BEGIN
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	PERFORM soft_delete_internal.step_aside(member, place)
+	FROM soft_delete_internal.query_as_owner(relation, format('SELECT tableoid::regclass, ctid FROM ('
+				   'SELECT tableoid, ctid, %2$I, row_number() OVER (PARTITION BY %3$s ORDER BY %2$I DESC NULLS FIRST) AS place '
+				   'FROM %5$s %1$s TABLESAMPLE soft_delete.rows(''all'') %4$s) AS holders WHERE place > 1 AND %2$I IS NOT NULL',
+		relation, deleted_at, (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) AS c),
+		CASE WHEN (SELECT indnullsnotdistinct FROM pg_index WHERE indexrelid = index) THEN ''
+			ELSE 'WHERE ' || (SELECT string_agg(format('%I IS NOT NULL', c), ' AND ') FROM unnest(columns) AS c) END,
+		CASE (SELECT relkind FROM pg_class WHERE oid = relation) WHEN 'p' THEN '' ELSE 'ONLY' END)) AS q(member regclass, place tid);
+	PERFORM soft_delete_internal.replace_index(index, deleted_at, false, as_constraint);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_whole_key(regclass, boolean) IS
+'removes the predicate of a unique index, and displaces deleted rows that have the key of another row';
+
 CREATE FUNCTION soft_delete_internal.prepare_reference(parent regclass, columns name[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -330,7 +355,6 @@ AS $$
 DECLARE
 	deleted_at name := (soft_delete_internal.tag_arguments(parent))[1];
 	key record;
-	list text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) AS c);
 BEGIN
 	SELECT c.index, c.was_constraint INTO key
 	FROM soft_delete_internal.convertible_indexes(parent, deleted_at, 'unique') AS c JOIN pg_index ON indexrelid = c.index
@@ -343,17 +367,8 @@ BEGIN
 		RETURN;
 	END IF;
 
-	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', parent);
-	PERFORM soft_delete_internal.step_aside(relation, place)
-	FROM soft_delete_internal.query_as_owner(parent, format('SELECT tableoid::regclass, ctid FROM ('
-				   'SELECT tableoid, ctid, %2$I, row_number() OVER (PARTITION BY %3$s ORDER BY %2$I DESC NULLS FIRST) AS place '
-				   'FROM %5$s %1$s TABLESAMPLE soft_delete.rows(''all'') %4$s) AS holders WHERE place > 1 AND %2$I IS NOT NULL',
-		parent, deleted_at, list,
-		CASE WHEN (SELECT indnullsnotdistinct FROM pg_index WHERE indexrelid = key.index) THEN ''
-			ELSE 'WHERE ' || (SELECT string_agg(format('%I IS NOT NULL', c), ' AND ') FROM unnest(columns) AS c) END,
-		CASE (SELECT relkind FROM pg_class WHERE oid = parent) WHEN 'p' THEN '' ELSE 'ONLY' END)) AS q(relation regclass, place tid);
-	PERFORM soft_delete_internal.replace_index(key.index, deleted_at, false, key.was_constraint);
+	PERFORM soft_delete_internal.make_whole_key(key.index, key.was_constraint);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.prepare_reference(regclass, name[]) IS
-'removes the predicate of the unique index that a foreign key is going to reference, and displaces deleted rows that have the key of another row';
+'makes whole the unique index that a foreign key is going to reference';
