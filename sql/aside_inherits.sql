@@ -54,7 +54,7 @@ SELECT "More", most FROM c;
 DELETE FROM p;
 UPDATE p_deleted SET deleted_at = NULL WHERE w = 'q';
 SELECT id, w, tableoid::regclass FROM p;
-SELECT relation, live_rows IS NOT NULL AS has_live, deleted_rows, displaced_rows FROM soft_delete.tables WHERE relation IN ('a'::regclass, 'p'::regclass) ORDER BY 1;
+SELECT relation, deleted_rows, displaced_rows FROM soft_delete.tables WHERE relation IN ('a'::regclass, 'p'::regclass) ORDER BY 1;
 CALL soft_delete.purge('a', older_than => '0');
 CALL soft_delete.purge('p', older_than => '0');
 SELECT (SELECT count(*) FROM a_deleted) AS a, (SELECT count(*) FROM p_deleted) AS p;

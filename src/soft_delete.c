@@ -29,6 +29,7 @@ _PG_init(void)
 	init_modify();
 	init_inline();
 	init_stamp();
+	init_chain();
 	init_counter();
 	init_sample();
 	init_utility();

@@ -72,7 +72,6 @@ static void begin_stamp_index_scan(TombstoneScan *scan, InPlaceScan *state);
 static bool next_in_stamp_index(TombstoneScan *scan, InPlaceScan *state);
 static void read_all_tombstones(TombstoneScan *scan, InPlaceScan *state);
 static int compare_by_age(const void *a, const void *b);
-static TransactionId xmin_of(TupleTableSlot *slot);
 static bool is_stamp_index(Relation index, AttrNumber attnum);
 
 const StorageRoutine in_place_storage = {
@@ -360,18 +359,6 @@ compare_by_age(const void *a, const void *b)
 }
 
 /*
- * Return xmin of the version of a row in the slot: the transaction that wrote it.
- */
-static TransactionId
-xmin_of(TupleTableSlot *slot)
-{
-	bool isnull;
-
-	return DatumGetTransactionId(
-		slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
-}
-
-/*
  * Fetch the version at a place, visible or not.  Returns false if there is none.
  * The place need not be valid, so it is checked here: the table access method reads
  * the page without a check.
@@ -422,16 +409,12 @@ destroy_version(Relation rel, ItemPointerData tid, bool waits)
 bool
 lock_newest_version(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 {
-	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
-	TM_FailureData tmfd;
 	TM_Result result;
 
 	/* table_tuple_lock() does not check the place */
 	if (!fetch_version_at(rel, tid, slot))
 		return false;
-	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
-							  GetCurrentCommandId(true), LockTupleExclusive,
-							  LockWaitBlock, flags, &tmfd);
+	result = lock_last_version(rel, tid, slot);
 	switch (result)
 	{
 		case TM_Ok:

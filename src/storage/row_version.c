@@ -323,6 +323,18 @@ index_hides_tombstones_as_owner(Relation index, AttrNumber attnum)
 }
 
 /*
+ * Return xmin of the version of a row in the slot: the transaction that wrote it.
+ */
+TransactionId
+xmin_of(TupleTableSlot *slot)
+{
+	bool isnull;
+
+	return DatumGetTransactionId(
+		slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+}
+
+/*
  * Return the condition that a tombstone column is null: that the row is live.
  */
 NullTest *

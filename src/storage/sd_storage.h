@@ -122,6 +122,7 @@ extern List *add_generated_column(List *columns, AttrNumber attnum, Node *expr,
 extern void compute_generated_columns(List *columns, EState *estate,
 									  TupleTableSlot *slot);
 extern bool index_hides_tombstones(Relation index, AttrNumber attnum);
+extern TransactionId xmin_of(TupleTableSlot *slot);
 extern bool index_hides_tombstones_as_owner(Relation index, AttrNumber attnum);
 extern NullTest *make_live_test(Var *column);
 extern bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
@@ -250,6 +251,13 @@ extern bool index_has_tombstones(Relation index, AttrNumber attnum);
 extern Relation open_stamp_index(Relation rel, AttrNumber attnum);
 extern void init_stamp_key(struct ScanKeyData *key, Relation index, int n,
 						   StrategyNumber strategy, TimestampTz stamp);
+
+/*
+ * chain.c: who follows the versions of a row ends where it was deleted
+ */
+extern void init_chain(void);
+extern TM_Result lock_last_version(Relation rel, ItemPointer tid,
+								   TupleTableSlot *slot);
 
 /*
  * aside.c: tombstones that are in the companion of their table

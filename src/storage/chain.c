@@ -1,0 +1,274 @@
+/*
+ * chain.c
+ *	  Ends the chain of a row's versions where the row was deleted.
+ *
+ * Who changes or locks a row that others have changed in the meantime follows the chain
+ * of its versions to the newest one.  If the row was deleted, that is a tombstone.  To
+ * lock it would be to wait for a session that moves it aside, or to deadlock with it,
+ * where a hard delete has left nothing to wait for.  So while a statement runs that locks
+ * rows of tables in place, rd_tableam of these is a copy of their access method's
+ * routine in which only tuple_lock differs.
+ *
+ * Invariant: a tombstone is passed over only on the way from a live version, and only
+ * by statements that cannot see tombstones.
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "storage/sd_storage.h"
+
+/* A table access method's routine, and our copy with another tuple_lock */
+typedef struct ChainRoutine
+{
+	const TableAmRoutine *original;
+	TableAmRoutine copy;
+} ChainRoutine;
+
+static List *chain_routines = NIL;
+
+static ExecutorRun_hook_type prev_ExecutorRun = NULL;
+
+static void run_executor(EXECUTOR_RUN_PARAMS);
+static List *arm_locks(EState *estate, PlannedStmt *stmt);
+static List *arm_lock(List *armed, Relation rel);
+static void disarm_locks(List *armed);
+static const TableAmRoutine *chain_routine(const TableAmRoutine *original);
+static const ChainRoutine *armed_routine(const TableAmRoutine *routine);
+static const TableAmRoutine *original_routine(Relation rel);
+static TM_Result lock_live_version(Relation rel, ItemPointer tid, Snapshot snapshot,
+								   TupleTableSlot *slot, CommandId cid,
+								   LockTupleMode mode, LockWaitPolicy wait_policy,
+								   uint8 flags, TM_FailureData *tmfd);
+static bool fetch_any_version(Relation rel, ItemPointer tid,
+							  TupleTableSlot *slot, bool *is_live);
+
+/*
+ * Install the hook that is called when a statement runs.
+ */
+void
+init_chain(void)
+{
+	prev_ExecutorRun = ExecutorRun_hook;
+	ExecutorRun_hook = run_executor;
+}
+
+/*
+ * Run a statement, with the routines of the tables whose rows it locks replaced
+ * (ExecutorRun hook).
+ */
+static void
+run_executor(EXECUTOR_RUN_PARAMS)
+{
+	ExecutorRun_hook_type next =
+		prev_ExecutorRun ? prev_ExecutorRun : standard_ExecutorRun;
+	List *armed = arm_locks(queryDesc->estate, queryDesc->plannedstmt);
+
+	if (armed == NIL)
+	{
+		next(EXECUTOR_RUN_ARGS);
+		return;
+	}
+	PG_TRY();
+	{
+		next(EXECUTOR_RUN_ARGS);
+	}
+	PG_FINALLY();
+	{
+		disarm_locks(armed);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Replace the routines of the tables whose rows a statement locks.  Returns those tables
+ * (Relation), which stay open until the statement ends.
+ */
+static List *
+arm_locks(EState *estate, PlannedStmt *stmt)
+{
+	List *armed = NIL;
+	ListCell *lc;
+
+	/* an INSERT waits for the keys of others, and follows no chain */
+	if (stmt->commandType != CMD_INSERT || stmt->hasModifyingCTE)
+	{
+		foreach (lc, stmt->resultRelations)
+			armed = arm_lock(armed, estate->es_relations[lfirst_int(lc) - 1]);
+	}
+	for (Index i = 0;
+		 estate->es_rowmarks != NULL && i < estate->es_range_table_size; i++)
+	{
+		const ExecRowMark *mark = estate->es_rowmarks[i];
+
+		if (mark != NULL && RowMarkRequiresRowShareLock(mark->markType))
+			armed = arm_lock(armed, mark->relation);
+	}
+	return armed;
+}
+
+/*
+ * Replace the routine of a relation, which may be NULL, if it has tombstones that the
+ * statement cannot see, and add it to the list.
+ */
+static List *
+arm_lock(List *armed, Relation rel)
+{
+	if (rel == NULL || rel->rd_tableam == NULL || !has_tag(rel) ||
+		armed_routine(rel->rd_tableam) != NULL || keeps_aside(rel) ||
+		shows_deleted() || reads_tombstones(RelationGetRelid(rel)))
+		return armed;
+	rel->rd_tableam = chain_routine(rel->rd_tableam);
+	return lappend(armed, rel);
+}
+
+/*
+ * Set the routines of relations back.  A relation that was invalidated has its own.
+ */
+static void
+disarm_locks(List *armed)
+{
+	ListCell *lc;
+
+	foreach (lc, armed)
+	{
+		Relation rel = lfirst(lc);
+		const ChainRoutine *routine = armed_routine(rel->rd_tableam);
+
+		if (routine != NULL)
+			rel->rd_tableam = routine->original;
+	}
+}
+
+/*
+ * Return our copy of a table access method's routine, which is made when it is first
+ * used, and kept for the session.
+ */
+static const TableAmRoutine *
+chain_routine(const TableAmRoutine *original)
+{
+	ChainRoutine *routine;
+	MemoryContext oldcontext;
+	ListCell *lc;
+
+	foreach (lc, chain_routines)
+	{
+		routine = lfirst(lc);
+		if (routine->original == original)
+			return &routine->copy;
+	}
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	routine = palloc(sizeof(ChainRoutine));
+	routine->original = original;
+	routine->copy = *original;
+	routine->copy.tuple_lock = lock_live_version;
+	chain_routines = lappend(chain_routines, routine);
+	MemoryContextSwitchTo(oldcontext);
+	return &routine->copy;
+}
+
+/*
+ * Return what a routine is a copy of, or NULL if it is none of ours.
+ */
+static const ChainRoutine *
+armed_routine(const TableAmRoutine *routine)
+{
+	ListCell *lc;
+
+	foreach (lc, chain_routines)
+	{
+		const ChainRoutine *known = lfirst(lc);
+
+		if (&known->copy == routine)
+			return known;
+	}
+	return NULL;
+}
+
+/*
+ * Return the routine of a relation, whether or not it is replaced.
+ */
+static const TableAmRoutine *
+original_routine(Relation rel)
+{
+	const ChainRoutine *routine = armed_routine(rel->rd_tableam);
+
+	return routine != NULL ? routine->original : rel->rd_tableam;
+}
+
+/*
+ * Lock the newest version of a row exclusively, also if that is a tombstone, unless
+ * the transaction keeps its snapshot, and fetch it into the slot.  The result is that
+ * of table_tuple_lock().
+ */
+TM_Result
+lock_last_version(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+{
+	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+	TM_FailureData tmfd;
+
+	return original_routine(rel)->tuple_lock(rel, tid, GetActiveSnapshot(),
+											 slot, GetCurrentCommandId(true),
+											 LockTupleExclusive, LockWaitBlock,
+											 flags, &tmfd);
+}
+
+/*
+ * tuple_lock of a table in place: lock a row, and with FIND_LAST_VERSION the newest
+ * version of it, unless that is a tombstone.  Then the row is deleted.
+ *
+ * The chain is followed as heapam_tuple_lock() does, but for a look at each version
+ * before it is locked.
+ */
+static TM_Result
+lock_live_version(Relation rel, ItemPointer tid, Snapshot snapshot,
+				  TupleTableSlot *slot, CommandId cid, LockTupleMode mode,
+				  LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *tmfd)
+{
+	const TableAmRoutine *original = original_routine(rel);
+	bool traversed = false;
+
+	for (;;)
+	{
+		TM_Result result =
+			original->tuple_lock(rel, tid, snapshot, slot, cid, mode, wait_policy,
+								 flags & ~TUPLE_LOCK_FLAG_FIND_LAST_VERSION, tmfd);
+		bool is_live;
+
+		if (result != TM_Updated || (flags & TUPLE_LOCK_FLAG_FIND_LAST_VERSION) == 0)
+		{
+			tmfd->traversed = traversed;
+			return result;
+		}
+		if (ItemPointerIndicatesMovedPartitions(&tmfd->ctid) ||
+			!fetch_any_version(rel, tid, slot, &is_live) || !is_live)
+			return original->tuple_lock(rel, tid, snapshot, slot, cid, mode,
+										wait_policy, flags, tmfd);
+		*tid = tmfd->ctid; /* as the caller expects */
+		if (!fetch_any_version(rel, tid, slot, &is_live) || !is_live ||
+			!TransactionIdEquals(xmin_of(slot), tmfd->xmax))
+		{
+			ExecClearTuple(slot);
+			return TM_Deleted;
+		}
+		traversed = true;
+	}
+}
+
+/*
+ * Fetch the version at a place, whoever sees it, and return whether there is one.  Sets
+ * whether it is live.
+ */
+static bool
+fetch_any_version(Relation rel, ItemPointer tid, TupleTableSlot *slot, bool *is_live)
+{
+	if (!table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot))
+		return false;
+	(void) slot_getattr(slot, tombstone_attribute(rel), is_live);
+	return true;
+}
