@@ -98,8 +98,8 @@ arm_locks(EState *estate, PlannedStmt *stmt)
 	/* an INSERT waits for the keys of others, and follows no chain */
 	if (stmt->commandType != CMD_INSERT || stmt->hasModifyingCTE)
 	{
-		foreach (lc, stmt->resultRelations)
-			armed = arm_lock(armed, estate->es_relations[lfirst_int(lc) - 1]);
+		foreach (lc, estate->es_opened_result_relations)
+			armed = arm_lock(armed, lfirst_node(ResultRelInfo, lc)->ri_RelationDesc);
 	}
 	for (Index i = 0;
 		 estate->es_rowmarks != NULL && i < estate->es_range_table_size; i++)
