@@ -37,6 +37,7 @@ struct Obstacle
 static bool checks_rows(const AlterTableCmd *cmd);
 static bool is_tagged_tree(Oid relid);
 static List *add_obstacle(Node *command, List *obstacles, ErrorData *error);
+static bool may_come_of_row(const ErrorData *error);
 static Oid table_of_error(const ErrorData *error);
 
 /*
@@ -152,12 +153,10 @@ static List *
 add_obstacle(Node *command, List *obstacles, ErrorData *error)
 {
 	Obstacle *obstacle = palloc0(sizeof(Obstacle));
-	int class = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 	ListCell *lc;
 
 	obstacle->error = error;
-	if (class == ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION))
-		obstacle->relid = table_of_error(error);
+	obstacle->relid = table_of_error(error);
 	if (IsA(command, AlterTableStmt) &&
 		linitial_node(AlterTableCmd, ((AlterTableStmt *) command)->cmds)->subtype !=
 			AT_AttachPartition)
@@ -169,10 +168,7 @@ add_obstacle(Node *command, List *obstacles, ErrorData *error)
 	if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION)
 		obstacle->column = error->column_name;
 
-	if (!OidIsValid(obstacle->relid) ||
-		(class != ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION) &&
-		 class != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) &&
-		 class != ERRCODE_TO_CATEGORY(ERRCODE_PLPGSQL_ERROR)))
+	if (!OidIsValid(obstacle->relid) || !may_come_of_row(error))
 		ReThrowError(error);
 	foreach (lc, obstacles)
 	{
@@ -184,6 +180,24 @@ add_obstacle(Node *command, List *obstacles, ErrorData *error)
 			ReThrowError(error);
 	}
 	return lappend(obstacles, obstacle);
+}
+
+/*
+ * May the values of a row have caused an error?
+ */
+static bool
+may_come_of_row(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION):
+		case ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION):
+		case ERRCODE_TO_CATEGORY(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION):
+		case ERRCODE_TO_CATEGORY(ERRCODE_PLPGSQL_ERROR):
+			return true;
+		default:
+			return false;
+	}
 }
 
 /*
