@@ -13,12 +13,6 @@ use Test::More;
 my $has_pglogical = -e "/usr/lib/postgresql/$ENV{NEIGHBOURS_MAJOR}/lib/pglogical.so";
 my $node = start_shops("max_connections = 60\nmax_worker_processes = 30\nmax_replication_slots = 30\nmax_wal_senders = 30" . ($has_pglogical ? "\nshared_preload_libraries = 'pglogical'" : ''));
 my $tmp = PostgreSQL::Test::Utils::tempdir();
-# newer minor versions have a list of the plugins that may be used
-if ($node->safe_psql('postgres', q{SELECT count(*) FROM pg_settings WHERE name = 'output_plugin_libraries'}))
-{
-	$node->append_conf('postgresql.conf', "output_plugin_libraries = 'pgoutput, wal2json, decoderbufs, pglogical_output'");
-	$node->reload;
-}
 
 # what is done: to one row, then to another, and to all
 my @steps = (
