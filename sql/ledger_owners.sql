@@ -38,7 +38,7 @@ RESET ROLE;
 
 -- an auditor
 CREATE VIEW audited AS
-	SELECT (SELECT count(*) FROM soft_delete.deletions WHERE deleted_by LIKE 'regress_owners%') AS deletions,
+	SELECT (SELECT count(*) FROM soft_delete.deletions WHERE deleted_by IN ('regress_owners_first', 'regress_owners_second')) AS deletions,
 		(SELECT count(*) FROM soft_delete.events WHERE relation = 'owners.t') AS events,
 		(SELECT count(*) FROM soft_delete.holds WHERE relation = 'owners.t'::regclass) AS holds,
 		(SELECT count(*) FROM soft_delete.lifted_holds WHERE relation = 'owners.t') AS lifted,

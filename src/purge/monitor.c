@@ -206,20 +206,28 @@ lacks_tombstones(Oid relid, StorageKind storage)
 	AttrNumber attnum = storage == ASIDE
 							? stamp_attribute(place)
 							: get_attnum(relid, linitial(tag_arguments(relid)));
+	MemoryContext context = CurrentMemoryContext;
 	ScanPosition beginning = {0};
-	bool result;
+	volatile bool result = false;
 	SavedRole saved;
 
 	become_owner(rel, &saved);
-	result = attnum != InvalidAttrNumber && has_stamp_index(place, attnum);
-	if (result)
+	PG_TRY();
 	{
-		TombstoneScan *scan =
-			begin_tombstone_scan(rel, storage, DT_NOEND, &beginning);
+		if (attnum != InvalidAttrNumber && has_stamp_index(place, attnum))
+		{
+			TombstoneScan *scan =
+				begin_tombstone_scan(rel, storage, DT_NOEND, &beginning);
 
-		result = !next_tombstone(scan);
-		end_tombstone_scan(scan);
+			result = !next_tombstone(scan);
+			end_tombstone_scan(scan);
+		}
 	}
+	PG_CATCH();
+	{
+		throw_owners_error(context);
+	}
+	PG_END_TRY();
 	restore_role(&saved);
 	table_close(place, NoLock);
 	table_close(rel, NoLock);

@@ -55,10 +55,9 @@ BEGIN
 		JOIN pg_class ON pg_class.oid = indexrelid
 		JOIN pg_attribute ON attrelid = member
 	WHERE attname = arguments[1] AND relkind = 'i'
-	  -- the size of a small index says nothing about the size of an entry
-	  AND reltuples >= 1000
-	  -- CASE, so that no plan opens the indexes of other tables
-	  AND CASE WHEN indrelid = member THEN soft_delete_internal.index_hides(indexrelid, attnum) END
+	  -- the size of a small index says nothing about the size of an entry; CASE, so that no plan
+	  -- opens small indexes, or those of other tables
+	  AND CASE WHEN indrelid = member AND reltuples >= 1000 THEN soft_delete_internal.index_hides(indexrelid, attnum) END
 	  AND 'partial:' || (SELECT relname FROM pg_class WHERE oid = soft_delete_internal.root(indexrelid)) <> ALL (arguments));
 END
 $$;

@@ -304,11 +304,20 @@ index_hides_tombstones(Relation index, AttrNumber attnum)
 bool
 index_hides_tombstones_as_owner(Relation index, AttrNumber attnum)
 {
+	MemoryContext context = CurrentMemoryContext;
 	SavedRole saved;
-	bool hides;
+	volatile bool hides = false;
 
 	become_owner(index, &saved);
-	hides = index_hides_tombstones(index, attnum);
+	PG_TRY();
+	{
+		hides = index_hides_tombstones(index, attnum);
+	}
+	PG_CATCH();
+	{
+		throw_owners_error(context);
+	}
+	PG_END_TRY();
 	restore_role(&saved);
 	return hides;
 }

@@ -32,6 +32,7 @@ ROLES = ["postgres", "fuzz_owner", "fuzz_stranger"]
 
 SETUP = """
 SET client_min_messages = error;
+DELETE FROM soft_delete_internal.holds;
 DROP SCHEMA IF EXISTS fuzz, strange CASCADE;
 DO $$ BEGIN CREATE ROLE fuzz_owner; CREATE ROLE fuzz_stranger; EXCEPTION WHEN duplicate_object THEN END $$;
 CREATE SCHEMA fuzz AUTHORIZATION fuzz_owner;
@@ -105,7 +106,9 @@ HALVES = """SELECT c.oid::regclass::text FROM pg_class AS c WHERE relnamespace I
 	AND (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgname IN ('~soft_delete', '~soft_delete_key', '~soft_delete_truncate')) NOT IN (0, 3)
 	UNION ALL SELECT c.oid::regclass::text FROM pg_class AS c WHERE relnamespace IN ('fuzz'::regnamespace, 'strange'::regnamespace) AND relkind IN ('r', 'p') AND NOT relispartition
 	AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
-	AND (soft_delete_internal.tag_arguments(c.oid) IS NOT NULL) <> (soft_delete_internal.bin_of(c.oid) IS NOT NULL)"""
+	AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND conname LIKE 'soft\\_delete\\_companion%')
+	AND ((soft_delete_internal.tag_arguments(c.oid) IS NOT NULL) <> (soft_delete_internal.bin_of(c.oid) IS NOT NULL)
+		OR (soft_delete_internal.tag_arguments(c.oid) IS NOT NULL) <> (soft_delete_internal.own_companion(c.oid) IS NOT NULL))"""
 
 RELATIONS = ["parent", "child", "parts", "parts_1", "parts_2", "plain", "typed", "above", "below", "a_view", "a_matview", "a_sequence", "unlogged", "a_foreign",
              "parent_deleted", "parent_active", "parent_pkey", "parent_code_key", "parts_pkey"]

@@ -148,6 +148,7 @@ check_copy('where the extension is already');
 
 # the ledger outlives the tables, and takes that of the dump in
 make_copy($original);
+$node->safe_psql('copy', q{SELECT soft_delete.lift('case 1')});
 load('DROP SCHEMA public, whole CASCADE; CREATE SCHEMA public; DELETE FROM soft_delete_internal.ledger WHERE deleted_at = (SELECT min(deleted_at) FROM soft_delete_internal.ledger);
 	CREATE TABLE public.later (id integer); SELECT soft_delete.tag(\'public.later\'); INSERT INTO public.later VALUES (1); DELETE FROM public.later; DROP TABLE public.later');
 load_over($original);
