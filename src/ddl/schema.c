@@ -4,7 +4,8 @@
  *	  that are attached and detached (sql/ddl_partitions.sql).
  *
  * A table that is going to become a partition is prepared by the hook for utility
- * commands, since ALTER TABLE would fail before an event trigger fires.  Event triggers
+ * commands, since ALTER TABLE would fail before an event trigger fires, and so is the
+ * default partition beside it.  Event triggers
  * get a command as an opaque value of type pg_ddl_command, which functions here
  * decode.  And tag_schema() needs a lock on a schema that no SQL statement takes.
  * What is done with tables and schemas is decided in SQL.
@@ -12,7 +13,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
@@ -20,7 +24,11 @@
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_utilcmd.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "tcop/deparse_utility.h"
 #include "utils/acl.h"
@@ -28,6 +36,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
 
 #include "ddl/sd_ddl.h"
 
@@ -51,6 +61,8 @@ PG_FUNCTION_INFO_V1(soft_delete_lock_schema);
 PG_FUNCTION_INFO_V1(soft_delete_current_tagged_schemas);
 
 static void prepare_partition(Oid parent, Oid partition);
+static void clear_default_partition(Oid parent, PartitionBoundSpec *bound,
+									const char *queryString);
 static bool is_table(Oid relid);
 static bool is_action(AlterTableType type, const char *name);
 
@@ -60,7 +72,7 @@ static bool is_action(AlterTableType type, const char *name);
  * of its parent, and users do not know of the tombstone column and the stand-ins.
  */
 void
-prepare_partitions(AlterTableStmt *stmt)
+prepare_partitions(AlterTableStmt *stmt, const char *queryString)
 {
 	ListCell *lc;
 
@@ -84,7 +96,12 @@ prepare_partitions(AlterTableStmt *stmt)
 			AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
 		other_relid = RangeVarGetRelid(other, AccessShareLock, true);
 		if (cmd->subtype == AT_AttachPartition)
+		{
 			prepare_partition(altered_relid, other_relid);
+			clear_default_partition(altered_relid,
+									castNode(PartitionCmd, cmd->def)->bound,
+									queryString);
+		}
 		else
 			prepare_partition(other_relid, altered_relid);
 	}
@@ -104,6 +121,55 @@ prepare_partition(Oid parent, Oid partition)
 
 	call_internal("prepare_partition", 2, (Oid[]){REGCLASSOID, REGCLASSOID},
 				  (Datum[]){ObjectIdGetDatum(parent), ObjectIdGetDatum(partition)});
+}
+
+/*
+ * Before a CREATE TABLE makes a partition, clear the default one beside it.
+ */
+void
+prepare_new_partition(CreateStmt *stmt, const char *queryString)
+{
+	if (stmt->partbound != NULL && list_length(stmt->inhRelations) == 1)
+		clear_default_partition(RangeVarGetRelid(linitial(stmt->inhRelations),
+												 NoLock, true),
+								stmt->partbound, queryString);
+}
+
+/*
+ * Let the tombstones of the default partition step aside that are within the bounds of
+ * a new one, for the server would refuse that.  It will raise the error if the bounds
+ * are wrong, or the role does not own the parent.
+ */
+static void
+clear_default_partition(Oid parent, PartitionBoundSpec *bound, const char *queryString)
+{
+	Relation rel;
+	Oid partition;
+	List *condition;
+	ParseState *pstate;
+
+	if (!OidIsValid(parent) || bound->is_default ||
+		get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE ||
+		!relation_ownercheck(parent, GetUserId()) ||
+		in_place_arguments(parent) == NIL)
+		return;
+	rel = table_open(parent, ShareUpdateExclusiveLock);
+	partition = get_default_partition_oid(parent);
+	if (OidIsValid(partition))
+	{
+		pstate = make_parsestate(NULL);
+		pstate->p_sourcetext = queryString;
+		bound = transformPartitionBound(pstate, rel, bound);
+		condition = get_qual_from_partbound(rel, bound);
+		call_internal("clear_default_partition", 2, (Oid[]){REGCLASSOID, TEXTOID},
+					  (Datum[]){ObjectIdGetDatum(partition),
+								CStringGetTextDatum(deparse_expression(
+									(Node *) make_ands_explicit(condition),
+									deparse_context_for(RelationGetRelationName(rel), parent),
+									false, false))});
+		CommandCounterIncrement();
+	}
+	table_close(rel, NoLock);
 }
 
 /*

@@ -78,7 +78,8 @@ extern void init_forget(void);
 /*
  * schema.c: helpers in C for tagged schemas and for partitions
  */
-extern void prepare_partitions(AlterTableStmt *stmt);
+extern void prepare_partitions(AlterTableStmt *stmt, const char *queryString);
+extern void prepare_new_partition(CreateStmt *stmt, const char *queryString);
 
 /*
  * extension.c: refuses to drop the extension while tables are tagged

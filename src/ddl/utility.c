@@ -18,7 +18,8 @@
 
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
-static PlannedStmt *prepare_utility(PlannedStmt *pstmt, DdlContext *ddl);
+static PlannedStmt *prepare_utility(PlannedStmt *pstmt, const char *queryString,
+									DdlContext *ddl);
 static bool checks_foreign_key(Node *command);
 static void process_utility(PlannedStmt *pstmt, const char *queryString,
 							bool readOnlyTree, ProcessUtilityContext context,
@@ -53,7 +54,7 @@ init_utility(void)
  * the command is refused.
  */
 static PlannedStmt *
-prepare_utility(PlannedStmt *pstmt, DdlContext *ddl)
+prepare_utility(PlannedStmt *pstmt, const char *queryString, DdlContext *ddl)
 {
 	protect_tombstones(pstmt->utilityStmt);
 	switch (nodeTag(pstmt->utilityStmt))
@@ -67,7 +68,10 @@ prepare_utility(PlannedStmt *pstmt, DdlContext *ddl)
 			return truncate_softly(pstmt);
 		case T_AlterTableStmt:
 			note_detached((AlterTableStmt *) pstmt->utilityStmt);
-			prepare_partitions((AlterTableStmt *) pstmt->utilityStmt);
+			prepare_partitions((AlterTableStmt *) pstmt->utilityStmt, queryString);
+			return prepare_ddl(pstmt, ddl);
+		case T_CreateStmt:
+			prepare_new_partition((CreateStmt *) pstmt->utilityStmt, queryString);
 			return prepare_ddl(pstmt, ddl);
 		case T_GrantStmt:
 			return prepare_ddl(exclude_bins(pstmt), ddl);
@@ -118,7 +122,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	added_before = set_foreign_key_is_added(checks_foreign_key(pstmt->utilityStmt));
 	PG_TRY();
 	{
-		PlannedStmt *prepared = prepare_utility(pstmt, &ddl);
+		PlannedStmt *prepared = prepare_utility(pstmt, queryString, &ddl);
 
 		if (prev_ProcessUtility)
 			prev_ProcessUtility(prepared, queryString, readOnlyTree, context,

@@ -228,7 +228,8 @@ BEGIN
 		RAISE EXCEPTION 'cannot drop table "%", which this transaction has detached', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = format('It has no rows but %s deleted ones, which would be lost: tools that move rows out of a partition leave them there. '
-								'Detached only, it is a tagged table by itself, with its bin.', deleted_rows);
+								'Detached only, it is a tagged table by itself, with its bin.', deleted_rows),
+				HINT = 'Detach it without DROP TABLE, as undo_partition() of pg_partman does with p_keep_table => true.';
 	END IF;
 	IF copy IS NOT NULL THEN
 		RAISE WARNING 'table "%" is dropped with % deleted rows, and table "%" of this transaction does not have them', relation, deleted_rows, copy

@@ -55,6 +55,20 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_companions_heir(regclass, regclass) IS
 'raises 0A000 if one of two tables, of which one is to inherit from the other, is a companion, and the other is none';
 
+CREATE FUNCTION soft_delete_internal.clear_default_partition(partition regclass, condition text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', partition);
+	PERFORM soft_delete_internal.step_aside(relation, place)
+	FROM soft_delete_internal.query_as_owner(partition, format('SELECT tableoid::regclass, ctid FROM %s TABLESAMPLE soft_delete.rows(''deleted'') WHERE %s',
+		partition, condition)) AS q(relation regclass, place tid);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.clear_default_partition(regclass, text) IS
+'lets the deleted rows of a default partition step aside that belong into a new partition beside it';
+
 CREATE FUNCTION soft_delete_internal.prepare_partition(parent regclass, partition regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
