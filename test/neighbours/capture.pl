@@ -74,6 +74,11 @@ if (tool('wal2json', 'postgresql-MAJOR-wal2json'))
 	tells_both('wal2json', $read);
 }
 
+if (tool('contrib: test_decoding', 'postgresql-MAJOR'))
+{
+	tells_both('test_decoding', sub { return in_short($node->safe_psql($_[0], q{SELECT data FROM pg_logical_slot_get_changes('reader', NULL, NULL)}) =~ /^table public\.orders: ([IUD])/mg) });
+}
+
 if (tool('decoderbufs', 'postgresql-MAJOR-decoderbufs'))
 {
 	my @operations = ('I', 'U', 'D');
