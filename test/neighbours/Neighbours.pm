@@ -133,7 +133,7 @@ sub run_tool
 	my $output = '';
 	IPC::Run::run([@_], '>&', \$output, '<', \undef, IPC::Run::timeout(120));
 	my $status = $? >> 8;
-	note($output);
+	note("exit $status\n$output");
 	return "exit $status\n$output";
 }
 

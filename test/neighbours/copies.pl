@@ -78,7 +78,7 @@ if (tool('pg_repack', 'postgresql-MAJOR-repack'))
 	my $refused = qr/^exit [^0].*cannot copy tagged table "public.customers".*HINT:  VACUUM FULL public.customers/s;
 	found('in_place', 'a table', 'refused, with the way that works', run_tool(@repack, '-d', 'in_place'), $refused);
 	$ENV{PGOPTIONS} = '-c session_replication_role=replica -c session_preload_libraries=';
-	found('in_place', 'a table, where neither event triggers nor the library are there', 'refused', run_tool(@repack, '-d', 'in_place'), qr/^exit [^0].*cannot copy tagged table/s);
+	found('in_place', 'a table, where neither event triggers nor the library are there', 'refused, with the way that works', run_tool(@repack, '-d', 'in_place'), $refused);
 	delete $ENV{PGOPTIONS};
 	like(run_tool(@repack, '--only-indexes', '-d', 'in_place'), qr/^exit 0\n/, 'it packs the indexes of a table in place');
 	has_all('in_place', 'indexes', $bins{in_place});
@@ -143,7 +143,7 @@ if (tool('pg_partman', 'postgresql-MAJOR-partman'))
 	same('run_maintenance()', sub { return answer($node, $_[0], q{SELECT partman.run_maintenance('public.events') IS NOT NULL; } . $all) });
 	is($undo->('plain', 'false'), 't', 'pg_partman gives up the partitions of a plain table');
 	found('aside', 'undo_partition() that drops partitions', 'as a plain table, no deleted row is lost', $undo->('aside', 'false') . "\n" . answer($node, 'aside', "$all; $deleted"), "t\n" . $node->safe_psql('plain', $all) . "\n3 4 80");
-	found('in_place', 'undo_partition() that drops partitions', 'refused while it would lose deleted rows', $undo->('in_place', 'false'), qr/cannot drop table "public.events_.*", which this transaction has detached.*HINT: +.*p_keep_table => true/s);
+	found('in_place', 'undo_partition() that drops partitions', 'refused while it would lose deleted rows, with the way that works', $undo->('in_place', 'false'), qr/cannot drop table "public.events_.*", which this transaction has detached.*HINT: +.*p_keep_table => true/s);
 	is(answer($node, 'in_place', $deleted), '3 4 80', 'and none is lost');
 	# each of them has a bin then
 	my $everywhere = q{
@@ -191,7 +191,7 @@ if (tool('pg_dump, pg_restore', 'postgresql-client-MAJOR'))
 			# each statement is the first one of its session
 			found($storage, "$checked: what a session reads", 'live rows', answer($node, $copy, 'SELECT count(*) FROM customers'), $node->safe_psql('plain', 'SELECT count(*) FROM customers'));
 			my $update = answer($node, $copy, q{UPDATE orders SET note = 'new' WHERE id = 1});
-			found($storage, "$checked: what a session writes", $storage eq 'aside' ? 'live rows' : 'nothing, with an error: the first statement fails', $update, $storage eq 'aside' ? '' : qr/^$|ERROR/);
+			found($storage, "$checked: what a session writes", $storage eq 'aside' ? 'live rows' : 'nothing, with an error: the first statement fails', $update, $storage eq 'aside' ? '' : qr/ERROR/);
 			copy_has($copy, $storage, "$checked: all rows", 'complete');
 		}
 		$node->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'");
@@ -218,7 +218,7 @@ if (tool('pg_dump, pg_restore', 'postgresql-client-MAJOR'))
 			my $own = run_tool('pg_dump', '-a', split(/ /, $options), $storage) =~ s/^\\(?:un)?restrict .*\n//mgr;
 			found($storage, "$what by a role with BYPASSRLS", 'complete', run_tool('pg_dump', '-U', 'bk', '-a', split(/ /, $options), $storage) =~ s/^\\(?:un)?restrict .*\n//mgr, $own);
 		}
-		found('in_place', "$what by another reader", 'refused', run_tool('pg_dump', '-U', 'reader', '-a', split(/ /, $options), 'in_place'), qr/^exit [^0].*would leave out deleted rows/s);
+		found('in_place', "$what by another reader", 'refused, with who gets them', run_tool('pg_dump', '-U', 'reader', '-a', split(/ /, $options), 'in_place'), qr/^exit [^0].*would leave out deleted rows.*roles with BYPASSRLS/s);
 	}
 	found('in_place', 'a dump with --enable-row-security by another reader', 'live rows, as asked for',
 		run_tool('pg_dump', '-U', 'reader', '-a', '-t', 'customers', '--enable-row-security', 'in_place') =~ /\t2\@example/ ? 'deleted rows' : 'live rows', 'live rows');

@@ -37,7 +37,21 @@ if (tool('tablelog', 'postgresql-MAJOR-tablelog'))
 	is($node->safe_psql('aside', q{UPDATE logged_deleted SET deleted_at = NULL; SELECT v FROM logged}), 'b', 'and the row comes back');
 	# the other way round
 	$node->safe_psql('in_place', q{CREATE TABLE later (id integer PRIMARY KEY); SELECT soft_delete.tag('later')});
-	found('in_place', 'its trigger on a tagged table', 'refused', answer($node, 'in_place', q{SELECT table_log_init(5, 'later')}), qr/cannot tag table "public.later" with trigger/);
+	found('in_place', 'its trigger on a tagged table', 'refused, with the way that works', answer($node, 'in_place', q{SELECT table_log_init(5, 'later')}), qr/cannot tag table "public.later" with trigger.*HINT:  SELECT soft_delete.tag\('public.later', storage => 'aside'\)/s);
+}
+
+if (tool('a trigger: INSERT INTO audit SELECT OLD.*', 'postgresql-MAJOR'))
+{
+	everywhere(q{
+		CREATE TABLE audited (id integer PRIMARY KEY, v text);
+		CREATE TABLE audit (id integer, v text);
+		CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit SELECT OLD.*; RETURN NULL; END';
+		CREATE TRIGGER audit AFTER DELETE ON audited FOR EACH ROW EXECUTE FUNCTION audit()});
+	found('in_place', 'preview_tag()', 'warns of it, with what to do', answer($node, 'in_place', q{SELECT effect, remedy FROM soft_delete.preview_tag('audited') WHERE in_place AND effect ~ 'OLD'}), qr/^function (public\.)?audit\(\) is a trigger of the table, and may take OLD or NEW by position.*\|name the columns$/);
+	is(tag('aside', 'audited'), '', 'it can be tagged aside');
+	my $works = sub { return answer($node, $_[0], q{INSERT INTO audited VALUES (1, 'a'); DELETE FROM audited; SELECT id, v FROM audit}) };
+	my $expected = $works->('plain');
+	found('aside', 'what it writes', 'as a plain table', $works->('aside'), $expected);
 }
 
 if (tool('periods', 'postgresql-MAJOR-periods'))
@@ -74,7 +88,7 @@ if (tool('contrib: lo, vacuumlo', 'postgresql-MAJOR'))
 		CREATE TABLE images (id integer PRIMARY KEY, raster lo)});
 	foreach my $storage ('in_place', 'aside')
 	{
-		found($storage, 'tag() of a table with lo_manage()', 'refused: a restored row would lack its large object', tag($storage, 'managed'), qr/cannot tag table "public.managed" with trigger "t_raster" of extension "lo".*HINT:  DROP TRIGGER t_raster ON public.managed;/s);
+		found($storage, 'tag() of a table with lo_manage()', 'refused: a restored row would lack its large object. Drop the trigger, run vacuumlo', tag($storage, 'managed'), qr/cannot tag table "public.managed" with trigger "t_raster" of extension "lo".*HINT:  DROP TRIGGER t_raster ON public.managed;/s);
 		is(tag($storage, 'images'), '', 'a table without it is tagged');
 		$node->safe_psql($storage, q{
 			SELECT lo_from_bytea(4711, 'kept'), lo_from_bytea(4712, 'orphan'), lo_from_bytea(4713, 'live');
