@@ -191,7 +191,9 @@ if (tool('pg_dump, pg_restore', 'postgresql-client-MAJOR'))
 			# each statement is the first one of its session
 			found($storage, "$checked: what a session reads", 'live rows', answer($node, $copy, 'SELECT count(*) FROM customers'), $node->safe_psql('plain', 'SELECT count(*) FROM customers'));
 			my $update = answer($node, $copy, q{UPDATE orders SET note = 'new' WHERE id = 1});
-			found($storage, "$checked: what a session writes", $storage eq 'aside' ? 'live rows' : 'nothing, with an error: the first statement fails', $update, $storage eq 'aside' ? '' : qr/ERROR/);
+			# from 17 on it loads the library as it logs in
+			my $is_fine = $storage eq 'aside' || major() >= 17;
+			found($storage, "$checked: what a session writes", $is_fine ? 'live rows' : 'nothing, with an error: the first statement fails', $update, $is_fine ? '' : qr/ERROR/);
 			copy_has($copy, $storage, "$checked: all rows", 'complete');
 		}
 		$node->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'");
