@@ -95,7 +95,7 @@ CREATE FOREIGN TABLE far (id integer) SERVER regress_loop;
 CREATE TABLE elsewhere.exported (id integer);
 IMPORT FOREIGN SCHEMA elsewhere LIMIT TO (exported) FROM SERVER regress_loop INTO app;
 RESET ROLE;
--- nor what restores a dump
+-- nor what restores a dump, and that is said
 SET row_security = off;
 CREATE TABLE app.restored (id integer);
 SET ROLE regress_creator;

@@ -3,9 +3,11 @@
  *	  Refuses, or warns of, commands by which tools replace a table by a copy.
  *
  * A copy that is made by queries has the live rows only.  pg_repack creates a trigger
- * first, by which it is known, and so is a hypertable of TimescaleDB.  A partition that is emptied by DELETE, detached and
- * dropped has deleted rows, those that were deleted before among them.  And what a
- * transaction drops after it has made another table like it, that table replaces.
+ * first, by which it is known, and so is a hypertable of TimescaleDB.  A partition that is
+ * emptied by DELETE, detached and dropped has deleted rows, those that were deleted before
+ * among them.  What a transaction drops after it has made another table like it, that table
+ * replaces.  And vacuumlo begins with a list of the large objects, from which it strikes
+ * out those that live rows reference.
  *
  * Invariant: where such a command would destroy the deleted rows of a table whose live
  * rows have gone elsewhere, it fails, or says so.
@@ -20,6 +22,7 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_largeobject_metadata.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
@@ -205,4 +208,23 @@ check_dropped_tables(DropStmt *stmt)
 						  (Datum[]){ObjectIdGetDatum(relid),
 									BoolGetDatum(was_detached(relid))});
 	}
+}
+
+/*
+ * Refuse a CREATE TEMPORARY TABLE AS that lists large objects, by which vacuumlo begins,
+ * but in a maintenance session.
+ *
+ * Raises 0A000 if a table that has its tombstones in it may reference large objects.
+ */
+void
+check_large_object_list(CreateTableAsStmt *stmt)
+{
+	ListCell *lc;
+
+	if (!row_security || stmt->into->rel->relpersistence != RELPERSISTENCE_TEMP ||
+		!OidIsValid(extension_oid()))
+		return;
+	foreach (lc, castNode(Query, stmt->query)->rtable)
+		if (lfirst_node(RangeTblEntry, lc)->relid == LargeObjectMetadataRelationId)
+			call_internal("check_large_object_list", 0, NULL, NULL);
 }

@@ -67,8 +67,8 @@ static Oid owned_relation(RangeVar *name);
 /*
  * Check a utility command.
  *
- * Raises 0A000 or 2BP01 if it would show deleted rows again, 55006 if it would lose a
- * hold, 42501 or 42P17 for a trigger that the current role may not create, or that
+ * Raises 0A000 or 2BP01 if it would show deleted rows again, or lose what they need, 55006
+ * if it would lose a hold, 42501 or 42P17 for a trigger that the current role may not create, or that
  * would be the tag under another name.
  */
 void
@@ -107,6 +107,9 @@ protect_tombstones(Node *command)
 		case T_RenameStmt:
 			if (((RenameStmt *) command)->renameType == OBJECT_COLUMN)
 				check_renamed_column((RenameStmt *) command);
+			break;
+		case T_CreateTableAsStmt:
+			check_large_object_list((CreateTableAsStmt *) command);
 			break;
 		case T_AlterObjectDependsStmt:
 			check_dependence((AlterObjectDependsStmt *) command);

@@ -86,6 +86,7 @@ extern bool event_triggers_fire(void);
 extern void init_copied(void);
 extern void note_detached(AlterTableStmt *stmt);
 extern void check_dropped_tables(DropStmt *stmt);
+extern void check_large_object_list(CreateTableAsStmt *stmt);
 
 /*
  * forget.c: deletes what is stored about tables that are dropped

@@ -74,6 +74,9 @@ prepare_utility(PlannedStmt *pstmt, DdlContext *ddl)
 	{
 		case T_CopyStmt:
 			return copy_live_rows(pstmt);
+		case T_VariableSetStmt:
+			note_imported_snapshot((VariableSetStmt *) pstmt->utilityStmt);
+			return prepare_ddl(pstmt, ddl);
 		case T_TruncateStmt:
 			return truncate_softly(pstmt);
 		case T_AlterTableStmt:

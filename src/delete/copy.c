@@ -12,6 +12,9 @@
  * truncated.  After a soft TRUNCATE the deleted rows are still in the table, so
  * it is ignored.
  *
+ * A tool that copies a database in several sessions lets them import one snapshot.
+ * There COPY TO of the tombstone column is refused, for the copy would be a part.
+ *
  * Invariant: COPY TO returns the rows and columns that the application would have
  * without the tag.  Maintenance sessions copy the plain table, and so does COPY TO
  * where a session sees deleted rows.
@@ -24,15 +27,22 @@
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/rls.h"
 
 #include "delete/sd_delete.h"
 
+/* The transaction that has imported a snapshot last */
+static LocalTransactionId importing_lxid = InvalidLocalTransactionId;
+
 static PlannedStmt *copy_from(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone);
 static PlannedStmt *copy_to(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone);
 static List *application_columns(Relation rel, AttrNumber tombstone, bool is_from);
 static bool names_column(List *columns, const char *name);
+static void check_copied_query(Node *query);
+static List *selected_columns(SelectStmt *select);
+static void refuse_partial_copy(Relation rel, List *columns, AttrNumber tombstone);
 static void select_live_rows(CopyStmt *stmt, Relation rel);
 static void drop_freeze(CopyStmt *stmt);
 static void check_tombstone(CopyStmt *stmt, Relation rel, const char *tombstone);
@@ -49,7 +59,10 @@ copy_live_rows(PlannedStmt *pstmt)
 	AttrNumber tombstone;
 
 	if (stmt->relation == NULL)
+	{
+		check_copied_query(stmt->query);
 		return pstmt;
+	}
 
 	rel = table_openrv_extended(stmt->relation,
 								stmt->is_from ? RowExclusiveLock : AccessShareLock,
@@ -111,6 +124,7 @@ copy_to(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone)
 		return pstmt;
 	pstmt = copyObject(pstmt);
 	stmt = castNode(CopyStmt, pstmt->utilityStmt);
+	refuse_partial_copy(rel, stmt->attlist, tombstone);
 	if (stmt->attlist == NIL)
 		stmt->attlist = application_columns(rel, tombstone, false);
 	select_live_rows(stmt, rel);
@@ -157,6 +171,82 @@ names_column(List *columns, const char *name)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Note that the transaction imports a snapshot, if that is what the command does.
+ */
+void
+note_imported_snapshot(VariableSetStmt *stmt)
+{
+	if (stmt->kind == VAR_SET_MULTI && strcmp(stmt->name, "TRANSACTION SNAPSHOT") == 0)
+		importing_lxid = my_local_xid();
+}
+
+/*
+ * Check a query whose result is copied: one that selects from one table, as a tool
+ * writes it that copies the table.
+ */
+static void
+check_copied_query(Node *query)
+{
+	SelectStmt *select = (SelectStmt *) query;
+	Relation rel;
+
+	if (importing_lxid != my_local_xid() || !IsA(query, SelectStmt) ||
+		list_length(select->fromClause) != 1 ||
+		!IsA(linitial(select->fromClause), RangeVar))
+		return;
+	rel = table_openrv_extended(linitial_node(RangeVar, select->fromClause),
+								AccessShareLock, true);
+	if (rel == NULL)
+		return; /* COPY itself will raise the error */
+	if (tombstone_attribute(rel) != InvalidAttrNumber &&
+		!reads_tombstones(RelationGetRelid(rel)) && !shows_deleted())
+		refuse_partial_copy(rel, selected_columns(select), tombstone_attribute(rel));
+	table_close(rel, NoLock);
+}
+
+/*
+ * Return the names of the columns that a SELECT lists as such, or NIL if it selects "*".
+ */
+static List *
+selected_columns(SelectStmt *select)
+{
+	List *columns = list_make1(makeString(""));
+	ListCell *lc;
+
+	foreach (lc, select->targetList)
+	{
+		Node *value = lfirst_node(ResTarget, lc)->val;
+
+		if (!IsA(value, ColumnRef))
+			continue;
+		if (IsA(llast(((ColumnRef *) value)->fields), A_Star))
+			return NIL;
+		columns = lappend(columns, llast(((ColumnRef *) value)->fields));
+	}
+	return columns;
+}
+
+/*
+ * Raise 0A000 if the transaction has imported a snapshot, and a COPY TO of live rows
+ * has the tombstone column among these columns, or takes all, which NIL stands for.
+ */
+static void
+refuse_partial_copy(Relation rel, List *columns, AttrNumber tombstone)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), tombstone - 1);
+
+	if (!row_security || importing_lxid != my_local_xid() ||
+		(columns != NIL && !names_column(columns, NameStr(att->attname))))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("COPY would leave out deleted rows of table \"%s\"",
+						   RelationGetRelationName(rel)),
+					errdetail("The transaction has imported a snapshot, as tools do that copy a database. Without column \"%s\", live rows can be copied.",
+							  NameStr(att->attname)),
+					errhint("PGOPTIONS=\"-c row_security=off\"")));
 }
 
 /*

@@ -228,7 +228,8 @@ BEGIN
 		RAISE EXCEPTION 'cannot drop table "%", which this transaction has detached', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = format('It has no rows but %s deleted ones, which would be lost: tools that move rows out of a partition leave them there. '
-								'Detached only, it is a tagged table by itself, with its bin.', deleted_rows);
+								'Detached only, it is a tagged table by itself, with its bin.', deleted_rows),
+				HINT = 'Detach it without DROP TABLE, as undo_partition() of pg_partman does with p_keep_table => true.';
 	END IF;
 	IF copy IS NOT NULL THEN
 		RAISE WARNING 'table "%" is dropped with % deleted rows, and table "%" of this transaction does not have them', relation, deleted_rows, copy
@@ -238,6 +239,30 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_dropped_table(regclass, boolean) IS
 'raises 55000 for a detached partition that is dropped although it has deleted rows and no others; warns if a table of this transaction replaces one that has deleted rows';
+
+CREATE FUNCTION soft_delete_internal.check_large_object_list() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	-- the columns that vacuumlo looks at
+	SELECT relation, attname INTO item
+	FROM soft_delete_internal.tagged_relations() JOIN pg_attribute ON attrelid = relation AND attnum > 0 AND NOT attisdropped
+		JOIN pg_type ON pg_type.oid = atttypid AND typname IN ('oid', 'lo')
+	WHERE NOT soft_delete_internal.is_aside(relation)
+	ORDER BY relation, attnum LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'large objects cannot be listed beside table "%", whose deleted rows are in place', item.relation
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = format('Those that only deleted rows reference in column %I would be taken for unused.', item.attname),
+				HINT = format('PGOPTIONS="-c row_security=off" vacuumlo %s', quote_ident(current_database()));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_large_object_list() IS
+'raises 0A000 if a table whose deleted rows are in place may reference large objects: vacuumlo would remove those of deleted rows';
 
 CREATE FUNCTION soft_delete_internal.update_tagged(member regclass, tag text) RETURNS void
 LANGUAGE plpgsql

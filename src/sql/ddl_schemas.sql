@@ -453,6 +453,15 @@ BEGIN
 		RETURN;
 	END IF;
 
+	-- a dump tags the tables that were tagged
+	IF NOT current_setting('row_security')::boolean THEN
+		RAISE WARNING 'table "%" is not tagged', relation
+			USING ERRCODE = '01000',
+				DETAIL = 'With row_security = off, as scripts of pg_dump set it, it is what the script makes of it.',
+				HINT = format('SELECT soft_delete.tag(%L);', relation);
+		RETURN;
+	END IF;
+
 	-- a table that CREATE TABLE AS has filled with deleted rows is meant to show them
 	IF is_query AND soft_delete_internal.has_column(relation, tagged.deleted_at) THEN
 		SELECT answer INTO hides_rows FROM soft_delete_internal.query_as_owner(relation,
@@ -478,11 +487,10 @@ AS $$
 DECLARE
 	item record;
 BEGIN
-	-- a dump tags the tables that were tagged
-	IF NOT current_setting('row_security')::boolean OR soft_delete_internal.current_tagged_schemas() IS NULL THEN
+	IF soft_delete_internal.current_tagged_schemas() IS NULL THEN
 		RETURN;
 	END IF;
-	IF soft_delete_internal.command_renames() THEN
+	IF soft_delete_internal.command_renames() AND current_setting('row_security')::boolean THEN
 		PERFORM soft_delete_internal.rename_tagged_schemas();
 	END IF;
 	FOR item IN

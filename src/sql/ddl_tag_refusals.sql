@@ -168,6 +168,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	other record;
+	keys regclass;
+	has_key boolean := false;
 BEGIN
 	-- a trigger is known by the extension that its function belongs to
 	SELECT tgname, tgrelid::regclass AS tgtable, extname, reason, hint INTO other
@@ -175,21 +177,36 @@ BEGIN
 		JOIN pg_extension ON pg_extension.oid = refobjid
 		JOIN (VALUES
 			('lo', true, 8, 'It removes the large object of a deleted row, which could not be restored in full.', 'DROP TRIGGER %1$I ON %2$s;'),
-			('timescaledb', true, 0, 'TimescaleDB makes and truncates the chunks of a hypertable by itself.', NULL),
+			('timescaledb', true, 0, 'TimescaleDB makes and truncates the chunks of a hypertable by itself.',
+			 'Leave it untagged, other tables can be tagged.'),
+			-- a BEFORE INSERT row trigger
+			('periods', true, 7, 'A deleted row could not be restored, for its period is generated. The history of the table has it.',
+			 'SELECT periods.drop_system_versioning(%3$L), periods.drop_system_time_period(%3$L);'),
 			('table_log', false, 0, 'It writes rows by position, and would fail for the tombstone column.', 'SELECT soft_delete.tag(%3$L, storage => ''aside'');'),
 			('periods', false, 0, 'It writes the history of rows by position, and would fail for the tombstone column.', 'SELECT soft_delete.tag(%3$L, storage => ''aside'');'))
 				AS refused(extension, refuses_aside, events, reason, hint) ON extension = extname AND tgtype & events = events AND (refuses_aside OR NOT is_aside)
 	WHERE tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND NOT tgisinternal
-	ORDER BY tgrelid, tgname LIMIT 1;
+	ORDER BY refuses_aside DESC, tgrelid, tgname LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'cannot tag table "%" with trigger "%" of extension "%"', other.tgtable, other.tgname, other.extname
 			USING ERRCODE = 'feature_not_supported', DETAIL = other.reason,
-				HINT = coalesce(format(other.hint, other.tgname, other.tgtable, relation), '');
+				HINT = format(other.hint, other.tgname, other.tgtable, relation);
+	END IF;
+	-- a key of periods has no trigger
+	SELECT objid INTO keys FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid AND extname = 'periods' JOIN pg_class ON pg_class.oid = objid
+	WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_extension'::regclass AND deptype = 'e' AND relname = 'unique_keys' AND relkind = 'r';
+	IF FOUND AND NOT is_aside THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE table_name = $1)', keys) INTO has_key USING relation;
+	END IF;
+	IF has_key THEN
+		RAISE EXCEPTION 'cannot tag table "%" with a period key of extension "periods"', relation
+			USING ERRCODE = 'feature_not_supported', DETAIL = 'Its constraints would have to become indexes of live rows.',
+				HINT = format('SELECT soft_delete.tag(%L, storage => ''aside'');', relation);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_other_triggers(regclass, boolean) IS
-'raises 0A000 if a table has a trigger of another extension that fails, or loses something, on a tagged table of that storage';
+'raises 0A000 if a table has a trigger or key of another extension that fails, or loses something, on a tagged table of that storage';
 
 CREATE FUNCTION soft_delete_internal.check_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql

@@ -36,8 +36,20 @@ sub start_shops
 	my ($conf) = @_;
 	$node = start_node('shops', allows_streaming => 'logical', conf => $conf // '');
 	($ENV{PGHOST}, $ENV{PGPORT}) = ($node->host, $node->port);
+	allow_plugins();
 	make_shop($_, $_) foreach @shops;
 	return $node;
+}
+
+# allow_plugins: lets all output plugins run, of which newer minor versions have a list
+sub allow_plugins
+{
+	my $allowed = $node->safe_psql('postgres', q{SELECT setting FROM pg_settings WHERE name = 'output_plugin_libraries'});
+	return if $allowed eq '';
+	$node->append_conf('postgresql.conf', "output_plugin_libraries = '$allowed, wal2json, decoderbufs, pglogical_output, pg_squeeze, test_decoding'");
+	$node->reload;
+	$node->poll_query_until('postgres', q{SELECT setting ~ 'wal2json' FROM pg_settings WHERE name = 'output_plugin_libraries'}) or die;
+	return;
 }
 
 # make_shop DATABASE, STORAGE [SQL]: makes a database with tables of that storage; the SQL stands for what fills them
@@ -121,7 +133,7 @@ sub run_tool
 	my $output = '';
 	IPC::Run::run([@_], '>&', \$output, '<', \undef, IPC::Run::timeout(120));
 	my $status = $? >> 8;
-	note($output);
+	note("exit $status\n$output");
 	return "exit $status\n$output";
 }
 

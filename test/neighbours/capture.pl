@@ -13,12 +13,6 @@ use Test::More;
 my $has_pglogical = -e "/usr/lib/postgresql/$ENV{NEIGHBOURS_MAJOR}/lib/pglogical.so";
 my $node = start_shops("max_connections = 60\nmax_worker_processes = 30\nmax_replication_slots = 30\nmax_wal_senders = 30" . ($has_pglogical ? "\nshared_preload_libraries = 'pglogical'" : ''));
 my $tmp = PostgreSQL::Test::Utils::tempdir();
-# newer minor versions have a list of the plugins that may be used
-if ($node->safe_psql('postgres', q{SELECT count(*) FROM pg_settings WHERE name = 'output_plugin_libraries'}))
-{
-	$node->append_conf('postgresql.conf', "output_plugin_libraries = 'pgoutput, wal2json, decoderbufs, pglogical_output'");
-	$node->reload;
-}
 
 # what is done: to one row, then to another, and to all
 my @steps = (
@@ -78,6 +72,11 @@ if (tool('wal2json', 'postgresql-MAJOR-wal2json'))
 {
 	my $read = sub { return in_short($node->safe_psql($_[0], q{SELECT data FROM pg_logical_slot_get_changes('reader', NULL, NULL, 'format-version', '2', 'add-tables', 'public.orders')}) =~ /"action":"([IUD])"/g) };
 	tells_both('wal2json', $read);
+}
+
+if (tool('contrib: test_decoding', 'postgresql-MAJOR'))
+{
+	tells_both('test_decoding', sub { return in_short($node->safe_psql($_[0], q{SELECT data FROM pg_logical_slot_get_changes('reader', NULL, NULL)}) =~ /^table public\.orders: ([IUD])/mg) });
 }
 
 if (tool('decoderbufs', 'postgresql-MAJOR-decoderbufs'))
@@ -146,6 +145,15 @@ if (tool('pglogical', 'postgresql-MAJOR-pglogical'))
 			$node->safe_psql($database, sprintf(q{SET client_min_messages = warning; CREATE EXTENSION pglogical; SELECT pglogical.create_node('%s', $dsn$%s$dsn$)}, $database, $dsn->($database)));
 		}
 		$node->safe_psql($storage, "SELECT pglogical.replication_set_add_table('default', t::regclass) FROM unnest(ARRAY['customers', 'orders']) AS t");
+		if ($storage eq 'in_place')
+		{
+			my $offset = -s $node->logfile;
+			$node->safe_psql('copy_in_place', sprintf(q{SELECT pglogical.create_subscription('s_refused', $dsn$%s$dsn$, synchronize_data => true)}, $node->connstr('in_place')));
+			eventually(30, sub { slurp_file($node->logfile, $offset) =~ /table copy failed/ });
+			found('in_place', 'first copy', 'refused, with an error in the log', slurp_file($node->logfile, $offset), qr/COPY would leave out deleted rows of table.*HINT: +PGOPTIONS="-c row_security=off"/s);
+			$node->safe_psql('copy_in_place', q{SET client_min_messages = error; SELECT pglogical.drop_subscription('s_refused')});
+			is(answer($node, 'copy_in_place', q{SELECT count(*) FROM orders TABLESAMPLE soft_delete.rows('all')}), 0, 'and nothing is copied');
+		}
 		$node->safe_psql("copy_$storage", sprintf(q{SELECT pglogical.create_subscription('s_%1$s', $dsn$%2$s$dsn$, synchronize_data => true)}, $storage, $dsn->($storage)));
 		$node->poll_query_until("copy_$storage", q{SELECT count(*) > 0 AND bool_and(sync_status = 'r') FROM pglogical.local_sync_status}) or diag('no sync');
 		# deleted rows that have stepped aside are in no table of the application's

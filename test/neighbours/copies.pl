@@ -78,7 +78,7 @@ if (tool('pg_repack', 'postgresql-MAJOR-repack'))
 	my $refused = qr/^exit [^0].*cannot copy tagged table "public.customers".*HINT:  VACUUM FULL public.customers/s;
 	found('in_place', 'a table', 'refused, with the way that works', run_tool(@repack, '-d', 'in_place'), $refused);
 	$ENV{PGOPTIONS} = '-c session_replication_role=replica -c session_preload_libraries=';
-	found('in_place', 'a table, where neither event triggers nor the library are there', 'refused', run_tool(@repack, '-d', 'in_place'), qr/^exit [^0].*cannot copy tagged table/s);
+	found('in_place', 'a table, where neither event triggers nor the library are there', 'refused, with the way that works', run_tool(@repack, '-d', 'in_place'), $refused);
 	delete $ENV{PGOPTIONS};
 	like(run_tool(@repack, '--only-indexes', '-d', 'in_place'), qr/^exit 0\n/, 'it packs the indexes of a table in place');
 	has_all('in_place', 'indexes', $bins{in_place});
@@ -117,6 +117,7 @@ if (tool('VACUUM FULL, CLUSTER, REINDEX', 'postgresql-MAJOR'))
 
 if (tool('pg_partman', 'postgresql-MAJOR-partman'))
 {
+	my $count = major() < 17 ? 'p_batch_count' : 'p_loop_count';
 	# of each storage: rows in old partitions' time in the default one, some deleted
 	foreach my $storage ('plain', 'in_place', 'aside')
 	{
@@ -136,15 +137,21 @@ if (tool('pg_partman', 'postgresql-MAJOR-partman'))
 	my $deleted = 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM events_deleted WHERE id IN (3, 4, 80)';
 	# move DATABASE: moves what is in the default partition
 	my $move = sub { return answer($node, $_[0], q{SELECT partman.partition_data_time('public.events', 100) > 0}) };
-	my $undo = sub { return answer($node, $_[0], q{SET client_min_messages = warning; SELECT partitions_undone > 0 FROM partman.undo_partition('public.events', 100, p_target_table => 'public.undone', p_keep_table => false)}) };
+	my $undo = sub { return answer($node, $_[0], qq{SET client_min_messages = warning; SELECT partitions_undone > 0 FROM partman.undo_partition(p_parent_table => 'public.events', $count => 100, p_target_table => 'public.undone', p_keep_table => $_[1])}) };
 	is($move->('plain'), 't', 'pg_partman moves rows of a plain table');
-	found('aside', 'partition_data_time()', 'as a plain table; moved rows are listed by the bin, too', $move->('aside'), 't');
-	found('in_place', 'partition_data_time()', 'refused by the server: deleted rows are in the way. Move rows before tag()', $move->('in_place'), qr/partition constraint for default partition .* would be violated|^t$/);
+	found($_, 'partition_data_time()', 'as a plain table; moved rows are listed by the bin, too', $move->($_), 't') foreach ('in_place', 'aside');
 	same('run_maintenance()', sub { return answer($node, $_[0], q{SELECT partman.run_maintenance('public.events') IS NOT NULL; } . $all) });
-	is($undo->('plain'), 't', 'pg_partman gives up the partitions of a plain table');
-	found('aside', 'undo_partition() that drops partitions', 'as a plain table, no deleted row is lost', $undo->('aside') . "\n" . answer($node, 'aside', "$all; $deleted"), "t\n" . $node->safe_psql('plain', $all) . "\n3 4 80");
-	found('in_place', 'undo_partition() that drops partitions', 'refused while it would lose deleted rows', $undo->('in_place'), qr/cannot drop table "public.events_.*", which this transaction has detached/);
+	is($undo->('plain', 'false'), 't', 'pg_partman gives up the partitions of a plain table');
+	found('aside', 'undo_partition() that drops partitions', 'as a plain table, no deleted row is lost', $undo->('aside', 'false') . "\n" . answer($node, 'aside', "$all; $deleted"), "t\n" . $node->safe_psql('plain', $all) . "\n3 4 80");
+	found('in_place', 'undo_partition() that drops partitions', 'refused while it would lose deleted rows, with the way that works', $undo->('in_place', 'false'), qr/cannot drop table "public.events_.*", which this transaction has detached.*HINT: +.*p_keep_table => true/s);
 	is(answer($node, 'in_place', $deleted), '3 4 80', 'and none is lost');
+	# each of them has a bin then
+	my $everywhere = q{
+		CREATE TABLE seen (id integer);
+		DO $$ DECLARE b text; BEGIN FOR b IN SELECT bin FROM soft_delete.tables WHERE relation::text ~ '^events' LOOP EXECUTE format('INSERT INTO seen SELECT id FROM %s', b); END LOOP; END $$;
+		SELECT string_agg(DISTINCT id::text, ' ') FROM seen WHERE id IN (3, 4, 80)};
+	found('in_place', 'undo_partition() that keeps partitions', 'as a plain table, no deleted row is lost',
+		$undo->('in_place', 'true') . "\n" . answer($node, 'in_place', "$all; $everywhere"), "t\n" . $node->safe_psql('plain', $all) . "\n3 4 80");
 	$node->safe_psql($_, 'SET client_min_messages = error; DROP TABLE events; DROP TABLE undone; DROP SCHEMA partman CASCADE') foreach ('plain', 'in_place', 'aside');
 }
 
@@ -159,12 +166,13 @@ if (tool('pgcopydb', 'pgcopydb'))
 	like($clone->('plain', ''), qr/^exit 0\n/, 'pgcopydb clones a plain database');
 	$clone->('aside', '');
 	copy_has('aside_clone', 'aside', 'clone', 'complete');
-	like($clone->('in_place', ''), qr/ERROR: +missing data for column "deleted_at"/, 'pgcopydb fails of itself in place, and says so in its log');
+	found('in_place', 'clone', 'refused, an error per table in its log', $clone->('in_place', ''), qr/COPY would leave out deleted rows of table "customers".*HINT: +PGOPTIONS="-c row_security=off"/s);
+	is(answer($node, 'in_place_clone', 'SELECT count(*) FROM customers'), 0, 'and nothing is copied');
 	$node->safe_psql('postgres', 'DROP DATABASE in_place_clone');
 	$ENV{PGOPTIONS} = '-c row_security=off';
 	$clone->('in_place', '2');
 	delete $ENV{PGOPTIONS};
-	copy_has('in_place_clone', 'in_place', 'clone, with PGOPTIONS="-c row_security=off"', 'complete; without, an error per table in its log');
+	copy_has('in_place_clone', 'in_place', 'clone, with PGOPTIONS="-c row_security=off"', 'complete');
 }
 
 if (tool('pg_dump, pg_restore', 'postgresql-client-MAJOR'))
@@ -183,7 +191,9 @@ if (tool('pg_dump, pg_restore', 'postgresql-client-MAJOR'))
 			# each statement is the first one of its session
 			found($storage, "$checked: what a session reads", 'live rows', answer($node, $copy, 'SELECT count(*) FROM customers'), $node->safe_psql('plain', 'SELECT count(*) FROM customers'));
 			my $update = answer($node, $copy, q{UPDATE orders SET note = 'new' WHERE id = 1});
-			found($storage, "$checked: what a session writes", $storage eq 'aside' ? 'live rows' : 'nothing, with an error: the first statement fails', $update, $storage eq 'aside' ? '' : qr/^$|ERROR/);
+			# from 17 on it loads the library as it logs in
+			my $is_fine = $storage eq 'aside' || major() >= 17;
+			found($storage, "$checked: what a session writes", $is_fine ? 'live rows' : 'nothing, with an error: the first statement fails', $update, $is_fine ? '' : qr/ERROR/);
 			copy_has($copy, $storage, "$checked: all rows", 'complete');
 		}
 		$node->append_conf('postgresql.conf', "session_preload_libraries = 'soft_delete'");
@@ -210,7 +220,7 @@ if (tool('pg_dump, pg_restore', 'postgresql-client-MAJOR'))
 			my $own = run_tool('pg_dump', '-a', split(/ /, $options), $storage) =~ s/^\\(?:un)?restrict .*\n//mgr;
 			found($storage, "$what by a role with BYPASSRLS", 'complete', run_tool('pg_dump', '-U', 'bk', '-a', split(/ /, $options), $storage) =~ s/^\\(?:un)?restrict .*\n//mgr, $own);
 		}
-		found('in_place', "$what by another reader", 'refused', run_tool('pg_dump', '-U', 'reader', '-a', split(/ /, $options), 'in_place'), qr/^exit [^0].*would leave out deleted rows/s);
+		found('in_place', "$what by another reader", 'refused, with who gets them', run_tool('pg_dump', '-U', 'reader', '-a', split(/ /, $options), 'in_place'), qr/^exit [^0].*would leave out deleted rows.*roles with BYPASSRLS/s);
 	}
 	found('in_place', 'a dump with --enable-row-security by another reader', 'live rows, as asked for',
 		run_tool('pg_dump', '-U', 'reader', '-a', '-t', 'customers', '--enable-row-security', 'in_place') =~ /\t2\@example/ ? 'deleted rows' : 'live rows', 'live rows');

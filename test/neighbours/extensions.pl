@@ -2,6 +2,8 @@
 # packages: postgresql-MAJOR-cron postgresql-MAJOR-pgaudit postgresql-MAJOR-hypopg postgresql-MAJOR-plpgsql-check
 # packages: postgresql-MAJOR-pgtap postgresql-MAJOR-postgis-3 postgresql-MAJOR-rum postgresql-MAJOR-set-user
 # packages: postgresql-MAJOR-dirtyread postgresql-MAJOR-pg-catcheck postgresql-MAJOR-pgvector postgresql-MAJOR-pg-hint-plan
+# packages: postgresql-MAJOR-hll postgresql-MAJOR-pg-qualstats postgresql-MAJOR-pgq3
+# packages: postgresql-plperl-MAJOR postgresql-plpython3-MAJOR postgresql-pltcl-MAJOR
 use strict;
 use warnings;
 use FindBin;
@@ -12,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # which libraries there are
-my @libraries = grep { -e "/usr/lib/postgresql/$ENV{NEIGHBOURS_MAJOR}/lib/$_.so" } qw(pg_cron pgaudit set_user pg_hint_plan);
+my @libraries = grep { -e "/usr/lib/postgresql/$ENV{NEIGHBOURS_MAJOR}/lib/$_.so" } qw(pg_cron pgaudit set_user pg_hint_plan pg_qualstats);
 my $node = start_shops("shared_preload_libraries = '" . join(', ', 'pg_stat_statements', @libraries) . "'\ncron.database_name = 'in_place'\ncron.use_background_workers = on\nmax_worker_processes = 20");
 
 my $has_cron = grep { $_ eq 'pg_cron' } @libraries;
@@ -152,7 +154,7 @@ if (tool('pg_catcheck', 'postgresql-MAJOR-pg-catcheck'))
 		return $result});
 }
 
-if (tool('amcheck, pg_amcheck', 'postgresql-MAJOR'))
+if (tool('contrib: amcheck, pg_amcheck', 'postgresql-MAJOR'))
 {
 	asks('amcheck', 'heaps and the B-trees of keys', q{
 		SELECT relation, msg FROM (VALUES ('customers'::regclass), ('orders')) AS v(relation), verify_heapam(relation) UNION ALL SELECT 'orders', 'no more';
@@ -160,12 +162,80 @@ if (tool('amcheck, pg_amcheck', 'postgresql-MAJOR'))
 	same('a database', sub { return run_tool('pg_amcheck', '--heapallindexed', $_[0]) });
 }
 
-if (tool('pg_stat_statements', 'postgresql-MAJOR'))
+if (tool('contrib: pg_stat_statements', 'postgresql-MAJOR'))
 {
 	asks('pg_stat_statements', 'texts, calls and rows of statements', q{
 		SELECT pg_stat_statements_reset() \gset
 		DELETE FROM orders WHERE id IN (51, 52); SELECT count(*) FROM customers; SELECT count(*) FROM customers;
 		SELECT query, calls, rows FROM pg_stat_statements WHERE query ~ 'orders|customers' AND query !~ 'pg_stat' ORDER BY query COLLATE "C"});
+}
+
+if (tool('contrib: auto_explain', 'postgresql-MAJOR'))
+{
+	# its log has the condition that hides deleted rows, of a table in place
+	my $plan = sub {
+		my ($database) = @_;
+		my $offset = -s $node->logfile;
+		$node->safe_psql($database, q{LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET auto_explain.log_timing = off; SELECT count(*) FROM customers});
+		return join("\n", map { s/^\s+|\s+$//gr } grep { /Seq Scan|Query Text|Index/ } map { s/.*?cost=\S+ //r } split(/\n/, slurp_file($node->logfile, $offset) =~ s/ \(cost=.*? rows=\d+ width=\d+\)//gr));
+	};
+	same('plans of a query, with the rows that it reads', $plan);
+}
+
+if (tool('pg_qualstats', 'postgresql-MAJOR-pg-qualstats'))
+{
+	asks('pg_qualstats', 'conditions on the columns of the application', q{
+		SET pg_qualstats.sample_rate = 1; SET enable_indexscan = off; SET enable_bitmapscan = off;
+		SELECT pg_qualstats_reset() \gset
+		SELECT count(*) FROM orders WHERE total = 70 AND id > 5;
+		SELECT attname, sum(occurences) FROM pg_qualstats JOIN pg_attribute ON attrelid = lrelid AND attnum = lattnum
+		WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND lrelid = 'orders'::regclass AND attname <> 'deleted_at' GROUP BY attname ORDER BY attname;
+		DROP EXTENSION pg_qualstats});
+}
+
+if (tool('PgQ', 'postgresql-MAJOR-pgq3'))
+{
+	asks('pgq', 'events of its triggers', q{
+		SELECT pgq.create_queue('q');
+		CREATE TRIGGER queued AFTER INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION pgq.sqltriga('q', 'ignore=deleted_at');
+		INSERT INTO orders VALUES (700, 15, 1, 'a'); UPDATE orders SET note = 'b' WHERE id = 700; DELETE FROM orders WHERE id = 700;
+		SELECT ev_type, ev_data FROM pgq.event_template ORDER BY ev_id;
+		DROP TRIGGER queued ON orders;
+		SELECT pgq.drop_queue('q', true)});
+}
+
+foreach my $language ([ 'PL/Perl', 'plperl', 'postgresql-plperl-MAJOR', q{my $rv = spi_exec_query('DELETE FROM orders WHERE id = 72'); return $rv->{processed} . ' ' . spi_exec_query('SELECT count(*) AS n FROM orders')->{rows}[0]{n};} ],
+	[ 'PL/Python', 'plpython3u', 'postgresql-plpython3-MAJOR', q{return str(plpy.execute('DELETE FROM orders WHERE id = 72').nrows()) + ' ' + str(plpy.execute('SELECT count(*) AS n FROM orders')[0]['n'])} ],
+	[ 'PL/Tcl', 'pltcl', 'postgresql-pltcl-MAJOR', q{set n [spi_exec "DELETE FROM orders WHERE id = 72"]; spi_exec "SELECT count(*) AS m FROM orders"; return "$n $m"} ])
+{
+	my ($name, $extension, $package, $body) = @{$language};
+	next if !tool($name, $package);
+	asks($extension, 'a function that deletes, and counts what it has deleted', "BEGIN; CREATE FUNCTION deletes() RETURNS text LANGUAGE $extension AS \$body\$$body\$body\$; SELECT deletes(); ROLLBACK");
+}
+
+if (tool('contrib: citext, hstore, ltree, pg_trgm, btree_gist', 'postgresql-MAJOR'))
+{
+	foreach my $storage ('plain', 'in_place', 'aside')
+	{
+		$node->safe_psql($storage, q{SET client_min_messages = warning; CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist;
+			CREATE TABLE typed (id integer PRIMARY KEY, name citext UNIQUE, tags hstore, path ltree, room integer, during int4range, EXCLUDE USING gist (room WITH =, during WITH &&));
+			CREATE INDEX ON typed USING gin (tags); CREATE INDEX ON typed USING gist (path); CREATE INDEX ON typed USING gin ((name::text) gin_trgm_ops)});
+		$node->safe_psql($storage, "SELECT soft_delete.tag('typed', storage => '$storage')") if $storage ne 'plain';
+	}
+	same('types, their indexes and keys', ask(q{
+		INSERT INTO typed SELECT g, 'Name ' || g, hstore('a', g::text), ('top.n' || g)::ltree, g, '[1,5)' FROM generate_series(1, 50) AS g;
+		DELETE FROM typed WHERE name = 'NAME 7' RETURNING id, tags, path;
+		INSERT INTO typed VALUES (51, 'name 7', 'a=>7', 'top.again', 7, '[2,3)');
+		SET enable_seqscan = off;
+		SELECT id FROM typed WHERE tags @> 'a=>7'; SELECT id FROM typed WHERE path <@ 'top.n7'; SELECT id FROM typed WHERE name::text LIKE '%ame 7%';
+		INSERT INTO typed VALUES (52, 'NAME 7') ON CONFLICT (name) DO NOTHING RETURNING id; INSERT INTO typed VALUES (52, 'x', NULL, NULL, 7, '[1,9)') ON CONFLICT DO NOTHING RETURNING id}));
+	is($node->safe_psql($_, q{SELECT id, name, tags, path, room, during FROM typed_deleted}), '7|Name 7|"a"=>"7"|top.n7|7|[1,5)', "$_: the deleted row is as it was") foreach ('in_place', 'aside');
+	$node->safe_psql($_, 'SET client_min_messages = warning; DROP TABLE typed CASCADE') foreach ('plain', 'in_place', 'aside');
+}
+
+if (tool('hll', 'postgresql-MAJOR-hll'))
+{
+	asks('hll', 'it counts live rows', q{SELECT hll_cardinality(hll_add_agg(hll_hash_integer(id))) FROM customers});
 }
 
 if (tool('contrib: tsm_system_rows', 'postgresql-MAJOR'))
@@ -178,7 +248,7 @@ if (tool('contrib: tsm_system_rows', 'postgresql-MAJOR'))
 		SELECT count(*), bool_and(id <= 100) FROM samples TABLESAMPLE system_rows(50)});
 }
 
-if (tool('postgres_fdw', 'postgresql-MAJOR'))
+if (tool('contrib: postgres_fdw', 'postgresql-MAJOR'))
 {
 	my $port = $node->port;
 	my $host = $node->host;
@@ -204,6 +274,37 @@ if (tool('postgres_fdw', 'postgresql-MAJOR'))
 	};
 	same('IMPORT FOREIGN SCHEMA, LIMIT TO tables', sub { return $imported->($_[0], 'LIMIT TO (customers, orders)') });
 	same('IMPORT FOREIGN SCHEMA, EXCEPT bins', sub { return $imported->($_[0], $_[0] eq 'plain' ? 'LIMIT TO (customers, orders)' : 'EXCEPT (customers_deleted, orders_deleted, samples_deleted)') });
+}
+
+if (tool('contrib: postgres_fdw', 'postgresql-MAJOR'))
+{
+	foreach my $storage ('in_place', 'aside')
+	{
+		my $server = sprintf(q{
+			SET client_min_messages = warning;
+			DROP SERVER other CASCADE;
+			CREATE SERVER other FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '%1$s', port '%2$s', dbname '%3$s');
+			CREATE USER MAPPING FOR CURRENT_USER SERVER other;}, $node->host, $node->port, $storage);
+		$node->safe_psql($storage, qq{CREATE SCHEMA apart; CREATE SCHEMA bins; CREATE TABLE apart.things (id integer PRIMARY KEY);
+			SELECT soft_delete.tag('apart.things', storage => '$storage', views => 'bins'); INSERT INTO apart.things VALUES (1), (2); DELETE FROM apart.things WHERE id = 1});
+		found($storage, 'IMPORT FOREIGN SCHEMA, whole, where bins are in another schema', 'has the live rows',
+			answer($node, 'postgres', "$server IMPORT FOREIGN SCHEMA apart FROM SERVER other INTO imported; SELECT * FROM imported.things"), $storage eq 'aside' ? '2' : '2|');
+		# of a bin, name the columns: those by which it finds its rows have names that a foreign table has not
+		my $bin = answer($node, 'postgres', $server . q{
+			CREATE FOREIGN TABLE imported.bin (id integer, note text, deleted_at timestamptz, deleted_by text, hold text) SERVER other OPTIONS (schema_name 'public', table_name 'orders_deleted');
+			SELECT count(*), count(deleted_by) FROM imported.bin WHERE id = 100;
+			UPDATE imported.bin SET deleted_at = NULL WHERE id = 100;
+			DELETE FROM imported.bin WHERE id = 110;
+			SELECT count(*) FROM imported.bin WHERE id IN (100, 110)});
+		found($storage, 'a bin as a foreign table, without its columns tableoid and ctid: read, restore, purge', 'as the bin', $bin, "1|1\n0");
+		is($node->safe_psql($storage, 'SELECT count(*) FROM orders WHERE id IN (100, 110)'), 1, "$storage: the row is back");
+	}
+}
+
+if (tool('contrib: dblink', 'postgresql-MAJOR'))
+{
+	same('a deletion', ask(sprintf(q{SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS dblink; SELECT dblink_connect('host=%s port=%s dbname=' || current_database());
+		SELECT dblink_exec('DELETE FROM orders WHERE id = 73'); SELECT * FROM dblink('SELECT count(*) FROM orders WHERE id BETWEEN 71 AND 75') AS d(n integer)}, $node->host, $node->port)));
 }
 
 if (tool('pg_cron', 'postgresql-MAJOR-cron'))

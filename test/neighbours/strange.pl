@@ -37,7 +37,21 @@ if (tool('tablelog', 'postgresql-MAJOR-tablelog'))
 	is($node->safe_psql('aside', q{UPDATE logged_deleted SET deleted_at = NULL; SELECT v FROM logged}), 'b', 'and the row comes back');
 	# the other way round
 	$node->safe_psql('in_place', q{CREATE TABLE later (id integer PRIMARY KEY); SELECT soft_delete.tag('later')});
-	found('in_place', 'its trigger on a tagged table', 'refused', answer($node, 'in_place', q{SELECT table_log_init(5, 'later')}), qr/cannot tag table "public.later" with trigger/);
+	found('in_place', 'its trigger on a tagged table', 'refused, with the way that works', answer($node, 'in_place', q{SELECT table_log_init(5, 'later')}), qr/cannot tag table "public.later" with trigger.*HINT:  SELECT soft_delete.tag\('public.later', storage => 'aside'\)/s);
+}
+
+if (tool('a trigger: INSERT INTO audit SELECT OLD.*', 'postgresql-MAJOR'))
+{
+	everywhere(q{
+		CREATE TABLE audited (id integer PRIMARY KEY, v text);
+		CREATE TABLE audit (id integer, v text);
+		CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit SELECT OLD.*; RETURN NULL; END';
+		CREATE TRIGGER audit AFTER DELETE ON audited FOR EACH ROW EXECUTE FUNCTION audit()});
+	found('in_place', 'preview_tag()', 'warns of it, with what to do', answer($node, 'in_place', q{SELECT effect, remedy FROM soft_delete.preview_tag('audited') WHERE in_place AND effect ~ 'OLD'}), qr/^function (public\.)?audit\(\) is a trigger of the table, and may take OLD or NEW by position.*\|name the columns$/);
+	is(tag('aside', 'audited'), '', 'it can be tagged aside');
+	my $works = sub { return answer($node, $_[0], q{INSERT INTO audited VALUES (1, 'a'); DELETE FROM audited; SELECT id, v FROM audit}) };
+	my $expected = $works->('plain');
+	found('aside', 'what it writes', 'as a plain table', $works->('aside'), $expected);
 }
 
 if (tool('periods', 'postgresql-MAJOR-periods'))
@@ -48,17 +62,21 @@ if (tool('periods', 'postgresql-MAJOR-periods'))
 		SELECT periods.add_system_time_period('versioned', 'row_start', 'row_end'), periods.add_system_versioning('versioned');
 		CREATE TABLE spans (id integer, s date, e date, v text);
 		SELECT periods.add_period('spans', 'p', 's', 'e'), periods.add_unique_key('spans', ARRAY['id'], 'p')});
-	found('in_place', 'tag() of a table with system versioning', 'refused, with the way that works', tag('in_place', 'versioned'), qr/cannot tag table "public.versioned" with trigger .* of extension "periods".*storage => 'aside'/s);
-	found('in_place', 'tag() of a table with a period key', 'refused by periods', tag('in_place', 'spans'), qr/it is used in period unique key/);
-	is(tag('aside', $_), '', "$_ can be tagged aside") foreach ('versioned', 'spans');
+	my $drop = q{SELECT periods.drop_system_versioning('public.versioned'), periods.drop_system_time_period('public.versioned')};
+	foreach my $storage ('in_place', 'aside')
+	{
+		found($storage, 'tag() of a table with system versioning', 'refused, with the way that works', tag($storage, 'versioned'), qr/cannot tag table "public.versioned" with trigger .* of extension "periods".*HINT:  \Q$drop\E;/s);
+		$node->safe_psql($storage, $drop);
+		is(tag($storage, 'versioned'), '', 'it can be tagged without');
+	}
+	found('in_place', 'tag() of a table with a period key', 'refused, with the way that works', tag('in_place', 'spans'), qr/cannot tag table "public.spans" with a period key.*HINT:  SELECT soft_delete.tag\('public.spans', storage => 'aside'\)/s);
+	is(tag('aside', 'spans'), '', 'it can be tagged aside');
 	my $works = sub { return answer($node, $_[0], q{
-		INSERT INTO versioned VALUES (1, 'a'), (2, 'b'); UPDATE versioned SET v = 'c'; DELETE FROM versioned WHERE id = 1;
-		SELECT id, v FROM versioned; SELECT id, v FROM versioned_history ORDER BY id, v;
 		INSERT INTO spans VALUES (1, '2020-01-01', '2021-01-01', 'a'); DELETE FROM spans; INSERT INTO spans VALUES (1, '2020-06-01', '2021-01-01', 'b') RETURNING v;
 		INSERT INTO spans VALUES (1, '2020-07-01', '2020-08-01', 'c')}) =~ s/\nDETAIL.*//sr };
 	my $expected = $works->('plain');
-	found('aside', 'system versioning and period keys', 'as a plain table', $works->('aside'), $expected);
-	found('aside', 'a restore into a table with system versioning', 'refused by periods: the columns of the period are generated', answer($node, 'aside', 'UPDATE versioned_deleted SET deleted_at = NULL'), qr/cannot insert or update column "row_start"/);
+	found('aside', 'period keys', 'as a plain table', $works->('aside'), $expected);
+	is($node->safe_psql('aside', q{DELETE FROM spans; UPDATE spans_deleted SET deleted_at = NULL WHERE v = 'a'; SELECT v FROM spans}), 'a', 'and the row comes back');
 }
 
 if (tool('contrib: lo, vacuumlo', 'postgresql-MAJOR'))
@@ -70,7 +88,7 @@ if (tool('contrib: lo, vacuumlo', 'postgresql-MAJOR'))
 		CREATE TABLE images (id integer PRIMARY KEY, raster lo)});
 	foreach my $storage ('in_place', 'aside')
 	{
-		found($storage, 'tag() of a table with lo_manage()', 'refused: a restored row would lack its large object', tag($storage, 'managed'), qr/cannot tag table "public.managed" with trigger "t_raster" of extension "lo".*HINT:  DROP TRIGGER t_raster ON public.managed;/s);
+		found($storage, 'tag() of a table with lo_manage()', 'refused: a restored row would lack its large object. Drop the trigger, run vacuumlo', tag($storage, 'managed'), qr/cannot tag table "public.managed" with trigger "t_raster" of extension "lo".*HINT:  DROP TRIGGER t_raster ON public.managed;/s);
 		is(tag($storage, 'images'), '', 'a table without it is tagged');
 		$node->safe_psql($storage, q{
 			SELECT lo_from_bytea(4711, 'kept'), lo_from_bytea(4712, 'orphan'), lo_from_bytea(4713, 'live');
@@ -80,9 +98,9 @@ if (tool('contrib: lo, vacuumlo', 'postgresql-MAJOR'))
 		my $checked = $storage eq 'aside' ? 'large objects of deleted rows, after vacuumlo' : 'large objects of deleted rows, after PGOPTIONS="-c row_security=off" vacuumlo';
 		found($storage, $checked, 'kept', answer($node, $storage, 'SELECT string_agg(oid::text, \' \' ORDER BY oid) FROM pg_largeobject_metadata'), '4711 4713');
 	}
-	run_tool('vacuumlo', $_) foreach ('in_place', 'aside');
-	found('aside', 'large objects of deleted rows, after vacuumlo without options', 'kept', answer($node, 'aside', 'SELECT count(*) FROM pg_largeobject_metadata WHERE oid = 4711'), '1');
-	found('in_place', 'large objects of deleted rows, after vacuumlo without options', 'removed: it reads live rows', answer($node, 'in_place', 'SELECT count(*) FROM pg_largeobject_metadata WHERE oid = 4711'), '0');
+	found('in_place', 'vacuumlo without options', 'refused, with the way that works', run_tool('vacuumlo', 'in_place'), qr/^exit [^0].*large objects cannot be listed.*HINT:  PGOPTIONS="-c row_security=off" vacuumlo in_place/s);
+	run_tool('vacuumlo', 'aside');
+	found($_, 'large objects of deleted rows, after vacuumlo without options', 'kept', answer($node, $_, 'SELECT count(*) FROM pg_largeobject_metadata WHERE oid = 4711'), '1') foreach ('in_place', 'aside');
 }
 
 if (tool('TimescaleDB', 'postgresql-MAJOR-timescaledb'))
@@ -91,13 +109,13 @@ if (tool('TimescaleDB', 'postgresql-MAJOR-timescaledb'))
 	{
 		$node->safe_psql($storage, q{SET client_min_messages = error; CREATE EXTENSION timescaledb; CREATE TABLE samples (at timestamptz NOT NULL, v integer)});
 		answer($node, $storage, q{SELECT create_hypertable('samples', 'at')});
-		found($storage, 'tag() of a hypertable', 'refused', tag($storage, 'samples'), qr/cannot tag table "public.samples" with trigger .* of extension "timescaledb"/);
+		found($storage, 'tag() of a hypertable', 'refused: leave it untagged', tag($storage, 'samples'), qr/cannot tag table "public.samples" with trigger .* of extension "timescaledb".*HINT:  Leave it untagged/s);
 		$node->safe_psql($storage, q{INSERT INTO samples VALUES (now(), 1), (now() - interval '1 year', 2)});
-		found($storage, 'tag() of one with chunks', 'refused', tag($storage, 'samples'), qr/cannot (tag|keep the deleted rows of)/);
+		found($storage, 'tag() of one with chunks', 'refused: leave it untagged', tag($storage, 'samples'), qr/cannot tag table "public.samples".*HINT:  Leave it untagged/s);
 		# the other way round
 		$node->safe_psql($storage, q{CREATE TABLE tagged (at timestamptz NOT NULL, v integer)});
 		is(tag($storage, 'tagged'), '', 'an ordinary table is tagged');
-		found($storage, 'create_hypertable() of a tagged table', 'refused', answer($node, $storage, q{SET client_min_messages = error; SELECT create_hypertable('tagged', 'at')}), qr/cannot turn tagged table "public.tagged" into a hypertable/);
+		found($storage, 'create_hypertable() of a tagged table', 'refused: untag() first', answer($node, $storage, q{SET client_min_messages = error; SELECT create_hypertable('tagged', 'at')}), qr/cannot turn tagged table "public.tagged" into a hypertable.*HINT:  SELECT soft_delete.untag\('public.tagged'\)/s);
 	}
 }
 

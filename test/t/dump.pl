@@ -207,6 +207,46 @@ foreach my $options (@parts)
 }
 $node->safe_psql('postgres', 'DROP ROLE dump_reader');
 
+# what copies a database in several sessions, which import one snapshot, gets all of a table, or an error, but where it
+# asks for live rows
+my $exporter = $node->background_psql('original', on_error_stop => 1);
+my $snapshot = $exporter->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot()');
+# copies COPY [OPTION]: how many lines it copies with that snapshot, or the error
+my $copies = sub {
+	my ($copy, $option) = @_;
+	local $ENV{PGOPTIONS} = $option // '';
+	my $answer = answer($node, 'original', "BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '$snapshot'; COPY $copy TO stdout");
+	return $answer =~ /ERROR|HINT/ ? join(' ', $answer =~ /(?:ERROR|HINT): +(.*)/g) : scalar split(/\n/, $answer);
+};
+my $refused = 'COPY would leave out deleted rows of table "parent" PGOPTIONS="-c row_security=off"';
+foreach my $copy ('parent', 'parent (id, deleted_at)', '(SELECT id, deleted_at FROM ONLY parent)', '(SELECT * FROM parent p WHERE id > 0)')
+{
+	is($copies->($copy), $refused, "a tool that copies: $copy");
+	is($copies->($copy, '-c row_security=off'), 10, "and in a maintenance session: $copy");
+}
+is($copies->($_), 7, "live rows alone: $_") foreach ('parent (id)', '(SELECT id FROM parent)', '(SELECT * FROM parent_active)');
+$exporter->quit;
+is(answer($node, 'original', 'COPY (SELECT count(*) FROM parent) TO stdout'), 7, 'without a snapshot');
+
+# sessions that restore one dump do not get into each other's way by the rights on its tables
+$node->safe_psql('postgres', 'CREATE DATABASE granted; CREATE ROLE dump_granted');
+$node->safe_psql('granted', q{
+	SET client_min_messages = warning;
+	CREATE EXTENSION soft_delete;
+	SELECT soft_delete.tag_schema('public');
+	DO $$ BEGIN
+		FOR i IN 1 .. 60 LOOP
+			EXECUTE format('CREATE TABLE t%s (id integer PRIMARY KEY)', i);
+			EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON t%1$s, t%1$s_active TO dump_granted', i);
+		END LOOP;
+	END $$});
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$tmp/granted", 'granted' ], 'pg_dump of many tables with rights');
+make_copy();
+$node->command_ok([ 'pg_restore', '-j2', '-d', 'copy', "$tmp/granted" ], 'pg_restore of them, two jobs');
+is(plain('copy'), plain('granted'), 'with all rights');
+drop_copy();
+$node->safe_psql('postgres', 'DROP DATABASE granted; DROP ROLE dump_granted');
+
 # some tables of it: what stepped aside has to be asked for, as docs/tools-and-backups.md says
 make_copy('CREATE EXTENSION soft_delete');
 load_over(plain('--strict-names', '-t', 'child', '-t', 'parent', '-t', '*_tombstones', 'original'));
