@@ -66,6 +66,10 @@ DECLARE
 	stand_in name;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
+	-- which the server refuses
+	IF relispartition FROM pg_class WHERE oid = partition THEN
+		RETURN;
+	END IF;
 	PERFORM soft_delete_internal.check_companions_heir(parent, partition);
 	IF deleted_at IS NULL THEN
 		PERFORM soft_delete_internal.untag_for_attach(parent, partition);
