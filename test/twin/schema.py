@@ -227,6 +227,8 @@ class Schema:
         self.aside = self.chance(0.5)  # where deleted rows are kept
         # and their bins, so that the application's own schema has its own tables only
         self.views = ", views => 'bins'" if self.aside and self.chance(0.5) else ""
+        # and whether they are moved into the tables, and back
+        self.moves = self.aside and not self.grows and self.chance(0.3)
         for table in self.tables:
             self.add_behaviour(table)
         self.guarded = rng.random() < 0.4

@@ -1287,7 +1287,7 @@ class Session:
                 (2, lambda: ["DELETE FROM " + self.schema.bin(name) for name in tagged]),
                 (1, lambda: ["REINDEX TABLE %s" % first]),
                 (
-                    self.schema.aside and not self.schema.grows,
+                    self.schema.moves,
                     lambda: [
                         "SELECT soft_delete.tag('%s', cascade => true, storage => 'in_place')"
                         % first
