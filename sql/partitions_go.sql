@@ -132,6 +132,19 @@ ALTER TABLE child INHERIT parent;
 ALTER TABLE child NO INHERIT second;
 SELECT to_regclass('child_deleted'), count(*) FROM parent_deleted;
 
+-- the application is not told how wide the rows are that a DELETE copies to the companion
+SET client_min_messages = notice;
+CREATE TABLE wide (id integer, blob text) PARTITION BY LIST (id);
+CREATE TABLE wide_1 PARTITION OF wide FOR VALUES IN (1);
+ALTER TABLE wide_1 ALTER blob SET STORAGE EXTERNAL;
+SELECT soft_delete.tag('wide', storage => 'aside');
+INSERT INTO wide SELECT 1, repeat('x', 20000) FROM generate_series(1, 10);
+ANALYZE wide_1;
+ALTER TABLE wide DETACH PARTITION wide_1;
+SELECT storage FROM soft_delete.tables WHERE relation = 'wide_1'::regclass;
+SELECT soft_delete.untag('wide_1'), soft_delete.tag('wide_1', storage => 'aside');
+SET client_min_messages = warning;
+
 RESET ROLE;
 DROP SCHEMA go, views CASCADE;
 SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_partitions', current_database()) \gexec

@@ -107,6 +107,15 @@ SELECT attname FROM pg_attribute WHERE attrelid = 'wide'::regclass AND attnum > 
 CREATE VIEW view AS SELECT 1 AS id;
 ALTER TABLE p ATTACH PARTITION view FOR VALUES FROM (100) TO (200);
 ALTER TABLE view INHERIT p;
+CREATE TABLE aside (id integer) PARTITION BY RANGE (id);
+CREATE TABLE aside_low PARTITION OF aside FOR VALUES FROM (0) TO (100);
+SELECT soft_delete.tag('aside', storage => 'aside');
+INSERT INTO aside VALUES (1);
+DELETE FROM aside;
+ALTER TABLE aside ATTACH PARTITION aside_low FOR VALUES FROM (0) TO (100);
+ALTER TABLE p ATTACH PARTITION aside_low FOR VALUES FROM (100) TO (200);
+ALTER TABLE aside_low INHERIT tagged;
+SELECT id FROM aside_deleted;
 RESET ROLE;
 SET ROLE regress_stranger;
 ALTER TABLE p ATTACH PARTITION foreign_part FOR VALUES FROM (100) TO (200);

@@ -170,5 +170,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		end_command(own_before);
 	}
 	PG_END_TRY();
-	end_statement();
+	/* after BEGIN, SAVEPOINT and the like no row can be written before the next command */
+	if (!IsA(pstmt->utilityStmt, TransactionStmt))
+		end_statement();
 }

@@ -206,7 +206,6 @@ DECLARE
 BEGIN
 	IF arguments IS NULL THEN
 		arguments := array_remove(ARRAY[deleted_at, 'storage:aside', 'views:' || views]::text[], NULL);
-		PERFORM soft_delete_internal.warn_of_wide_rows(relation);
 	END IF;
 	FOR item IN SELECT * FROM soft_delete_internal.plan_tag(relation, deleted_at, NULL, views, 'aside') ORDER BY action = 'create bin' LOOP
 		CASE item.action
@@ -296,7 +295,6 @@ DECLARE
 	companion_schema name;
 	own_schema name := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
 BEGIN
-	PERFORM soft_delete_internal.warn_of_wide_rows(relation);
 	SELECT coalesce(array_agg(DISTINCT argument), '{}') INTO remembered
 	FROM soft_delete_internal.inheritance_tree(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS argument;
 	PERFORM soft_delete_internal.make_companion(p.object, tombstone, p.detail::name)

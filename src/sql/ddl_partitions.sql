@@ -66,6 +66,10 @@ DECLARE
 	stand_in name;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
+	-- which the server refuses
+	IF relispartition FROM pg_class WHERE oid = partition THEN
+		RETURN;
+	END IF;
 	PERFORM soft_delete_internal.check_companions_heir(parent, partition);
 	IF is_partitioned AND EXISTS (SELECT attname, atttypid, atttypmod FROM pg_attribute
 			WHERE attrelid = partition AND attnum > 0 AND NOT attisdropped AND attname NOT IN (coalesce(own_tag[1], ''), coalesce(deleted_at, ''))

@@ -325,6 +325,7 @@ BEGIN
 	WHILE candidates <> '{}' LOOP
 		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
 		IF members && own THEN
+			PERFORM soft_delete_internal.warn_of_wide_rows(m) FROM unnest(members) AS m WHERE (soft_delete_internal.settings_of(m)).storage = 'aside';
 			PERFORM soft_delete_internal.try_to_tag(members);
 		END IF;
 		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);

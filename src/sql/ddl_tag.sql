@@ -328,6 +328,9 @@ BEGIN
 			format('SELECT soft_delete.plan(%L, deleted_at => %L, indexes => %L, cascade => %L);', relation, deleted_at, indexes, cascade)) FROM unnest(members) AS m;
 	END IF;
 	FOREACH member IN ARRAY members LOOP
+		IF storage = 'aside' AND NOT soft_delete_internal.is_aside(member) THEN
+			PERFORM soft_delete_internal.warn_of_wide_rows(member);
+		END IF;
 		IF soft_delete_internal.changes_storage(member, storage) THEN
 			IF storage = 'aside' THEN
 				PERFORM soft_delete_internal.change_to_aside(member, deleted_at, views);

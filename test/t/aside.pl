@@ -48,7 +48,8 @@ is(deletion('DELETE FROM parent WHERE id = 3; DELETE FROM parent WHERE id = 4'),
 is(deletion('DO $$ BEGIN DELETE FROM parent WHERE id = 5; DELETE FROM part WHERE id = 1; END $$'), 'child,parent,part|3|1', 'a block has one');
 is(deletion('PREPARE p AS DELETE FROM parent WHERE id = $1; EXECUTE p (6); EXECUTE p (7)'), 'child,parent|4|2', 'prepared statements have one each');
 is(deletion('BEGIN; SAVEPOINT a; DELETE FROM parent WHERE id = 8; ROLLBACK TO a; DELETE FROM parent WHERE id = 9; COMMIT'), 'child,parent|2|1', 'a savepoint takes nothing with it');
-is(deletion('TRUNCATE child, part'), 'child,part|20|1', 'TRUNCATE has one');
+is(deletion('PREPARE p AS DELETE FROM parent WHERE id IN (17, 18); BEGIN; EXECUTE p; SAVEPOINT a; RELEASE a; COMMIT'), 'child,parent|4|1', 'a savepoint that comes next has no part in it');
+is(deletion('TRUNCATE child, part'), 'child,part|18|1', 'TRUNCATE has one');
 is(deletion(q{BEGIN; DELETE FROM parent WHERE id = 10; PREPARE TRANSACTION 'two'}), '|0|0', 'nothing is deleted before the second phase');
 is(deletion(q{COMMIT PREPARED 'two'}), 'parent|1|1', 'and it is after it');
 is(answer($node, 'postgres', 'SELECT count(*) FROM soft_delete.check() WHERE relation IS NOT NULL'), '0', 'there is no problem');

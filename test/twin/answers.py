@@ -4,7 +4,9 @@ A twin is a database.  The plain one does not even load the library.  Both have
 the same names in them, so that errors read the same.
 """
 import io
+import os
 import re
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
 
@@ -138,15 +140,16 @@ class Twin:
         self.monitor = None
         self.dba = None
         self.pool = {}
+        self.hides_column = True  # leave out of answers what is limits.py's tombstone_column
         self.adjust = []  # what --break does to it
         self.session_settings = []  # what each session begins with
 
-    def connect(self):
+    def connect(self, loads=True):
         options = (
             "-c synchronous_commit=off -c deadlock_timeout=20ms -c client_min_messages=notice -c"
             " jit=off -c statement_timeout=60s"
         )
-        if not self.is_tagged:
+        if not (self.is_tagged and loads):
             options += " -c session_preload_libraries="
         return connect(self.database, options)
 
@@ -162,6 +165,11 @@ class Twin:
             "SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public"
             " AUTHORIZATION %s" % OWNER
         )
+        if self.is_tagged:
+            cursor.execute(
+                "DROP SCHEMA IF EXISTS bins CASCADE; CREATE SCHEMA bins AUTHORIZATION %s" % OWNER
+            )
+            self.load_at_login(True)
         cursor.execute("SET SESSION AUTHORIZATION %s" % OWNER)
         errors = []
         try:
@@ -173,16 +181,36 @@ class Twin:
                 except psycopg2.Error as e:
                     errors.append((command, e.pgerror))
         cursor.execute("RESET SESSION AUTHORIZATION")
+        self.open_sessions()
+        return errors
+
+    def open_sessions(self, loads=True):
+        """Two sessions of the application."""
         for name in "ab":
-            connection = self.connect()
+            connection = self.connect(loads)
             c = connection.cursor()
             for setting in self.session_settings:
                 c.execute(setting)
             c.execute("SET SESSION AUTHORIZATION %s" % OWNER)
             self.sessions[name] = connection
             self.cursors[name] = c
-        del self.sessions["a"].notices[:]
-        return errors
+            del connection.notices[:]
+
+    def open_unloaded(self):
+        """Two other sessions, which have not loaded the library."""
+        for name in "ab":
+            self.run(name, "ROLLBACK")
+            self.sessions[name].close()
+        if self.is_tagged:
+            self.load_at_login(False)
+        self.open_sessions(loads=False)
+
+    def load_at_login(self, loads):
+        """From PostgreSQL 17 on, an event trigger lets sessions load the library."""
+        if self.dba.server_version >= 170000:
+            self.dba.cursor().execute(
+                "ALTER EVENT TRIGGER soft_delete_login %s" % ("ENABLE" if loads else "DISABLE")
+            )
 
     def close(self):
         for connection in list(self.sessions.values()) + [self.dba, self.monitor]:
@@ -216,7 +244,7 @@ class Twin:
                 if cursor.description is not None:
                     answer.columns = [d[0] for d in cursor.description]
                     answer.rows = cursor.fetchall()
-                    if TOMBSTONE in answer.columns:
+                    if TOMBSTONE in answer.columns and self.hides_column:
                         at = answer.columns.index(TOMBSTONE)
                         del answer.columns[at]
                         answer.rows = [row[:at] + row[at + 1 :] for row in answer.rows]
@@ -236,6 +264,29 @@ class Twin:
             cursor.execute(";")
         except psycopg2.ProgrammingError:
             pass
+
+    def dump(self, statement):
+        """What pg_dump -s says of tables, but for the tag."""
+        if any(c.get_transaction_status() != IDLE for c in self.sessions.values()):
+            return None
+        answer = Answer()
+        command = ["pg_dump", "-s", "-U", "postgres", "-d", self.database, "--no-comments"]
+        for name in statement.tables:
+            command += ["-t", "public." + name]
+        done = subprocess.run(
+            command,
+            env=dict(os.environ, PGOPTIONS="-c session_preload_libraries="),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        answer.rows = [
+            (line,)
+            for line in (done.stdout + done.stderr).splitlines()
+            if line and not line.startswith(("--", "\\restrict", "\\unrestrict"))
+            and '"~soft_delete' not in line
+        ]
+        return answer
 
     # -- a script -------------------------------------------------------------
 
@@ -263,13 +314,18 @@ class Twin:
                     if self.dba.closed:
                         return answers
                 continue
+            if statement.role == "sessions":
+                self.open_unloaded()
+                continue
             session = statement.session
             ends = ENDS.match(statement.sql) is not None
             if i in without or session in waiting or (waiting and not ends):
                 continue
             if self.sessions[session].get_transaction_status() == IN_ERROR and not ends:
                 continue
-            if statement.role == "probe":
+            if statement.role == "dump":
+                answers[i] = self.dump(statement)
+            elif statement.role == "probe":
                 answers[i] = (
                     self.undo(statement)
                     if self.sessions[session].get_transaction_status() == IDLE
@@ -450,15 +506,21 @@ class Twin:
 class Comparison:
     """Compares answers; counts those where either of two is right."""
 
-    def __init__(self):
+    def __init__(self, aside=False):
+        self.aside = aside
         self.either = 0
+
+    def limited(self, name):
+        return limited(name, self.aside)
 
     def first_difference(self, statements, plain, tagged):
         """The first statement that is answered differently, as (index, plain, tagged), or None."""
         last = {}  # session: its last answers
         for i, (p, t) in enumerate(zip(plain, tagged)):
             session = statements[i].session
-            if not self.same(p, t) and not fails_late(p, t, *last.get(session, (None, None))):
+            if not self.same(p, t) and not (
+                self.fails_late(p, t, *last.get(session, (None, None)))
+            ):
                 return i, p, t
             if p is not None and t is not None:
                 last[session] = p, t
@@ -471,9 +533,9 @@ class Comparison:
             return True  # when that is found out is a matter of time
         if plain.waited != tagged.waited and not (
             plain.waited is None
-            and limited("waits")
+            and self.limited("waits")
             or both_duplicate(plain, tagged)
-            and limited("first_constraint")
+            and self.limited("first_constraint")
         ):
             return False
         if plain.error or tagged.error:
@@ -483,7 +545,7 @@ class Comparison:
                 plain.waited is None
                 and tagged.waited is not None
                 and (plain.error["code"], tagged.error["code"]) == ("23503", "40001")
-                and limited("waiting_children")
+                and self.limited("waiting_children")
             ):
                 return True
             return self.same_error(plain.error, tagged.error)
@@ -492,18 +554,20 @@ class Comparison:
             and plain.columns == tagged.columns
             and plain.text == tagged.text
             and same_bag(plain.rows, tagged.rows)
-            and same_bag(told(plain.notices), told(tagged.notices))
+            and same_bag(self.told(plain.notices), self.told(tagged.notices))
         )
 
     def same_error(self, plain, tagged):
         if plain == tagged:
             return True
-        if plain["code"] == tagged["code"] == "40001" and limited("serialization_words"):
+        if plain["code"] == tagged["code"] == "40001" and self.limited("serialization_words"):
             return True
-        if dict(plain, detail=application_detail(plain)) == dict(
-            tagged, detail=application_detail(tagged)
+        if dict(plain, detail=self.application_detail(plain)) == dict(
+            tagged, detail=self.application_detail(tagged)
         ):
             return True
+        if self.aside:
+            return False
         # of several dependents, the order of the catalog decides
         if (
             plain["code"] == tagged["code"] == "2BP01"
@@ -521,8 +585,33 @@ class Comparison:
             return True
         return False
 
+    def fails_late(self, plain, tagged, last_plain, last_tagged):
+        """Does one end a failed transaction, while the other still waits, and then fails, too?"""
+        return (
+            (plain is None) != (tagged is None)
+            and (plain or tagged).tag == "ROLLBACK"
+            and both_duplicate(last_plain, last_tagged)
+            and self.limited("first_constraint")
+        )
 
-def left_out(statements, index, plain, tagged):
+    def application_detail(self, error):
+        """The detail of an error, unless it lists a whole row, tombstone column and all."""
+        detail = error["detail"]
+        lists_row = detail and detail.startswith("Failing row contains")
+        if lists_row and self.limited("tombstone_column"):
+            return None
+        return detail
+
+    def told(self, notices):
+        """The notices that do not depend on which row an error met first."""
+        if self.limited("cut_warnings"):
+            notices = [n for n in notices if not CUT_WARNING.match(n)]
+        if any("caught" in notice for notice in notices):
+            return [n for n in notices if "caught" in n or "deleted" in n]
+        return notices
+
+
+def left_out(statements, index, plain, tagged, aside):
     """What the tagged twin has left out around a statement.
 
     A session waits there that does not in the plain one.
@@ -531,7 +620,7 @@ def left_out(statements, index, plain, tagged):
         if (
             tagged[index] is not None
             or statements[i].form != "two_sessions"
-            or not limited("waits")
+            or not limited("waits", aside)
         ):
             break
         if (
@@ -552,37 +641,10 @@ def both_duplicate(plain, tagged):
     )
 
 
-def fails_late(plain, tagged, last_plain, last_tagged):
-    """Does one end a failed transaction, while the other still waits, and then fails, too?"""
-    return (
-        (plain is None) != (tagged is None)
-        and (plain or tagged).tag == "ROLLBACK"
-        and both_duplicate(last_plain, last_tagged)
-        and limited("first_constraint")
-    )
-
-
-def application_detail(error):
-    """The detail of an error, unless it lists a whole row, tombstone column and all."""
-    detail = error["detail"]
-    if limited("tombstone_column") and detail and detail.startswith("Failing row contains"):
-        return None
-    return detail
-
-
 CUT_WARNING = re.compile(
     r'WARNING:  foreign key "\w+" lets a delete from table "[\w.]+" overwrite what rows of table'
     r' "[\w.]+" refer to'
 )
-
-
-def told(notices):
-    """The notices that do not depend on which row an error met first."""
-    if limited("cut_warnings"):
-        notices = [n for n in notices if not CUT_WARNING.match(n)]
-    if any("caught" in notice for notice in notices):
-        return [n for n in notices if "caught" in n or "deleted" in n]
-    return notices
 
 
 def same_bag(plain, tagged):

@@ -178,10 +178,15 @@ class Table:
         self.forced = False  # for its owner, too
         self.blind = False  # who deletes does not see all that goes
         self.tagged = True
+        self.log = None  # the table that takes its rows by position
 
     def key(self):
         """Columns that identify a row, or none."""
         return next((k.columns for k in self.keys if k.shape == "primary"), [])
+
+    def by_position(self):
+        """Can its rows be inserted as they are read?"""
+        return not any(c.generated or c.source == "always" for c in self.columns)
 
     def plain(self):
         """Columns that can be written and are in no key, partition key or reference."""
@@ -219,10 +224,13 @@ class Schema:
         # tagged as a schema, to which tables come
         self.grows = all(t.tagged for t in self.tables) and self.chance(0.4)
         self.orphans = False  # a trigger may leave children without parents
+        self.aside = self.chance(0.5)  # where deleted rows are kept
+        # and their bins, so that the application's own schema has its own tables only
+        self.views = ", views => 'bins'" if self.aside and self.chance(0.5) else ""
+        # and whether they are moved into the tables, and back
+        self.moves = self.aside and not self.grows and self.chance(0.3)
         for table in self.tables:
             self.add_behaviour(table)
-        # where deleted rows are kept, which does not go with inheritance
-        self.aside = not any(t.children for t in self.tables) and self.chance(0.5)
         self.guarded = rng.random() < 0.4
         if self.guarded:
             for table in self.tables:
@@ -231,11 +239,13 @@ class Schema:
     def chance(self, p):
         return self.rng.random() < p
 
+    def limited(self, name):
+        """Is this limit to be respected here?"""
+        return limited(name, self.aside)
+
     def add_table(self):
         """One more table; returns the DDL that makes it."""
         table = self.make_table("t%d" % self.names)
-        if self.aside:
-            table.children = []
         self.tables.append(table)
         self.add_keys(table)
         self.add_references(table)
@@ -461,7 +471,9 @@ class Schema:
                 "temporal",
                 columns,
                 ["r", "w WITHOUT OVERLAPS"],
-                deferrable="" if limited("deferred_periods") else " DEFERRABLE INITIALLY DEFERRED",
+                deferrable=(
+                    "" if self.limited("deferred_periods") else " DEFERRABLE INITIALLY DEFERRED"
+                ),
             ),
         )
 
@@ -554,6 +566,61 @@ class Schema:
         self.add_triggers(table)
         self.add_functions(table)
         self.add_views(table)
+        if self.aside:
+            self.add_row_types(table)
+
+    def add_row_types(self, table):
+        """What takes rows by position, for which the tombstone column would be one too many."""
+        name = table.name
+        if self.chance(0.4):
+            table.log = name + "_log"
+            events = self.rng.choice(["DELETE", "DELETE OR UPDATE", "INSERT OR DELETE OR UPDATE"])
+            new = self.rng.choice(["NEW.*", "(NEW).*", "x.* FROM (SELECT NEW.*) x"])
+            self.add_trigger(
+                table,
+                "logs",
+                "AFTER " + events,
+                "BEGIN IF TG_OP <> 'INSERT' THEN INSERT INTO %s SELECT TG_OP || ' old', OLD.*; END"
+                " IF; IF TG_OP <> 'DELETE' THEN INSERT INTO %s SELECT TG_OP, %s; END IF; RETURN"
+                " NULL; END" % (table.log, table.log, new),
+            )
+        if self.chance(0.2):
+            self.add_trigger(
+                table,
+                "texts",
+                "AFTER INSERT OR DELETE OR UPDATE",
+                "BEGIN INSERT INTO audit VALUES (TG_TABLE_NAME, TG_OP, OLD::text, NEW::text);"
+                " RETURN NULL; END",
+            )
+        if self.chance(0.15):
+            self.add_trigger(
+                table,
+                "whole",
+                "AFTER DELETE OR UPDATE",
+                "BEGIN RAISE NOTICE 'whole % %', TG_TABLE_NAME, TG_OP; RETURN NULL; END",
+                "FOR EACH ROW WHEN (OLD IS NOT NULL)",
+            )
+        order = table.names()
+        table.functions += [
+            "CREATE FUNCTION all_%s(k integer) RETURNS SETOF %s LANGUAGE sql STABLE AS $f$ SELECT *"
+            " FROM %s WHERE n >= k $f$" % (name, name, name),
+            "CREATE FUNCTION row_%s(k integer) RETURNS SETOF %s LANGUAGE plpgsql AS $f$ BEGIN"
+            " RETURN QUERY SELECT %s FROM %s WHERE n >= k; END $f$" % (name, name, order, name),
+            "CREATE FUNCTION one_%s(k integer) RETURNS %s LANGUAGE plpgsql AS $f$ DECLARE r %s;"
+            " BEGIN SELECT * INTO r FROM %s WHERE n >= k ORDER BY %s LIMIT 1; IF r IS NOT NULL THEN"
+            " RAISE NOTICE 'whole'; END IF; RETURN r; END $f$" % (name, name, name, name, order),
+            "CREATE FUNCTION put_%s(r %s) RETURNS integer LANGUAGE plpgsql AS $f$ BEGIN INSERT INTO"
+            " %s SELECT r.*; RETURN 1; END $f$" % (name, name, name),
+            "CREATE FUNCTION out_%s(k integer) RETURNS SETOF %s LANGUAGE sql AS $f$ DELETE FROM %s"
+            " WHERE n = k RETURNING * $f$" % (name, name, name),
+            "CREATE FUNCTION say_%s(r %s) RETURNS text LANGUAGE sql AS $f$ SELECT r::text $f$"
+            % (name, name),
+        ]
+        if self.chance(0.3):
+            table.views["v2_" + name] = "CREATE VIEW v2_%s AS SELECT i, i.* FROM %s i" % (
+                name,
+                name,
+            )
 
     def add_checks(self, table):
         if self.chance(0.3):
@@ -843,6 +910,13 @@ class Schema:
         out += [r.definition() for r in self.references if r.child in tables]
         for t in tables:
             late = [command for command in t.triggers if isinstance(command, tuple)]
+            if t.log:
+                out.append("CREATE TABLE %s (what text, LIKE %s)" % (t.log, t.name))
+                out += [
+                    "ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL" % (t.log, c.name)
+                    for c in t.columns
+                    if not c.nullable
+                ]
             out += (
                 t.checks
                 + [command for command in t.triggers if not isinstance(command, tuple)]
@@ -888,18 +962,24 @@ class Schema:
                 ]
         return out
 
+    def bin(self, name):
+        """The bin of a table."""
+        return ("bins." if self.views else "") + name + "_deleted"
+
     def tags(self):
         """What the DBA does to the tagged twin."""
         storage = ", storage => 'aside'" if self.aside else ""
         if self.grows:
             return [
-                "SELECT soft_delete.tag_schema('public', exempt => '{audit,counters}'%s)" % storage
+                "SELECT soft_delete.tag_schema('public', exempt => '{audit,counters}'%s%s)"
+                % (storage, self.views)
             ]
         return [
             "SELECT soft_delete.tag('%s'%s)"
             % (
                 t.name,
-                ", cascade => true" + (storage or self.rng.choice(["", ", indexes => 'unique'"])),
+                ", cascade => true"
+                + (storage + self.views or self.rng.choice(["", ", indexes => 'unique'"])),
             )
             for t in self.tables
             if t.tagged

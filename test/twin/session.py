@@ -5,7 +5,7 @@ part of it can be left out.  What they must not contain is in limits.py.
 """
 from dataclasses import dataclass, field
 
-from limits import limited
+from position import ByPosition
 from schema import GUEST, KEY_POOL, KINDS, literal
 
 
@@ -24,6 +24,10 @@ class Statement:
 
     def script(self):
         """As a line of psql's."""
+        if self.role == "sessions":
+            return "\\c -reuse-previous=on \"options=-c session_preload_libraries=\""
+        if self.role == "dump":
+            return "\\! pg_dump -s " + " ".join("-t " + name for name in self.tables)
         line = "; ".join(self.first + [self.sql] + [sql for sql, _ in self.then]) + ";"
         if self.data is not None:
             line += "\n" + self.data + "\\."
@@ -41,6 +45,7 @@ class Session:
         self.version = schema.version
         self.names = 0  # of cursors
         self.prepared = []
+        self.by_position = ByPosition(self)
         self.is_parallel = (
             rng.random() < 0.08
         )  # each query starts a worker, which takes as long as ten of them
@@ -197,6 +202,8 @@ class Session:
             return " RETURNING *"
         if self.version >= 18 and self.chance(0.2):
             return " RETURNING old.n, new.n, old.s, new.s"
+        if self.schema.aside and self.chance(0.1):
+            return " RETURNING %s.*, %s" % ((alias or table.name,) * 2)
         if self.chance(0.15):
             row = alias or table.name
             rows = [row] + ["old", "new"] * (self.version >= 18)
@@ -215,6 +222,8 @@ class Session:
 
     def delete(self):
         t = self.table()
+        if self.schema.aside and self.chance(0.15):
+            return self.by_position.delete(t)
         return self.one_of(
             (36, lambda: self.delete_plain(t)),
             (10, lambda: self.delete_using(t)),
@@ -366,6 +375,8 @@ class Session:
 
     def insert(self):
         t = self.table()
+        if self.schema.aside and self.chance(0.15):
+            return self.by_position.insert(t)
         return self.one_of(
             (40, lambda: self.insert_values(t, 1)),
             (20, lambda: self.insert_values(t, self.rng.randint(2, 4))),
@@ -446,7 +457,8 @@ class Session:
 
     def upsert(self, t):
         # without a target the first index decides, and a deferrable one refuses
-        targets = [] if limited("conflict_order") and any(k.deferrable for k in t.keys) else [""]
+        limited = self.schema.limited("conflict_order")
+        targets = [] if limited and any(k.deferrable for k in t.keys) else [""]
         for k in t.keys:
             if k.shape in ("exclusion", "temporal") or k.deferrable:
                 continue
@@ -475,7 +487,7 @@ class Session:
                 not target
                 and "'empty'" in sql
                 and any(k.shape == "temporal" for k in t.keys)
-                and limited("conflict_order")
+                and limited
             )
             return self.insert_values(t, 1) if mixed else sql
         c = self.rng.choice(plain)
@@ -535,15 +547,16 @@ class Session:
         """Any columns, in one row."""
         free = [c for c in t.writable() if c.source != "always"]
         if narrow:
-            free = (
-                [c for c in free if c not in t.unique_columns()] if limited("key_locks") else free
-            )
-            if limited("early_locks") and any(r.on_delete.startswith("SET") for r in t.references):
+            if self.schema.limited("key_locks"):
+                free = [c for c in free if c not in t.unique_columns()]
+            if self.schema.limited("early_locks") and any(
+                r.on_delete.startswith("SET") for r in t.references
+            ):
                 free = [c for c in free if c.nullable and not (t.checks and c.name in "ns")]
         if (
             t.tagged
             and any(r.parent is t for r in self.schema.references)
-            and limited("partition_moves")
+            and self.schema.limited("partition_moves")
         ):
             free = [c for c in free if c is not t.partition_by]
         if not free:
@@ -732,6 +745,8 @@ class Session:
 
     def select(self):
         t = self.table()
+        if self.schema.aside and self.chance(0.3):
+            return self.by_position.select(t)
         return self.one_of(
             (14, lambda: "SELECT %s FROM %s%s" % (t.names(), t.name, self.where(t))),
             (5, lambda: "SELECT * FROM %s%s" % (t.name, self.where(t))),
@@ -973,7 +988,7 @@ class Session:
         lines = []
         rows = (
             1
-            if limited("copy_batches") and any(c.source for c in t.columns)
+            if self.schema.limited("copy_batches") and any(c.source for c in t.columns)
             else self.rng.randint(1, 3)
         )
         for _ in range(rows):
@@ -1018,7 +1033,7 @@ class Session:
         """Is what is written earlier in a transaction in the way of TRUNCATE?"""
         return (
             self.version >= 19
-            and limited("pending_guards")
+            and self.schema.limited("pending_guards")
             and any(r.deferrable for r in self.schema.references)
         )
 
@@ -1109,6 +1124,8 @@ class Session:
     def migrate(self, t):
         """A migration of the application's, and what comes after it."""
         self.names += 1
+        if self.schema.aside and self.chance(0.6):
+            return self.by_position.migrate(t)
         named = [k for k in t.keys if k.shape != "index"]
         indexes = [k for k in t.keys if k.shape == "index"]
         # where there is no key, no other statement could tell the rows apart
@@ -1123,8 +1140,9 @@ class Session:
                 lambda: [
                     "ALTER TABLE %s ADD COLUMN z%d integer DEFAULT %d"
                     % (t.name, self.names, self.rng.randint(0, 5)),
-                    self.insert_values(t, 1),
                 ]
+                + self.logged("ALTER TABLE %s ADD COLUMN z%d integer", t)
+                + [self.insert_values(t, 1)]
                 + counts,
             ),
             (1, lambda: ["CREATE INDEX %s_j%d ON %s (n, s)" % (t.name, self.names, t.name)]),
@@ -1152,6 +1170,10 @@ class Session:
                 (1, lambda: self.renamed("ALTER INDEX", "RENAME ", self.rng.choice(indexes), t))
             )
         return self.one_of(*forms)
+
+    def logged(self, command, t):
+        """The same for the table that takes the rows of a table by position."""
+        return [command % (t.log, self.names)] if t.log else []
 
     def renamed(self, command, word, key, t):
         """A constraint or index with another name for a while."""
@@ -1199,7 +1221,7 @@ class Session:
 
     def old_table(self, t):
         self.schema.drop_table(t)
-        return ["DROP TABLE %s%s" % (t.name, " CASCADE" if t.views else "")]
+        return ["DROP TABLE %s%s" % (t.name, " CASCADE" if t.views or self.schema.aside else "")]
 
     def detached(self, t, partition):
         name, _, bound = partition
@@ -1262,8 +1284,16 @@ class Session:
         return [
             Statement(sql, role="dba", form="dba")
             for sql in self.one_of(
-                (2, lambda: ["DELETE FROM %s_deleted" % name for name in tagged]),
+                (2, lambda: ["DELETE FROM " + self.schema.bin(name) for name in tagged]),
                 (1, lambda: ["REINDEX TABLE %s" % first]),
+                (
+                    self.schema.moves,
+                    lambda: [
+                        "SELECT soft_delete.tag('%s', cascade => true, storage => 'in_place')"
+                        % first
+                    ]
+                    + self.schema.tags(),
+                ),
                 (
                     1,
                     lambda: [
@@ -1448,7 +1478,7 @@ class Session:
                             (
                                 0
                                 if isolation
-                                and limited("truncate_snapshots")
+                                and self.schema.limited("truncate_snapshots")
                                 or self.leaves_guards()
                                 else 0.4
                             ),
@@ -1583,7 +1613,7 @@ class Session:
                 same = [
                     c
                     for c in t.columns
-                    if t.key() or c.name not in cut or not limited("relinks_by_key")
+                    if t.key() or c.name not in cut or not self.schema.limited("relinks_by_key")
                 ]
                 out.append((t.name, "count(*)" if cut and t.changes_updates else t.names(same)))
         return out
@@ -1591,8 +1621,30 @@ class Session:
     def contents(self):
         return [
             "SELECT * FROM " + name
-            for name in [t.name for t in self.schema.tables] + ["audit", "counters"]
+            for name in [t.name for t in self.schema.tables]
+            + [t.log for t in self.schema.tables if t.log]
+            + ["audit", "counters"]
         ]
+
+    def reconnect(self):
+        """New sessions, which have not loaded the library where deleted rows are aside."""
+        self.prepared = []
+        return [Statement("sessions without the library", role="sessions", form="sessions")] + [
+            self.prepare() for _ in range(2)
+        ]
+
+    def look(self):
+        """At the catalogs, as tools do."""
+        return [self.by_position.catalog()]
+
+    def dump(self):
+        """pg_dump -s of the tables."""
+        names = [
+            name
+            for t in self.schema.tables
+            for name in [t.name] + t.children + [p[0] for p in t.partitions]
+        ]
+        return Statement("pg_dump -s", role="dump", form="dump", tables=names)
 
     def unit(self):
         """Some statements that belong together, outside of any transaction."""
@@ -1611,6 +1663,9 @@ class Session:
             (2, self.change_schema),
             (1.2, self.truncate),
             (0.4, self.copy_frozen),
+            (1 * self.schema.aside, self.reconnect),
+            (1.5 * self.schema.aside, self.look),
+            (0.7 * self.schema.aside, self.by_position.copied),
         )
 
     def script(self, length):
@@ -1623,8 +1678,13 @@ class Session:
         tags = [Statement(sql, role="dba", form="tag") for sql in self.schema.tags()]
         # a table is tagged before it has rows, or later
         out += first + tags if self.chance(0.3) else tags + first
+        if self.schema.aside and self.chance(0.6):
+            out = self.reconnect() + out
         while len(out) < length:
             unit = self.unit()
             out += unit
-        out += self.contents() + self.last_probe()
+        out += self.contents()
+        if self.schema.aside and self.chance(0.3):
+            out.append(self.dump())
+        out += self.last_probe()
         return [s if isinstance(s, Statement) else Statement(s) for s in out]
