@@ -74,8 +74,6 @@ LIMITS = {
     ),
     # of an answer that came after waiting, and of no other
     "waiting_children": "where the other one commits, it is 40001, not 23503.",
-    # nothing of the sort is generated once tables are tagged
-    "utility_commands": "Utility commands that scan the heap",
 }
 
 ORDER = [

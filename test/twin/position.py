@@ -1,7 +1,8 @@
 """Statements that the tombstone column in place would answer for: whole rows, row types,
 rows by position, what migrations do to columns, and what catalogs say.
 
-Where deleted rows are aside, a table has no such column, and everything is compared.
+Where deleted rows are aside, a table has no such column, and everything is compared.  What
+migrations do is, in place, too.
 """
 
 import re
@@ -216,106 +217,120 @@ class ByPosition:
     # -- migrations -----------------------------------------------------------
 
     def migrate(self, t):
-        """What scans the whole table, deleted rows too if they are in it."""
+        """A migration that scans the whole table, deleted rows too if they are in it."""
+        aside = self.session.schema.aside
+        return self.rng.choice(self.checks(t) + (self.rewrites(t) if aside else []))()
+
+    def whole(self, name):
+        """All columns, where the tombstone column is none of them."""
+        return ["SELECT * FROM " + name] if self.session.schema.aside else []
+
+    def checks(self, t):
+        """Migrations that a row in the table may refuse."""
         s, name, number = self.session, t.name, self.session.names
         column = "m%d" % number
         alter = "ALTER TABLE %s " % name
         plain = self.rng.choice(t.plain() or t.columns)
+        return [
+            lambda: [
+                alter + "ADD COLUMN %s integer" % column,
+                "UPDATE %s SET %s = 1" % (name, column),
+                alter + "ALTER COLUMN %s SET NOT NULL" % column,
+                s.delete_plain(t),
+                alter + "ALTER COLUMN %s SET DEFAULT 2" % column,
+                s.insert_values(t, 1),
+                alter
+                + "ALTER COLUMN %s TYPE text USING (ARRAY['a', 'b', 'c'])[%s]"
+                % (column, column),
+                s.insert_values(t, 1),
+                alter + "DROP COLUMN " + column,
+            ],
+            lambda: [
+                "BEGIN",
+                "DELETE FROM %s WHERE %s IS NULL" % (name, plain.name),
+                alter + "ALTER COLUMN %s SET NOT NULL" % plain.name,
+                s.insert_values(t, 2),
+                "ROLLBACK",
+            ],
+            lambda: [
+                "DELETE FROM %s WHERE n = %d" % (name, self.number()),
+                alter
+                + "ADD CONSTRAINT %s_k CHECK (n IS DISTINCT FROM %d)%s"
+                % (name, self.number(), self.rng.choice(["", " NOT VALID"])),
+                alter + "VALIDATE CONSTRAINT %s_k" % name,
+                s.insert_values(t, 2),
+                s.delete_plain(t),
+                alter + "DROP CONSTRAINT %s_k" % name,
+            ],
+            lambda: [
+                alter
+                + "ADD COLUMN %s integer GENERATED ALWAYS AS (100 / (n + 1)) STORED" % column,
+                s.insert_values(t, 1),
+                s.delete_plain(t),
+                *self.whole(name),
+                alter + "DROP COLUMN " + column,
+            ],
+            lambda: [
+                "CREATE UNIQUE INDEX %s_x%d ON %s (%s)"
+                % (name, number, name, plain.name if not t.partitions else t.names(t.key())),
+                alter + "ADD CONSTRAINT %s_y%d UNIQUE USING INDEX %s_x%d"
+                % (name, number, name, number),
+                s.insert_values(t, 2),
+                alter + "DROP CONSTRAINT IF EXISTS %s_y%d" % (name, number),
+                "DROP INDEX IF EXISTS %s_x%d" % (name, number),
+            ],
+            lambda: [
+                alter + "ADD CONSTRAINT %s_z%d UNIQUE (n, s)%s"
+                % (name, number, self.rng.choice(["", " DEFERRABLE"])),
+                s.insert_values(t, 2),
+                alter + "DROP CONSTRAINT IF EXISTS %s_z%d" % (name, number),
+            ],
+        ]
+
+    def rewrites(self, t):
+        """Migrations after which rows are where they were, in their order."""
+        s, name, number = self.session, t.name, self.session.names
+        column = "m%d" % number
+        alter = "ALTER TABLE %s " % name
         key = next((k for k in t.keys if k.shape == "primary"), None)
         log = ["ALTER TABLE %s ADD COLUMN %s text" % (t.log, column)] if t.log else []
-        out = self.rng.choice(
-            [
-                lambda: [
-                    alter + "ADD COLUMN %s integer" % column,
-                    "UPDATE %s SET %s = 1" % (name, column),
-                    alter + "ALTER COLUMN %s SET NOT NULL" % column,
-                    s.delete_plain(t),
-                    alter + "ALTER COLUMN %s SET DEFAULT 2" % column,
-                    s.insert_values(t, 1),
-                    alter
-                    + "ALTER COLUMN %s TYPE text USING (ARRAY['a', 'b', 'c'])[%s]"
-                    % (column, column),
-                    s.insert_values(t, 1),
-                    alter + "DROP COLUMN " + column,
-                ],
-                lambda: [
-                    "BEGIN",
-                    "DELETE FROM %s WHERE %s IS NULL" % (name, plain.name),
-                    alter + "ALTER COLUMN %s SET NOT NULL" % plain.name,
-                    s.insert_values(t, 2),
-                    "ROLLBACK",
-                ],
-                lambda: [
-                    "DELETE FROM %s WHERE n = %d" % (name, self.number()),
-                    alter
-                    + "ADD CONSTRAINT %s_k CHECK (n IS DISTINCT FROM %d)%s"
-                    % (name, self.number(), self.rng.choice(["", " NOT VALID"])),
-                    alter + "VALIDATE CONSTRAINT %s_k" % name,
-                    s.insert_values(t, 2),
-                    s.delete_plain(t),
-                    alter + "DROP CONSTRAINT %s_k" % name,
-                ],
-                lambda: [
-                    alter
-                    + "ADD COLUMN %s integer GENERATED ALWAYS AS (100 / (n + 1)) STORED" % column,
-                    s.insert_values(t, 1),
-                    s.delete_plain(t),
-                    "SELECT * FROM " + name,
-                    alter + "DROP COLUMN " + column,
-                ],
-                lambda: [
-                    alter + "ADD COLUMN %s integer DEFAULT %d" % (column, self.number()),
-                    alter + "RENAME COLUMN %s TO %s_r" % (column, column),
-                    s.delete_plain(t),
-                    s.insert_values(t, 1),
-                    alter + "ALTER COLUMN %s_r TYPE bigint" % column,
-                    "TABLE " + name,
-                    alter + "DROP COLUMN %s_r" % column,
-                ],
-                lambda: [
-                    "CREATE UNIQUE INDEX %s_x%d ON %s (%s)"
-                    % (name, number, name, plain.name if not t.partitions else t.names(t.key())),
-                    alter + "ADD CONSTRAINT %s_y%d UNIQUE USING INDEX %s_x%d"
-                    % (name, number, name, number),
-                    s.insert_values(t, 2),
-                    alter + "DROP CONSTRAINT IF EXISTS %s_y%d" % (name, number),
-                    "DROP INDEX IF EXISTS %s_x%d" % (name, number),
-                ],
-                lambda: [
-                    alter + "ADD CONSTRAINT %s_z%d UNIQUE (n, s)%s"
-                    % (name, number, self.rng.choice(["", " DEFERRABLE"])),
-                    s.insert_values(t, 2),
-                    alter + "DROP CONSTRAINT IF EXISTS %s_z%d" % (name, number),
-                ],
-                lambda: (
-                    ["CLUSTER %s USING %s" % (name, key.name), "SELECT * FROM " + name]
-                    if key
-                    else ["VACUUM FULL " + name]
-                ),
-                lambda: [
-                    alter + "RENAME TO %s_other" % name,
-                    "DELETE FROM %s_other WHERE n = %d" % (name, self.number()),
-                    "ALTER TABLE %s_other RENAME TO %s" % (name, name),
-                    s.insert_values(t, 1),
-                ],
-                lambda: [
-                    alter + "ADD COLUMN %s text DEFAULT 'new'" % column,
-                    *log,
-                    s.insert_values(t, 1),
-                    s.delete_plain(t),
-                    self.insert(t),
-                ],
-                lambda: [
-                    "ANALYZE " + name,
-                    "SELECT attname, null_frac, avg_width, n_distinct, most_common_vals FROM"
-                    " pg_stats WHERE tablename = '%s'" % name,
-                    "EXPLAIN (COSTS OFF) SELECT * FROM %s%s" % (name, s.where(t)),
-                    "EXPLAIN (COSTS OFF) SELECT * FROM %s ORDER BY %s LIMIT 1"
-                    % (name, t.names(t.key() or None)),
-                ],
-            ]
-        )()
-        return out
+        return [
+            lambda: [
+                alter + "ADD COLUMN %s integer DEFAULT %d" % (column, self.number()),
+                alter + "RENAME COLUMN %s TO %s_r" % (column, column),
+                s.delete_plain(t),
+                s.insert_values(t, 1),
+                alter + "ALTER COLUMN %s_r TYPE bigint" % column,
+                "TABLE " + name,
+                alter + "DROP COLUMN %s_r" % column,
+            ],
+            lambda: (
+                ["CLUSTER %s USING %s" % (name, key.name), "SELECT * FROM " + name]
+                if key
+                else ["VACUUM FULL " + name]
+            ),
+            lambda: [
+                alter + "RENAME TO %s_other" % name,
+                "DELETE FROM %s_other WHERE n = %d" % (name, self.number()),
+                "ALTER TABLE %s_other RENAME TO %s" % (name, name),
+                s.insert_values(t, 1),
+            ],
+            lambda: [
+                alter + "ADD COLUMN %s text DEFAULT 'new'" % column,
+                *log,
+                s.insert_values(t, 1),
+                s.delete_plain(t),
+                self.insert(t),
+            ],
+            lambda: [
+                "ANALYZE " + name,
+                "SELECT attname, null_frac, avg_width, n_distinct, most_common_vals FROM"
+                " pg_stats WHERE tablename = '%s'" % name,
+                "EXPLAIN (COSTS OFF) SELECT * FROM %s%s" % (name, s.where(t)),
+                "EXPLAIN (COSTS OFF) SELECT * FROM %s ORDER BY %s LIMIT 1"
+                % (name, t.names(t.key() or None)),
+            ],
+        ]
 
     # -- catalogs -------------------------------------------------------------
 

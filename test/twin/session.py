@@ -1124,7 +1124,7 @@ class Session:
     def migrate(self, t):
         """A migration of the application's, and what comes after it."""
         self.names += 1
-        if self.schema.aside and self.chance(0.6):
+        if self.chance(0.6 if self.schema.aside else 0.4):
             return self.by_position.migrate(t)
         named = [k for k in t.keys if k.shape != "index"]
         indexes = [k for k in t.keys if k.shape == "index"]
@@ -1678,7 +1678,7 @@ class Session:
         tags = [Statement(sql, role="dba", form="tag") for sql in self.schema.tags()]
         # a table is tagged before it has rows, or later
         out += first + tags if self.chance(0.3) else tags + first
-        if self.schema.aside and self.chance(0.6):
+        if self.chance(0.6 if self.schema.aside else 0.4):
             out = self.reconnect() + out
         while len(out) < length:
             unit = self.unit()
