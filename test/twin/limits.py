@@ -98,6 +98,7 @@ ORDER = [
     "transactions of two sessions that write to several rows in one statement, and go on",
     # not left out, but counted and reported: see Comparison and is_matter_of_order()
     "which row and which constraint an error names where a statement violates several",
+    "why a cursor that has no row is at none: the plan may know that, from null tests of rows",
     "which of the objects that depend on another one a refused DROP names first",
     (
         "NO ACTION and RESTRICT beside CASCADE: whether the referencing row is gone when its parent"

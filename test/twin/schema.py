@@ -212,6 +212,7 @@ class Schema:
         self.tables = []
         self.names = 0  # of tables, so far
         self.references = []
+        self.aside = self.chance(0.5)  # where deleted rows are kept
         for n in range(tables or rng.randint(2, 5)):
             self.tables.append(self.make_table("t%d" % n))
         for table in self.tables:
@@ -224,8 +225,7 @@ class Schema:
         # tagged as a schema, to which tables come
         self.grows = all(t.tagged for t in self.tables) and self.chance(0.4)
         self.orphans = False  # a trigger may leave children without parents
-        self.aside = self.chance(0.5)  # where deleted rows are kept
-        # and their bins, so that the application's own schema has its own tables only
+        # where the bins are, so that the application's own schema has its own tables only
         self.views = ", views => 'bins'" if self.aside and self.chance(0.5) else ""
         # and whether they are moved into the tables, and back
         self.moves = self.aside and not self.grows and self.chance(0.3)
