@@ -52,6 +52,7 @@ static void report_column(Relation from, Relation to, Form_pg_attribute att,
 						  bool has_column);
 static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
+static void lock_again(const Keeper *keeper);
 static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
 					   TupleTableSlot *row);
 static void check_domains(TupleTableSlot *slot);
@@ -290,23 +291,35 @@ void
 step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp)
 {
 	/* a statement may displace many: what that needs is kept for the transaction */
-	static RelationMemo memo;
+	static RelationMemo memo, companion_memo;
 	static LocalTransactionId made_in = InvalidLocalTransactionId;
 	static Keeper *known = NULL;
-	Keeper *keeper = known;
+	Keeper *keeper = made_in == my_local_xid() ? known : NULL;
 
-	if (!memo_holds(&memo, RelationGetRelid(rel)) || made_in != my_local_xid())
-		keeper = NULL;
 	/* what an index calls may get here, too */
 	known = NULL;
-	if (keeper == NULL)
+	if (keeper != NULL)
+		lock_again(keeper);
+	if (keeper == NULL || !memo_holds(&memo, RelationGetRelid(rel)) ||
+		!memo_holds(&companion_memo, keeper->companion))
 		keeper = make_keeper(rel, TopTransactionContext);
-	else
-		table_close(table_open(keeper->companion, RowExclusiveLock), NoLock);
 	insert_kept(keeper, row, stamp);
 	known = keeper;
 	made_in = my_local_xid();
 	memo_set(&memo, RelationGetRelid(rel));
+	memo_set(&companion_memo, keeper->companion);
+}
+
+/*
+ * Lock the companion of a keeper and its indexes, for the end of a subtransaction may
+ * have released the locks.
+ */
+static void
+lock_again(const Keeper *keeper)
+{
+	LockRelationOid(keeper->companion, RowExclusiveLock);
+	for (int i = 0; i < keeper->builder->nindexes; i++)
+		LockRelationOid(keeper->builder->indexes[i].relid, RowExclusiveLock);
 }
 
 /*
