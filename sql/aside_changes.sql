@@ -52,7 +52,11 @@ DELETE FROM before WHERE name = 'a';
 
 -- and back
 SELECT soft_delete.tag('parent', storage => 'in_place', indexes => 'unique');
-\d parent
+SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'parent'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'parent'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
+-- a stand-in is not enforced from 18 on
+SELECT conname, replace(pg_get_constraintdef(oid), 'NOT ENFORCED', 'NOT VALID') FROM pg_constraint WHERE conrelid = 'parent'::regclass AND contype <> 'n' ORDER BY conname COLLATE "C", contype;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'parent'::regclass AND NOT tgisinternal ORDER BY tgname COLLATE "C";
 SELECT to_regclass('parent_tombstones') AS companion;
 SELECT d.id, d.name, d.price, d.twice, d.deleted_by, d.hold, d.deleted_at = b.deleted_at AS same_stamp FROM parent_deleted AS d LEFT JOIN before AS b USING (name) ORDER BY d.name;
 SELECT name, hold FROM on_bin ORDER BY name;

@@ -39,7 +39,7 @@ UPDATE parent_deleted SET deleted_at = NULL WHERE id = 6;
 SELECT id, hold FROM child_deleted WHERE hold IS NOT NULL ORDER BY id;
 
 -- the dry run knows, and a whole deletion does not come back without them
-SELECT relation, "row", outcome, detail FROM soft_delete.preview((SELECT deleted_at FROM parent_deleted WHERE id = 1)) ORDER BY 1, 2;
+SELECT relation, "row", outcome, detail FROM soft_delete.preview((SELECT deleted_at FROM parent_deleted WHERE id = 1)) ORDER BY 1, 2, 3;
 SELECT soft_delete.undo((SELECT deleted_at FROM parent_deleted WHERE id = 1));
 
 -- another hold beside it, lifting, and both with a restore
