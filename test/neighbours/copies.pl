@@ -143,7 +143,7 @@ if (tool('pg_partman', 'postgresql-MAJOR-partman'))
 	same('run_maintenance()', sub { return answer($node, $_[0], q{SELECT partman.run_maintenance('public.events') IS NOT NULL; } . $all) });
 	is($undo->('plain', 'false'), 't', 'pg_partman gives up the partitions of a plain table');
 	found('aside', 'undo_partition() that drops partitions', 'as a plain table, no deleted row is lost', $undo->('aside', 'false') . "\n" . answer($node, 'aside', "$all; $deleted"), "t\n" . $node->safe_psql('plain', $all) . "\n3 4 80");
-	found('in_place', 'undo_partition() that drops partitions', 'refused while it would lose deleted rows, with the way that works', $undo->('in_place', 'false'), qr/cannot drop table "public.events_.*", which this transaction has detached.*HINT: +.*p_keep_table => true/s);
+	found('in_place', 'undo_partition() that drops partitions', 'refused while deleted rows are in one, with the way that works', $undo->('in_place', 'false'), qr/cannot drop table "public.events_.*", which this transaction has detached.*HINT: +.*p_keep_table => true/s);
 	is(answer($node, 'in_place', $deleted), '3 4 80', 'and none is lost');
 	# each of them has a bin then
 	my $everywhere = q{
