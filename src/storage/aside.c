@@ -373,7 +373,7 @@ may_have_kept(Oid relid)
 		return OidIsValid(companion);
 	foreach (lc, find_all_inheritors(companion, AccessShareLock, NULL))
 	{
-		Relation rel = table_open(lfirst_oid(lc), NoLock);
+		Relation rel = table_open(lfirst_oid(lc), AccessShareLock);
 
 		is_empty = is_empty && RelationGetNumberOfBlocks(rel) == 0;
 		table_close(rel, NoLock);
