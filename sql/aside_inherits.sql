@@ -1,6 +1,7 @@
 -- inheritance: each child has a companion of its own, which inherits from that of its parent
 CREATE ROLE regress_aside_inherits;
 CREATE SCHEMA aside_inherits AUTHORIZATION regress_aside_inherits;
+\set SHOW_CONTEXT never
 SET ROLE regress_aside_inherits;
 SET search_path = aside_inherits;
 \set QUIET off
