@@ -33,7 +33,7 @@ need_packages() {
 	mkdir -p /etc/postgresql-common/createcluster.d
 	echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/soft_delete.conf
 	apt-get -q update >"$tmp/apt.log" 2>&1 || true
-	apt-get -q -y --no-install-recommends install "${missing[@]}" >>"$tmp/apt.log" 2>&1 ||
+	apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "${missing[@]}" >>"$tmp/apt.log" 2>&1 ||
 		{ tail -20 "$tmp/apt.log" >&2; die "apt-get could not install ${missing[*]}"; }
 	rm -f /etc/postgresql-common/createcluster.d/soft_delete.conf
 }

@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "storage/sd_storage.h"
 
@@ -101,6 +102,11 @@ find_count(TimestampTz stamp, Oid relid)
 void
 record_counts(void)
 {
+	bool needs_snapshot = ncounts > 0 && !ActiveSnapshotSet();
+
+	/* a transaction that commits has none any more */
+	if (needs_snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < ncounts; i++)
 	{
 		int64 rows;
@@ -112,6 +118,8 @@ record_counts(void)
 			record_event(counts[i].stamp, EVENT_OF_DELETION,
 						 counts[i].table_name, rows, 0, NULL);
 	}
+	if (needs_snapshot)
+		PopActiveSnapshot();
 	ncounts = 0;
 }
 

@@ -1678,7 +1678,7 @@ class Session:
         tags = [Statement(sql, role="dba", form="tag") for sql in self.schema.tags()]
         # a table is tagged before it has rows, or later
         out += first + tags if self.chance(0.3) else tags + first
-        if self.chance(0.6 if self.schema.aside else 0.4):
+        if self.schema.aside and self.chance(0.6):
             out = self.reconnect() + out
         while len(out) < length:
             unit = self.unit()
