@@ -46,9 +46,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF soft_delete_internal.is_aside(relation) THEN
-		PERFORM soft_delete_internal.bind_companion(relation);
-	ELSE
+	PERFORM soft_delete_internal.bind_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member
+	WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
+	IF NOT soft_delete_internal.is_aside(relation) THEN
 		PERFORM soft_delete_internal.bind_views(relation);
 	END IF;
 	PERFORM soft_delete_internal.bind_stand_ins(member) FROM soft_delete_internal.inheritance_tree(relation) AS member;

@@ -361,12 +361,12 @@ compare_by_age(const void *a, const void *b)
 /*
  * Fetch the version at a place, visible or not.  Returns false if there is none.
  * The place need not be valid, so it is checked here: the table access method reads
- * the page without a check.
+ * the page without a check.  A partitioned table has none.
  */
 bool
 fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 {
-	return ItemPointerIsValid(tid) &&
+	return rel->rd_tableam != NULL && ItemPointerIsValid(tid) &&
 		   ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
 		   table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot);
 }
