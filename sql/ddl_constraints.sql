@@ -136,6 +136,15 @@ SELECT alike('CREATE TABLE p_2 (id integer, a integer)'), alike('ALTER TABLE p A
 UPDATE p_deleted SET deleted_at = NULL WHERE id IN (1, 11);
 SELECT tableoid::regclass, * FROM p WHERE a > 0 ORDER BY id;
 SELECT alike('ALTER TABLE p ADD CHECK (id < 11) NOT VALID'), alike('ALTER TABLE p ALTER id SET NOT NULL');
+-- a table with a deleted row that belongs into no partition, and one with a live one
+SELECT alike('CREATE TABLE p_4 (id integer NOT NULL CONSTRAINT p_id_check CHECK (id < 11), a integer)'), alike('CREATE TABLE p_5 (id integer NOT NULL CONSTRAINT p_id_check CHECK (id < 11), a integer)');
+SELECT soft_delete.tag('p_4'), soft_delete.tag('p_5');
+SELECT alike('INSERT INTO p_4 VALUES (4, 4), (5, 40)'), alike('INSERT INTO p_5 VALUES (5, 5), (6, 50), (7, 60)'), alike('DELETE FROM p_4 WHERE a = 40'), alike('DELETE FROM p_5 WHERE a = 50');
+SELECT alike('ALTER TABLE p ATTACH PARTITION p_4 FOR VALUES IN (4)'), alike('ALTER TABLE p ATTACH PARTITION p_5 FOR VALUES IN (5)');
+SELECT a FROM p_deleted WHERE a >= 40;
+SELECT a FROM p_5_deleted;
+UPDATE p_deleted SET deleted_at = NULL WHERE a = 40;
+SELECT tableoid::regclass FROM p WHERE a = 40;
 -- and where the partition has columns that its parent lacks
 CREATE TABLE p_3 (id integer, a integer, more integer);
 SELECT soft_delete.tag('p_3');

@@ -219,15 +219,20 @@ table_of_error(const ErrorData *error)
  * Move tombstones out of the way of a command, before it runs again.  Throws the error
  * again by which they were met if there are none.
  *
- * A table is locked as the command is going to lock it, so that no lock is upgraded.
+ * Those of the table that is altered are moved when the command is prepared, which locks
+ * views before their tables.  Others are moved before, for a table that is attached loses
+ * its companion then.  A table is locked as the command is going to lock it, so that no
+ * lock is upgraded.
  */
 void
-remove_obstacle(Node *command, Obstacle *obstacle)
+remove_obstacle(Node *command, Obstacle *obstacle, bool is_prepared)
 {
 	LOCKMODE lockmode = AccessExclusiveLock; /* of a default partition */
 	bool recurse = true;
 	bool exists;
 
+	if (obstacle->is_altered != is_prepared)
+		return;
 	if (obstacle->is_altered)
 	{
 		AlterTableStmt *stmt = castNode(AlterTableStmt, command);

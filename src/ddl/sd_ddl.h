@@ -63,7 +63,7 @@ typedef void (*RunCommand)(void *call, List *obstacles);
 
 extern bool may_meet_tombstones(Node *command);
 extern void run_past_tombstones(Node *command, RunCommand run, void *call);
-extern void remove_obstacle(Node *command, Obstacle *obstacle);
+extern void remove_obstacle(Node *command, Obstacle *obstacle, bool is_prepared);
 
 /*
  * drop.c: finds the tagged tables and their columns that a DROP takes along

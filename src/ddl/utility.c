@@ -123,14 +123,18 @@ static void
 run_utility(void *argument, List *obstacles)
 {
 	UtilityCall *call = argument;
+	Node *command = call->pstmt->utilityStmt;
 	DdlContext ddl = {0};
-	PlannedStmt *prepared = prepare_utility(call->pstmt, &ddl);
+	PlannedStmt *prepared;
 	ProcessUtility_hook_type next =
 		prev_ProcessUtility ? prev_ProcessUtility : standard_ProcessUtility;
 	ListCell *lc;
 
 	foreach (lc, obstacles)
-		remove_obstacle(call->pstmt->utilityStmt, lfirst(lc));
+		remove_obstacle(command, lfirst(lc), false);
+	prepared = prepare_utility(call->pstmt, &ddl);
+	foreach (lc, obstacles)
+		remove_obstacle(command, lfirst(lc), true);
 	next(prepared, call->queryString, call->readOnlyTree, call->context,
 		 call->params, call->queryEnv, call->dest, call->qc);
 	finish_ddl(prepared, &ddl);
