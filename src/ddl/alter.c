@@ -711,7 +711,12 @@ adopt_index(Constraint *constraint, Oid relid, const char *tombstone)
 	if (constraint->conname == NULL)
 		constraint->conname = constraint->indexname;
 	if (strcmp(constraint->conname, constraint->indexname) != 0)
+	{
+		/* as the server says it */
+		ereport(NOTICE, (errmsg("ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index \"%s\" to \"%s\"",
+								constraint->indexname, constraint->conname)));
 		RenameRelationInternal(indexoid, constraint->conname, false, true);
+	}
 
 	always->val.boolval.type = T_Boolean;
 	always->val.boolval.boolval = true;
