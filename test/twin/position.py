@@ -339,5 +339,5 @@ class ByPosition:
         if schema.views and self.rng.random() < 0.4:
             return self.rng.choice(NAMES)
         catalog = self.rng.choice(CATALOGS) % OURS
-        # a column that was dropped keeps its number
-        return re.sub("attnum, |relnatts, |indkey, ", "", catalog) if schema.moves else catalog
+        # a column that was dropped keeps its number, a constraint that was attached is NO INHERIT
+        return re.sub("attnum, |relnatts, |indkey, |connoinherit, ", "", catalog) if schema.moves else catalog
