@@ -136,6 +136,7 @@ SELECT alike('CREATE TABLE p_2 (id integer, a integer)'), alike('ALTER TABLE p A
 UPDATE p_deleted SET deleted_at = NULL WHERE id IN (1, 11);
 SELECT tableoid::regclass, * FROM p WHERE a > 0 ORDER BY id;
 SELECT alike('ALTER TABLE p ADD CHECK (id < 11) NOT VALID'), alike('ALTER TABLE p ALTER id SET NOT NULL');
+SELECT alike('CREATE UNIQUE INDEX p_i ON p (id, a)'), alike('ALTER TABLE p ADD UNIQUE USING INDEX p_i'), alike('ALTER TABLE p ADD PRIMARY KEY USING INDEX p_i'), alike('DROP INDEX p_i');
 -- a table with a deleted row that belongs into no partition, and one with a live one
 SELECT alike('CREATE TABLE p_4 (id integer NOT NULL CONSTRAINT p_id_check CHECK (id < 11), a integer)'), alike('CREATE TABLE p_5 (id integer NOT NULL CONSTRAINT p_id_check CHECK (id < 11), a integer)');
 SELECT soft_delete.tag('p_4'), soft_delete.tag('p_5');

@@ -754,6 +754,10 @@ hiding_index(Constraint *constraint, Oid relid, const char *tombstone)
 		   index_hides_tombstones(index, get_attnum(relid, tombstone));
 	restore_role(&saved);
 	index_close(index, AccessShareLock);
+	if (fits && get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR, /* as the server says it of a whole index */
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables")));
 	return fits ? indexoid : InvalidOid;
 }
 

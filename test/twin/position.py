@@ -340,4 +340,5 @@ class ByPosition:
             return self.rng.choice(NAMES)
         catalog = self.rng.choice(CATALOGS) % OURS
         # a column that was dropped keeps its number, a constraint that was attached is NO INHERIT
-        return re.sub("attnum, |relnatts, |indkey, |connoinherit, ", "", catalog) if schema.moves else catalog
+        left = "attnum, |relnatts, |indkey, |connoinherit, "
+        return re.sub(left, "", catalog) if schema.moves else catalog
