@@ -92,7 +92,7 @@ move_tombstones_aside(Oid relid, bool recurse, LOCKMODE lockmode, const char *co
 static uint64
 move_aside(Relation rel, AttrNumber nullable)
 {
-	Keeper *keeper = make_keeper(rel, CurrentMemoryContext);
+	Keeper *keeper = NULL;
 	AttrNumber attnum = tombstone_attribute(rel);
 	bool others_write = !CheckRelationLockedByMe(rel, ShareRowExclusiveLock, true);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -115,6 +115,8 @@ move_aside(Relation rel, AttrNumber nullable)
 		if (is_live || !is_null ||
 			(others_write && !lock_tombstone(rel, &tombstone, NULL, slot)))
 			continue;
+		if (keeper == NULL)
+			keeper = make_keeper(rel, CurrentMemoryContext);
 		insert_kept(keeper, slot, tombstone.stamp);
 		destroy_tombstone(rel, &tombstone);
 		n++;

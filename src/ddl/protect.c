@@ -67,9 +67,9 @@ static Oid owned_relation(RangeVar *name);
 /*
  * Check a utility command.
  *
- * Raises 0A000 or 2BP01 if it would show deleted rows again, or lose what they need, 55006
- * if it would lose a hold, 42501 or 42P17 for a trigger that the current role may not create, or that
- * would be the tag under another name.
+ * Raises 0A000 or 2BP01 if it would show deleted rows again, or lose what they need,
+ * 55006 if it would lose a hold, 42501 or 42P17 for a trigger that the current role may
+ * not create, or that would be the tag under another name.
  */
 void
 protect_tombstones(Node *command)

@@ -26,16 +26,8 @@
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "delete/sd_delete.h"
-
-/* A table access method's routine, and our copy with another tuple_delete */
-typedef struct InterceptedRoutine
-{
-	const TableAmRoutine *original;
-	TableAmRoutine copy;
-} InterceptedRoutine;
 
 /* The deletion that is armed: tuple_delete has not been called for it yet */
 static struct
@@ -48,7 +40,7 @@ static struct
 	Keeper *keeper;			 /* keeps it aside, else NULL */
 } armed;
 
-static List *intercepted_routines = NIL;
+static List *intercepted_routines = NIL; /* copies with our tuple_delete */
 
 PG_FUNCTION_INFO_V1(soft_delete_delete_row);
 
@@ -214,31 +206,15 @@ check_fires_last(Relation rel, const Trigger *tag)
 }
 
 /*
- * Return our copy of a table access method's routine, which is made when it is
- * first used, and kept for the session.
+ * Return the copy of a table access method's routine that deletes softly.
  */
 static const TableAmRoutine *
 intercepted_routine(const TableAmRoutine *original)
 {
-	InterceptedRoutine *routine;
-	MemoryContext oldcontext;
-	ListCell *lc;
+	TableAmRoutine *copy = copy_routine(&intercepted_routines, original);
 
-	foreach (lc, intercepted_routines)
-	{
-		routine = lfirst(lc);
-		if (routine->original == original)
-			return &routine->copy;
-	}
-
-	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
-	routine = palloc(sizeof(InterceptedRoutine));
-	routine->original = original;
-	routine->copy = *original;
-	routine->copy.tuple_delete = delete_softly;
-	intercepted_routines = lappend(intercepted_routines, routine);
-	MemoryContextSwitchTo(oldcontext);
-	return &routine->copy;
+	copy->tuple_delete = delete_softly;
+	return copy;
 }
 
 /*

@@ -294,7 +294,8 @@ step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp)
 	static RelationMemo memo, companion_memo;
 	static LocalTransactionId made_in = InvalidLocalTransactionId;
 	static Keeper *known = NULL;
-	Keeper *keeper = made_in == my_local_xid() ? known : NULL;
+	Keeper *keeper =
+		made_in == my_local_xid() && keeps_rows_of(known, rel) ? known : NULL;
 
 	/* what an index calls may get here, too */
 	known = NULL;

@@ -23,14 +23,14 @@
 
 #include "storage/sd_storage.h"
 
-/* A table access method's routine, and our copy with another tuple_lock */
-typedef struct ChainRoutine
+/* A table access method's routine, and our copy in which one function differs */
+typedef struct RoutineCopy
 {
 	const TableAmRoutine *original;
 	TableAmRoutine copy;
-} ChainRoutine;
+} RoutineCopy;
 
-static List *chain_routines = NIL;
+static List *chain_routines = NIL; /* RoutineCopy with our tuple_lock */
 
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 
@@ -39,7 +39,7 @@ static List *arm_locks(EState *estate, PlannedStmt *stmt);
 static List *arm_lock(List *armed, Relation rel);
 static void disarm_locks(List *armed);
 static const TableAmRoutine *chain_routine(const TableAmRoutine *original);
-static const ChainRoutine *armed_routine(const TableAmRoutine *routine);
+static const RoutineCopy *armed_routine(const TableAmRoutine *routine);
 static const TableAmRoutine *original_routine(Relation rel);
 static TM_Result lock_live_version(Relation rel, ItemPointer tid, Snapshot snapshot,
 								   TupleTableSlot *slot, CommandId cid,
@@ -138,7 +138,7 @@ disarm_locks(List *armed)
 	foreach (lc, armed)
 	{
 		Relation rel = lfirst(lc);
-		const ChainRoutine *routine = armed_routine(rel->rd_tableam);
+		const RoutineCopy *routine = armed_routine(rel->rd_tableam);
 
 		if (routine != NULL)
 			rel->rd_tableam = routine->original;
@@ -146,28 +146,40 @@ disarm_locks(List *armed)
 }
 
 /*
- * Return our copy of a table access method's routine, which is made when it is first
- * used, and kept for the session.
+ * Return the copy of a table access method's routine that locks live versions.
  */
 static const TableAmRoutine *
 chain_routine(const TableAmRoutine *original)
 {
-	ChainRoutine *routine;
+	TableAmRoutine *copy = copy_routine(&chain_routines, original);
+
+	copy->tuple_lock = lock_live_version;
+	return copy;
+}
+
+/*
+ * Return our copy of a table access method's routine, in which the caller replaces a
+ * function.  It is made when it is first used, and kept for the session, in the list of
+ * those in which that function is replaced.
+ */
+TableAmRoutine *
+copy_routine(List **copies, const TableAmRoutine *original)
+{
+	RoutineCopy *routine;
 	MemoryContext oldcontext;
 	ListCell *lc;
 
-	foreach (lc, chain_routines)
+	foreach (lc, *copies)
 	{
 		routine = lfirst(lc);
 		if (routine->original == original)
 			return &routine->copy;
 	}
 	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
-	routine = palloc(sizeof(ChainRoutine));
+	routine = palloc(sizeof(RoutineCopy));
 	routine->original = original;
 	routine->copy = *original;
-	routine->copy.tuple_lock = lock_live_version;
-	chain_routines = lappend(chain_routines, routine);
+	*copies = lappend(*copies, routine);
 	MemoryContextSwitchTo(oldcontext);
 	return &routine->copy;
 }
@@ -175,14 +187,14 @@ chain_routine(const TableAmRoutine *original)
 /*
  * Return what a routine is a copy of, or NULL if it is none of ours.
  */
-static const ChainRoutine *
+static const RoutineCopy *
 armed_routine(const TableAmRoutine *routine)
 {
 	ListCell *lc;
 
 	foreach (lc, chain_routines)
 	{
-		const ChainRoutine *known = lfirst(lc);
+		const RoutineCopy *known = lfirst(lc);
 
 		if (&known->copy == routine)
 			return known;
@@ -196,7 +208,7 @@ armed_routine(const TableAmRoutine *routine)
 static const TableAmRoutine *
 original_routine(Relation rel)
 {
-	const ChainRoutine *routine = armed_routine(rel->rd_tableam);
+	const RoutineCopy *routine = armed_routine(rel->rd_tableam);
 
 	return routine != NULL ? routine->original : rel->rd_tableam;
 }

@@ -256,6 +256,7 @@ extern void init_stamp_key(struct ScanKeyData *key, Relation index, int n,
  * chain.c: who follows the versions of a row ends where it was deleted
  */
 extern void init_chain(void);
+extern TableAmRoutine *copy_routine(List **copies, const TableAmRoutine *original);
 extern TM_Result lock_last_version(Relation rel, ItemPointer tid,
 								   TupleTableSlot *slot);
 
