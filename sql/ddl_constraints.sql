@@ -169,7 +169,35 @@ SELECT soft_delete.undo(deleted_at) FROM t_deleted LIMIT 1;
 SELECT count(*) FROM t;
 SELECT severity, relation, problem FROM soft_delete.check();
 
+-- an error that a function raises in the name of another's table moves none of its rows
+SELECT fill();
 RESET ROLE;
+CREATE ROLE regress_ddl_constraints_eve;
+CREATE SCHEMA eve AUTHORIZATION regress_ddl_constraints_eve;
+SET ROLE regress_ddl_constraints_eve;
+SET search_path = eve;
+CREATE SEQUENCE runs;
+CREATE FUNCTION forge(integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF nextval('eve.runs') = 1 THEN
+		RAISE 'forged' USING ERRCODE = 'check_violation', SCHEMA = 'soft', TABLE = 't';
+	END IF;
+	RETURN true;
+END
+$$;
+CREATE DOMAIN small AS integer;
+CREATE TABLE e (s small);
+INSERT INTO e VALUES (1);
+ALTER DOMAIN small ADD CHECK (forge(VALUE));
+SELECT last_value FROM runs;
+RESET ROLE;
+SET ROLE regress_ddl_constraints;
+SET search_path = soft;
+SELECT places('t');
+
+RESET ROLE;
+DROP SCHEMA eve CASCADE;
+DROP ROLE regress_ddl_constraints_eve;
 DROP SCHEMA soft CASCADE;
 DROP SCHEMA hard CASCADE;
 DROP ROLE regress_ddl_constraints;

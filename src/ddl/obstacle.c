@@ -202,16 +202,25 @@ may_come_of_row(const ErrorData *error)
 
 /*
  * Return the table that is tagged in place and that an error names, or InvalidOid.
+ *
+ * A function can raise an error that names any table.  So it must be an error of the
+ * server's own code for these commands, which has locked the table.
  */
 static Oid
 table_of_error(const ErrorData *error)
 {
-	Oid schema = error->schema_name != NULL && error->table_name != NULL
-					 ? get_namespace_oid(error->schema_name, true)
-					 : InvalidOid;
-	Oid relid = OidIsValid(schema) ? get_relname_relid(error->table_name, schema)
-								   : InvalidOid;
+	static const char *const files[] = {"partbounds.c", "tablecmds.c", "typecmds.c"};
+	Oid schema, relid;
+	bool is_servers = false;
 
+	for (int i = 0; i < lengthof(files); i++)
+		is_servers |=
+			error->filename != NULL && strcmp(error->filename, files[i]) == 0;
+	if (!is_servers || error->schema_name == NULL || error->table_name == NULL)
+		return InvalidOid;
+	schema = get_namespace_oid(error->schema_name, true);
+	relid = OidIsValid(schema) ? get_relname_relid(error->table_name, schema)
+							   : InvalidOid;
 	return is_tagged_tree(relid) ? relid : InvalidOid;
 }
 
