@@ -363,12 +363,20 @@ check_bin_query(MemoryContext context)
 {
 	BinQuery *query = find_bin_query(context);
 
-	if (query != NULL && query->restored != NULL)
+	if (query == NULL || query->restored == NULL)
+		return;
+	if (query->flagged != NIL)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot restore or purge by a statement that is stopped before its end"),
-				 errdetail("A bin acts when the statement is done."),
-				 errhint("Run the statement without a limit on the rows that it returns.")));
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("trigger \"%s\" of a bridged table is missing or disabled",
+						"~soft_delete_bridge_end"),
+				 errdetail("It acts on the rows that an application has deleted or restored by a column of its own."),
+				 errhint("SELECT * FROM soft_delete.check();")));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot restore or purge by a statement that is stopped before its end"),
+			 errdetail("A bin acts when the statement is done."),
+			 errhint("Run the statement without a limit on the rows that it returns.")));
 }
 
 /*

@@ -100,6 +100,8 @@ BEGIN
 	CASE
 		WHEN col.atttypid = 'boolean'::regtype AND coalesce(detail, 'flag') IN ('flag', 'true') THEN
 			RETURN '{flag,""}';
+		WHEN col.atttypid = 'boolean'::regtype THEN
+			NULL;
 		WHEN col.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) THEN
 			IF detail = 'flag' OR detail = ANY (units) THEN
 				RETURN ARRAY[detail, ''];
@@ -202,13 +204,26 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.live_value(regclass, pg_attribute, text[]) IS
 'what a row gets that is restored, as text; raises 42P16 if the column of the bridge has no such value, or a default that says deleted';
 
+CREATE FUNCTION soft_delete_internal.bridge_column(relation regclass, bridge text) RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- a name may have =, too
+	RETURN coalesce((SELECT attname FROM pg_attribute WHERE attrelid = relation AND NOT attisdropped AND starts_with(bridge || '=', attname || '=')
+					 ORDER BY length(attname) DESC LIMIT 1), split_part(bridge, '=', 1));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bridge_column(regclass, text) IS
+'the column that a bridge names, as tag() is told it';
+
 CREATE FUNCTION soft_delete_internal.resolve_bridge(relation regclass, bridge text, is_named boolean) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	present text[] := soft_delete_internal.bridge_arguments(relation);
-	column_name name := CASE WHEN strpos(bridge, '=') = 0 OR soft_delete_internal.has_column(relation, bridge::name) THEN bridge ELSE split_part(bridge, '=', 1) END;
+	column_name name := soft_delete_internal.bridge_column(relation, bridge);
 	detail text := nullif(substr(bridge, length(column_name) + 2), '');
 	col pg_attribute;
 	kind text[];

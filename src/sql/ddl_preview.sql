@@ -298,7 +298,7 @@ DECLARE
 BEGIN
 	IF bridge IS NOT NULL OR soft_delete_internal.bridge_arguments(relation) IS NOT NULL THEN
 		deleted_at := soft_delete_internal.tombstone_for(relation, deleted_at,
-			ARRAY[CASE WHEN bridge IS NULL THEN (soft_delete_internal.bridge_arguments(relation))[1] WHEN soft_delete_internal.has_column(relation, bridge::name) THEN bridge ELSE split_part(bridge, '=', 1) END]);
+			ARRAY[CASE WHEN bridge IS NULL THEN (soft_delete_internal.bridge_arguments(relation))[1] ELSE soft_delete_internal.bridge_column(relation, bridge)::text END]);
 	END IF;
 	RETURN QUERY
 	WITH refusals AS (

@@ -161,7 +161,7 @@ BEGIN
 		bridge := explicit_bridge;
 	END IF;
 	-- where a statement before it has failed, it must not do the work under a lock
-	RETURN NEXT regexp_replace(soft_delete_internal.tag_command(relation, deleted_at, indexes), '\)$', CASE WHEN cascade THEN ', cascade => true' ELSE '' END || coalesce(', bridge => ' || quote_literal(bridge), '') || ', only_if_prepared => true)');
+	RETURN NEXT regexp_replace(soft_delete_internal.tag_command(relation, deleted_at, indexes, bridge), '\)$', CASE WHEN cascade THEN ', cascade => true' ELSE '' END || ', only_if_prepared => true)');
 	FOREACH member IN ARRAY bridged LOOP
 		RETURN QUERY SELECT soft_delete_internal.plan_adoption(member);
 	END LOOP;

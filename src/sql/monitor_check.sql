@@ -57,7 +57,7 @@ BEGIN
 	FROM soft_delete_internal.missing_triggers(table_name, soft_delete_internal.storage_of(table_name))
 	UNION ALL
 	SELECT 'error', member, format('trigger "%s" is missing: what the application deletes by column "%s" is not deleted', expected, bridge[1]),
-		format('SELECT soft_delete.tag(%L, bridge => %L);', table_name, soft_delete_internal.bridge_text(bridge))
+		soft_delete_internal.tag_command(table_name, tombstone, 'unique', soft_delete_internal.bridge_text(bridge)) || ';'
 	FROM soft_delete_internal.bridge_arguments(table_name) AS bridge, soft_delete_internal.inheritance_tree(table_name) AS member,
 		unnest('{~soft_delete_bridge,~soft_delete_bridge_end,~soft_delete_bridge_insert}'::name[]) AS expected
 	WHERE bridge IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = member AND tgname = expected)
