@@ -4,6 +4,7 @@ CREATE SCHEMA bridge_adopts AUTHORIZATION regress_bridge_adopts;
 SET ROLE regress_bridge_adopts;
 SET search_path = bridge_adopts;
 SET TimeZone = 'UTC';
+\set SHOW_CONTEXT never
 CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE INFO '% of %', TG_OP, TG_TABLE_NAME; RETURN NULL; END $$;
 
 -- an application that left children, keys and references behind

@@ -9,7 +9,7 @@ SET ROLE regress_bridge_owner;
 SET search_path = bridge_reads;
 SET client_min_messages = warning;
 GRANT USAGE ON SCHEMA bridge_reads TO regress_bridge_app, regress_bridge_other;
-CREATE TABLE users (id integer PRIMARY KEY, name text, deleted boolean NOT NULL DEFAULT false);
+CREATE TABLE users (id integer PRIMARY KEY, name text, deleted boolean DEFAULT false);
 CREATE TABLE posts (id integer PRIMARY KEY, user_id integer REFERENCES users, deleted_at timestamptz);
 CREATE TABLE plain (id integer PRIMARY KEY, deleted boolean);
 SELECT soft_delete.tag('users', bridge => 'deleted');
@@ -159,20 +159,32 @@ SELECT id, name, deleted_by FROM users_deleted;
 -- what a filter demands is left to the indexes on live rows
 CREATE INDEX ON users (name);
 SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT * FROM users WHERE name = 'ann' AND NOT deleted;
-EXPLAIN (COSTS OFF) SELECT * FROM users WHERE name = 'ann' AND deleted IS FALSE;
-EXPLAIN (COSTS OFF) SELECT * FROM users WHERE name = 'ann' AND deleted <> true;
-EXPLAIN (COSTS OFF) SELECT * FROM users WHERE name = 'ann' AND deleted;
-EXPLAIN (COSTS OFF) SELECT * FROM posts p JOIN users u ON u.id = p.user_id AND NOT u.deleted WHERE p.deleted_at IS NULL;
+CREATE FUNCTION scans(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || statement LOOP
+		IF line ~ 'Scan|^ *Filter' THEN
+			RETURN NEXT trim(line, ' ->');
+		END IF;
+	END LOOP;
+END
+$$;
+SELECT scans($$SELECT * FROM users WHERE name = 'ann' AND NOT deleted$$);
+SELECT scans($$SELECT * FROM users WHERE name = 'ann' AND deleted IS FALSE$$);
+SELECT scans($$SELECT * FROM users WHERE name = 'ann' AND deleted <> true$$);
+SELECT scans($$SELECT * FROM users WHERE name = 'ann' AND (false = deleted OR deleted IS NULL)$$);
+SELECT scans($$SELECT * FROM users WHERE name = 'ann' AND deleted$$);
+SELECT scans($$SELECT * FROM posts p JOIN users u ON u.id = p.user_id AND NOT u.deleted WHERE p.deleted_at IS NULL$$) ORDER BY 1;
+SELECT scans($$UPDATE users SET deleted = true WHERE name = 'ann' AND NOT deleted$$);
 SET plan_cache_mode = force_custom_plan;
 PREPARE by_flag(boolean) AS SELECT * FROM users WHERE name = 'ann' AND deleted = $1;
-EXPLAIN (COSTS OFF) EXECUTE by_flag(false);
-EXPLAIN (COSTS OFF) EXECUTE by_flag(true);
+SELECT scans('EXECUTE by_flag(false)');
+SELECT scans('EXECUTE by_flag(true)');
 SET soft_delete.bridge = 'application';
-EXPLAIN (COSTS OFF) SELECT * FROM users WHERE name = 'ann' AND NOT deleted;
-
--- another table
-EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE deleted;
+SELECT scans($$SELECT * FROM users WHERE name = 'ann' AND NOT deleted$$);
+-- of another table
+SELECT scans('SELECT * FROM plain WHERE deleted');
 
 DROP SCHEMA bridge_reads CASCADE;
 RESET ROLE;

@@ -74,8 +74,10 @@ SELECT soft_delete.adopt('bridge_refuses.t');
 SET ROLE regress_bridge_refuses;
 
 -- the column cannot go or change its type, and may get another name
+\set VERBOSITY terse
 ALTER TABLE aside DROP COLUMN flag;
 ALTER TABLE aside ALTER COLUMN flag TYPE integer USING flag::integer;
+\set VERBOSITY default
 ALTER TABLE aside RENAME COLUMN flag TO gone;
 UPDATE aside SET gone = true WHERE id = 1;
 SELECT id FROM aside;
