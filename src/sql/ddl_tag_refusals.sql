@@ -136,13 +136,16 @@ BEGIN
 		RAISE EXCEPTION 'column "%" of table "%" is a flag, not a time', deleted_at, relation
 			USING ERRCODE = 'datatype_mismatch',
 				DETAIL = 'The tombstone column must be timestamptz or timestamp: its value tells deletions apart.',
-				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I DROP NOT NULL, ALTER COLUMN %2$I TYPE timestamptz USING CASE WHEN %2$I THEN now() END;', relation, deleted_at);
+				HINT = format('SELECT soft_delete.tag(%L, bridge => %L);', relation, deleted_at);
 	END IF;
 	IF col.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype) OR col.atttypmod <> -1 THEN
 		RAISE EXCEPTION 'column "%" of table "%" has type %', deleted_at, relation, format_type(col.atttypid, col.atttypmod)
 			USING ERRCODE = 'datatype_mismatch',
 				DETAIL = 'The tombstone column must be timestamptz or timestamp, in full precision.',
-				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE timestamptz, or SELECT soft_delete.tag(%1$L, deleted_at => ''another_name'');', relation, deleted_at);
+				-- what an application writes by itself can stay as it is
+				HINT = CASE WHEN col.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype, 'bigint'::regtype, 'integer'::regtype)
+					THEN format('SELECT soft_delete.tag(%L, bridge => %L);', relation, deleted_at)
+					ELSE format('SELECT soft_delete.tag(%L, deleted_at => %L);', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete')) END;
 	END IF;
 
 	IF col.attnotnull THEN
