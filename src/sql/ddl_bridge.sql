@@ -433,9 +433,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY
-	SELECT format('SELECT soft_delete.adopt(%L, %s, %s)', member, first, first + 4095)
+	SELECT format('SELECT soft_delete.adopt(%L, %s, %s)', member, first, first + 1023)
 	FROM soft_delete_internal.inheritance_tree(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member,
-		generate_series(0, greatest(pg_relation_size(member) / current_setting('block_size')::bigint, 1) - 1, 4096) AS first
+		generate_series(0, greatest(pg_relation_size(member) / current_setting('block_size')::bigint, 1) - 1, 1024) AS first
 	WHERE relkind = 'r' ORDER BY n, first;
 END
 $$;
