@@ -11,7 +11,7 @@ CREATE TABLE t (id integer PRIMARY KEY, v text);
 INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e'), (6, 'f'), (7, 'g');
 SELECT soft_delete.tag('t');
 GRANT SELECT, INSERT, UPDATE, DELETE ON t TO regress_keys_app;
-CREATE VIEW bin AS SELECT id, v, deleted_at IS NOT NULL AS deleted, tableoid::regclass AS held_in FROM t_deleted;
+CREATE VIEW bin AS SELECT id, v, deleted_at IS NOT NULL AS deleted, stored_in::regclass AS held_in FROM t_deleted;
 
 -- every statement, by a role that has no right on anything of the extension
 SET ROLE regress_keys_app;
@@ -96,14 +96,14 @@ DELETE FROM k;
 INSERT INTO k (a, b, n, code, ident) VALUES (1, 'x', 10, 'd1', 10);
 INSERT INTO k (a, b, n, code, ident) VALUES (11, 'x', 2, 'd2', 11);
 INSERT INTO k (a, b, n, code, ident) VALUES (12, 'x', 12, 'c3', 12);
-SELECT a, b, n, code, ident, tableoid::regclass FROM k_deleted ORDER BY a;
+SELECT a, b, n, code, ident, stored_in::regclass FROM k_deleted ORDER BY a;
 DELETE FROM k;
 INSERT INTO k (a, b, n, code, ident) VALUES (13, 'x', 13, 'd4', 10) ON CONFLICT (ident) DO UPDATE SET b = 'conflict';
 INSERT INTO k (a, b, n, code, ident) VALUES (1, 'x', 14, 'd1', 14) ON CONFLICT (twice, b) DO UPDATE SET b = 'conflict';
 UPDATE k SET a = 11 WHERE a = 13;
 UPDATE k SET n = 12 WHERE a = 11;
 SELECT a, b, n, code, ident FROM k ORDER BY a;
-SELECT tableoid::regclass, count(*) FROM k_deleted GROUP BY 1;
+SELECT stored_in::regclass, count(*) FROM k_deleted GROUP BY 1;
 INSERT INTO k (a, b, n, code, ident) VALUES (20, 'x', 14, 'd5', 20);
 
 -- deferred: a row that is deleted after another has taken its key, while both are there
@@ -137,14 +137,14 @@ UPDATE p SET id = 1 WHERE id = 2;
 DELETE FROM p WHERE id = 1;
 UPDATE p SET id = 1 WHERE id = 2;
 SELECT id, k, v FROM p;
-SELECT id, k, v, tableoid::regclass FROM p_deleted ORDER BY v;
+SELECT id, k, v, stored_in::regclass FROM p_deleted ORDER BY v;
 CREATE TABLE parent (id integer PRIMARY KEY);
 CREATE TABLE heir (v text, PRIMARY KEY (id)) INHERITS (parent);
 SELECT soft_delete.tag('parent');
 INSERT INTO heir VALUES (1, 'a');
 DELETE FROM parent;
 INSERT INTO heir VALUES (1, 'b');
-SELECT id, tableoid::regclass FROM parent_deleted;
+SELECT id, stored_in::regclass FROM parent_deleted;
 
 -- a deleted child of a parent that stepped aside still has a parent
 CREATE TABLE author (id integer PRIMARY KEY);

@@ -3,7 +3,7 @@
  *	  The triggers of a bin, by which UPDATE and DELETE of that view restore, hold
  *	  and purge tombstones.
  *
- * The INSTEAD OF row triggers find a tombstone by the columns tableoid and ctid
+ * The INSTEAD OF row triggers find a tombstone by the columns stored_in and stored_place
  * of the view, so a table needs no key.  They act for the owner of the view, who
  * granted the privileges on it, and only on relations of that owner.  They place
  * and lift holds at once (place_hold.c).  Rows to restore and to purge they lock and
@@ -81,6 +81,7 @@ static void report_wrong_call(const char *function);
 static void check_row_trigger(FunctionCallInfo fcinfo, const char *function);
 static void open_bin_row(TriggerData *trigdata, BinRow *row);
 static Relation open_listed_table(Relation view, Oid relid, StorageKind storage);
+static AttrNumber own_attnum(TriggerData *trigdata, BinColumn which, Oid type);
 static AttrNumber view_attnum(TriggerData *trigdata, const char *name, Oid type);
 static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
 static bool column_changes(TriggerData *trigdata, AttrNumber attnum);
@@ -131,7 +132,8 @@ finish_executor(QueryDesc *queryDesc)
 }
 
 /*
- * soft_delete.restore_row(deleted_by, actor, reason, hold) returns trigger
+ * soft_delete.restore_row(deleted_by, actor, reason, hold, stored_in, stored_place)
+ * returns trigger
  *
  * INSTEAD OF UPDATE trigger of a bin.  SET tombstone = NULL restores the row, SET
  * hold = 'why' places a hold on it, SET hold = NULL lifts that.  The arguments
@@ -162,7 +164,8 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.purge_row() returns trigger
+ * soft_delete.purge_row(deleted_by, actor, reason, hold, stored_in, stored_place)
+ * returns trigger
  *
  * INSTEAD OF DELETE trigger of a bin: purges the row.
  *
@@ -456,9 +459,9 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
 	Oid relid;
 
 	relid = DatumGetObjectId(
-		view_column(trigdata, view_attnum(trigdata, "tableoid", OIDOID)));
+		view_column(trigdata, own_attnum(trigdata, BIN_STORED_IN, OIDOID)));
 	tid = (ItemPointer) DatumGetPointer(
-		view_column(trigdata, view_attnum(trigdata, "ctid", TIDOID)));
+		view_column(trigdata, own_attnum(trigdata, BIN_STORED_PLACE, TIDOID)));
 	relid = locate_tombstone(relid, tid, &row->tombstone);
 	row->rel =
 		open_listed_table(trigdata->tg_relation, relid, row->tombstone.storage);
@@ -477,9 +480,8 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
 	/* the bins of version 0.1.0 do not show holds, and pass no arguments */
 	row->hold_attnum = InvalidAttrNumber;
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) &&
-		trigdata->tg_trigger->tgnargs == N_BIN_COLUMNS)
-		row->hold_attnum =
-			view_attnum(trigdata, trigdata->tg_trigger->tgargs[BIN_HOLD], TEXTOID);
+		trigdata->tg_trigger->tgnargs > BIN_HOLD)
+		row->hold_attnum = own_attnum(trigdata, BIN_HOLD, TEXTOID);
 }
 
 /*
@@ -514,6 +516,22 @@ open_listed_table(Relation view, Oid relid, StorageKind storage)
 }
 
 /*
+ * Return the number of a column that the view has beside those of the table: its
+ * triggers have the names as arguments.  Those of version 0.2.0 lack the last two.
+ *
+ * Raises 39P01 if there is none with that type.
+ */
+static AttrNumber
+own_attnum(TriggerData *trigdata, BinColumn which, Oid type)
+{
+	const Trigger *trigger = trigdata->tg_trigger;
+
+	if (trigger->tgnargs > (int) which)
+		return view_attnum(trigdata, trigger->tgargs[which], type);
+	return view_attnum(trigdata, which == BIN_STORED_IN ? "tableoid" : "ctid", type);
+}
+
+/*
  * Return the number of the column of the view that has a name.
  *
  * Raises 39P01 if there is none with that type.
@@ -523,7 +541,7 @@ view_attnum(TriggerData *trigdata, const char *name, Oid type)
 {
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 
-	/* SPI_fnumber() takes tableoid and ctid for system columns */
+	/* SPI_fnumber() would take the names of system columns for those */
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);

@@ -257,6 +257,8 @@ typedef enum BinColumn
 	BIN_ACTOR,
 	BIN_REASON,
 	BIN_HOLD,
+	BIN_STORED_IN,
+	BIN_STORED_PLACE,
 	N_BIN_COLUMNS
 } BinColumn;
 

@@ -252,8 +252,8 @@ BEGIN
 		  AND bin IS NOT NULL AND stamp IS NOT NULL
 	LOOP
 		IF NOT (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
-				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY (%L::oid[]))', bin, tombstone,
-					   replace(stamp, '$1', quote_literal(deleted_at)), ARRAY[soft_delete_internal.tombstones_in(relation)::oid, soft_delete_internal.companion_of(relation)::oid] || ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
+				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND %I = ANY (%L::oid[]))', bin, tombstone,
+					   replace(stamp, '$1', quote_literal(deleted_at)), (soft_delete_internal.bin_columns(table_name))[5], ARRAY[soft_delete_internal.tombstones_in(relation)::oid, soft_delete_internal.companion_of(relation)::oid] || ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
 			RETURN NEXT;
 		END IF;
 	END LOOP;

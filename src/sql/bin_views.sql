@@ -399,7 +399,7 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE VIEW %s%s AS %s', view, soft_delete_internal.view_options(view),
 		CASE WHEN NOT is_bin THEN soft_delete_internal.active_query(relation, deleted_at, columns)
 			-- with the columns in the order of the table, no subquery is needed
-			WHEN columns = own || soft_delete_internal.bin_columns(relation) || '{tableoid,ctid}' THEN soft_delete_internal.bin_query(relation, deleted_at)
+			WHEN columns = own || soft_delete_internal.bin_columns(relation) THEN soft_delete_internal.bin_query(relation, deleted_at)
 			ELSE soft_delete_internal.bin_query(relation, deleted_at, columns) END);
 END
 $$;

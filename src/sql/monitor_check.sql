@@ -328,8 +328,9 @@ BEGIN
 		-- held rows are not overdue
 		IF overdue > 0 AND bin IS NOT NULL AND EXISTS (SELECT FROM soft_delete_internal.holds) THEN
 			overdue := (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
-				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
-					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)))) AS q(answer bigint));
+				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(%I, %I, true) IS NULL LIMIT 1000) AS due',
+					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)),
+					   (soft_delete_internal.bin_columns(table_name))[5], (soft_delete_internal.bin_columns(table_name))[6])) AS q(answer bigint));
 		END IF;
 		IF overdue > 0 THEN
 			severity := 'warning';
