@@ -156,6 +156,29 @@ DELETE FROM author;
 INSERT INTO author VALUES (1);
 SELECT count(*) FROM post p TABLESAMPLE soft_delete.rows('deleted') JOIN author a ON p.author_id = a.id;
 
+-- many keys in one statement: two keys of a row, gaps, a key that a live row has, errors that are caught, DDL between
+CREATE TABLE many (id integer PRIMARY KEY, code text UNIQUE, v text);
+CREATE TABLE refers (code text REFERENCES many (code));
+SELECT soft_delete.tag('many');
+INSERT INTO many SELECT g, 'c' || g, 'old' FROM generate_series(1, 500) AS g;
+DELETE FROM many WHERE id % 5 <> 0 OR id = 250;
+SELECT count(*) FROM many;
+BEGIN;
+INSERT INTO many SELECT g, 'c' || g + 1, 'first' FROM generate_series(2, 495) AS g WHERE g % 5 IN (1, 2, 3);
+SAVEPOINT s;
+INSERT INTO many SELECT g, 'c' || g, 'taken' FROM generate_series(497, 500) AS g;
+ROLLBACK TO s;
+INSERT INTO many VALUES (499, 'c499', 'second');
+ALTER TABLE many ADD COLUMN w integer;
+INSERT INTO many VALUES (498, 'c498', 'second'), (250, 'c250', 'second');
+DELETE FROM many WHERE v = 'first' AND id < 11;
+INSERT INTO many VALUES (1, 'c11', 'third'), (2, 'c2', 'third');
+INSERT INTO many VALUES (3, 'c3', 'third'), (6, 'c6', 'third') ON CONFLICT (id) DO UPDATE SET v = 'not so';
+COMMIT;
+SELECT v, count(*), min(id), max(id) FROM many GROUP BY v ORDER BY v;
+SELECT v, stored_in::regclass, count(*), count(DISTINCT (id, code)), min(id), max(id) FROM many_deleted GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT (SELECT array_agg(m.id ORDER BY id) FROM many AS m WHERE id IN (SELECT id FROM many GROUP BY id HAVING count(*) > 1)) AS twice, count(DISTINCT code) = count(*) AS once FROM many;
+
 -- what stepped aside is for the owner of the table, and comes and goes by the extension
 SELECT id, tableoid::regclass FROM author_tombstones UNION ALL SELECT id, tableoid::regclass FROM parent_tombstones;
 DELETE FROM author_tombstones;
