@@ -97,7 +97,7 @@ typedef struct KeyClaims
 typedef struct Displacer
 {
 	Oid index;
-	uint64 changes; /* value of relcache_changes when it was made */
+	uint64 changes;		   /* value of relcache_changes when it was made */
 	MemoryContext context; /* where it is, below that of the transaction */
 	MemoryContext scratch; /* for one key */
 	KeyClaims claims;
@@ -874,8 +874,7 @@ free_key(KeyClaims *claims, KeptKey *key, Relation rel)
  * that transaction, and reports the conflict.
  */
 static bool
-find_key_holder(KeyClaims *claims, KeptKey *key, Relation rel,
-				TransactionId *wait_for)
+find_key_holder(KeyClaims *claims, KeptKey *key, Relation rel, TransactionId *wait_for)
 {
 	Relation index = index_open(key->index, NoLock);
 	TupleTableSlot *slot = claims->existing;

@@ -174,16 +174,8 @@ BEGIN
 				soft_delete_internal.count_tombstones(table_name)::numeric / nullif(soft_delete_internal.estimated_rows(table_name), 0) END) AS graveyard(share)
 	WHERE NOT hides AND (is_exclusion OR indisunique OR share > 0.5)
 	UNION ALL
-	SELECT 'notice', k."table", format('reads in the order of key "%s" pass %s deleted rows, which are %s %% of the table', relname, deleted, round(100 * deleted / total)),
-		format('CREATE INDEX%s %I ON %s (%s) WHERE %I IS NULL;', CASE WHEN relkind = 'i' THEN ' CONCURRENTLY' END, soft_delete_internal.live_key_name(k.index),
-			   k."table", k.columns, tombstone)
-	FROM soft_delete_internal.estimated_rows(table_name) AS total
-		-- a small table is not looked into
-		CROSS JOIN LATERAL (SELECT CASE WHEN total >= 10000 THEN soft_delete_internal.count_tombstones(table_name)::numeric END) AS graveyard(deleted)
-		CROSS JOIN LATERAL soft_delete_internal.inheritance_tree(table_name) AS member
-		CROSS JOIN LATERAL soft_delete_internal.kept_keys(member) AS k JOIN pg_class ON pg_class.oid = k.index
-	-- fewer are passed in a millisecond
-	WHERE deleted >= 10000 AND deleted > 0.5 * total AND NOT soft_delete_internal.has_live_key(k.index, tombstone)
+	SELECT 'notice', m."table", format('reads in the order of key "%s" pass %s deleted rows, which are %s %% of the table', relname, deleted, round(100 * deleted / total)), command || ';'
+	FROM soft_delete_internal.missing_live_keys(table_name, tombstone) AS m JOIN pg_class ON oid = key
 	UNION ALL
 	-- the index of a partitioned table is on its partitions, too
 	SELECT CASE WHEN invalid IS NULL THEN 'error' ELSE 'warning' END, member, CASE
