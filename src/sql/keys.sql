@@ -400,6 +400,29 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.make_whole_key(regclass, boolean) IS
 'removes the predicate of a unique index, and displaces deleted rows that have the key of another row';
 
+CREATE FUNCTION soft_delete_internal.make_clusterable(index regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+DECLARE
+	relation regclass := (SELECT indrelid FROM pg_index WHERE indexrelid = index);
+	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
+	key record;
+BEGIN
+	SELECT c.was_constraint, indisunique INTO key
+	FROM soft_delete_internal.convertible_indexes(relation, deleted_at, 'all') AS c JOIN pg_index ON indexrelid = c.index
+	WHERE c.index = make_clusterable.index AND c.hides AND NOT c.is_exclusion AND pg_get_expr(indpred, indrelid) = format('(%I IS NULL)', deleted_at);
+	IF key.indisunique THEN
+		PERFORM soft_delete_internal.make_whole_key(index, key.was_constraint);
+	ELSIF FOUND THEN
+		PERFORM soft_delete_internal.replace_index(index, deleted_at, false, false);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_clusterable(regclass) IS
+'removes the predicate that hides deleted rows from an index, for a table cannot be clustered by a partial one';
+
 CREATE FUNCTION soft_delete_internal.prepare_reference(parent regclass, columns name[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
