@@ -42,6 +42,11 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.plan(regclass, name, text, boolean) IS
 'statements, in order, that tag a big table without a long lock, for psql''s \gexec; what is done already is left out; cascade: as for tag()';
 
+CREATE FUNCTION soft_delete.move_aside(relation regclass, batch_size integer DEFAULT 10000) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.move_aside(regclass, integer) IS
+'moves the oldest deleted rows of a table that keeps them in place to its companion, no more than batch_size, while others read and write the table; null: all, under a lock; returns their number';
+
 CREATE FUNCTION soft_delete.repair(relation regclass) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.repair(regclass) IS
