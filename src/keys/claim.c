@@ -333,13 +333,17 @@ free_keys(Relation rel, TupleTableSlot *slot)
 }
 
 /*
- * Arm the unique indexes of a relation whose rows our own code is about to change,
- * so that tombstones with the new keys are displaced.
+ * Arm the unique indexes of a relation, so that tombstones with the keys of new rows are
+ * displaced.  Returns whether that suffices, and no key must be probed.
  */
-void
+bool
 arm_keys(Relation rel)
 {
-	free_claims(make_claims(rel, true, CurrentMemoryContext));
+	KeyClaims *claims = make_claims(rel, true, CurrentMemoryContext);
+	bool suffices = claims->keys == NIL;
+
+	free_claims(claims);
+	return suffices;
 }
 
 /*
