@@ -29,6 +29,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	monitor_check \
 	ddl_tag_refusals \
 	ddl_aside \
+	ddl_bridge \
 	ddl_tag \
 	ddl_partitions \
 	ddl_schemas \

@@ -89,6 +89,25 @@ typedef bool TU_UpdateIndexes;
 	object_aclcheck(ProcedureRelationId, funcid, roleid, mode)
 #endif
 
+/* 16: the role whose privileges apply to a table is not in its range table entry */
+#if PG_VERSION_NUM < 160000
+#define checked_role(query, rte) ((rte)->checkAsUser)
+#else
+#define checked_role(query, rte) \
+	((rte)->perminfoindex > 0 \
+		 ? getRTEPermissionInfo((query)->rteperminfos, rte)->checkAsUser \
+		 : InvalidOid)
+#endif
+#define role_of_range(query, rte) \
+	(OidIsValid(checked_role(query, rte)) ? checked_role(query, rte) : GetUserId())
+
+/* 17: the join condition of MERGE is not in FROM */
+#if PG_VERSION_NUM < 170000
+#define merge_condition(query) NULL
+#else
+#define merge_condition(query) ((query)->mergeJoinCondition)
+#endif
+
 /* 18: the sort for an index supports any ordered access method, not only the B-tree */
 #if PG_VERSION_NUM < 180000
 #define SORTS_FOR_BTREE_ONLY 1
@@ -280,6 +299,15 @@ typedef bool TU_UpdateIndexes;
 #else
 #define begin_table_scan(rel, snapshot) \
 	table_beginscan(rel, snapshot, 0, NULL, SO_NONE)
+#endif
+
+/* 19: table_beginscan_tidrange() has one, too */
+#if PG_VERSION_NUM < 190000
+#define begin_range_scan(rel, snapshot, low, high) \
+	table_beginscan_tidrange(rel, snapshot, low, high)
+#else
+#define begin_range_scan(rel, snapshot, low, high) \
+	table_beginscan_tidrange(rel, snapshot, low, high, SO_NONE)
 #endif
 
 /* 19: foreign keys look up the parent in its index, without a query */

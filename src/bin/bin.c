@@ -39,21 +39,6 @@ typedef struct BinRow
 	Tombstone tombstone;
 } BinRow;
 
-/*
- * The rows that a running query has collected from bins.  They are allocated in
- * the query's memory context, by which the triggers of one query find them, and
- * are forgotten when that is reset, after an error too.
- */
-typedef struct BinQuery
-{
-	MemoryContext context;
-	Cascade *restored; /* NULL if there are no rows, or no more: so are the others */
-	Cascade *purged;
-	bool is_restoring; /* rows have been restored, whose triggers fire or will */
-	Cascade *held;	   /* the rows on which holds have been placed */
-	struct BinQuery *next;
-} BinQuery;
-
 static BinQuery *bin_queries = NULL;
 
 /* How many rows this session has restored, with their cascades */
@@ -73,8 +58,7 @@ static const char *show_restoring(void);
 static void finish_executor(QueryDesc *queryDesc);
 static void check_bin_query(MemoryContext context);
 static void tell_losses(Cascade *restored);
-static BinQuery *open_bin_query(FunctionCallInfo fcinfo);
-static BinQuery *find_bin_query(MemoryContext context);
+static BinQuery *open_checked_query(FunctionCallInfo fcinfo);
 static void forget_bin_query(void *arg);
 static void check_statement_trigger(TriggerData *trigdata);
 static void report_wrong_call(const char *function);
@@ -157,7 +141,7 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 		column_changes(trigdata, row.hold_attnum))
 		is_there = change_hold(fcinfo, &row);
 	if (is_there && column_changes(trigdata, row.view_attnum))
-		is_there = join_cascade(open_bin_query(fcinfo)->restored, row.rel,
+		is_there = join_cascade(open_checked_query(fcinfo)->restored, row.rel,
 								&row.tombstone, &row.tombstone.stamp, InvalidOid);
 	table_close(row.rel, NoLock);
 	return PointerGetDatum(is_there ? trigdata->tg_newtuple : NULL);
@@ -182,7 +166,7 @@ soft_delete_purge_row(PG_FUNCTION_ARGS)
 
 	check_row_trigger(fcinfo, "soft_delete.purge_row");
 	open_bin_row(trigdata, &row);
-	is_there = join_cascade(open_bin_query(fcinfo)->purged, row.rel,
+	is_there = join_cascade(open_checked_query(fcinfo)->purged, row.rel,
 							&row.tombstone, &row.tombstone.stamp, InvalidOid);
 	table_close(row.rel, NoLock);
 	return PointerGetDatum(is_there ? trigdata->tg_trigtuple : NULL);
@@ -212,30 +196,37 @@ soft_delete_finish_bin(PG_FUNCTION_ARGS)
 	/* where a query writes to several bins, the first trigger acts for all */
 	query = find_bin_query(fcinfo->flinfo->fn_mcxt);
 	if (query != NULL)
-	{
-		Cascade *restored = query->restored;
-		Cascade *purged = query->purged;
-		Cascade *held = query->held;
-
-		query->restored = query->purged = query->held = NULL;
-		if (held != NULL)
-			hold_cascade(held);
-		if (restored != NULL && restored->tables != NIL)
-		{
-			query->is_restoring = true;
-			restore_cascade(restored);
-			record_cascade(restored, EVENT_OF_RESTORE);
-			tell_losses(restored);
-			restored_rows += cascade_size(restored);
-		}
-		if (purged != NULL)
-		{
-			complete_cascade(purged);
-			refuse_held(purged);
-			(void) purge_cascade(purged, EVENT_OF_PURGE);
-		}
-	}
+		act_on_bin_query(query);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Hold, restore and purge the rows that a query has collected, with their cascades.
+ */
+void
+act_on_bin_query(BinQuery *query)
+{
+	Cascade *restored = query->restored;
+	Cascade *purged = query->purged;
+	Cascade *held = query->held;
+
+	query->restored = query->purged = query->held = NULL;
+	if (held != NULL)
+		hold_cascade(held);
+	if (restored != NULL && restored->tables != NIL)
+	{
+		query->is_restoring = true;
+		restore_cascade(restored);
+		record_cascade(restored, EVENT_OF_RESTORE);
+		tell_losses(restored);
+		restored_rows += cascade_size(restored);
+	}
+	if (purged != NULL)
+	{
+		complete_cascade(purged);
+		refuse_held(purged);
+		(void) purge_cascade(purged, EVENT_OF_PURGE);
+	}
 }
 
 /*
@@ -304,21 +295,31 @@ soft_delete_restored_rows(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return the rows that the running query has collected, none at its first row.
+ * Return the rows that the query on a bin has collected whose row trigger fires, none at
+ * its first row.
  *
  * Raises 55000 where the statement trigger is missing that will act on them.
  */
 static BinQuery *
-open_bin_query(FunctionCallInfo fcinfo)
+open_checked_query(FunctionCallInfo fcinfo)
 {
-	MemoryContext context = fcinfo->flinfo->fn_mcxt;
-	BinQuery *query = find_bin_query(context);
-
 	if (fcinfo->flinfo->fn_extra == NULL)
 	{
 		check_statement_trigger((TriggerData *) fcinfo->context);
 		fcinfo->flinfo->fn_extra = fcinfo->flinfo; /* checked */
 	}
+	return open_bin_query(fcinfo->flinfo->fn_mcxt);
+}
+
+/*
+ * Return the rows that the query has collected whose memory context is given, none at its
+ * first row.
+ */
+BinQuery *
+open_bin_query(MemoryContext context)
+{
+	BinQuery *query = find_bin_query(context);
+
 	if (query == NULL)
 	{
 		MemoryContextCallback *callback =
@@ -345,7 +346,7 @@ open_bin_query(FunctionCallInfo fcinfo)
  * Return the rows that the query has collected whose memory context is given, or
  * NULL.
  */
-static BinQuery *
+BinQuery *
 find_bin_query(MemoryContext context)
 {
 	BinQuery *query = bin_queries;
@@ -365,12 +366,20 @@ check_bin_query(MemoryContext context)
 {
 	BinQuery *query = find_bin_query(context);
 
-	if (query != NULL && query->restored != NULL)
+	if (query == NULL || query->restored == NULL)
+		return;
+	if (query->flagged != NIL)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot restore or purge by a statement that is stopped before its end"),
-				 errdetail("A bin acts when the statement is done."),
-				 errhint("Run the statement without a limit on the rows that it returns.")));
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("trigger \"%s\" of a bridged table is missing or disabled",
+						"~soft_delete_bridge_end"),
+				 errdetail("It acts on the rows that an application has deleted or restored by a column of its own."),
+				 errhint("SELECT * FROM soft_delete.check();")));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot restore or purge by a statement that is stopped before its end"),
+			 errdetail("A bin acts when the statement is done."),
+			 errhint("Run the statement without a limit on the rows that it returns.")));
 }
 
 /*
@@ -643,7 +652,7 @@ change_hold(FunctionCallInfo fcinfo, BinRow *row)
 				  isnull ? NULL : TextDatumGetCString(hold)))
 		return false;
 	if (!isnull)
-		(void) join_cascade(open_bin_query(fcinfo)->held, row->rel,
+		(void) join_cascade(open_checked_query(fcinfo)->held, row->rel,
 							&row->tombstone, NULL, InvalidOid);
 	return true;
 }

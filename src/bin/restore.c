@@ -519,14 +519,12 @@ static void
 open_target(RestoreTarget *target, Oid relid, TriggerSet set)
 {
 	Relation rel = table_open(relid, RowExclusiveLock);
-	AttrNumber attnum = tombstone_attribute(rel);
 	ResultRelInfo *rootinfo = NULL;
 
 	memset(target, 0, sizeof(RestoreTarget));
 	target->rel = rel;
 	target->set = set;
-	target->builder = make_version_builder(rel, attnum != InvalidAttrNumber ? 1 : 0,
-										   &attnum, CurrentMemoryContext);
+	target->builder = make_tombstone_builder(rel, CurrentMemoryContext);
 	target->slot = table_slot_create(rel, NULL);
 	target->foreign_keys = foreign_keys_from(rel);
 	target->relinfo = makeNode(ResultRelInfo);

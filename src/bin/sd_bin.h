@@ -10,7 +10,26 @@
 /*
  * bin.c: the triggers of bins
  */
+/*
+ * The rows that a running query has collected from bins, or from bridged tables.  They
+ * are allocated in the query's memory context, by which the triggers of one query find
+ * them, and are forgotten when that is reset, after an error too.
+ */
+typedef struct BinQuery
+{
+	MemoryContext context;
+	Cascade *restored; /* NULL if there are no rows, or no more: so are the others */
+	Cascade *purged;
+	bool is_restoring; /* rows have been restored, whose triggers fire or will */
+	Cascade *held;	   /* the rows on which holds have been placed */
+	List *flagged; /* FlaggedTable: what the application has done to bridged tables */
+	struct BinQuery *next;
+} BinQuery;
+
 extern void init_bin(void);
+extern BinQuery *open_bin_query(MemoryContext context);
+extern BinQuery *find_bin_query(MemoryContext context);
+extern void act_on_bin_query(BinQuery *query);
 
 /*
  * restore.c: restores the tombstones of a cascade

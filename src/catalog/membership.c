@@ -59,6 +59,8 @@ static const struct
 	[SPARES_HELD] = {INTERNAL_SCHEMA, "spares_held", 3, {OIDOID, TIDOID, INTERNALOID}},
 	[SHOWS_STATISTICS] = {INTERNAL_SCHEMA, "shows_statistics", 1, {OIDOID}},
 	[COMPANION_TRIGGER] = {EXTENSION_SCHEMA, "guard_companion", 0, {0}},
+	[BRIDGE_TRIGGER] = {EXTENSION_SCHEMA, "follow_bridge", 0, {0}},
+	[SEES_ALL_ROWS] = {INTERNAL_SCHEMA, "sees_all_rows", 1, {OIDOID}},
 	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
 };
 

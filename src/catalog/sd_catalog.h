@@ -75,6 +75,8 @@ typedef enum ExtensionFunction
 	INDEX_HANDLER,	  /* soft_delete_internal.btree_handler(internal) */
 	SPARES_HELD,	  /* soft_delete_internal.spares_held(oid, tid, internal) */
 	COMPANION_TRIGGER, /* soft_delete.guard_companion() */
+	BRIDGE_TRIGGER,	   /* soft_delete.follow_bridge() */
+	SEES_ALL_ROWS,	   /* soft_delete_internal.sees_all_rows(oid) */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -246,6 +248,44 @@ extern Oid tombstones_in(Oid relid);
 extern Relation open_companion(Relation rel, LOCKMODE lockmode);
 extern AttrNumber stamp_attribute(Relation companion);
 extern bool writes_companions(bool writes);
+
+/*
+ * bridge.c: the column by which an application deletes softly by itself
+ */
+/* Name that tag() gives to the trigger that makes a table bridged */
+#define BRIDGE_NAME "~soft_delete_bridge"
+
+typedef enum BridgeKind
+{
+	BRIDGE_FLAG,
+	BRIDGE_UNIX,
+	BRIDGE_TIME,
+	BRIDGE_VALUE
+} BridgeKind;
+
+typedef struct Bridge
+{
+	AttrNumber attnum; /* the column */
+	Oid type;
+	int32 typmod;
+	Oid collation;
+	BridgeKind kind;
+	int64 per_second; /* of BRIDGE_UNIX: units */
+	text *zone;		  /* of BRIDGE_TIME: the time zone of values without one */
+	Datum deleted;	  /* of BRIDGE_VALUE: what says deleted */
+	Datum live;		  /* what a restored row gets */
+	bool live_isnull;
+} Bridge;
+
+extern void init_bridge(void);
+extern bool sees_all_rows(Oid relid, Oid roleid);
+extern bool any_bridge(void);
+extern bool is_bridged(Oid relid);
+extern Bridge *bridge_of(Relation rel);
+extern bool says_deleted(const Bridge *bridge, Datum value, bool isnull);
+extern bool row_says_deleted(const Bridge *bridge, TupleTableSlot *row);
+extern Datum deleted_value(const Bridge *bridge, TimestampTz time);
+extern bool time_of_deletion(const Bridge *bridge, Datum value, TimestampTz *time);
 
 /*
  * bin_of.c: the bin of a table, and which role may use it

@@ -144,7 +144,7 @@ prepare_deletion(FunctionCallInfo fcinfo)
 		check_fires_last(rel, trigdata->tg_trigger);
 		attnum = tombstone_attribute(rel);
 		CheckCmdReplicaIdentity(rel, CMD_UPDATE); /* as subscribers see it */
-		builder = make_version_builder(rel, 1, &attnum, fcinfo->flinfo->fn_mcxt);
+		builder = make_tombstone_builder(rel, fcinfo->flinfo->fn_mcxt);
 		find_tombstone_indexes(builder, rel, attnum);
 		fcinfo->flinfo->fn_extra = builder;
 	}

@@ -490,7 +490,7 @@ write_tombstones(Relation rel)
 		return;
 
 	CheckTableForSerializableConflictIn(rel);
-	builder = make_version_builder(rel, 1, &attnum, CurrentMemoryContext);
+	builder = make_tombstone_builder(rel, CurrentMemoryContext);
 	find_tombstone_indexes(builder, rel, attnum);
 	slot = table_slot_create(rel, NULL);
 	locked = table_slot_create(rel, NULL);

@@ -233,6 +233,11 @@ live_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, AttrNumber a
 		root->glob->dependsOnRole = true;
 		return make_live_or_call(is_live, SHOWS_TOMBSTONES, rte->relid);
 	}
+	if (sees_all_rows(rte->relid, OidIsValid(rel->userid) ? rel->userid : GetUserId()))
+	{
+		root->glob->dependsOnRole = true;
+		return make_live_or_call(is_live, SEES_ALL_ROWS, rte->relid);
+	}
 	return (Expr *) is_live;
 }
 

@@ -1,6 +1,7 @@
 /*
  * inline.c
- *	  Keeps the planner from inlining functions in SQL whose bodies whole_row.c changes.
+ *	  Keeps the planner from inlining functions in SQL whose bodies whole_row.c or
+ *	  answer.c changes.
  *
  * The planner inlines a body without the planner hook.  A function that is called has
  * its body planned as a statement of its own.  The server asks an extension before it
@@ -168,7 +169,8 @@ has_polymorphic_argument(Form_pg_proc function)
 }
 
 /*
- * Does the body of a function depend on a tombstone column that it does not name?
+ * Does the body of a function depend on a tombstone column that it does not name, or read
+ * a bridged table?
  */
 static bool
 body_depends_on_tombstone(HeapTuple tuple)
@@ -198,7 +200,8 @@ body_depends_on_tombstone(HeapTuple tuple)
 			function->proretset ? pg_rewrite_query(query) : list_make1(query);
 
 		foreach (lc, rewritten)
-			result = result || depends_on_tombstone_column(lfirst_node(Query, lc));
+			result = result || depends_on_tombstone_column(lfirst_node(Query, lc)) ||
+					 reads_bridged_table(lfirst_node(Query, lc));
 	}
 	error_context_stack = callback.previous;
 

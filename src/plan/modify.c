@@ -14,7 +14,8 @@
  *   column;
  * - a check of the same kind that displaces tombstones (keys/claim.c), if the
  *   statement may change a key that tombstones have;
- * - in a maintenance session, a check that refuses changes of held rows.
+ * - in a maintenance session, and where it reads tombstones of a bridged table
+ *   (answer.c), a check that refuses changes of held rows.
  *
  * Invariant: no statement that was planned by plan_statement() makes a tombstone of
  * a row, except in a maintenance session.
@@ -64,8 +65,10 @@ static void add_checks(Query *query, RangeTblEntry *rte, Relation relation,
 static void refuse_tagged_children(Relation parent);
 static void pass_unconverted_rows(Plan *plan);
 static void add_arbiter_predicate(Query *query, NullTest *is_live);
-static void add_tombstone_check(Query *query, RangeTblEntry *rte, Relation relation,
-								Bitmapset *updated, NullTest *is_live);
+static bool reads_all_rows(Query *query, RangeTblEntry *rte);
+static void add_tombstone_check(Query *query, RangeTblEntry *rte,
+								Relation relation, Bitmapset *updated,
+								NullTest *is_live, bool reads_all);
 static bool may_insert_tombstone(Query *query, Relation relation, AttrNumber attnum);
 static bool may_update_tombstone(Query *query, Relation relation,
 								 Bitmapset *updated, AttrNumber attnum);
@@ -200,6 +203,7 @@ plan_statement(PLANNER_PARAMS)
 {
 	PlannedStmt *result;
 	List *row_types = NIL;
+	bool depends_on_role = false;
 
 	/* plans depend on row_security, and the plan cache does not compare it */
 	if (row_security != planned_row_security)
@@ -210,7 +214,10 @@ plan_statement(PLANNER_PARAMS)
 	forget_searched_queries();
 
 	if (OidIsValid(extension_oid()))
+	{
 		exclude_tombstone_columns(parse, &row_types);
+		depends_on_role = answer_by_bridges(parse, boundParams);
+	}
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
 	{
 		ListCell *lc;
@@ -238,6 +245,8 @@ plan_statement(PLANNER_PARAMS)
 
 	/* the plan is invalid when such a relation changes, or is tagged */
 	result->relationOids = list_concat_unique_oid(result->relationOids, row_types);
+	if (depends_on_role)
+		depend_on_role(result);
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
 	{
 		ListCell *lc;
@@ -325,15 +334,27 @@ add_checks(Query *query, RangeTblEntry *rte, Relation relation, AttrNumber attnu
 	Oid type = TupleDescAttr(RelationGetDescr(relation), attnum - 1)->atttypid;
 	NullTest *is_live = make_live_test(
 		makeVar(query->resultRelation, attnum, type, -1, InvalidOid, 0));
+	bool reads_all = reads_all_rows(query, rte);
 
 	if (query->onConflict != NULL && OidIsValid(query->onConflict->constraint))
 		infer_stand_in(query, relation, attnum);
 	add_arbiter_predicate(query, is_live);
-	add_tombstone_check(query, rte, relation, updated, is_live);
+	add_tombstone_check(query, rte, relation, updated, is_live, reads_all);
 	if (may_change_kept_key(relation, updated, attnum))
 		add_key_claim(query, rte);
-	if (is_maintenance(rte->relid))
+	if (is_maintenance(rte->relid) || reads_all)
 		add_hold_check(query, rte, is_live);
+}
+
+/*
+ * May the query change tombstones of its target, because that is bridged?
+ */
+static bool
+reads_all_rows(Query *query, RangeTblEntry *rte)
+{
+	return samples_all_rows(rte) ||
+		   (rte->tablesample == NULL && query->commandType != CMD_INSERT &&
+			sees_all_rows(rte->relid, role_of_range(query, rte)));
 }
 
 /*
@@ -379,15 +400,20 @@ add_arbiter_predicate(Query *query, NullTest *is_live)
 /*
  * Add the check of new rows "tombstone IS NULL OR admits_tombstone(relation)", if
  * they may be tombstones.  "updated" are the attributes that the query sets in
- * existing rows.
+ * existing rows; it may change tombstones if "reads_all".
  */
 static void
 add_tombstone_check(Query *query, RangeTblEntry *rte, Relation relation,
-					Bitmapset *updated, NullTest *is_live)
+					Bitmapset *updated, NullTest *is_live, bool reads_all)
 {
 	AttrNumber attnum = castNode(Var, is_live->arg)->varattno;
 	bool inserts = may_insert_tombstone(query, relation, attnum);
 	bool updates = may_update_tombstone(query, relation, updated, attnum);
+
+	/* what the query does not set stays, which the trigger of the bridge checks */
+	if (reads_all)
+		updates =
+			bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, updated);
 
 	if (inserts || updates)
 	{

@@ -25,7 +25,6 @@
 #include "plan/sd_plan.h"
 
 static AttrNumber tombstone_number(Oid relid);
-static Node *output_of(const QueryLevel **level, Query *query, AttrNumber resno);
 static Query *with_query(const QueryLevel **level, RangeTblEntry *rte);
 static bool is_tombstone_of_range(RangeTblEntry *rte, AttrNumber attnum,
 								  TombstoneOrigin *origin);
@@ -93,7 +92,7 @@ source_of(const QueryLevel **level, Var *var)
 /*
  * Return an output column of a query within the level, and the level of that query.
  */
-static Node *
+Node *
 output_of(const QueryLevel **level, Query *query, AttrNumber resno)
 {
 	QueryLevel *inner;

@@ -33,6 +33,7 @@ typedef struct TombstoneOrigin
 } TombstoneOrigin;
 
 extern RangeTblEntry *range_of(const QueryLevel **level, Var *var);
+extern Node *output_of(const QueryLevel **level, Query *query, AttrNumber resno);
 extern Node *source_of(const QueryLevel **level, Var *var);
 extern bool is_tombstone_column(const QueryLevel *level, Node *node,
 								TombstoneOrigin *origin);
@@ -45,6 +46,20 @@ extern bool is_tombstone_of_relation(Oid relid, AttrNumber attnum,
 extern void exclude_tombstone_columns(Query *query, List **row_types);
 extern bool depends_on_tombstone_column(Query *query);
 extern bool may_depend_on_column(Query *query, char *column);
+
+/*
+ * live_test.c: conditions that demand a live row
+ */
+extern bool demands_live(Node *condition, int varno, const Bridge *bridge,
+						 ParamListInfo params);
+
+/*
+ * answer.c: statements that ask about the column of a bridge
+ */
+extern bool answer_by_bridges(Query *parse, ParamListInfo params);
+extern bool reads_bridged_table(Query *query);
+extern void depend_on_role(PlannedStmt *stmt);
+extern bool samples_all_rows(const RangeTblEntry *rte);
 
 /*
  * sample.c: samples of tagged tables

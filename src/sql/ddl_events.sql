@@ -406,8 +406,9 @@ BEGIN
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TRIGGER') THEN
 		PERFORM soft_delete_internal.follow_changed_companions(changed, tag);
 	END IF;
-	-- the name of the tombstone column comes first, because every query on the table needs it
+	-- the names of the columns come first, because every query on the table needs them
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
+		PERFORM soft_delete_internal.follow_bridge_column(member) FROM unnest(tagged) AS member JOIN pg_class ON oid = member WHERE NOT relispartition;
 		PERFORM soft_delete_internal.check_tombstone_column(member) FROM unnest(tagged) AS member;
 	END IF;
 	FOREACH relation IN ARRAY changed LOOP

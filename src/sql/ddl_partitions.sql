@@ -303,6 +303,9 @@ BEGIN
 
 	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.detached_tag_arguments(partition, root, root_tag));
 	PERFORM soft_delete_internal.make_triggers(partition, arguments || soft_delete_internal.make_bin_indexes(partition, arguments[1]));
+	IF soft_delete_internal.bridge_arguments(root) IS NOT NULL THEN
+		PERFORM soft_delete_internal.make_bridge_triggers(partition, soft_delete_internal.bridge_arguments(root));
+	END IF;
 
 	PERFORM soft_delete_internal.separate_companion(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);

@@ -288,7 +288,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_effects(regclass, regclass[], name) IS
 'what the tag of a table means for what is around it; members: the tables that are tagged together';
 
-CREATE FUNCTION soft_delete_internal.preview_table(relation regclass, members regclass[], deleted_at name, indexes text, views name)
+CREATE FUNCTION soft_delete_internal.preview_table(relation regclass, members regclass[], deleted_at name, indexes text, views name, bridge text DEFAULT NULL, is_named boolean DEFAULT false)
 RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -296,6 +296,10 @@ AS $$
 DECLARE
 	storages text[] := '{in_place,aside}';
 BEGIN
+	IF bridge IS NOT NULL OR soft_delete_internal.bridge_arguments(relation) IS NOT NULL THEN
+		deleted_at := soft_delete_internal.tombstone_for(relation, deleted_at,
+			ARRAY[CASE WHEN bridge IS NULL THEN (soft_delete_internal.bridge_arguments(relation))[1] ELSE soft_delete_internal.bridge_column(relation, bridge)::text END]);
+	END IF;
 	RETURN QUERY
 	WITH refusals AS (
 		SELECT storage, refused.* FROM unnest(storages) AS storage, soft_delete_internal.preview_refusals(relation, members, deleted_at, indexes, views, storage) AS refused
@@ -305,6 +309,9 @@ BEGIN
 		SELECT array_position('{error,warning,notice}', e.severity) + 1, e.severity, e.effect, e.in_place, e.aside, e.remedy
 		FROM soft_delete_internal.preview_effects(relation, members, deleted_at) AS e WHERE (SELECT relkind FROM pg_class WHERE oid = relation) IN ('r', 'p')
 		UNION ALL
+		SELECT array_position('{refusal,error,warning,notice,action}', b.severity), b.severity, b.effect, b.in_place, b.aside, b.remedy
+		FROM soft_delete_internal.preview_bridge(relation, bridge, is_named) AS b
+		UNION ALL
 		SELECT 5, 'action', made, bool_or(storage = 'in_place'), bool_or(storage = 'aside'), NULL
 		FROM unnest(storages) AS storage, soft_delete_internal.list_made(relation, deleted_at, indexes, views, storage) AS made
 		WHERE storage NOT IN (SELECT r.storage FROM refusals AS r) GROUP BY made
@@ -312,10 +319,10 @@ BEGIN
 	SELECT relation, e.severity, e.effect, e.in_place, e.aside, e.remedy FROM effects AS e ORDER BY rank, e.in_place DESC, e.aside, e.effect;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_table(regclass, regclass[], name, text, name) IS
-'the rows of preview_tag() for one table; members: the tables that are tagged together';
+COMMENT ON FUNCTION soft_delete_internal.preview_table(regclass, regclass[], name, text, name, text, boolean) IS
+'the rows of preview_tag() for one table; members: the tables that are tagged together; is_named: it must have the column of the bridge';
 
-CREATE FUNCTION soft_delete_internal.preview_tag(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL)
+CREATE FUNCTION soft_delete_internal.preview_tag(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, bridge text DEFAULT NULL)
 RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -329,14 +336,14 @@ BEGIN
 	PERFORM soft_delete_internal.check_owner(relation);
 	members := soft_delete_internal.tagged_together(relation, cascade);
 	FOREACH item IN ARRAY members LOOP
-		RETURN QUERY SELECT * FROM soft_delete_internal.preview_table(item, members, deleted_at, indexes, views);
+		RETURN QUERY SELECT * FROM soft_delete_internal.preview_table(item, members, deleted_at, indexes, views, bridge, is_named => item = relation);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_tag(regclass, name, text, boolean, name) IS
+COMMENT ON FUNCTION soft_delete_internal.preview_tag(regclass, name, text, boolean, name, text) IS
 'does soft_delete.preview_tag()';
 
-CREATE FUNCTION soft_delete_internal.preview_tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL, indexes text DEFAULT NULL, views name DEFAULT NULL)
+CREATE FUNCTION soft_delete_internal.preview_tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL, indexes text DEFAULT NULL, views name DEFAULT NULL, bridge text DEFAULT NULL)
 RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -354,9 +361,9 @@ BEGIN
 	FOREACH item IN ARRAY candidates LOOP
 		RETURN QUERY
 		SELECT * FROM soft_delete_internal.preview_table(item, candidates,
-			coalesce(deleted_at, tagged.deleted_at, 'deleted_at'), coalesce(indexes, tagged.indexes, 'all'), coalesce(views, tagged.views));
+			coalesce(deleted_at, tagged.deleted_at, 'deleted_at'), coalesce(indexes, tagged.indexes, 'all'), coalesce(views, tagged.views), coalesce(bridge, tagged.bridge));
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_tag_schema(name, name[], name, text, name) IS
+COMMENT ON FUNCTION soft_delete_internal.preview_tag_schema(name, name[], name, text, name, text) IS
 'does soft_delete.preview_tag_schema()';

@@ -9,7 +9,8 @@ CREATE TABLE soft_delete_internal.tagged_schemas (
 	deleted_at name NOT NULL CHECK (deleted_at <> ''),
 	indexes text NOT NULL CHECK (indexes IN ('all', 'unique')),
 	views name,
-	storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside'))
+	storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside')),
+	bridge text
 ) USING heap;
 COMMENT ON TABLE soft_delete_internal.tagged_schemas IS
 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
@@ -19,6 +20,7 @@ COMMENT ON COLUMN soft_delete_internal.tagged_schemas.deleted_at IS 'the tombsto
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.views IS 'the schema of their views; null: their own';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'' or ''aside''';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.bridge IS 'the column by which the application deletes softly from those that have it, as tag() is told it; null: by none';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.tagged_schemas', '');
 
 CREATE FUNCTION soft_delete_internal.current_tagged_schemas() RETURNS soft_delete_internal.tagged_schemas[]
@@ -144,19 +146,27 @@ DECLARE
 	message text;
 	native_detail text;
 	native_hint text;
+	bridge text[];
 BEGIN
 	FOREACH relation IN ARRAY relations LOOP
 		tagged := soft_delete_internal.settings_of(relation);
 		PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
-		PERFORM soft_delete_internal.check_tags(ARRAY[relation], tagged.deleted_at, tagged.indexes, tagged.views, tagged.storage, together => relations);
+		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
+		PERFORM soft_delete_internal.check_bridge_storage(relation, bridge, tagged.storage);
+		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, tagged.storage, together => relations);
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
 		tagged := soft_delete_internal.settings_of(relation);
 		IF tagged.storage = 'aside' THEN
 			PERFORM soft_delete_internal.execute_aside_tag(relation, tagged.deleted_at, tagged.views);
 		ELSE
-			PERFORM soft_delete_internal.execute_tag(relation, tagged.deleted_at, tagged.indexes, tagged.views);
+			bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
+			IF bridge IS NOT NULL THEN
+				PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);
+			END IF;
+			PERFORM soft_delete_internal.execute_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.indexes, tagged.views);
+			PERFORM soft_delete_internal.execute_bridge(relation, bridge, adopts => true);
 		END IF;
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
@@ -254,7 +264,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.cascade_schemas(name) IS
 'the other schemas that ON DELETE CASCADE connects a schema with, in either direction';
 
-CREATE FUNCTION soft_delete_internal.enter_schema(schema name, exempt name[], deleted_at name, indexes text, views name, storage text, is_own boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.enter_schema(schema name, exempt name[], deleted_at name, indexes text, views name, storage text, bridge text, is_own boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -270,21 +280,21 @@ BEGIN
 	PERFORM soft_delete_internal.lock_schema(schema);
 
 	INSERT INTO soft_delete_internal.tagged_schemas AS s
-	VALUES (schema, CASE WHEN is_own THEN coalesce(exempt, '{}') ELSE '{}' END, coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views, coalesce(storage, 'in_place'))
+	VALUES (schema, CASE WHEN is_own THEN coalesce(exempt, '{}') ELSE '{}' END, coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views, coalesce(storage, 'in_place'), bridge)
 	ON CONFLICT ON CONSTRAINT tagged_schemas_pkey DO UPDATE
 	SET exempt = coalesce(enter_schema.exempt, s.exempt), deleted_at = coalesce(enter_schema.deleted_at, s.deleted_at),
 		indexes = coalesce(enter_schema.indexes, s.indexes), views = coalesce(enter_schema.views, s.views),
-		storage = coalesce(enter_schema.storage, s.storage);
+		storage = coalesce(enter_schema.storage, s.storage), bridge = coalesce(enter_schema.bridge, s.bridge);
 	IF NOT is_own THEN
 		RAISE NOTICE 'schema "%" is tagged too', schema;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.enter_schema(name, name[], name, text, name, text, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.enter_schema(name, name[], name, text, name, text, text, boolean) IS
 'writes down that a schema is tagged, and how, and locks it; is_own: it was named, and not found by its foreign keys';
 
 CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
-	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL, cascade boolean DEFAULT false) RETURNS void
+	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL, cascade boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
@@ -304,7 +314,7 @@ BEGIN
 				HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
 	END IF;
 	FOREACH member IN ARRAY schema || CASE WHEN cascade THEN soft_delete_internal.cascade_schemas(schema) END LOOP
-		PERFORM soft_delete_internal.enter_schema(member, exempt, deleted_at, indexes, views, storage, is_own => member = schema);
+		PERFORM soft_delete_internal.enter_schema(member, exempt, deleted_at, indexes, views, storage, bridge, is_own => member = schema);
 		own := own || ARRAY(SELECT soft_delete_internal.tables_of(member));
 	END LOOP;
 
@@ -332,7 +342,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name, text, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name, text, boolean, text) IS
 'does soft_delete.tag_schema()';
 
 /* Several rounds, because deleted rows of one table may reference those of another. */

@@ -9,6 +9,7 @@ AS $$
 DECLARE
 	member regclass;
 	is_clone boolean;
+	bridge text[];
 BEGIN
 	FOR member, is_clone IN
 		SELECT m, relispartition FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m
@@ -23,6 +24,11 @@ BEGIN
 		END IF;
 		PERFORM soft_delete_internal.explain_parts(member);
 	END LOOP;
+	-- a partition or inheritance child that comes has a bridge as its root has
+	SELECT soft_delete_internal.bridge_arguments(soft_delete_internal.root(relation)) INTO bridge;
+	IF bridge IS NOT NULL AND soft_delete_internal.root(relation) <> relation THEN
+		PERFORM soft_delete_internal.make_bridge_triggers(relation, bridge);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_triggers(regclass, text[]) IS
@@ -37,6 +43,7 @@ DECLARE
 BEGIN
 	FOR member IN SELECT soft_delete_internal.inheritance_tree(relation) LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete_truncate" ON %s', member);
+		PERFORM soft_delete_internal.drop_bridge_triggers(member);
 		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN
 			EXECUTE format('DROP TRIGGER IF EXISTS "~soft_delete" ON %s', member);
 			IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = member AND tgname = '~soft_delete_key') THEN
@@ -174,23 +181,23 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_tag(text, regclass, name, text, name, text) IS
 'raises what tag() refuses for one table, of one kind, and changes nothing; lock: keeps the table as it is until the transaction ends';
 
-CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], deleted_at name, indexes text, views name, storage text, together regclass[] DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_tags(relations regclass[], tombstones name[], indexes text, views name, storage text, together regclass[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	relation regclass;
 BEGIN
-	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete_internal.check_tag(refusal, relation, deleted_at, indexes, views, storage) FROM unnest(soft_delete_internal.tag_checks()) AS refusal;
+	FOR i IN 1 .. cardinality(relations) LOOP
+		PERFORM soft_delete_internal.check_tag(refusal, relations[i], tombstones[i], indexes, views, storage) FROM unnest(soft_delete_internal.tag_checks()) AS refusal;
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.check_cascades(relation, tagged => coalesce(together, relations));
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name, text, name, text, regclass[]) IS
-'raises whatever tag() refuses for some tables, and locks them; together: those that are tagged with them, by default they alone';
+COMMENT ON FUNCTION soft_delete_internal.check_tags(regclass[], name[], text, name, text, regclass[]) IS
+'raises whatever tag() refuses for some tables, and locks them; tombstones: their tombstone columns; together: those that are tagged with them, by default they alone';
 
 CREATE FUNCTION soft_delete_internal.execute_tag(relation regclass, deleted_at name, indexes text, views name) RETURNS void
 LANGUAGE plpgsql
@@ -310,7 +317,7 @@ COMMENT ON FUNCTION soft_delete_internal.check_prepared(regclass, name, text, na
 'raises 55000 if tag() would build an index of a table, other than that of an exclusion constraint, or add the column; planned: the statement that says how to prepare';
 
 CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false) RETURNS void
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
@@ -318,30 +325,45 @@ AS $$
 DECLARE
 	member regclass;
 	members regclass[];
+	own_bridge text[];
+	bridges text[] := '{}';
+	tombstones name[] := '{}';
 BEGIN
 	PERFORM soft_delete_internal.check_tag_arguments('tag', CASE WHEN only_if_prepared IS NOT NULL THEN relation END, deleted_at, indexes, cascade, storage);
 	members := soft_delete_internal.tagged_together(relation, cascade);
 	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
-	PERFORM soft_delete_internal.check_tags(members, deleted_at, indexes, views, storage);
-	IF only_if_prepared AND storage = 'in_place' THEN
-		PERFORM soft_delete_internal.check_prepared(m, deleted_at, indexes, views,
-			format('SELECT soft_delete.plan(%L, deleted_at => %L, indexes => %L, cascade => %L);', relation, deleted_at, indexes, cascade)) FROM unnest(members) AS m;
-	END IF;
 	FOREACH member IN ARRAY members LOOP
+		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
+		PERFORM soft_delete_internal.check_bridge_storage(member, own_bridge, storage);
+		bridges := bridges || soft_delete_internal.bridge_text(own_bridge);
+		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);
+	END LOOP;
+	PERFORM soft_delete_internal.check_tags(members, tombstones, indexes, views, storage);
+	IF only_if_prepared AND storage = 'in_place' THEN
+		PERFORM soft_delete_internal.check_prepared(m, t, indexes, views,
+			format('SELECT soft_delete.plan(%L, deleted_at => %L, indexes => %L, cascade => %L%s);', relation, deleted_at, indexes, cascade, coalesce(', bridge => ' || quote_literal(bridge), ''))) FROM unnest(members, tombstones) AS u(m, t);
+	END IF;
+	FOR i IN 1 .. cardinality(members) LOOP
+		member := members[i];
+		own_bridge := soft_delete_internal.resolve_bridge(member, bridges[i], is_named => true);
+		IF own_bridge IS NOT NULL AND NOT only_if_prepared THEN
+			PERFORM soft_delete_internal.warn_of_inherited_state(member, own_bridge);
+		END IF;
 		IF storage = 'aside' AND NOT soft_delete_internal.is_aside(member) THEN
 			PERFORM soft_delete_internal.warn_of_wide_rows(member);
 		END IF;
 		IF soft_delete_internal.changes_storage(member, storage) THEN
 			IF storage = 'aside' THEN
-				PERFORM soft_delete_internal.change_to_aside(member, deleted_at, views);
+				PERFORM soft_delete_internal.change_to_aside(member, tombstones[i], views);
 			ELSE
-				PERFORM soft_delete_internal.change_to_in_place(member, deleted_at, indexes);
+				PERFORM soft_delete_internal.change_to_in_place(member, tombstones[i], indexes);
 			END IF;
 		ELSIF storage = 'aside' THEN
-			PERFORM soft_delete_internal.execute_aside_tag(member, deleted_at, views);
+			PERFORM soft_delete_internal.execute_aside_tag(member, tombstones[i], views);
 		ELSE
-			PERFORM soft_delete_internal.execute_tag(member, deleted_at, indexes, views);
+			PERFORM soft_delete_internal.execute_tag(member, tombstones[i], indexes, views);
 		END IF;
+		PERFORM soft_delete_internal.execute_bridge(member, own_bridge, adopts => NOT only_if_prepared);
 		IF member <> relation THEN
 			RAISE NOTICE 'table "%" is tagged too', member;
 		END IF;
@@ -352,7 +374,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text, boolean, text) IS
 'does soft_delete.tag()';
 
 CREATE FUNCTION soft_delete_internal.drop_bin_indexes(relation regclass, remembered text[]) RETURNS void
@@ -431,7 +453,8 @@ BEGIN
 		IF has_tombstones THEN
 			RAISE EXCEPTION 'table "%" has deleted rows', relation
 				USING ERRCODE = 'object_not_in_prerequisite_state',
-					DETAIL = 'Without the tag they would be live rows again, which tombstones => ''keep'' lets them be.',
+					DETAIL = coalesce('With tombstones => ''keep'' they stay in the table, and column "' || (soft_delete_internal.bridge_arguments(relation))[1] || '" says that they are deleted.',
+						'Without the tag they would be live rows again, which tombstones => ''keep'' lets them be.'),
 					HINT = format('SELECT * FROM %s;', coalesce(bin, soft_delete_internal.bin_of(soft_delete_internal.root(relation))));
 		END IF;
 	END IF;

@@ -96,6 +96,22 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_relation(regclass) IS
 'raises 42809 or 0A000 for a relation that cannot be tagged';
 
+CREATE FUNCTION soft_delete_internal.is_partition_key(relation regclass, col name) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM pg_partitioned_table
+				   WHERE partrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
+					 -- the server records the columns of a partition key as such a dependency
+					 AND EXISTS (SELECT FROM pg_depend JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
+								 WHERE classid = 'pg_class'::regclass AND objid = partrelid AND attname = col
+								   AND refclassid = 'pg_class'::regclass AND refobjid = partrelid AND refobjsubid = 0 AND deptype = 'i'));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_partition_key(regclass, name) IS
+'whether a column is part of the partition key of a table or of one of its partitions';
+
 CREATE FUNCTION soft_delete_internal.check_column(relation regclass, deleted_at name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -146,12 +162,7 @@ BEGIN
 				HINT = format('ALTER TABLE %s ALTER COLUMN %I %s;', relation, deleted_at, remedy);
 	END IF;
 
-	IF EXISTS (SELECT FROM pg_partitioned_table
-			   WHERE partrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
-				 -- the server records the columns of a partition key as such a dependency
-				 AND EXISTS (SELECT FROM pg_depend JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
-							 WHERE classid = 'pg_class'::regclass AND objid = partrelid AND attname = col.attname
-							   AND refclassid = 'pg_class'::regclass AND refobjid = partrelid AND refobjsubid = 0 AND deptype = 'i')) THEN
+	IF soft_delete_internal.is_partition_key(relation, deleted_at) THEN
 		RAISE EXCEPTION 'column "%" is part of the partition key of table "%"', deleted_at, relation
 			USING ERRCODE = 'invalid_object_definition',
 				DETAIL = 'A deletion would have to move the row to another partition.',

@@ -4,15 +4,15 @@
  */
 
 CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false) RETURNS void
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name, text, boolean) IS
-'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of what tag() makes, by default the table''s; storage: ''in_place'' keeps deleted rows in the table, ''aside'' in a table beside it; null: as it is, at first in place; only_if_prepared: refuses where an index would have to be built';
+COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name, text, boolean, text) IS
+'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of what tag() makes, by default the table''s; storage: ''in_place'' keeps deleted rows in the table, ''aside'' in a table beside it; null: as it is, at first in place; only_if_prepared: refuses where an index would have to be built, and leaves rows that were deleted before to adopt(); bridge: a column by which the application deletes softly by itself, such as ''deleted'' or ''status=archived''';
 
-CREATE FUNCTION soft_delete.preview_tag(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL)
+CREATE FUNCTION soft_delete.preview_tag(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, bridge text DEFAULT NULL)
 RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.preview_tag(regclass, name, text, boolean, name) IS
+COMMENT ON FUNCTION soft_delete.preview_tag(regclass, name, text, boolean, name, text) IS
 'dry run of tag(): what it would refuse, break, change and make, one row each; in_place, aside: with which storage; touches nothing';
 
 CREATE FUNCTION soft_delete.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
@@ -21,15 +21,15 @@ COMMENT ON FUNCTION soft_delete.untag(regclass, text, boolean) IS
 'makes deletes from a table hard again; tombstones: ''error'' refuses while there are any, ''purge'' destroys them, ''keep'' makes them live rows; cascade: untags what ON DELETE CASCADE connects it with too';
 
 CREATE FUNCTION soft_delete.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
-	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL, cascade boolean DEFAULT false) RETURNS void
+	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL, cascade boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name, text, boolean) IS
-'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views, storage: as for tag(); null: as it was told before, at first none, ''deleted_at'', ''all'', the schema itself and ''in_place''; cascade: tags the schemas that ON DELETE CASCADE connects it with too';
+COMMENT ON FUNCTION soft_delete.tag_schema(name, name[], name, text, name, text, boolean, text) IS
+'tags every table of a schema, and each one that comes; exempt: names of tables that are not tagged; deleted_at, indexes, views, storage: as for tag(); bridge: as for tag(), of tables that have that column; null: as it was told before, at first none, ''deleted_at'', ''all'', the schema itself and ''in_place''; cascade: tags the schemas that ON DELETE CASCADE connects it with too';
 
-CREATE FUNCTION soft_delete.preview_tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL, indexes text DEFAULT NULL, views name DEFAULT NULL)
+CREATE FUNCTION soft_delete.preview_tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL, indexes text DEFAULT NULL, views name DEFAULT NULL, bridge text DEFAULT NULL)
 RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.preview_tag_schema(name, name[], name, text, name) IS
+COMMENT ON FUNCTION soft_delete.preview_tag_schema(name, name[], name, text, name, text) IS
 'dry run of tag_schema(): the rows of preview_tag() for each table that it would tag';
 
 CREATE FUNCTION soft_delete.untag_schema(schema name, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
@@ -37,10 +37,15 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.untag_schema(name, text, boolean) IS
 'makes deletes from the tables of a schema hard again, all or nothing, and those from tables that come stay hard; tombstones: as for untag(); cascade: untags the tagged schemas that ON DELETE CASCADE connects it with too';
 
-CREATE FUNCTION soft_delete.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false) RETURNS SETOF text
+CREATE FUNCTION soft_delete.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS SETOF text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.plan(regclass, name, text, boolean) IS
-'statements, in order, that tag a big table without a long lock, for psql''s \gexec; what is done already is left out; cascade: as for tag()';
+COMMENT ON FUNCTION soft_delete.plan(regclass, name, text, boolean, text) IS
+'statements, in order, that tag a big table without a long lock, for psql''s \gexec; what is done already is left out; cascade, bridge: as for tag()';
+
+CREATE FUNCTION soft_delete.adopt(relation regclass, first_block bigint DEFAULT 0, last_block bigint DEFAULT NULL) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.adopt(regclass, bigint, bigint) IS
+'makes deleted rows of those that the column of a bridge says to be deleted, of a table or of some of its blocks: for plan(); returns their number';
 
 CREATE FUNCTION soft_delete.move_aside(relation regclass, batch_size integer DEFAULT 10000) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';

@@ -95,7 +95,7 @@ COMMENT ON COLUMN soft_delete.lifted_holds.lifted_by IS 'the role that lifted it
 COMMENT ON COLUMN soft_delete.lifted_holds.lifted_at IS 'when';
 
 CREATE VIEW soft_delete.tagged_schemas WITH (security_barrier) AS
-SELECT schema, exempt, deleted_at, indexes, views, storage FROM soft_delete_internal.tagged_schemas;
+SELECT schema, exempt, deleted_at, indexes, views, storage, bridge FROM soft_delete_internal.tagged_schemas;
 COMMENT ON VIEW soft_delete.tagged_schemas IS 'schemas whose tables are tagged as they come; made by soft_delete.tag_schema()';
 COMMENT ON COLUMN soft_delete.tagged_schemas.schema IS 'the schema';
 COMMENT ON COLUMN soft_delete.tagged_schemas.exempt IS 'names of tables that are not tagged, whether they exist or not';
@@ -103,6 +103,7 @@ COMMENT ON COLUMN soft_delete.tagged_schemas.deleted_at IS 'the tombstone column
 COMMENT ON COLUMN soft_delete.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
 COMMENT ON COLUMN soft_delete.tagged_schemas.views IS 'the schema of their views; null: their own';
 COMMENT ON COLUMN soft_delete.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'' or ''aside''';
+COMMENT ON COLUMN soft_delete.tagged_schemas.bridge IS 'the column by which the application deletes softly from those that have it; null: by none';
 
 CREATE VIEW soft_delete.retention WITH (security_barrier) AS
 SELECT relation, schema, retain FROM soft_delete_internal.retention;

@@ -119,13 +119,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.plan_table(regclass, name, text) IS
 'the statements of plan() for one table, without the last one';
 
-CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS SETOF text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	member regclass;
 	members regclass[] := ARRAY[relation];
+	own_bridge text[];
+	explicit_bridge text;
+	bridged regclass[] := '{}';
+	tombstones name[] := '{}';
 BEGIN
 	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
@@ -137,18 +141,31 @@ BEGIN
 		members := soft_delete_internal.tagged_together(relation, true);
 	END IF;
 	FOREACH member IN ARRAY members LOOP
-		PERFORM soft_delete_internal.check_tag(refusal, member, deleted_at, indexes, NULL, 'in_place')
+		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
+		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);
+		IF own_bridge IS NOT NULL THEN
+			bridged := bridged || member;
+			explicit_bridge := soft_delete_internal.bridge_text(own_bridge);
+		END IF;
+		PERFORM soft_delete_internal.check_tag(refusal, member, tombstones[cardinality(tombstones)], indexes, NULL, 'in_place')
 		FROM unnest(array_remove(array_remove(soft_delete_internal.tag_checks(), 'lock'), 'views')) AS refusal;
 	END LOOP;
 	FOREACH member IN ARRAY members LOOP
 		PERFORM soft_delete_internal.check_cascades(member, tagged => members);
 	END LOOP;
-	FOREACH member IN ARRAY members LOOP
-		RETURN QUERY SELECT soft_delete_internal.plan_table(member, deleted_at, indexes);
+	FOR i IN 1 .. cardinality(members) LOOP
+		RETURN QUERY SELECT soft_delete_internal.plan_table(members[i], tombstones[i], indexes);
 	END LOOP;
+	-- what tells what the column means is not looked for again
+	IF bridge IS NOT NULL AND cardinality(bridged) = 1 THEN
+		bridge := explicit_bridge;
+	END IF;
 	-- where a statement before it has failed, it must not do the work under a lock
-	RETURN NEXT regexp_replace(soft_delete_internal.tag_command(relation, deleted_at, indexes), '\)$', CASE WHEN cascade THEN ', cascade => true' ELSE '' END || ', only_if_prepared => true)');
+	RETURN NEXT regexp_replace(soft_delete_internal.tag_command(relation, deleted_at, indexes, bridge), '\)$', CASE WHEN cascade THEN ', cascade => true' ELSE '' END || ', only_if_prepared => true)');
+	FOREACH member IN ARRAY bridged LOOP
+		RETURN QUERY SELECT soft_delete_internal.plan_adoption(member);
+	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text, boolean, text) IS
 'does soft_delete.plan()';

@@ -32,6 +32,7 @@ AS $$
 		WHEN 'delete_row' THEN 'the tag: a deleted row goes to the bin; soft_delete.untag() ends that'
 		WHEN 'claim_key' THEN 'a new row may have the key of a deleted one (soft_delete)'
 		WHEN 'guard_truncate' THEN 'TRUNCATE does what setting soft_delete.truncate says'
+		WHEN 'follow_bridge' THEN 'what the application deletes by its own column goes to the bin (soft_delete)'
 		WHEN 'guard_companion' THEN 'refuses to write here by hand (soft_delete)' END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.comment_of(text) IS

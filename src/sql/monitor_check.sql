@@ -56,6 +56,12 @@ BEGIN
 		soft_delete_internal.tag_command(table_name, tombstone, 'unique') || ';'
 	FROM soft_delete_internal.missing_triggers(table_name, soft_delete_internal.storage_of(table_name))
 	UNION ALL
+	SELECT 'error', member, format('trigger "%s" is missing: what the application deletes by column "%s" is not deleted', expected, bridge[1]),
+		soft_delete_internal.tag_command(table_name, tombstone, 'unique', soft_delete_internal.bridge_text(bridge)) || ';'
+	FROM soft_delete_internal.bridge_arguments(table_name) AS bridge, soft_delete_internal.inheritance_tree(table_name) AS member,
+		unnest('{~soft_delete_bridge,~soft_delete_bridge_end,~soft_delete_bridge_insert}'::name[]) AS expected
+	WHERE bridge IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = member AND tgname = expected)
+	UNION ALL
 	SELECT 'error', table_name, format('trigger "%s" of its bin is missing', expected),
 		format('SELECT soft_delete.repair(%L);', table_name)
 	FROM soft_delete_internal.bin_of(table_name) AS bin, unnest('{soft_delete_restore,soft_delete_statement}'::name[]) AS expected
@@ -376,6 +382,7 @@ DECLARE
 	bin regclass;
 	has_deleted_parent text;
 	n_deleted bigint := 0;
+	n_inherited bigint := 0;
 BEGIN
 	SELECT * INTO STRICT con FROM pg_constraint WHERE oid = find_deleted_parents."constraint";
 	bin := soft_delete_internal.bin_of(soft_delete_internal.root(con.confrelid));
@@ -384,6 +391,20 @@ BEGIN
 			soft_delete_internal.from_item(con.confrelid, 'p', 'tombstones'), soft_delete_internal.key_match(con.oid));
 		n_deleted := (SELECT answer FROM soft_delete_internal.query_as_owner(reader,
 			format('SELECT count(*) FROM %s WHERE %s AND %s', soft_delete_internal.from_item(con.conrelid, 'c', 'live'), without_parent, has_deleted_parent)) AS q(answer bigint));
+	END IF;
+	-- of what the application has deleted before the bridge, the ledger knows nothing
+	IF n_deleted > 0 AND soft_delete_internal.bridge_arguments(con.confrelid) IS NOT NULL THEN
+		n_inherited := (SELECT answer FROM soft_delete_internal.query_as_owner(reader,
+			format('SELECT count(*) FROM %s WHERE %s AND EXISTS (SELECT FROM %s WHERE %s AND soft_delete.deletion_of(p.tableoid, p.ctid, p.%I, ''deleted_by'') IS NULL)',
+				   soft_delete_internal.from_item(con.conrelid, 'c', 'live'), without_parent, soft_delete_internal.from_item(con.confrelid, 'p', 'tombstones'),
+				   soft_delete_internal.key_match(con.oid), (soft_delete_internal.tag_arguments(con.confrelid))[1])) AS q(answer bigint));
+	END IF;
+	IF n_inherited > 0 THEN
+		RETURN QUERY SELECT 'notice', con.conrelid::regclass,
+			format('%s live rows reference rows of %s that were deleted before it had a bridge, by foreign key "%s"', n_inherited, con.confrelid::regclass, con.conname),
+			format('SELECT tableoid::regclass, ctid FROM %s WHERE %s AND %s;', soft_delete_internal.from_item(con.conrelid, 'c', 'live'), without_parent, has_deleted_parent);
+		n := n - n_inherited;
+		n_deleted := n_deleted - n_inherited;
 	END IF;
 	IF n_deleted > 0 THEN
 		RETURN QUERY SELECT 'error', con.conrelid::regclass,
@@ -474,6 +495,29 @@ COMMENT ON FUNCTION soft_delete_internal.find_dangling_rows(oid) IS
 'the problems of check() with one foreign key: rows that reference nothing';
 
 /* An error in one kind of check is a row of its own, and does not stop the others. */
+CREATE FUNCTION soft_delete_internal.find_bridge_problems(table_name regclass,
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bridge text[] := soft_delete_internal.bridge_arguments(table_name);
+	n bigint;
+BEGIN
+	IF bridge IS NULL THEN
+		RETURN;
+	END IF;
+	n := soft_delete_internal.count_as_owner(table_name, format('SELECT count(*) FROM %s AS t TABLESAMPLE soft_delete.rows(''live'') WHERE %s',
+		table_name, soft_delete_internal.deleted_test(table_name, bridge, 't')));
+	IF n > 0 THEN
+		RETURN QUERY SELECT 'notice', table_name, format('%s live rows are deleted, says column "%s"', n, bridge[1]), format('SELECT soft_delete.adopt(%L);', table_name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_bridge_problems(regclass) IS
+'the problems of check() with the bridge of a table: rows that are not taken over yet';
+
 CREATE FUNCTION soft_delete_internal.find_table_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -491,7 +535,7 @@ BEGIN
 		RETURN;
 	END IF;
 	FOREACH kind IN ARRAY CASE WHEN soft_delete_internal.is_aside(table_name) THEN '{companion,trigger,purge,hold}'
-			ELSE '{column,trigger,companion,view,index,stand-in,purge,hold}' END::text[] LOOP
+			ELSE '{column,trigger,companion,view,index,stand-in,purge,hold,bridge}' END::text[] LOOP
 		BEGIN
 			CASE kind
 				WHEN 'companion' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_companion_problems(table_name, tombstone);
@@ -501,6 +545,7 @@ BEGIN
 				WHEN 'index' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_index_problems(table_name, tombstone);
 				WHEN 'stand-in' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_stand_in_problems(table_name);
 				WHEN 'purge' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_purge_problems(table_name, tombstone);
+				WHEN 'bridge' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_bridge_problems(table_name);
 				WHEN 'hold' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_hold_problems(table_name, tombstone);
 			END CASE;
 		EXCEPTION WHEN OTHERS THEN

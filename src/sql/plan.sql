@@ -28,6 +28,11 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_admits
 COMMENT ON FUNCTION soft_delete.admits_tombstone(oid) IS
 'stands in plans that write to the tombstone column: true in a maintenance session, else an error';
 
+CREATE FUNCTION soft_delete_internal.sees_all_rows(relation oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT soft_delete_internal.costs_nothing AS 'MODULE_PATHNAME', 'soft_delete_sees_all_rows';
+COMMENT ON FUNCTION soft_delete_internal.sees_all_rows(oid) IS
+'for plans: whether the session''s application filters the rows of a bridged table by itself, and may see all of them';
+
 CREATE FUNCTION soft_delete_internal.shows_statistics(relation oid) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_shows_statistics';
 COMMENT ON FUNCTION soft_delete_internal.shows_statistics(oid) IS

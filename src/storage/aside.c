@@ -502,11 +502,8 @@ static TupleTableSlot *
 restore_kept(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
 			 TupleTableSlot *old, MakeRoom make_room, List **recheck)
 {
-	const Datum none = (Datum) 0;
-	const bool isnull = true;
 	Relation rel = relinfo->ri_RelationDesc;
-	/* its tombstone column, if it has one, becomes null */
-	TupleTableSlot *slot = build_version(builder, rel, old, &none, &isnull);
+	TupleTableSlot *slot = build_live_version(builder, rel, old);
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
 
 	if (constr != NULL && constr->has_generated_stored)

@@ -121,7 +121,10 @@ arm_lock(List *armed, Relation rel)
 {
 	if (rel == NULL || rel->rd_tableam == NULL || !has_tag(rel) ||
 		armed_routine(rel->rd_tableam) != NULL || keeps_aside(rel) ||
-		shows_deleted() || reads_tombstones(RelationGetRelid(rel)))
+		shows_deleted() || reads_tombstones(RelationGetRelid(rel)) ||
+		/* what asks about the column of a bridge sees them */
+		(is_bridged(RelationGetRelid(rel)) &&
+		 may_see_tombstones(RelationGetRelid(rel), GetUserId())))
 		return armed;
 	rel->rd_tableam = chain_routine(rel->rd_tableam);
 	return lappend(armed, rel);

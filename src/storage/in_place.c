@@ -165,11 +165,7 @@ static TupleTableSlot *
 restore_in_place(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombstone,
 				 TupleTableSlot *old, MakeRoom make_room, List **recheck)
 {
-	const Datum none = (Datum) 0;
-	const bool isnull = true;
-
-	return write_version(builder, relinfo, &tombstone->tid, old, &none, &isnull,
-						 recheck);
+	return write_live_version(builder, relinfo, &tombstone->tid, old, recheck);
 }
 
 /*

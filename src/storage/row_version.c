@@ -52,6 +52,9 @@ static List *look_up_tombstone_indexes(Relation rel, AttrNumber tombstone);
 static bool reads_any(Node *expr, Bitmapset *attributes);
 static bool key_reads_any(IndexInfo *info, Bitmapset *attributes);
 static void enforce_checks(VersionBuilder *builder, Relation rel);
+static TupleTableSlot *replace_row(VersionBuilder *builder,
+								   ResultRelInfo *relinfo, ItemPointer tid,
+								   TupleTableSlot *slot, List **recheck);
 
 /*
  * Make a builder, in a memory context, for versions of rows of the relation that
@@ -90,6 +93,31 @@ make_version_builder(Relation rel, int nattrs, const AttrNumber *attnums,
 	}
 
 	MemoryContextSwitchTo(oldcontext);
+	return builder;
+}
+
+/*
+ * Make a builder, in a memory context, for tombstones of a relation, or for live versions
+ * of such: of versions that differ in the tombstone column, if the relation has one, and
+ * in the column of its bridge.
+ */
+VersionBuilder *
+make_tombstone_builder(Relation rel, MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	Bridge *bridge = bridge_of(rel);
+	AttrNumber attnums[2];
+	int nattrs = 0;
+	VersionBuilder *builder;
+
+	MemoryContextSwitchTo(oldcontext);
+	attnums[nattrs] = tombstone_attribute(rel);
+	if (attnums[nattrs] != InvalidAttrNumber)
+		nattrs++;
+	if (bridge != NULL)
+		attnums[nattrs++] = bridge->attnum;
+	builder = make_version_builder(rel, nattrs, attnums, context);
+	builder->bridge = bridge;
 	return builder;
 }
 
@@ -441,6 +469,29 @@ enforce_checks(VersionBuilder *builder, Relation rel)
 }
 
 /*
+ * Build the live version of a tombstone: the tombstone column is null, and the column of a
+ * bridge says that the row is live.  The result is that of build_version().
+ */
+TupleTableSlot *
+build_live_version(VersionBuilder *builder, Relation rel, TupleTableSlot *old)
+{
+	const Bridge *bridge = builder->bridge;
+	Datum values[2] = {0};
+	bool nulls[2] = {true, true};
+
+	if (bridge != NULL)
+	{
+		values[1] = slot_getattr(old, bridge->attnum, &nulls[1]);
+		if (says_deleted(bridge, values[1], nulls[1]))
+		{
+			values[1] = bridge->live;
+			nulls[1] = bridge->live_isnull;
+		}
+	}
+	return build_version(builder, rel, old, values, nulls);
+}
+
+/*
  * Replace a locked row by a version of it with other values in the builder's
  * columns, and insert that into the relation's open indexes.  Returns the version,
  * which is valid until the next call.
@@ -455,8 +506,33 @@ write_version(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
 			  TupleTableSlot *old, const Datum *values, const bool *nulls,
 			  List **recheck)
 {
+	return replace_row(builder, relinfo, tid,
+					   build_version(builder, relinfo->ri_RelationDesc, old,
+									 values, nulls),
+					   recheck);
+}
+
+/*
+ * Replace a locked tombstone by its live version, as write_version() does.
+ */
+TupleTableSlot *
+write_live_version(VersionBuilder *builder, ResultRelInfo *relinfo,
+				   ItemPointer tid, TupleTableSlot *old, List **recheck)
+{
+	return replace_row(builder, relinfo, tid,
+					   build_live_version(builder, relinfo->ri_RelationDesc, old),
+					   recheck);
+}
+
+/*
+ * Replace a locked row by the version in a slot, and insert that into the relation's open
+ * indexes.
+ */
+static TupleTableSlot *
+replace_row(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
+			TupleTableSlot *slot, List **recheck)
+{
 	Relation rel = relinfo->ri_RelationDesc;
-	TupleTableSlot *slot = build_version(builder, rel, old, values, nulls);
 	TM_FailureData tmfd;
 	LockTupleMode lockmode;
 	TU_UpdateIndexes which;
@@ -473,7 +549,7 @@ write_version(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
 
 /*
  * Replace a live row by its tombstone: a version with the stamp of the running
- * deletion.  The builder is for the tombstone column, and
+ * deletion.  The builder is that of make_tombstone_builder(), and
  * find_tombstone_indexes() must have been called for it.
  *
  * "cid" and the arguments after it, and the result, are those of a table access
@@ -484,21 +560,45 @@ write_tombstone(VersionBuilder *builder, Relation rel, ItemPointer tid,
 				TupleTableSlot *old, CommandId cid, Snapshot snapshot,
 				Snapshot crosscheck, bool wait, TM_FailureData *tmfd)
 {
+	TimestampTz stamp = deletion_stamp(RelationGetRelid(rel));
+	TM_Result result = write_stamped(builder, rel, tid, old, stamp, cid,
+									 snapshot, crosscheck, wait, tmfd);
+
+	if (result == TM_Ok)
+		count_deleted(stamp, RelationGetRelid(rel), 1);
+	return result;
+}
+
+/*
+ * Replace a live row by a tombstone with a stamp, as write_tombstone() does.  Where an
+ * application has a column of its own for that, it says that the row is deleted: as the
+ * application has written, or else as it would have.
+ */
+TM_Result
+write_stamped(VersionBuilder *builder, Relation rel, ItemPointer tid,
+			  TupleTableSlot *old, TimestampTz stamp, CommandId cid,
+			  Snapshot snapshot, Snapshot crosscheck, bool wait, TM_FailureData *tmfd)
+{
+	const Bridge *bridge = builder->bridge;
 	MemoryContext oldcontext =
 		MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
-	TimestampTz stamp = deletion_stamp(RelationGetRelid(rel));
-	const Datum value = TimestampTzGetDatum(stamp);
-	const bool isnull = false;
-	TupleTableSlot *slot = build_version(builder, rel, old, &value, &isnull);
+	Datum values[2] = {TimestampTzGetDatum(stamp)};
+	bool nulls[2] = {false};
+	TupleTableSlot *slot;
 	LockTupleMode lockmode;
 	TU_UpdateIndexes which;
-	TM_Result result = replace_tuple(rel, tid, slot, cid, snapshot, crosscheck,
-									 wait, tmfd, &lockmode, &which);
+	TM_Result result;
+
+	if (bridge != NULL)
+		values[1] = row_says_deleted(bridge, old)
+						? slot_getattr(old, bridge->attnum, &nulls[1])
+						: deleted_value(bridge, stamp);
+	slot = build_version(builder, rel, old, values, nulls);
+	result = replace_tuple(rel, tid, slot, cid, snapshot, crosscheck, wait,
+						   tmfd, &lockmode, &which);
 
 	if (result == TM_Ok && builder->nindexes > 0)
 		insert_tombstone_index_entries(builder, rel, which);
-	if (result == TM_Ok)
-		count_deleted(stamp, RelationGetRelid(rel), 1);
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(oldcontext);
 	return result;

@@ -90,6 +90,7 @@ typedef struct VersionBuilder
 	Oid relid;			 /* the relation that it was made for */
 	int nattrs;			 /* number of the columns that are given new values */
 	AttrNumber *attnums; /* these columns */
+	const Bridge *bridge; /* of a table, if its column is the second one of these */
 	Bitmapset *changed; /* these and generated columns that read them, as of pull_varattnos() */
 	EState *estate;		  /* evaluates the expressions below */
 	TupleTableSlot *slot; /* the version that is being built */
@@ -102,6 +103,9 @@ typedef struct VersionBuilder
 extern VersionBuilder *make_version_builder(Relation rel, int nattrs,
 											const AttrNumber *attnums,
 											MemoryContext context);
+extern VersionBuilder *make_tombstone_builder(Relation rel, MemoryContext context);
+extern TupleTableSlot *build_live_version(VersionBuilder *builder, Relation rel,
+										  TupleTableSlot *old);
 extern TupleTableSlot *build_version(VersionBuilder *builder, Relation rel,
 									 TupleTableSlot *old, const Datum *values,
 									 const bool *nulls);
@@ -109,12 +113,20 @@ extern TupleTableSlot *write_version(VersionBuilder *builder,
 									 ResultRelInfo *relinfo, ItemPointer tid,
 									 TupleTableSlot *old, const Datum *values,
 									 const bool *nulls, List **recheck);
+extern TupleTableSlot *write_live_version(VersionBuilder *builder,
+										  ResultRelInfo *relinfo, ItemPointer tid,
+										  TupleTableSlot *old, List **recheck);
 extern void find_tombstone_indexes(VersionBuilder *builder, Relation rel,
 								   AttrNumber tombstone);
 extern TM_Result write_tombstone(VersionBuilder *builder, Relation rel,
 								 ItemPointer tid, TupleTableSlot *old, CommandId cid,
 								 Snapshot snapshot, Snapshot crosscheck,
 								 bool wait, TM_FailureData *tmfd);
+extern TM_Result write_stamped(VersionBuilder *builder, Relation rel,
+							   ItemPointer tid, TupleTableSlot *old,
+							   TimestampTz stamp, CommandId cid,
+							   Snapshot snapshot, Snapshot crosscheck,
+							   bool wait, TM_FailureData *tmfd);
 extern void insert_tombstone_index_entries(VersionBuilder *builder,
 										   Relation rel, TU_UpdateIndexes which);
 extern List *add_generated_column(List *columns, AttrNumber attnum, Node *expr,
@@ -126,6 +138,20 @@ extern TransactionId xmin_of(TupleTableSlot *slot);
 extern bool index_hides_tombstones_as_owner(Relation index, AttrNumber attnum);
 extern NullTest *make_live_test(Var *column);
 extern bool tests_null(Node *expr, AttrNumber attnum, NullTestType type);
+
+/*
+ * adopt.c: rows that an application has deleted before their table was bridged
+ */
+typedef struct Adopter
+{
+	AttrNumber attnum; /* the tombstone column */
+	VersionBuilder *builder;
+	TupleTableSlot *row;
+} Adopter;
+
+extern Adopter *make_adopter(Relation rel);
+extern void free_adopter(Adopter *adopter);
+extern bool adopt_row(Relation rel, Adopter *adopter, const ItemPointerData *place);
 
 /*
  * storage.c: the interface to tombstones, wherever they are stored

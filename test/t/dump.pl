@@ -69,9 +69,14 @@ $node->safe_psql('original', q{
 	CREATE TABLE part_1 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 	CREATE TABLE part_2 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 	CREATE TABLE adopted (id integer, "Gone" timestamp);
+	CREATE TABLE flagged (id integer PRIMARY KEY, gone boolean NOT NULL DEFAULT false, "At" timestamp(0));
 	CREATE TABLE linked (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE SET NULL);
 	SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('adopted', deleted_at => 'Gone'), soft_delete.tag('linked');
 	GRANT SELECT ON parent_deleted TO PUBLIC;
+	INSERT INTO flagged VALUES (1), (2), (3);
+	UPDATE flagged SET gone = true WHERE id = 3;
+	SELECT soft_delete.tag('flagged', bridge => 'gone');
+	UPDATE flagged SET gone = true WHERE id = 2;
 	INSERT INTO parent SELECT g, 'code ' || g, E'a\tb' FROM generate_series(1, 9) g;
 	INSERT INTO child SELECT g, g, g FROM generate_series(1, 9) g;
 	INSERT INTO part SELECT g, g FROM generate_series(1, 9) g;
@@ -111,13 +116,17 @@ sub check_copy
 	is(answer($node, 'copy', q{ALTER TABLE parent DROP CONSTRAINT parent_code_key; SELECT to_regclass('parent_code_key') IS NULL}),
 		't', "DROP CONSTRAINT in the copy: $name");
 	is(answer($node, 'copy', q{
+		UPDATE flagged SET gone = true WHERE id = 1;
+		UPDATE flagged SET gone = false WHERE id = 2;
+		SELECT string_agg(id::text, ',') FROM flagged;
+		SELECT string_agg(id::text, ',' ORDER BY id) FROM flagged WHERE gone;
 		DELETE FROM parent WHERE code = 'code 1';
 		SELECT soft_delete.undo(max(deleted_at)) FROM parent_deleted WHERE id = 2;
 		SELECT count(*), max(parent_id) FROM linked WHERE id < 4 AND parent_id = id;
 		CREATE TABLE whole.new ();
 		CREATE TABLE whole.later ();
 		SELECT soft_delete_internal.tag_arguments('whole.new') IS NOT NULL, soft_delete_internal.tag_arguments('whole.later') IS NOT NULL}),
-		"6\n3|3\nt|f", "undo and tag in the copy: $name");
+		"2\n1,3\n6\n3|3\nt|f", "undo and tag in the copy: $name");
 	drop_copy();
 	return;
 }
@@ -299,6 +308,16 @@ is(answer($node, 'copy', q{SELECT DISTINCT relowner::regrole FROM pg_class WHERE
 	'dump_owner', 'who owns its tables then');
 drop_copy();
 $node->safe_psql('postgres', 'DROP ROLE dump_owner');
+
+# a table alone, with its bridge
+make_copy('CREATE EXTENSION soft_delete');
+load(plain('-t', 'flagged', '-t', 'flagged_*', 'original'));
+is(answer($node, 'copy', q{
+	UPDATE flagged SET gone = NOT gone WHERE id < 3;
+	SELECT string_agg(id::text, ',') FROM flagged;
+	SELECT string_agg(id::text, ',' ORDER BY id) FROM flagged_deleted;
+	SELECT string_agg(id::text, ',' ORDER BY id) FROM flagged WHERE gone}), "2\n1,3\n1,3", 'a table with a bridge alone');
+drop_copy();
 
 # all databases, into another cluster
 my $other = start_node('other');

@@ -1,0 +1,198 @@
+/*
+ * adopt.c
+ *	  Takes over rows that an application has deleted before their table was bridged.
+ *
+ * Such a row becomes a tombstone, with the time that the application's column gives, or
+ * else that of the adoption.  It was deleted long ago: no trigger fires, no foreign key
+ * acts, and the ledger does not know the deletion.
+ *
+ * Invariant: what the column does not say to be deleted stays live.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "storage/sd_storage.h"
+
+PG_FUNCTION_INFO_V1(soft_delete_adopt_rows);
+
+static int64 adopt_blocks(Relation rel, Adopter *adopter, BlockNumber first,
+						  BlockNumber last);
+static bool is_out_of_step(const Adopter *adopter, TupleTableSlot *row);
+static TimestampTz time_of_row(const Adopter *adopter, TupleTableSlot *row);
+
+/*
+ * Return what adopting rows of a bridged relation needs.  It is kept until the adopter's
+ * memory context is reset.
+ */
+Adopter *
+make_adopter(Relation rel)
+{
+	Adopter *adopter = palloc(sizeof(Adopter));
+
+	adopter->attnum = tombstone_attribute(rel);
+	adopter->builder = make_tombstone_builder(rel, CurrentMemoryContext);
+	find_tombstone_indexes(adopter->builder, rel, adopter->attnum);
+	adopter->row = table_slot_create(rel, NULL);
+	return adopter;
+}
+
+/*
+ * Release what make_adopter() has made.
+ */
+void
+free_adopter(Adopter *adopter)
+{
+	ExecDropSingleTupleTableSlot(adopter->row);
+	FreeExecutorState(adopter->builder->estate);
+	pfree(adopter);
+}
+
+/*
+ * Make a tombstone of the row at a place, if its newest version is live and the column of
+ * the bridge says that it is deleted, or let that say so, if it is a tombstone that says
+ * live.  Returns whether it has done either.
+ *
+ * Raises what lock_newest_version() and write_tombstone() raise.
+ */
+bool
+adopt_row(Relation rel, Adopter *adopter, const ItemPointerData *place)
+{
+	ItemPointerData tid = *place;
+	TM_FailureData tmfd;
+
+	if (!lock_newest_version(rel, &tid, adopter->row) ||
+		!is_out_of_step(adopter, adopter->row))
+		return false;
+	if (write_stamped(adopter->builder, rel, &adopter->row->tts_tid, adopter->row,
+					  time_of_row(adopter, adopter->row), GetCurrentCommandId(true),
+					  GetActiveSnapshot(), InvalidSnapshot, true, &tmfd) != TM_Ok)
+		elog(ERROR, "could not replace a locked row");
+	return true;
+}
+
+/*
+ * Do the tombstone column of a row and the column of the bridge contradict each other?
+ */
+static bool
+is_out_of_step(const Adopter *adopter, TupleTableSlot *row)
+{
+	return slot_attisnull(row, adopter->attnum) ==
+		   row_says_deleted(adopter->builder->bridge, row);
+}
+
+/*
+ * Return the time at which a row was deleted: its stamp, if it is a tombstone, or what the
+ * column of the bridge tells.
+ *
+ * Where it does not, each row gets another one: it is not known which rows were deleted
+ * together, and what has one stamp comes back together.
+ */
+static TimestampTz
+time_of_row(const Adopter *adopter, TupleTableSlot *row)
+{
+	static TimestampTz last = 0;
+	const Bridge *bridge = adopter->builder->bridge;
+	bool isnull;
+	Datum value = slot_getattr(row, adopter->attnum, &isnull);
+	TimestampTz time;
+
+	if (!isnull)
+		return DatumGetTimestampTz(value);
+	value = slot_getattr(row, bridge->attnum, &isnull);
+	if (!time_of_deletion(bridge, value, &time))
+		time = last = Max(GetCurrentTimestamp(), last + 1);
+	return time;
+}
+
+/*
+ * soft_delete_internal.adopt_rows(relation regclass, first_block bigint, last_block bigint)
+ * returns bigint
+ *
+ * Adopts the rows of some blocks of a relation, last_block included or, if it is null, of
+ * all from the first one on.  Returns their number.
+ *
+ * Raises 22004 if the relation or its first block is null, 55000 if the relation is not
+ * bridged, 42501 unless the current user owns it.
+ */
+Datum
+soft_delete_adopt_rows(PG_FUNCTION_ARGS)
+{
+	BlockNumber nblocks = 0;
+	SavedRole saved;
+	Relation rel;
+	Oid relid;
+	int64 first, last;
+	int64 count = 0;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("relation and first block must not be null")));
+	relid = PG_GETARG_OID(0);
+	rel = open_given_table(relid, RowExclusiveLock);
+	first = PG_GETARG_INT64(1);
+
+	if (!relation_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+	if (bridge_of(rel) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has no bridge", RelationGetRelationName(rel)),
+				 errdetail("No column tells which of its rows an application has deleted."),
+				 errhint("SELECT soft_delete.tag(%s, bridge => 'deleted');",
+						 quote_literal_cstr(qualified_name(relid)))));
+	if (rel->rd_tableam != NULL)
+		nblocks = RelationGetNumberOfBlocks(rel);
+	last = PG_ARGISNULL(2) ? (int64) nblocks - 1 : PG_GETARG_INT64(2);
+	last = Min(last, (int64) nblocks - 1);
+	if (first >= 0 && first <= last)
+	{
+		Adopter *adopter;
+
+		/* indexes and constraints may call functions that the owner has written */
+		become_owner(rel, &saved);
+		adopter = make_adopter(rel);
+		PushActiveSnapshot(GetLatestSnapshot());
+		count = adopt_blocks(rel, adopter, first, last);
+		PopActiveSnapshot();
+		free_adopter(adopter);
+		restore_role(&saved);
+	}
+	table_close(rel, NoLock);
+	PG_RETURN_INT64(count);
+}
+
+/*
+ * Adopt the rows of some blocks.  Returns their number.
+ */
+static int64
+adopt_blocks(Relation rel, Adopter *adopter, BlockNumber first, BlockNumber last)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	ItemPointerData low, high;
+	TableScanDesc scan;
+	int64 count = 0;
+
+	ItemPointerSet(&low, first, FirstOffsetNumber);
+	ItemPointerSet(&high, last, MaxOffsetNumber);
+	scan = begin_range_scan(rel, GetActiveSnapshot(), &low, &high);
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_out_of_step(adopter, slot) && adopt_row(rel, adopter, &slot->tts_tid))
+			count++;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return count;
+}
