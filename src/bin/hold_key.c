@@ -77,6 +77,7 @@ soft_delete_hold_key(PG_FUNCTION_ARGS)
 		check_may_read_key(&call.key);
 		check_hold_text(call.name);
 		check_can_be_held(call.rel, NULL, call.name);
+		prepare_hold_on_key(RelationGetRelid(call.rel));
 		lock_holds_to_place(RelationGetRelid(call.rel), RowExclusiveLock);
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");

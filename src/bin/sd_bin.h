@@ -35,4 +35,10 @@ extern void read_key(RowKey *key, Relation rel, int n, const Datum *values,
 					 const char *last);
 extern void append_key_condition(StringInfo query, const RowKey *key);
 
+/*
+ * follow_hold.c: holds on the keys of live rows follow these
+ */
+extern void prepare_hold_on_key(Oid relid);
+extern void check_held_move(Relation rel, TupleTableSlot *old);
+
 #endif /* SD_BIN_H */

@@ -59,6 +59,7 @@ static const struct
 	[SPARES_HELD] = {INTERNAL_SCHEMA, "spares_held", 3, {OIDOID, TIDOID, INTERNALOID}},
 	[SHOWS_STATISTICS] = {INTERNAL_SCHEMA, "shows_statistics", 1, {OIDOID}},
 	[COMPANION_TRIGGER] = {EXTENSION_SCHEMA, "guard_companion", 0, {0}},
+	[HOLD_TRIGGER] = {INTERNAL_SCHEMA, "follow_hold", 0, {0}},
 	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
 };
 

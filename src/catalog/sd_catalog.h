@@ -75,6 +75,7 @@ typedef enum ExtensionFunction
 	INDEX_HANDLER,	  /* soft_delete_internal.btree_handler(internal) */
 	SPARES_HELD,	  /* soft_delete_internal.spares_held(oid, tid, internal) */
 	COMPANION_TRIGGER, /* soft_delete.guard_companion() */
+	HOLD_TRIGGER,	   /* soft_delete_internal.follow_hold() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -290,6 +291,7 @@ extern struct HTAB *make_key_set(void);
  * own_table.c: rows of the extension's own tables
  */
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
+extern bool append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid);
 extern void remove_row(Relation rel, ItemPointer tid);
 
 /*

@@ -275,6 +275,7 @@ delete_softly(TUPLE_DELETE_PARAMS)
 			 ItemPointerGetOffsetNumberNoCheck(tid), RelationGetRelationName(rel));
 	if (row_is_moving())
 	{
+		check_held_move(rel, armed.old);
 		check_partition_move(rel, armed.old);
 		return rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
 	}

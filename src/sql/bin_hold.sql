@@ -70,6 +70,19 @@ COMMENT ON FUNCTION soft_delete_internal.check_holds(regclass, text, regclass[])
 'raises 55006 if rows of a table are held, also by holds on tables that were its ancestors until now; action: the verb of the message';
 
 /*
+ * A hold on the key of a live row follows the row.
+ */
+CREATE FUNCTION soft_delete_internal.follow_hold() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_hold';
+COMMENT ON FUNCTION soft_delete_internal.follow_hold() IS
+'trigger of the primary key of a table with holds on keys: moves these to the new key of a row';
+
+CREATE FUNCTION soft_delete_internal.make_hold_triggers(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_make_hold_triggers';
+COMMENT ON FUNCTION soft_delete_internal.make_hold_triggers(regclass) IS
+'creates the triggers that a table and its partitions need for holds on their keys, and drops those of a table that is not tagged';
+
+/*
  * A hold finds its row by the text of the primary key.
  */
 CREATE FUNCTION soft_delete_internal.held_by_altered_types() RETURNS regclass[]
@@ -142,6 +155,8 @@ BEGIN
 					DETAIL = 'A hold would not find its row any more.',
 					HINT = format('Hold the table, SELECT soft_delete.hold(%L, ''why''), and then lift the holds on its rows.', item.relation);
 		END IF;
+		-- they went with the former primary key
+		PERFORM soft_delete_internal.make_hold_triggers(item.relation);
 	END LOOP;
 END
 $$;

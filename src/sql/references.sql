@@ -176,6 +176,9 @@ AS $$
 DECLARE
 	item oid;
 BEGIN
+	IF NOT only_new THEN
+		PERFORM soft_delete_internal.make_hold_triggers(relation);
+	END IF;
 	FOR item IN
 		SELECT con.oid FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
 		WHERE NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin) ORDER BY con.oid
