@@ -103,14 +103,14 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.preview(timestamptz[]) IS
 'dry run of undo(): what would come back, be linked again, or stand in the way, one row each; key: the primary key, to join with; touches nothing';
 
-CREATE FUNCTION soft_delete.undo(deleted_at timestamptz, skip_conflicts boolean DEFAULT false) RETURNS bigint
+CREATE FUNCTION soft_delete.undo(deleted_at timestamptz, skip_conflicts boolean DEFAULT false, with_parents boolean DEFAULT false) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.undo(timestamptz, boolean) IS
-'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; skip_conflicts: what cannot come back stays, with what is below it; returns the number of rows, those of cascades included';
+COMMENT ON FUNCTION soft_delete.undo(timestamptz, boolean, boolean) IS
+'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; skip_conflicts: what cannot come back stays, with what is below it; with_parents: deleted parents come back, too, with what went with them; returns the number of rows, those of cascades included';
 
-CREATE FUNCTION soft_delete.undo_transaction(xid xid8, skip_conflicts boolean DEFAULT false) RETURNS bigint
+CREATE FUNCTION soft_delete.undo_transaction(xid xid8, skip_conflicts boolean DEFAULT false, with_parents boolean DEFAULT false) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.undo_transaction(xid8, boolean) IS
+COMMENT ON FUNCTION soft_delete.undo_transaction(xid8, boolean, boolean) IS
 'restores all that the deletions of one transaction deleted, as undo() does';
 
 CREATE FUNCTION soft_delete.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL) RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
