@@ -86,6 +86,7 @@ static AttrNumber view_attnum(TriggerData *trigdata, const char *name, Oid type)
 static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
 static bool column_changes(TriggerData *trigdata, AttrNumber attnum);
 static void check_update(TriggerData *trigdata, BinRow *row);
+static int errhint_restore(TriggerData *trigdata, BinRow *row);
 static bool note_new_key(TriggerData *trigdata, BinRow *row, AttrNumber attno);
 static bool change_hold(FunctionCallInfo fcinfo, BinRow *row);
 
@@ -371,8 +372,7 @@ check_bin_query(MemoryContext context)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot restore or purge by a statement that is stopped before its end"),
-				 errdetail("A bin acts when the statement is done."),
-				 errhint("Run the statement without a limit on the rows that it returns.")));
+				 errdetail("A bin acts when the statement is done, and this one has a limit on the rows that it returns.")));
 }
 
 /*
@@ -443,10 +443,9 @@ check_row_trigger(FunctionCallInfo fcinfo, const char *function)
 static void
 report_wrong_call(const char *function)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("function \"%s\" was not called by a bin", function),
-			 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+	ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					errmsg("function \"%s\" was not called by a bin", function),
+					errdetail("soft_delete.tag() makes the bin of a table.")));
 }
 
 /*
@@ -538,12 +537,11 @@ view_attnum(TriggerData *trigdata, const char *name, Oid type)
 			att->atttypid == type)
 			return attno;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("view \"%s\" has no column \"%s\" of type %s",
-					RelationGetRelationName(trigdata->tg_relation), name,
-					format_type_be(type)),
-			 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+	ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					errmsg("view \"%s\" has no column \"%s\" of type %s",
+						   RelationGetRelationName(trigdata->tg_relation), name,
+						   format_type_be(type)),
+					errdetail("soft_delete.tag() makes the bin of a table.")));
 	return InvalidAttrNumber; /* keep compiler quiet */
 }
 
@@ -610,11 +608,35 @@ check_update(TriggerData *trigdata, BinRow *row)
 						NameStr(TupleDescAttr(tupdesc, attno - 1)->attname),
 						RelationGetRelationName(trigdata->tg_relation)),
 				 errdetail("A bin can only be updated to restore rows, under another key if need be, and to hold them."),
-				 errhint("UPDATE %s SET %s = NULL WHERE ...;",
-						 qualified_name(RelationGetRelid(trigdata->tg_relation)),
-						 quote_identifier(NameStr(
-							 TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)))));
+				 errhint_restore(trigdata, row)));
 	}
+}
+
+/*
+ * Add the hint to an error that restores the row as it is, if a primary key finds it.
+ */
+static int
+errhint_restore(TriggerData *trigdata, BinRow *row)
+{
+	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
+	Oid relid = RelationGetRelid(row->rel);
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	int n = primary_key(relid, attnums);
+	TupleTableSlot *slot;
+
+	if (n == 0)
+		return 0;
+	for (int i = 0; i < n; i++)
+		attnums[i] = get_attnum(RelationGetRelid(trigdata->tg_relation),
+								get_attname(relid, attnums[i], false));
+	slot = MakeSingleTupleTableSlot(tupdesc, &TTSOpsHeapTuple);
+	ExecStoreHeapTuple(trigdata->tg_trigtuple, slot, false);
+	return errhint("UPDATE %s SET %s = NULL WHERE %s;",
+				   qualified_name(RelationGetRelid(trigdata->tg_relation)),
+				   quote_identifier(NameStr(
+					   TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)),
+				   key_condition(n, RelationGetRelid(trigdata->tg_relation),
+								 attnums, slot, attnums));
 }
 
 /*

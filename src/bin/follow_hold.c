@@ -76,7 +76,8 @@ soft_delete_make_hold_triggers(PG_FUNCTION_ARGS)
 	{
 		ObjectAddress object;
 
-		if (is_tagged(lfirst_oid(lc)))
+		/* a tag that is broken raises elsewhere */
+		if (tag_arguments(lfirst_oid(lc)) != NIL)
 		{
 			if (is_held_by_key(lfirst_oid(lc)))
 				make_hold_trigger(lfirst_oid(lc));

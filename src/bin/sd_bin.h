@@ -31,8 +31,7 @@ typedef struct RowKey
 } RowKey;
 
 extern void read_key(RowKey *key, Relation rel, int n, const Datum *values,
-					 const Oid *types, const bool *nulls, const char *function,
-					 const char *last);
+					 const Oid *types, const bool *nulls);
 extern void append_key_condition(StringInfo query, const RowKey *key);
 
 /*

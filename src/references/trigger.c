@@ -178,7 +178,7 @@ check_called_as_key_trigger(FunctionCallInfo fcinfo, ExtensionFunction function,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a trigger of a foreign key",
 						name),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which creates the triggers of its foreign keys.")));
+				 errdetail("soft_delete.tag() creates the triggers of foreign keys.")));
 }
 
 /*

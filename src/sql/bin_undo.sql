@@ -35,7 +35,6 @@ AS $$
 DECLARE
 	message text;
 	native_detail text;
-	native_hint text;
 BEGIN
 	RETURN soft_delete_internal.has_stamps(relation, bin, tombstone, stamps, deletions);
 EXCEPTION WHEN OTHERS THEN
@@ -50,10 +49,9 @@ EXCEPTION WHEN OTHERS THEN
 		PERFORM soft_delete_internal.warn_unreadable(must_have_stamps.relation, SQLSTATE, SQLERRM);
 		RETURN false;
 	END IF;
-	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL;
 	RAISE EXCEPTION 'could not read the deleted rows of table "%": %', relation, message
-		USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.'),
-			HINT = coalesce(nullif(native_hint, ''), 'SELECT * FROM soft_delete.check();');
+		USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.must_have_stamps(regclass, regclass, name, text, timestamptz[]) IS
@@ -230,3 +228,26 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8, boolean, boolean) IS
 'does soft_delete.undo_transaction()';
+
+/* A tombstone column of type timestamp has UTC. */
+CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamp, skip_conflicts boolean, with_parents boolean) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN soft_delete_internal.undo(timezone('UTC', deleted_at), skip_conflicts, with_parents);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo(timestamp, boolean, boolean) IS
+'does soft_delete.undo() for a stamp of a column of type timestamp';
+
+CREATE FUNCTION soft_delete_internal.deletion_rows(deleted_at timestamp) RETURNS TABLE (relation regclass, rows bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM soft_delete_internal.deletion_rows(timezone('UTC', deleted_at));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.deletion_rows(timestamp) IS
+'does soft_delete.deletion_rows() for a stamp of a column of type timestamp';
