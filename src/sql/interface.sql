@@ -149,10 +149,10 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.timeline(regclass, integer) IS
 'draws how many rows were deleted (#) and purged (-) on each of the last days, of one tagged table or of all whose figures the caller may know; a row that was restored or purged is not deleted any more';
 
-CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text) RETURNS SETOF record
+CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text, OUT is_safe boolean) RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.check() IS
-'problems of the tagged tables that the caller owns, or of all for members of pg_read_all_stats, each with severity and remedy: above all, rows that reference what is deleted or gone';
+'problems of the tagged tables that the caller owns, or of all for members of pg_read_all_stats, each with severity and remedy: above all, rows that reference what is deleted or gone; is_safe: the remedy puts back what was; else it is yours to decide';
 
 /* Without its columns, which the view names: \df would be as wide as they are. */
 CREATE FUNCTION soft_delete.list_tables() RETURNS SETOF record
