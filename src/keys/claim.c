@@ -195,12 +195,10 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as a trigger of a tagged table",
-						"soft_delete.claim_key"),
-				 errdetail("It must be a BEFORE INSERT row trigger."),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("function \"%s\" was not called as a trigger of a tagged table",
+							   "soft_delete.claim_key"),
+						errdetail("It must be a BEFORE INSERT row trigger.")));
 
 	rel = trigdata->tg_relation;
 	attnum = claims == NULL ? armed_tombstone_column(rel) : InvalidAttrNumber;

@@ -334,7 +334,8 @@ start_worker(PurgedDatabase *database)
 		ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 					  errmsg("could not start a background worker that purges database \"%s\"",
 							 database->name),
-					  errhint("Increase max_worker_processes.")));
+					  errhint("ALTER SYSTEM SET max_worker_processes = %d;",
+							  2 * max_worker_processes)));
 	}
 	MemoryContextSwitchTo(oldcontext);
 }

@@ -207,7 +207,7 @@ BEGIN
 		RAISE EXCEPTION '%', message USING ERRCODE = state;
 	END IF;
 	RAISE WARNING 'could not read the deleted rows of table "%", which are left out: %', relation, message
-		USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
+		USING ERRCODE = '01000';
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_unreadable(regclass, text, text) IS

@@ -601,7 +601,24 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_foreign_key_problems(oid, boolean) IS
 'the problems of check() with a foreign key; looks_for_rows: with its rows, too';
 
-CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+/*
+ * What is not known to be safe is a decision: a restore, a purge, a tag, an index that costs, a relation of somebody
+ * else that gets another name.
+ */
+CREATE FUNCTION soft_delete_internal.is_safe_remedy(remedy text, completes_tag boolean) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN remedy ~ '^(SELECT soft_delete\.repair\(|SELECT tableoid::|ALTER DATABASE |ALTER EVENT TRIGGER |ALTER TRIGGER |ALTER VIEW .* OWNER TO |DROP INDEX '
+		'|ALTER TABLE .* (ENABLE TRIGGER|OWNER TO|DROP CONSTRAINT|RENAME CONSTRAINT|RENAME COLUMN) )'
+		OR (completes_tag AND starts_with(remedy, 'SELECT soft_delete.tag('));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_safe_remedy(text, boolean) IS
+'whether a remedy of check() puts back what was and no more; completes_tag: a call of tag() is for a tagged table; null if there is no remedy';
+
+CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text, OUT is_safe boolean)
 RETURNS SETOF record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -620,9 +637,9 @@ BEGIN
 		LEFT JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
 	WHERE is_monitor OR soft_delete_internal.caller_owns(tagged.relation);
 
-	RETURN QUERY SELECT * FROM soft_delete_internal.find_installation_problems();
+	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_installation_problems() AS p;
 	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (watched) LOOP
-		RETURN QUERY SELECT * FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column);
+		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true) FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column) AS p;
 	END LOOP;
 
 	FOR item IN
@@ -635,7 +652,7 @@ BEGIN
 		WHERE tables && watched
 		ORDER BY con.oid
 	LOOP
-		RETURN QUERY SELECT * FROM soft_delete_internal.find_foreign_key_problems(item.oid, item.looks_for_rows);
+		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_foreign_key_problems(item.oid, item.looks_for_rows) AS p;
 	END LOOP;
 END
 $$;
