@@ -25,8 +25,8 @@ DELETE FROM a;
 DELETE FROM p;
 INSERT INTO p VALUES (1, 'again');
 INSERT INTO q VALUES (2, 'again', 'again');
-SELECT id, v, tableoid::regclass FROM a_deleted ORDER BY id;
-SELECT id, v, tableoid::regclass FROM p_deleted ORDER BY id;
+SELECT id, v, stored_in::regclass FROM a_deleted ORDER BY id;
+SELECT id, v, stored_in::regclass FROM p_deleted ORDER BY id;
 SELECT id, more, most FROM c_tombstones;
 SELECT id, more FROM q_tombstones;
 
@@ -40,7 +40,7 @@ ALTER TABLE p ALTER v TYPE varchar(20);
 ALTER TABLE p RENAME v TO w;
 SELECT id, "More", most, n FROM c_tombstones;
 SELECT id, w, "More", n FROM q_tombstones;
-SELECT id, w, n, tableoid::regclass FROM p_deleted ORDER BY id;
+SELECT id, w, n, stored_in::regclass FROM p_deleted ORDER BY id;
 ALTER TABLE ONLY a DROP COLUMN n;
 ALTER TABLE p DROP COLUMN n;
 SELECT attrelid::regclass, string_agg(attname, ',' ORDER BY attname) FROM pg_attribute
@@ -72,12 +72,12 @@ INSERT INTO r VALUES (4, 'r');
 DELETE FROM r;
 INSERT INTO r VALUES (4, 'again');
 ALTER TABLE r INHERIT p;
-SELECT id, v, tableoid::regclass FROM a_deleted ORDER BY id;
-SELECT id, w, tableoid::regclass FROM p_deleted ORDER BY id;
+SELECT id, v, stored_in::regclass FROM a_deleted ORDER BY id;
+SELECT id, w, stored_in::regclass FROM p_deleted ORDER BY id;
 ALTER TABLE d NO INHERIT a;
 ALTER TABLE r NO INHERIT p;
-SELECT id, v, own, tableoid::regclass FROM d_deleted;
-SELECT id, w, tableoid::regclass FROM r_deleted;
+SELECT id, v, own, stored_in::regclass FROM d_deleted;
+SELECT id, w, stored_in::regclass FROM r_deleted;
 SELECT count(*) FROM a_deleted;
 SELECT * FROM soft_delete.check() WHERE relation IN ('a'::regclass, 'd'::regclass, 'p'::regclass, 'r'::regclass);
 UPDATE d_deleted SET deleted_at = NULL;
@@ -85,7 +85,7 @@ SELECT * FROM d;
 CREATE TABLE e (own text) INHERITS (a, d);
 INSERT INTO e VALUES (5, 'e', 'own');
 DELETE FROM e;
-SELECT id, v, tableoid::regclass FROM a_deleted UNION ALL SELECT id, v, tableoid::regclass FROM d_deleted;
+SELECT id, v, stored_in::regclass FROM a_deleted UNION ALL SELECT id, v, stored_in::regclass FROM d_deleted;
 
 -- nothing else inherits from a companion, nor a companion from anything else
 CREATE TABLE spy () INHERITS (a_tombstones);

@@ -114,11 +114,11 @@ CREATE TABLE samples (type regtype, value text);
 INSERT INTO samples SELECT type, value FROM (VALUES
 	('tid[]'::regtype, '{"''{\"(0,1)\"}''"}'::text[]), ('oid[]'::regtype, '{"''{1259}''"}'::text[]), ('tid'::regtype, '{"''(0,0)''", "''(0,1)''", "''(0,65535)''", "''(4294967295,65535)''", "''(4294967294,1)''"}'::text[]),
 	('text', '{"''''", "''x''", "''deleted_by''"}'), ('name', '{"''''", "''calls''", "''soft_delete_internal''", "''no_such''"}'),
-	('jsonb', '{"''1''", "''{}''", "''[]''"}'), ('timestamptz', '{"''infinity''", "''-infinity''", "now()"}'), ('boolean', '{true, false}'),
+	('jsonb', '{"''1''", "''{}''", "''[]''"}'), ('timestamptz', '{"''infinity''", "''-infinity''", "now()"}'), ('timestamp', '{"''infinity''", "''-infinity''", "localtimestamp"}'), ('boolean', '{true, false}'),
 	('smallint', '{-32768, -1, 0, 1, 32767}'), ('integer', '{-2147483648, -1, 0, 1, 2147483647}'), ('bigint', '{"''-9223372036854775808''", -1, 0, 1, 9223372036854775807}'), ('interval', '{"''-1 day''", "''178000000 years''", "''0''"}'),
 	('regclass[]', '{"''{}''", "''{0}''", "''{NULL}''", "''{4294967295,4294967295}''", "''{calls.tagged,calls.tagged}''", "''{calls.seen}''", "''[-1:0]={calls.tagged,calls.parted}''", "''{{calls.tagged},{calls.parted}}''"}'),
 	('"any"', '{"''x''", "1, ''x''", "NULL, ''x''", "1, 2, ''x''", "1, NULL", "VARIADIC ''{1,x}''::text[]", "VARIADIC NULL::text[]", "VARIADIC ''{}''::text[]"}'),
-	('text[]', '{"''{}''", "''{1}''", "''{NULL}''", "''{1,2}''", "''{{1},{2}}''"}'), ('timestamptz[]', '{"''{}''", "''{NULL}''", "''{infinity,-infinity}''"}'), ('name[]', '{"''{}''", "''{NULL}''", "''{tagged}''"}'), ('xid8', '{"''0''", "''18446744073709551615''"}'), ('record', '{"ROW(1)", "ROW()", "NULL::calls.tagged"}'), ('xid', '{"''0''", "''4294967295''"}')) AS v(type, vals), unnest(vals) AS value;
+	('text[]', '{"''{}''", "''{1}''", "''{NULL}''", "''{1,2}''", "''{{1},{2}}''"}'), ('timestamptz[]', '{"''{}''", "''{NULL}''", "''{infinity,-infinity}''"}'), ('timestamp[]', '{"''{}''", "''{NULL}''", "''{infinity,-infinity}''"}'), ('name[]', '{"''{}''", "''{NULL}''", "''{tagged}''"}'), ('xid8', '{"''0''", "''18446744073709551615''"}'), ('record', '{"ROW(1)", "ROW()", "NULL::calls.tagged"}'), ('xid', '{"''0''", "''4294967295''"}')) AS v(type, vals), unnest(vals) AS value;
 INSERT INTO samples SELECT type, oid::oid::text FROM (VALUES ('regclass'::regtype), ('oid')) AS t(type),
 	(SELECT 0::oid AS oid UNION ALL SELECT 4294967295 UNION ALL SELECT oid FROM pg_class WHERE relnamespace = 'calls'::regnamespace AND relname NOT IN ('outcomes', 'functions', 'samples')
 	 UNION ALL SELECT reltoastrelid FROM pg_class WHERE oid = 'tagged'::regclass

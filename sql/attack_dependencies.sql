@@ -126,7 +126,7 @@ BEGIN
 END $$;
 CREATE FUNCTION columns(view regclass) RETURNS text LANGUAGE sql AS
 $$ SELECT string_agg(format('%s %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum) FROM pg_attribute
-   WHERE attrelid = view AND attnum > 0 AND attname NOT IN ('deleted_at', 'deleted_by', 'actor', 'reason', 'hold', 'tableoid', 'ctid') $$;
+   WHERE attrelid = view AND attnum > 0 AND attname NOT IN ('deleted_at', 'deleted_by', 'actor', 'reason', 'hold', 'stored_in', 'stored_place') $$;
 
 \set query 'SELECT ''simple'', (SELECT count(*) FROM simple_active WHERE a = 3 AND e = ''3'' AND d = 7), (SELECT count(*) FROM simple_deleted WHERE a = 4 AND e = ''4'' AND d = 7), columns(''simple_active''), columns(''simple_deleted'') UNION ALL SELECT ''parted'', (SELECT count(*) FROM parted_active WHERE a = 3 AND e = ''3'' AND d = 7), (SELECT count(*) FROM parted_deleted WHERE a = 4 AND e = ''4'' AND d = 7), columns(''parted_active''), columns(''parted_deleted'') UNION ALL SELECT ''parent'', (SELECT count(*) FROM parent_active WHERE a = 3 AND e = ''3'' AND d = 7), (SELECT count(*) FROM parent_deleted WHERE a = 4 AND e = ''4'' AND d = 7), columns(''parent_active''), columns(''parent_deleted'') UNION ALL SELECT ''typed'', (SELECT count(*) FROM typed_active WHERE a = ''3'' AND e = ''3''), (SELECT count(*) FROM typed_deleted WHERE a = ''4'' AND e = ''4''), columns(''typed_active''), columns(''typed_deleted'')'
 

@@ -25,7 +25,7 @@ INSERT INTO few SELECT i, 'secret ' || i FROM generate_series(1, 100) AS i;
 DELETE FROM few;
 INSERT INTO few SELECT i, 'live ' || i FROM generate_series(1, 100) AS i;
 DELETE FROM few WHERE id > 1;
-DELETE FROM few_deleted WHERE tableoid = 'few'::regclass;
+DELETE FROM few_deleted WHERE stored_in = 'few'::regclass;
 VACUUM FULL few;
 SELECT count(*) FROM few;
 SELECT count(*), count(DISTINCT ctid) FROM few_tombstones;
@@ -107,7 +107,7 @@ SELECT count(*) FROM many;
 SELECT count(*) FROM few_tombstones WHERE ctid = '(0,65535)' OR ctid > '(4294967294,1)';
 SELECT count(*) FROM few WHERE ctid = ANY (ARRAY(SELECT ctid FROM few_tombstones WHERE id > 1));
 DELETE FROM many USING many_tombstones AS d WHERE many.ctid = d.ctid AND many.tableoid = d.tableoid;
-DELETE FROM many USING many_deleted AS d WHERE many.ctid = d.ctid AND many.tableoid = d.tableoid;
+DELETE FROM many USING many_deleted AS d WHERE many.ctid = d.stored_place AND many.tableoid = d.stored_in;
 SELECT count(xmin) FROM few_tombstones;
 SELECT id, v FROM many_tombstones AS d(deleted, id, v) WHERE (d).id = 1 AND d.deleted > '2020-01-01';
 

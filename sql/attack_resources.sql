@@ -89,7 +89,7 @@ INSERT INTO large VALUES (1, 'again');
 INSERT INTO large VALUES (1, 'again') ON CONFLICT (id) DO NOTHING;
 INSERT INTO large VALUES (2, 'again', 1);
 UPDATE large SET id = 1 WHERE id = 2;
-SELECT soft_delete_internal.step_aside('large', ctid) FROM large_deleted WHERE id = 1;
+SELECT soft_delete_internal.step_aside('large', stored_place) FROM large_deleted WHERE id = 1;
 -- a foreign key has the whole key referenced
 CREATE TABLE refers (code integer REFERENCES large (code));
 SELECT id, length(b) FROM large_deleted ORDER BY id;

@@ -37,12 +37,12 @@ SELECT id, v, deleted_by, actor, reason, hold FROM t_deleted WHERE actor = 'alic
 RESET ROLE;
 SET ROLE regress_columns;
 REVOKE SELECT ON t_deleted FROM regress_columns_reader;
-GRANT SELECT (id, deleted_by, tableoid, ctid, deleted_at) ON t_deleted TO regress_columns_reader;
+GRANT SELECT (id, deleted_by, stored_in, stored_place, deleted_at) ON t_deleted TO regress_columns_reader;
 RESET ROLE;
 SET ROLE regress_columns_reader;
 SELECT id, deleted_by FROM t_deleted ORDER BY id;
 SELECT reason FROM t_deleted;
-SELECT count(soft_delete.deletion_of(tableoid, ctid, deleted_at, 'deleted_by')) AS who, count(soft_delete.deletion_of(tableoid, ctid, deleted_at, 'reason')) AS why FROM t_deleted;
+SELECT count(soft_delete.deletion_of(stored_in, stored_place, deleted_at, 'deleted_by')) AS who, count(soft_delete.deletion_of(stored_in, stored_place, deleted_at, 'reason')) AS why FROM t_deleted;
 RESET ROLE;
 
 -- a row that stepped aside, one that nobody is known to have deleted, and columns that hold UTC
@@ -64,7 +64,7 @@ CREATE TABLE part_2 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 SELECT soft_delete.tag('part');
 INSERT INTO part SELECT generate_series(1, 4);
 DELETE FROM part;
-SELECT deleted_by, count(*), count(DISTINCT tableoid) AS tables FROM part_deleted GROUP BY 1;
+SELECT deleted_by, count(*), count(DISTINCT stored_in) AS tables FROM part_deleted GROUP BY 1;
 
 -- the application's columns keep their names
 CREATE TABLE busy (id integer PRIMARY KEY, "reason" text, hold boolean, soft_delete_hold text);
@@ -98,8 +98,8 @@ SELECT soft_delete.deletion_of('pg_class'::regclass, '(0,1)', now(), 'actor');
 SELECT soft_delete.deletion_of('part'::regclass, '(0,1)', now(), 'actor');
 SELECT soft_delete.deletion_of('t_deleted'::regclass, '(0,1)', now(), 'actor');
 SELECT soft_delete.deletion_of('t'::regclass, '(0,1)', now(), 'actor');
-SELECT soft_delete.deletion_of(tableoid, ctid, deleted_at - interval '1 us', 'actor') FROM t_deleted WHERE id = 2;
-SELECT soft_delete.deletion_of(tableoid, ctid, deleted_at, 'xid') FROM t_deleted WHERE id = 2;
+SELECT soft_delete.deletion_of(stored_in, stored_place, deleted_at - interval '1 us', 'actor') FROM t_deleted WHERE id = 2;
+SELECT soft_delete.deletion_of(stored_in, stored_place, deleted_at, 'xid') FROM t_deleted WHERE id = 2;
 SELECT soft_delete.hold_of('t'::regclass, '(0,1)', true), soft_delete.hold_of('pg_class'::regclass, '(0,1)', true);
 
 -- a view that only looks like a bin
@@ -107,7 +107,7 @@ CREATE VIEW fake AS SELECT 1 AS tableoid, 2 AS ctid, 3 AS deleted_at, 4 AS hold;
 CREATE TRIGGER fake INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
 UPDATE fake SET hold = 5;
 DROP VIEW fake;
-CREATE VIEW fake AS SELECT id, v, deleted_at, 4 AS hold, tableoid, ctid FROM t_deleted;
+CREATE VIEW fake AS SELECT id, v, deleted_at, 4 AS hold, stored_in AS tableoid, stored_place AS ctid FROM t_deleted;
 CREATE TRIGGER fake INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row('a', 'b', 'c', 'hold');
 UPDATE fake SET hold = 5;
 CREATE OR REPLACE TRIGGER fake INSTEAD OF UPDATE ON fake FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();

@@ -13,7 +13,7 @@ CREATE TABLE t (v text, n integer);
 INSERT INTO t VALUES ('same', 1), ('same', 1), ('same', 1), ('other', 2);
 SELECT soft_delete.tag('t');
 DELETE FROM t;
-UPDATE t_deleted SET deleted_at = NULL WHERE ctid = (SELECT min(ctid) FROM t_deleted WHERE v = 'same');
+UPDATE t_deleted SET deleted_at = NULL WHERE stored_place = (SELECT min(stored_place) FROM t_deleted WHERE v = 'same');
 SELECT v, n FROM t;
 SELECT v, n FROM t_deleted ORDER BY v;
 UPDATE t_deleted SET deleted_at = NULL WHERE v = 'same' RETURNING v, n, deleted_at;

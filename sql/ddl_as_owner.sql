@@ -29,7 +29,7 @@ SELECT DISTINCT role FROM seen;
 TRUNCATE seen;
 SET ROLE regress_ddl_as_owner;
 DELETE FROM t;
-DELETE FROM t_deleted WHERE tableoid = 't'::regclass;
+DELETE FROM t_deleted WHERE stored_in = 't'::regclass;
 RESET ROLE;
 ALTER TABLE t ADD COLUMN w text DEFAULT ddl_as_owner.spy();
 SELECT DISTINCT role FROM seen;

@@ -72,6 +72,40 @@ ALTER TABLE keyless ADD PRIMARY KEY (id);
 INSERT INTO keyless VALUES (1, 'y');
 SELECT id, a FROM keyless_deleted;
 
+-- an index that a table is clustered by is whole, as long as it is
+CREATE TABLE clustered (id integer PRIMARY KEY, a integer, b text CONSTRAINT clustered_b UNIQUE, EXCLUDE USING gist (box(point(id, id), point(id, id)) WITH &&));
+CREATE INDEX clustered_a ON clustered (a);
+CREATE INDEX clustered_some ON clustered (a) WHERE b > 'm';
+SELECT soft_delete.tag('clustered');
+INSERT INTO clustered SELECT g, -g % 7, chr(96 + g) FROM generate_series(1, 20) AS g;
+DELETE FROM clustered WHERE id < 4;
+INSERT INTO clustered VALUES (31, 1, 'a'), (32, 1, 'b');
+DELETE FROM clustered WHERE id = 31;
+CLUSTER clustered USING clustered_a;
+SELECT id, a, b FROM clustered LIMIT 4;
+CLUSTER clustered;
+ALTER TABLE clustered CLUSTER ON clustered_b, ADD COLUMN c integer;
+CLUSTER clustered;
+SELECT id, a, b FROM clustered ORDER BY ctid LIMIT 4;
+INSERT INTO clustered VALUES (33, 1, 'b');
+INSERT INTO clustered VALUES (33, 1, 'a') ON CONFLICT ON CONSTRAINT clustered_b DO NOTHING;
+CLUSTER clustered USING clustered_some;
+CLUSTER clustered USING clustered_box_excl;
+CLUSTER clustered USING nonsense;
+CLUSTER nonsense USING nonsense;
+RESET ROLE;
+SELECT * FROM indexes_of('clustered');
+SET ROLE regress_ddl_indexes;
+SELECT conname, contype FROM pg_constraint WHERE conrelid = 'clustered'::regclass AND contype <> 'n' ORDER BY 1;
+SELECT id, a, b FROM clustered_deleted ORDER BY id;
+ALTER TABLE clustered SET WITHOUT CLUSTER;
+SELECT problem, remedy FROM soft_delete.check() WHERE relation = 'clustered'::regclass ORDER BY problem;
+SELECT remedy FROM soft_delete.check() WHERE relation = 'clustered'::regclass \gexec
+SELECT soft_delete.untag('clustered', tombstones => 'purge');
+RESET ROLE;
+SELECT * FROM indexes_of('clustered');
+SET ROLE regress_ddl_indexes;
+
 -- partitioned and inherited tables
 CREATE TABLE part (id integer, a text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
 CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (1) TO (10);

@@ -21,7 +21,7 @@ CREATE TABLE p4 PARTITION OF p FOR VALUES IN (4);
 INSERT INTO p VALUES (40, 4, 'v40'), (41, 4, 'v41');
 
 DELETE FROM p WHERE id IN (1, 2, 3, 40) RETURNING tableoid::regclass, id, v, deleted_at IS NULL AS live;
-SELECT tableoid::regclass, id, v FROM p_deleted ORDER BY id;
+SELECT stored_in::regclass, id, v FROM p_deleted ORDER BY id;
 SELECT count(*) FROM p;
 DELETE FROM p2 WHERE id = 4 RETURNING id;
 DELETE FROM p3 WHERE id = 5 RETURNING id;
@@ -41,7 +41,7 @@ INSERT INTO p VALUES (1, 2, 'twice') ON CONFLICT (k, id) DO UPDATE SET v = exclu
 UPDATE p_deleted SET deleted_at = NULL WHERE id = 2 RETURNING id, v;
 UPDATE p_deleted SET deleted_at = NULL WHERE id = 1;
 DELETE FROM p_deleted WHERE id IN (1, 3) RETURNING id;
-SELECT tableoid::regclass, id FROM p_deleted ORDER BY id;
+SELECT stored_in::regclass, id FROM p_deleted ORDER BY id;
 
 -- the guard holds in every partition
 INSERT INTO p VALUES (50, 2, 'x', now());
@@ -65,7 +65,7 @@ DELETE FROM child WHERE id = 6;
 SELECT tableoid::regclass, id FROM parent ORDER BY id;
 SELECT id FROM ONLY parent;
 SELECT id FROM child;
-SELECT tableoid::regclass, id FROM parent_deleted ORDER BY id;
+SELECT stored_in::regclass, id FROM parent_deleted ORDER BY id;
 UPDATE parent_deleted SET deleted_at = NULL WHERE id = 5;
 SELECT id, extra FROM child ORDER BY id;
 SELECT soft_delete.untag('parent', tombstones => 'purge');

@@ -41,8 +41,8 @@ SELECT count(*) FROM t;
 -- the hostile role: a view of its own with our triggers, over a table that it can only read
 GRANT SELECT ON t TO regress_app;
 SET ROLE regress_app;
-CREATE TEMP VIEW forged AS SELECT *, tableoid, ctid FROM delete_privileges.t;
-CREATE TRIGGER purge INSTEAD OF DELETE ON forged FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row();
+CREATE TEMP VIEW forged AS SELECT *, tableoid, ctid, tableoid AS stored_in, ctid AS stored_place FROM delete_privileges.t;
+CREATE TRIGGER purge INSTEAD OF DELETE ON forged FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row('', '', '', '', 'stored_in', 'stored_place');
 CREATE TRIGGER restore INSTEAD OF UPDATE ON forged FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
 DELETE FROM forged;
 UPDATE forged SET deleted_at = NULL;

@@ -84,7 +84,7 @@ INSERT INTO years VALUES (1), (11);
 INSERT INTO days VALUES (1, 1), (2, 11), (3, 1), (4, 11);
 DELETE FROM years;
 UPDATE years_deleted SET hold = 'case 4' WHERE year = 1;
-SELECT tableoid::regclass, day, hold FROM days_deleted ORDER BY day;
+SELECT stored_in::regclass, day, hold FROM days_deleted ORDER BY day;
 CALL soft_delete.purge('days', older_than => '0');
 SELECT day FROM days_deleted ORDER BY day;
 CREATE TABLE ring (id integer PRIMARY KEY, next integer);

@@ -78,6 +78,38 @@ TRUNCATE p;
 CALL soft_delete.purge('p', older_than => '0');
 SELECT id, at, hold FROM p_deleted;
 
+-- the hold follows the row where its key changes, and stays on a deleted row that has the old one
+\getenv srcdir PG_ABS_SRCDIR
+CREATE TABLE f (a numeric, b text, PRIMARY KEY (b, a) DEFERRABLE);
+SELECT soft_delete.tag('f');
+CREATE TABLE g (a numeric, b text, PRIMARY KEY (b, a) DEFERRABLE);
+SELECT soft_delete.tag('g', storage => 'aside');
+\set QUIET on
+\set moves :srcdir '/sql/hold_live.inc'
+\set table f
+\set bin f_deleted
+\i :moves
+\set table g
+\set bin g_deleted
+\i :moves
+\set QUIET off
+UPDATE p SET id = 3 WHERE id = 1;
+INSERT INTO p VALUES (4, '2025-05-05'), (5, '2025-05-05');
+SELECT soft_delete.hold('p', 4, date '2025-05-05', 'case 5');
+UPDATE p SET id = 6 WHERE id = 4;
+UPDATE p SET at = '2026-05-05' WHERE id = 6;
+UPDATE p SET at = '2026-05-05' WHERE id = 5;
+CREATE TABLE p_3 PARTITION OF p FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');
+INSERT INTO p VALUES (7, '2027-05-05');
+SELECT soft_delete.hold('p', 7, date '2027-05-05', 'case 5');
+UPDATE p SET id = 8, at = '2027-06-06' WHERE id = 7;
+SELECT relation, key, hold FROM soft_delete.holds WHERE hold = 'case 5' ORDER BY key;
+SELECT soft_delete.lift('case 5');
+-- nothing remains of it where nothing is tagged
+SELECT tgrelid::regclass FROM pg_trigger WHERE tgname LIKE '~soft\_delete\_hold%' AND tgrelid = ANY (ARRAY['f', 'g']::regclass[]) ORDER BY 1;
+SELECT soft_delete.untag('f', tombstones => 'purge'), soft_delete.untag('g', tombstones => 'purge');
+SELECT tgrelid::regclass FROM pg_trigger WHERE tgname LIKE '~soft\_delete\_hold%' AND tgrelid = ANY (ARRAY['f', 'g']::regclass[]) ORDER BY 1;
+
 -- a row that is not there, and keys that are none
 SELECT soft_delete.hold('t', 1, 'x', 'case 4');
 SELECT soft_delete.hold('t', 1, 'case 4');

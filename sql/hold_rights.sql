@@ -59,7 +59,7 @@ UPDATE t_deleted SET hold = NULL WHERE id = 1;
 \set VERBOSITY terse
 SELECT soft_delete.hold('t', NULL);
 SELECT soft_delete.hold_deletion((SELECT deleted_at FROM t_deleted WHERE id = 2), NULL);
-SELECT count(soft_delete.hold_of(tableoid, ctid, true)) FROM t_deleted;
+SELECT count(soft_delete.hold_of(stored_in, stored_place, true)) FROM t_deleted;
 SELECT count(*) FROM soft_delete.holds;
 RESET ROLE;
 SELECT count(*) FROM soft_delete.holds WHERE relation = 'rights.t'::regclass;

@@ -41,9 +41,9 @@ RESET xmloption;
 SET timezone = 'UTC';
 SELECT j = to_jsonb(x.*) - 'deleted_at' AS same, r8 = 0.1::float8 + 0.2::float8 AS same_float
 FROM was, t_tombstones AS x;
-SELECT tableoid::regclass, (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,deleted_by,actor,reason,hold,tableoid,ctid}'::text[] AS same FROM t_deleted d;
+SELECT stored_in::regclass, (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,deleted_by,actor,reason,hold,stored_in,stored_place}'::text[] AS same FROM t_deleted d;
 SET array_nulls = off;
-SELECT (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,deleted_by,actor,reason,hold,tableoid,ctid}'::text[] AS same FROM t_deleted d;
+SELECT (SELECT j FROM was) = to_jsonb(d) - '{deleted_at,deleted_by,actor,reason,hold,stored_in,stored_place}'::text[] AS same FROM t_deleted d;
 RESET array_nulls;
 
 -- columns come, go, and are renamed

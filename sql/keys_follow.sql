@@ -13,7 +13,7 @@ INSERT INTO member VALUES (1, 1), (2, 1);
 DELETE FROM member;
 DELETE FROM team WHERE id = 2;
 UPDATE team SET id = 2 WHERE id = 1;
-SELECT team_id, n, tableoid::regclass FROM member_deleted ORDER BY tableoid::regclass::text;
+SELECT team_id, n, stored_in::regclass FROM member_deleted ORDER BY stored_in::regclass::text;
 SELECT id FROM team;
 
 RESET ROLE;

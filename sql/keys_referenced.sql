@@ -52,7 +52,7 @@ ALTER TABLE e ADD COLUMN d integer REFERENCES p (d);
 SELECT * FROM keys('p');
 SELECT id, a, b, c, d FROM p ORDER BY id;
 RESET ROLE;
-SELECT id, a, b, c, d, tableoid = 'p_tombstones'::regclass AS aside FROM p_deleted ORDER BY id;
+SELECT id, a, b, c, d, stored_in = 'p_tombstones'::regclass AS aside FROM p_deleted ORDER BY id;
 SET ROLE regress_keys_owner;
 
 -- it sees live rows, and their keys only

@@ -27,18 +27,18 @@ DELETE FROM t;
 CREATE TRIGGER after_row AFTER INSERT OR UPDATE ON t FOR EACH STATEMENT EXECUTE FUNCTION tell();
 UPDATE t_deleted SET deleted_at = NULL WHERE v = 'first' RETURNING id, v, deleted_at;
 SELECT id, v, length(doc), twice, deleted_at FROM t;
-SELECT v, tableoid::regclass FROM t_deleted;
+SELECT v, stored_in::regclass FROM t_deleted;
 UPDATE t_deleted SET deleted_at = NULL;
 
 -- two of one key cannot both come back, wherever they are kept
 DELETE FROM t;
-SELECT v, tableoid::regclass FROM t_deleted ORDER BY v;
+SELECT v, stored_in::regclass FROM t_deleted ORDER BY v;
 UPDATE t_deleted SET deleted_at = NULL;
 SELECT count(*) FROM t_deleted;
 SELECT count(*) FROM t;
 UPDATE t_deleted SET deleted_at = NULL WHERE v = 'second';
 DELETE FROM t;
-SELECT v, tableoid::regclass FROM t_deleted ORDER BY v;
+SELECT v, stored_in::regclass FROM t_deleted ORDER BY v;
 
 -- purging takes the one that is named
 DELETE FROM t_deleted WHERE v = 'first';
@@ -91,14 +91,14 @@ DELETE FROM account;
 INSERT INTO account VALUES (1, 'new');
 INSERT INTO membership VALUES (1, 1, 'new');
 INSERT INTO badge VALUES (1, 1, 1);
-SELECT name, tableoid::regclass FROM account_deleted;
+SELECT name, stored_in::regclass FROM account_deleted;
 UPDATE account_deleted SET deleted_at = NULL WHERE name = 'old';
 DELETE FROM account;
 UPDATE account_deleted SET deleted_at = NULL WHERE name = 'old';
 SELECT * FROM account_active;
 SELECT * FROM membership_active ORDER BY team;
 SELECT * FROM badge_active ORDER BY id;
-SELECT account_id, team, since, tableoid::regclass FROM membership_deleted;
+SELECT account_id, team, since, stored_in::regclass FROM membership_deleted;
 
 -- a whole deletion, with a dry run before
 DELETE FROM account;
@@ -112,7 +112,7 @@ SELECT name FROM account;
 SELECT since FROM membership;
 
 -- purging what stepped aside leaves alone what refers to the row that has its key now
-SELECT name, tableoid::regclass FROM account_deleted ORDER BY name;
+SELECT name, stored_in::regclass FROM account_deleted ORDER BY name;
 DELETE FROM account_deleted WHERE name = 'newest';
 SELECT name FROM account_deleted ORDER BY name;
 SELECT count(*) FROM membership_deleted;
@@ -129,7 +129,7 @@ INSERT INTO p VALUES (1, 1, 'c'), (2, 1, 'd');
 DELETE FROM p;
 UPDATE p_deleted SET deleted_at = NULL WHERE v IN ('a', 'b');
 SELECT * FROM p_active ORDER BY k;
-SELECT v, tableoid::regclass FROM p_deleted ORDER BY v;
+SELECT v, stored_in::regclass FROM p_deleted ORDER BY v;
 
 RESET ROLE;
 DROP SCHEMA keys_restore CASCADE;

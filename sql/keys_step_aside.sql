@@ -11,7 +11,7 @@ CREATE TABLE t (id integer PRIMARY KEY, v text);
 INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e'), (6, 'f'), (7, 'g');
 SELECT soft_delete.tag('t');
 GRANT SELECT, INSERT, UPDATE, DELETE ON t TO regress_keys_app;
-CREATE VIEW bin AS SELECT id, v, deleted_at IS NOT NULL AS deleted, tableoid::regclass AS held_in FROM t_deleted;
+CREATE VIEW bin AS SELECT id, v, deleted_at IS NOT NULL AS deleted, stored_in::regclass AS held_in FROM t_deleted;
 
 -- every statement, by a role that has no right on anything of the extension
 SET ROLE regress_keys_app;
@@ -96,14 +96,14 @@ DELETE FROM k;
 INSERT INTO k (a, b, n, code, ident) VALUES (1, 'x', 10, 'd1', 10);
 INSERT INTO k (a, b, n, code, ident) VALUES (11, 'x', 2, 'd2', 11);
 INSERT INTO k (a, b, n, code, ident) VALUES (12, 'x', 12, 'c3', 12);
-SELECT a, b, n, code, ident, tableoid::regclass FROM k_deleted ORDER BY a;
+SELECT a, b, n, code, ident, stored_in::regclass FROM k_deleted ORDER BY a;
 DELETE FROM k;
 INSERT INTO k (a, b, n, code, ident) VALUES (13, 'x', 13, 'd4', 10) ON CONFLICT (ident) DO UPDATE SET b = 'conflict';
 INSERT INTO k (a, b, n, code, ident) VALUES (1, 'x', 14, 'd1', 14) ON CONFLICT (twice, b) DO UPDATE SET b = 'conflict';
 UPDATE k SET a = 11 WHERE a = 13;
 UPDATE k SET n = 12 WHERE a = 11;
 SELECT a, b, n, code, ident FROM k ORDER BY a;
-SELECT tableoid::regclass, count(*) FROM k_deleted GROUP BY 1;
+SELECT stored_in::regclass, count(*) FROM k_deleted GROUP BY 1;
 INSERT INTO k (a, b, n, code, ident) VALUES (20, 'x', 14, 'd5', 20);
 
 -- deferred: a row that is deleted after another has taken its key, while both are there
@@ -137,14 +137,14 @@ UPDATE p SET id = 1 WHERE id = 2;
 DELETE FROM p WHERE id = 1;
 UPDATE p SET id = 1 WHERE id = 2;
 SELECT id, k, v FROM p;
-SELECT id, k, v, tableoid::regclass FROM p_deleted ORDER BY v;
+SELECT id, k, v, stored_in::regclass FROM p_deleted ORDER BY v;
 CREATE TABLE parent (id integer PRIMARY KEY);
 CREATE TABLE heir (v text, PRIMARY KEY (id)) INHERITS (parent);
 SELECT soft_delete.tag('parent');
 INSERT INTO heir VALUES (1, 'a');
 DELETE FROM parent;
 INSERT INTO heir VALUES (1, 'b');
-SELECT id, tableoid::regclass FROM parent_deleted;
+SELECT id, stored_in::regclass FROM parent_deleted;
 
 -- a deleted child of a parent that stepped aside still has a parent
 CREATE TABLE author (id integer PRIMARY KEY);
@@ -155,6 +155,29 @@ INSERT INTO post VALUES (1, 1);
 DELETE FROM author;
 INSERT INTO author VALUES (1);
 SELECT count(*) FROM post p TABLESAMPLE soft_delete.rows('deleted') JOIN author a ON p.author_id = a.id;
+
+-- many keys in one statement: two keys of a row, gaps, a key that a live row has, errors that are caught, DDL between
+CREATE TABLE many (id integer PRIMARY KEY, code text UNIQUE, v text);
+CREATE TABLE refers (code text REFERENCES many (code));
+SELECT soft_delete.tag('many');
+INSERT INTO many SELECT g, 'c' || g, 'old' FROM generate_series(1, 500) AS g;
+DELETE FROM many WHERE id % 5 <> 0 OR id = 250;
+SELECT count(*) FROM many;
+BEGIN;
+INSERT INTO many SELECT g, 'c' || g + 1, 'first' FROM generate_series(2, 495) AS g WHERE g % 5 IN (1, 2, 3);
+SAVEPOINT s;
+INSERT INTO many SELECT g, 'c' || g, 'taken' FROM generate_series(497, 500) AS g;
+ROLLBACK TO s;
+INSERT INTO many VALUES (499, 'c499', 'second');
+ALTER TABLE many ADD COLUMN w integer;
+INSERT INTO many VALUES (498, 'c498', 'second'), (250, 'c250', 'second');
+DELETE FROM many WHERE v = 'first' AND id < 11;
+INSERT INTO many VALUES (1, 'c11', 'third'), (2, 'c2', 'third');
+INSERT INTO many VALUES (3, 'c3', 'third'), (6, 'c6', 'third') ON CONFLICT (id) DO UPDATE SET v = 'not so';
+COMMIT;
+SELECT v, count(*), min(id), max(id) FROM many GROUP BY v ORDER BY v;
+SELECT v, stored_in::regclass, count(*), count(DISTINCT (id, code)), min(id), max(id) FROM many_deleted GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT (SELECT array_agg(m.id ORDER BY id) FROM many AS m WHERE id IN (SELECT id FROM many GROUP BY id HAVING count(*) > 1)) AS twice, count(DISTINCT code) = count(*) AS once FROM many;
 
 -- what stepped aside is for the owner of the table, and comes and goes by the extension
 SELECT id, tableoid::regclass FROM author_tombstones UNION ALL SELECT id, tableoid::regclass FROM parent_tombstones;

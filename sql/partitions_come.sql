@@ -33,7 +33,7 @@ INSERT INTO made VALUES (103, 'b') ON CONFLICT ON CONSTRAINT "Own key" DO UPDATE
 INSERT INTO leaf VALUES (202, 'a'), (202, 'a') ON CONFLICT ON CONSTRAINT leaf_code_id_key DO NOTHING RETURNING id;
 INSERT INTO leaf VALUES (203, 'a') ON CONFLICT ON CONSTRAINT leaf_code_id_key DO NOTHING RETURNING id;
 SELECT tableoid::regclass, id FROM p ORDER BY id;
-SELECT tableoid::regclass, id FROM p_deleted ORDER BY id;
+SELECT stored_in::regclass, id FROM p_deleted ORDER BY id;
 
 -- attached without the column, with keys of its own, which take the place of the root's
 CREATE TABLE attached (id integer PRIMARY KEY, code text, CONSTRAINT attached_unique UNIQUE (code, id));
@@ -73,7 +73,7 @@ ALTER TABLE p ATTACH PARTITION "A tree" FOR VALUES FROM (700) TO (800);
 SET search_path = come;
 INSERT INTO p VALUES (701, 'x');
 DELETE FROM "Other schema"."A leaf";
-SELECT tableoid::regclass, id FROM p_deleted WHERE id > 700;
+SELECT stored_in::regclass, id FROM p_deleted WHERE id > 700;
 SELECT tgrelid::regclass, tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
 WHERE relnamespace = '"Other schema"'::regnamespace AND tgname = '~soft_delete_truncate' ORDER BY 1;
 
@@ -96,7 +96,7 @@ INSERT INTO grandchild (id, note) VALUES (3, 'a'), (4, 'b');
 DELETE FROM parent WHERE id IN (1, 3, 7);
 INSERT INTO child (id, note) VALUES (5, 'a');
 SELECT tableoid::regclass, id FROM parent ORDER BY id;
-SELECT tableoid::regclass, id FROM parent_deleted ORDER BY id;
+SELECT stored_in::regclass, id FROM parent_deleted ORDER BY id;
 SELECT to_regclass('tagged_child_deleted');
 
 -- the foreign keys of what comes are guarded, and refused if they are unsafe

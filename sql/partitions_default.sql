@@ -37,7 +37,7 @@ SELECT tableoid::regclass, id, note FROM events WHERE id IN (3, 33) ORDER BY id;
 CREATE TABLE items_a PARTITION OF items FOR VALUES IN ('A');
 CREATE TABLE items_null (LIKE items);
 ALTER TABLE items ATTACH PARTITION items_null FOR VALUES IN (NULL);
-SELECT tableoid::regclass, id, kind FROM items_deleted ORDER BY id;
+SELECT stored_in::regclass, id, kind FROM items_deleted ORDER BY id;
 UPDATE items_deleted SET deleted_at = NULL;
 SELECT tableoid::regclass, id, kind FROM items ORDER BY id;
 SELECT relation, problem FROM soft_delete.check() WHERE relation::text ~ 'events|items';

@@ -49,9 +49,9 @@ SELECT conname FROM pg_constraint WHERE conrelid = 'a'::regclass AND contype <> 
 -- with its partitions
 ALTER TABLE p DETACH PARTITION tree;
 SELECT tableoid::regclass, id FROM tree ORDER BY id;
-SELECT tableoid::regclass, id FROM tree_deleted;
+SELECT stored_in::regclass, id FROM tree_deleted;
 DELETE FROM leaf WHERE id = 102;
-SELECT tableoid::regclass, id FROM tree_deleted;
+SELECT stored_in::regclass, id FROM tree_deleted;
 
 -- without blocking readers, and finished later
 ALTER TABLE p DETACH PARTITION "b B" CONCURRENTLY;
@@ -62,7 +62,7 @@ SELECT id FROM "b B_deleted";
 ALTER TABLE p ATTACH PARTITION a FOR VALUES FROM (0) TO (100);
 ALTER TABLE p ATTACH PARTITION tree FOR VALUES FROM (100) TO (300);
 SELECT tableoid::regclass, id FROM p ORDER BY id;
-SELECT tableoid::regclass, id FROM p_deleted ORDER BY id;
+SELECT stored_in::regclass, id FROM p_deleted ORDER BY id;
 SELECT relname FROM pg_class WHERE relnamespace = 'go'::regnamespace AND relkind = 'v' ORDER BY 1;
 
 -- a name that the views need is taken: it stays where it is
@@ -120,10 +120,10 @@ INSERT INTO grandchild VALUES (3), (4);
 DELETE FROM parent WHERE id IN (1, 3);
 ALTER TABLE child NO INHERIT parent;
 SELECT id FROM child ORDER BY id;
-SELECT tableoid::regclass, id FROM child_deleted ORDER BY id;
+SELECT stored_in::regclass, id FROM child_deleted ORDER BY id;
 UPDATE child_deleted SET deleted_at = NULL WHERE id = 3 RETURNING id;
 DELETE FROM child WHERE id = 4;
-SELECT tableoid::regclass, id FROM child_deleted ORDER BY id;
+SELECT stored_in::regclass, id FROM child_deleted ORDER BY id;
 -- one that has another tagged parent stays with it
 CREATE TABLE second (id integer);
 SELECT soft_delete.tag('second');

@@ -106,7 +106,7 @@ INSERT INTO child VALUES (2);
 TRUNCATE ONLY parent;
 SELECT id FROM parent;
 TRUNCATE parent;
-SELECT id, tableoid::regclass FROM parent_deleted ORDER BY id;
+SELECT id, stored_in::regclass FROM parent_deleted ORDER BY id;
 
 -- a temporary table
 CREATE TEMP TABLE temporary (id integer);

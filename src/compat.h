@@ -330,6 +330,32 @@ typedef bool TU_UpdateIndexes;
 #endif
 #define make_virtual_slot(tupdesc) make_slot(tupdesc, &TTSOpsVirtual)
 
+/* 19: CLUSTER is a kind of REPACK, which cannot have written before it runs concurrently */
+#if PG_VERSION_NUM < 190000
+#define is_cluster(stmt) IsA(stmt, ClusterStmt)
+#define clustered_table(stmt) (((ClusterStmt *) (stmt))->relation)
+#define clustering_index(stmt) (((ClusterStmt *) (stmt))->indexname)
+#else
+#include "commands/defrem.h"
+static inline bool
+is_cluster(Node *stmt)
+{
+	ListCell *lc;
+
+	if (!IsA(stmt, RepackStmt) || ((RepackStmt *) stmt)->relation == NULL)
+		return false;
+	foreach (lc, ((RepackStmt *) stmt)->params)
+	{
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "concurrently") == 0 &&
+			defGetBoolean(lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+#define clustered_table(stmt) (((RepackStmt *) (stmt))->relation->relation)
+#define clustering_index(stmt) (((RepackStmt *) (stmt))->indexname)
+#endif
+
 /* 18: PortalRun() has no argument run_once */
 #if PG_VERSION_NUM < 180000
 #define run_portal(portal, dest, completion) \

@@ -40,6 +40,7 @@ _PG_init(void)
 	init_ledger();
 	init_truncate();
 	init_skip();
+	init_parents();
 	init_bin();
 	init_delete();
 	init_purge();

@@ -3,7 +3,7 @@
  *	  The triggers of a bin, by which UPDATE and DELETE of that view restore, hold
  *	  and purge tombstones.
  *
- * The INSTEAD OF row triggers find a tombstone by the columns tableoid and ctid
+ * The INSTEAD OF row triggers find a tombstone by the columns stored_in and stored_place
  * of the view, so a table needs no key.  They act for the owner of the view, who
  * granted the privileges on it, and only on relations of that owner.  They place
  * and lift holds at once (place_hold.c).  Rows to restore and to purge they lock and
@@ -37,6 +37,7 @@ typedef struct BinRow
 	AttrNumber view_attnum; /* the tombstone column of the view */
 	AttrNumber hold_attnum; /* the column of the view that shows holds, or 0 */
 	Tombstone tombstone;
+	NewKey key; /* the key to restore it under; n is 0 where it keeps its own */
 } BinRow;
 
 static BinQuery *bin_queries = NULL;
@@ -65,10 +66,13 @@ static void report_wrong_call(const char *function);
 static void check_row_trigger(FunctionCallInfo fcinfo, const char *function);
 static void open_bin_row(TriggerData *trigdata, BinRow *row);
 static Relation open_listed_table(Relation view, Oid relid, StorageKind storage);
+static AttrNumber own_attnum(TriggerData *trigdata, BinColumn which, Oid type);
 static AttrNumber view_attnum(TriggerData *trigdata, const char *name, Oid type);
 static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
 static bool column_changes(TriggerData *trigdata, AttrNumber attnum);
 static void check_update(TriggerData *trigdata, BinRow *row);
+static int errhint_restore(TriggerData *trigdata, BinRow *row);
+static bool note_new_key(TriggerData *trigdata, BinRow *row, AttrNumber attno);
 static bool change_hold(FunctionCallInfo fcinfo, BinRow *row);
 
 /*
@@ -115,15 +119,17 @@ finish_executor(QueryDesc *queryDesc)
 }
 
 /*
- * soft_delete.restore_row(deleted_by, actor, reason, hold) returns trigger
+ * soft_delete.restore_row(deleted_by, actor, reason, hold, stored_in, stored_place)
+ * returns trigger
  *
- * INSTEAD OF UPDATE trigger of a bin.  SET tombstone = NULL restores the row, SET
- * hold = 'why' places a hold on it, SET hold = NULL lifts that.  The arguments
- * name the columns that the bin has beside those of the table.
+ * INSTEAD OF UPDATE trigger of a bin.  SET tombstone = NULL restores the row, under
+ * another key where columns of a unique key are set, too.  SET hold = 'why' places a
+ * hold on it, SET hold = NULL lifts that.  The arguments name the columns that the bin
+ * has beside those of the table.
  *
  * Raises 0A000 for any other SET, 39P01 where it is not called as that trigger,
  * 42501 where the owner of the bin does not own the table, 55000 where the
- * statement trigger of the bin is missing; and what hold_row() raises.
+ * statement trigger of the bin is missing; and what hold_row() and change_key() raise.
  */
 Datum
 soft_delete_restore_row(PG_FUNCTION_ARGS)
@@ -138,6 +144,8 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 	if (row.hold_attnum != InvalidAttrNumber &&
 		column_changes(trigdata, row.hold_attnum))
 		is_there = change_hold(fcinfo, &row);
+	if (is_there && row.key.n > 0)
+		is_there = change_key(row.rel, &row.tombstone, &row.key);
 	if (is_there && column_changes(trigdata, row.view_attnum))
 		is_there = join_cascade(open_checked_query(fcinfo)->restored, row.rel,
 								&row.tombstone, &row.tombstone.stamp, InvalidOid);
@@ -146,7 +154,8 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete.purge_row() returns trigger
+ * soft_delete.purge_row(deleted_by, actor, reason, hold, stored_in, stored_place)
+ * returns trigger
  *
  * INSTEAD OF DELETE trigger of a bin: purges the row.
  *
@@ -375,8 +384,7 @@ check_bin_query(MemoryContext context)
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot restore or purge by a statement that is stopped before its end"),
-			 errdetail("A bin acts when the statement is done."),
-			 errhint("Run the statement without a limit on the rows that it returns.")));
+			 errdetail("A bin acts when the statement is done, and this one has a limit on the rows that it returns.")));
 }
 
 /*
@@ -447,10 +455,9 @@ check_row_trigger(FunctionCallInfo fcinfo, const char *function)
 static void
 report_wrong_call(const char *function)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("function \"%s\" was not called by a bin", function),
-			 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+	ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					errmsg("function \"%s\" was not called by a bin", function),
+					errdetail("soft_delete.tag() makes the bin of a table.")));
 }
 
 /*
@@ -464,10 +471,11 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
 	ItemPointer tid;
 	Oid relid;
 
+	memset(row, 0, sizeof(BinRow));
 	relid = DatumGetObjectId(
-		view_column(trigdata, view_attnum(trigdata, "tableoid", OIDOID)));
+		view_column(trigdata, own_attnum(trigdata, BIN_STORED_IN, OIDOID)));
 	tid = (ItemPointer) DatumGetPointer(
-		view_column(trigdata, view_attnum(trigdata, "ctid", TIDOID)));
+		view_column(trigdata, own_attnum(trigdata, BIN_STORED_PLACE, TIDOID)));
 	relid = locate_tombstone(relid, tid, &row->tombstone);
 	row->rel =
 		open_listed_table(trigdata->tg_relation, relid, row->tombstone.storage);
@@ -486,9 +494,8 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
 	/* the bins of version 0.1.0 do not show holds, and pass no arguments */
 	row->hold_attnum = InvalidAttrNumber;
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) &&
-		trigdata->tg_trigger->tgnargs == N_BIN_COLUMNS)
-		row->hold_attnum =
-			view_attnum(trigdata, trigdata->tg_trigger->tgargs[BIN_HOLD], TEXTOID);
+		trigdata->tg_trigger->tgnargs > BIN_HOLD)
+		row->hold_attnum = own_attnum(trigdata, BIN_HOLD, TEXTOID);
 }
 
 /*
@@ -523,6 +530,22 @@ open_listed_table(Relation view, Oid relid, StorageKind storage)
 }
 
 /*
+ * Return the number of a column that the view has beside those of the table: its
+ * triggers have the names as arguments.  Those of version 0.2.0 lack the last two.
+ *
+ * Raises 39P01 if there is none with that type.
+ */
+static AttrNumber
+own_attnum(TriggerData *trigdata, BinColumn which, Oid type)
+{
+	const Trigger *trigger = trigdata->tg_trigger;
+
+	if (trigger->tgnargs > (int) which)
+		return view_attnum(trigdata, trigger->tgargs[which], type);
+	return view_attnum(trigdata, which == BIN_STORED_IN ? "tableoid" : "ctid", type);
+}
+
+/*
  * Return the number of the column of the view that has a name.
  *
  * Raises 39P01 if there is none with that type.
@@ -532,7 +555,7 @@ view_attnum(TriggerData *trigdata, const char *name, Oid type)
 {
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 
-	/* SPI_fnumber() takes tableoid and ctid for system columns */
+	/* SPI_fnumber() would take the names of system columns for those */
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
@@ -541,12 +564,11 @@ view_attnum(TriggerData *trigdata, const char *name, Oid type)
 			att->atttypid == type)
 			return attno;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("view \"%s\" has no column \"%s\" of type %s",
-					RelationGetRelationName(trigdata->tg_relation), name,
-					format_type_be(type)),
-			 errhint("Use SELECT soft_delete.tag('table') to tag a table, which makes its bin.")));
+	ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					errmsg("view \"%s\" has no column \"%s\" of type %s",
+						   RelationGetRelationName(trigdata->tg_relation), name,
+						   format_type_be(type)),
+					errdetail("soft_delete.tag() makes the bin of a table.")));
 	return InvalidAttrNumber; /* keep compiler quiet */
 }
 
@@ -592,7 +614,8 @@ column_changes(TriggerData *trigdata, AttrNumber attnum)
 
 /*
  * Raise 0A000 if the UPDATE sets the tombstone column to anything but null, or
- * changes a column that does not show the hold.
+ * changes a column that does not show the hold and is not in a key under which the row
+ * is restored.
  */
 static void
 check_update(TriggerData *trigdata, BinRow *row)
@@ -603,19 +626,73 @@ check_update(TriggerData *trigdata, BinRow *row)
 	{
 		if (!column_changes(trigdata, attno) || attno == row->hold_attnum ||
 			(attno == row->view_attnum &&
-			 heap_attisnull(trigdata->tg_newtuple, attno, tupdesc)))
+			 heap_attisnull(trigdata->tg_newtuple, attno, tupdesc)) ||
+			note_new_key(trigdata, row, attno))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot update column \"%s\" of bin \"%s\"",
 						NameStr(TupleDescAttr(tupdesc, attno - 1)->attname),
 						RelationGetRelationName(trigdata->tg_relation)),
-				 errdetail("A bin can only be updated to restore rows and to hold them."),
-				 errhint("UPDATE %s SET %s = NULL WHERE ...;",
-						 qualified_name(RelationGetRelid(trigdata->tg_relation)),
-						 quote_identifier(NameStr(
-							 TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)))));
+				 errdetail("A bin can only be updated to restore rows, under another key if need be, and to hold them."),
+				 errhint_restore(trigdata, row)));
 	}
+}
+
+/*
+ * Add the hint to an error that restores the row as it is, if a primary key finds it.
+ */
+static int
+errhint_restore(TriggerData *trigdata, BinRow *row)
+{
+	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
+	Oid relid = RelationGetRelid(row->rel);
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	int n = primary_key(relid, attnums);
+	TupleTableSlot *slot;
+
+	if (n == 0)
+		return 0;
+	for (int i = 0; i < n; i++)
+		attnums[i] = get_attnum(RelationGetRelid(trigdata->tg_relation),
+								get_attname(relid, attnums[i], false));
+	slot = MakeSingleTupleTableSlot(tupdesc, &TTSOpsHeapTuple);
+	ExecStoreHeapTuple(trigdata->tg_trigtuple, slot, false);
+	return errhint("UPDATE %s SET %s = NULL WHERE %s;",
+				   qualified_name(RelationGetRelid(trigdata->tg_relation)),
+				   quote_identifier(NameStr(
+					   TupleDescAttr(tupdesc, row->view_attnum - 1)->attname)),
+				   key_condition(n, RelationGetRelid(trigdata->tg_relation),
+								 attnums, slot, attnums));
+}
+
+/*
+ * Note the new value of a column of the view, if the UPDATE restores the row and the
+ * column is in a unique key that no foreign key references.  Returns whether it is.
+ */
+static bool
+note_new_key(TriggerData *trigdata, BinRow *row, AttrNumber attno)
+{
+	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
+	NewKey *key = &row->key;
+	AttrNumber attnum =
+		get_attnum(RelationGetRelid(row->rel),
+				   NameStr(TupleDescAttr(tupdesc, attno - 1)->attname));
+
+	if (!heap_attisnull(trigdata->tg_newtuple, row->view_attnum, tupdesc) ||
+		!may_change_key(row->rel, attnum))
+		return false;
+	if (key->n == 0)
+	{
+		key->attnums = palloc(tupdesc->natts * sizeof(AttrNumber));
+		key->values = palloc(tupdesc->natts * sizeof(Datum));
+		key->nulls = palloc(tupdesc->natts * sizeof(bool));
+	}
+	key->attnums[key->n] = attnum;
+	key->values[key->n] =
+		heap_getattr(trigdata->tg_newtuple, attno, tupdesc, &key->nulls[key->n]);
+	key->n++;
+	return true;
 }
 
 /*

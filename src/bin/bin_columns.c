@@ -186,7 +186,7 @@ ledger_column(const char *name)
 		return BIN_REASON;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("unrecognized column of a deletion: \"%s\"", name),
-					errhint("Use 'deleted_by', 'actor' or 'reason'.")));
+					errdetail("It must be 'deleted_by', 'actor' or 'reason'.")));
 	return N_BIN_COLUMNS; /* keep compiler quiet */
 }
 

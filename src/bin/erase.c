@@ -51,8 +51,7 @@ PG_FUNCTION_INFO_V1(soft_delete_erase);
 
 static bool may_delete(Oid relid);
 static Relation open_erasable(Oid relid);
-static char *call_statement(const RowKey *key, const char *function,
-							const char *last);
+static char *keys_query(const RowKey *key);
 static void add_hint(void *arg);
 static void delete_live_row(const RowKey *key);
 static Cascade *find_tombstones(const RowKey *key);
@@ -93,10 +92,8 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || n < 0)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("the table and the key to erase must not be null"),
-						errhint("SELECT soft_delete.erase('my_table', '1');")));
-	read_key(&key, open_erasable(PG_GETARG_OID(0)), n, values, types, nulls,
-			 "erase", "");
+						errmsg("the table and the key to erase must not be null")));
+	read_key(&key, open_erasable(PG_GETARG_OID(0)), n, values, types, nulls);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -150,16 +147,13 @@ open_erasable(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
-				 errhint("Without a tag, DELETE FROM %s destroys rows.",
-						 qualified_name(relid))));
+				 errdetail("Without a tag, DELETE destroys rows.")));
 	if (list_length(relids) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot erase rows of table \"%s\" alone",
-						RelationGetRelationName(rel)),
-				 errdetail("A row is erased through the table that is tagged."),
-				 errhint("SELECT soft_delete.erase(%s, ...);",
-						 quote_literal_cstr(qualified_name(llast_oid(relids))))));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot erase rows of table \"%s\" alone",
+							   RelationGetRelationName(rel)),
+						errdetail("A row is erased through table \"%s\", which is tagged.",
+								  qualified_name(llast_oid(relids)))));
 
 	if (!relation_ownercheck(relid, calling_role()) &&
 		(!OidIsValid(bin) || !may_delete(relid) ||
@@ -175,15 +169,14 @@ open_erasable(Oid relid)
 /*
  * Read the values of the primary key, whose types are given.  A value of another type
  * than its column is read from its text, with the rights of the table's owner, whose
- * type may be that of the column.  An error has a call of the
- * function as its hint; "last" is what follows the key in it.
+ * type may be that of the column.  An error has a query for such keys as its hint.
  *
  * Raises 55000 where there is no primary key, 22023 and 22004 for a wrong key, and what
  * the input functions of the types raise.
  */
 void
-read_key(RowKey *key, Relation rel, int n, const Datum *values, const Oid *types,
-		 const bool *nulls, const char *function, const char *last)
+read_key(RowKey *key, Relation rel, int n, const Datum *values,
+		 const Oid *types, const bool *nulls)
 {
 	ErrorContextCallback context = {.callback = add_hint};
 
@@ -195,7 +188,7 @@ read_key(RowKey *key, Relation rel, int n, const Datum *values, const Oid *types
 							   RelationGetRelationName(rel)),
 						errdetail("A row is erased by its primary key.")));
 
-	context.arg = call_statement(key, function, last);
+	context.arg = keys_query(key);
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	if (n != key->n)
@@ -230,31 +223,24 @@ read_key(RowKey *key, Relation rel, int n, const Datum *values, const Oid *types
 }
 
 /*
- * Return the statement that calls a function for a row of the table, with the types of
- * the columns in place of their values.
+ * Return a query for primary keys of the table.
  */
 static char *
-call_statement(const RowKey *key, const char *function, const char *last)
+keys_query(const RowKey *key)
 {
-	StringInfoData hint;
+	Oid relid = RelationGetRelid(key->rel);
+	StringInfoData query;
 
-	initStringInfo(&hint);
-	appendStringInfo(&hint, "SELECT soft_delete.%s(%s", function,
-					 quote_literal_cstr(qualified_name(RelationGetRelid(key->rel))));
+	initStringInfo(&query);
 	for (int i = 0; i < key->n; i++)
-	{
-		Form_pg_attribute att =
-			TupleDescAttr(RelationGetDescr(key->rel), key->attnums[i] - 1);
-
-		appendStringInfo(&hint, ", '%s %s'", NameStr(att->attname),
-						 format_type_with_typemod(att->atttypid, att->atttypmod));
-	}
-	appendStringInfo(&hint, "%s);", last);
-	return hint.data;
+		appendStringInfo(&query, "%s%s", i > 0 ? ", " : "SELECT ",
+						 quote_identifier(get_attname(relid, key->attnums[i], false)));
+	appendStringInfo(&query, " FROM %s LIMIT 10;", qualified_name(relid));
+	return query.data;
 }
 
 /*
- * Add the statement to an error as its hint (error context callback).
+ * Add the query to an error as its hint (error context callback).
  */
 static void
 add_hint(void *arg)
@@ -360,9 +346,7 @@ report_live_row(const RowKey *key)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("could not delete the live row of table \"%s\"",
 					RelationGetRelationName(key->rel)),
-			 errdetail("A BEFORE DELETE trigger or a row security policy prevents it."),
-			 errhint("Erase it in a role and a session for which DELETE FROM %s deletes it.",
-					 qualified_name(RelationGetRelid(key->rel)))));
+			 errdetail("A BEFORE DELETE trigger or a row security policy prevents it. It can be erased in a role and a session for which DELETE deletes it.")));
 }
 
 /*

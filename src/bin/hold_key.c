@@ -34,9 +34,9 @@ typedef struct HoldCall
 PG_FUNCTION_INFO_V1(soft_delete_hold_key);
 PG_FUNCTION_INFO_V1(soft_delete_lift);
 
-static void read_call(FunctionCallInfo fcinfo, HoldCall *call, const char *function);
+static void read_call(FunctionCallInfo fcinfo, HoldCall *call);
 static char *text_of(Datum value, Oid type);
-static void refuse_partition(Relation rel);
+static void refuse_partition(const HoldCall *call);
 static void check_may_read_key(const RowKey *key);
 static Datum key_text(const RowKey *key, const Datum *values);
 static int place_on_live_row(const HoldCall *call);
@@ -63,7 +63,7 @@ soft_delete_hold_key(PG_FUNCTION_ARGS)
 	Cascade *cascade = make_cascade(false, NULL, CurrentMemoryContext);
 	HoldCall call;
 
-	read_call(fcinfo, &call, "hold");
+	read_call(fcinfo, &call);
 	if (call.key.n == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a hold on a row takes its key and a text"),
@@ -73,10 +73,11 @@ soft_delete_hold_key(PG_FUNCTION_ARGS)
 							 key_text(&call.key, call.key.values), NULL);
 	else
 	{
-		refuse_partition(call.rel);
+		refuse_partition(&call);
 		check_may_read_key(&call.key);
 		check_hold_text(call.name);
 		check_can_be_held(call.rel, NULL, call.name);
+		prepare_hold_on_key(RelationGetRelid(call.rel));
 		lock_holds_to_place(RelationGetRelid(call.rel), RowExclusiveLock);
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
@@ -108,7 +109,7 @@ soft_delete_lift(PG_FUNCTION_ARGS)
 	HoldCall call;
 	int64 n;
 
-	read_call(fcinfo, &call, "lift");
+	read_call(fcinfo, &call);
 	if (call.name == NULL)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the hold to lift must not be null"),
@@ -122,10 +123,10 @@ soft_delete_lift(PG_FUNCTION_ARGS)
 }
 
 /*
- * Read the arguments of a call of the function, and open the table.
+ * Read the arguments of a call, and open the table.
  */
 static void
-read_call(FunctionCallInfo fcinfo, HoldCall *call, const char *function)
+read_call(FunctionCallInfo fcinfo, HoldCall *call)
 {
 	Datum *values;
 	Oid *types;
@@ -142,8 +143,7 @@ read_call(FunctionCallInfo fcinfo, HoldCall *call, const char *function)
 	if (!nulls[n - 1])
 		call->name = text_of(values[n - 1], types[n - 1]);
 	if (n > 1)
-		read_key(&call->key, call->rel, n - 1, values, types, nulls, function,
-				 ", 'case 4711'");
+		read_key(&call->key, call->rel, n - 1, values, types, nulls);
 }
 
 /*
@@ -163,18 +163,25 @@ text_of(Datum value, Oid type)
  * Raise 0A000 for a partition or an inheritance child.
  */
 static void
-refuse_partition(Relation rel)
+refuse_partition(const HoldCall *call)
 {
-	List *relids = with_ancestors(RelationGetRelid(rel));
+	List *relids = with_ancestors(RelationGetRelid(call->rel));
+	StringInfoData hint;
 
-	if (list_length(relids) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot hold rows of table \"%s\" alone",
-						RelationGetRelationName(rel)),
-				 errdetail("A row is held through the table that is tagged."),
-				 errhint("SELECT soft_delete.hold(%s, ...);",
-						 quote_literal_cstr(qualified_name(llast_oid(relids))))));
+	if (list_length(relids) == 1)
+		return;
+	initStringInfo(&hint);
+	appendStringInfo(&hint, "SELECT soft_delete.hold(%s",
+					 quote_literal_cstr(qualified_name(llast_oid(relids))));
+	for (int i = 0; i < call->key.n; i++)
+		appendStringInfo(&hint, ", %s",
+						 quote_literal_cstr(
+							 text_of(call->key.values[i], call->key.types[i])));
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("cannot hold rows of table \"%s\" alone",
+						   RelationGetRelationName(call->rel)),
+					errdetail("A row is held through the table that is tagged."),
+					errhint("%s, %s);", hint.data, quote_literal_cstr(call->name))));
 }
 
 /*

@@ -99,7 +99,7 @@ static void report_deleted_parent(Relation rel, Member *member, const ForeignKey
  *
  * To the caller's statement and to triggers they appear all at once.
  *
- * Raises 55006 if a member is held, 23503 if one references a deleted row, and
+ * Raises 42501 for a parent that the caller may not restore, 55006 if a member is held, 23503 if one references a deleted row, and
  * what an INSERT of the rows raises.
  */
 void
@@ -110,7 +110,7 @@ restore_cascade(Cascade *cascade)
 	ListCell *lc;
 	int n;
 
-	complete_cascade(cascade);
+	complete_restore(cascade);
 	refuse_held(cascade);
 	find_levels(cascade);
 	split_by_partition(cascade);

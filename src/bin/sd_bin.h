@@ -50,8 +50,28 @@ typedef struct RowKey
 } RowKey;
 
 extern void read_key(RowKey *key, Relation rel, int n, const Datum *values,
-					 const Oid *types, const bool *nulls, const char *function,
-					 const char *last);
+					 const Oid *types, const bool *nulls);
 extern void append_key_condition(StringInfo query, const RowKey *key);
+
+/*
+ * rekey.c: tombstones that are restored under another key
+ */
+/* New values of columns of a tombstone */
+typedef struct NewKey
+{
+	int n;
+	AttrNumber *attnums; /* of the table */
+	Datum *values;
+	bool *nulls;
+} NewKey;
+
+extern bool may_change_key(Relation rel, AttrNumber attnum);
+extern bool change_key(Relation rel, Tombstone *tombstone, NewKey *key);
+
+/*
+ * follow_hold.c: holds on the keys of live rows follow these
+ */
+extern void prepare_hold_on_key(Oid relid);
+extern void check_held_move(Relation rel, TupleTableSlot *old);
 
 #endif /* SD_BIN_H */

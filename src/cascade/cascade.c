@@ -60,7 +60,6 @@ typedef struct Blocker
 
 static bool add_member(Cascade *cascade, Relation rel, const Member *member);
 static CascadeTable *cascade_table(Cascade *cascade, Oid relid);
-static bool is_member(Cascade *cascade, const RowIdentity *row);
 static void join_children(Cascade *cascade, CascadeTable *table);
 static void join_children_by(Cascade *cascade, CascadeTable *table,
 							 Relation rel, int first, const ForeignKey *fk);
@@ -190,8 +189,8 @@ cascade_table(Cascade *cascade, Oid relid)
 /*
  * Has the row joined the cascade?
  */
-static bool
-is_member(Cascade *cascade, const RowIdentity *row)
+bool
+is_in_cascade(Cascade *cascade, const RowIdentity *row)
 {
 	JoinedRow *joined = hash_search(cascade->joined, row, HASH_FIND, NULL);
 
@@ -733,7 +732,7 @@ check_blockers(Cascade *cascade)
 	{
 		Blocker *blocker = lfirst(lc);
 
-		if (!is_member(cascade, &blocker->row))
+		if (!is_in_cascade(cascade, &blocker->row))
 			report_blocker(blocker);
 	}
 }

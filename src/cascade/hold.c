@@ -467,14 +467,12 @@ check_hold_text(const char *text)
 	if (text[0] == '\0')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a hold cannot be empty"),
-						errdetail("It says why rows are held; null lifts it."),
-						errhint("Use, for example, 'case 4711'.")));
+						errdetail("It says why rows are held; null lifts it.")));
 	if (strlen(text) > MAX_HOLD_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a hold cannot be longer than %d bytes", MAX_HOLD_BYTES),
-				 errdetail("The bin shows it in each row that is held."),
-				 errhint("Use, for example, 'case 4711'.")));
+				 errdetail("The bin shows it in each row that is held.")));
 }
 
 /*

@@ -28,6 +28,7 @@ typedef struct CascadeTable
 	int nmembers;
 	int nallocated; /* size of "members" */
 	int ncomplete; /* the children of the first ncomplete members have joined */
+	int nclimbed;  /* the parents of as many have been looked for */
 	int first_number; /* that order.c gives to the first member */
 	Member *members;
 } CascadeTable;
@@ -61,6 +62,7 @@ extern bool join_cascade(Cascade *cascade, Relation rel, const Tombstone *tombst
 						 const TimestampTz *stamp, Oid joined_by);
 extern void join_selected_row(Cascade *cascade, SPITupleTable *result, uint64 n);
 extern void complete_cascade(Cascade *cascade);
+extern bool is_in_cascade(Cascade *cascade, const RowIdentity *row);
 extern bool stamp_is_utc(Oid relid, StorageKind storage);
 extern Tuplestorestate *register_members(CascadeTable *table, Relation rel,
 										 int nkeys, const AttrNumber *attnums,
@@ -87,6 +89,12 @@ typedef struct MemberRef
 
 extern void find_levels(Cascade *cascade);
 extern MemberRef *order_members(Cascade *cascade, int *n);
+
+/*
+ * parents.c: deleted parents of restored rows
+ */
+extern void init_parents(void);
+extern void complete_restore(Cascade *cascade);
 
 /*
  * skip.c: rows that a restore skips

@@ -140,7 +140,7 @@ bin_column(Oid bin, BinColumn which)
 {
 	char *names[N_BIN_COLUMNS];
 
-	if (bin_trigger_arguments(bin, names) != N_BIN_COLUMNS)
+	if (bin_trigger_arguments(bin, names) <= (int) which)
 		return InvalidAttrNumber;
 	return get_attnum(bin, names[which]);
 }

@@ -312,8 +312,7 @@ soft_delete_guard_companion(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as the trigger of a companion",
 						"soft_delete.guard_companion"),
-				 errdetail("It must be a BEFORE statement trigger, with the name of the column for stamps as its argument."),
-				 errhint("Use SELECT soft_delete.tag('table', storage => 'aside') to tag a table, which makes its companion.")));
+				 errdetail("It must be a BEFORE statement trigger, with the name of the column for stamps as its argument.")));
 
 	relid = RelationGetRelid(trigdata->tg_relation);
 	if (!is_writing && !is_maintenance(relid))

@@ -61,6 +61,7 @@ static const struct
 	[COMPANION_TRIGGER] = {EXTENSION_SCHEMA, "guard_companion", 0, {0}},
 	[BRIDGE_TRIGGER] = {EXTENSION_SCHEMA, "follow_bridge", 0, {0}},
 	[SEES_ALL_ROWS] = {INTERNAL_SCHEMA, "sees_all_rows", 1, {OIDOID}},
+	[HOLD_TRIGGER] = {INTERNAL_SCHEMA, "follow_hold", 0, {0}},
 	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
 };
 

@@ -30,6 +30,17 @@ static bool insert_index_entry(Relation rel, HeapTuple tuple, Relation index,
 bool
 append_row(Relation rel, Datum *values, bool *nulls)
 {
+	ItemPointerData tid;
+
+	return append_row_at(rel, values, nulls, &tid);
+}
+
+/*
+ * Insert a row as append_row() does, and set its place.
+ */
+bool
+append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid)
+{
 	HeapTuple tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	List *indexes = RelationGetIndexList(rel);
 	bool is_unique = true;
@@ -51,6 +62,7 @@ append_row(Relation rel, Datum *values, bool *nulls)
 		CommandCounterIncrement();
 		simple_heap_delete(rel, &tuple->t_self);
 	}
+	*tid = tuple->t_self;
 	heap_freetuple(tuple);
 	return is_unique;
 }

@@ -77,6 +77,7 @@ typedef enum ExtensionFunction
 	COMPANION_TRIGGER, /* soft_delete.guard_companion() */
 	BRIDGE_TRIGGER,	   /* soft_delete.follow_bridge() */
 	SEES_ALL_ROWS,	   /* soft_delete_internal.sees_all_rows(oid) */
+	HOLD_TRIGGER,	   /* soft_delete_internal.follow_hold() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -297,6 +298,8 @@ typedef enum BinColumn
 	BIN_ACTOR,
 	BIN_REASON,
 	BIN_HOLD,
+	BIN_STORED_IN,
+	BIN_STORED_PLACE,
 	N_BIN_COLUMNS
 } BinColumn;
 
@@ -330,6 +333,7 @@ extern struct HTAB *make_key_set(void);
  * own_table.c: rows of the extension's own tables
  */
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
+extern bool append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid);
 extern void remove_row(Relation rel, ItemPointer tid);
 
 /*

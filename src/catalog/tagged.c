@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 
 #include "catalog/sd_catalog.h"
 
@@ -41,6 +42,7 @@ PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 static const Trigger *tag_of(Relation rel);
 static bool may_be_tagged(char relkind);
 static void refuse_removed_tag_function(Relation rel);
+static char *indexed_column(Relation rel, const Trigger *tag);
 static void check_tombstone_type(Relation rel, Form_pg_attribute att,
 								 const Trigger *tag);
 static ArrayType *make_text_array(List *strings);
@@ -205,7 +207,7 @@ tombstone_attribute(Relation rel)
 {
 	const Trigger *tag = tag_of(rel);
 	TupleDesc tupdesc = RelationGetDescr(rel);
-	char *name;
+	char *name, *renamed;
 
 	if (tag == NULL || is_aside_tag(tag))
 		return InvalidAttrNumber;
@@ -222,14 +224,47 @@ tombstone_attribute(Relation rel)
 	}
 
 	name = pstrdup(tag->tgargs[0]);
+	renamed = indexed_column(rel, tag);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("tombstone column \"%s\" of tagged table \"%s\" does not exist",
 					name, RelationGetRelationName(rel)),
 			 errdetail("Without it live rows cannot be told from deleted ones."),
-			 errhint("If it was renamed, ALTER TABLE %s RENAME COLUMN ... TO %s;",
-					 qualified_name(RelationGetRelid(rel)), quote_identifier(name))));
+			 renamed != NULL
+				 ? errhint("ALTER TABLE %s RENAME COLUMN %s TO %s;",
+						   qualified_name(RelationGetRelid(rel)),
+						   quote_identifier(renamed), quote_identifier(name))
+				 : 0));
 	return InvalidAttrNumber; /* keep compiler quiet */
+}
+
+/*
+ * Return the name of the column that the index of the tag is on, which the tombstone
+ * column may have been renamed to, or NULL.
+ */
+static char *
+indexed_column(Relation rel, const Trigger *tag)
+{
+	char *found = NULL;
+
+	for (int i = 1; i < tag->tgnargs && found == NULL; i++)
+	{
+		Oid index =
+			strncmp(tag->tgargs[i], "bin:", 4) == 0
+				? get_relname_relid(tag->tgargs[i] + 4, RelationGetNamespace(rel))
+				: InvalidOid;
+		HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		if (((Form_pg_index) GETSTRUCT(tuple))->indrelid == RelationGetRelid(rel))
+			found =
+				get_attname(RelationGetRelid(rel),
+							((Form_pg_index) GETSTRUCT(tuple))->indkey.values[0],
+							true);
+		ReleaseSysCache(tuple);
+	}
+	return found;
 }
 
 /*
@@ -255,11 +290,10 @@ check_tombstone_type(Relation rel, Form_pg_attribute att, const Trigger *tag)
 				 : errmsg("tombstone column \"%s\" of tagged table \"%s\" is a generated column",
 						  NameStr(att->attname), RelationGetRelationName(rel)),
 			 errdetail("It must be an ordinary column of type timestamptz or timestamp."),
-			 strcmp(name, TAG_NAME) == 0
-				 ? errhint("SELECT soft_delete.untag(%s);",
-						   quote_literal_cstr(qualified_name(RelationGetRelid(rel))))
-				 : errhint("DROP TRIGGER %s ON %s;", quote_identifier(name),
-						   qualified_name(RelationGetRelid(rel)))));
+			 strcmp(name, TAG_NAME) != 0
+				 ? errhint("DROP TRIGGER %s ON %s;", quote_identifier(name),
+						   qualified_name(RelationGetRelid(rel)))
+				 : 0));
 }
 
 /*
@@ -531,9 +565,7 @@ admit_tombstone(Oid relid)
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot write a deleted row into table \"%s\"", get_rel_name(relid)),
-			 errdetail("The tombstone column of a tagged table is set by DELETE and cleared by restoring, never by hand."),
-			 errhint("Use DELETE FROM %s ..., or its bin to restore.",
-					 qualified_name(relid))));
+			 errdetail("The tombstone column of a tagged table is set by DELETE and cleared by restoring, never by hand.")));
 }
 
 /*

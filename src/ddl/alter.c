@@ -85,6 +85,7 @@ static void prepare_constraint(List *constraints, ListCell *lc, Oid relid,
 							   const char *tombstone);
 static bool is_plain_unique(Relation index);
 static void make_whole_key(Constraint *constraint, Oid relid, const char *tombstone);
+static void prepare_clustering(Oid relid, const char *indexname);
 static void adopt_index(Constraint *constraint, Oid relid, const char *tombstone);
 static Oid hiding_index(Constraint *constraint, Oid relid, const char *tombstone);
 static bool names_column(Node *condition, void *tombstone);
@@ -137,6 +138,10 @@ prepare_ddl(PlannedStmt *pstmt, DdlContext *context)
 				note_old_name(((AlterObjectSchemaStmt *) stmt)->relation, context);
 			break;
 		default:
+			if (is_cluster(stmt) && clustered_table(stmt) != NULL)
+				prepare_clustering(RangeVarGetRelid(clustered_table(stmt),
+													NoLock, true),
+								   clustering_index(stmt));
 			break;
 	}
 	return pstmt;
@@ -249,10 +254,13 @@ prepare_alter_table(PlannedStmt *pstmt)
 	stmt = castNode(AlterTableStmt, pstmt->utilityStmt);
 	foreach (lc, stmt->cmds)
 	{
-		List *constraints = added_constraints(lfirst_node(AlterTableCmd, lc));
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		List *constraints = added_constraints(cmd);
 
 		foreach (lc2, constraints)
 			prepare_constraint(constraints, lc2, relid, linitial(arguments));
+		if (cmd->subtype == AT_ClusterOn)
+			prepare_clustering(relid, cmd->name);
 	}
 	return pstmt;
 }
@@ -693,6 +701,24 @@ make_whole_key(Constraint *constraint, Oid relid, const char *tombstone)
 		call_making_full_key("make_whole_key", 2, (Oid[]){REGCLASSOID, BOOLOID},
 							 (Datum[]){ObjectIdGetDatum(indexoid),
 									   BoolGetDatum(false)});
+}
+
+/*
+ * Make an index whole by which a table in place is going to be clustered, if it hides
+ * tombstones, for a partial index cannot be.  It stays whole as long as the table is
+ * clustered by it.
+ */
+static void
+prepare_clustering(Oid relid, const char *indexname)
+{
+	Oid indexoid = indexname != NULL && in_place_arguments(relid) != NIL
+					   ? get_relname_relid(indexname, get_rel_namespace(relid))
+					   : InvalidOid;
+
+	if (OidIsValid(indexoid) && IndexGetRelation(indexoid, true) == relid &&
+		relation_ownercheck(relid, GetUserId())) /* else the command raises an error */
+		call_making_full_key("make_clusterable", 1, (Oid[]){REGCLASSOID},
+							 (Datum[]){ObjectIdGetDatum(indexoid)});
 }
 
 /*

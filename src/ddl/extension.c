@@ -37,14 +37,12 @@ static bool drops_extension(const DropStmt *stmt);
 static void refuse_while_tagged(void);
 
 /*
- * Finds the number of tagged tables, and for up to ten of them the names and the calls
- * of untag(), as of the beginning of the command.  $1 is the function of the tag.
+ * Finds the number of tagged tables, and the names of up to ten of them, as of the
+ * beginning of the command.  $1 is the function of the tag.
  */
 static const char *const tagged_tables_query =
 	"SELECT count(*), "
-	"string_agg(name, ', ' ORDER BY name) FILTER (WHERE n OPERATOR(pg_catalog.<=) 10), "
-	"string_agg(pg_catalog.format('soft_delete.untag(%L, cascade => true)', name), ', ' ORDER BY name) "
-	"FILTER (WHERE n OPERATOR(pg_catalog.<=) 10) "
+	"string_agg(name, ', ' ORDER BY name) FILTER (WHERE n OPERATOR(pg_catalog.<=) 10) "
 	"FROM (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, "
 	"pg_catalog.row_number() OVER (ORDER BY n.nspname, c.relname) AS n "
 	"FROM pg_catalog.pg_trigger t "
@@ -197,6 +195,6 @@ refuse_while_tagged(void)
 						EXTENSION_NAME),
 				 errdetail("Without it the deleted rows of %s%s would be live rows again.",
 						   SPI_getvalue(row, tupdesc, 2), count > 10 ? ", ..." : ""),
-				 errhint("SELECT %s;", SPI_getvalue(row, tupdesc, 3))));
+				 errhint("SELECT soft_delete.untag(relation, cascade => true) FROM soft_delete.tables;")));
 	SPI_finish();
 }

@@ -125,13 +125,10 @@ delete_rows_about(Oid table, Oid relid)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (is_kept)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("cannot drop table \"%s\", where rows are held",
-							get_rel_name(relid)),
-					 errdetail("Nothing that is held is destroyed."),
-					 errhint("SELECT * FROM soft_delete.holds WHERE relation = %s::regclass;",
-							 quote_literal_cstr(qualified_name(relid)))));
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+							errmsg("cannot drop table \"%s\", where rows are held",
+								   get_rel_name(relid)),
+							errdetail("Nothing that is held is destroyed.")));
 		simple_heap_delete(rel, &tuple->t_self);
 	}
 	systable_endscan(scan);

@@ -126,6 +126,7 @@ run_utility(void *argument, List *obstacles)
 	Node *command = call->pstmt->utilityStmt;
 	DdlContext ddl = {0};
 	PlannedStmt *prepared;
+	BulkCopy *bulk;
 	ProcessUtility_hook_type next =
 		prev_ProcessUtility ? prev_ProcessUtility : standard_ProcessUtility;
 	ListCell *lc;
@@ -135,8 +136,23 @@ run_utility(void *argument, List *obstacles)
 	prepared = prepare_utility(call->pstmt, &ddl);
 	foreach (lc, obstacles)
 		remove_obstacle(command, lfirst(lc), true);
-	next(prepared, call->queryString, call->readOnlyTree, call->context,
-		 call->params, call->queryEnv, call->dest, call->qc);
+	bulk = IsA(command, CopyStmt)
+			   ? begin_bulk_copy((CopyStmt *) prepared->utilityStmt)
+			   : NULL;
+	PG_TRY();
+	{
+		next(prepared, call->queryString, call->readOnlyTree, call->context,
+			 call->params, call->queryEnv, call->dest, call->qc);
+	}
+	PG_CATCH();
+	{
+		if (bulk != NULL)
+			end_bulk_copy(bulk, true);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (bulk != NULL)
+		end_bulk_copy(bulk, false);
 	finish_ddl(prepared, &ddl);
 }
 

@@ -244,9 +244,9 @@ refuse_partial_copy(Relation rel, List *columns, AttrNumber tombstone)
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("COPY would leave out deleted rows of table \"%s\"",
 						   RelationGetRelationName(rel)),
-					errdetail("The transaction has imported a snapshot, as tools do that copy a database. Without column \"%s\", live rows can be copied.",
+					errdetail("The transaction has imported a snapshot, as tools do that copy a database. Without column \"%s\", live rows can be copied. A tool takes the setting by PGOPTIONS=\"-c row_security=off\".",
 							  NameStr(att->attname)),
-					errhint("PGOPTIONS=\"-c row_security=off\"")));
+					errhint("SET row_security = off;")));
 }
 
 /*

@@ -123,8 +123,7 @@ check_tag_trigger(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as the tag of a table",
 						"soft_delete.delete_row"),
-				 errdetail("It must be a BEFORE DELETE row trigger of a table, with the name of the tombstone column as its argument."),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
+				 errdetail("It must be a BEFORE DELETE row trigger of a table, with the name of the tombstone column as its argument.")));
 }
 
 /*
@@ -198,9 +197,10 @@ check_fires_last(Relation rel, const Trigger *tag)
 					 errmsg("trigger \"%s\" of table \"%s\" would fire after the tag \"%s\"",
 							name, RelationGetRelationName(rel), tag->tgname),
 					 errdetail("Triggers fire in the order of their names, and the tag must be the last BEFORE DELETE row trigger."),
-					 errhint("ALTER TRIGGER %s ON %s RENAME TO ...;",
+					 errhint("ALTER TRIGGER %s ON %s RENAME TO %s;",
 							 quote_identifier(name),
-							 qualified_name(RelationGetRelid(rel)))));
+							 qualified_name(RelationGetRelid(rel)),
+							 quote_identifier(psprintf("before_%s", name)))));
 		}
 	}
 }
@@ -275,6 +275,7 @@ delete_softly(TUPLE_DELETE_PARAMS)
 			 ItemPointerGetOffsetNumberNoCheck(tid), RelationGetRelationName(rel));
 	if (row_is_moving())
 	{
+		check_held_move(rel, armed.old);
 		check_partition_move(rel, armed.old);
 		return rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
 	}

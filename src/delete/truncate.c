@@ -591,8 +591,7 @@ soft_delete_guard_truncate(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a trigger of a tagged table",
 						"soft_delete.guard_truncate"),
-				 errdetail("It must be a BEFORE TRUNCATE trigger of a table that is tagged."),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
+				 errdetail("It must be a BEFORE TRUNCATE trigger of a table that is tagged.")));
 
 	if (keeps_aside(trigdata->tg_relation))
 	{

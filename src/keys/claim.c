@@ -90,6 +90,21 @@ typedef struct KeyClaims
 	List *generated; /* stored generated columns that the indexes read */
 } KeyClaims;
 
+/*
+ * What displacing the tombstones that have a key of one armed index needs.  It is kept
+ * for the transaction, for a statement may insert many such keys.
+ */
+typedef struct Displacer
+{
+	Oid index;
+	uint64 changes;		   /* value of relcache_changes when it was made */
+	MemoryContext context; /* where it is, below that of the transaction */
+	MemoryContext scratch; /* for one key */
+	KeyClaims claims;
+	KeptKey *key;
+	int hope; /* for how many keys to look before they are inserted */
+} Displacer;
+
 PG_FUNCTION_INFO_V1(soft_delete_claim_key);
 PG_FUNCTION_INFO_V1(soft_delete_claims_key);
 PG_FUNCTION_INFO_V1(soft_delete_step_aside);
@@ -113,6 +128,13 @@ typedef struct ArmedTable
 static HTAB *armed_tables = NULL;
 static uint64 armed_at;
 
+/* The displacers of a transaction.  One that is in use is not in the list. */
+static List *displacers = NIL;
+static LocalTransactionId displacers_lxid = InvalidLocalTransactionId;
+
+/* After a tombstone was displaced, this many keys are looked for in advance */
+#define HOPE_AFTER_DISPLACING 64
+
 /* The dirty snapshot of our own scans, by which amgettuple recognizes them */
 static SnapshotData probe_snapshot;
 
@@ -130,9 +152,12 @@ static bool insert_or_displace(Relation index, Datum *values, bool *isnull,
 static ErrorData *insert_or_catch(Relation index, Datum *values, bool *isnull,
 								  ItemPointer tid, Relation rel,
 								  IndexUniqueCheck check, bool unchanged,
-								  IndexInfo *info);
-static bool displace_key_holder(Relation index, Datum *values, bool *isnull,
-								Relation rel);
+								  IndexInfo *info, Displacer *displacer);
+static Displacer *make_displacer(Relation index, Relation rel);
+static Displacer *take_displacer(Relation index);
+static void put_displacer(Displacer *displacer);
+static bool displace_key_holder(Displacer *displacer, Datum *values,
+								bool *isnull, Relation rel);
 static bool next_not_displaced(IndexScanDesc scan, ScanDirection direction);
 static bool displace_at(Relation rel, ItemPointer tid);
 static KeptKey *make_kept_key(KeyClaims *claims, Relation rel, Relation index);
@@ -146,9 +171,9 @@ static bool form_key(KeyClaims *claims, KeptKey *key, TupleTableSlot *slot);
 static void set_key(KeptKey *key, Datum *values, bool *isnull);
 static bool free_key(KeyClaims *claims, KeptKey *key, Relation rel);
 static bool find_key_holder(KeyClaims *claims, KeptKey *key, Relation rel,
-							ItemPointer tid, TransactionId *wait_for);
+							TransactionId *wait_for);
 static bool is_same_key(KeyClaims *claims, KeptKey *key);
-static void displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid);
+static void displace_tombstone(KeyClaims *claims, Relation rel);
 
 /*
  * soft_delete.claim_key() returns trigger
@@ -170,12 +195,10 @@ soft_delete_claim_key(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as a trigger of a tagged table",
-						"soft_delete.claim_key"),
-				 errdetail("It must be a BEFORE INSERT row trigger."),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table.")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("function \"%s\" was not called as a trigger of a tagged table",
+							   "soft_delete.claim_key"),
+						errdetail("It must be a BEFORE INSERT row trigger.")));
 
 	rel = trigdata->tg_relation;
 	attnum = claims == NULL ? armed_tombstone_column(rel) : InvalidAttrNumber;
@@ -308,13 +331,17 @@ free_keys(Relation rel, TupleTableSlot *slot)
 }
 
 /*
- * Arm the unique indexes of a relation whose rows our own code is about to change,
- * so that tombstones with the new keys are displaced.
+ * Arm the unique indexes of a relation, so that tombstones with the keys of new rows are
+ * displaced.  Returns whether that suffices, and no key must be probed.
  */
-void
+bool
 arm_keys(Relation rel)
 {
-	free_claims(make_claims(rel, true, CurrentMemoryContext));
+	KeyClaims *claims = make_claims(rel, true, CurrentMemoryContext);
+	bool suffices = claims->keys == NIL;
+
+	free_claims(claims);
+	return suffices;
 }
 
 /*
@@ -440,6 +467,7 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 				   Relation rel, IndexUniqueCheck check, bool unchanged,
 				   IndexInfo *info)
 {
+	Displacer *displacer;
 	ErrorData *error;
 
 	/* where changes are decoded, tombstones were displaced before the row was written */
@@ -448,13 +476,21 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 		return insert_into_btree(index, values, isnull, tid, rel, check,
 								 unchanged, info);
 
+	displacer = take_displacer(index);
+	/* to look is cheaper than to catch an error */
+	if (displacer != NULL && displacer->hope > 0 && check == UNIQUE_CHECK_YES)
+		(void) displace_key_holder(displacer, values, isnull, rel);
 	while ((error = insert_or_catch(index, values, isnull, tid, rel, check,
-									unchanged, info)) != NULL)
+									unchanged, info, displacer)) != NULL)
 	{
-		if (!displace_key_holder(index, values, isnull, rel))
+		if (displacer == NULL)
+			displacer = make_displacer(index, rel);
+		if (!displace_key_holder(displacer, values, isnull, rel))
 			ReThrowError(error);
 		FreeErrorData(error);
 	}
+	if (displacer != NULL)
+		put_displacer(displacer);
 	return true;
 }
 
@@ -467,15 +503,20 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
  */
 static ErrorData *
 insert_or_catch(Relation index, Datum *values, bool *isnull, ItemPointer tid,
-				Relation rel, IndexUniqueCheck check, bool unchanged, IndexInfo *info)
+				Relation rel, IndexUniqueCheck check, bool unchanged,
+				IndexInfo *info, Displacer *displacer)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ErrorData *volatile error = NULL;
 
+	/* what an error leaves behind must not add up */
+	if (displacer != NULL)
+		MemoryContextSwitchTo(displacer->scratch);
 	PG_TRY();
 	{
 		(void) insert_into_btree(index, values, isnull, tid, rel, check,
 								 unchanged, info);
+		MemoryContextSwitchTo(oldcontext);
 	}
 	PG_CATCH();
 	{
@@ -490,24 +531,93 @@ insert_or_catch(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 }
 
 /*
+ * Make what displacing tombstones needs that have a key of an armed index.
+ */
+static Displacer *
+make_displacer(Relation index, Relation rel)
+{
+	MemoryContext context =
+		AllocSetContextCreate(TopTransactionContext, "soft_delete displacer",
+							  ALLOCSET_SMALL_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	Displacer *displacer = palloc0(sizeof(Displacer));
+
+	displacer->index = RelationGetRelid(index);
+	displacer->changes = relcache_changes;
+	displacer->context = context;
+	displacer->scratch = AllocSetContextCreate(context, "soft_delete scratch",
+											   ALLOCSET_SMALL_SIZES);
+	displacer->claims.attnum = tombstone_attribute(rel);
+	displacer->key = make_kept_key(&displacer->claims, rel, index);
+	displacer->key->is_deferrable = false; /* it is checked now */
+	MemoryContextSwitchTo(oldcontext);
+	return displacer;
+}
+
+/*
+ * Take the displacer of an index out of those of the transaction.  Returns NULL if there
+ * is none.  After an error it is not put back: its slot may have lost what it refers to.
+ */
+static Displacer *
+take_displacer(Relation index)
+{
+	ListCell *lc;
+
+	if (displacers == NIL)
+		return NULL;
+	if (displacers_lxid != my_local_xid())
+	{
+		displacers = NIL; /* freed with the memory of its transaction */
+		return NULL;
+	}
+	foreach (lc, displacers)
+	{
+		Displacer *displacer = lfirst(lc);
+
+		if (displacer->index != RelationGetRelid(index))
+			continue;
+		displacers = foreach_delete_current(displacers, lc);
+		if (displacer->changes == relcache_changes)
+			return displacer;
+		MemoryContextDelete(displacer->context);
+	}
+	return NULL;
+}
+
+/*
+ * Keep a displacer until the transaction ends.
+ */
+static void
+put_displacer(Displacer *displacer)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
+
+	displacers = displacers_lxid == my_local_xid() ? lappend(displacers, displacer)
+												   : list_make1(displacer);
+	displacers_lxid = my_local_xid();
+	MemoryContextReset(displacer->scratch);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
  * Displace the tombstone that has the key of an entry.  Returns false if there is
  * none.
  */
 static bool
-displace_key_holder(Relation index, Datum *values, bool *isnull, Relation rel)
+displace_key_holder(Displacer *displacer, Datum *values, bool *isnull, Relation rel)
 {
-	KeyClaims claims = {.attnum = tombstone_attribute(rel)};
-	KeptKey *key;
+	MemoryContext oldcontext;
 	bool displaced;
 
-	if (claims.attnum == InvalidAttrNumber || is_maintenance(RelationGetRelid(rel)))
+	if (displacer->claims.attnum == InvalidAttrNumber ||
+		is_maintenance(RelationGetRelid(rel)))
 		return false;
 
-	key = make_kept_key(&claims, rel, index);
-	key->is_deferrable = false; /* it is checked now */
-	set_key(key, values, isnull);
-	displaced = free_key(&claims, key, rel);
-	FreeExecutorState(claims.estate);
+	oldcontext = MemoryContextSwitchTo(displacer->scratch);
+	set_key(displacer->key, values, isnull);
+	displaced = free_key(&displacer->claims, displacer->key, rel);
+	MemoryContextSwitchTo(oldcontext);
+	displacer->hope = displaced ? HOPE_AFTER_DISPLACING : displacer->hope - 1;
 	return displaced;
 }
 
@@ -554,12 +664,10 @@ displace_at(Relation rel, ItemPointer tid)
 								&call_again, NULL) &&
 		!TransactionIdIsValid(dirty.xmin) && !TransactionIdIsValid(dirty.xmax))
 		(void) slot_getattr(claims.existing, claims.attnum, &is_live);
-	version = claims.existing->tts_tid;
 	table_index_fetch_end(fetch);
-	ExecClearTuple(claims.existing);
 
 	if (!is_live)
-		displace_tombstone(&claims, rel, &version);
+		displace_tombstone(&claims, rel);
 	ExecDropSingleTupleTableSlot(claims.existing);
 	return !is_live;
 }
@@ -737,35 +845,38 @@ set_key(KeptKey *key, Datum *values, bool *isnull)
 static bool
 free_key(KeyClaims *claims, KeptKey *key, Relation rel)
 {
-	ItemPointerData tid;
 	TransactionId wait_for;
 	bool any = false;
 
-	for (; find_key_holder(claims, key, rel, &tid, &wait_for); any = true)
+	for (; find_key_holder(claims, key, rel, &wait_for); any = true)
 	{
+		ItemPointerData tid = claims->existing->tts_tid;
+
 		if (!TransactionIdIsValid(wait_for))
-			displace_tombstone(claims, rel, &tid);
-		else if (key->is_deferrable)
+		{
+			displace_tombstone(claims, rel);
+			continue;
+		}
+		ExecClearTuple(claims->existing);
+		if (key->is_deferrable)
 			break; /* the check will wait */
-		else
-			/* the key is free or not when that ends, as with any unique index */
-			XactLockTableWait(wait_for, rel, &tid, XLTW_InsertIndex);
+		/* the key is free or not when that ends, as with any unique index */
+		XactLockTableWait(wait_for, rel, &tid, XLTW_InsertIndex);
 	}
 	return any;
 }
 
 /*
  * Look for a tombstone that has the key to probe for.  Returns false if there is
- * none.  Else sets "tid" to its place, and "wait_for" to the transaction that must
- * end before it is known whether the row is a tombstone, if there is one.
+ * none.  Else fetches it into claims->existing, and sets "wait_for" to the transaction
+ * that must end before it is known whether the row is a tombstone, if there is one.
  *
  * A live row that a concurrent transaction is deleting is found, for it becomes a
  * tombstone.  A live row that one is inserting is not: the index itself waits for
  * that transaction, and reports the conflict.
  */
 static bool
-find_key_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
-				TransactionId *wait_for)
+find_key_holder(KeyClaims *claims, KeptKey *key, Relation rel, TransactionId *wait_for)
 {
 	Relation index = index_open(key->index, NoLock);
 	TupleTableSlot *slot = claims->existing;
@@ -784,12 +895,12 @@ find_key_holder(KeyClaims *claims, KeptKey *key, Relation rel, ItemPointer tid,
 		if (scan->xs_recheck && !is_same_key(claims, key))
 			continue;
 		(void) slot_getattr(slot, claims->attnum, &is_live);
-		*tid = slot->tts_tid;
 		*wait_for = TransactionIdIsValid(inserter) ? inserter : deleter;
 		found = !is_live ||
 				(!TransactionIdIsValid(inserter) && TransactionIdIsValid(deleter));
 	}
-	ExecClearTuple(slot);
+	if (!found)
+		ExecClearTuple(slot);
 	index_endscan(scan);
 	index_close(index, NoLock);
 	return found;
@@ -819,34 +930,25 @@ is_same_key(KeyClaims *claims, KeptKey *key)
 }
 
 /*
- * Move a tombstone to the companion of its table, unless another transaction has
- * changed it in the meantime.
+ * Move the tombstone in claims->existing to the companion of its table, unless another
+ * transaction has changed it in the meantime.
  */
 static void
-displace_tombstone(KeyClaims *claims, Relation rel, ItemPointer tid)
+displace_tombstone(KeyClaims *claims, Relation rel)
 {
 	TupleTableSlot *slot = claims->existing;
-	TM_FailureData tmfd;
 	TM_Result result;
 	bool isnull;
 
 	/* this command itself may have deleted the row */
 	CommandCounterIncrement();
 
-	result = table_tuple_lock(rel, tid, GetActiveSnapshot(), slot,
-							  GetCurrentCommandId(true), LockTupleExclusive,
-							  LockWaitBlock, 0, &tmfd);
-	if (result == TM_Updated || result == TM_Deleted)
-		return;
-	if (result != TM_Ok)
+	result = destroy_version(rel, slot->tts_tid, true);
+	if (result == TM_Ok)
+		step_aside(rel, slot,
+				   DatumGetTimestampTz(slot_getattr(slot, claims->attnum, &isnull)));
+	else if (result != TM_Updated && result != TM_Deleted)
 		elog(ERROR, "unexpected status of a tombstone to displace: %u", result);
-
-	step_aside(rel, slot,
-			   DatumGetTimestampTz(slot_getattr(slot, claims->attnum, &isnull)));
-	result = destroy_tuple(rel, tid, GetCurrentCommandId(true),
-						   GetActiveSnapshot(), &tmfd);
-	if (result != TM_Ok)
-		elog(ERROR, "unexpected status of a locked tombstone: %u", result);
 	ExecClearTuple(slot);
 }
 
@@ -881,7 +983,7 @@ soft_delete_step_aside(PG_FUNCTION_ARGS)
 
 			/* types and indexes may call functions of the owner */
 			become_owner(rel, &saved);
-			displace_tombstone(&claims, rel, tid);
+			displace_tombstone(&claims, rel);
 			restore_role(&saved);
 		}
 		ExecDropSingleTupleTableSlot(claims.existing);

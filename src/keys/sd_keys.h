@@ -11,7 +11,15 @@
  * claim.c: tombstones step aside for live rows that claim their keys
  */
 extern void free_keys(Relation rel, TupleTableSlot *slot);
-extern void arm_keys(Relation rel);
+extern bool arm_keys(Relation rel);
+
+/*
+ * bulk.c: COPY FROM writes many rows at once
+ */
+typedef struct BulkCopy BulkCopy;
+
+extern BulkCopy *begin_bulk_copy(CopyStmt *stmt);
+extern void end_bulk_copy(BulkCopy *copy, bool failed);
 
 /*
  * stand_in.c: constraints that stand in for unique indexes, under their names

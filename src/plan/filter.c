@@ -540,7 +540,7 @@ soft_delete_wants_row(PG_FUNCTION_ARGS)
 					errmsg("unrecognized argument of sampling method \"%s\": %s%s%s",
 						   "soft_delete.rows", which ? "\"" : "",
 						   which ? which : "null", which ? "\"" : ""),
-					errhint("Use rows('all'), rows('deleted') or rows('live').")));
+					errdetail("It must be 'all', 'deleted' or 'live'.")));
 	PG_RETURN_BOOL(false); /* keep compiler quiet */
 }
 
@@ -578,7 +578,7 @@ begin_sample(SampleScanState *node, Datum *params, int nparams, uint32 seed)
 				 errmsg("table \"%s\" is not tagged, or the statement was planned before library \"%s\" was loaded",
 						RelationGetRelationName(node->ss.ss_currentRelation),
 						EXTENSION_NAME),
-				 errhint("Use rows('all'), or run the statement again.")));
+				 errdetail("Of a table that is not tagged, 'all' rows can be had. What is planned now hides deleted rows.")));
 
 	if (state == NULL)
 		node->tsm_state = state =

@@ -178,9 +178,8 @@ refuse_late_statement(Relation relation, const char *what)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("library \"%s\" was loaded too late to %s of table \"%s\"",
 					EXTENSION_NAME, what, RelationGetRelationName(relation)),
-			 errdetail("The session has loaded it while it planned this statement."),
-			 errhint("Run the statement again. With shared_preload_libraries = '%s' every session loads the library in time.",
-					 EXTENSION_NAME)));
+			 errdetail("The session has loaded it while it planned this statement, which can be run again. With shared_preload_libraries = '%s' every session loads the library in time.",
+					   EXTENSION_NAME)));
 }
 
 /*

@@ -243,8 +243,7 @@ read_request(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid argument of soft_delete_internal.purge_batch()"),
-				 errdetail("The tables must be given, and the batch size must be positive."),
-				 errhint("CALL soft_delete.purge('my_table');")));
+				 errdetail("The tables must be given, and the batch size must be positive.")));
 	request.as_of = PG_GETARG_TIMESTAMPTZ(1);
 	request.older_than = PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2);
 	request.batch_size = PG_GETARG_INT32(3);
@@ -254,8 +253,7 @@ read_request(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("cannot purge in a transaction that keeps its snapshot"),
-				 errdetail("A purge must see all rows that reference a deleted row, including those committed since the snapshot was taken."),
-				 errhint("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;")));
+				 errdetail("A purge must see all rows that reference a deleted row, including those committed since the snapshot was taken.")));
 	return request;
 }
 

@@ -5,8 +5,8 @@
  * Where the library is in shared_preload_libraries, a launcher starts a worker
  * for each database of soft_delete.purge_databases every
  * soft_delete.purge_interval, unless the previous worker of that database is still
- * running.  The worker executes CALL soft_delete.purge() and exits; how a purge works
- * is not known here.  On a standby the launcher does not run; it starts when the
+ * running.  The worker executes CALL soft_delete.purge(), makes the live keys that are
+ * missing, and exits; how a purge works is not known here.  On a standby the launcher does not run; it starts when the
  * standby is promoted.
  *
  * Invariant: a worker that fails, because its database does not exist or because
@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -40,6 +41,7 @@
 #include "purge/sd_purge.h"
 
 #define PURGE_STATEMENT "CALL soft_delete.purge()"
+#define LIVE_KEYS_QUERY "SELECT * FROM soft_delete_internal.live_key_commands()"
 
 /* How long a worker waits for a lock on a table before the purge of that table fails */
 #define WORKER_LOCK_TIMEOUT "1min"
@@ -55,6 +57,7 @@ typedef struct PurgedDatabase
 static char *purge_databases = NULL;
 static int purge_interval = 3600;
 static int purge_grace = -1;
+static bool makes_live_keys = true;
 
 PG_FUNCTION_INFO_V1(soft_delete_purge_grace);
 
@@ -69,6 +72,8 @@ static PurgedDatabase *find_database(List *databases, const char *name);
 static long start_due_workers(List *databases);
 static void start_worker(PurgedDatabase *database);
 static bool has_extension(void);
+static void make_live_keys(void);
+static List *read_live_key_commands(MemoryContext context);
 static void run_statement(const char *statement);
 
 /*
@@ -92,6 +97,11 @@ init_worker(void)
 							"-1 is soft_delete.purge_interval where soft_delete.purge_databases lists the database, and else none.",
 							&purge_grace, -1, -1, INT_MAX / 1000, PGC_USERSET,
 							GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("soft_delete.live_keys",
+							 "Sets whether the worker that purges makes live keys.",
+							 "A live key is an index on live rows in the order of a key that keeps deleted rows. The worker makes it concurrently, once most of a table is deleted.",
+							 &makes_live_keys, true, PGC_SIGHUP, 0, NULL, NULL,
+							 NULL);
 	if (process_shared_preload_libraries_in_progress)
 		register_launcher();
 }
@@ -324,7 +334,8 @@ start_worker(PurgedDatabase *database)
 		ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 					  errmsg("could not start a background worker that purges database \"%s\"",
 							 database->name),
-					  errhint("Increase max_worker_processes.")));
+					  errhint("ALTER SYSTEM SET max_worker_processes = %d;",
+							  2 * max_worker_processes)));
 	}
 	MemoryContextSwitchTo(oldcontext);
 }
@@ -343,7 +354,11 @@ soft_delete_purge_database(Datum arg)
 	SetConfigOption("lock_timeout", WORKER_LOCK_TIMEOUT, PGC_USERSET,
 					PGC_S_DYNAMIC_DEFAULT);
 	if (has_extension())
+	{
 		run_statement(PURGE_STATEMENT);
+		if (makes_live_keys)
+			make_live_keys();
+	}
 	else
 		ereport(LOG, (errmsg("database \"%s\" was not purged because it does not have extension \"soft_delete\"",
 							 MyBgworkerEntry->bgw_extra)));
@@ -361,6 +376,60 @@ has_extension(void)
 	found = OidIsValid(get_extension_oid("soft_delete", true));
 	CommitTransactionCommand();
 	return found;
+}
+
+/*
+ * Make the live keys that are missing.  One that cannot be made is reported, and does not
+ * keep the others from being made.
+ */
+static void
+make_live_keys(void)
+{
+	ListCell *lc;
+
+	foreach (lc, read_live_key_commands(TopMemoryContext))
+	{
+		PG_TRY();
+		{
+			run_statement(lfirst(lc));
+			ereport(LOG, (errmsg("soft_delete: %s", (char *) lfirst(lc))));
+		}
+		PG_CATCH();
+		{
+			HOLD_INTERRUPTS();
+			EmitErrorReport();
+			AbortCurrentTransaction();
+			FlushErrorState();
+			RESUME_INTERRUPTS();
+		}
+		PG_END_TRY();
+	}
+}
+
+/*
+ * Return the commands that make the live keys that are missing, in a memory context.
+ */
+static List *
+read_live_key_commands(MemoryContext context)
+{
+	List *commands = NIL;
+	MemoryContext oldcontext;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (SPI_execute(LIVE_KEYS_QUERY, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read which live keys are missing");
+	oldcontext = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		commands = lappend(commands, SPI_getvalue(SPI_tuptable->vals[i],
+												  SPI_tuptable->tupdesc, 1));
+	MemoryContextSwitchTo(oldcontext);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return commands;
 }
 
 /*

@@ -439,7 +439,7 @@ update_table(const ForeignKey *fk, CascadeTable *table, StorageKind storage,
 	InitResultRelInfo(relinfo, stored_in, 0, NULL, 0);
 	ExecOpenIndices(relinfo, false);
 	if (!is_aside)
-		arm_keys(rel);
+		(void) arm_keys(rel);
 	/* the rows are locked, so no hold can be placed on one of them now */
 	any_held = has_holds(table->relid);
 

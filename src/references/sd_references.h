@@ -5,6 +5,8 @@
 #ifndef SD_REFERENCES_H
 #define SD_REFERENCES_H
 
+#include "catalog/objectaddress.h"
+
 #include "cascade/sd_cascade.h"
 
 /*
@@ -13,6 +15,7 @@
 extern void check_called_as_key_trigger(FunctionCallInfo fcinfo,
 										ExtensionFunction function,
 										const char *name);
+extern void make_dependent(const ObjectAddress *trigger, Oid relid, Oid constraint);
 extern bool overwrites_references(const ForeignKey *fk);
 
 /*

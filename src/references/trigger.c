@@ -65,7 +65,6 @@ static Oid trigger_relation(const KeyTrigger *trigger, const ForeignKey *fk);
 static void drop_unfit_trigger(const KeyTrigger *trigger, const ForeignKey *fk);
 static Oid find_trigger(const KeyTrigger *trigger, const ForeignKey *fk, bool *fits);
 static void create_trigger(const KeyTrigger *trigger, const ForeignKey *fk);
-static void make_dependent(const ObjectAddress *trigger, Oid relid, Oid constraint);
 
 static const KeyTrigger key_triggers[] = {
 	{REFERENCE_CHECK, false, false, TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE,
@@ -179,7 +178,7 @@ check_called_as_key_trigger(FunctionCallInfo fcinfo, ExtensionFunction function,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a trigger of a foreign key",
 						name),
-				 errhint("Use SELECT soft_delete.tag('table') to tag a table, which creates the triggers of its foreign keys.")));
+				 errdetail("soft_delete.tag() creates the triggers of foreign keys.")));
 }
 
 /*
@@ -380,14 +379,15 @@ create_trigger(const KeyTrigger *trigger, const ForeignKey *fk)
 }
 
 /*
- * Make a new key trigger of a relation depend on its foreign key alone.
+ * Make a new trigger of a relation, of a foreign key or the primary key, depend on that
+ * constraint alone.
  *
- * It is dropped with the foreign key.  Dropping the trigger must not drop the
- * foreign key, as an internal dependency would.  Nor may the trigger depend on
- * columns of the relation: ALTER COLUMN TYPE, which creates the foreign key again
+ * It is dropped with the constraint.  Dropping the trigger must not drop the
+ * constraint, as an internal dependency would.  Nor may the trigger depend on
+ * columns of the relation: ALTER COLUMN TYPE, which creates the constraint again
  * and with it the trigger, would be refused.
  */
-static void
+void
 make_dependent(const ObjectAddress *trigger, Oid relid, Oid constraint)
 {
 	ObjectAddress owner;

@@ -47,11 +47,11 @@ BEGIN
 	RETURN (SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
 					  WHERE NOT soft_delete_internal.has_column(relation, candidate)
 					  ORDER BY n LIMIT 1) ORDER BY position)
-	FROM unnest('{deleted_by,actor,reason,hold}'::text[]) WITH ORDINALITY AS u(field, position));
+	FROM unnest('{deleted_by,actor,reason,hold,stored_in,stored_place}'::text[]) WITH ORDINALITY AS u(field, position));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_bin_columns(regclass) IS
-'names for the columns that a bin has beside those of its table: deleted_by, actor, reason and hold, with soft_delete_ before a name that the table has';
+'names for the columns that a bin has beside those of its table: deleted_by, actor, reason, hold, stored_in and stored_place, with soft_delete_ before a name that the table has';
 
 CREATE FUNCTION soft_delete_internal.bin_columns(relation regclass) RETURNS name[]
 LANGUAGE plpgsql STABLE
@@ -59,8 +59,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	RETURN (SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] FROM pg_trigger
-					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs = 4 LIMIT 1),
+	-- the bins of version 0.2.0 have the names of system columns
+	RETURN (SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] || CASE tgnargs WHEN 4 THEN '{tableoid,ctid}' ELSE '{}' END::name[] FROM pg_trigger
+					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs IN (4, 6) LIMIT 1),
 					soft_delete_internal.new_bin_columns(relation)));
 END
 $$;
@@ -74,6 +75,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN (SELECT string_agg(CASE n WHEN 4 THEN format('soft_delete.hold_of(tableoid, ctid, true) AS %I', name)
+					  WHEN 5 THEN format('tableoid AS %I', name)
+					  WHEN 6 THEN format('ctid AS %I', name)
 					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
 					  ', ' ORDER BY n)
 	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n));
@@ -106,7 +109,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	-- the companion computes no virtual column
-	RETURN (SELECT format('SELECT %s, %I, %s, tableoid, ctid FROM %s',
+	RETURN (SELECT format('SELECT %s, %I, %s FROM %s',
 		string_agg(CASE attgenerated WHEN 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
 		deleted_at, soft_delete_internal.bin_expressions(relation, quote_ident(deleted_at)), companion)
 	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum, soft_delete_internal.tombstones_in(relation) AS companion
@@ -125,8 +128,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN (WITH own AS (
-		SELECT format('SELECT %s, %s, tableoid, ctid FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL '
-					  'UNION ALL SELECT %s, %s, tableoid, ctid FROM %s',
+		SELECT format('SELECT %s, %s FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL '
+					  'UNION ALL SELECT %s, %s FROM %s',
 					  -- a companion has the base types of domains
 					  string_agg(CASE typtype WHEN 'd' THEN format('%I::%s AS %1$I', attname, format_type(base, -1)) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
 					  soft_delete_internal.bin_expressions(relation, soft_delete_internal.stamp_expression(relation, deleted_at)), relation, deleted_at,
@@ -162,10 +165,11 @@ CREATE FUNCTION soft_delete_internal.make_bin_triggers(bin regclass, columns nam
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	arguments text := (SELECT string_agg(quote_literal(name), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(name, n));
 BEGIN
-	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row(%s)', bin,
-				   (SELECT string_agg(quote_literal(name), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(name, n)));
-	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row()', bin);
+	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row(%s)', bin, arguments);
+	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_purge INSTEAD OF DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row(%s)', bin, arguments);
 	EXECUTE format('CREATE OR REPLACE TRIGGER soft_delete_statement AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin()', bin);
 END
 $$;
@@ -180,8 +184,8 @@ DECLARE
 	old_names name[] := soft_delete_internal.bin_columns(relation);
 	new_names name[] := old_names;
 BEGIN
-	FOR i IN 1 .. 4 LOOP
-		IF soft_delete_internal.has_column(relation, old_names[i]) THEN
+	FOR i IN 1 .. cardinality(old_names) LOOP
+		IF soft_delete_internal.has_column(relation, old_names[i]) OR old_names[i] IN ('tableoid', 'ctid') THEN
 			new_names[i] := (soft_delete_internal.new_bin_columns(relation))[i];
 			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_names[i], new_names[i]);
 		END IF;
@@ -192,7 +196,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.rename_bin_columns(regclass, regclass) IS
-'renames the columns of a bin that have the name of a new column of the table';
+'renames the columns of a bin that have the name of a new column of the table, or of a system column';
 
 CREATE FUNCTION soft_delete_internal.warn_unreadable(relation regclass, state text, message text) RETURNS void
 LANGUAGE plpgsql
@@ -203,7 +207,7 @@ BEGIN
 		RAISE EXCEPTION '%', message USING ERRCODE = state;
 	END IF;
 	RAISE WARNING 'could not read the deleted rows of table "%", which are left out: %', relation, message
-		USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
+		USING ERRCODE = '01000';
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_unreadable(regclass, text, text) IS

@@ -70,6 +70,19 @@ COMMENT ON FUNCTION soft_delete_internal.check_holds(regclass, text, regclass[])
 'raises 55006 if rows of a table are held, also by holds on tables that were its ancestors until now; action: the verb of the message';
 
 /*
+ * A hold on the key of a live row follows the row.
+ */
+CREATE FUNCTION soft_delete_internal.follow_hold() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_follow_hold';
+COMMENT ON FUNCTION soft_delete_internal.follow_hold() IS
+'trigger of the primary key of a table with holds on keys: moves these to the new key of a row';
+
+CREATE FUNCTION soft_delete_internal.make_hold_triggers(relation regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_make_hold_triggers';
+COMMENT ON FUNCTION soft_delete_internal.make_hold_triggers(regclass) IS
+'creates the triggers that a table and its partitions need for holds on their keys, and drops those of a table that is not tagged';
+
+/*
  * A hold finds its row by the text of the primary key.
  */
 CREATE FUNCTION soft_delete_internal.held_by_altered_types() RETURNS regclass[]
@@ -134,14 +147,17 @@ BEGIN
 			END IF;
 			lost := NULL;
 			RAISE WARNING 'could not search for held rows of table "%": %', item.relation, SQLERRM
-				USING ERRCODE = '01000', HINT = 'SELECT * FROM soft_delete.check();';
+				USING ERRCODE = '01000';
 		END;
 		IF lost IS NOT NULL THEN
 			RAISE EXCEPTION 'cannot change the primary key of table "%", by which held rows are known%', item.relation, CASE WHEN item.is_own THEN ': ' || lost ELSE '' END
 				USING ERRCODE = 'object_in_use',
 					DETAIL = 'A hold would not find its row any more.',
-					HINT = format('Hold the table, SELECT soft_delete.hold(%L, ''why''), and then lift the holds on its rows.', item.relation);
+					HINT = format('SELECT soft_delete.hold(%1$L, hold) FROM soft_delete.holds WHERE relation = %1$L::regclass AND key IS NOT NULL; '
+								  'SELECT soft_delete.lift(%1$L, VARIADIC key || hold) FROM soft_delete.holds WHERE relation = %1$L::regclass AND key IS NOT NULL;', item.relation);
 		END IF;
+		-- they went with the former primary key
+		PERFORM soft_delete_internal.make_hold_triggers(item.relation);
 	END LOOP;
 END
 $$;
@@ -237,6 +253,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.hold_deletion(timestamptz, text) IS
 'does soft_delete.hold_deletion()';
 
+CREATE FUNCTION soft_delete_internal.hold_deletion(deleted_at timestamp, hold text) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN soft_delete_internal.hold_deletion(timezone('UTC', deleted_at), hold);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.hold_deletion(timestamp, text) IS
+'does soft_delete.hold_deletion() for a stamp of a column of type timestamp';
+
 CREATE FUNCTION soft_delete_internal.holds_without_rows(table_name regclass, tombstone name, OUT relation regclass, OUT deleted_at timestamptz) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -252,8 +279,8 @@ BEGIN
 		  AND bin IS NOT NULL AND stamp IS NOT NULL
 	LOOP
 		IF NOT (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
-				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND tableoid = ANY (%L::oid[]))', bin, tombstone,
-					   replace(stamp, '$1', quote_literal(deleted_at)), ARRAY[soft_delete_internal.tombstones_in(relation)::oid, soft_delete_internal.companion_of(relation)::oid] || ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
+				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND %I = ANY (%L::oid[]))', bin, tombstone,
+					   replace(stamp, '$1', quote_literal(deleted_at)), (soft_delete_internal.bin_columns(table_name))[5], ARRAY[soft_delete_internal.tombstones_in(relation)::oid, soft_delete_internal.companion_of(relation)::oid] || ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
 			RETURN NEXT;
 		END IF;
 	END LOOP;

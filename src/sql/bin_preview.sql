@@ -154,13 +154,14 @@ CREATE FUNCTION soft_delete_internal.preview_rows(relation regclass, bin regclas
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('WITH r AS (SELECT %s, tableoid, ctid FROM %s WHERE %I = ANY %s), c (tableoid, ctid, outcome, "constraint", detail) AS (%s) '
+	SELECT format('WITH r AS (SELECT %s, %s FROM %s WHERE %I = ANY %s), c (tableoid, ctid, outcome, "constraint", detail) AS (%s) '
 				  'SELECT %L::regclass, %s, coalesce(outcome, ''comes back''), "constraint", detail, %s, tableoid, ctid FROM r LEFT JOIN c USING (tableoid, ctid)',
 				  (SELECT string_agg(CASE WHEN attname = tombstone THEN format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname)
 									 ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
 				   FROM pg_attribute AS col
 				   WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 					 AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = bin AND attname = col.attname)),
+				  (SELECT format('%I AS tableoid, %I AS ctid', columns[5], columns[6]) FROM soft_delete_internal.bin_columns(relation) AS columns),
 				  bin, tombstone, stamps,
 				  (SELECT string_agg(query, ' UNION ALL ')
 				   FROM (SELECT 'SELECT tableoid, ctid, NULL, NULL::name, NULL FROM r WHERE false'
@@ -306,3 +307,15 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview(timestamptz[]) IS
 'does soft_delete.preview()';
+
+CREATE FUNCTION soft_delete_internal.preview(VARIADIC deletions timestamp[])
+RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM soft_delete_internal.preview(VARIADIC ARRAY(SELECT timezone('UTC', d) FROM unnest(deletions) AS d));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.preview(timestamp[]) IS
+'does soft_delete.preview() for stamps of columns of type timestamp';

@@ -35,7 +35,6 @@ AS $$
 DECLARE
 	message text;
 	native_detail text;
-	native_hint text;
 BEGIN
 	RETURN soft_delete_internal.has_stamps(relation, bin, tombstone, stamps, deletions);
 EXCEPTION WHEN OTHERS THEN
@@ -50,10 +49,9 @@ EXCEPTION WHEN OTHERS THEN
 		PERFORM soft_delete_internal.warn_unreadable(must_have_stamps.relation, SQLSTATE, SQLERRM);
 		RETURN false;
 	END IF;
-	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL;
 	RAISE EXCEPTION 'could not read the deleted rows of table "%": %', relation, message
-		USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.'),
-			HINT = coalesce(nullif(native_hint, ''), 'SELECT * FROM soft_delete.check();');
+		USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.must_have_stamps(regclass, regclass, name, text, timestamptz[]) IS
@@ -88,6 +86,7 @@ DECLARE
 	n_done integer := -1;
 	restored bigint := 0;
 	message text;
+	native_detail text;
 	schema_name text;
 	table_name text;
 	constraint_name text;
@@ -128,11 +127,14 @@ BEGIN
 					END IF;
 					RAISE;
 				WHEN insufficient_privilege THEN
-					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL;
+					IF native_detail <> '' THEN
+						RAISE;
+					END IF;
 					RAISE EXCEPTION '%', message
 						USING ERRCODE = 'insufficient_privilege',
 							DETAIL = format('What role %I owns is restored with its rights.', pg_get_userbyid(item.owner)),
-							HINT = format('SET ROLE %I;', pg_get_userbyid(item.owner));
+							HINT = CASE WHEN pg_has_role(soft_delete_internal.caller(), item.owner, 'MEMBER') THEN format('SET ROLE %I;', pg_get_userbyid(item.owner)) ELSE '' END;
 			END;
 		END LOOP;
 	END LOOP;
@@ -149,6 +151,37 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_all(timestamptz[], boolean) IS
 'restores all that some deletions deleted, from every table whose bin the caller may read, or nothing; skip_conflicts: but for what cannot be restored; returns the number of rows';
 
+CREATE FUNCTION soft_delete_internal.undo_with_parents(deletions timestamptz[]) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET soft_delete.with_parents = on
+AS $$
+BEGIN
+	RETURN soft_delete_internal.undo_all(deletions, false);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo_with_parents(timestamptz[]) IS
+'restores all that some deletions deleted, and the deleted parents of these rows';
+
+CREATE FUNCTION soft_delete_internal.undo_deletions(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF skip_conflicts AND with_parents THEN
+		RAISE EXCEPTION 'skip_conflicts and with_parents cannot be combined'
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'A row whose parent is deleted is skipped by the one and not by the other.';
+	END IF;
+	IF with_parents THEN
+		RETURN soft_delete_internal.undo_with_parents(deletions);
+	END IF;
+	RETURN soft_delete_internal.undo_all(deletions, skip_conflicts);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo_deletions(timestamptz[], boolean, boolean) IS
+'restores some deletions as soft_delete.undo() does, and returns the number of rows';
+
 CREATE FUNCTION soft_delete_internal.must_know_deletion(deleted_at timestamptz) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -163,12 +196,12 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.must_know_deletion(timestamptz) IS
 'raises 42704 if the ledger has no deletion with a stamp';
 
-CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamptz, skip_conflicts boolean) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamptz, skip_conflicts boolean, with_parents boolean) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	restored bigint := soft_delete_internal.undo_all(ARRAY[deleted_at], skip_conflicts);
+	restored bigint := soft_delete_internal.undo_deletions(ARRAY[deleted_at], skip_conflicts, with_parents);
 BEGIN
 	IF restored = 0 AND deleted_at IS NOT NULL THEN
 		PERFORM soft_delete_internal.must_know_deletion(deleted_at);
@@ -176,22 +209,45 @@ BEGIN
 	RETURN restored;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.undo(timestamptz, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.undo(timestamptz, boolean, boolean) IS
 'does soft_delete.undo()';
 
-CREATE FUNCTION soft_delete_internal.undo_transaction(xid xid8, skip_conflicts boolean) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.undo_transaction(xid xid8, skip_conflicts boolean, with_parents boolean) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	-- as soft_delete.deletions shows them
-	RETURN soft_delete_internal.undo_all(ARRAY(
+	RETURN soft_delete_internal.undo_deletions(ARRAY(
 		SELECT deleted_at FROM soft_delete_internal.ledger AS l
 		WHERE l.xid = undo_transaction.xid
 		  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
 			   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = deleted_by::name
-						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')))), skip_conflicts);
+						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')))), skip_conflicts, with_parents);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8, boolean, boolean) IS
 'does soft_delete.undo_transaction()';
+
+/* A tombstone column of type timestamp has UTC. */
+CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamp, skip_conflicts boolean, with_parents boolean) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN soft_delete_internal.undo(timezone('UTC', deleted_at), skip_conflicts, with_parents);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo(timestamp, boolean, boolean) IS
+'does soft_delete.undo() for a stamp of a column of type timestamp';
+
+CREATE FUNCTION soft_delete_internal.deletion_rows(deleted_at timestamp) RETURNS TABLE (relation regclass, rows bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM soft_delete_internal.deletion_rows(timezone('UTC', deleted_at));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.deletion_rows(timestamp) IS
+'does soft_delete.deletion_rows() for a stamp of a column of type timestamp';

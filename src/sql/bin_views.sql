@@ -123,8 +123,8 @@ BEGIN
 			USING ERRCODE = 'duplicate_table',
 				DETAIL = CASE WHEN former_parent IS NULL THEN format('Table %s needs a view of that name.', relation)
 					ELSE format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', relation, former_parent) END,
-				HINT = CASE WHEN former_parent IS NULL THEN format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation)
-					ELSE format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, view_name) END;
+				HINT = CASE WHEN former_parent IS NULL THEN format('CREATE SCHEMA %1$I; SELECT soft_delete.tag(%2$L, views => %1$L);', soft_delete_internal.add_suffix(view_schema, '_views'), relation)
+					ELSE format('ALTER TABLE %I.%I RENAME TO %I;', view_schema, view_name, soft_delete_internal.add_suffix(view_name, '_before')) END;
 	END IF;
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
 	-- the rights that the caller needs to create it and to give it to the owner
@@ -310,7 +310,8 @@ BEGIN
 		RAISE EXCEPTION 'cannot change view % of table % because other objects depend on it', view, relation
 			USING ERRCODE = 'dependent_objects_still_exist',
 				DETAIL = format('%s depends on it, and cannot be created again with it: only views of the same owner can.', item.description),
-				HINT = format('DROP %s %s;', upper(item.type), item.identity);
+				-- nothing that has rows of its own
+				HINT = CASE WHEN item.type IN ('view', 'materialized view', 'rule', 'function') THEN format('DROP %s %s;', upper(item.type), item.identity) ELSE '' END;
 	END IF;
 END
 $$;
@@ -399,7 +400,7 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE VIEW %s%s AS %s', view, soft_delete_internal.view_options(view),
 		CASE WHEN NOT is_bin THEN soft_delete_internal.active_query(relation, deleted_at, columns)
 			-- with the columns in the order of the table, no subquery is needed
-			WHEN columns = own || soft_delete_internal.bin_columns(relation) || '{tableoid,ctid}' THEN soft_delete_internal.bin_query(relation, deleted_at)
+			WHEN columns = own || soft_delete_internal.bin_columns(relation) THEN soft_delete_internal.bin_query(relation, deleted_at)
 			ELSE soft_delete_internal.bin_query(relation, deleted_at, columns) END);
 END
 $$;
@@ -423,9 +424,9 @@ BEGIN
 	PERFORM soft_delete_internal.change_view_column(view, v.attnum, relation, t.attnum)
 	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum], soft_delete_internal.base_type(t.atttypid, t.atttypmod)
 	WHERE v.attrelid = view AND v.attnum > 0 AND NOT v.attisdropped AND NOT t.attisdropped
-	  -- a bin has the base types of domains
+	  -- a bin has the base types of domains, and the stamps of the companion
 	  AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM
-		(CASE WHEN is_bin THEN base ELSE t.atttypid END, CASE WHEN is_bin AND base <> t.atttypid THEN -1 ELSE t.atttypmod END, t.attcollation);
+		(CASE WHEN is_bin THEN base ELSE t.atttypid END, CASE WHEN is_bin AND (base <> t.atttypid OR t.attname = (soft_delete_internal.tag_arguments(relation))[1]) THEN -1 ELSE t.atttypmod END, t.attcollation);
 
 	SELECT bool_or(v.attisdropped OR coalesce(t.attisdropped, false)) INTO has_lost
 	FROM pg_attribute v LEFT JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum] AND t.attnum > 0

@@ -236,10 +236,10 @@ COMMENT ON FUNCTION soft_delete_internal.execute_aside_tag(regclass, name, name)
  * place, they stay there, as those do that have stepped aside.  The table is locked
  * against everybody.
  */
-CREATE FUNCTION soft_delete_internal.move_aside(relation regclass) RETURNS bigint
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_move_aside';
-COMMENT ON FUNCTION soft_delete_internal.move_aside(regclass) IS
-'moves the deleted rows of a table that is tagged in place to its companion; returns their number';
+CREATE FUNCTION soft_delete_internal.move_aside(relation regclass, batch_size integer) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_move_aside';
+COMMENT ON FUNCTION soft_delete_internal.move_aside(regclass, integer) IS
+'does soft_delete.move_aside()';
 
 CREATE FUNCTION soft_delete_internal.drop_in_place_parts(relation regclass, tombstone name, remembered text[], drops_column boolean) RETURNS void
 LANGUAGE plpgsql
@@ -299,7 +299,7 @@ BEGIN
 	FROM soft_delete_internal.inheritance_tree(relation) AS m, unnest((soft_delete_internal.tag_arguments(m))[2:]) AS argument;
 	PERFORM soft_delete_internal.make_companion(p.object, tombstone, p.detail::name)
 	FROM soft_delete_internal.plan_tag(relation, deleted_at, NULL, views, 'aside') AS p WHERE p.action = 'create companion';
-	PERFORM soft_delete_internal.move_aside(relation);
+	PERFORM soft_delete_internal.move_aside(relation, NULL);
 	PERFORM soft_delete_internal.rename_stamps(relation, deleted_at);
 	PERFORM soft_delete_internal.drop_triggers(relation);
 	companion_schema := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = soft_delete_internal.companion_of(relation));

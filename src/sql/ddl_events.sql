@@ -56,7 +56,7 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM pg_attribute
 				   WHERE attrelid = relation AND attname = arguments[1] AND NOT attisdropped
 					 AND atttypid = coalesce((SELECT atttypid FROM pg_attribute WHERE attrelid = bin AND attname IN (arguments[1], new_name) AND attnum > 0), atttypid)
-					 AND NOT attnotnull AND NOT atthasdef AND attgenerated = '' AND atttypmod = -1) THEN
+					 AND NOT attnotnull AND NOT atthasdef AND attgenerated = '' AND atttypmod IN (-1, 6)) THEN
 		RAISE EXCEPTION 'cannot alter tombstone column "%" of tagged table "%"', arguments[1], relation
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'It must keep its type and its contents, and be null in every live row: it takes no USING, no NOT NULL, no default and no expression.',
@@ -228,8 +228,7 @@ BEGIN
 		RAISE EXCEPTION 'cannot drop table "%", which this transaction has detached', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = format('It has no rows but %s deleted ones, which would be lost: tools that move rows out of a partition leave them there. '
-								'Detached only, it is a tagged table by itself, with its bin.', deleted_rows),
-				HINT = 'Detach it without DROP TABLE, as undo_partition() of pg_partman does with p_keep_table => true.';
+								'Detached without DROP TABLE, as undo_partition() of pg_partman does with p_keep_table => true, it is a tagged table by itself, with its bin.', deleted_rows);
 	END IF;
 	IF copy IS NOT NULL THEN
 		RAISE WARNING 'table "%" is dropped with % deleted rows, and table "%" of this transaction does not have them', relation, deleted_rows, copy
@@ -256,8 +255,8 @@ BEGIN
 	IF FOUND THEN
 		RAISE EXCEPTION 'large objects cannot be listed beside table "%", whose deleted rows are in place', item.relation
 			USING ERRCODE = 'feature_not_supported',
-				DETAIL = format('Those that only deleted rows reference in column %I would be taken for unused.', item.attname),
-				HINT = format('PGOPTIONS="-c row_security=off" vacuumlo %s', quote_ident(current_database()));
+				DETAIL = format('Those that only deleted rows reference in column %I would be taken for unused. vacuumlo takes the setting by PGOPTIONS="-c row_security=off".', item.attname),
+				HINT = 'SET row_security = off;';
 	END IF;
 END
 $$;

@@ -29,7 +29,7 @@ BEGIN
 		RAISE EXCEPTION 'cannot attach tagged table "%" to untagged table "%"', partition, parent
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
-				HINT = format('SELECT soft_delete.tag(%L), or soft_delete.untag(%L).', parent, partition);
+				HINT = format('SELECT soft_delete.tag(%L);', parent);
 	END;
 	IF soft_delete_internal.has_column(partition, deleted_at) AND NOT soft_delete_internal.has_column(parent, deleted_at) THEN
 		PERFORM soft_delete_internal.alter_as_owner(partition, format('ALTER TABLE %s DROP COLUMN %I', partition, deleted_at));
@@ -147,6 +147,7 @@ DECLARE
 	arguments text[];
 	added text[];
 	other name;
+	other_parent regclass;
 BEGIN
 	SELECT soft_delete_internal.tag_arguments(inhparent) INTO arguments FROM pg_inherits
 	WHERE inhrelid = partition ORDER BY soft_delete_internal.tag_arguments(inhparent) IS NULL, inhseqno LIMIT 1;
@@ -160,14 +161,14 @@ BEGIN
 		PERFORM soft_delete_internal.make_reference_triggers(partition);
 		RETURN;
 	END IF;
-	SELECT tag[1] INTO other
+	SELECT tag[1], inhparent::regclass INTO other, other_parent
 	FROM pg_inherits, soft_delete_internal.tag_arguments(inhparent) AS tag
 	WHERE inhrelid IN (SELECT soft_delete_internal.inheritance_tree(partition)) AND tag[1] <> arguments[1] LIMIT 1;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" with two columns', partition
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = format('Its parents are tagged with columns %I and %I.', arguments[1], other),
-				HINT = 'Untag one of the parents, or rename its column.';
+				HINT = format('ALTER TABLE %s RENAME COLUMN %I TO %I;', other_parent, other, arguments[1]);
 	END IF;
 	PERFORM soft_delete_internal.check_column(partition, arguments[1]);
 	PERFORM soft_delete_internal.check_triggers(partition);

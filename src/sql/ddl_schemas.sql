@@ -69,8 +69,7 @@ BEGIN
 	IF starts_with(schema, 'pg_') OR schema IN ('information_schema', 'soft_delete', 'soft_delete_internal') THEN
 		RAISE EXCEPTION 'cannot tag schema "%"', schema
 			USING ERRCODE = 'wrong_object_type',
-				DETAIL = 'The server and the extension rely on deletions from their own tables.',
-				HINT = 'Tag a schema of the application.';
+				DETAIL = 'The server and the extension rely on deletions from their own tables.';
 	END IF;
 	IF NOT pg_has_role(soft_delete_internal.caller(), owner, 'USAGE') THEN
 		RAISE EXCEPTION 'must be owner of schema %', schema
@@ -204,7 +203,7 @@ BEGIN
 	  AND (SELECT pg_has_role(soft_delete_internal.caller(), nspowner, 'USAGE') FROM pg_namespace WHERE nspname = schema_name);
 	IF FOUND AND is_exempt THEN
 		RAISE NOTICE 'table "%" is exempt from the tag of schema "%"', relation, schema_name
-			USING HINT = format('SELECT soft_delete.tag(%L) ends that.', relation);
+			USING HINT = format('SELECT soft_delete.tag(%L);', relation);
 	END IF;
 END
 $$;
@@ -219,8 +218,7 @@ BEGIN
 	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.%()', called
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', storage must be ''in_place'' or ''aside'', and cascade must be true or false.',
-				HINT = format('SELECT %ssoft_delete.%s(''my_schema'', exempt => ''{my_table}'');', CASE called WHEN 'tag_schema' THEN '' ELSE '* FROM ' END, called);
+				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', storage must be ''in_place'' or ''aside'', and cascade must be true or false.';
 	END IF;
 END
 $$;
@@ -311,7 +309,7 @@ BEGIN
 		RAISE EXCEPTION 'cannot tag a schema in a transaction of isolation level %', current_setting('transaction_isolation')
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'It would not see the tables that others have created meanwhile.',
-				HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
+				HINT = 'ROLLBACK; BEGIN ISOLATION LEVEL READ COMMITTED;';
 	END IF;
 	FOREACH member IN ARRAY schema || CASE WHEN cascade THEN soft_delete_internal.cascade_schemas(schema) END LOOP
 		PERFORM soft_delete_internal.enter_schema(member, exempt, deleted_at, indexes, views, storage, bridge, is_own => member = schema);
@@ -389,8 +387,7 @@ BEGIN
 	IF schema IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.untag_schema()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The schema must be given, and tombstones must be ''error'', ''purge'' or ''keep''.',
-				HINT = 'SELECT soft_delete.untag_schema(''my_schema'', tombstones => ''error'');';
+				DETAIL = 'The schema must be given, and tombstones must be ''error'', ''purge'' or ''keep''.';
 	END IF;
 	IF cascade THEN
 		schemas := schemas || ARRAY(SELECT s.schema FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = ANY (soft_delete_internal.cascade_schemas(untag_schema.schema)) ORDER BY s.schema);
@@ -481,7 +478,7 @@ BEGIN
 			RAISE WARNING 'table "%" is not tagged: it has deleted rows', relation
 				USING ERRCODE = '01000',
 					DETAIL = format('Its column %I is not null in some.', tagged.deleted_at),
-					HINT = format('SELECT soft_delete.tag(%L) hides them.', relation);
+					HINT = format('SELECT soft_delete.tag(%L);', relation);
 			RETURN;
 		END IF;
 	END IF;

@@ -232,7 +232,7 @@ BEGIN
 				arguments := arguments || soft_delete_internal.make_bin_index(item.object, deleted_at, item.other, item.name);
 			WHEN 'leave index' THEN
 				RAISE NOTICE 'index "%" stays as it is', item.object
-					USING DETAIL = item.detail, HINT = format('SELECT soft_delete.tag(%L) again when that has changed.', relation);
+					USING DETAIL = item.detail;
 			WHEN 'create companion' THEN
 				PERFORM soft_delete_internal.make_companion(item.object, deleted_at, item.detail::name);
 				PERFORM soft_delete_internal.bind_companion(item.object);
@@ -269,8 +269,7 @@ BEGIN
 	   OR storage NOT IN ('in_place', 'aside') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.%()', called
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.',
-				HINT = format('SELECT %ssoft_delete.%s(''my_table'');', CASE called WHEN 'tag' THEN '' ELSE '* FROM ' END, called);
+				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.';
 	END IF;
 END
 $$;
@@ -494,8 +493,7 @@ BEGIN
 	IF relation IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.untag()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table must be given, cascade must be true or false, and tombstones must be ''error'', ''purge'' or ''keep''.',
-				HINT = 'SELECT soft_delete.untag(''my_table'', tombstones => ''error'');';
+				DETAIL = 'The table must be given, cascade must be true or false, and tombstones must be ''error'', ''purge'' or ''keep''.';
 	END IF;
 
 	IF cascade THEN

@@ -40,6 +40,7 @@ DECLARE
 	class pg_class;
 	rule name;
 	other regclass;
+	remedy text;
 BEGIN
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
 	IF class.oid IS NULL THEN
@@ -49,14 +50,12 @@ BEGIN
 	IF class.relkind NOT IN ('r', 'p') THEN
 		RAISE EXCEPTION 'cannot tag "%"', class.relname
 			USING ERRCODE = 'wrong_object_type',
-				DETAIL = 'Only ordinary and partitioned tables can be tagged.',
-				HINT = 'Tag the tables that it reads from, or copy it into a table.';
+				DETAIL = 'Only ordinary and partitioned tables can be tagged.';
 	END IF;
 	IF class.oid < 16384 OR class.relnamespace IN ('soft_delete'::regnamespace, 'soft_delete_internal'::regnamespace) THEN
 		RAISE EXCEPTION 'cannot tag system table "%"', class.relname
 			USING ERRCODE = 'wrong_object_type',
-				DETAIL = 'The server and the extension rely on deletions from their own tables.',
-				HINT = 'Tag a table of the application.';
+				DETAIL = 'The server and the extension rely on deletions from their own tables.';
 	END IF;
 	other := soft_delete_internal.companions_table(relation);
 	IF other IS NOT NULL THEN
@@ -75,12 +74,13 @@ BEGIN
 				HINT = format('SELECT soft_delete.tag(%L);', other);
 	END IF;
 
-	SELECT m INTO other FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m WHERE relkind = 'f' LIMIT 1;
+	SELECT m, format(CASE WHEN relispartition THEN 'ALTER TABLE %s DETACH PARTITION %s;' ELSE 'ALTER TABLE %2$s NO INHERIT %1$s;' END, inhparent::regclass, m) INTO other, remedy
+	FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m JOIN pg_inherits ON inhrelid = m WHERE relkind = 'f' LIMIT 1;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" because it has a foreign table, "%"', class.relname, other
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'Rows of another server cannot be deleted softly.',
-				HINT = format('Take foreign table %s out of it.', other);
+				HINT = remedy;
 	END IF;
 
 	SELECT rulename INTO rule FROM pg_rewrite
@@ -119,7 +119,6 @@ AS $$
 DECLARE
 	col pg_attribute;
 	problem text;
-	remedy text;
 BEGIN
 	SELECT * INTO col FROM pg_attribute
 	WHERE attrelid = relation AND attname = deleted_at AND NOT attisdropped;
@@ -138,38 +137,29 @@ BEGIN
 				DETAIL = 'The tombstone column must be timestamptz or timestamp: its value tells deletions apart.',
 				HINT = format('SELECT soft_delete.tag(%L, bridge => %L);', relation, deleted_at);
 	END IF;
-	IF col.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype) OR col.atttypmod <> -1 THEN
+	IF col.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype) OR col.atttypmod NOT IN (-1, 6) THEN
 		RAISE EXCEPTION 'column "%" of table "%" has type %', deleted_at, relation, format_type(col.atttypid, col.atttypmod)
 			USING ERRCODE = 'datatype_mismatch',
 				DETAIL = 'The tombstone column must be timestamptz or timestamp, in full precision.',
-				-- what an application writes by itself can stay as it is
-				HINT = CASE WHEN col.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype, 'bigint'::regtype, 'integer'::regtype)
-					THEN format('SELECT soft_delete.tag(%L, bridge => %L);', relation, deleted_at)
+				-- without the precision, which rewrites and shifts nothing; what else an application writes by itself can stay as it is
+				HINT = CASE WHEN col.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype) THEN format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', relation, deleted_at, col.atttypid::regtype)
+					WHEN col.atttypid IN ('date'::regtype, 'bigint'::regtype, 'integer'::regtype) THEN format('SELECT soft_delete.tag(%L, bridge => %L);', relation, deleted_at)
 					ELSE format('SELECT soft_delete.tag(%L, deleted_at => %L);', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete')) END;
 	END IF;
 
-	IF col.attnotnull THEN
-		problem := 'is NOT NULL';
-		remedy := 'DROP NOT NULL';
-	ELSIF col.attgenerated <> '' THEN
-		problem := 'is generated';
-		remedy := 'DROP EXPRESSION';
-	ELSIF col.atthasdef THEN
-		problem := 'has a default';
-		remedy := 'DROP DEFAULT';
-	END IF;
+	problem := CASE WHEN col.attnotnull THEN 'is NOT NULL' WHEN col.attgenerated <> '' THEN 'is generated' WHEN col.atthasdef THEN 'has a default' END;
 	IF problem IS NOT NULL THEN
 		RAISE EXCEPTION 'column "%" of table "%" %', deleted_at, relation, problem
 			USING ERRCODE = 'invalid_table_definition',
-				DETAIL = 'The tombstone column must be null in every live row.',
-				HINT = format('ALTER TABLE %s ALTER COLUMN %I %s;', relation, deleted_at, remedy);
+				DETAIL = 'The tombstone column must be null in every live row, so this is a column of the application.',
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => %L);', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete'));
 	END IF;
 
 	IF soft_delete_internal.is_partition_key(relation, deleted_at) THEN
 		RAISE EXCEPTION 'column "%" is part of the partition key of table "%"', deleted_at, relation
 			USING ERRCODE = 'invalid_object_definition',
 				DETAIL = 'A deletion would have to move the row to another partition.',
-				HINT = format('SELECT soft_delete.tag(%L, deleted_at => ''another_name'');', relation);
+				HINT = format('SELECT soft_delete.tag(%L, deleted_at => %L);', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete'));
 	END IF;
 END
 $$;
@@ -192,7 +182,7 @@ BEGIN
 		JOIN (VALUES
 			('lo', true, 8, 'It removes the large object of a deleted row, which could not be restored in full.', 'DROP TRIGGER %1$I ON %2$s;'),
 			('timescaledb', true, 0, 'TimescaleDB makes and truncates the chunks of a hypertable by itself.',
-			 'Leave it untagged, other tables can be tagged.'),
+			 ''),
 			-- a BEFORE INSERT row trigger
 			('periods', true, 7, 'A deleted row could not be restored, for its period is generated. The history of the table has it.',
 			 'SELECT periods.drop_system_versioning(%3$L), periods.drop_system_time_period(%3$L);'),
@@ -237,7 +227,7 @@ BEGIN
 		RAISE EXCEPTION 'trigger "%" of table "%" would fire after the tag', later.tgname, later.tgtable
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = 'Triggers fire in the order of their names, and the tag "~soft_delete" must be the last BEFORE DELETE row trigger.',
-				HINT = format('ALTER TRIGGER %I ON %s RENAME TO ...;', later.tgname, later.tgtable);
+				HINT = format('ALTER TRIGGER %I ON %s RENAME TO %I;', later.tgname, later.tgtable, 'before_' || later.tgname);
 	END IF;
 	-- protect.c refuses to create one, but in a session that had not loaded the library
 	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
@@ -246,7 +236,7 @@ BEGIN
 	IF FOUND THEN
 		RAISE EXCEPTION 'the tag of a table cannot be called "%"', later.tgname
 			USING ERRCODE = 'invalid_object_definition', DETAIL = 'It is the trigger "~soft_delete".',
-				HINT = format('SELECT soft_delete.tag(%L);', later.tgtable);
+				HINT = format('DROP TRIGGER %I ON %2$s; SELECT soft_delete.tag(%2$L);', later.tgname, later.tgtable);
 	END IF;
 END
 $$;
@@ -275,7 +265,7 @@ BEGIN
 		RAISE EXCEPTION 'partition "%" is held: %', item.relation, item.hold
 			USING ERRCODE = 'object_in_use',
 				DETAIL = format('Aside, deleted rows are those of %s, and such a hold would not be on them.', relation),
-				HINT = format('Hold the table or the rows first, and lift this hold: SELECT soft_delete.hold(%L, %L);', relation, item.hold);
+				HINT = format('SELECT soft_delete.hold(%L, %2$L), soft_delete.lift(%3$L, %2$L);', relation, item.hold, item.relation);
 	END IF;
 END
 $$;

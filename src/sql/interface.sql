@@ -47,6 +47,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.adopt(regclass, bigint, bigint) IS
 'makes deleted rows of those that the column of a bridge says to be deleted, of a table or of some of its blocks: for plan(); returns their number';
 
+CREATE FUNCTION soft_delete.move_aside(relation regclass, batch_size integer DEFAULT 10000) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.move_aside(regclass, integer) IS
+'moves the oldest deleted rows of a table that keeps them in place to its companion, no more than batch_size, while others read and write the table; null: all, under a lock; returns their number';
+
 CREATE FUNCTION soft_delete.repair(relation regclass) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.repair(regclass) IS
@@ -108,14 +113,35 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.preview(timestamptz[]) IS
 'dry run of undo(): what would come back, be linked again, or stand in the way, one row each; key: the primary key, to join with; touches nothing';
 
-CREATE FUNCTION soft_delete.undo(deleted_at timestamptz, skip_conflicts boolean DEFAULT false) RETURNS bigint
+CREATE FUNCTION soft_delete.undo(deleted_at timestamptz, skip_conflicts boolean DEFAULT false, with_parents boolean DEFAULT false) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.undo(timestamptz, boolean) IS
-'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; skip_conflicts: what cannot come back stays, with what is below it; returns the number of rows, those of cascades included';
+COMMENT ON FUNCTION soft_delete.undo(timestamptz, boolean, boolean) IS
+'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; skip_conflicts: what cannot come back stays, with what is below it; with_parents: deleted parents come back, too, with what went with them; returns the number of rows, those of cascades included';
 
-CREATE FUNCTION soft_delete.undo_transaction(xid xid8, skip_conflicts boolean DEFAULT false) RETURNS bigint
+/* A tombstone column of type timestamp has UTC, whatever the session's time zone. */
+CREATE FUNCTION soft_delete.undo(deleted_at timestamp, skip_conflicts boolean DEFAULT false, with_parents boolean DEFAULT false) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.undo_transaction(xid8, boolean) IS
+COMMENT ON FUNCTION soft_delete.undo(timestamp, boolean, boolean) IS
+'undo() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
+
+CREATE FUNCTION soft_delete.hold_deletion(deleted_at timestamp, hold text) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.hold_deletion(timestamp, text) IS
+'hold_deletion() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
+
+CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamp) RETURNS TABLE (relation regclass, rows bigint)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.deletion_rows(timestamp) IS
+'deletion_rows() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
+
+CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamp[]) RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.preview(timestamp[]) IS
+'preview() of stamps of a bin whose deleted_at is a timestamp: they are in UTC';
+
+CREATE FUNCTION soft_delete.undo_transaction(xid xid8, skip_conflicts boolean DEFAULT false, with_parents boolean DEFAULT false) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+COMMENT ON FUNCTION soft_delete.undo_transaction(xid8, boolean, boolean) IS
 'restores all that the deletions of one transaction deleted, as undo() does';
 
 CREATE FUNCTION soft_delete.preview_purge(relation regclass DEFAULT NULL, older_than interval DEFAULT NULL) RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
@@ -133,10 +159,10 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.timeline(regclass, integer) IS
 'draws how many rows were deleted (#) and purged (-) on each of the last days, of one tagged table or of all whose figures the caller may know; a row that was restored or purged is not deleted any more';
 
-CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text) RETURNS SETOF record
+CREATE FUNCTION soft_delete.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text, OUT is_safe boolean) RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.check() IS
-'problems of the tagged tables that the caller owns, or of all for members of pg_read_all_stats, each with severity and remedy: above all, rows that reference what is deleted or gone';
+'problems of the tagged tables that the caller owns, or of all for members of pg_read_all_stats, each with severity and remedy: above all, rows that reference what is deleted or gone; is_safe: the remedy puts back what was; else it is yours to decide';
 
 /* Without its columns, which the view names: \df would be as wide as they are. */
 CREATE FUNCTION soft_delete.list_tables() RETURNS SETOF record

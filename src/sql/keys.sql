@@ -137,7 +137,7 @@ COMMENT ON FUNCTION soft_delete_internal.replace_index(regclass, name, boolean, 
  * pass the deleted rows in it.  A live key is an index on the same columns, or more,
  * that is partial on live rows and not unique: uniqueness is the matter of the key.
  * It costs INSERT more than it gives reads while few rows are deleted, so check()
- * proposes it when many are, by a name that untag() knows.
+ * proposes it when many are, by a name that untag() knows, and the worker makes it.
  */
 CREATE FUNCTION soft_delete_internal.kept_keys(relation regclass, OUT index regclass, OUT "table" regclass, OUT columns text) RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 2
@@ -189,7 +189,60 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT soft_delete_internal.add_suffix(relname, '_live') FROM pg_class WHERE oid = key $$;
 COMMENT ON FUNCTION soft_delete_internal.live_key_name(regclass) IS
-'name of the live key that check() proposes for a key';
+'name of the live key of a key';
+
+CREATE FUNCTION soft_delete_internal.missing_live_keys(relation regclass, tombstone name,
+	OUT key regclass, OUT "table" regclass, OUT command text, OUT deleted numeric, OUT total numeric)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT k.index, k."table", format('CREATE INDEX%s %I ON %s (%s) WHERE %I IS NULL', CASE WHEN relkind = 'i' THEN ' CONCURRENTLY' END,
+									  soft_delete_internal.live_key_name(k.index), k."table", k.columns, tombstone), graveyard.deleted, estimate.total
+	FROM CAST(soft_delete_internal.estimated_rows(relation) AS numeric) AS estimate(total)
+		-- a small table is not looked into
+		CROSS JOIN LATERAL (SELECT CASE WHEN estimate.total >= 10000 THEN soft_delete_internal.count_tombstones(relation)::numeric END) AS graveyard(deleted)
+		CROSS JOIN LATERAL soft_delete_internal.inheritance_tree(relation) AS member
+		CROSS JOIN LATERAL soft_delete_internal.kept_keys(member) AS k JOIN pg_class ON pg_class.oid = k.index
+	-- fewer are passed in a millisecond
+	WHERE graveyard.deleted >= 10000 AND graveyard.deleted > 0.5 * estimate.total AND NOT soft_delete_internal.has_live_key(k.index, tombstone)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.missing_live_keys(regclass, name) IS
+'the keys of a tagged table in whose order a read passes many deleted rows, and the command that makes the live key of each';
+
+CREATE FUNCTION soft_delete_internal.live_key_commands() RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	-- CREATE INDEX CONCURRENTLY would wait for these, and hold off VACUUM meanwhile
+	IF EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND xact_start < now() - interval '1 minute'
+			   AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker') THEN
+		RETURN;
+	END IF;
+	FOR item IN
+		SELECT relation, tombstone_column FROM soft_delete_internal.tagged_tables() JOIN pg_class ON oid = relation
+		WHERE relpersistence <> 't' AND NOT soft_delete_internal.is_aside(relation)
+	LOOP
+		BEGIN
+			RETURN QUERY
+				SELECT commands.command FROM soft_delete_internal.missing_live_keys(item.relation, item.tombstone_column) AS m JOIN pg_class AS k ON k.oid = m.key
+					LEFT JOIN pg_class AS half ON half.relnamespace = k.relnamespace AND half.relname = soft_delete_internal.live_key_name(m.key)
+					LEFT JOIN pg_index AS i ON i.indexrelid = half.oid,
+					-- what a worker that did not come to an end has left
+					LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', half.oid::regclass) WHERE half.oid IS NOT NULL UNION ALL SELECT m.command) AS commands(command)
+				-- one on all partitions cannot be made concurrently; another relation may have the name
+				WHERE k.relkind = 'i' AND (half.oid IS NULL OR (NOT i.indisvalid AND soft_delete_internal.is_live_key(half.oid)));
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.live_key_commands() IS
+'the commands by which the worker makes live keys, each in transactions of its own';
 
 CREATE FUNCTION soft_delete_internal.is_live_key(index regclass) RETURNS boolean
 LANGUAGE sql STABLE
@@ -202,7 +255,7 @@ AS $$
 		  AND NOT live.indisunique AND k.indnkeyatts = live.indnatts AND soft_delete_internal.begins_with_key(is_live_key.index, kept.index))
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_live_key(regclass) IS
-'whether an index on live rows is by its name and its columns the live key that check() has proposed';
+'whether an index on live rows is by its name and its columns a live key that check() has proposed or the worker has made';
 
 CREATE FUNCTION soft_delete_internal.convertible_indexes(relation regclass, deleted_at name, indexes text,
 	OUT index regclass, OUT name name, OUT hides boolean, OUT was_constraint boolean, OUT is_exclusion boolean)
@@ -346,6 +399,29 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_whole_key(regclass, boolean) IS
 'removes the predicate of a unique index, and displaces deleted rows that have the key of another row';
+
+CREATE FUNCTION soft_delete_internal.make_clusterable(index regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+DECLARE
+	relation regclass := (SELECT indrelid FROM pg_index WHERE indexrelid = index);
+	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
+	key record;
+BEGIN
+	SELECT c.was_constraint, indisunique INTO key
+	FROM soft_delete_internal.convertible_indexes(relation, deleted_at, 'all') AS c JOIN pg_index ON indexrelid = c.index
+	WHERE c.index = make_clusterable.index AND c.hides AND NOT c.is_exclusion AND pg_get_expr(indpred, indrelid) = format('(%I IS NULL)', deleted_at);
+	IF key.indisunique THEN
+		PERFORM soft_delete_internal.make_whole_key(index, key.was_constraint);
+	ELSIF FOUND THEN
+		PERFORM soft_delete_internal.replace_index(index, deleted_at, false, false);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_clusterable(regclass) IS
+'removes the predicate that hides deleted rows from an index, for a table cannot be clustered by a partial one';
 
 CREATE FUNCTION soft_delete_internal.prepare_reference(parent regclass, columns name[]) RETURNS void
 LANGUAGE plpgsql

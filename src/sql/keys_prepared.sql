@@ -134,8 +134,7 @@ BEGIN
 	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, and indexes must be ''all'' or ''unique''.',
-				HINT = 'SELECT soft_delete.plan(''my_table'');';
+				DETAIL = 'The table and the column must be given, cascade must be true or false, and indexes must be ''all'' or ''unique''.';
 	END IF;
 	IF cascade THEN
 		members := soft_delete_internal.tagged_together(relation, true);

@@ -180,16 +180,8 @@ BEGIN
 				soft_delete_internal.count_tombstones(table_name)::numeric / nullif(soft_delete_internal.estimated_rows(table_name), 0) END) AS graveyard(share)
 	WHERE NOT hides AND (is_exclusion OR indisunique OR share > 0.5)
 	UNION ALL
-	SELECT 'notice', k."table", format('reads in the order of key "%s" pass %s deleted rows, which are %s %% of the table', relname, deleted, round(100 * deleted / total)),
-		format('CREATE INDEX%s %I ON %s (%s) WHERE %I IS NULL;', CASE WHEN relkind = 'i' THEN ' CONCURRENTLY' END, soft_delete_internal.live_key_name(k.index),
-			   k."table", k.columns, tombstone)
-	FROM soft_delete_internal.estimated_rows(table_name) AS total
-		-- a small table is not looked into
-		CROSS JOIN LATERAL (SELECT CASE WHEN total >= 10000 THEN soft_delete_internal.count_tombstones(table_name)::numeric END) AS graveyard(deleted)
-		CROSS JOIN LATERAL soft_delete_internal.inheritance_tree(table_name) AS member
-		CROSS JOIN LATERAL soft_delete_internal.kept_keys(member) AS k JOIN pg_class ON pg_class.oid = k.index
-	-- fewer are passed in a millisecond
-	WHERE deleted >= 10000 AND deleted > 0.5 * total AND NOT soft_delete_internal.has_live_key(k.index, tombstone)
+	SELECT 'notice', m."table", format('reads in the order of key "%s" pass %s deleted rows, which are %s %% of the table', relname, deleted, round(100 * deleted / total)), command || ';'
+	FROM soft_delete_internal.missing_live_keys(table_name, tombstone) AS m JOIN pg_class ON oid = key
 	UNION ALL
 	-- the index of a partitioned table is on its partitions, too
 	SELECT CASE WHEN invalid IS NULL THEN 'error' ELSE 'warning' END, member, CASE
@@ -334,8 +326,9 @@ BEGIN
 		-- held rows are not overdue
 		IF overdue > 0 AND bin IS NOT NULL AND EXISTS (SELECT FROM soft_delete_internal.holds) THEN
 			overdue := (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
-				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(tableoid, ctid, true) IS NULL LIMIT 1000) AS due',
-					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)))) AS q(answer bigint));
+				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(%I, %I, true) IS NULL LIMIT 1000) AS due',
+					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)),
+					   (soft_delete_internal.bin_columns(table_name))[5], (soft_delete_internal.bin_columns(table_name))[6])) AS q(answer bigint));
 		END IF;
 		IF overdue > 0 THEN
 			severity := 'warning';
@@ -608,7 +601,24 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_foreign_key_problems(oid, boolean) IS
 'the problems of check() with a foreign key; looks_for_rows: with its rows, too';
 
-CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+/*
+ * What is not known to be safe is a decision: a restore, a purge, a tag, an index that costs, a relation of somebody
+ * else that gets another name.
+ */
+CREATE FUNCTION soft_delete_internal.is_safe_remedy(remedy text, completes_tag boolean) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN remedy ~ '^(SELECT soft_delete\.repair\(|SELECT tableoid::|ALTER DATABASE |ALTER EVENT TRIGGER |ALTER TRIGGER |ALTER VIEW .* OWNER TO |DROP INDEX '
+		'|ALTER TABLE .* (ENABLE TRIGGER|OWNER TO|DROP CONSTRAINT|RENAME CONSTRAINT|RENAME COLUMN) )'
+		OR (completes_tag AND starts_with(remedy, 'SELECT soft_delete.tag('));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_safe_remedy(text, boolean) IS
+'whether a remedy of check() puts back what was and no more; completes_tag: a call of tag() is for a tagged table; null if there is no remedy';
+
+CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text, OUT is_safe boolean)
 RETURNS SETOF record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -627,9 +637,9 @@ BEGIN
 		LEFT JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
 	WHERE is_monitor OR soft_delete_internal.caller_owns(tagged.relation);
 
-	RETURN QUERY SELECT * FROM soft_delete_internal.find_installation_problems();
+	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_installation_problems() AS p;
 	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (watched) LOOP
-		RETURN QUERY SELECT * FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column);
+		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true) FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column) AS p;
 	END LOOP;
 
 	FOR item IN
@@ -642,7 +652,7 @@ BEGIN
 		WHERE tables && watched
 		ORDER BY con.oid
 	LOOP
-		RETURN QUERY SELECT * FROM soft_delete_internal.find_foreign_key_problems(item.oid, item.looks_for_rows);
+		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_foreign_key_problems(item.oid, item.looks_for_rows) AS p;
 	END LOOP;
 END
 $$;

@@ -46,7 +46,7 @@ BEGIN
 		RAISE EXCEPTION 'table "%" is a partition or inheritance child', relation
 			USING ERRCODE = 'wrong_object_type',
 				DETAIL = 'It is purged with the table that it belongs to.',
-				HINT = format('Name "%s" instead.', soft_delete_internal.root(relation));
+				HINT = format('SELECT * FROM soft_delete.preview_purge(%L);', soft_delete_internal.root(relation));
 	END IF;
 END
 $$;
@@ -105,10 +105,9 @@ BEGIN
 		RAISE EXCEPTION 'invalid argument of soft_delete.purge()'
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = CASE WHEN pause > '0' AND batch_size > 0 THEN 'The pause can be up to 3000 years.'
-					ELSE 'The batch size must be positive, and the pause must not be negative.' END,
-				HINT = 'CALL soft_delete.purge(batch_size => 10000, pause => ''0'');';
+					ELSE 'The batch size must be positive, and the pause must not be negative.' END;
 	END IF;
-	PERFORM soft_delete_internal.check_age(older_than, 'CALL soft_delete.purge(older_than => ''90 days'');');
+	PERFORM soft_delete_internal.check_age(older_than);
 	IF relation IS NOT NULL THEN
 		PERFORM soft_delete_internal.check_root(relation);
 	END IF;

@@ -42,7 +42,7 @@ CREATE OR REPLACE TRIGGER lock_retention BEFORE INSERT OR UPDATE OR DELETE ON so
 	FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.lock_retention();
 COMMENT ON TRIGGER lock_retention ON soft_delete_internal.retention IS 'waits until batches of purges that use the old retention have ended';
 
-CREATE FUNCTION soft_delete_internal.check_age(age interval, hint text) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_age(age interval) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -50,16 +50,16 @@ BEGIN
 	IF age < '0' THEN
 		RAISE EXCEPTION 'an age cannot be negative: %', age
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'It is how long ago a row was deleted.', HINT = hint;
+				DETAIL = 'It is how long ago a row was deleted.';
 	END IF;
 	IF NOT soft_delete_internal.is_age(age) THEN
 		RAISE EXCEPTION 'an age is out of range: %', age
 			USING ERRCODE = 'datetime_field_overflow',
-				DETAIL = 'It can be up to 3000 years; null is for ever.', HINT = hint;
+				DETAIL = 'It can be up to 3000 years; null is for ever.';
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_age(interval, text) IS
+COMMENT ON FUNCTION soft_delete_internal.check_age(interval) IS
 'raises 22023 or 22008 for an interval that cannot be the age of a row';
 
 CREATE FUNCTION soft_delete_internal.purge_grace() RETURNS interval
@@ -131,11 +131,10 @@ BEGIN
 	IF relation IS NULL THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.retain()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table must be given.',
-				HINT = 'SELECT soft_delete.retain(''my_table'', ''90 days'');';
+				DETAIL = 'The table must be given.';
 	END IF;
 	PERFORM soft_delete_internal.check_root(relation);
-	PERFORM soft_delete_internal.check_age(retain, format('SELECT soft_delete.retain(%L, ''90 days'');', relation));
+	PERFORM soft_delete_internal.check_age(retain);
 	SELECT * INTO before FROM soft_delete_internal.retention_of(relation, with_grace => true);
 	is_shorter := before.is_eternal OR NOT before.is_known OR retain < before.retain;
 	INSERT INTO soft_delete_internal.retention AS r
@@ -158,14 +157,13 @@ DECLARE
 BEGIN
 	IF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
 		RAISE EXCEPTION 'schema "%" does not exist', schema
-			USING ERRCODE = 'invalid_schema_name',
-				HINT = 'SELECT soft_delete.retain_schema(''my_schema'', ''90 days'');';
+			USING ERRCODE = 'invalid_schema_name';
 	END IF;
 	IF NOT (SELECT pg_has_role(soft_delete_internal.caller(), nspowner, 'USAGE') FROM pg_namespace WHERE nspname = schema) THEN
 		RAISE EXCEPTION 'must be owner of schema %', schema
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
-	PERFORM soft_delete_internal.check_age(retain, format('SELECT soft_delete.retain_schema(%L, ''90 days'');', schema));
+	PERFORM soft_delete_internal.check_age(retain);
 	SELECT CASE WHEN soft_delete_internal.is_in_grace(r.shortened_at) THEN r.former ELSE r.retain END INTO before
 	FROM soft_delete_internal.retention AS r WHERE r.schema = retain_schema.schema;
 	is_shorter := before IS NULL OR retain < before;

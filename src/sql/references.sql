@@ -125,9 +125,8 @@ BEGIN
 				DETAIL = CASE WHEN item.parent_is_tagged
 					THEN format('Deleting softly from %s would destroy rows of %s for good.', item.parent, item.child)
 					ELSE format('Deleting from %s would leave deleted rows of %s without the parent they need to be restored.', item.parent, item.child) END,
-				HINT = format(CASE WHEN only_new THEN 'SELECT soft_delete.tag(%2$L), then add the foreign key.'
-					ELSE 'SELECT soft_delete.tag(%1$L, cascade => true), or soft_delete.untag(%1$L, cascade => true).' END,
-					item.other, item.untagged);
+				HINT = CASE WHEN only_new THEN format('SELECT soft_delete.tag(%L);', item.untagged)
+					ELSE format('SELECT soft_delete.tag(%L, cascade => true);', item.other) END;
 	END IF;
 END
 $$;
@@ -176,6 +175,9 @@ AS $$
 DECLARE
 	item oid;
 BEGIN
+	IF NOT only_new THEN
+		PERFORM soft_delete_internal.make_hold_triggers(relation);
+	END IF;
 	FOR item IN
 		SELECT con.oid FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
 		WHERE NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin) ORDER BY con.oid

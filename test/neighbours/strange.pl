@@ -98,7 +98,7 @@ if (tool('contrib: lo, vacuumlo', 'postgresql-MAJOR'))
 		my $checked = $storage eq 'aside' ? 'large objects of deleted rows, after vacuumlo' : 'large objects of deleted rows, after PGOPTIONS="-c row_security=off" vacuumlo';
 		found($storage, $checked, 'kept', answer($node, $storage, 'SELECT string_agg(oid::text, \' \' ORDER BY oid) FROM pg_largeobject_metadata'), '4711 4713');
 	}
-	found('in_place', 'vacuumlo without options', 'refused, with the way that works', run_tool('vacuumlo', 'in_place'), qr/^exit [^0].*large objects cannot be listed.*HINT:  PGOPTIONS="-c row_security=off" vacuumlo in_place/s);
+	found('in_place', 'vacuumlo without options', 'refused, with the way that works', run_tool('vacuumlo', 'in_place'), qr/^exit [^0].*large objects cannot be listed.*PGOPTIONS="-c row_security=off".*HINT:  SET row_security = off;/s);
 	run_tool('vacuumlo', 'aside');
 	found($_, 'large objects of deleted rows, after vacuumlo without options', 'kept', answer($node, $_, 'SELECT count(*) FROM pg_largeobject_metadata WHERE oid = 4711'), '1') foreach ('in_place', 'aside');
 }
@@ -109,9 +109,9 @@ if (tool('TimescaleDB', 'postgresql-MAJOR-timescaledb'))
 	{
 		$node->safe_psql($storage, q{SET client_min_messages = error; CREATE EXTENSION timescaledb; CREATE TABLE samples (at timestamptz NOT NULL, v integer)});
 		answer($node, $storage, q{SELECT create_hypertable('samples', 'at')});
-		found($storage, 'tag() of a hypertable', 'refused: leave it untagged', tag($storage, 'samples'), qr/cannot tag table "public.samples" with trigger .* of extension "timescaledb".*HINT:  Leave it untagged/s);
+		found($storage, 'tag() of a hypertable', 'refused: leave it untagged', tag($storage, 'samples'), qr/cannot tag table "public.samples" with trigger .* of extension "timescaledb"/s);
 		$node->safe_psql($storage, q{INSERT INTO samples VALUES (now(), 1), (now() - interval '1 year', 2)});
-		found($storage, 'tag() of one with chunks', 'refused: leave it untagged', tag($storage, 'samples'), qr/cannot tag table "public.samples".*HINT:  Leave it untagged/s);
+		found($storage, 'tag() of one with chunks', 'refused: leave it untagged', tag($storage, 'samples'), qr/cannot tag table "public.samples"/s);
 		# the other way round
 		$node->safe_psql($storage, q{CREATE TABLE tagged (at timestamptz NOT NULL, v integer)});
 		is(tag($storage, 'tagged'), '', 'an ordinary table is tagged');

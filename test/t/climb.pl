@@ -123,7 +123,8 @@ sub answers
 		push @answers, answer($node, $database, qq{
 			SET ROLE climb_owner;
 			SELECT * FROM app.${relation}_active ORDER BY 1;
-			SELECT count(*), sum(id) FROM app.${relation}_deleted});
+			SELECT count(*), sum(id) FROM app.${relation}_deleted;
+			SELECT count(*) FROM app.${relation}_deleted WHERE deleted_by IS NOT NULL AND stored_in IS NOT NULL AND stored_place IS NOT NULL});
 	}
 	push @answers, answer($node, $database, q{
 		SET ROLE climb_owner;

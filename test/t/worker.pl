@@ -135,6 +135,39 @@ ok(eventually(30, sub { query('one', q{SELECT count(*) > 0 FROM soft_delete.purg
 own('one', q{COMMIT PREPARED 'lock'});
 is_purged('one', 'bad', 'the locked one goes the next time');
 
+# the worker makes live keys, unless it is told not to
+my $live_key = q{SELECT indisvalid, pg_get_userbyid(relowner), pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE oid = to_regclass('jobs_pkey_live')};
+query('postgres', 'ALTER SYSTEM SET soft_delete.live_keys = off');
+$node->reload;
+own('one', q{
+	CREATE TABLE jobs (id integer PRIMARY KEY);
+	CREATE TABLE few (id integer PRIMARY KEY);
+	CREATE TABLE taken (id integer PRIMARY KEY);
+	CREATE TABLE taken_pkey_live ();
+	SELECT soft_delete.tag(t) FROM unnest('{jobs,few,taken}'::regclass[]) AS t;
+	INSERT INTO jobs SELECT generate_series(1, 12000);
+	INSERT INTO few SELECT generate_series(1, 12000);
+	INSERT INTO taken SELECT generate_series(1, 12000);
+	DELETE FROM jobs WHERE id <= 11000;
+	DELETE FROM few WHERE id <= 1000;
+	DELETE FROM taken WHERE id <= 11000;
+	ANALYZE jobs, few, taken});
+foreach my $id (360, 361)
+{
+	delete_good($id);
+	is_purged('one', 'good', 'a worker has come by');
+}
+is(query('one', $live_key), '', 'without the setting it makes none');
+query('postgres', 'ALTER SYSTEM RESET soft_delete.live_keys');
+$node->reload;
+my $expected = 't|worker_owner|CREATE INDEX jobs_pkey_live ON public.jobs USING btree (id) WHERE (deleted_at IS NULL)';
+ok(eventually(30, sub { query('one', $live_key) eq $expected }), 'a live key comes by itself');
+# as a worker that was stopped leaves one
+my $old = query('one', q{UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'jobs_pkey_live'::regclass RETURNING indexrelid});
+ok(eventually(30, sub { query('one', $live_key) eq $expected && query('one', q{SELECT 'jobs_pkey_live'::regclass::oid}) ne $old }), 'an invalid one is made again');
+is(query('one', q{SELECT count(*) FROM pg_class WHERE relname ~ '_pkey_live$' AND relkind = 'i'}), 1, 'none where few rows are deleted, or where something else has its name');
+is(query('one', q{SELECT count(*) FROM soft_delete.check() WHERE relation = 'jobs'::regclass}), 0, 'check() has nothing more to propose');
+
 # a launcher that is stopped comes back, and is not taken for a failure
 my %title = server_processes($node);
 my @launchers = grep { $title{$_} =~ /soft_delete purge launcher/ } keys %title;
