@@ -372,14 +372,15 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
 'whether new sessions of this database will load the library';
 
-CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all', bridge text DEFAULT NULL) RETURNS text
+CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all', bridge text DEFAULT NULL, storage text DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT soft_delete.tag(%L%s%s%s)', relation,
+	SELECT format('SELECT soft_delete.tag(%L%s%s%s%s)', relation,
 		CASE WHEN tombstone <> 'deleted_at' THEN format(', deleted_at => %L', tombstone) END,
 		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END,
-		CASE WHEN bridge IS NOT NULL THEN format(', bridge => %L', bridge) END)
+		CASE WHEN bridge IS NOT NULL THEN format(', bridge => %L', bridge) END,
+		CASE WHEN storage IS NOT NULL THEN format(', storage => %L', storage) END)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text, text) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text, text, text) IS
 'the statement, without a semicolon, that tags a table, or completes what a tagged table lacks';
