@@ -84,7 +84,7 @@ RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_vi
 	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint)
 LANGUAGE plpgsql ROWS 100
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 #variable_conflict use_variable
 DECLARE
