@@ -69,6 +69,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.refuse_bridge(regclass, text, text, text, text, text) IS
 'raises what tag() refuses of a bridge';
 
+CREATE FUNCTION soft_delete_internal.tag_without_bridge(relation regclass, col name) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN soft_delete_internal.tag_command(relation, CASE col WHEN 'deleted_at' THEN soft_delete_internal.add_suffix(col, '_by_delete') ELSE 'deleted_at' END) || ';';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tag_without_bridge(regclass, name) IS
+'the statement that tags a table in which a column cannot be a bridge';
+
 CREATE FUNCTION soft_delete_internal.number_kind(relation regclass, col name, detail text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -156,7 +167,7 @@ BEGIN
 		ELSE
 			PERFORM soft_delete_internal.refuse_bridge(relation, col.attname, format('its type is %s', format_type(col.atttypid, col.atttypmod)),
 				'It may be boolean, smallint, integer or bigint, date, timestamp or timestamptz, text, varchar, char or an enum; domains are no such types.',
-				format('SELECT soft_delete.tag(%L);', relation), '42804');
+				soft_delete_internal.tag_without_bridge(relation, col.attname), '42804');
 	END CASE;
 	PERFORM soft_delete_internal.refuse_bridge(relation, col.attname, format('"%s" says nothing of values of type %s', detail, format_type(col.atttypid, col.atttypmod)),
 		format('After the name of the column it may be %s.', CASE col.atttypid WHEN 'boolean'::regtype THEN '''=flag'''
@@ -256,7 +267,7 @@ BEGIN
 	END IF;
 	IF soft_delete_internal.is_partition_key(relation, column_name) THEN
 		PERFORM soft_delete_internal.refuse_bridge(relation, column_name, 'it is part of the partition key', 'A deletion would have to move the row to another partition.',
-			format('SELECT soft_delete.tag(%L);', relation), '42P17');
+			soft_delete_internal.tag_without_bridge(relation, column_name), '42P17');
 	END IF;
 	kind := soft_delete_internal.bridge_kind(relation, col, detail);
 	RETURN array_remove(column_name || kind || soft_delete_internal.live_value(relation, col, kind), NULL);
@@ -422,9 +433,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY
-	SELECT format('SELECT soft_delete.adopt(%L, %s, %s)', member, first, first + 4095)
+	SELECT format('SELECT soft_delete.adopt(%L, %s, %s)', member, first, first + 1023)
 	FROM soft_delete_internal.inheritance_tree(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member,
-		generate_series(0, greatest(pg_relation_size(member) / current_setting('block_size')::bigint, 1) - 1, 4096) AS first
+		generate_series(0, greatest(pg_relation_size(member) / current_setting('block_size')::bigint, 1) - 1, 1024) AS first
 	WHERE relkind = 'r' ORDER BY n, first;
 END
 $$;

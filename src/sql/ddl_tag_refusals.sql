@@ -135,7 +135,7 @@ BEGIN
 		RAISE EXCEPTION 'column "%" of table "%" is a flag, not a time', deleted_at, relation
 			USING ERRCODE = 'datatype_mismatch',
 				DETAIL = 'The tombstone column must be timestamptz or timestamp: its value tells deletions apart.',
-				HINT = format('ALTER TABLE %1$s ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I DROP NOT NULL, ALTER COLUMN %2$I TYPE timestamptz USING CASE WHEN %2$I THEN now() END;', relation, deleted_at);
+				HINT = format('SELECT soft_delete.tag(%L, bridge => %L);', relation, deleted_at);
 	END IF;
 	IF col.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype) OR col.atttypmod NOT IN (-1, 6) THEN
 		RAISE EXCEPTION 'column "%" of table "%" has type %', deleted_at, relation, format_type(col.atttypid, col.atttypmod)
@@ -143,6 +143,8 @@ BEGIN
 				DETAIL = 'The tombstone column must be timestamptz or timestamp, in full precision.',
 				-- without the precision, which rewrites and shifts nothing
 				HINT = CASE WHEN col.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype) THEN format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', relation, deleted_at, col.atttypid::regtype)
+					-- what an application writes by itself can stay as it is
+					WHEN col.atttypid IN ('date'::regtype, 'bigint'::regtype, 'integer'::regtype) THEN format('SELECT soft_delete.tag(%L, bridge => %L);', relation, deleted_at)
 					ELSE format('SELECT soft_delete.tag(%L, deleted_at => %L);', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete')) END;
 	END IF;
 
