@@ -29,6 +29,13 @@ my $parted = q{
 	INSERT INTO p VALUES (1, 1), (2, 1), (3, 2);
 	DELETE FROM p WHERE id = 2;
 };
+# A table whose application deletes by a flag
+my $bridged = q{
+	CREATE TABLE b (id integer PRIMARY KEY, gone boolean);
+	SELECT soft_delete.tag('b', bridge => 'gone');
+	INSERT INTO b VALUES (1), (2);
+	UPDATE b SET gone = true WHERE id = 2;
+};
 # A parent and its child, by CASCADE, tagged, both deleted
 my $family = q{
 	CREATE TABLE parent (id integer PRIMARY KEY);
@@ -55,6 +62,13 @@ my @cases = (
 		statement => q{UPDATE t_deleted SET deleted_at = now()}, then => q{SELECT 1 / count(*) FROM t_active WHERE id = 2} ],
 	[ 'bin/bin.c: trigger "%s" of bin "%s" is missing',
 		make => q{SET session_replication_role = replica; DROP TRIGGER soft_delete_statement ON t_deleted}, statement => q{UPDATE t_deleted SET deleted_at = NULL} ],
+	[ 'bin/bin.c: trigger "%s" of a bridged table is missing or disabled', message => 'trigger "~soft_delete_bridge_end" of a bridged table is missing or disabled',
+		prepare => $bridged, unloaded => 1, make => q{SET session_replication_role = replica; DROP TRIGGER "~soft_delete_bridge_end" ON b}, statement => q{UPDATE b SET gone = true WHERE id = 1}, then => 'shown' ],
+	[ 'bin/follow.c: a trigger keeps a row of table "%s" that the application has deleted',
+		make => "$bridged; CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER keep BEFORE DELETE ON b FOR EACH ROW EXECUTE FUNCTION keep()",
+		statement => q{UPDATE b SET gone = true WHERE id = 1}, then => 'shown' ],
+	[ 'catalog/bridge.c: trigger "%s" of table "%s" does not suit its column', message => 'trigger "~soft_delete_bridge" of table "b" does not suit its column',
+		prepare => $bridged, unloaded => 1, make => q{SET session_replication_role = replica; ALTER TABLE b RENAME gone TO away}, statement => q{DELETE FROM b WHERE id = 1} ],
 	[ 'bin/erase.c: column "%s" of a primary key cannot be null',
 		message => 'invalid input syntax for type integer: "one"', statement => q{SELECT soft_delete.erase('t', 'one')}, then => 'shown' ],
 	[ 'bin/follow_hold.c: cannot move a row of table "%s" that is held to another partition: %s',
@@ -139,6 +153,21 @@ my @cases = (
 		statement => q{UPDATE p SET k = 2 WHERE id = 1}, then => 'shown' ],
 	[ 'storage/aside.c: companion "%s" of table "%s" lacks column "%s"',
 		make => q{SET session_replication_role = replica; ALTER TABLE a ADD COLUMN more integer}, unloaded => 1, statement => q{DELETE FROM a} ],
+	[ 'sql/ddl_bridge.sql: cannot keep the deleted rows of table "%" aside, for it has a bridge',
+		make => $bridged, statement => q{SELECT soft_delete.tag('b', storage => 'aside')}, then => q{SELECT 1} ],
+	[ 'sql/ddl_bridge.sql: column "%" of relation "%" does not exist',
+		statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')}, then => q{SELECT 'plain_deleted'::regclass} ],
+	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "v" of table "%" cannot be a bridge: it is not said which value means deleted',
+		statement => q{SELECT soft_delete.tag('plain', bridge => 'v')}, then => q{SELECT 'plain_deleted'::regclass} ],
+	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "gone" of table "%" cannot be a bridge: it is NOT NULL, and has no default that says live',
+		make => q{ALTER TABLE plain ADD COLUMN gone date NOT NULL}, statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')} ],
+	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "gone" of table "%" cannot be a bridge: its type is interval',
+		make => q{ALTER TABLE plain ADD COLUMN gone interval}, statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')}, then => q{SELECT 'plain_deleted'::regclass} ],
+	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "gone" of table "%" cannot be a bridge: 7 says neither live nor deleted',
+		make => q{ALTER TABLE plain ADD COLUMN gone integer; INSERT INTO plain VALUES (1, 'v', 7)}, statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')}, then => q{SELECT 'plain_deleted'::regclass} ],
+	[ 'sql/ddl_bridge.sql: table "%": %', message => 'table "%": 1 live rows of % reference rows that were deleted before, by foreign key "k_o_id_fkey"',
+		make => q{CREATE TABLE o (id integer PRIMARY KEY, gone boolean); CREATE TABLE k (id integer PRIMARY KEY, o_id integer REFERENCES o); INSERT INTO o VALUES (1, true); INSERT INTO k VALUES (1, 1)},
+		statement => q{SELECT soft_delete.tag('o', bridge => 'gone')}, then => 'shown' ],
 	[ 'sql/bin_erase.sql: table "%" is not tagged',
 		statement => q{SELECT * FROM soft_delete.history('plain', '1')} ],
 	[ 'sql/bin_hold.sql: cannot change the primary key of table "%", by which held rows are known%',
