@@ -43,6 +43,24 @@ SELECT soft_delete.tag('child', storage => 'aside');
 SELECT soft_delete.move_aside('child');
 SELECT stored_in::regclass, count(*) FROM child_deleted GROUP BY 1;
 
+-- plan() says it
+CREATE TABLE "Big $$" (id integer PRIMARY KEY, v text UNIQUE);
+CREATE TABLE small (id integer PRIMARY KEY, big_id integer REFERENCES "Big $$" ON DELETE CASCADE);
+SELECT plan FROM soft_delete.plan('"Big $$"', storage => 'aside') AS plan;
+SELECT plan FROM soft_delete.plan('"Big $$"', storage => 'aside', cascade => true) AS plan;
+SELECT soft_delete.tag('"Big $$"', cascade => true);
+INSERT INTO "Big $$" SELECT g, g FROM generate_series(1, 20000) AS g;
+INSERT INTO small SELECT g, g FROM generate_series(1, 3) AS g;
+DELETE FROM "Big $$" WHERE id <> 4;
+SELECT plan FROM soft_delete.plan('"Big $$"', storage => 'aside', cascade => true) AS plan;
+SELECT plan FROM soft_delete.plan('"Big $$"', storage => 'aside', cascade => true) AS plan \gexec
+SELECT plan FROM soft_delete.plan('"Big $$"', cascade => true) AS plan;
+SELECT plan FROM soft_delete.plan('"Big $$"', storage => 'in_place') AS plan;
+SELECT plan FROM soft_delete.plan('"Big $$"', storage => 'in_place', cascade => true) AS plan \gexec
+SELECT relation, storage FROM soft_delete.tables WHERE relation::text IN ('"Big $$"', 'small') ORDER BY relation::text;
+SELECT count(*), (SELECT count(*) FROM small_deleted) FROM "Big $$_deleted";
+SELECT plan FROM soft_delete.plan('"Big $$"', storage => 'beside') AS plan;
+
 -- partitions, inheritance children
 CREATE TABLE p (k integer, part integer, PRIMARY KEY (k, part)) PARTITION BY LIST (part);
 CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);

@@ -132,8 +132,7 @@ check_follow_trigger(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a trigger of a bridged table",
 						"soft_delete.follow_bridge"),
-				 errdetail("It must be an AFTER INSERT or UPDATE trigger of a table that is tagged with a bridge."),
-				 errhint("Use SELECT soft_delete.tag('table', bridge => 'column') to tag a table.")));
+				 errdetail("It must be an AFTER INSERT or UPDATE trigger of a table that is tagged with a bridge.")));
 }
 
 /*

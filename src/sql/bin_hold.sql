@@ -116,6 +116,10 @@ DECLARE
 	item record;
 	lost text;
 BEGIN
+	-- each ALTER TABLE asks
+	IF NOT EXISTS (SELECT FROM soft_delete_internal.holds WHERE key IS NOT NULL) THEN
+		RETURN;
+	END IF;
 	FOR item IN
 		SELECT relation, min(hold) AS hold, soft_delete_internal.caller_owns(relation) AS is_own,
 			EXISTS (SELECT FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)

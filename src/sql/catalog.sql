@@ -302,6 +302,7 @@ COMMENT ON FUNCTION soft_delete_internal.view_name(regclass, text) IS
 CREATE FUNCTION soft_delete_internal.bin_of(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 BEGIN
 	RETURN (
@@ -311,7 +312,7 @@ BEGIN
 			JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
 		-- INSTEAD OF DELETE, FOR EACH ROW: a view with the function in another trigger is no bin
 		WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73
-		  AND refclassid = 'pg_class'::regclass AND refobjid IN (relation, soft_delete_internal.own_companion(relation))
+		  AND refclassid = 'pg_class'::regclass AND refobjid IN (relation, (SELECT soft_delete_internal.own_companion(relation)))
 		  -- any role can make a view that looks like a bin
 		  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
 		LIMIT 1
@@ -372,14 +373,15 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
 'whether new sessions of this database will load the library';
 
-CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all', bridge text DEFAULT NULL) RETURNS text
+CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all', bridge text DEFAULT NULL, storage text DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT soft_delete.tag(%L%s%s%s)', relation,
+	SELECT format('SELECT soft_delete.tag(%L%s%s%s%s)', relation,
 		CASE WHEN tombstone <> 'deleted_at' THEN format(', deleted_at => %L', tombstone) END,
 		CASE WHEN indexes <> 'all' THEN format(', indexes => %L', indexes) END,
-		CASE WHEN bridge IS NOT NULL THEN format(', bridge => %L', bridge) END)
+		CASE WHEN bridge IS NOT NULL THEN format(', bridge => %L', bridge) END,
+		CASE WHEN storage IS NOT NULL THEN format(', storage => %L', storage) END)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text, text) IS
+COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text, text, text) IS
 'the statement, without a semicolon, that tags a table, or completes what a tagged table lacks';

@@ -413,8 +413,7 @@ BEGIN
 	IF relation IS NULL OR first_block IS NULL OR first_block < 0 OR last_block < first_block THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.adopt()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and its first block must be given, and the last block must not be before the first one.',
-				HINT = 'SELECT soft_delete.adopt(''my_table'');';
+				DETAIL = 'The table and its first block must be given, and the last block must not be before the first one.';
 	END IF;
 	PERFORM soft_delete_internal.check_relation(relation) WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = relation);
 	PERFORM soft_delete_internal.check_owner(relation);

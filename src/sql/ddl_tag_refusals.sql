@@ -141,8 +141,9 @@ BEGIN
 		RAISE EXCEPTION 'column "%" of table "%" has type %', deleted_at, relation, format_type(col.atttypid, col.atttypmod)
 			USING ERRCODE = 'datatype_mismatch',
 				DETAIL = 'The tombstone column must be timestamptz or timestamp, in full precision.',
-				-- without the precision, which rewrites and shifts nothing; what else an application writes by itself can stay as it is
+				-- without the precision, which rewrites and shifts nothing
 				HINT = CASE WHEN col.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype) THEN format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', relation, deleted_at, col.atttypid::regtype)
+					-- what an application writes by itself can stay as it is
 					WHEN col.atttypid IN ('date'::regtype, 'bigint'::regtype, 'integer'::regtype) THEN format('SELECT soft_delete.tag(%L, bridge => %L);', relation, deleted_at)
 					ELSE format('SELECT soft_delete.tag(%L, deleted_at => %L);', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete')) END;
 	END IF;

@@ -37,10 +37,10 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.untag_schema(name, text, boolean) IS
 'makes deletes from the tables of a schema hard again, all or nothing, and those from tables that come stay hard; tombstones: as for untag(); cascade: untags the tagged schemas that ON DELETE CASCADE connects it with too';
 
-CREATE FUNCTION soft_delete.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS SETOF text
+CREATE FUNCTION soft_delete.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, bridge text DEFAULT NULL, storage text DEFAULT NULL) RETURNS SETOF text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
-COMMENT ON FUNCTION soft_delete.plan(regclass, name, text, boolean, text) IS
-'statements, in order, that tag a big table without a long lock, for psql''s \gexec; what is done already is left out; cascade, bridge: as for tag()';
+COMMENT ON FUNCTION soft_delete.plan(regclass, name, text, boolean, text, text) IS
+'statements, in order, that tag a big table, or change its storage, without a long lock, for psql''s \gexec; what is done already is left out; cascade, bridge, storage: as for tag()';
 
 CREATE FUNCTION soft_delete.adopt(relation regclass, first_block bigint DEFAULT 0, last_block bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';

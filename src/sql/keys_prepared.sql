@@ -119,7 +119,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.plan_table(regclass, name, text) IS
 'the statements of plan() for one table, without the last one';
 
-CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, bridge text DEFAULT NULL, storage text DEFAULT NULL) RETURNS SETOF text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -130,41 +130,54 @@ DECLARE
 	explicit_bridge text;
 	bridged regclass[] := '{}';
 	tombstones name[] := '{}';
+	is_prepared boolean := true;
+	kind text;
 BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') THEN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, and indexes must be ''all'' or ''unique''.';
+				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.';
 	END IF;
 	IF cascade THEN
 		members := soft_delete_internal.tagged_together(relation, true);
 	END IF;
+	kind := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	FOREACH member IN ARRAY members LOOP
 		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
+		PERFORM soft_delete_internal.check_bridge_storage(member, own_bridge, kind);
 		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);
 		IF own_bridge IS NOT NULL THEN
 			bridged := bridged || member;
 			explicit_bridge := soft_delete_internal.bridge_text(own_bridge);
 		END IF;
-		PERFORM soft_delete_internal.check_tag(refusal, member, tombstones[cardinality(tombstones)], indexes, NULL, 'in_place')
+		PERFORM soft_delete_internal.check_tag(refusal, member, tombstones[cardinality(tombstones)], indexes, NULL, kind)
 		FROM unnest(array_remove(array_remove(soft_delete_internal.tag_checks(), 'lock'), 'views')) AS refusal;
 	END LOOP;
 	FOREACH member IN ARRAY members LOOP
 		PERFORM soft_delete_internal.check_cascades(member, tagged => members);
 	END LOOP;
 	FOR i IN 1 .. cardinality(members) LOOP
-		RETURN QUERY SELECT soft_delete_internal.plan_table(members[i], tombstones[i], indexes);
+		IF kind = 'in_place' AND NOT soft_delete_internal.is_aside(members[i]) THEN
+			RETURN QUERY SELECT soft_delete_internal.plan_table(members[i], tombstones[i], indexes);
+			CONTINUE;
+		END IF;
+		-- without the column, which comes with the change of storage, no index can be made before
+		is_prepared := false;
+		IF soft_delete_internal.changes_storage(members[i], kind) AND kind = 'aside' THEN
+			RETURN NEXT format('DO %L', format('BEGIN WHILE soft_delete.move_aside(%L) > 0 LOOP COMMIT; END LOOP; END', members[i]));
+		END IF;
 	END LOOP;
 	-- what tells what the column means is not looked for again
 	IF bridge IS NOT NULL AND cardinality(bridged) = 1 THEN
 		bridge := explicit_bridge;
 	END IF;
 	-- where a statement before it has failed, it must not do the work under a lock
-	RETURN NEXT regexp_replace(soft_delete_internal.tag_command(relation, deleted_at, indexes, bridge), '\)$', CASE WHEN cascade THEN ', cascade => true' ELSE '' END || ', only_if_prepared => true)');
+	RETURN NEXT regexp_replace(soft_delete_internal.tag_command(relation, deleted_at, indexes, bridge, storage), '\)$',
+							   concat(CASE WHEN cascade THEN ', cascade => true' END, CASE WHEN is_prepared THEN ', only_if_prepared => true' END, ')'));
 	FOREACH member IN ARRAY bridged LOOP
 		RETURN QUERY SELECT soft_delete_internal.plan_adoption(member);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text, boolean, text) IS
+COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text, boolean, text, text) IS
 'does soft_delete.plan()';

@@ -622,7 +622,7 @@ CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regcl
 RETURNS SETOF record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
+SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 DECLARE
 	is_monitor boolean := pg_has_role(soft_delete_internal.caller(), 'pg_read_all_stats', 'USAGE');

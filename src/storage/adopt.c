@@ -148,9 +148,7 @@ soft_delete_adopt_rows(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has no bridge", RelationGetRelationName(rel)),
-				 errdetail("No column tells which of its rows an application has deleted."),
-				 errhint("SELECT soft_delete.tag(%s, bridge => 'deleted');",
-						 quote_literal_cstr(qualified_name(relid)))));
+				 errdetail("No column tells which of its rows an application has deleted.")));
 	if (rel->rd_tableam != NULL)
 		nblocks = RelationGetNumberOfBlocks(rel);
 	last = PG_ARGISNULL(2) ? (int64) nblocks - 1 : PG_GETARG_INT64(2);

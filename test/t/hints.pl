@@ -29,6 +29,13 @@ my $parted = q{
 	INSERT INTO p VALUES (1, 1), (2, 1), (3, 2);
 	DELETE FROM p WHERE id = 2;
 };
+# A table whose application deletes by a flag
+my $bridged = q{
+	CREATE TABLE b (id integer PRIMARY KEY, gone boolean);
+	SELECT soft_delete.tag('b', bridge => 'gone');
+	INSERT INTO b VALUES (1), (2);
+	UPDATE b SET gone = true WHERE id = 2;
+};
 # A parent and its child, by CASCADE, tagged, both deleted
 my $family = q{
 	CREATE TABLE parent (id integer PRIMARY KEY);
@@ -55,6 +62,13 @@ my @cases = (
 		statement => q{UPDATE t_deleted SET deleted_at = now()}, then => q{SELECT 1 / count(*) FROM t_active WHERE id = 2} ],
 	[ 'bin/bin.c: trigger "%s" of bin "%s" is missing',
 		make => q{SET session_replication_role = replica; DROP TRIGGER soft_delete_statement ON t_deleted}, statement => q{UPDATE t_deleted SET deleted_at = NULL} ],
+	[ 'bin/bin.c: trigger "%s" of a bridged table is missing or disabled', message => 'trigger "~soft_delete_bridge_end" of a bridged table is missing or disabled',
+		prepare => $bridged, unloaded => 1, make => q{SET session_replication_role = replica; DROP TRIGGER "~soft_delete_bridge_end" ON b}, statement => q{UPDATE b SET gone = true WHERE id = 1}, then => 'shown' ],
+	[ 'bin/follow.c: a trigger keeps a row of table "%s" that the application has deleted',
+		make => "$bridged; CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER keep BEFORE DELETE ON b FOR EACH ROW EXECUTE FUNCTION keep()",
+		statement => q{UPDATE b SET gone = true WHERE id = 1}, then => 'shown' ],
+	[ 'catalog/bridge.c: trigger "%s" of table "%s" does not suit its column', message => 'trigger "~soft_delete_bridge" of table "b" does not suit its column',
+		prepare => $bridged, unloaded => 1, make => q{SET session_replication_role = replica; ALTER TABLE b RENAME gone TO away}, statement => q{DELETE FROM b WHERE id = 1} ],
 	[ 'bin/erase.c: column "%s" of a primary key cannot be null',
 		message => 'invalid input syntax for type integer: "one"', statement => q{SELECT soft_delete.erase('t', 'one')}, then => 'shown' ],
 	[ 'bin/follow_hold.c: cannot move a row of table "%s" that is held to another partition: %s',
@@ -139,6 +153,21 @@ my @cases = (
 		statement => q{UPDATE p SET k = 2 WHERE id = 1}, then => 'shown' ],
 	[ 'storage/aside.c: companion "%s" of table "%s" lacks column "%s"',
 		make => q{SET session_replication_role = replica; ALTER TABLE a ADD COLUMN more integer}, unloaded => 1, statement => q{DELETE FROM a} ],
+	[ 'sql/ddl_bridge.sql: cannot keep the deleted rows of table "%" aside, for it has a bridge',
+		make => $bridged, statement => q{SELECT soft_delete.tag('b', storage => 'aside')}, then => q{SELECT 1} ],
+	[ 'sql/ddl_bridge.sql: column "%" of relation "%" does not exist',
+		statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')}, then => q{SELECT 'plain_deleted'::regclass} ],
+	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "v" of table "%" cannot be a bridge: it is not said which value means deleted',
+		statement => q{SELECT soft_delete.tag('plain', bridge => 'v')}, then => q{SELECT 'plain_deleted'::regclass} ],
+	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "gone" of table "%" cannot be a bridge: it is NOT NULL, and has no default that says live',
+		make => q{ALTER TABLE plain ADD COLUMN gone date NOT NULL}, statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')} ],
+	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "gone" of table "%" cannot be a bridge: its type is interval',
+		make => q{ALTER TABLE plain ADD COLUMN gone interval}, statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')}, then => q{SELECT 'plain_deleted'::regclass} ],
+	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "gone" of table "%" cannot be a bridge: 7 says neither live nor deleted',
+		make => q{ALTER TABLE plain ADD COLUMN gone integer; INSERT INTO plain VALUES (1, 'v', 7)}, statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')}, then => q{SELECT 'plain_deleted'::regclass} ],
+	[ 'sql/ddl_bridge.sql: table "%": %', message => 'table "%": 1 live rows of % reference rows that were deleted before, by foreign key "k_o_id_fkey"',
+		make => q{CREATE TABLE o (id integer PRIMARY KEY, gone boolean); CREATE TABLE k (id integer PRIMARY KEY, o_id integer REFERENCES o); INSERT INTO o VALUES (1, true); INSERT INTO k VALUES (1, 1)},
+		statement => q{SELECT soft_delete.tag('o', bridge => 'gone')}, then => 'shown' ],
 	[ 'sql/bin_erase.sql: table "%" is not tagged',
 		statement => q{SELECT * FROM soft_delete.history('plain', '1')} ],
 	[ 'sql/bin_hold.sql: cannot change the primary key of table "%", by which held rows are known%',
@@ -337,11 +366,13 @@ $node->safe_psql('template1', q{
 		RETURN total;
 	END $$});
 
-# session DATABASE, UNLOADED, SQL...: the status of psql, and what it prints; without the library if that is said
+# session DATABASE, UNLOADED, SQL...: the status of psql, and what it prints; without the library where that is 'make' or 'statement'
 sub session
 {
 	my ($database, $is_unloaded, @sql) = @_;
 	my $options = $is_unloaded ? '-c session_preload_libraries=' : '';
+	# the trigger of a login would load it
+	$options .= ' -c event_triggers=off' if $is_unloaded eq 'make' && $version >= 170000;
 	my ($status, $stdout, $stderr) = $node->psql($database, join("\n", map { /;\s*$/ ? $_ : "$_;" } grep { defined && $_ ne '' } @sql),
 		extra_params => [ '-d', $node->connstr($database) . " options='$options'" ]);
 	return ($status, $stdout, $stderr);
@@ -360,7 +391,7 @@ foreach my $entry (@cases)
 	my ($key, %case) = @$entry;
 	my $database = 'hint_' . ++$number;
 	next if $case{before} && $version >= $case{before};
-	my $is_unloaded = ($case{unloaded} // '') eq 'statement';
+	my $is_unloaded = ($case{unloaded} // '') eq 'statement' ? 'statement' : '';
 	my $message = $case{message} // $key =~ s/^[^:]*: //r;
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	my $exporter = $case{exports} ? $node->background_psql($database, on_error_stop => 1) : undef;
@@ -369,8 +400,8 @@ foreach my $entry (@cases)
 		my $id = $exporter->query_safe("BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT pg_export_snapshot()");
 		$case{session} = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '$id'";
 	}
-	my ($failed, undef, $made) = session($database, 0, $case{prepare});
-	($failed, undef, $made) = session($database, ($case{unloaded} // '') eq '1', $case{make}) if !$failed;
+	my ($failed, undef, $made) = session($database, '', $case{prepare});
+	($failed, undef, $made) = session($database, ($case{unloaded} // '') eq '1' ? 'make' : '', $case{make}) if !$failed;
 	ok(!$failed, "$key: made") or diag($made);
 	my (undef, undef, $said) = session($database, $is_unloaded, $case{session}, $case{statement});
 	my $hint = hint_of($said, $message);
@@ -381,7 +412,7 @@ foreach my $entry (@cases)
 	# with "clear" the first hint is in the way of deleted rows, which the test restores
 	if ($case{clear})
 	{
-		session($database, 0, q{UPDATE t_deleted SET deleted_at = NULL}, q{UPDATE a_deleted SET deleted_at = NULL}, q{DO $$ BEGIN UPDATE parent_deleted SET deleted_at = NULL; EXCEPTION WHEN undefined_table THEN END $$});
+		session($database, '', q{UPDATE t_deleted SET deleted_at = NULL}, q{UPDATE a_deleted SET deleted_at = NULL}, q{DO $$ BEGIN UPDATE parent_deleted SET deleted_at = NULL; EXCEPTION WHEN undefined_table THEN END $$});
 	}
 	my ($wrong, $shown, $reason) = session($database, $is_unloaded, $case{session}, @pasted);
 	ok(!$wrong, "$key: the hint runs") or diag("$hint\n$reason");
