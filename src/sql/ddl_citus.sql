@@ -17,7 +17,8 @@ AS $$
 DECLARE
 	kind text;
 BEGIN
-	IF NOT soft_delete_internal.has_citus() THEN
+	-- it is called for each table of a schema
+	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
 		RETURN NULL;
 	END IF;
 	EXECUTE $query$

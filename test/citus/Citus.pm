@@ -15,7 +15,7 @@ our @EXPORT = (qw(start_citus add_database is_refused), @SoftDelete::EXPORT);
 
 my @nodes;
 
-# start_citus: starts a coordinator, which is a node that has shards, and two workers; returns the coordinator
+# start_citus: starts a coordinator, which is a node that has shards, and two workers, and returns the three
 sub start_citus
 {
 	@nodes = map { PostgreSQL::Test::Cluster->new($_) } qw(coordinator worker_1 worker_2);
@@ -43,7 +43,7 @@ sub start_citus
 		$node->reload;
 	}
 	note($nodes[0]->safe_psql('postgres', 'SELECT version()'));
-	return $nodes[0];
+	return @nodes;
 }
 
 # add_database NAME: makes a database with Citus on all nodes

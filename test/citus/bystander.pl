@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = start_citus();
+my ($node) = start_citus();
 add_database($_) foreach ('plain', 'app');
 $node->safe_psql('app', q{
 	SET client_min_messages = warning;

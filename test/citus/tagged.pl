@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = start_citus();
+my ($node, $worker) = start_citus();
 add_database('app');
 # sql SQL: what a session answers, without notices
 sub sql { return answer($node, 'app', "SET client_min_messages = warning; $_[0]") =~ s/^\n+//r =~ s/\n{2,}/\n/gr }
@@ -60,6 +60,8 @@ is(sql(q{BEGIN; ALTER TABLE public.columns SET ACCESS METHOD heap; SELECT soft_d
 like(sql(q{SET citus.override_table_visibility = off; SELECT soft_delete.tag(format('public.distributed_%s', shardid)::regclass)
 	FROM pg_dist_shard JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node USING (groupid) WHERE logicalrelid = 'distributed'::regclass AND groupid = 0 LIMIT 1}),
 	cannot_tag('distributed_\d+', 'a shard of Citus'), 'tag() of a shard');
+
+like(sql(q{SELECT * FROM soft_delete.preview_tag('distributed')}), qr/cannot tag "public\.distributed", which is a distributed table of Citus/, 'preview_tag() tells of it');
 
 # what has one: everything that is kept of a table
 # long STORAGE: the longest name
@@ -168,6 +170,19 @@ sql($_) foreach (q{SELECT citus_move_shard_placement(shardid, s.nodename, s.node
 	FROM citus_shards AS s, pg_dist_node AS t WHERE table_name = 'distributed'::regclass AND s.nodeport <> t.nodeport ORDER BY shardid LIMIT 1},
 	q{SELECT rebalance_table_shards()});
 is(answer($node, 'app', $all), $before, 'shards move, and tagged tables keep everything');
+# a worker has tables of its own, too
+my $on_worker = sub { return answer($worker, 'app', "SET client_min_messages = warning; $_[0]") =~ s/^\n+//r =~ s/\n{2,}/\n/gr };
+is($on_worker->(q{CREATE TABLE w (id integer PRIMARY KEY, ref_id integer); SELECT soft_delete.tag('w'); INSERT INTO w VALUES (1, 1), (2, 1); DELETE FROM w WHERE id = 1; SELECT w.id, d.name FROM w JOIN distributed AS d USING (id); SELECT id FROM w_deleted}), "2|row 2\n1", 'a tagged table of a worker');
+like($on_worker->("SELECT soft_delete.tag('$_')"), cannot_tag($_, 'a \w+ table of Citus'), "on a worker, tag() of $_") foreach ('ref', 'distributed');
+is(sql(q{CREATE SCHEMA shop; CREATE TABLE shop.first (id integer PRIMARY KEY); SELECT create_distributed_table('shop.first', 'id')}), '', 'a schema of all nodes');
+like($on_worker->(q{SELECT soft_delete.tag_schema('shop')}), qr/^WARNING:  table "shop\.first" is not tagged: cannot tag "shop\.first", which is a distributed table of Citus\n(?:(?!WARNING).*\n?)*\z/, 'tag_schema() on a worker warns of the table, and not of its shards');
+is(sql(q{CREATE TABLE shop.second (id integer PRIMARY KEY); SELECT create_distributed_table('shop.second', 'id'); INSERT INTO shop.second SELECT generate_series(1, 20); DELETE FROM shop.second WHERE id < 11; SELECT count(*) FROM shop.second}), 10, 'a distributed table that comes to a schema that a worker has tagged');
+is($on_worker->(q{SELECT relation FROM soft_delete.tables; SELECT * FROM soft_delete.check(); SELECT id FROM w_deleted}), "w\n1", 'the worker has tagged neither it nor its shards');
+# whoever owns the table
+is(sql(q{CREATE ROLE clerk; GRANT CREATE ON SCHEMA public TO clerk; SET ROLE clerk; CREATE TABLE own (id integer PRIMARY KEY, ref_id integer); SELECT soft_delete.tag('own', storage => 'aside'); INSERT INTO own VALUES (1, 1), (2, 1); DELETE FROM own WHERE id = 1; SELECT id FROM own_deleted}), 1, 'a table of an ordinary role');
+is_refused('app', "an ordinary role, $_", "SET client_min_messages = warning; SET ROLE clerk; $_", qr/^ERROR:  Citus cannot convert tagged table "public\.own"/m, 'SELECT id FROM own_deleted')
+	foreach (q{SELECT citus_add_local_table_to_metadata('own')}, q{SELECT alter_table_set_access_method('own', 'columnar')});
+
 # a table that has become one of Citus, where nothing could refuse it, does not lose its bin on the way back
 $node->safe_psql('app', q{
 	SET client_min_messages = error;
