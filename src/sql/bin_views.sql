@@ -126,6 +126,12 @@ BEGIN
 				HINT = CASE WHEN former_parent IS NULL THEN format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation)
 					ELSE format('ALTER TABLE %I.%I RENAME TO ...;', view_schema, view_name) END;
 	END IF;
+	IF soft_delete_internal.is_distributed_schema(view_schema) THEN
+		RAISE EXCEPTION 'cannot keep deleted rows in schema "%", which Citus distributes', view_schema
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Citus expects each table there to be a distributed one.',
+				HINT = format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation);
+	END IF;
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
 	-- the rights that the caller needs to create it and to give it to the owner
 	IF class.relpersistence <> 't' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
@@ -139,7 +145,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name, regclass) IS
-'raises 42P07 if a view of a table cannot have its name, 42501 unless the caller and the owner of the table may create it; former_parent: the table that it leaves as a partition';
+'raises 42P07 if a view of a table cannot have its name, 0A000 if Citus distributes its schema, 42501 unless the caller and the owner of the table may create it; former_parent: the table that it leaves as a partition';
 
 CREATE FUNCTION soft_delete_internal.create_view(command text) RETURNS void
 LANGUAGE plpgsql

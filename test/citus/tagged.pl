@@ -133,6 +133,7 @@ foreach my $storage ('in_place', 'aside')
 		$is_refused->('create_reference_table() of the companion, with triggers', "$unsafe SELECT create_reference_table('$companion')", qr/^ERROR:  Citus cannot convert tagged table "public\.$table"/m);
 		$is_refused->('alter_table_set_access_method()', "SELECT alter_table_set_access_method('$table', 'columnar')", qr/^ERROR:  (?:Citus cannot convert tagged table "public\.$table"|cannot drop index "\w+" of tagged table "$table")/m);
 		$is_refused->('alter_table_set_access_method() of the companion', "SELECT alter_table_set_access_method('$companion', 'columnar')", qr/^ERROR:  Citus cannot convert tagged table "public\.$table"/m);
+		$is_refused->('alter_table_set_access_method() of a partition', "SELECT alter_table_set_access_method('${parent}_1', 'columnar')", qr/^ERROR:  (?:Citus cannot convert tagged table "public\.${parent}_1"|cannot drop index "\w+" of tagged table "${parent}_1"|cannot drop index \w+ because index \w+ requires it)/m);
 		$is_refused->("ALTER TABLE $_ SET ACCESS METHOD", "ALTER TABLE $_ SET ACCESS METHOD columnar", qr/^ERROR:  tagged table "public\.(?:$table|${parent}_1)" cannot have access method "columnar"\nDETAIL/m) foreach ($table, "${parent}_1", $companion);
 		$is_refused->('a columnar partition', "CREATE TABLE ${parent}_2 PARTITION OF $parent FOR VALUES FROM (100) TO (200) USING columnar", qr/^ERROR:  tagged table "public\.${parent}_2" cannot have access method "columnar"/m);
 		$is_refused->('undistribute_table()', "SELECT undistribute_table('$table')", qr/^ERROR:  cannot undistribute table because the table is not distributed/m);
@@ -170,6 +171,27 @@ sql($_) foreach (q{SELECT citus_move_shard_placement(shardid, s.nodename, s.node
 	FROM citus_shards AS s, pg_dist_node AS t WHERE table_name = 'distributed'::regclass AND s.nodeport <> t.nodeport ORDER BY shardid LIMIT 1},
 	q{SELECT rebalance_table_shards()});
 is(answer($node, 'app', $all), $before, 'shards move, and tagged tables keep everything');
+# schemas of tenants
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	SET citus.enable_schema_based_sharding = on;
+	CREATE SCHEMA tenant;
+	RESET citus.enable_schema_based_sharding;
+	CREATE SCHEMA plain;
+	CREATE TABLE plain.t (id integer PRIMARY KEY);
+	SELECT soft_delete.tag('plain.t', storage => 'aside');
+	INSERT INTO plain.t VALUES (1), (2);
+	DELETE FROM plain.t WHERE id = 1;
+	CREATE TABLE untagged (id integer)});
+my $plain = 'SELECT id FROM plain.t; SELECT id FROM plain.t_deleted; SELECT companion FROM soft_delete.tables WHERE relation = \'plain.t\'::regclass; SELECT count(*) FROM pg_dist_schema';
+foreach my $unsafe ('off', 'on')
+{
+	my $error = $unsafe eq 'on' ? qr/^ERROR:  Citus cannot convert tagged table "\w+\.t"/m : qr/^ERROR:  cannot distribute relation "t" because it has triggers/m;
+	is_refused('app', "citus_schema_distribute(), unsafe triggers $unsafe", "SET citus.enable_unsafe_triggers = $unsafe; SELECT citus_schema_distribute('plain')", $error, $plain);
+	is_refused('app', "SET SCHEMA to that of a tenant, unsafe triggers $unsafe", "SET citus.enable_unsafe_triggers = $unsafe; ALTER TABLE plain.t SET SCHEMA tenant", $error, $plain);
+}
+is_refused('app', "$_: bins in the schema of a tenant", "SELECT soft_delete.tag('untagged', storage => '$_', views => 'tenant')", qr/^ERROR:  cannot keep deleted rows in schema "tenant", which Citus distributes$/m, q{SELECT relname FROM pg_class WHERE relnamespace = 'tenant'::regnamespace}) foreach ('in_place', 'aside');
+is_refused('app', 'tag_schema() of that of a tenant', "SELECT soft_delete.tag_schema('tenant')", qr/^ERROR:  cannot tag schema "tenant", which Citus distributes$/m, 'SELECT * FROM soft_delete.tagged_schemas');
 # a worker has tables of its own, too
 my $on_worker = sub { return answer($worker, 'app', "SET client_min_messages = warning; $_[0]") =~ s/^\n+//r =~ s/\n{2,}/\n/gr };
 is($on_worker->(q{CREATE TABLE w (id integer PRIMARY KEY, ref_id integer); SELECT soft_delete.tag('w'); INSERT INTO w VALUES (1, 1), (2, 1); DELETE FROM w WHERE id = 1; SELECT w.id, d.name FROM w JOIN distributed AS d USING (id); SELECT id FROM w_deleted}), "2|row 2\n1", 'a tagged table of a worker');
