@@ -27,6 +27,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	purge \
 	monitor \
 	monitor_check \
+	ddl_citus \
 	ddl_tag_refusals \
 	ddl_aside \
 	ddl_bridge \

@@ -6,8 +6,9 @@
  * first, by which it is known, and so is a hypertable of TimescaleDB.  A partition that is
  * emptied by DELETE, detached and dropped has deleted rows, those that were deleted before
  * among them.  What a transaction drops after it has made another table like it, that table
- * replaces.  And vacuumlo begins with a list of the large objects, from which it strikes
- * out those that live rows reference.
+ * replaces.  Citus is known by the name of such a table, and by a trigger of what is in its
+ * metadata (sql/ddl_citus.sql).  And vacuumlo begins with a list of the large objects, from
+ * which it strikes out those that live rows reference.
  *
  * Invariant: where such a command would destroy the deleted rows of a table whose live
  * rows have gone elsewhere, it fails, or says so.
@@ -34,6 +35,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
@@ -50,6 +52,8 @@ static object_access_hook_type prev_object_access_hook = NULL;
 static void check_new_trigger(ObjectAccessType access, Oid classId,
 							  Oid objectId, int subId, void *arg);
 static void refuse_copying_trigger(Oid relid, Oid function);
+static void refuse_other_access_method(Oid relid, Oid function);
+static bool keeps_tombstones(Oid relid);
 static bool was_detached(Oid relid);
 
 /*
@@ -64,7 +68,7 @@ init_copied(void)
 
 /*
  * Object access hook: check a trigger that has been created, by CREATE TRIGGER or, as
- * TimescaleDB does it, without.
+ * TimescaleDB and Citus do it, without.
  */
 static void
 check_new_trigger(ObjectAccessType access, Oid classId, Oid objectId, int subId,
@@ -78,7 +82,6 @@ check_new_trigger(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 	if (prev_object_access_hook)
 		prev_object_access_hook(access, classId, objectId, subId, arg);
 	if (access != OAT_POST_CREATE || classId != TriggerRelationId ||
-		(arg != NULL && ((ObjectAccessPostCreate *) arg)->is_internal) ||
 		!OidIsValid(extension_oid()))
 		return;
 	triggers = table_open(TriggerRelationId, AccessShareLock);
@@ -92,6 +95,7 @@ check_new_trigger(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
 		refuse_copying_trigger(trigger->tgrelid, trigger->tgfoid);
+		refuse_other_access_method(trigger->tgrelid, trigger->tgfoid);
 	}
 	systable_endscan(scan);
 	table_close(triggers, AccessShareLock);
@@ -99,12 +103,15 @@ check_new_trigger(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 
 /*
  * Raise 0A000 if a trigger that calls the function lets pg_repack copy a table that has
- * its tombstones in it, or makes a tagged table a hypertable.
+ * its tombstones in it, makes a tagged table a hypertable, or takes it, or a companion,
+ * into the metadata of Citus.
  */
 static void
 refuse_copying_trigger(Oid relid, Oid function)
 {
-	Oid extension = getExtensionOfObject(ProcedureRelationId, function);
+	Oid extension = keeps_tombstones(relid)
+						? getExtensionOfObject(ProcedureRelationId, function)
+						: InvalidOid;
 	const char *owner = OidIsValid(extension) ? get_extension_name(extension) : "";
 	const char *name = qualified_name(relid);
 
@@ -122,6 +129,40 @@ refuse_copying_trigger(Oid relid, Oid function)
 				 errmsg("cannot turn tagged table \"%s\" into a hypertable", name),
 				 errdetail("TimescaleDB makes and truncates the chunks of a hypertable by itself."),
 				 errhint("SELECT soft_delete.untag(%s);", quote_literal_cstr(name))));
+	if (strcmp(owner, "citus") == 0)
+		call_internal("refuse_citus", 2, (Oid[]){REGCLASSOID, TEXTOID},
+					  (Datum[]){ObjectIdGetDatum(relid), CStringGetTextDatum(name)});
+}
+
+/*
+ * Raise 0A000 if a trigger that calls the function makes a table that is no heap a tagged
+ * one, or a companion.
+ */
+static void
+refuse_other_access_method(Oid relid, Oid function)
+{
+	Relation rel;
+	bool is_heap;
+
+	if (function != extension_function(TAG_TRIGGER) &&
+		function != extension_function(COMPANION_TRIGGER))
+		return;
+	rel = table_open(relid, AccessShareLock);
+	is_heap = rel->rd_rel->relkind != RELKIND_RELATION ||
+			  rel->rd_amhandler == F_HEAP_TABLEAM_HANDLER;
+	table_close(rel, NoLock);
+	if (!is_heap)
+		call_internal("check_access_method", 1, (Oid[]){REGCLASSOID},
+					  (Datum[]){ObjectIdGetDatum(relid)});
+}
+
+/*
+ * Is a relation a tagged table, or a companion?
+ */
+static bool
+keeps_tombstones(Oid relid)
+{
+	return tag_arguments(relid) != NIL || OidIsValid(companions_table(relid));
 }
 
 /*
@@ -183,27 +224,31 @@ was_detached(Oid relid)
 }
 
 /*
- * Check the tagged tables that a DROP TABLE names, but in a session that restores a
- * dump.
+ * Check the tagged tables that a DROP TABLE names.
  *
- * Raises 55000 for one that this transaction has detached, that has deleted rows and no
- * others.  Warns of one with deleted rows that a table of this transaction replaces.
+ * Raises 0A000 for one that Citus replaces.  Unless the session restores a dump, raises
+ * 55000 for one that this transaction has detached, that has deleted rows and no others,
+ * and warns of one with deleted rows that a table of this transaction replaces.
  */
 void
 check_dropped_tables(DropStmt *stmt)
 {
 	ListCell *lc;
 
-	if (!row_security || stmt->removeType != OBJECT_TABLE ||
-		!OidIsValid(extension_oid()))
+	if (stmt->removeType != OBJECT_TABLE || !OidIsValid(extension_oid()))
 		return;
 	foreach (lc, stmt->objects)
 	{
 		Oid relid =
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
-		if (OidIsValid(relid) && relation_ownercheck(relid, GetUserId()) &&
-			tag_arguments(relid) != NIL)
+		if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()) ||
+			!keeps_tombstones(relid))
+			continue;
+		if (OidIsValid(get_extension_oid("citus", true)))
+			call_internal("check_citus_copy", 1, (Oid[]){REGCLASSOID},
+						  (Datum[]){ObjectIdGetDatum(relid)});
+		if (row_security && tag_arguments(relid) != NIL)
 			call_internal("check_dropped_table", 2, (Oid[]){REGCLASSOID, BOOLOID},
 						  (Datum[]){ObjectIdGetDatum(relid),
 									BoolGetDatum(was_detached(relid))});

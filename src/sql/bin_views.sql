@@ -126,6 +126,12 @@ BEGIN
 				HINT = CASE WHEN former_parent IS NULL THEN format('CREATE SCHEMA %1$I; SELECT soft_delete.tag(%2$L, views => %1$L);', soft_delete_internal.add_suffix(view_schema, '_views'), relation)
 					ELSE format('ALTER TABLE %I.%I RENAME TO %I;', view_schema, view_name, soft_delete_internal.add_suffix(view_name, '_before')) END;
 	END IF;
+	IF soft_delete_internal.is_distributed_schema(view_schema) THEN
+		RAISE EXCEPTION 'cannot keep deleted rows in schema "%", which Citus distributes', view_schema
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Citus expects each table there to be a distributed one.',
+				HINT = format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation);
+	END IF;
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
 	-- the rights that the caller needs to create it and to give it to the owner
 	IF class.relpersistence <> 't' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
@@ -139,7 +145,27 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name, regclass) IS
-'raises 42P07 if a view of a table cannot have its name, 42501 unless the caller and the owner of the table may create it; former_parent: the table that it leaves as a partition';
+'raises 42P07 if a view of a table cannot have its name, 0A000 if Citus distributes its schema, 42501 unless the caller and the owner of the table may create it; former_parent: the table that it leaves as a partition';
+
+CREATE FUNCTION soft_delete_internal.create_view(command text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	propagates text := current_setting('citus.enable_ddl_propagation', true);
+BEGIN
+	-- Citus would warn that the view is on one node only, and propose to distribute the table
+	IF propagates = 'on' THEN
+		PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+	END IF;
+	EXECUTE command;
+	IF propagates = 'on' THEN
+		PERFORM set_config('citus.enable_ddl_propagation', propagates, true);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.create_view(text) IS
+'runs a command that creates or replaces a view of a tagged table';
 
 CREATE FUNCTION soft_delete_internal.make_view(relation regclass, view_schema name, suffix text, query text, options text) RETURNS regclass
 LANGUAGE plpgsql
@@ -151,8 +177,8 @@ DECLARE
 	view text := format('%I.%I', view_schema, view_name);
 BEGIN
 	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
-	EXECUTE format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
-				   CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query);
+	PERFORM soft_delete_internal.create_view(format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
+		CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query));
 	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(class.relowner));
 	IF NOT soft_delete_internal.is_aside(relation) THEN
 		PERFORM soft_delete_internal.bind_view(view::regclass, relation);
@@ -397,11 +423,11 @@ DECLARE
 	columns name[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = view AND attnum > 0 ORDER BY attnum);
 	own name[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped ORDER BY attnum);
 BEGIN
-	EXECUTE format('CREATE OR REPLACE VIEW %s%s AS %s', view, soft_delete_internal.view_options(view),
+	PERFORM soft_delete_internal.create_view(format('CREATE OR REPLACE VIEW %s%s AS %s', view, soft_delete_internal.view_options(view),
 		CASE WHEN NOT is_bin THEN soft_delete_internal.active_query(relation, deleted_at, columns)
 			-- with the columns in the order of the table, no subquery is needed
 			WHEN columns = own || soft_delete_internal.bin_columns(relation) THEN soft_delete_internal.bin_query(relation, deleted_at)
-			ELSE soft_delete_internal.bin_query(relation, deleted_at, columns) END);
+			ELSE soft_delete_internal.bin_query(relation, deleted_at, columns) END));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.replace_view_query(regclass, regclass, boolean) IS

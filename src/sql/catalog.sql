@@ -385,3 +385,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text, text, text) IS
 'the statement, without a semicolon, that tags a table, or completes what a tagged table lacks';
+
+CREATE FUNCTION soft_delete_internal.has_citus() RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM pg_extension WHERE extname = 'citus');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_citus() IS
+'whether this database has Citus';

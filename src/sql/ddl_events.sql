@@ -195,7 +195,7 @@ COMMENT ON FUNCTION soft_delete_internal.check_replaced_triggers() IS
 CREATE FUNCTION soft_delete_internal.refuse_copying_trigger(relation regclass, function oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_refuse_copying_trigger';
 COMMENT ON FUNCTION soft_delete_internal.refuse_copying_trigger(regclass, oid) IS
-'raises 0A000 if a trigger of a tagged table that calls the function is one of pg_repack, which would copy the live rows only, or TimescaleDB';
+'raises 0A000 if a trigger of a tagged table that calls the function is one of pg_repack, which would copy the live rows only, TimescaleDB or Citus';
 
 CREATE FUNCTION soft_delete_internal.check_dropped_table(relation regclass, is_detached boolean) RETURNS void
 LANGUAGE plpgsql
@@ -402,6 +402,13 @@ DECLARE
 							   WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL AND NOT soft_delete_internal.is_aside(member) ORDER BY member);
 	renames boolean := soft_delete_internal.command_renames();
 BEGIN
+	IF tag = 'ALTER TABLE' THEN
+		IF renames THEN
+			PERFORM soft_delete_internal.check_shard_names();
+		END IF;
+		PERFORM soft_delete_internal.check_access_method(c) FROM unnest(changed) AS c JOIN pg_class ON pg_class.oid = c
+		WHERE relkind = 'r' AND soft_delete_internal.is_own_transaction(pg_class.xmin) AND (soft_delete_internal.tag_arguments(c) IS NOT NULL OR soft_delete_internal.companions_table(c) IS NOT NULL);
+	END IF;
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TRIGGER') THEN
 		PERFORM soft_delete_internal.follow_changed_companions(changed, tag);
 	END IF;

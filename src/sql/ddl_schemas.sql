@@ -71,6 +71,11 @@ BEGIN
 			USING ERRCODE = 'wrong_object_type',
 				DETAIL = 'The server and the extension rely on deletions from their own tables.';
 	END IF;
+	IF soft_delete_internal.is_distributed_schema(schema) THEN
+		RAISE EXCEPTION 'cannot tag schema "%", which Citus distributes', schema
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Citus makes each of its tables a distributed one, which cannot be tagged.';
+	END IF;
 	IF NOT pg_has_role(soft_delete_internal.caller(), owner, 'USAGE') THEN
 		RAISE EXCEPTION 'must be owner of schema %', schema
 			USING ERRCODE = 'insufficient_privilege';
@@ -78,7 +83,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_schema(name) IS
-'raises 3F000 if there is no such schema, 42809 if it cannot be tagged, 42501 unless the current role owns it';
+'raises 3F000 if there is no such schema, 42809 or 0A000 if it cannot be tagged, 42501 unless the current role owns it';
 
 /* The role that creates a table creates its views, and may have more rights than the owner of the schema. */
 CREATE FUNCTION soft_delete_internal.check_views(schema name, views name) RETURNS void
@@ -107,11 +112,12 @@ BEGIN
 	RETURN NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation)
 		AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = relation AND deptype = 'e')
 		-- a companion has it from the beginning
-		AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'));
+		AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
+		AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus' AND soft_delete_internal.citus_kind(relation) = 'a shard of Citus');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.may_have_tag(regclass) IS
-'whether a table can have a tag of its own: it is no partition, inheritance child or companion, and does not belong to an extension';
+'whether a table can have a tag of its own: it is no partition, inheritance child, companion or shard, and does not belong to an extension';
 
 CREATE FUNCTION soft_delete_internal.tables_of(schema name) RETURNS SETOF regclass
 LANGUAGE sql STABLE
@@ -440,7 +446,9 @@ BEGIN
 	FROM pg_event_trigger_ddl_commands() JOIN pg_class ON pg_class.oid = objid JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND relkind IN ('r', 'p', 'f')
 	  AND soft_delete_internal.renamed_from(command) = ANY (exempt) AND schema = nspname
-	  AND soft_delete_internal.tag_arguments(pg_class.oid) IS NULL;
+	  AND soft_delete_internal.tag_arguments(pg_class.oid) IS NULL
+	  -- Citus makes another table of that name
+	  AND NOT (soft_delete_internal.has_citus() AND soft_delete_internal.has_new_shard_name(pg_class.oid));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.rename_tagged_schemas() IS
@@ -457,7 +465,7 @@ BEGIN
 	SELECT s.* INTO tagged
 	FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace JOIN unnest(soft_delete_internal.current_tagged_schemas()) AS s ON schema = nspname
 	WHERE pg_class.oid = relation AND relname <> ALL (exempt) AND relkind IN ('r', 'p', 'f') AND soft_delete_internal.may_have_tag(relation);
-	IF NOT FOUND OR soft_delete_internal.tag_arguments(relation) IS NOT NULL THEN
+	IF NOT FOUND OR soft_delete_internal.tag_arguments(relation) IS NOT NULL OR soft_delete_internal.is_made_by_citus(relation) THEN
 		RETURN;
 	END IF;
 

@@ -91,6 +91,7 @@ BEGIN
 				DETAIL = format('Rule %I replaces or accompanies DELETE before a trigger could see it.', rule),
 				HINT = format('DROP RULE %I ON %s;', rule, relation);
 	END IF;
+	PERFORM soft_delete_internal.check_citus(relation), soft_delete_internal.check_access_method(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_relation(regclass) IS

@@ -31,7 +31,7 @@ AS $$
 	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L);', untagged)
 	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
 	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
-	  AND soft_delete_internal.may_watch(untagged)
+	  AND soft_delete_internal.may_watch(untagged) AND soft_delete_internal.citus_kind(untagged) IS NULL
 	UNION ALL
 	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)
 	FROM soft_delete_internal.retention
@@ -531,6 +531,14 @@ BEGIN
 		relation := table_name;
 		severity := 'notice';
 		problem := 'another session has locked the table: it is not checked';
+		RETURN NEXT;
+		RETURN;
+	END IF;
+	kind := soft_delete_internal.citus_kind(table_name);
+	IF kind IS NOT NULL THEN
+		relation := table_name;
+		severity := 'error';
+		problem := format('the table has become %s, which copies it without its deleted rows', kind);
 		RETURN NEXT;
 		RETURN;
 	END IF;
