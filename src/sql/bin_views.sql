@@ -129,8 +129,7 @@ BEGIN
 	IF soft_delete_internal.is_distributed_schema(view_schema) THEN
 		RAISE EXCEPTION 'cannot keep deleted rows in schema "%", which Citus distributes', view_schema
 			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'Citus expects each table there to be a distributed one.',
-				HINT = format('SELECT soft_delete.tag(%L, views => ''another_schema'');', relation);
+				DETAIL = 'Citus expects each table there to be a distributed one. By views => the bin and the companion are made in another schema.';
 	END IF;
 	SELECT * INTO class FROM pg_class WHERE oid = relation;
 	-- the rights that the caller needs to create it and to give it to the owner

@@ -153,6 +153,9 @@ my @cases = (
 		statement => q{UPDATE p SET k = 2 WHERE id = 1}, then => 'shown' ],
 	[ 'storage/aside.c: companion "%s" of table "%s" lacks column "%s"',
 		make => q{SET session_replication_role = replica; ALTER TABLE a ADD COLUMN more integer}, unloaded => 1, statement => q{DELETE FROM a} ],
+	[ 'sql/ddl_citus.sql: cannot tag table "%", which has access method "%"',
+		make => q{CREATE FUNCTION other(internal) RETURNS table_am_handler LANGUAGE internal AS 'heap_tableam_handler'; CREATE ACCESS METHOD other TYPE TABLE HANDLER other; CREATE TABLE o (id integer PRIMARY KEY) USING other},
+		statement => q{SELECT soft_delete.tag('o')} ],
 	[ 'sql/ddl_bridge.sql: cannot keep the deleted rows of table "%" aside, for it has a bridge',
 		make => $bridged, statement => q{SELECT soft_delete.tag('b', storage => 'aside')}, then => q{SELECT 1} ],
 	[ 'sql/ddl_bridge.sql: column "%" of relation "%" does not exist',
@@ -302,7 +305,9 @@ my @cases = (
 # Hints of these messages are in another test
 my %elsewhere = (
 	'catalog/caller.c: extension "%s" is older than its library' => 't/climb.pl',
-	'catalog/membership.c: extension "%s" is older than its library' => 't/climb.pl');
+	'catalog/membership.c: extension "%s" is older than its library' => 't/climb.pl',
+	'sql/ddl_citus.sql: cannot tag "%", which is %' => 'citus/tagged.pl',
+	'sql/ddl_citus.sql: Citus cannot convert tagged table "%"' => 'citus/tagged.pl');
 # It is in the log of the server
 my $of_worker = 'purge/worker.c: could not start a background worker that purges database "%s"';
 
