@@ -48,8 +48,8 @@ LIMITS = {
     ),
     # generated keys are copied one at a time
     "copy_batches": (
-        "`COPY … FROM` goes row by row: where it fails it may have taken fewer values of a"
-        " sequence."
+        "goes row by row, as with any `BEFORE INSERT` trigger: where it fails it may have taken"
+        " fewer values of a sequence."
     ),
     # where one row violates several constraints, either name is right
     "first_constraint": (
