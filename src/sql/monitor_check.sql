@@ -614,7 +614,7 @@ COMMENT ON FUNCTION soft_delete_internal.find_foreign_key_problems(oid, boolean)
  * else that gets another name.
  */
 CREATE FUNCTION soft_delete_internal.is_safe_remedy(remedy text, completes_tag boolean) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
