@@ -178,6 +178,20 @@ COMMIT;
 SELECT v, count(*), min(id), max(id) FROM many GROUP BY v ORDER BY v;
 SELECT v, stored_in::regclass, count(*), count(DISTINCT (id, code)), min(id), max(id) FROM many_deleted GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT (SELECT array_agg(m.id ORDER BY id) FROM many AS m WHERE id IN (SELECT id FROM many GROUP BY id HAVING count(*) > 1)) AS twice, count(DISTINCT code) = count(*) AS once FROM many;
+-- errors that a loop catches leave no memory behind
+RESET ROLE;
+DO $$
+BEGIN
+	FOR n IN 1 .. 100 LOOP
+		BEGIN
+			INSERT INTO keys.many (id, code, v) VALUES (5, 'c5', 'taken');
+		EXCEPTION WHEN unique_violation THEN
+		END;
+	END LOOP;
+	RAISE NOTICE '% context', (SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'soft_delete displacer');
+END
+$$;
+SET ROLE regress_keys;
 
 -- what stepped aside is for the owner of the table, and comes and goes by the extension
 SELECT id, tableoid::regclass FROM author_tombstones UNION ALL SELECT id, tableoid::regclass FROM parent_tombstones;

@@ -30,6 +30,8 @@ PG_FUNCTION_INFO_V1(soft_delete_move_aside);
 static void check_move(Oid relid);
 static uint64 move_aside(Relation rel, AttrNumber nullable);
 static uint64 move_oldest_aside(Relation rel, uint64 most);
+static void move_tombstone(Relation rel, Keeper **keeper, TupleTableSlot *slot,
+						   const Tombstone *tombstone);
 
 /*
  * soft_delete.move_aside(relation regclass, batch_size integer) returns bigint
@@ -167,10 +169,7 @@ move_aside(Relation rel, AttrNumber nullable)
 		if (is_live || !is_null ||
 			(others_write && !lock_tombstone(rel, &tombstone, NULL, slot)))
 			continue;
-		if (keeper == NULL)
-			keeper = make_keeper(rel, CurrentMemoryContext);
-		insert_kept(keeper, slot, tombstone.stamp);
-		destroy_tombstone(rel, &tombstone);
+		move_tombstone(rel, &keeper, slot, &tombstone);
 		n++;
 	}
 	table_endscan(scan);
@@ -201,14 +200,25 @@ move_oldest_aside(Relation rel, uint64 most)
 		CHECK_FOR_INTERRUPTS();
 		if (!lock_tombstone(rel, &tombstone, NULL, slot))
 			continue;
-		if (keeper == NULL)
-			keeper = make_keeper(rel, CurrentMemoryContext);
-		insert_kept(keeper, slot, tombstone.stamp);
-		destroy_tombstone(rel, &tombstone);
+		move_tombstone(rel, &keeper, slot, &tombstone);
 		n++;
 	}
 	end_tombstone_scan(scan);
 	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
 	return n;
+}
+
+/*
+ * Move a tombstone, whose row is in the slot, to the companion of its table.  The keeper is
+ * made with the first one.
+ */
+static void
+move_tombstone(Relation rel, Keeper **keeper, TupleTableSlot *slot,
+			   const Tombstone *tombstone)
+{
+	if (*keeper == NULL)
+		*keeper = make_keeper(rel, CurrentMemoryContext);
+	insert_kept(*keeper, slot, tombstone->stamp);
+	destroy_tombstone(rel, tombstone);
 }

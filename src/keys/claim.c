@@ -486,7 +486,10 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 		if (displacer == NULL)
 			displacer = make_displacer(index, rel);
 		if (!displace_key_holder(displacer, values, isnull, rel))
+		{
+			put_displacer(displacer); /* a loop may catch many such errors */
 			ReThrowError(error);
+		}
 		FreeErrorData(error);
 	}
 	if (displacer != NULL)

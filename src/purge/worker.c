@@ -6,8 +6,8 @@
  * for each database of soft_delete.purge_databases every
  * soft_delete.purge_interval, unless the previous worker of that database is still
  * running.  The worker executes CALL soft_delete.purge(), makes the live keys that are
- * missing, and exits; how a purge works is not known here.  On a standby the launcher does not run; it starts when the
- * standby is promoted.
+ * missing, and exits; how a purge works is not known here.  On a standby the launcher does
+ * not run; it starts when the standby is promoted.
  *
  * Invariant: a worker that fails, because its database does not exist or because
  * it crashes, does not affect the workers of other databases, and is started again

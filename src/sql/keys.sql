@@ -216,6 +216,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
+	halves text[] := '{}';
+	keys text[] := '{}';
 BEGIN
 	-- CREATE INDEX CONCURRENTLY would wait for these, and hold off VACUUM meanwhile
 	IF EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND xact_start < now() - interval '1 minute'
@@ -227,18 +229,22 @@ BEGIN
 		WHERE relpersistence <> 't' AND NOT soft_delete_internal.is_aside(relation)
 	LOOP
 		BEGIN
-			RETURN QUERY
-				SELECT commands.command FROM soft_delete_internal.missing_live_keys(item.relation, item.tombstone_column) AS m JOIN pg_class AS k ON k.oid = m.key
-					LEFT JOIN pg_class AS half ON half.relnamespace = k.relnamespace AND half.relname = soft_delete_internal.live_key_name(m.key)
-					LEFT JOIN pg_index AS i ON i.indexrelid = half.oid,
-					-- what a worker that did not come to an end has left
-					LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', half.oid::regclass) WHERE half.oid IS NOT NULL UNION ALL SELECT m.command) AS commands(command)
-				-- one on all partitions cannot be made concurrently; another relation may have the name
-				WHERE k.relkind = 'i' AND (half.oid IS NULL OR (NOT i.indisvalid AND soft_delete_internal.is_live_key(half.oid)));
+			SELECT halves || array_agg(format('DROP INDEX CONCURRENTLY %s', half.oid::regclass)) FILTER (WHERE half.oid IS NOT NULL),
+				keys || array_agg(m.command)
+			INTO halves, keys
+			FROM soft_delete_internal.missing_live_keys(item.relation, item.tombstone_column) AS m JOIN pg_class AS k ON k.oid = m.key
+				LEFT JOIN pg_class AS half ON half.relnamespace = k.relnamespace AND half.relname = soft_delete_internal.live_key_name(m.key)
+				LEFT JOIN pg_index AS i ON i.indexrelid = half.oid
+			-- one on all partitions cannot be made concurrently; another relation may have the name
+			WHERE k.relkind = 'i' AND (half.oid IS NULL OR (NOT i.indisvalid AND soft_delete_internal.is_live_key(half.oid)))
+			  -- it may be the one that somebody is making
+			  AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS p WHERE p.datname = current_database() AND p.relid = m."table");
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
 	END LOOP;
+	-- what a worker that did not come to an end has left goes now: while keys are made, others may get these names
+	RETURN QUERY SELECT unnest(halves || keys);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.live_key_commands() IS

@@ -165,6 +165,28 @@ ok(eventually(30, sub { query('one', $live_key) eq $expected }), 'a live key com
 # as a worker that was stopped leaves one
 my $old = query('one', q{UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'jobs_pkey_live'::regclass RETURNING indexrelid});
 ok(eventually(30, sub { query('one', $live_key) eq $expected && query('one', q{SELECT 'jobs_pkey_live'::regclass::oid}) ne $old }), 'an invalid one is made again');
+# one that somebody is making is left alone: it waits for a transaction, and is not valid yet
+query('postgres', 'ALTER SYSTEM SET soft_delete.live_keys = off');
+$node->reload;
+ok(eventually(30, sub { query('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'soft_delete purge'}) eq '0' }), 'no worker makes one');
+query('one', 'DROP INDEX jobs_pkey_live');
+my $writer = $node->background_psql('one', on_error_stop => 1);
+$writer->query_safe("BEGIN; INSERT INTO jobs VALUES (12001)");
+my $offset = -s $node->logfile;
+my $maker = start([ 'psql', '-qXAt', '-d', $node->connstr('one'), '-c', 'SET lock_timeout = 0', '-c', 'CREATE INDEX CONCURRENTLY jobs_pkey_live ON jobs (id) WHERE deleted_at IS NULL' ]);
+ok(eventually(30, sub { query('one', q{SELECT count(*) FROM pg_stat_progress_create_index WHERE relid = 'jobs'::regclass}) eq '1' }), 'it is being made');
+query('postgres', 'ALTER SYSTEM RESET soft_delete.live_keys');
+$node->reload;
+foreach my $id (370, 371)
+{
+	delete_good($id);
+	is_purged('one', 'good', 'a worker has come by');
+}
+unlike(slurp_file($node->logfile, $offset), qr/INDEX CONCURRENTLY.*jobs_pkey_live(?! ON jobs \(id\))/, 'and has left it alone');
+$writer->query_safe('COMMIT');
+$writer->quit;
+$maker->finish;
+is(query('one', $live_key), $expected =~ s/worker_owner/query('one', q{SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'jobs'})/er, 'it is there');
 is(query('one', q{SELECT count(*) FROM pg_class WHERE relname ~ '_pkey_live$' AND relkind = 'i'}), 1, 'none where few rows are deleted, or where something else has its name');
 is(query('one', q{SELECT count(*) FROM soft_delete.check() WHERE relation = 'jobs'::regclass}), 0, 'check() has nothing more to propose');
 
