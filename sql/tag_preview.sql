@@ -51,7 +51,21 @@ SELECT relation::regclass, mode FROM pg_locks WHERE pid = pg_backend_pid() AND r
 COMMIT;
 SELECT oids = (SELECT array_agg(oid ORDER BY oid) FROM pg_class WHERE relnamespace = 'tag_preview'::regnamespace) AS unchanged FROM before;
 
--- so it is
+-- so it is; tag() answers with what preview_tag() says that it makes
+BEGIN;
+CREATE TEMP TABLE told AS SELECT effect, in_place, aside FROM soft_delete.preview_tag('users', cascade => true) WHERE severity = 'action';
+SET LOCAL client_min_messages = error;
+SAVEPOINT untagged;
+CREATE TEMP TABLE made AS SELECT string_to_table(soft_delete.tag('users', cascade => true), E'\n') AS line;
+(TABLE made EXCEPT SELECT effect FROM told WHERE in_place) UNION ALL (SELECT effect FROM told WHERE in_place EXCEPT TABLE made);
+SELECT count(*) FROM made;
+SELECT soft_delete.tag('users', cascade => true) IS NULL AS nothing;
+DROP TABLE made;
+CREATE TEMP TABLE told_moves AS SELECT effect FROM soft_delete.preview_tag('users') WHERE severity = 'action' AND aside;
+SELECT string_to_table(soft_delete.tag('users', storage => 'aside'), E'\n') EXCEPT TABLE told_moves;
+ROLLBACK TO untagged;
+SELECT string_to_table(soft_delete.tag('users', cascade => true, storage => 'aside'), E'\n') EXCEPT SELECT effect FROM told WHERE aside;
+ROLLBACK;
 SELECT soft_delete.tag('users');
 BEGIN;
 SELECT soft_delete.tag('users', cascade => true);

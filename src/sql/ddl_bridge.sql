@@ -538,6 +538,19 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.inherited_state(regclass, text[]) IS
 'what an application that deletes softly by itself has left in a table, and is to be looked at; n: of how many rows or keys';
 
+CREATE FUNCTION soft_delete_internal.list_made_by_bridge(relation regclass, bridge text[]) RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY
+	SELECT format('creates triggers "~soft_delete_bridge", "~soft_delete_bridge_end", "~soft_delete_bridge_insert" on %s, which follow column "%s"', relation, bridge[1])
+	WHERE bridge IS NOT NULL AND soft_delete_internal.bridge_arguments(relation) IS NULL;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.list_made_by_bridge(regclass, text[]) IS
+'what tag() makes of one table for its bridge, a text each';
+
 CREATE FUNCTION soft_delete_internal.preview_bridge(relation regclass, bridge text, is_named boolean)
 RETURNS TABLE (severity text, effect text, in_place boolean, aside boolean, remedy text)
 LANGUAGE plpgsql STABLE
@@ -570,9 +583,7 @@ BEGIN
 	IF rows > 0 THEN
 		RETURN QUERY SELECT 'notice', format('%s rows that column "%s" says to be deleted go to the bin', rows, own_bridge[1]), true, false, NULL::text;
 	END IF;
-	IF soft_delete_internal.bridge_arguments(relation) IS NULL THEN
-		RETURN QUERY SELECT 'action', format('creates triggers "~soft_delete_bridge", "~soft_delete_bridge_end", "~soft_delete_bridge_insert", which follow column "%s"', own_bridge[1]), true, false, NULL::text;
-	END IF;
+	RETURN QUERY SELECT 'action', made, true, false, NULL::text FROM soft_delete_internal.list_made_by_bridge(relation, own_bridge) AS made;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_bridge(regclass, text, boolean) IS

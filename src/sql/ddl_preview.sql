@@ -69,28 +69,42 @@ CREATE FUNCTION soft_delete_internal.list_made(relation regclass, deleted_at nam
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	item record;
+	triggers text[] := '{}';
 BEGIN
 	IF soft_delete_internal.changes_storage(relation, storage) THEN
-		RETURN NEXT format('moves its deleted rows to %s', CASE storage WHEN 'aside' THEN 'a companion' ELSE 'the table' END);
+		RETURN NEXT format('moves the deleted rows of %s to %s', relation, CASE storage WHEN 'aside' THEN 'a companion' ELSE 'the table' END);
 		IF storage = 'aside' AND soft_delete_internal.has_column(relation, deleted_at) THEN
-			RETURN NEXT format('drops column "%s"', deleted_at);
+			RETURN NEXT format('drops column "%s" of %s', deleted_at, relation);
 		END IF;
 	END IF;
+	FOR item IN
+		SELECT *, CASE WHEN to_regnamespace(quote_ident(detail)) = pg_my_temp_schema() THEN 'pg_temp' ELSE detail END AS schema, min(n) OVER (PARTITION BY action) AS step
+		FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views, storage) WITH ORDINALITY AS p(action, object, name, other, detail, n)
+		ORDER BY step, name COLLATE "C", object::text COLLATE "C"
+	LOOP
+		CASE item.action
+			WHEN 'keep index' THEN
+				NULL;
+			WHEN 'create trigger' THEN
+				triggers := triggers || quote_ident(item.name);
+			ELSE
+				RETURN NEXT CASE item.action
+					WHEN 'add column' THEN format('adds column "%s" to %s', item.name, item.object)
+					WHEN 'convert index' THEN format(CASE WHEN EXISTS (SELECT FROM pg_constraint WHERE conindid = item.object AND contype IN ('u', 'x'))
+						THEN 'makes constraint "%s" an index on live rows, also in the catalogs' ELSE 'makes index "%s" one on live rows' END, item.name)
+					WHEN 'create index' THEN format('creates an index on column "%s" of %s', deleted_at, item.object)
+					WHEN 'leave index' THEN format('leaves index "%s" as it is', item.object)
+					WHEN 'create companion' THEN format('creates table %I.%I, the companion, for deleted rows', item.schema, item.name)
+					WHEN 'create active view' THEN format('creates view %I.%I of live rows', item.schema, item.name)
+					WHEN 'create bin' THEN format('creates view %I.%I, the bin, of deleted rows', item.schema, item.name)
+					WHEN 'bind view' THEN format('ties view %s to %s', item.object, relation) END;
+		END CASE;
+	END LOOP;
 	RETURN QUERY
-	SELECT CASE action
-		WHEN 'add column' THEN format('adds column "%s"', p.name)
-		WHEN 'convert index' THEN format(CASE WHEN EXISTS (SELECT FROM pg_constraint WHERE conindid = object AND contype IN ('u', 'x'))
-			THEN 'makes constraint "%s" an index on live rows: the catalogs do not call it a constraint any more' ELSE 'makes index "%s" one on live rows' END, p.name)
-		WHEN 'create index' THEN format('creates an index on column "%s" of %s', deleted_at, object)
-		WHEN 'leave index' THEN format('leaves index "%s" as it is', object)
-		WHEN 'create companion' THEN format('creates table %I.%I, the companion, for deleted rows', detail, p.name)
-		WHEN 'create active view' THEN format('creates view %I.%I of live rows', detail, p.name)
-		WHEN 'create bin' THEN format('creates view %I.%I, the bin, of deleted rows', detail, p.name)
-		WHEN 'bind view' THEN format('ties view %s to the table', object) END
-	FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views, storage) AS p WHERE action NOT IN ('keep index', 'create trigger')
-	UNION ALL
-	SELECT format(CASE count(DISTINCT p.name) WHEN 1 THEN 'creates trigger %s' ELSE 'creates triggers %s' END, string_agg(DISTINCT quote_ident(p.name), ', '))
-	FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views, storage) AS p WHERE action = 'create trigger' HAVING count(*) > 0;
+	SELECT format(CASE count(DISTINCT t) WHEN 1 THEN 'creates trigger %s on %s' ELSE 'creates triggers %s on %s' END, string_agg(DISTINCT t, ', '), relation)
+	FROM unnest(triggers) AS t HAVING count(*) > 0;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.list_made(regclass, name, text, name, text) IS

@@ -316,7 +316,7 @@ COMMENT ON FUNCTION soft_delete_internal.check_prepared(regclass, name, text, na
 'raises 55000 if tag() would build an index of a table, other than that of an exclusion constraint, or add the column; planned: the statement that says how to prepare';
 
 CREATE FUNCTION soft_delete_internal.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS void
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
@@ -327,6 +327,7 @@ DECLARE
 	own_bridge text[];
 	bridges text[] := '{}';
 	tombstones name[] := '{}';
+	made text[] := '{}';
 BEGIN
 	PERFORM soft_delete_internal.check_tag_arguments('tag', CASE WHEN only_if_prepared IS NOT NULL THEN relation END, deleted_at, indexes, cascade, storage);
 	members := soft_delete_internal.tagged_together(relation, cascade);
@@ -351,6 +352,8 @@ BEGIN
 		IF storage = 'aside' AND NOT soft_delete_internal.is_aside(member) THEN
 			PERFORM soft_delete_internal.warn_of_wide_rows(member);
 		END IF;
+		made := made || ARRAY(SELECT soft_delete_internal.list_made(member, tombstones[i], indexes, views, storage))
+			|| ARRAY(SELECT soft_delete_internal.list_made_by_bridge(member, own_bridge));
 		IF soft_delete_internal.changes_storage(member, storage) THEN
 			IF storage = 'aside' THEN
 				PERFORM soft_delete_internal.change_to_aside(member, tombstones[i], views);
@@ -371,6 +374,7 @@ BEGIN
 		PERFORM soft_delete_internal.warn_of_lost_references(member);
 		PERFORM soft_delete_internal.set_exempt(member, false);
 	END LOOP;
+	RETURN nullif(array_to_string(made, E'\n'), '');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag(regclass, name, text, boolean, name, text, boolean, text) IS

@@ -4,10 +4,10 @@
  */
 
 CREATE FUNCTION soft_delete.tag(relation regclass, deleted_at name DEFAULT 'deleted_at',
-	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS void
+	indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, storage text DEFAULT NULL, only_if_prepared boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS text
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.tag(regclass, name, text, boolean, name, text, boolean, text) IS
-'makes deletes from a table soft; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of what tag() makes, by default the table''s; storage: ''in_place'' keeps deleted rows in the table, ''aside'' in a table beside it; null: as it is, at first in place; only_if_prepared: refuses where an index would have to be built, and leaves rows that were deleted before to adopt(); bridge: a column by which the application deletes softly by itself, such as ''deleted'' or ''status=archived''';
+'makes deletes from a table soft, and returns what it made, a line each; indexes: ''all'' or ''unique'' become partial; cascade: tags what ON DELETE CASCADE connects it with too; views: schema of what tag() makes, by default the table''s; storage: ''in_place'' keeps deleted rows in the table, ''aside'' in a table beside it; null: as it is, at first in place; only_if_prepared: refuses where an index would have to be built, and leaves rows that were deleted before to adopt(); bridge: a column by which the application deletes softly by itself, such as ''deleted'' or ''status=archived''';
 
 CREATE FUNCTION soft_delete.preview_tag(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, views name DEFAULT NULL, bridge text DEFAULT NULL)
 RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
