@@ -275,7 +275,7 @@ make_copy('CREATE EXTENSION soft_delete');
 restore('-t', 'parent', '-t', 'child', "$tmp/custom");
 my (undef, $stdout) = $node->psql('copy', q{
 	SELECT count(*) FROM parent;
-	SELECT soft_delete.tag('parent', cascade => true);
+	SELECT FROM soft_delete.tag('parent', cascade => true);
 	SELECT count(*) FROM parent_deleted}, on_error_stop => 0);
 is(join(' ', split(' ', $stdout)), '10 3', 'pg_restore -t, which leaves out triggers, and tag()');
 drop_copy();
