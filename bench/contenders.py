@@ -99,6 +99,7 @@ END $$;
 CREATE TRIGGER soft AFTER DELETE ON {t} FOR EACH ROW EXECUTE FUNCTION {t}_soft()"""
 
 TAG = "SELECT soft_delete.tag('{t}')"
+TAG_ASIDE = "SELECT soft_delete.tag('{t}', storage => 'aside')"
 
 CONTENDERS = [
     Contender("hard DELETE", filtered=""),
@@ -111,7 +112,7 @@ CONTENDERS = [
     Contender("row security", setup=POLICY, delete_all=UPDATE_ALL, delete_one="SELECT {t}_soft(:i)"),
     Contender("archive trigger", filtered="", setup=ARCHIVE),
     Contender(SOFT, database="soft", filtered="", setup=TAG),
-    Contender(ASIDE, database="soft", filtered="", setup="SELECT soft_delete.tag('{t}', storage => 'aside')"),
+    Contender(ASIDE, database="soft", filtered="", setup=TAG_ASIDE),
 ]
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from contenders import CONTENDERS, TAG, UNLEDGERED, Contender, make_databases
+from contenders import ASIDE, CONTENDERS, TAG, TAG_ASIDE, UNLEDGERED, Contender, make_databases
 from harness import APPLICATION, BY_HAND, SOFT, TMP, Script, connect, set_durable, turns, wal_bytes
 
 DURABILITIES = {"fast": False, "durable": True}
@@ -98,31 +98,44 @@ def single_delete(contender, rows, clients):
 """
 
 
+COPIED = "hard DELETE and INSERT"
+
+
 def wide(bench):
-    """Rows with a value out of line, which a deletion must not write again."""
+    """Rows with a value out of line, which a deletion in place must not write again, and one aside moves."""
     make_databases(bench)
-    databases = {BY_HAND: "hand", SOFT: "soft"}
+    contenders = {
+        BY_HAND: ("hand", ", deleted_at timestamptz", "", "UPDATE {t} SET deleted_at = now() WHERE {these} AND deleted_at IS NULL"),
+        SOFT: ("soft", ", deleted_at timestamptz", TAG, "DELETE FROM {t} WHERE {these}"),
+        ASIDE: ("soft", "", TAG_ASIDE, "DELETE FROM {t} WHERE {these}"),
+        COPIED: ("hand", "", "CREATE TABLE {t}_copy (LIKE {t})", "INSERT INTO {t}_copy SELECT * FROM {t} WHERE {these}; DELETE FROM {t} WHERE {these}"),
+    }
     rounds = bench.rounds(7)
     for case, repeats, per_round in (("20 kB", 640, bench.rows(2000)), ("1 MB", 32768, max(int(50 * bench.scale), 5))):
-        for database in databases.values():
-            with connect(database) as session:
-                session.load("wide", "id integer PRIMARY KEY, doc text, deleted_at timestamptz", "SELECT 0 WHERE false",
-                             "ALTER TABLE wide ALTER COLUMN doc SET STORAGE EXTERNAL",
-                             f"INSERT INTO wide SELECT g, repeat(md5(g::text), {repeats}) FROM generate_series(1, {rounds * per_round}) g",
-                             "CREATE INDEX ON wide (deleted_at) WHERE deleted_at IS NOT NULL")
-                if database == "soft":
-                    session.run("SELECT soft_delete.tag('wide')")
-                session.settle("wide")
         bench.state(**{f"rows {case}": per_round})
+        for place, (database, column, setup, _) in enumerate(contenders.values()):
+            with connect(database) as session:
+                session.run(f"DROP TABLE IF EXISTS wide{place}_copy")
+                session.load(f"wide{place}", f"id integer PRIMARY KEY, doc text{column}", "SELECT 0 WHERE false",
+                             f"ALTER TABLE wide{place} ALTER COLUMN doc SET STORAGE EXTERNAL",
+                             f"INSERT INTO wide{place} SELECT g, repeat(md5(g::text), {repeats}) FROM generate_series(1, {rounds * per_round}) g")
+                if column:
+                    session.run(f"CREATE INDEX ON wide{place} (deleted_at) WHERE deleted_at IS NOT NULL")
+                if setup:
+                    session.run(setup.replace("{t}", f"wide{place}"))
+                session.settle(f"wide{place}")
         with connect("hand", APPLICATION) as hand, connect("soft", APPLICATION) as soft:
-            for number, who in turns(rounds, databases):
-                session = soft if who == SOFT else hand
-                these = f"WHERE id % {rounds} = {number}"
+            for number, who in turns(rounds, contenders):
+                database, column, _, statement = contenders[who]
+                session = soft if database == "soft" else hand
+                table, these = f"wide{list(contenders).index(who)}", f"id % {rounds} = {number}"
                 before = wal_bytes(session)
-                statement = f"DELETE FROM wide {these}" if who == SOFT else f"UPDATE wide SET deleted_at = now() {these} AND deleted_at IS NULL"
-                bench.record(case, who, number, session.seconds(statement), "s")
+                bench.record(case, who, number, session.seconds(statement.format(t=table, these=these)), "s")
                 bench.record(f"{case}, WAL", who, number, (wal_bytes(session) - before) / per_round, "bytes")
-                assert session.value(f"SELECT count(*) FROM wide {these} AND deleted_at IS NULL") == 0
+                assert session.value(f"SELECT count(*) FROM {table} WHERE {these}" + (" AND deleted_at IS NULL" if column else "")) == 0
+
+
+INSERTED = "its INSERTs"
 
 
 def family(bench):
@@ -131,7 +144,8 @@ def family(bench):
     families = bench.rounds(9)
     bench.state(rows=children)
     make_databases(bench)
-    for database, name, tombstone in (("hand", "hand", True), ("hand", "plain", False), ("soft", "soft", True)):
+    tables = {BY_HAND: ("hand", "hand", True), "hard DELETE": ("hand", "plain", False), SOFT: ("soft", "soft", True), ASIDE: ("soft", "aside", False)}
+    for who, (database, name, tombstone) in tables.items():
         column = ", deleted_at timestamptz" if tombstone else ""
         live = " WHERE deleted_at IS NULL" if tombstone else ""
         with connect(database) as session:
@@ -142,23 +156,35 @@ def family(bench):
                          f"CREATE INDEX ON {name}_child (parent_id){live}")
             for table in (name, f"{name}_child") if tombstone else ():
                 session.run(f"CREATE INDEX ON {table} (deleted_at) WHERE deleted_at IS NOT NULL")
-            if name == "soft":
-                session.run("SELECT soft_delete.tag('soft', cascade => true)")
+            if database == "soft":
+                session.run(f"SELECT soft_delete.tag('{name}', cascade => true, storage => '{'in_place' if tombstone else 'aside'}')")
             session.settle(name, f"{name}_child")
+            if database == "soft":
+                session.run(f"GRANT SELECT, UPDATE, DELETE ON {name}_deleted, {name}_child_deleted TO {APPLICATION}")
     with connect("hand", APPLICATION) as hand, connect("soft", APPLICATION) as soft:
-        def by_hand(key):
-            return hand.seconds(f"BEGIN; UPDATE hand SET deleted_at = now() WHERE id = {key} AND deleted_at IS NULL;"
-                                f"UPDATE hand_child SET deleted_at = now() WHERE parent_id = {key} AND deleted_at IS NULL; COMMIT")
-        for number, who in turns(families, (BY_HAND, SOFT)):
-            key = number + 1
-            bench.record("delete", who, number, by_hand(key) if who == BY_HAND else soft.seconds(f"DELETE FROM soft WHERE id = {key}"), "s")
-        for key in range(1, families + 1):
-            bench.record("restore", SOFT, key - 1, soft.seconds(f"UPDATE soft_deleted SET deleted_at = NULL WHERE id = {key}"), "s")
-        soft.run("DELETE FROM soft")
-        assert soft.value("SELECT count(*) FROM soft_child_deleted") == families * children
-        for number, who in turns(families, ("hard DELETE", SOFT)):
-            bench.record("purge", who, number, soft.seconds(f"DELETE FROM soft_deleted WHERE id = {number + 1}") if who == SOFT
-                         else hand.seconds(f"DELETE FROM plain WHERE id = {number + 1}"), "s")
+        def delete(who, key):
+            name = tables[who][1]
+            if who == BY_HAND:
+                return hand.seconds(f"BEGIN; UPDATE hand SET deleted_at = now() WHERE id = {key} AND deleted_at IS NULL;"
+                                    f"UPDATE hand_child SET deleted_at = now() WHERE parent_id = {key} AND deleted_at IS NULL; COMMIT")
+            return (hand if who == "hard DELETE" else soft).seconds(f"DELETE FROM {name} WHERE id = {key}")
+
+        def restore(who, key):
+            if who == INSERTED:
+                return hand.seconds(f"BEGIN; INSERT INTO plain VALUES ({key}, 'parent {key}');"
+                                    f"INSERT INTO plain_child SELECT g, {key}, repeat('x', 60) FROM generate_series({(key - 1) * children + 1}, {key * children}) g; COMMIT")
+            return soft.seconds(f"UPDATE {tables[who][1]}_deleted SET deleted_at = NULL WHERE id = {key}")
+
+        for number, who in turns(families, tables):
+            bench.record("delete", who, number, delete(who, number + 1), "s")
+        for number, who in turns(families, (SOFT, ASIDE, INSERTED)):
+            bench.record("restore", who, number, restore(who, number + 1), "s")
+        for name in ("soft", "aside"):
+            soft.run(f"DELETE FROM {name}")
+            assert soft.value(f"SELECT count(*) FROM {name}_child_deleted") == families * children
+        for number, who in turns(families, ("hard DELETE", SOFT, ASIDE)):
+            bench.record("purge", who, number, delete(who, number + 1) if who == "hard DELETE"
+                         else soft.seconds(f"DELETE FROM {tables[who][1]}_deleted WHERE id = {number + 1}"), "s")
 
 
 def load_narrow(session, table, rows):

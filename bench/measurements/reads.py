@@ -1,5 +1,5 @@
 """What reading costs, and whether it notices what is deleted."""
-from contenders import CONTENDERS, make_databases
+from contenders import ASIDE, CONTENDERS, TAG, TAG_ASIDE, make_databases
 from harness import APPLICATION, BY_HAND, SOFT, Script, connect, turns
 
 LIVE_ONLY = "live rows only"
@@ -11,7 +11,7 @@ def select(bench):
     rows = bench.rows(500_000)
     bench.state(rows=rows)
     make_databases(bench)
-    contenders = [c for c in CONTENDERS if c.name in (HARD, BY_HAND, "view, INSTEAD OF", "row security", SOFT)]
+    contenders = [c for c in CONTENDERS if c.name in (HARD, BY_HAND, "view, INSTEAD OF", "row security", SOFT, ASIDE)]
     for contender in contenders:
         with connect(contender.database) as session:
             contender.make(session, rows)
@@ -104,6 +104,42 @@ def graveyard(bench):
                     bench.record(case.format(what, share), who, number, 1e6 / scripts[who].timed_rate(0.3), "µs")
             with connect(databases[SOFT]) as session:
                 session.run("REINDEX TABLE items", "REINDEX TABLE lines")
+
+
+ORDERED = {
+    "the first 10": "SELECT * FROM {table} ORDER BY id LIMIT 10;\n",
+    "min and max": "SELECT min(id), max(id) FROM {table};\n",
+    "a page": "\\set i random(1, {rows})\nSELECT * FROM {table} WHERE id > :i ORDER BY id LIMIT 10;\n",
+    "dequeue": "DELETE FROM {table} WHERE id = (SELECT id FROM {table} ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED);\n",
+}
+
+
+def order(bench):
+    """Reads in the order of the primary key, by how many rows are deleted, and which; in place, the key has its live key."""
+    rows = bench.rows(200_000)
+    bench.state(rows=rows)
+    contenders = {SOFT: (bench.database("soft"), TAG), ASIDE: (bench.database("aside"), TAG_ASIDE), HARD: (bench.database("hard", extension=False), "")}
+    graves = [(which, share, of.format(rows * share // 100, rows)) for share in (0, 50, 90, 99)
+              for which, of in (("oldest", "id <= {0}"), ("newest", "id > {1} - {0}"), ("spread", "id * 7919 % {1} < {0}")) if share or which == "oldest"]
+    for which, share, deleted in graves:
+        table = f"jobs_{which}_{share}"
+        for who, (database, tag) in contenders.items():
+            with connect(database) as session:
+                session.load(table, "id bigint PRIMARY KEY, payload text", f"SELECT g, repeat('x', 60) FROM generate_series(1, {rows}) g")
+                if tag:
+                    session.run(tag.replace("{t}", table))
+                session.run(f"DELETE FROM {table} WHERE {deleted}")
+                if who == SOFT and share:
+                    session.run(f"CREATE INDEX {table}_live_key ON {table} (id) WHERE deleted_at IS NULL")
+                session.settle(table)
+        for what, text in ORDERED.items():
+            case = f"{what}, {which}, {share} %"
+            scripts = {who: Script(database, text.format(rows=rows, table=table)) for who, (database, _) in contenders.items()}
+            number_of = min(rows * (100 - share) // 100 // 20, 1000) if what == "dequeue" else 2000
+            for number, who in turns(bench.rounds(5), scripts):
+                bench.record(case, who, number, 1e6 / scripts[who].rate(number_of), "µs")
+            if which == "oldest":
+                bench.count(case, scripts, 500)
 
 
 def bystander(bench):
