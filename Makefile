@@ -84,9 +84,11 @@ $(UPGRADES): soft_delete--%--$(EXTVERSION).sql: src/sql/upgrade/begin.sql $(filt
 		-e 's/^CREATE \(SCHEMA\|TABLE\|INDEX\|UNIQUE INDEX\)/CREATE \1 IF NOT EXISTS/' \
 		-e '/^\\echo/d' $^ >$@
 
-# documentation goes into a directory of our own, laid out as here, so that its links hold
+# documentation goes into a directory of our own, laid out as here, so that its links hold, but for
+# those to the sources
 docmoduledir = soft_delete
-DOC_PAGES = $(sort $(shell cd $(srcdir) && find docs -name '*.md' -o -name '*.svg' -o -name '*.json' -o -name '*.yaml'))
+DOC_PAGES = $(sort $(shell cd $(srcdir) && find docs -name '*.md' -o -name '*.svg' -o -name '*.json' -o -name '*.yaml') \
+	$(patsubst $(from)%,%,$(wildcard $(addprefix $(from)bench/results/,*.md *.svg))))
 ifdef docdir
 install: install-docs
 uninstall: uninstall-docs
@@ -116,7 +118,7 @@ install-docs: installdirs
 	done
 
 uninstall-docs:
-	rm -rf '$(DESTDIR)$(docdir)/$(docmoduledir)/docs'
+	rm -rf '$(DESTDIR)$(docdir)/$(docmoduledir)/docs' '$(DESTDIR)$(docdir)/$(docmoduledir)/bench'
 
 # the archive for PGXN, of the last commit
 dist:

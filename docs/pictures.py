@@ -103,7 +103,7 @@ def one_deletion():
 
 
 def before_and_after():
-    picture = Picture("before-and-after", "A table before and after tag()", 760, 330)
+    picture = Picture("before-and-after", "A table before and after tag()", 760, 350)
     sides = (
         (
             20,
@@ -126,7 +126,7 @@ def before_and_after():
     )
     for x, heading, columns, indexes in sides:
         picture.text(x, 24, heading, "left")
-        picture.box(x, 35, 350, 285, [])
+        picture.box(x, 35, 350, 305, [])
         y = 58
         for title, lines in (("columns", columns), ("indexes", indexes)):
             picture.text(x + 15, y, title, "small left")
@@ -137,12 +137,38 @@ def before_and_after():
                 picture.text(x + indent, y, words, "code left" + " new" * line.startswith("+"))
             y += 28
         if x > 20:
-            picture.text(x + 15, y, "triggers and views", "small left")
-            for line in ("~soft_delete, ~soft_delete_key, …", "posts_deleted, posts_active"):
+            picture.text(x + 15, y, "triggers, views, companion", "small left")
+            for line in ("~soft_delete, ~soft_delete_key, …", "posts_deleted, posts_active", "posts_tombstones"):
                 y += 18
                 picture.text(x + 30, y, line, "code left new")
     picture.save()
 
+
+def two_storages():
+    picture = Picture("two-storages", "Where a deleted row is: in place, or aside", 760, 330)
+    picture.text(20, 24, "in place", "left")
+    picture.box(20, 35, 210, 205, [])
+    picture.text(125, 60, "table posts")
+    picture.box(40, 75, 170, 44, ["1 Hello", "deleted_at is null"], "live")
+    picture.box(40, 130, 170, 44, ["2 World", "deleted at 10:05"], "bin")
+    picture.text(125, 204, "a DELETE sets deleted_at,", "small")
+    picture.text(125, 222, "queries pass over the row", "small")
+    picture.box(65, 275, 120, 44, ["posts_deleted", "the bin"])
+    picture.arrow("M125 240V270")
+    picture.text(300, 24, "aside", "left")
+    picture.box(300, 35, 210, 205, [])
+    picture.text(405, 60, "table posts")
+    picture.box(320, 75, 170, 44, ["1 Hello"], "live")
+    picture.text(405, 204, "a DELETE is a real one,", "small")
+    picture.text(405, 222, "the table has no further column", "small")
+    picture.box(560, 35, 190, 205, [])
+    picture.text(655, 60, "its companion")
+    picture.text(655, 80, "posts_tombstones", "code")
+    picture.box(575, 130, 160, 44, ["2 World", "deleted at 10:05"], "bin")
+    picture.arrow("M490 152H570", "DELETE", (533, 144))
+    picture.box(595, 275, 120, 44, ["posts_deleted", "the bin"])
+    picture.arrow("M655 240V270")
+    picture.save()
 
 
 def decision_tree():
@@ -150,7 +176,7 @@ def decision_tree():
     questions = (
         (["Would you want a deleted row back,", "or must you keep it for a time?"], "no", ["leave it untagged"], ""),
         (["Do rows come and go by the minute?", "queues, caches, sessions"], "yes", ["leave it untagged"], ""),
-        (["Does the application delete softly", "by itself?"], "yes", ["change that first", "see: coming from"], "held"),
+        (["Does the application delete softly", "by itself?"], "yes", ["tag it with a bridge", "bridge => 'deleted'"], "held"),
         (["Are rows many kB wide?", "files, documents, images"], "yes", ["in place", "nothing is copied"], "bin"),
         (["Read by position, compared by tools,", "mostly deleted, or without the library?"], "yes",
          ["aside", "storage => 'aside'"], "live"),
@@ -171,4 +197,5 @@ if __name__ == "__main__":
     life_of_a_row()
     one_deletion()
     before_and_after()
+    two_storages()
     decision_tree()

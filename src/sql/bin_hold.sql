@@ -257,17 +257,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.hold_deletion(timestamptz, text) IS
 'does soft_delete.hold_deletion()';
 
-CREATE FUNCTION soft_delete_internal.hold_deletion(deleted_at timestamp, hold text) RETURNS bigint
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN soft_delete_internal.hold_deletion(timezone('UTC', deleted_at), hold);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.hold_deletion(timestamp, text) IS
-'does soft_delete.hold_deletion() for a stamp of a column of type timestamp';
-
 CREATE FUNCTION soft_delete_internal.holds_without_rows(table_name regclass, tombstone name, OUT relation regclass, OUT deleted_at timestamptz) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp

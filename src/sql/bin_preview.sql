@@ -307,15 +307,3 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview(timestamptz[]) IS
 'does soft_delete.preview()';
-
-CREATE FUNCTION soft_delete_internal.preview(VARIADIC deletions timestamp[])
-RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN QUERY SELECT * FROM soft_delete_internal.preview(VARIADIC ARRAY(SELECT timezone('UTC', d) FROM unnest(deletions) AS d));
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.preview(timestamp[]) IS
-'does soft_delete.preview() for stamps of columns of type timestamp';

@@ -228,26 +228,3 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8, boolean, boolean) IS
 'does soft_delete.undo_transaction()';
-
-/* A tombstone column of type timestamp has UTC. */
-CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamp, skip_conflicts boolean, with_parents boolean) RETURNS bigint
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN soft_delete_internal.undo(timezone('UTC', deleted_at), skip_conflicts, with_parents);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.undo(timestamp, boolean, boolean) IS
-'does soft_delete.undo() for a stamp of a column of type timestamp';
-
-CREATE FUNCTION soft_delete_internal.deletion_rows(deleted_at timestamp) RETURNS TABLE (relation regclass, rows bigint)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN QUERY SELECT * FROM soft_delete_internal.deletion_rows(timezone('UTC', deleted_at));
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.deletion_rows(timestamp) IS
-'does soft_delete.deletion_rows() for a stamp of a column of type timestamp';

@@ -421,7 +421,8 @@ BEGIN
 		IF tag = 'CREATE TRIGGER' OR restores THEN
 			PERFORM soft_delete_internal.make_reference_triggers(relation);
 		-- a table that many others reference is changed with each of them
-		ELSIF soft_delete_internal.has_new_foreign_key(relation) THEN
+		ELSIF EXISTS (SELECT FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
+					  WHERE soft_delete_internal.is_own_transaction(con.xmin)) THEN
 			PERFORM soft_delete_internal.make_reference_triggers(relation, only_new => true);
 			PERFORM soft_delete_internal.tag_new_children(soft_delete_internal.root(relation));
 			PERFORM soft_delete_internal.check_cascades(soft_delete_internal.root(relation), only_new => true),

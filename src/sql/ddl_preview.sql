@@ -23,16 +23,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.may_name(regclass, oid) IS
 'whether preview_tag() may tell its caller the name of a function, relation or publication: one that the caller may use';
 
-CREATE FUNCTION soft_delete_internal.name_pattern(relation regclass) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT format('(?:"?%s"?\s*\.\s*)?(?:"%s"|\m%2$s\M)', regexp_replace(nspname, '([^[:alnum:]_])', '\\\1', 'g'), regexp_replace(relname, '([^[:alnum:]_])', '\\\1', 'g'))
-	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation
-$$;
-COMMENT ON FUNCTION soft_delete_internal.name_pattern(regclass) IS
-'a regular expression for the name of a table in the source of a function';
-
 CREATE FUNCTION soft_delete_internal.preview_refusals(relation regclass, members regclass[], deleted_at name, indexes text, views name, storage text) RETURNS TABLE (effect text, remedy text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -115,7 +105,9 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text := soft_delete_internal.name_pattern(relation);
+	-- the name of the table in the source of a function
+	name text := (SELECT format('(?:"?%s"?\s*\.\s*)?(?:"%s"|\m%2$s\M)', regexp_replace(nspname, '([^[:alnum:]_])', '\\\1', 'g'), regexp_replace(relname, '([^[:alnum:]_])', '\\\1', 'g'))
+				  FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
 	plain_name text := (SELECT lower(relname) FROM pg_class WHERE oid = relation);
 	types oid[] := ARRAY(SELECT t FROM pg_class JOIN pg_type ON pg_type.oid = reltype, unnest(ARRAY[pg_type.oid, typarray]) AS t WHERE pg_class.oid = relation);
 BEGIN
@@ -371,7 +363,9 @@ BEGIN
 	PERFORM soft_delete_internal.check_schema(schema);
 	SELECT * INTO tagged FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = preview_tag_schema.schema;
 	PERFORM soft_delete_internal.check_views(schema, coalesce(views, tagged.views));
-	candidates := soft_delete_internal.untagged_tables(schema, coalesce(exempt, tagged.exempt, '{}'));
+	candidates := ARRAY(SELECT t FROM soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
+						WHERE relname <> ALL (coalesce(exempt, tagged.exempt, '{}')) AND soft_delete_internal.tag_arguments(t) IS NULL
+						ORDER BY t);
 	FOREACH item IN ARRAY candidates LOOP
 		RETURN QUERY
 		SELECT * FROM soft_delete_internal.preview_table(item, candidates,

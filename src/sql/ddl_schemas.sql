@@ -231,19 +231,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_tag_schema_arguments(name, name, name[], name, text, text) IS
 'raises 22023 for arguments of tag_schema() or preview_tag_schema() that say nothing';
 
-CREATE FUNCTION soft_delete_internal.untagged_tables(schema name, exempt name[]) RETURNS regclass[]
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN ARRAY(SELECT t FROM soft_delete_internal.tables_of(schema) AS t JOIN pg_class ON oid = t
-				 WHERE relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
-				 ORDER BY t);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.untagged_tables(name, name[]) IS
-'the tables of a schema that tag_schema() has to tag';
-
 CREATE FUNCTION soft_delete_internal.cascade_schemas(schema name) RETURNS name[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -120,22 +120,30 @@ COMMENT ON FUNCTION soft_delete.undo(timestamptz, boolean, boolean) IS
 
 /* A tombstone column of type timestamp has UTC, whatever the session's time zone. */
 CREATE FUNCTION soft_delete.undo(deleted_at timestamp, skip_conflicts boolean DEFAULT false, with_parents boolean DEFAULT false) RETURNS bigint
-LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+LANGUAGE sql
+RETURN soft_delete.undo(pg_catalog.timezone('UTC', deleted_at), skip_conflicts, with_parents);
 COMMENT ON FUNCTION soft_delete.undo(timestamp, boolean, boolean) IS
 'undo() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
 
 CREATE FUNCTION soft_delete.hold_deletion(deleted_at timestamp, hold text) RETURNS bigint
-LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
+LANGUAGE sql
+RETURN soft_delete.hold_deletion(pg_catalog.timezone('UTC', deleted_at), hold);
 COMMENT ON FUNCTION soft_delete.hold_deletion(timestamp, text) IS
 'hold_deletion() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
 
 CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamp) RETURNS TABLE (relation regclass, rows bigint)
-LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT * FROM soft_delete.deletion_rows(pg_catalog.timezone('UTC', deleted_at));
+END;
 COMMENT ON FUNCTION soft_delete.deletion_rows(timestamp) IS
 'deletion_rows() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
 
 CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamp[]) RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
-LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_enter';
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT * FROM soft_delete.preview(VARIADIC ARRAY(SELECT pg_catalog.timezone('UTC', d) FROM pg_catalog.unnest(deletions) AS d));
+END;
 COMMENT ON FUNCTION soft_delete.preview(timestamp[]) IS
 'preview() of stamps of a bin whose deleted_at is a timestamp: they are in UTC';
 

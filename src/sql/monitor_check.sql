@@ -423,18 +423,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_deleted_parents(oid, regclass, bigint, text, text) IS
 'the problems of check() with live rows without a live parent: those whose parent can be restored, and the others';
 
-CREATE FUNCTION soft_delete_internal.has_no_block(relation regclass) RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN (SELECT relkind = 'r' AND relam = (SELECT oid FROM pg_am WHERE amname = 'heap') AND pg_relation_size(oid, 'main') = 0
-			FROM pg_class WHERE oid = relation);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.has_no_block(regclass) IS
-'whether a table cannot have rows, because its file is empty';
-
 CREATE FUNCTION soft_delete_internal.find_dangling_rows("constraint" oid, OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -468,7 +456,9 @@ BEGIN
 	END IF;
 
 	FOREACH which IN ARRAY CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
-		CONTINUE WHEN soft_delete_internal.has_no_block(CASE which WHEN 'live' THEN relation ELSE soft_delete_internal.tombstones_in(relation) END);
+		-- an empty file has no rows
+		CONTINUE WHEN (SELECT relkind = 'r' AND relam = (SELECT oid FROM pg_am WHERE amname = 'heap') AND pg_relation_size(oid, 'main') = 0
+					   FROM pg_class WHERE oid = CASE which WHEN 'live' THEN relation ELSE soft_delete_internal.tombstones_in(relation) END);
 		without_parent := is_reference;
 		-- a parent that has stepped aside can be restored
 		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete_internal.is_aside(con.confrelid) THEN '{live,deleted}' WHEN soft_delete_internal.tag_arguments(con.confrelid) IS NULL THEN '{all}'

@@ -71,18 +71,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.foreign_keys_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children, with the copies of partitions';
 
-CREATE FUNCTION soft_delete_internal.has_new_foreign_key(relation regclass) RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN EXISTS (SELECT FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
-				   WHERE soft_delete_internal.is_own_transaction(con.xmin));
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.has_new_foreign_key(regclass) IS
-'whether the current transaction has created or changed a foreign key from or to a table';
-
 CREATE FUNCTION soft_delete_internal.references_of(relation regclass,
 	OUT "constraint" oid, OUT child regclass, OUT parent regclass, OUT action "char")
 RETURNS SETOF record

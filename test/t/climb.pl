@@ -157,6 +157,9 @@ foreach my $old (@old)
 {
 	$node->safe_psql('postgres', 'CREATE DATABASE old');
 	make_old('old', $old);
+	# bins had other names for their columns
+	my ($place, $table) = $old eq '0.1.0' ? ('deleted_at', 'deleted_at') : ('ctid', 'tableoid');
+	$node->safe_psql('old', "SET ROLE climb_owner; CREATE VIEW app.of_bin AS SELECT id, $place AS place, $table AS stored FROM app.parent_deleted");
 	is(answer($node, 'old', $live_rows), $fresh{live}, "$old hides deleted rows, with the library of now");
 	is(answer($node, 'old', 'DELETE FROM app.parent WHERE id = 9') =~ s/^DETAIL:.*\n//mr,
 		qq{ERROR:  extension "soft_delete" is older than its library\nHINT:  ALTER EXTENSION soft_delete UPDATE;},
@@ -164,6 +167,8 @@ foreach my $old (@old)
 	$node->safe_psql('old', 'ALTER EXTENSION soft_delete UPDATE');
 	is($node->safe_psql('old', q{SELECT extversion = default_version FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extname = 'soft_delete'}),
 		't', "$old is updated");
+	is(answer($node, 'old', 'SELECT count(*), bool_and(place IS NOT NULL AND stored IS NOT NULL) FROM app.of_bin; DROP VIEW app.of_bin'),
+		answer($node, 'fresh', 'SELECT count(*), true FROM app.parent_deleted'), "$old, updated, has a view upon a bin that there was before");
 	same_lines(catalog('old'), $fresh{catalog}, "$old, updated, is what a fresh install is");
 	same_lines(answers('old'), $fresh{answers}, "$old, updated, answers as a fresh install");
 	$node->safe_psql('postgres', 'DROP DATABASE old');

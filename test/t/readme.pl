@@ -111,7 +111,7 @@ my @papers = (@pages, qw(SECURITY.md CONTRIBUTING.md src/README.md test/README.m
 # the form
 cmp_ok(-s "$top/README.md", '<=', 20_000, 'README.md is at most 20 kB');
 is(join("\n", map { broken_links($_) } @papers), '', 'every relative link leads somewhere');
-foreach my $page (@pages)
+foreach my $page (@pages, 'CHANGELOG.md')
 {
 	my ($number, $is_output, @long) = (0, 0);
 	foreach my $line (split(/\n/, slurp_file("$top/$page")))
@@ -169,5 +169,25 @@ my @used = split(/\n/, $node->safe_psql('reference', q{
 	UNION SELECT replace(name, '.', '') FROM pg_settings WHERE name LIKE 'soft\_delete.%'}));
 ok(@used > 30, 'there are functions, views and settings');
 is(join(' ', grep { !$reference->{$_} } @used), '', 'docs/reference.md has a heading for each of them');
+
+# lacks SECTION: what the section of a function or view lacks
+sub lacks
+{
+	my ($section) = @_;
+	my ($name, $text) = split(/\n/, $section, 2);
+	my ($synopsis) = $text =~ /^```\n(.*?)^```$/ms;
+	my @wanted = $name =~ /\(\)$/ ? ('arguments', 'errors', 'rights') : ('rights');
+	# of a procedure, and of what takes no argument
+	push(@wanted, 'returns') if defined $synopsis && $synopsis =~ /returns (?!void)/ && $synopsis !~ /returns void.*returns void/s;
+	@wanted = grep { $_ ne 'arguments' } @wanted if defined $synopsis && $synopsis =~ /\(\)/;
+	my %has = map { (lc($_) => 1) } map { split(/, /, $_) } $text =~ /^- \*\*(.*?):\*\*/mg;
+	my @lacks = grep { !$has{$_} } @wanted;
+	push(@lacks, 'synopsis') if $name =~ /\(\)$/ && !defined $synopsis;
+	push(@lacks, 'example') if $text !~ /^```sql$/m;
+	return map { "$name: $_" } @lacks;
+}
+my @sections = grep { !/^soft_delete\./ } split(/^### /m, slurp_file("$top/docs/reference.md") =~ s/^## .*\n//mgr);
+shift(@sections);
+is(join("\n", map { lacks($_) } @sections), '', 'each function and view has a synopsis, arguments, results, errors, rights and an example');
 
 done_testing();
