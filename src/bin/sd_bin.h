@@ -61,7 +61,7 @@ typedef struct NewKey
 {
 	int n;
 	AttrNumber *attnums; /* of the table */
-	Datum *values;	 /* of the base types of domains */
+	Datum *values;		 /* of the base types of domains */
 	bool *nulls;
 	int32 *typmods; /* of the values */
 } NewKey;

@@ -184,6 +184,7 @@ extern Hold *find_hold(Relation rel, const Tombstone *tombstone,
  */
 extern void refuse_held(Cascade *cascade);
 extern void refuse_held_table(Relation rel, const char *action);
+extern void refuse_held_aside(Oid companion, const char *action);
 extern void refuse_held_live(Relation rel, const char *action);
 extern char *lifting_statement(const Hold *hold);
 

@@ -243,12 +243,16 @@ extern bool may_see_tombstones(Oid relid, Oid roleid);
 /*
  * companion.c: the table that has the tombstones of another
  */
+/* Name of the trigger that makes a table a companion */
+#define COMPANION_TRIGGER_NAME "~soft_delete_companion"
+
 extern Oid companion_of(Oid relid);
 extern Oid companions_table(Oid companion);
 extern Oid tombstones_in(Oid relid);
 extern Relation open_companion(Relation rel, LOCKMODE lockmode);
 extern AttrNumber stamp_attribute(Relation companion);
-extern bool writes_companions(bool writes);
+extern int allow_companion_writes(int n);
+extern bool begin_companion_write(void);
 
 /*
  * bridge.c: the column by which an application deletes softly by itself
