@@ -142,6 +142,13 @@ CREATE TRIGGER a BEFORE UPDATE ON kept_tombstones FOR EACH ROW EXECUTE FUNCTION 
 \set VERBOSITY terse
 ALTER TABLE kept ALTER v TYPE integer USING 1;
 \set VERBOSITY default
+-- nor does a DELETE destroy a live row that is held
+INSERT INTO kept VALUES (5, 1);
+SELECT soft_delete.hold('kept', 5, 'case 9');
+ALTER TABLE kept DISABLE TRIGGER USER;
+ALTER TABLE kept DISABLE TRIGGER "~soft_delete";
+ALTER TABLE kept ENABLE REPLICA TRIGGER "~soft_delete";
+SELECT soft_delete.lift('case 9');
 SELECT id, hold FROM kept_deleted ORDER BY id;
 SELECT id, hold FROM stepped_deleted;
 -- nor what would keep rows that move with a partition

@@ -47,6 +47,7 @@
 
 static void check_altered_table(AlterTableStmt *stmt);
 static void check_left_table(AlterTableCmd *cmd, Oid relid);
+static void check_disabled_tag(AlterTableCmd *cmd, Oid relid);
 static void check_altered_companion(AlterTableCmd *cmd, Oid relid);
 static void check_column_commands(AlterTableStmt *stmt, Oid relid);
 static void protect_primary_key(AlterTableCmd *cmd, Oid relid);
@@ -145,6 +146,7 @@ check_altered_table(AlterTableStmt *stmt)
 		foreach (lc, stmt->cmds)
 		{
 			check_left_table(lfirst_node(AlterTableCmd, lc), relid);
+			check_disabled_tag(lfirst_node(AlterTableCmd, lc), relid);
 			check_altered_companion(lfirst_node(AlterTableCmd, lc), relid);
 		}
 		check_column_commands(stmt, relid);
@@ -167,6 +169,23 @@ check_left_table(AlterTableCmd *cmd, Oid relid)
 		 get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE) &&
 		is_tagged(relid))
 		refuse_if_held(relid, "detach");
+}
+
+/*
+ * Raise 55006 for a subcommand of ALTER TABLE that disables the tag of a table with holds:
+ * deletes would destroy live rows that are held.  A superuser may do it, as he does to load
+ * data.
+ */
+static void
+check_disabled_tag(AlterTableCmd *cmd, Oid relid)
+{
+	bool is_tag = cmd->name != NULL && strcmp(cmd->name, TAG_NAME) == 0;
+
+	if ((cmd->subtype == AT_DisableTrigAll || cmd->subtype == AT_DisableTrigUser ||
+		 (is_tag && (cmd->subtype == AT_DisableTrig ||
+					 cmd->subtype == AT_EnableReplicaTrig))) &&
+		!superuser() && is_tagged(relid))
+		refuse_if_held(relid, "disable the tag of");
 }
 
 /*
