@@ -30,6 +30,7 @@ typedef struct CascadeTable
 	int ncomplete; /* the children of the first ncomplete members have joined */
 	int nclimbed;  /* the parents of as many have been looked for */
 	int first_number; /* that order.c gives to the first member */
+	bool is_others;	  /* is it restored as its owner? set by find_others() */
 	Member *members;
 } CascadeTable;
 
