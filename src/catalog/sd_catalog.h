@@ -115,10 +115,20 @@ typedef struct SavedRole
 	int nestlevel; /* of changed settings, or 0 if there are none */
 } SavedRole;
 
+/* A query of our own that runs as the owner of a table */
+typedef struct OwnQuery
+{
+	const PlannedStmt *statement;
+	MemoryContext context; /* of the query, once it has begun */
+} OwnQuery;
+
 extern void enter_extension(ExtensionCall *call);
 extern void leave_extension(const ExtensionCall *call);
 extern Oid calling_role(void);
 extern Oid acting_role(void);
+extern OwnQuery announce_own_query(OwnQuery query);
+extern void begin_own_query(const PlannedStmt *statement, MemoryContext context);
+extern Oid role_of_query(MemoryContext context);
 extern bool is_caller(Oid roleid);
 extern bool caller_is_session_role(void);
 extern void become_caller(SavedRole *saved);

@@ -172,20 +172,24 @@ check_left_table(AlterTableCmd *cmd, Oid relid)
 }
 
 /*
- * Raise 55006 for a subcommand of ALTER TABLE that disables the tag of a table with holds:
- * deletes would destroy live rows that are held.  A superuser may do it, as he does to load
+ * Raise 55006 for a subcommand of ALTER TABLE that disables the tag of a table with holds on
+ * live rows: deletes would destroy these.  A superuser may do it, as he does to load
  * data.
  */
 static void
 check_disabled_tag(AlterTableCmd *cmd, Oid relid)
 {
 	bool is_tag = cmd->name != NULL && strcmp(cmd->name, TAG_NAME) == 0;
+	Relation rel;
 
-	if ((cmd->subtype == AT_DisableTrigAll || cmd->subtype == AT_DisableTrigUser ||
-		 (is_tag && (cmd->subtype == AT_DisableTrig ||
-					 cmd->subtype == AT_EnableReplicaTrig))) &&
-		!superuser() && is_tagged(relid))
-		refuse_if_held(relid, "disable the tag of");
+	if ((cmd->subtype != AT_DisableTrigAll && cmd->subtype != AT_DisableTrigUser &&
+		 !(is_tag && (cmd->subtype == AT_DisableTrig ||
+					  cmd->subtype == AT_EnableReplicaTrig))) ||
+		superuser() || !is_tagged(relid))
+		return;
+	rel = table_open(relid, AccessShareLock);
+	refuse_held_live(rel, "disable the tag of");
+	table_close(rel, AccessShareLock);
 }
 
 /*
