@@ -199,6 +199,27 @@ END $$;
 SELECT (soft_delete_internal.tag_arguments('followed'))[1];
 DROP TABLE followed;
 
+-- a view that is taken for the bin, whose columns have the names of the table's, and other types or none of its key
+SET ROLE regress_calls;
+CREATE TABLE keyed (id integer PRIMARY KEY, code varchar(3) UNIQUE, v text);
+SELECT soft_delete.tag('keyed');
+INSERT INTO keyed VALUES (1, 'abc', 'a');
+DELETE FROM keyed;
+CREATE VIEW other_type AS SELECT id, 4096::bigint AS code, deleted_at, stored_in AS tableoid, stored_place AS ctid FROM keyed_deleted;
+CREATE VIEW no_length AS SELECT v, ''::varchar AS code, deleted_at, stored_in AS tableoid, stored_place AS ctid FROM keyed_deleted;
+CREATE TRIGGER a INSTEAD OF UPDATE ON other_type FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
+CREATE TRIGGER b AFTER UPDATE ON other_type FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin();
+CREATE TRIGGER a INSTEAD OF UPDATE ON no_length FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row();
+CREATE TRIGGER b AFTER UPDATE ON no_length FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin();
+\set VERBOSITY default
+UPDATE other_type SET deleted_at = NULL, code = 4097;
+UPDATE no_length SET v = 'b';
+UPDATE no_length SET deleted_at = NULL, code = 'long';
+\set VERBOSITY terse
+UPDATE no_length SET deleted_at = NULL, code = 'abd';
+SELECT * FROM keyed;
+RESET ROLE;
+
 -- all is as it was
 SET ROLE regress_calls;
 SELECT id, v FROM tagged ORDER BY id;

@@ -204,3 +204,79 @@ DROP TABLE public.loot, public.good, public.untagged;
 DROP FUNCTION public.helpdesk_erase(regclass, text), public.helpdesk_undo(timestamptz);
 TRUNCATE soft_delete_internal.erasures;
 DROP ROLE regress_owners_eve;
+
+-- nor does who restores a row lend his rights to the owners of the rows that come back with it
+CREATE ROLE regress_owners_eve;
+CREATE ROLE regress_owners_alice;
+CREATE SCHEMA eve AUTHORIZATION regress_owners_eve;
+CREATE SCHEMA alice AUTHORIZATION regress_owners_alice;
+GRANT USAGE ON SCHEMA alice TO regress_owners_eve;
+CREATE TABLE public.loot (who name, trap text);
+GRANT INSERT ON public.loot TO PUBLIC;
+SET ROLE regress_owners_alice;
+CREATE TABLE alice.parent (id integer PRIMARY KEY);
+GRANT REFERENCES ON alice.parent TO regress_owners_eve;
+SELECT soft_delete.tag('alice.parent');
+INSERT INTO alice.parent VALUES (1), (2);
+SET ROLE regress_owners_eve;
+CREATE FUNCTION eve.note(trap text) RETURNS void LANGUAGE sql AS 'INSERT INTO public.loot VALUES (current_user, trap)';
+CREATE FUNCTION eve.spy(x integer, trap text) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM eve.note(trap); RETURN x; END $$;
+CREATE FUNCTION eve.spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM eve.spy(1, TG_NAME); RETURN NULL; END $$;
+-- restored in order, and at once
+CREATE TABLE eve.plain (id integer PRIMARY KEY, code text UNIQUE, parent_id integer REFERENCES alice.parent ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, CHECK (eve.spy(id, 'check') = id));
+CREATE TABLE eve.late (id integer PRIMARY KEY, code text UNIQUE DEFERRABLE INITIALLY DEFERRED, parent_id integer REFERENCES alice.parent ON DELETE CASCADE);
+CREATE INDEX ON eve.plain ((eve.spy(id, 'index')));
+CREATE INDEX ON eve.late ((eve.spy(id, 'late index')));
+CREATE TRIGGER row_trigger AFTER INSERT ON eve.plain FOR EACH ROW EXECUTE FUNCTION eve.spy();
+CREATE TRIGGER statement_trigger AFTER INSERT ON eve.plain REFERENCING NEW TABLE AS new FOR EACH STATEMENT EXECUTE FUNCTION eve.spy();
+CREATE CONSTRAINT TRIGGER constraint_trigger AFTER INSERT ON eve.plain DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION eve.spy();
+CREATE CONSTRAINT TRIGGER late_constraint_trigger AFTER INSERT ON eve.late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION eve.spy();
+-- by a partition key that calls a function
+CREATE TABLE eve.parted (id integer, parent_id integer REFERENCES alice.parent ON DELETE CASCADE) PARTITION BY RANGE ((eve.spy(id, 'partition key')));
+CREATE TABLE eve.part PARTITION OF eve.parted FOR VALUES FROM (0) TO (10);
+CREATE TRIGGER part_trigger AFTER INSERT ON eve.parted FOR EACH ROW EXECUTE FUNCTION eve.spy();
+SELECT soft_delete.tag('eve.plain'), soft_delete.tag('eve.late'), soft_delete.tag('eve.parted', storage => 'aside');
+INSERT INTO eve.plain VALUES (1, 'secret', 1), (2, 'b', 2);
+INSERT INTO eve.late VALUES (1, 'a', 1), (2, 'b', 2);
+INSERT INTO eve.parted VALUES (1, 1), (2, 2);
+SET ROLE regress_owners_alice;
+DELETE FROM alice.parent;
+SELECT max(deleted_at) AS stamp FROM alice.parent_deleted \gset
+RESET ROLE;
+TRUNCATE public.loot;
+SET ROLE regress_owners_alice;
+UPDATE alice.parent_deleted SET deleted_at = NULL WHERE id = 2;
+RESET ROLE;
+SELECT who, trap FROM public.loot GROUP BY 1, 2 ORDER BY who, trap COLLATE "C";
+TRUNCATE public.loot;
+SET ROLE regress_owners_eve;
+DROP TRIGGER row_trigger ON eve.plain;
+DROP TRIGGER statement_trigger ON eve.plain;
+DROP TRIGGER part_trigger ON eve.parted;
+SET ROLE regress_owners_alice;
+DELETE FROM alice.parent;
+RESET ROLE;
+TRUNCATE public.loot;
+UPDATE alice.parent_deleted SET deleted_at = NULL WHERE id = 2;
+SELECT who, trap FROM public.loot GROUP BY 1, 2 ORDER BY who, trap COLLATE "C";
+SELECT id, parent_id FROM eve.plain;
+SELECT id, parent_id FROM eve.late;
+SELECT id, parent_id FROM eve.parted;
+-- nor does the error tell him of a row of theirs
+SET ROLE regress_owners_eve;
+INSERT INTO eve.plain VALUES (3, 'secret', NULL);
+SET ROLE regress_owners_alice;
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+UPDATE alice.parent_deleted SET deleted_at = NULL WHERE id = 1;
+SELECT soft_delete.undo(:'stamp');
+SET ROLE regress_owners_eve;
+DELETE FROM eve.plain WHERE id = 3;
+SET ROLE regress_owners_alice;
+SELECT soft_delete.undo(:'stamp');
+RESET ROLE;
+SELECT id, code, parent_id FROM eve.plain ORDER BY id;
+SET client_min_messages = error;
+DROP SCHEMA eve, alice CASCADE;
+DROP TABLE public.loot;
+DROP ROLE regress_owners_eve, regress_owners_alice;

@@ -317,3 +317,66 @@ DROP SCHEMA keyed CASCADE;
 
 DROP SCHEMA attack_tombstones CASCADE;
 DROP ROLE regress_attack_owner;
+
+-- code of an owner does not restore others' rows with the rights of who calls the extension
+SET client_min_messages = warning;
+CREATE ROLE regress_deputy_eve;
+CREATE ROLE regress_deputy_alice;
+CREATE SCHEMA deputy;
+GRANT ALL ON SCHEMA deputy TO regress_deputy_eve, regress_deputy_alice;
+SET ROLE regress_deputy_alice;
+CREATE TABLE deputy.parent (id integer PRIMARY KEY);
+SELECT soft_delete.tag('deputy.parent');
+INSERT INTO deputy.parent VALUES (1);
+GRANT REFERENCES ON deputy.parent TO regress_deputy_eve;
+SET ROLE regress_deputy_eve;
+CREATE TABLE deputy.child (id integer PRIMARY KEY, parent_id integer REFERENCES deputy.parent ON DELETE CASCADE);
+CREATE TABLE deputy.bait (id integer PRIMARY KEY);
+SELECT soft_delete.tag('deputy.child'), soft_delete.tag('deputy.bait');
+INSERT INTO deputy.child VALUES (1, 1);
+INSERT INTO deputy.bait VALUES (1);
+DELETE FROM deputy.child;
+SELECT deleted_at AS child_stamp FROM deputy.child_deleted \gset
+DELETE FROM deputy.bait;
+SELECT deleted_at AS bait_stamp FROM deputy.bait_deleted \gset
+CREATE FUNCTION deputy.restore() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('soft_delete.with_parents', 'on', true);
+	BEGIN
+		UPDATE deputy.child_deleted SET deleted_at = NULL;
+	EXCEPTION WHEN insufficient_privilege THEN
+		RAISE WARNING '%', SQLERRM;
+	END;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER a AFTER INSERT ON deputy.bait FOR EACH ROW EXECUTE FUNCTION deputy.restore();
+-- nor what the planner calls in the statement that the extension runs
+CREATE FUNCTION deputy.plans() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM deputy.restores(); RETURN true; END $$;
+CREATE FUNCTION deputy.restores() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE deputy.child_deleted SET deleted_at = NULL;
+EXCEPTION WHEN insufficient_privilege THEN
+	NULL;
+END
+$$;
+DO $$
+DECLARE
+	definition text := rtrim(pg_get_viewdef('deputy.bait_deleted'), ';');
+BEGIN
+	SET LOCAL check_function_bodies = off;
+	EXECUTE format('CREATE OR REPLACE VIEW deputy.bait_deleted AS SELECT * FROM (%s) AS bin WHERE deputy.plans()', definition);
+END
+$$;
+SET ROLE regress_deputy_alice;
+DELETE FROM deputy.parent;
+RESET ROLE;
+\set VERBOSITY terse
+SELECT soft_delete.undo(:'bait_stamp', with_parents => true);
+SELECT count(*) FROM deputy.parent;
+-- but who may, brings them back
+SELECT soft_delete.undo(:'child_stamp', with_parents => true);
+SELECT count(*) FROM deputy.parent;
+SET client_min_messages = error;
+DROP SCHEMA deputy CASCADE;
+DROP ROLE regress_deputy_eve, regress_deputy_alice;

@@ -91,6 +91,85 @@ DROP TABLE part_2;
 SELECT soft_delete.lift('case 4'), soft_delete.lift('case 5');
 ALTER TABLE part DETACH PARTITION part_1;
 DROP TABLE part, part_1;
+-- what is held in a companion stays there, whatever is written to that, by whichever trigger, in whichever session
+CREATE TABLE kept (id integer PRIMARY KEY, v text, at timestamptz);
+CREATE TABLE stepped (id integer PRIMARY KEY, v text);
+SELECT soft_delete.tag('kept', storage => 'aside'), soft_delete.tag('stepped');
+INSERT INTO kept VALUES (1, 'a'), (2, 'b');
+INSERT INTO stepped VALUES (1, 'a');
+DELETE FROM kept;
+DELETE FROM stepped;
+INSERT INTO stepped VALUES (1, 'b');
+SELECT soft_delete.hold('kept', 1, 'case 7');
+UPDATE stepped_deleted SET hold = 'case 8';
+SET row_security = off;
+DELETE FROM kept_tombstones;
+UPDATE kept_tombstones SET id = 3;
+TRUNCATE kept_tombstones;
+DELETE FROM stepped_tombstones;
+DROP TRIGGER "~soft_delete_companion" ON kept_tombstones;
+ALTER TRIGGER "~soft_delete_companion" ON kept_tombstones RENAME TO other;
+CREATE OR REPLACE TRIGGER "~soft_delete_companion" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON kept_tombstones FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_companion('at');
+ALTER TABLE kept_tombstones DISABLE TRIGGER ALL;
+ALTER TABLE kept_tombstones DROP CONSTRAINT soft_delete_companion;
+ALTER TABLE kept_tombstones ALTER v TYPE text USING NULL;
+CREATE TABLE above (LIKE kept_tombstones);
+ALTER TABLE kept_tombstones INHERIT above;
+DROP TABLE kept_tombstones CASCADE;
+-- to insert is what a dump does
+INSERT INTO kept_tombstones (deleted_at, id, v) VALUES ('2001-01-01', 4, 'c');
+RESET row_security;
+ALTER TABLE stepped_tombstones RENAME TO renamed;
+DROP TRIGGER "~soft_delete_companion" ON renamed;
+ALTER TRIGGER "~soft_delete_companion" ON renamed RENAME TO other;
+CREATE OR REPLACE TRIGGER "~soft_delete_companion" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON kept_tombstones FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_companion('at');
+-- another trigger neither makes it a companion nor says where the stamps are
+CREATE TRIGGER "a" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON kept_tombstones FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_companion('at');
+DELETE FROM kept_deleted;
+-- and what fires while the extension writes to it may not
+CREATE FUNCTION destroy() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		DELETE FROM hold_drops.kept_tombstones WHERE id = 1;
+	EXCEPTION WHEN feature_not_supported THEN
+		RAISE NOTICE '%', SQLERRM;
+	END;
+	RETURN NEW;
+END
+$$;
+DROP TRIGGER a ON kept_tombstones;
+CREATE TRIGGER a BEFORE UPDATE ON kept_tombstones FOR EACH ROW EXECUTE FUNCTION destroy();
+\set VERBOSITY terse
+ALTER TABLE kept ALTER v TYPE integer USING 1;
+\set VERBOSITY default
+-- nor does a DELETE destroy a live row that is held
+INSERT INTO kept VALUES (5, 1);
+SELECT soft_delete.hold('kept', 5, 'case 9');
+ALTER TABLE kept DISABLE TRIGGER USER;
+ALTER TABLE kept DISABLE TRIGGER "~soft_delete";
+ALTER TABLE kept ENABLE REPLICA TRIGGER "~soft_delete";
+SELECT soft_delete.lift('case 9');
+SELECT id, hold FROM kept_deleted ORDER BY id;
+SELECT id, hold FROM stepped_deleted;
+-- nor what would keep rows that move with a partition
+CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TABLE parted (id integer PRIMARY KEY, v integer, at timestamptz) PARTITION BY RANGE (id);
+SELECT soft_delete.tag('parted', storage => 'aside');
+CREATE TRIGGER a BEFORE INSERT ON parted_tombstones FOR EACH ROW EXECUTE FUNCTION skip();
+CREATE TABLE comes (id integer PRIMARY KEY, v integer, at timestamptz);
+SELECT soft_delete.tag('comes', storage => 'aside');
+INSERT INTO comes VALUES (1);
+DELETE FROM comes;
+ALTER TABLE parted ATTACH PARTITION comes FOR VALUES FROM (0) TO (10);
+DROP TRIGGER a ON parted_tombstones;
+ALTER TABLE parted ATTACH PARTITION comes FOR VALUES FROM (0) TO (10);
+SELECT id FROM parted_deleted;
+SELECT soft_delete.lift('case 7'), soft_delete.lift('case 8');
+SET row_security = off;
+DELETE FROM kept_tombstones WHERE id = 4;
+RESET row_security;
+DROP TABLE kept, stepped, parted, above;
+DROP FUNCTION destroy(), skip();
 -- a temporary table is its session's
 CREATE TEMPORARY TABLE temp (id integer PRIMARY KEY);
 SELECT soft_delete.tag('temp');

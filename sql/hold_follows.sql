@@ -74,6 +74,23 @@ ALTER TYPE mood RENAME VALUE 'happy' TO 'glad';
 ALTER TYPE mood ADD VALUE 'new';
 UPDATE moods_deleted SET hold = NULL WHERE m = 'happy';
 ALTER TYPE mood RENAME VALUE 'happy' TO 'glad';
+-- nor of a live row
+INSERT INTO moods VALUES ('glad');
+SELECT soft_delete.hold('moods', 'glad', 'case 6');
+ALTER TYPE mood RENAME VALUE 'glad' TO 'happy';
+ALTER TYPE mood ADD VALUE 'newer';
+CREATE TYPE part AS (a integer, b text);
+CREATE TABLE parts (p part PRIMARY KEY);
+SELECT soft_delete.tag('parts', storage => 'aside');
+INSERT INTO parts VALUES ('(1,x)');
+SELECT soft_delete.hold('parts', '(1,x)', 'case 7');
+ALTER TYPE part ADD ATTRIBUTE c integer;
+ALTER TYPE part DROP ATTRIBUTE b CASCADE;
+DELETE FROM parts;
+DELETE FROM parts_deleted;
+SELECT soft_delete.lift('case 6'), soft_delete.lift('case 7');
+ALTER TYPE mood RENAME VALUE 'glad' TO 'happy';
+ALTER TYPE part ADD ATTRIBUTE c integer;
 
 RESET ROLE;
 DELETE FROM soft_delete_internal.holds;

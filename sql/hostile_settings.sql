@@ -56,5 +56,24 @@ SELECT count(*) FROM settings.t;
 GRANT SET ON PARAMETER soft_delete.show_deleted TO regress_settings;
 SELECT settings.try('show_deleted', 'on', 'regress_settings');
 REVOKE SET ON PARAMETER soft_delete.show_deleted FROM regress_settings;
+
+-- nobody learns by the ledger what a setting is that SHOW does not show
+CREATE FUNCTION settings.helpdesk() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM settings.t';
+SET ROLE regress_settings;
+CREATE TABLE settings.own (id integer PRIMARY KEY);
+SELECT soft_delete.tag('settings.own', storage => 'aside');
+INSERT INTO settings.own VALUES (1), (2);
+DELETE FROM settings.own;
+SET soft_delete.actor_from = 'config_file';
+INSERT INTO settings.own VALUES (3);
+DELETE FROM settings.own;
+CALL soft_delete.purge('settings.own', '0 s');
+SELECT soft_delete.erase('settings.own', 3);
+DELETE FROM settings.own_deleted;
+SELECT settings.helpdesk();
+SELECT count(*) FROM settings.own_deleted;
+SELECT event, actor FROM soft_delete.events WHERE relation LIKE 'settings.%' AND actor IS NOT NULL;
+RESET ROLE;
+RESET soft_delete.actor_from;
 DROP SCHEMA settings CASCADE;
 DROP ROLE regress_settings;

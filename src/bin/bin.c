@@ -640,7 +640,8 @@ check_update(TriggerData *trigdata, BinRow *row)
 }
 
 /*
- * Add the hint to an error that restores the row as it is, if a primary key finds it.
+ * Add the hint to an error that restores the row as it is, if a primary key finds it that
+ * the view shows.
  */
 static int
 errhint_restore(TriggerData *trigdata, BinRow *row)
@@ -654,8 +655,12 @@ errhint_restore(TriggerData *trigdata, BinRow *row)
 	if (n == 0)
 		return 0;
 	for (int i = 0; i < n; i++)
+	{
 		attnums[i] = get_attnum(RelationGetRelid(trigdata->tg_relation),
 								get_attname(relid, attnums[i], false));
+		if (attnums[i] == InvalidAttrNumber)
+			return 0;
+	}
 	slot = MakeSingleTupleTableSlot(tupdesc, &TTSOpsHeapTuple);
 	ExecStoreHeapTuple(trigdata->tg_trigtuple, slot, false);
 	return errhint("UPDATE %s SET %s = NULL WHERE %s;",
@@ -669,26 +674,31 @@ errhint_restore(TriggerData *trigdata, BinRow *row)
 /*
  * Note the new value of a column of the view, if the UPDATE restores the row and the
  * column is in a unique key that no foreign key references.  Returns whether it is.
+ *
+ * Anybody can create a view whose column has the name, and another type.
  */
 static bool
 note_new_key(TriggerData *trigdata, BinRow *row, AttrNumber attno)
 {
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 	NewKey *key = &row->key;
+	Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
 	AttrNumber attnum =
-		get_attnum(RelationGetRelid(row->rel),
-				   NameStr(TupleDescAttr(tupdesc, attno - 1)->attname));
+		get_attnum(RelationGetRelid(row->rel), NameStr(att->attname));
 
 	if (!heap_attisnull(trigdata->tg_newtuple, row->view_attnum, tupdesc) ||
-		!may_change_key(row->rel, attnum))
+		!may_change_key(row->rel, attnum) ||
+		getBaseType(get_atttype(RelationGetRelid(row->rel), attnum)) != att->atttypid)
 		return false;
 	if (key->n == 0)
 	{
 		key->attnums = palloc(tupdesc->natts * sizeof(AttrNumber));
 		key->values = palloc(tupdesc->natts * sizeof(Datum));
 		key->nulls = palloc(tupdesc->natts * sizeof(bool));
+		key->typmods = palloc(tupdesc->natts * sizeof(int32));
 	}
 	key->attnums[key->n] = attnum;
+	key->typmods[key->n] = att->atttypmod;
 	key->values[key->n] =
 		heap_getattr(trigdata->tg_newtuple, attno, tupdesc, &key->nulls[key->n]);
 	key->n++;

@@ -139,9 +139,10 @@ change_key(Relation rel, Tombstone *tombstone, NewKey *key)
 }
 
 /*
- * Raise 23502 for a null that a column does not take, and what its domain raises.
+ * Raise 23502 for a null that a column does not take, and what its type raises.
  *
- * A bin has the base types of domains, so the value is read again as one of the domain.
+ * A bin has the base types of domains, and a view may lack the length of a type, so the
+ * value is read again as one of the column.
  */
 static void
 check_new_value(Relation rel, NewKey *key, int i)
@@ -156,7 +157,7 @@ check_new_value(Relation rel, NewKey *key, int i)
 				 errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
 						NameStr(att->attname), RelationGetRelationName(rel)),
 				 errtablecol(rel, att->attnum)));
-	if (base != att->atttypid)
+	if (base != att->atttypid || key->typmods[i] != att->atttypmod)
 	{
 		Oid output, input, element;
 		bool is_varlena;

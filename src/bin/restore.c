@@ -12,6 +12,10 @@
  * Constraint triggers fire when all members are restored.  Where a trigger cannot do
  * without the parent, all members are restored at once.
  *
+ * Members in tables of others than who restores, and than the owners of the tables whose
+ * bins he has named, come back as by an action of a foreign key: what their owners have
+ * written runs with the rights of those, triggers included, before the statement ends.
+ *
  * Invariant: a row is restored as it was deleted, and either the whole cascade is
  * restored or none of it.  Which rows belong to it is decided in cascade.c.
  */
@@ -41,6 +45,10 @@ typedef enum TriggerSet
 	PLAIN_TRIGGERS,		 /* those that are no constraint triggers */
 	CONSTRAINT_TRIGGERS, /* the others */
 	ALL_TRIGGERS, /* but for checks of references to parents of the cascade */
+	NO_TRIGGERS,
+	REFERENCE_CHECKS,		   /* the server's own, of foreign keys */
+	OTHER_TRIGGERS,			   /* all but these */
+	OTHER_CONSTRAINT_TRIGGERS, /* those of the constraint triggers */
 } TriggerSet;
 
 /* A table that members are restored to */
@@ -54,12 +62,16 @@ typedef struct RestoreTarget
 	TupleTableSlot *slot; /* for a member */
 	List *foreign_keys;
 	TriggerSet set;
+	bool is_others;	  /* is it restored as its owner? */
 	bool has_enabled; /* are the triggers enabled that the two below say? */
 	bool is_truncated;
 	Oid joined_by;
 } RestoreTarget;
 
+static List *owners_of_tables(const Cascade *cascade);
+static void find_others(Cascade *cascade, const List *owners);
 static void split_by_partition(Cascade *cascade);
+static void split_others_members(CascadeTable *table, List **tables);
 static void split_members(CascadeTable *table, List **tables);
 static void find_truncated(Cascade *cascade);
 static bool restore_in_order(Cascade *cascade, MemberRef *refs, int n,
@@ -74,19 +86,26 @@ static bool has_insert_triggers(const TriggerDesc *trigdesc);
 static void restore_batches(Cascade *cascade, MemberRef *refs, int n);
 static void lock_again(MemberRef *refs, int n);
 static void report_restored_at_once(const ErrorData *error);
+static void end_batch_query(EState *estate);
 static void queue_all(MemberRef *refs, int n, TriggerSet set);
-static void restore_at_once(MemberRef *refs, int n);
+static void fire_others_triggers(MemberRef *refs, int n, TriggerSet set);
+static void fire_as_owner(MemberRef *refs, int n, TriggerSet set);
+static void restore_at_once(Cascade *cascade, MemberRef *refs, int n);
 static int compare_by_storage(const void *a, const void *b);
-static void open_target(RestoreTarget *target, Oid relid, TriggerSet set);
+static void open_target(RestoreTarget *target, Oid relid, TriggerSet set,
+						bool is_others);
 static void close_target(RestoreTarget *target);
 static void restore_batch(MemberRef *refs, int n, TriggerSet set,
 						  MemoryContext context);
 static void throw_with_hint(RestoreTarget *target, MemoryContext context);
+static void throw_others_error(Oid relid, MemoryContext context);
+static void hide_detail(ErrorData *error, Oid relid);
 static char *conflict_query(RestoreTarget *target, const char *name);
 static void queue_batch(MemberRef *refs, int n, TriggerSet set);
 static void enable_triggers(RestoreTarget *target, const Member *member);
 static bool is_enabled(const RestoreTarget *target, const Member *member,
 					   const Trigger *trigger);
+static bool checks_reference(const Trigger *trigger);
 static void queue_triggers(RestoreTarget *target, Member *member,
 						   TupleTableSlot *slot);
 static void refuse_deleted_parents(CascadeTable *table);
@@ -99,12 +118,13 @@ static void report_deleted_parent(Relation rel, Member *member, const ForeignKey
  *
  * To the caller's statement and to triggers they appear all at once.
  *
- * Raises 42501 for a parent that the caller may not restore, 55006 if a member is held, 23503 if one references a deleted row, and
- * what an INSERT of the rows raises.
+ * Raises 42501 for a parent that the caller may not restore, 55006 if a member is held,
+ * 23503 if one references a deleted row, and what an INSERT of the rows raises.
  */
 void
 restore_cascade(Cascade *cascade)
 {
+	List *owners = owners_of_tables(cascade);
 	ErrorData *refusal;
 	MemberRef *refs;
 	ListCell *lc;
@@ -112,12 +132,13 @@ restore_cascade(Cascade *cascade)
 
 	complete_restore(cascade);
 	refuse_held(cascade);
+	find_others(cascade, owners);
 	find_levels(cascade);
 	split_by_partition(cascade);
 	find_truncated(cascade);
 	refs = order_members(cascade, &n);
 	if (!restore_in_order(cascade, refs, n, &refusal))
-		restore_at_once(refs, n);
+		restore_at_once(cascade, refs, n);
 	if (refusal != NULL)
 		report_restored_at_once(refusal);
 	pfree(refs);
@@ -125,6 +146,40 @@ restore_cascade(Cascade *cascade)
 		refuse_deleted_parents(lfirst(lc));
 	foreach (lc, cascade->tables)
 		relink_references(lfirst(lc));
+}
+
+/*
+ * Return the owners of the tables of a cascade.
+ */
+static List *
+owners_of_tables(const Cascade *cascade)
+{
+	List *owners = NIL;
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+		owners =
+			list_append_unique_oid(owners,
+								   owner_of(((CascadeTable *) lfirst(lc))->relid));
+	return owners;
+}
+
+/*
+ * Mark the tables of others than the current user and some owners: he has not asked for
+ * their rows.
+ */
+static void
+find_others(Cascade *cascade, const List *owners)
+{
+	ListCell *lc;
+
+	foreach (lc, cascade->tables)
+	{
+		CascadeTable *table = lfirst(lc);
+		Oid owner = owner_of(table->relid);
+
+		table->is_others = owner != GetUserId() && !list_member_oid(owners, owner);
+	}
 }
 
 /*
@@ -144,11 +199,40 @@ split_by_partition(Cascade *cascade)
 		CascadeTable *table = lfirst(lc);
 
 		if (get_rel_relkind(table->relid) == RELKIND_PARTITIONED_TABLE)
-			split_members(table, &tables);
+			split_others_members(table, &tables);
 		else
 			tables = lappend(tables, table);
 	}
 	cascade->tables = tables;
+}
+
+/*
+ * Do what split_members() does, for a table of another as its owner: the partition key may
+ * call functions.
+ */
+static void
+split_others_members(CascadeTable *table, List **tables)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SavedRole saved;
+
+	if (!table->is_others)
+	{
+		split_members(table, tables);
+		return;
+	}
+	become_owner_for_reference(table->relid, &saved);
+	PG_TRY();
+	{
+		split_members(table, tables);
+	}
+	PG_CATCH();
+	{
+		restore_role(&saved);
+		throw_others_error(table->relid, context);
+	}
+	PG_END_TRY();
+	restore_role(&saved);
 }
 
 /*
@@ -194,6 +278,7 @@ split_members(CascadeTable *table, List **tables)
 		{
 			part = palloc0(sizeof(CascadeTable));
 			part->relid = RelationGetRelid(target->ri_RelationDesc);
+			part->is_others = table->is_others;
 			parts = lappend(parts, part);
 		}
 		part->members =
@@ -257,10 +342,13 @@ restore_in_order(Cascade *cascade, MemberRef *refs, int n, ErrorData **refusal)
 	for (int first = last, end; first < n; first = end)
 	{
 		end = end_of_batch(refs, first, n);
-		restore_batch(refs + first, end - first, CONSTRAINT_TRIGGERS,
+		restore_batch(refs + first, end - first,
+					  refs[first].table->is_others ? NO_TRIGGERS : CONSTRAINT_TRIGGERS,
 					  cascade->context);
 	}
 	queue_all(refs + last, n - last, PLAIN_TRIGGERS);
+	fire_others_triggers(refs, last, OTHER_CONSTRAINT_TRIGGERS);
+	fire_others_triggers(refs + last, n - last, OTHER_TRIGGERS);
 	return true;
 }
 
@@ -417,19 +505,34 @@ restore_batches(Cascade *cascade, MemberRef *refs, int n)
 {
 	for (int first = 0, end; first < n; first = end)
 	{
+		const CascadeTable *table = refs[first].table;
 		EState *estate = CreateExecutorState();
+		SavedRole saved;
 
 		end = end_of_batch(refs, first, n);
 		AfterTriggerBeginQuery();
 		if (first > 0)
 			lock_again(refs + first, end - first);
 		restore_batch(refs + first, end - first, PLAIN_TRIGGERS, cascade->context);
-		AfterTriggerEndQuery(estate);
-		ExecCloseResultRelations(estate);
-		ExecResetTupleTable(estate->es_tupleTable, false);
-		FreeExecutorState(estate);
-		CommandCounterIncrement();
+		if (table->is_others)
+			become_owner_for_reference(table->relid, &saved);
+		end_batch_query(estate);
+		if (table->is_others)
+			restore_role(&saved);
 	}
+}
+
+/*
+ * Fire the triggers that were queued since AfterTriggerBeginQuery().
+ */
+static void
+end_batch_query(EState *estate)
+{
+	AfterTriggerEndQuery(estate);
+	ExecCloseResultRelations(estate);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	CommandCounterIncrement();
 }
 
 /*
@@ -467,7 +570,7 @@ report_restored_at_once(const ErrorData *error)
 }
 
 /*
- * Queue triggers for members that have been restored.
+ * Queue triggers for members that have been restored, but not in tables of others.
  */
 static void
 queue_all(MemberRef *refs, int n, TriggerSet set)
@@ -475,8 +578,53 @@ queue_all(MemberRef *refs, int n, TriggerSet set)
 	for (int first = 0, end; first < n; first = end)
 	{
 		end = end_of_batch(refs, first, n);
-		queue_batch(refs + first, end - first, set);
+		if (!refs[first].table->is_others)
+			queue_batch(refs + first, end - first, set);
 	}
+}
+
+/*
+ * Fire triggers for restored members in tables of others, as their owners, and queue the
+ * checks of their references, which call no function of an owner with others' rights.
+ */
+static void
+fire_others_triggers(MemberRef *refs, int n, TriggerSet set)
+{
+	for (int first = 0, end; first < n; first = end)
+	{
+		end = end_of_batch(refs, first, n);
+		if (!refs[first].table->is_others)
+			continue;
+		queue_batch(refs + first, end - first, REFERENCE_CHECKS);
+		fire_as_owner(refs + first, end - first, set);
+	}
+}
+
+/*
+ * Fire triggers for the restored members of one batch, as the owner of their table.
+ */
+static void
+fire_as_owner(MemberRef *refs, int n, TriggerSet set)
+{
+	MemoryContext context = CurrentMemoryContext;
+	EState *estate = CreateExecutorState();
+	SavedRole saved;
+
+	CommandCounterIncrement();
+	become_owner_for_reference(refs->table->relid, &saved);
+	PG_TRY();
+	{
+		AfterTriggerBeginQuery();
+		queue_batch(refs, n, set);
+		end_batch_query(estate);
+	}
+	PG_CATCH();
+	{
+		restore_role(&saved);
+		throw_others_error(refs->table->relid, context);
+	}
+	PG_END_TRY();
+	restore_role(&saved);
 }
 
 /*
@@ -484,15 +632,19 @@ queue_all(MemberRef *refs, int n, TriggerSet set)
  * triggers they appear all at once.
  */
 static void
-restore_at_once(MemberRef *refs, int n)
+restore_at_once(Cascade *cascade, MemberRef *refs, int n)
 {
 	qsort(refs, n, sizeof(MemberRef), compare_by_storage);
 	for (int first = 0, end; first < n; first = end)
 	{
 		for (end = first + 1; end < n && refs[end].table == refs[first].table; end++)
 			;
-		restore_batch(refs + first, end - first, ALL_TRIGGERS, NULL);
+		if (refs[first].table->is_others)
+			restore_batch(refs + first, end - first, NO_TRIGGERS, cascade->context);
+		else
+			restore_batch(refs + first, end - first, ALL_TRIGGERS, NULL);
 	}
+	fire_others_triggers(refs, n, OTHER_TRIGGERS);
 }
 
 /*
@@ -516,7 +668,7 @@ compare_by_storage(const void *a, const void *b)
  * Open a table that members are restored to.
  */
 static void
-open_target(RestoreTarget *target, Oid relid, TriggerSet set)
+open_target(RestoreTarget *target, Oid relid, TriggerSet set, bool is_others)
 {
 	Relation rel = table_open(relid, RowExclusiveLock);
 	ResultRelInfo *rootinfo = NULL;
@@ -524,6 +676,7 @@ open_target(RestoreTarget *target, Oid relid, TriggerSet set)
 	memset(target, 0, sizeof(RestoreTarget));
 	target->rel = rel;
 	target->set = set;
+	target->is_others = is_others;
 	target->builder = make_tombstone_builder(rel, CurrentMemoryContext);
 	target->slot = table_slot_create(rel, NULL);
 	target->foreign_keys = foreign_keys_from(rel);
@@ -560,9 +713,13 @@ close_target(RestoreTarget *target)
 static void
 restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
 {
+	bool is_others = refs->table->is_others;
+	SavedRole saved;
 	RestoreTarget target;
 
-	open_target(&target, refs->table->relid, set);
+	if (is_others)
+		become_owner_for_reference(refs->table->relid, &saved);
+	open_target(&target, refs->table->relid, set, is_others);
 	ExecOpenIndices(target.relinfo, false);
 	for (int i = 0; i < n; i++)
 	{
@@ -581,6 +738,8 @@ restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
 		}
 		PG_CATCH();
 		{
+			if (is_others)
+				restore_role(&saved);
 			throw_with_hint(&target, oldcontext);
 		}
 		PG_END_TRY();
@@ -593,6 +752,8 @@ restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
 	}
 	ExecCloseIndices(target.relinfo);
 	close_target(&target);
+	if (is_others)
+		restore_role(&saved);
 }
 
 /*
@@ -607,11 +768,42 @@ throw_with_hint(RestoreTarget *target, MemoryContext context)
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
+	if (target->is_others)
+		hide_detail(error, RelationGetRelid(target->rel));
 	/* the detail has the key, if the role may see it */
 	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->detail != NULL &&
 		error->hint == NULL && error->constraint_name != NULL)
 		error->hint = conflict_query(target, error->constraint_name);
 	ReThrowError(error);
+}
+
+/*
+ * Throw an error again that was caught while the owner of a table was the current user.
+ */
+static void
+throw_others_error(Oid relid, MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	hide_detail(error, relid);
+	ReThrowError(error);
+}
+
+/*
+ * Remove the detail of an error of a constraint, which has values of the row, unless the
+ * current user may read the table.
+ */
+static void
+hide_detail(ErrorData *error, Oid relid)
+{
+	AttrNumber none = InvalidAttrNumber;
+
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
+		!may_read(relid, 1, &none))
+		error->detail = NULL;
 }
 
 /*
@@ -650,7 +842,7 @@ queue_batch(MemberRef *refs, int n, TriggerSet set)
 {
 	RestoreTarget target;
 
-	open_target(&target, refs->table->relid, set);
+	open_target(&target, refs->table->relid, set, refs->table->is_others);
 	for (int i = 0; i < n; i++)
 	{
 		Member *member = refs[i].member;
@@ -679,10 +871,16 @@ enable_triggers(RestoreTarget *target, const Member *member)
 	target->is_truncated = member->is_truncated;
 	target->joined_by = member->joined_by;
 	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
-		trigdesc->triggers[i].tgenabled =
-			is_enabled(target, member, &original->triggers[i])
-				? original->triggers[i].tgenabled
-				: TRIGGER_DISABLED;
+	{
+		Trigger *trigger = &trigdesc->triggers[i];
+
+		trigger->tgenabled = is_enabled(target, member, &original->triggers[i])
+								 ? original->triggers[i].tgenabled
+								 : TRIGGER_DISABLED;
+		/* at commit it would fire with the rights of whoever commits */
+		if (target->set == OTHER_TRIGGERS || target->set == OTHER_CONSTRAINT_TRIGGERS)
+			trigger->tgdeferrable = trigger->tginitdeferred = false;
+	}
 }
 
 /*
@@ -699,9 +897,25 @@ is_enabled(const RestoreTarget *target, const Member *member, const Trigger *tri
 
 	if (member->is_truncated && !trigger->tgisinternal)
 		return false;
-	if (target->set != ALL_TRIGGERS)
-		return OidIsValid(trigger->tgconstraint) ==
-			   (target->set == CONSTRAINT_TRIGGERS);
+	switch (target->set)
+	{
+		case PLAIN_TRIGGERS:
+			return !OidIsValid(trigger->tgconstraint);
+		case CONSTRAINT_TRIGGERS:
+			return OidIsValid(trigger->tgconstraint);
+		case OTHER_TRIGGERS:
+			return !checks_reference(trigger);
+		case OTHER_CONSTRAINT_TRIGGERS:
+			return OidIsValid(trigger->tgconstraint) && !checks_reference(trigger);
+		case NO_TRIGGERS:
+			return false;
+		case REFERENCE_CHECKS:
+			if (!checks_reference(trigger))
+				return false;
+			break;
+		case ALL_TRIGGERS:
+			break;
+	}
 	foreach (lc, OidIsValid(member->joined_by) ? target->foreign_keys : NIL)
 	{
 		const ForeignKey *fk = lfirst(lc);
@@ -713,6 +927,15 @@ is_enabled(const RestoreTarget *target, const Member *member, const Trigger *tri
 }
 
 /*
+ * Is a trigger one of the server's own for foreign keys?
+ */
+static bool
+checks_reference(const Trigger *trigger)
+{
+	return RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE;
+}
+
+/*
  * Queue the AFTER INSERT triggers for a restored row, which fire at the end of the
  * statement: of that on the bin, or of the batch.
  */
@@ -721,9 +944,14 @@ queue_triggers(RestoreTarget *target, Member *member, TupleTableSlot *slot)
 {
 	EState *estate = target->builder->estate;
 	TransitionCaptureState *transition = NULL;
+	bool has_plain = !member->is_truncated && (target->set == PLAIN_TRIGGERS ||
+											   target->set == ALL_TRIGGERS ||
+											   target->set == OTHER_TRIGGERS);
 
+	if (target->set == NO_TRIGGERS)
+		return;
 	enable_triggers(target, member);
-	if (target->set != CONSTRAINT_TRIGGERS && !member->is_truncated)
+	if (has_plain)
 		transition =
 			MakeTransitionCaptureState(target->named->ri_TrigDesc,
 									   RelationGetRelid(target->named->ri_RelationDesc),
@@ -731,7 +959,7 @@ queue_triggers(RestoreTarget *target, Member *member, TupleTableSlot *slot)
 	ExecARInsertTriggers(estate, target->relinfo, slot, member->recheck, transition);
 
 	/* a statement trigger fires once, however often it is queued */
-	if (target->set != CONSTRAINT_TRIGGERS && !member->is_truncated)
+	if (has_plain)
 		ExecASInsertTriggers(estate, target->named, transition);
 }
 

@@ -61,8 +61,9 @@ typedef struct NewKey
 {
 	int n;
 	AttrNumber *attnums; /* of the table */
-	Datum *values;
+	Datum *values;		 /* of the base types of domains */
 	bool *nulls;
+	int32 *typmods; /* of the values */
 } NewKey;
 
 extern bool may_change_key(Relation rel, AttrNumber attnum);

@@ -46,7 +46,7 @@ static bool is_better(const Candidate *known, TimestampTz stamp,
 					  TimestampTz deleted_at);
 static bool join_candidates(Cascade *cascade, const ForeignKey *fk,
 							Candidate *candidates, int n);
-static void check_may_restore(Oid relid);
+static void check_may_restore(Oid roleid, Oid relid);
 
 /*
  * Define soft_delete.with_parents.
@@ -238,7 +238,7 @@ join_candidates(Cascade *cascade, const ForeignKey *fk, Candidate *candidates, i
 		if (!candidates[i].is_set || candidates[i].is_joined)
 			continue;
 		if (!has_grown)
-			check_may_restore(fk->parent);
+			check_may_restore(role_of_query(cascade->context), fk->parent);
 		relid = locate_tombstone(candidates[i].row.relid,
 								 &candidates[i].row.tid, &tombstone);
 		if (!OidIsValid(relid))
@@ -252,21 +252,20 @@ join_candidates(Cascade *cascade, const ForeignKey *fk, Candidate *candidates, i
 }
 
 /*
- * Raise 42501 unless the caller may restore rows of a table by its bin.
+ * Raise 42501 unless a role may restore rows of a table by its bin.
  */
 static void
-check_may_restore(Oid relid)
+check_may_restore(Oid roleid, Oid relid)
 {
 	Oid bin = bin_of(relid);
 	AttrNumber attnum = OidIsValid(bin) ? get_attnum(bin, tombstone_name(relid))
 										: InvalidAttrNumber;
 
-	if (relation_ownercheck(relid, acting_role()) ||
+	if (relation_ownercheck(relid, roleid) ||
 		(OidIsValid(bin) &&
-		 (pg_class_aclcheck(bin, acting_role(), ACL_UPDATE) == ACLCHECK_OK ||
+		 (pg_class_aclcheck(bin, roleid, ACL_UPDATE) == ACLCHECK_OK ||
 		  (attnum != InvalidAttrNumber &&
-		   pg_attribute_aclcheck(bin, attnum, acting_role(), ACL_UPDATE) ==
-			   ACLCHECK_OK))))
+		   pg_attribute_aclcheck(bin, attnum, roleid, ACL_UPDATE) == ACLCHECK_OK))))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

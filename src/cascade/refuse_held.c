@@ -165,6 +165,28 @@ refuse_held_table(Relation rel, const char *action)
 }
 
 /*
+ * Raise 55006 if rows of the table are held whose tombstones a companion has, or of a
+ * partition or inheritance child of it.  Nothing is raised for a relation that is no
+ * companion.
+ */
+void
+refuse_held_aside(Oid companion, const char *action)
+{
+	Oid table = companions_table(companion);
+	ListCell *lc;
+
+	if (!OidIsValid(table))
+		return;
+	foreach (lc, find_all_inheritors(table, AccessShareLock, NULL))
+	{
+		Relation rel = table_open(lfirst_oid(lc), AccessShareLock);
+
+		refuse_held_table(rel, action);
+		table_close(rel, NoLock);
+	}
+}
+
+/*
  * Raise 55006 if live rows of a table are held, or what is deleted from it later.
  */
 void

@@ -30,6 +30,7 @@ typedef struct CascadeTable
 	int ncomplete; /* the children of the first ncomplete members have joined */
 	int nclimbed;  /* the parents of as many have been looked for */
 	int first_number; /* that order.c gives to the first member */
+	bool is_others;	  /* is it restored as its owner? set by find_others() */
 	Member *members;
 } CascadeTable;
 
@@ -184,6 +185,7 @@ extern Hold *find_hold(Relation rel, const Tombstone *tombstone,
  */
 extern void refuse_held(Cascade *cascade);
 extern void refuse_held_table(Relation rel, const char *action);
+extern void refuse_held_aside(Oid companion, const char *action);
 extern void refuse_held_live(Relation rel, const char *action);
 extern char *lifting_statement(const Hold *hold);
 

@@ -29,6 +29,7 @@ static Oid bin_on(Oid relid);
 static Oid view_of(Oid rule);
 static int bin_trigger_arguments(Oid bin, char **arguments);
 static Oid readable_bin_of(Oid relid);
+static bool role_may_read(Oid roleid, Oid relid, int n, const AttrNumber *attnums);
 
 /*
  * Return the bin of a table or of the nearest ancestor that has one, or InvalidOid.
@@ -222,30 +223,39 @@ bin_name(Oid relid)
 }
 
 /*
- * May the current user read some columns of a relation, so that an error message
- * may contain their values?  It may not under row-level security: which rows it may
- * read is not known.
+ * May the current user, and who has called the extension, read some columns of a relation,
+ * so that an error message may contain their values?
  */
 bool
 may_read(Oid relid, int n, const AttrNumber *attnums)
 {
-	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+	return role_may_read(calling_role(), relid, n, attnums) &&
+		   role_may_read(acting_role(), relid, n, attnums);
+}
+
+/*
+ * May a role read some columns of a relation?  It may not under row-level security: which
+ * rows it may read is not known.
+ */
+static bool
+role_may_read(Oid roleid, Oid relid, int n, const AttrNumber *attnums)
+{
+	if (check_enable_rls(relid, roleid, true) == RLS_ENABLED)
 		return false;
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+	if (pg_class_aclcheck(relid, roleid, ACL_SELECT) == ACLCHECK_OK)
 		return true;
 	for (int i = 0; i < n; i++)
 	{
 		if (attnums[i] == InvalidAttrNumber ||
-			pg_attribute_aclcheck(relid, attnums[i], GetUserId(), ACL_SELECT) !=
-				ACLCHECK_OK)
+			pg_attribute_aclcheck(relid, attnums[i], roleid, ACL_SELECT) != ACLCHECK_OK)
 			return false;
 	}
 	return true;
 }
 
 /*
- * May the current user read some columns of the tombstones of a relation, in the
- * relation itself or in its bin, so that an error message may contain their values?
+ * May the roles that may_read() asks for read some columns of the tombstones of a relation,
+ * in the relation itself or in its bin?
  */
 bool
 may_read_tombstones(Oid relid, int n, const AttrNumber *attnums)

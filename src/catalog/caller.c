@@ -32,6 +32,9 @@
 /* The innermost call of the extension that runs */
 static ExtensionCall *current_call = NULL;
 
+/* The query that our own code runs as the owner of a table, for the caller */
+static OwnQuery own_query = {NULL, NULL};
+
 /* Does our own code run the next utility command, or the one that runs now? */
 static bool next_command_is_own = false;
 static bool running_command_is_own = false;
@@ -120,6 +123,41 @@ Oid
 acting_role(void)
 {
 	return current_call != NULL ? current_call->caller : GetUserId();
+}
+
+/*
+ * Let a planned statement, and none within it, act for the caller of the extension though
+ * it runs as the owner of a table.  Returns what was in force before, to be put back, after
+ * an error too.
+ */
+OwnQuery
+announce_own_query(OwnQuery query)
+{
+	OwnQuery before = own_query;
+
+	own_query = query;
+	return before;
+}
+
+/*
+ * Note the memory context of a query that has begun, if it is the announced one.
+ */
+void
+begin_own_query(const PlannedStmt *statement, MemoryContext context)
+{
+	if (own_query.statement != NULL && statement == own_query.statement)
+		own_query.context = context;
+}
+
+/*
+ * Return the role whose rights count for what the query with a memory context does: that on
+ * whose behalf it was announced, or else the current user.  Code of an owner that runs
+ * within the query of another has a query of its own.
+ */
+Oid
+role_of_query(MemoryContext context)
+{
+	return own_query.context == context ? acting_role() : calling_role();
 }
 
 /*

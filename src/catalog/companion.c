@@ -6,7 +6,8 @@
  * A companion has a check constraint that names its table, CHECK ('t'::regclass IS
  * NOT NULL).  So it is found by the server's own record of dependencies, whatever
  * its name, and after a dump was restored.  And it has the trigger
- * soft_delete.guard_companion(), whose argument is the name of its column for stamps.
+ * "~soft_delete_companion" with soft_delete.guard_companion() for all that can be written
+ * to it (delete/guard.c), whose argument is the name of its column for stamps.
  *
  * Invariant: a table and its companion have the same owner, so nobody can pass off
  * a table as the companion of another role's.
@@ -26,16 +27,21 @@
 
 #include "catalog/sd_catalog.h"
 
-/* Does the extension itself write to a companion now? */
-static bool is_writing = false;
+/* On which events the trigger of a companion fires */
+#define GUARDED_EVENTS \
+	(TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE | \
+	 TRIGGER_TYPE_TRUNCATE)
+
+/* How many statements of the extension may still begin to write to a companion */
+static int writes_left = 0;
 
 PG_FUNCTION_INFO_V1(soft_delete_companion_of);
 PG_FUNCTION_INFO_V1(soft_delete_companions_table);
-PG_FUNCTION_INFO_V1(soft_delete_guard_companion);
 
 static Oid companion_on(Oid relid);
 static Oid checked_relation(Oid constraint);
 static char *stamp_column(Oid relid);
+static bool is_companion_trigger(Form_pg_trigger trigger);
 static Oid table_named_by(Oid companion, Oid constraint);
 
 /*
@@ -109,21 +115,34 @@ checked_relation(Oid constraint)
 static char *
 stamp_column(Oid relid)
 {
-	Oid function = extension_function(COMPANION_TRIGGER);
 	CatalogScan scan = begin_trigger_scan(relid);
 	char *name = NULL;
 	HeapTuple tuple;
 
 	while (name == NULL && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
-		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		if (OidIsValid(function) && trigger->tgfoid == function &&
-			trigger->tgnargs == 1)
+		if (is_companion_trigger((Form_pg_trigger) GETSTRUCT(tuple)) &&
+			heap_attisnull(tuple, Anum_pg_trigger_tgqual, NULL))
 			name = linitial(trigger_arguments(scan.catalog, tuple));
 	}
 	end_catalog_scan(&scan);
 	return name;
+}
+
+/*
+ * Is a trigger, if it has no WHEN, the one that makes a table a companion?  One that lets
+ * statements write to the table does not, nor does one that would take its place.
+ */
+static bool
+is_companion_trigger(Form_pg_trigger trigger)
+{
+	Oid function = extension_function(COMPANION_TRIGGER);
+
+	return OidIsValid(function) && trigger->tgfoid == function &&
+		   trigger->tgnargs == 1 &&
+		   TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_STATEMENT,
+								TRIGGER_TYPE_BEFORE, GUARDED_EVENTS) &&
+		   strcmp(NameStr(trigger->tgname), COMPANION_TRIGGER_NAME) == 0;
 }
 
 /*
@@ -278,49 +297,27 @@ soft_delete_companions_table(PG_FUNCTION_ARGS)
 }
 
 /*
- * Let statements of the extension write to companions, or no longer.  Returns what
- * was in force before, to be put back, after an error too.
+ * Let so many statements of the extension begin to write to companions.  Returns how many
+ * might before, to be put back, after an error too.
  */
-bool
-writes_companions(bool writes)
+int
+allow_companion_writes(int n)
 {
-	bool before = is_writing;
+	int before = writes_left;
 
-	is_writing = writes;
+	writes_left = n;
 	return before;
 }
 
 /*
- * soft_delete.guard_companion(stamp column) returns trigger
- *
- * BEFORE INSERT, UPDATE, DELETE OR TRUNCATE statement trigger of a companion, which
- * makes it one.  Its argument is the name of the column for stamps.
- *
- * Raises 0A000 for statements that are not the extension's own, other than those of a
- * maintenance session; 39P01 where it is not called as that trigger.
+ * May the statement that begins write to a companion, as one of the extension?  Statements
+ * within it, in functions of the table's owner, are none.
  */
-Datum
-soft_delete_guard_companion(PG_FUNCTION_ARGS)
+bool
+begin_companion_write(void)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Oid relid;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event) ||
-		trigdata->tg_trigger->tgnargs != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as the trigger of a companion",
-						"soft_delete.guard_companion"),
-				 errdetail("It must be a BEFORE statement trigger, with the name of the column for stamps as its argument.")));
-
-	relid = RelationGetRelid(trigdata->tg_relation);
-	if (!is_writing && !is_maintenance(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot write to table \"%s\", which has the deleted rows of another table",
-						RelationGetRelationName(trigdata->tg_relation)),
-				 errdetail("Rows come to it by DELETE, and leave it through the bin."),
-				 errhint("SELECT relation, bin FROM soft_delete.tables;")));
-	return PointerGetDatum(NULL);
+	if (writes_left == 0)
+		return false;
+	writes_left--;
+	return true;
 }

@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/tuplestore.h"
 
 #include "catalog/sd_catalog.h"
@@ -31,6 +32,7 @@ static void become(Oid roleid, int flags, SavedRole *saved);
 static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 						Oid *argtypes, Datum *values, const char *nulls);
 static char *statement_argument(FunctionCallInfo fcinfo);
+static int execute_for_caller(const char *statement, Datum stamps, bool isnull);
 static char *deferred_constraints(Oid owner);
 static void set_constraints(Oid owner, const char *mode);
 static const char *default_search_path(Oid roleid);
@@ -302,6 +304,44 @@ end_owners_write(Oid relid, const SavedRole *saved)
 }
 
 /*
+ * Execute a statement, whose parameter $1 is an array of stamps, for the caller of the
+ * extension.  Returns the result code of SPI.
+ *
+ * It is planned before it is announced: functions of the owner that the planner calls must
+ * not act for the caller.  SPI must be connected.
+ */
+static int
+execute_for_caller(const char *statement, Datum stamps, bool isnull)
+{
+	SPIPlanPtr plan = SPI_prepare_cursor(statement, 1, (Oid[]){TIMESTAMPTZARRAYOID},
+										 CURSOR_OPT_GENERIC_PLAN);
+	OwnQuery query = {NULL, NULL};
+	OwnQuery before;
+	CachedPlan *cached;
+	int result;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare_cursor failed: %s",
+			 SPI_result_code_string(SPI_result));
+	cached = SPI_plan_get_cached_plan(plan);
+	if (cached != NULL && list_length(cached->stmt_list) == 1)
+		query.statement = linitial_node(PlannedStmt, cached->stmt_list);
+	before = announce_own_query(query);
+	PG_TRY();
+	{
+		result = SPI_execute_plan(plan, &stamps, isnull ? "n" : NULL, false, 0);
+	}
+	PG_FINALLY();
+	{
+		(void) announce_own_query(before);
+	}
+	PG_END_TRY();
+	if (cached != NULL)
+		ReleaseCachedPlan(cached, NULL);
+	return result;
+}
+
+/*
  * soft_delete_internal.execute_as_owner(relation regclass, statement text,
  * stamps timestamptz[]) returns bigint
  *
@@ -324,8 +364,7 @@ soft_delete_execute_as_owner(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	become_owner_to_write(PG_GETARG_OID(0), &saved);
-	if (SPI_execute_with_args(statement, 1, (Oid[]){TIMESTAMPTZARRAYOID}, &stamps,
-							  PG_ARGISNULL(2) ? "n" : NULL, false, 0) == SPI_OK_SELECT &&
+	if (execute_for_caller(statement, stamps, PG_ARGISNULL(2)) == SPI_OK_SELECT &&
 		SPI_processed == 1 && SPI_gettypeid(SPI_tuptable->tupdesc, 1) == INT8OID)
 		count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 											SPI_tuptable->tupdesc, 1, &isnull));

@@ -115,10 +115,20 @@ typedef struct SavedRole
 	int nestlevel; /* of changed settings, or 0 if there are none */
 } SavedRole;
 
+/* A query of our own that runs as the owner of a table */
+typedef struct OwnQuery
+{
+	const PlannedStmt *statement;
+	MemoryContext context; /* of the query, once it has begun */
+} OwnQuery;
+
 extern void enter_extension(ExtensionCall *call);
 extern void leave_extension(const ExtensionCall *call);
 extern Oid calling_role(void);
 extern Oid acting_role(void);
+extern OwnQuery announce_own_query(OwnQuery query);
+extern void begin_own_query(const PlannedStmt *statement, MemoryContext context);
+extern Oid role_of_query(MemoryContext context);
 extern bool is_caller(Oid roleid);
 extern bool caller_is_session_role(void);
 extern void become_caller(SavedRole *saved);
@@ -243,12 +253,16 @@ extern bool may_see_tombstones(Oid relid, Oid roleid);
 /*
  * companion.c: the table that has the tombstones of another
  */
+/* Name of the trigger that makes a table a companion */
+#define COMPANION_TRIGGER_NAME "~soft_delete_companion"
+
 extern Oid companion_of(Oid relid);
 extern Oid companions_table(Oid companion);
 extern Oid tombstones_in(Oid relid);
 extern Relation open_companion(Relation rel, LOCKMODE lockmode);
 extern AttrNumber stamp_attribute(Relation companion);
-extern bool writes_companions(bool writes);
+extern int allow_companion_writes(int n);
+extern bool begin_companion_write(void);
 
 /*
  * bridge.c: the column by which an application deletes softly by itself

@@ -51,6 +51,7 @@ static void search_dropped(DropSearch *search, DropStmt *stmt);
 static void search_owned(DropSearch *search, DropOwnedStmt *stmt);
 static void begin_search(DropSearch *search);
 static void add_object(DropSearch *search, Oid classid, Oid objid, int objsubid);
+static void add_table(DropSearch *search, Oid relid);
 static void follow_dependencies(DropSearch *search);
 static void add_dependents(DropSearch *search, const ObjectAddress *object);
 static void add_containers(DropSearch *search, const ObjectAddress *object);
@@ -180,11 +181,25 @@ add_object(DropSearch *search, Oid classid, Oid objid, int objsubid)
 	else
 	{
 		search->pending = lappend(search->pending, object);
-		/* a tag whose column is missing must not keep its table from being dropped */
-		if (classid == RelationRelationId && objsubid == 0 &&
-			tag_arguments(objid) != NIL)
-			search->tables = lappend_oid(search->tables, objid);
+		if (classid == RelationRelationId && objsubid == 0)
+			add_table(search, objid);
 	}
+}
+
+/*
+ * Add a tagged table that is going to be dropped or, if that is a companion, lose its
+ * tombstones.
+ */
+static void
+add_table(DropSearch *search, Oid relid)
+{
+	Oid table = command_is_own() ? InvalidOid : companions_table(relid);
+
+	/* a tag whose column is missing must not keep its table from being dropped */
+	if (tag_arguments(relid) != NIL)
+		search->tables = lappend_oid(search->tables, relid);
+	if (OidIsValid(table) && tag_arguments(table) != NIL)
+		search->tables = list_append_unique_oid(search->tables, table);
 }
 
 /*

@@ -47,6 +47,8 @@
 
 static void check_altered_table(AlterTableStmt *stmt);
 static void check_left_table(AlterTableCmd *cmd, Oid relid);
+static void check_disabled_tag(AlterTableCmd *cmd, Oid relid);
+static void check_altered_companion(AlterTableCmd *cmd, Oid relid);
 static void check_column_commands(AlterTableStmt *stmt, Oid relid);
 static void protect_primary_key(AlterTableCmd *cmd, Oid relid);
 static void refuse_if_held(Oid relid, const char *action);
@@ -56,6 +58,7 @@ static void refuse_column_command(AlterTableCmd *cmd, Oid relid);
 static void check_dropped_index(Oid indexoid);
 static bool has_other_loading_index(Oid relid, Oid indexoid);
 static void check_dropped_trigger(List *name);
+static void protect_companion_trigger(Oid relid, const char *name, const char *action);
 static void check_created_trigger(CreateTrigStmt *stmt);
 static bool trigger_calls_extension(Oid relid, const char *name);
 static bool loses_trigger(Oid relid, const char *name);
@@ -107,6 +110,11 @@ protect_tombstones(Node *command)
 		case T_RenameStmt:
 			if (((RenameStmt *) command)->renameType == OBJECT_COLUMN)
 				check_renamed_column((RenameStmt *) command);
+			else if (((RenameStmt *) command)->renameType == OBJECT_TRIGGER)
+				protect_companion_trigger(owned_relation(
+											  ((RenameStmt *) command)->relation),
+										  ((RenameStmt *) command)->subname,
+										  "rename");
 			break;
 		case T_CreateTableAsStmt:
 			check_large_object_list((CreateTableAsStmt *) command);
@@ -136,7 +144,11 @@ check_altered_table(AlterTableStmt *stmt)
 	else if (stmt->objtype == OBJECT_TABLE)
 	{
 		foreach (lc, stmt->cmds)
+		{
 			check_left_table(lfirst_node(AlterTableCmd, lc), relid);
+			check_disabled_tag(lfirst_node(AlterTableCmd, lc), relid);
+			check_altered_companion(lfirst_node(AlterTableCmd, lc), relid);
+		}
 		check_column_commands(stmt, relid);
 	}
 }
@@ -157,6 +169,59 @@ check_left_table(AlterTableCmd *cmd, Oid relid)
 		 get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE) &&
 		is_tagged(relid))
 		refuse_if_held(relid, "detach");
+}
+
+/*
+ * Raise 55006 for a subcommand of ALTER TABLE that disables the tag of a table with holds on
+ * live rows: deletes would destroy these.  A superuser may do it, as he does to load
+ * data.
+ */
+static void
+check_disabled_tag(AlterTableCmd *cmd, Oid relid)
+{
+	bool is_tag = cmd->name != NULL && strcmp(cmd->name, TAG_NAME) == 0;
+	Relation rel;
+
+	if ((cmd->subtype != AT_DisableTrigAll && cmd->subtype != AT_DisableTrigUser &&
+		 !(is_tag && (cmd->subtype == AT_DisableTrig ||
+					  cmd->subtype == AT_EnableReplicaTrig))) ||
+		superuser() || !is_tagged(relid))
+		return;
+	rel = table_open(relid, AccessShareLock);
+	refuse_held_live(rel, "disable the tag of");
+	table_close(rel, AccessShareLock);
+}
+
+/*
+ * Raise 55006 for a subcommand of ALTER TABLE by which statements could change held rows
+ * in a companion, in a session in which event triggers do not refuse it.
+ */
+static void
+check_altered_companion(AlterTableCmd *cmd, Oid relid)
+{
+	if ((row_security && event_triggers_fire()) || command_is_own())
+		return;
+	switch (cmd->subtype)
+	{
+		case AT_AttachPartition:
+			relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name,
+									 NoLock, true);
+			break;
+		case AT_AddInherit:
+		case AT_AlterColumnType:
+		case AT_ChangeOwner:
+		case AT_DisableTrig:
+		case AT_DisableTrigAll:
+		case AT_DisableTrigUser:
+		case AT_DropColumn:
+		case AT_DropConstraint:
+		case AT_EnableReplicaTrig:
+			break;
+		default:
+			return;
+	}
+	if (OidIsValid(relid))
+		refuse_held_aside(relid, "change the companion of");
 }
 
 /*
@@ -372,6 +437,35 @@ check_dropped_trigger(List *name)
 		relid = owned_relation(makeRangeVarFromNameList(table));
 	if (loses_trigger(relid, strVal(llast(name))))
 		refuse_if_held(relid, "drop a trigger of");
+	protect_companion_trigger(relid, strVal(llast(name)), "drop");
+}
+
+/*
+ * Raise 2BP01 for a command that takes the trigger of a companion away, by which it is one:
+ * statements could then write to it.  A session that restores a dump may drop it where no
+ * rows are held, else that raises 55006.
+ */
+static void
+protect_companion_trigger(Oid relid, const char *name, const char *action)
+{
+	Oid table;
+
+	if (!OidIsValid(relid) || strcmp(name, COMPANION_TRIGGER_NAME) != 0 ||
+		command_is_own())
+		return;
+	table = companions_table(relid);
+	if (!OidIsValid(table) || !is_tagged(table))
+		return;
+	if (!row_security || !event_triggers_fire())
+		refuse_held_aside(relid, "change the companion of");
+	else
+		ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						errmsg("cannot %s trigger \"%s\" of table \"%s\"",
+							   action, name, qualified_name(relid)),
+						errdetail("The table has the deleted rows of table \"%s\".",
+								  qualified_name(table)),
+						errhint("SELECT soft_delete.untag(%s);",
+								quote_literal_cstr(qualified_name(table)))));
 }
 
 /*
@@ -414,6 +508,8 @@ check_created_trigger(CreateTrigStmt *stmt)
 	/* the table would be left without that trigger of its tag */
 	if (stmt->replace && loses_trigger(relid, stmt->trigname))
 		refuse_if_held(relid, "replace a trigger of");
+	if (stmt->replace)
+		protect_companion_trigger(relid, stmt->trigname, "replace");
 }
 
 /*
@@ -447,7 +543,7 @@ exclude_bins(PlannedStmt *pstmt)
 		if (class->relhastriggers &&
 			trigger_calls_extension(class->oid, class->relkind == RELKIND_VIEW
 													? "soft_delete_statement"
-													: "~soft_delete_companion"))
+													: COMPANION_TRIGGER_NAME))
 			has_bins = true;
 		else
 			others =

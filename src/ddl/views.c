@@ -612,10 +612,10 @@ soft_delete_bind_companion(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete_internal.write_companion(relation regclass, statement text) returns void
+ * soft_delete_internal.write_companion(relation regclass, statement text) returns bigint
  *
- * Runs a statement of the extension, which writes to the companion of a table, as the
- * owner of the table.
+ * Runs a statement of the extension, which writes to one companion, as the owner of a
+ * table.  Returns the number of rows.
  *
  * Raises 42501 unless the caller owns the table, and what the statement raises.
  */
@@ -623,14 +623,15 @@ Datum
 soft_delete_write_companion(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
-	bool before;
+	int64 count;
+	int before;
 	SavedRole saved;
 
 	check_owner(relid);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	become_owner_of(relid, &saved);
-	before = writes_companions(true);
+	before = allow_companion_writes(1);
 	PG_TRY();
 	{
 		if (SPI_execute(text_to_cstring(PG_GETARG_TEXT_PP(1)), false, 0) < 0)
@@ -638,12 +639,13 @@ soft_delete_write_companion(PG_FUNCTION_ARGS)
 	}
 	PG_FINALLY();
 	{
-		(void) writes_companions(before);
+		(void) allow_companion_writes(before);
 	}
 	PG_END_TRY();
 	restore_role(&saved);
+	count = SPI_processed;
 	SPI_finish();
-	PG_RETURN_VOID();
+	PG_RETURN_INT64(count);
 }
 
 /*

@@ -108,7 +108,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.held_by_altered_types() IS
 'for event triggers: the tables with held rows whose primary key has a type that ALTER TYPE has changed, or an array, a domain, a composite or a range of it';
 
-CREATE FUNCTION soft_delete_internal.check_held_keys(members regclass[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_held_keys(members regclass[], retyped regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -122,13 +122,14 @@ BEGIN
 	END IF;
 	FOR item IN
 		SELECT relation, min(hold) AS hold, soft_delete_internal.caller_owns(relation) AS is_own,
+			relation = ANY (retyped) OR
 			EXISTS (SELECT FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
 					WHERE conrelid = relation AND contype = 'p'
 					  AND (soft_delete_internal.is_own_transaction(pg_constraint.xmin) OR soft_delete_internal.is_own_transaction(pg_attribute.xmin))) AS is_changed,
 			soft_delete_internal.key_expressions(relation) AS columns,
 			soft_delete_internal.stamp_expression(relation, (soft_delete_internal.tag_arguments(relation))[1]::name) AS stamp
 		FROM soft_delete_internal.holds JOIN pg_class ON pg_class.oid = relation
-		WHERE key IS NOT NULL AND relation = ANY (members)
+		WHERE key IS NOT NULL AND relation = ANY (members || retyped)
 		  -- a table that cannot be read must not keep others from altering types
 		  AND NOT pg_is_other_temp_schema(relnamespace) AND has_table_privilege(relowner, pg_class.oid, 'SELECT')
 		GROUP BY relation, relowner
@@ -165,8 +166,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_held_keys(regclass[]) IS
-'for event triggers: raises 55006 if a held row of these tables is not found by its key';
+COMMENT ON FUNCTION soft_delete_internal.check_held_keys(regclass[], regclass[]) IS
+'for event triggers: raises 55006 if a held row of these tables is not found by its key; retyped: those whose primary key has a type that has changed';
 
 CREATE FUNCTION soft_delete_internal.hold(relation regclass, hold text) RETURNS void
 LANGUAGE plpgsql

@@ -14,7 +14,7 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_companion';
 COMMENT ON FUNCTION soft_delete_internal.bind_companion(regclass) IS
 'makes the companion of a table, and the bin that reads it, depend on the table, so that DROP TABLE drops them';
 
-CREATE FUNCTION soft_delete_internal.write_companion(relation regclass, statement text) RETURNS void
+CREATE FUNCTION soft_delete_internal.write_companion(relation regclass, statement text) RETURNS bigint
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_write_companion';
 COMMENT ON FUNCTION soft_delete_internal.write_companion(regclass, text) IS
 'runs a statement of the extension that writes to the companion of a table, as the owner of the table';
@@ -385,11 +385,16 @@ DECLARE
 	tombstone name := (soft_delete_internal.tag_arguments(relation))[1];
 	target_tombstone name := (soft_delete_internal.tag_arguments(target))[1];
 	columns text;
+	moved bigint;
 BEGIN
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns
 	FROM pg_attribute WHERE attrelid = companion AND attnum > 0 AND NOT attisdropped AND attname <> tombstone;
-	PERFORM soft_delete_internal.write_companion(target, format('WITH moved AS (DELETE FROM %1$s RETURNING *) INSERT INTO %2$s (%3$s) SELECT %4$s FROM moved',
-		companion, soft_delete_internal.companion_of(target), concat_ws(', ', quote_ident(target_tombstone), columns), concat_ws(', ', quote_ident(tombstone), columns)));
+	moved := soft_delete_internal.write_companion(target, format('INSERT INTO %s (%s) SELECT %s FROM %s',
+		soft_delete_internal.companion_of(target), concat_ws(', ', quote_ident(target_tombstone), columns), concat_ws(', ', quote_ident(tombstone), columns), companion));
+	IF moved <> soft_delete_internal.write_companion(target, format('DELETE FROM %s', companion)) THEN
+		RAISE EXCEPTION 'triggers of companions keep deleted rows of table "%" from moving to those of table "%"', relation, target
+			USING ERRCODE = 'triggered_data_change_violation';
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.move_tombstones(regclass, regclass) IS

@@ -445,7 +445,7 @@ BEGIN
 	IF tag = 'ALTER TYPE' OR (tag = 'ALTER TABLE' AND NOT restores) THEN
 		PERFORM soft_delete_internal.check_held_keys(
 			ARRAY(SELECT r FROM unnest(changed) AS c, soft_delete_internal.root(c) AS r WHERE soft_delete_internal.is_aside(r))
-			|| CASE tag WHEN 'ALTER TYPE' THEN tagged || soft_delete_internal.held_by_altered_types() ELSE tagged END);
+			|| tagged, retyped => CASE tag WHEN 'ALTER TYPE' THEN soft_delete_internal.held_by_altered_types() ELSE '{}' END);
 	END IF;
 END
 $$;

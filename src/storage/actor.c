@@ -7,13 +7,17 @@
  * of its own.  soft_delete.actor_from names that setting, and the path to the user in it
  * if its value is JSON.
  *
- * Invariant: a value that names nobody, or is not JSON, makes no DELETE fail.
+ * Invariant: a value that names nobody, or is not JSON, makes no DELETE fail.  No role
+ * reads a setting so that SHOW does not show to it.
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -24,6 +28,7 @@
 static char *actor = NULL;
 static char *actor_from = NULL;
 
+static void check_may_examine(const char *name);
 static List *split_path(char *source);
 static char *trim(char *text);
 static const char *value_at(const char *json, List *path);
@@ -60,10 +65,25 @@ current_actor(void)
 	if (actor_from == NULL || actor_from[0] == '\0')
 		return NULL;
 	path = split_path(pstrdup(actor_from));
+	check_may_examine(linitial(path));
 	value = GetConfigOption(linitial(path), true, true);
 	if (value == NULL || value[0] == '\0' || list_length(path) == 1)
 		return value;
 	return value_at(value, list_delete_first(path));
+}
+
+/*
+ * Raise 42501 unless the role that the session has set may examine a setting.  The server
+ * asks whether the current user may, who is a superuser in the extension's own functions.
+ */
+static void
+check_may_examine(const char *name)
+{
+	if ((GetConfigOptionFlags(name, true) & GUC_SUPERUSER_ONLY) != 0 &&
+		!has_privs_of_role(GetOuterUserId(), ROLE_PG_READ_ALL_SETTINGS))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied to examine \"%s\"", name),
+						errhint("RESET soft_delete.actor_from;")));
 }
 
 /*

@@ -194,6 +194,7 @@ start_executor(QueryDesc *queryDesc, int eflags)
 		prev_ExecutorStart(queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
+	begin_own_query(queryDesc->plannedstmt, queryDesc->estate->es_query_cxt);
 }
 
 /*
