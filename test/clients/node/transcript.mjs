@@ -16,7 +16,7 @@ export function show(label, value) {
 
 /** The error of the server within what a client has wrapped around it. */
 function serverError(error) {
-  for (let inner = error; inner; inner = inner.original ?? inner.driverError ?? inner.cause) {
+  for (let inner = error; inner; inner = inner.original ?? inner.driverError ?? inner.nativeError ?? inner.cause) {
     if (/^[0-9A-Z]{5}$/.test(inner.code ?? '')) return inner;
   }
   return {};
