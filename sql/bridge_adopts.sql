@@ -55,6 +55,7 @@ SELECT id, deleted FROM tagged;
 -- a big table is adopted in parts, while the application writes
 CREATE TABLE big (id integer PRIMARY KEY, name text, deleted integer NOT NULL DEFAULT 0);
 INSERT INTO big SELECT n, 'n', (n % 3 = 0)::integer FROM generate_series(1, 90) AS n;
+ANALYZE big;
 CREATE TABLE plan AS SELECT n, statement FROM soft_delete.plan('big', bridge => 'deleted') WITH ORDINALITY AS p(statement, n);
 SELECT regexp_replace(statement, 'soft_delete_\d+', 'soft_delete_N') AS statement FROM plan ORDER BY n;
 SELECT statement FROM plan WHERE statement NOT LIKE '%delete.adopt%' ORDER BY n
