@@ -7,8 +7,10 @@ medians and spreads are the business of report.py.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
+from collections import namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -236,6 +238,9 @@ def turns(rounds, contenders):
             yield number, contender
 
 
+Done = namedtuple("Done", "end wait")   # a transaction: when it ended, and how long it took, in seconds
+
+
 class Script:
     """A pgbench script: what one client does, again and again."""
 
@@ -261,3 +266,25 @@ class Script:
         if self.per_turn is None:
             self.per_turn = max(int(self.rate(200 * clients, clients, options) * seconds), 100)
         return self.rate(self.per_turn, clients, options)
+
+    @contextmanager
+    def running(self):
+        """Runs one client as long as a with statement takes, which must not fail; all it has done is in the list then."""
+        logs = TMP / "pgbench_logs"
+        logs.mkdir()
+        done = []
+        command = ["pgbench", "-n", "-M", self.protocol, "-U", APPLICATION, "-T", "36000", "-l", f"--log-prefix={logs}/log",
+                   "-f", str(self.path), self.database]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            yield done
+        finally:
+            process.send_signal(signal.SIGALRM)     # as at the end of -T
+            output = process.communicate()[0]
+            for log in logs.iterdir():
+                for line in log.read_text().splitlines():
+                    _, _, wait, _, seconds, microseconds = line.split()[:6]
+                    done.append(Done(int(seconds) + int(microseconds) / 1e6, int(wait) / 1e6))
+            shutil.rmtree(logs)
+        if process.returncode != 0 or "number of failed transactions: 0 " not in output:
+            raise SystemExit(f"{' '.join(command)}\n{output}")

@@ -7,7 +7,7 @@ from measurements import deletes, reads, upkeep, writes
 
 MEASUREMENTS = {f.__name__: f for f in (
     deletes.bulk, deletes.single, deletes.wide, deletes.family, reads.select, reads.joins, reads.graveyard, reads.order, reads.bystander,
-    writes.tpcb, writes.insert, writes.upsert, writes.reload, writes.livekey, writes.children, upkeep.purge, upkeep.lock, upkeep.thousand, upkeep.schema, deletes.memory, deletes.growth)}
+    writes.tpcb, writes.insert, writes.upsert, writes.reload, writes.livekey, writes.children, upkeep.purge, upkeep.lock, upkeep.adopt, upkeep.thousand, upkeep.schema, deletes.memory, deletes.growth)}
 
 
 def main(results, scale, *names):

@@ -55,6 +55,7 @@ SELECT id, deleted FROM tagged;
 -- a big table is adopted in parts, while the application writes
 CREATE TABLE big (id integer PRIMARY KEY, name text, deleted integer NOT NULL DEFAULT 0);
 INSERT INTO big SELECT n, 'n', (n % 3 = 0)::integer FROM generate_series(1, 90) AS n;
+ANALYZE big;
 CREATE TABLE plan AS SELECT n, statement FROM soft_delete.plan('big', bridge => 'deleted') WITH ORDINALITY AS p(statement, n);
 SELECT regexp_replace(statement, 'soft_delete_\d+', 'soft_delete_N') AS statement FROM plan ORDER BY n;
 SELECT statement FROM plan WHERE statement NOT LIKE '%delete.adopt%' ORDER BY n
@@ -76,6 +77,17 @@ SELECT count(*) FROM big;
 SELECT count(*) FROM big_deleted;
 SELECT count(*) FROM big WHERE deleted = 1;
 SELECT severity, problem FROM soft_delete.check() WHERE relation = 'big'::regclass;
+-- what the application deletes between plan() and tag(), wherever it is
+CREATE TABLE grows (id integer PRIMARY KEY, deleted boolean);
+DROP TABLE plan;
+CREATE TABLE plan AS SELECT n, statement FROM soft_delete.plan('grows', bridge => 'deleted') WITH ORDINALITY AS p(statement, n);
+INSERT INTO grows SELECT n, true FROM generate_series(1, 30000) AS n;
+SELECT statement FROM plan ORDER BY n
+\set ECHO none
+\gexec
+\set ECHO all
+SELECT count(*) FROM grows_deleted;
+SELECT severity, problem FROM soft_delete.check() WHERE relation = 'grows'::regclass;
 
 -- partitions
 CREATE TABLE parts (id integer, gone date) PARTITION BY RANGE (id);

@@ -16,8 +16,7 @@ SELECT member, severity, effect FROM soft_delete.preview_tag_schema('bridge_sche
 SELECT soft_delete.tag_schema('bridge_schema', bridge => 'deleted_at');
 SELECT schema, deleted_at, storage, bridge FROM soft_delete.tagged_schemas WHERE schema = 'bridge_schema';
 CREATE FUNCTION bridges() RETURNS TABLE (relation regclass, bridge text, tombstone name) LANGUAGE sql AS $$
-	SELECT t.relation, (SELECT encode(tgargs, 'escape') FROM pg_trigger WHERE tgrelid = t.relation AND tgname = '~soft_delete_bridge'), t.tombstone_column
-	FROM soft_delete.tables AS t ORDER BY 1
+	SELECT t.relation, t.bridge, t.tombstone_column FROM soft_delete.tables AS t ORDER BY 1
 $$;
 SELECT * FROM bridges();
 UPDATE users SET deleted_at = now() WHERE id = 1;
@@ -37,10 +36,28 @@ UPDATE likes SET deleted_at = now() WHERE id = 1;
 SELECT id FROM likes;
 SELECT * FROM bridges();
 
+-- those of other schemas that become children
+CREATE SCHEMA bridge_schema_other;
+CREATE TABLE bridge_schema_other.replies (id integer PRIMARY KEY, post_id integer, deleted_at timestamptz);
+CREATE TABLE bridge_schema_other.marks (id integer PRIMARY KEY, post_id integer REFERENCES posts ON DELETE CASCADE);
+CREATE TABLE bridge_schema_other.notes (id integer PRIMARY KEY, post_id integer, deleted_at boolean[]);
+INSERT INTO bridge_schema_other.replies VALUES (1, 20, NULL), (2, 20, '2025-01-01 00:00 UTC'), (3, 20, NULL);
+ALTER TABLE bridge_schema_other.replies ADD FOREIGN KEY (post_id) REFERENCES posts ON DELETE CASCADE;
+ALTER TABLE bridge_schema_other.notes ADD FOREIGN KEY (post_id) REFERENCES posts ON DELETE CASCADE;
+UPDATE bridge_schema_other.replies SET deleted_at = now() WHERE id = 1;
+SELECT id FROM bridge_schema_other.replies;
+SELECT id FROM bridge_schema_other.replies_deleted ORDER BY id;
+SELECT * FROM bridges();
+UPDATE posts SET deleted_at = now() WHERE id = 20;
+SELECT id, deleted_at IS NOT NULL AS says_deleted FROM bridge_schema_other.replies_deleted ORDER BY id;
+
 -- to tag it again changes nothing
 SELECT soft_delete.tag_schema('bridge_schema');
 SELECT soft_delete.tag('users');
 SELECT * FROM bridges();
+SET client_min_messages = warning;
+DROP SCHEMA bridge_schema_other CASCADE;
+RESET client_min_messages;
 SELECT soft_delete.untag_schema('bridge_schema', tombstones => 'keep');
 SELECT id, deleted_at IS NOT NULL AS says_deleted FROM posts ORDER BY id;
 SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE relnamespace = 'bridge_schema'::regnamespace AND starts_with(tgname, '~soft_delete');

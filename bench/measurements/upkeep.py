@@ -122,6 +122,48 @@ def lock(bench):
         session.run("COMMIT")
 
 
+# An application that deletes softly by itself; it reads and writes, and at times deletes or restores a row, that it has deleted long ago, too.
+FLAGGING = """
+\\set i random(1, {rows})
+\\set k random(1, 20)
+SELECT email FROM users WHERE id = :i AND NOT deleted;
+UPDATE users SET seen = now() WHERE id = :i AND NOT deleted;
+\\if :k = 1
+UPDATE users SET deleted = NOT deleted WHERE id = :i;
+\\endif
+"""
+
+
+def adopt(bench):
+    """Gives a table a bridge by what plan() prints, half of whose rows the application has deleted before, beside it."""
+    rows = bench.rows(4_000_000)
+    bench.state(rows=rows, deleted=rows // 2)
+    alone = 5 if bench.scale >= 1 else 2
+    script = Script("soft", FLAGGING.format(rows=rows))
+    for number in range(bench.rounds(3)):
+        with connect(bench.database("soft")) as session:
+            session.load("users", "id integer, email text, deleted boolean NOT NULL DEFAULT false, seen timestamptz",
+                         f"SELECT g, 'user' || g || '@example.com', g % 2 = 0 FROM generate_series(1, {rows}) g",
+                         "ALTER TABLE users ADD PRIMARY KEY (id), ADD UNIQUE (email)", "CREATE INDEX ON users (seen)")
+            session.run(f"GRANT EXECUTE ON FUNCTION soft_delete.rows(internal) TO {APPLICATION}")
+            session.settle("users")
+            with script.running() as transactions:
+                time.sleep(alone)
+                begin = time.time()
+                session.run("SELECT plan FROM soft_delete.plan('users', bridge => 'deleted') AS plan")
+                parts = [session.seconds(statement) for (statement,) in session.cursor.fetchall()]
+                end = time.time()
+                time.sleep(alone)
+            found = session.value("SELECT array_agg(concat_ws(': ', relation, problem)) FROM soft_delete.check()")
+            assert found is None, found
+        bench.record("adopt", SOFT, number, end - begin, "s")
+        bench.record("part", SOFT, number, max(parts[-len(parts) // 2:]) * 1e3, "ms")
+        for who, since, until in (("before it", begin - alone, begin), (SOFT, begin, end), ("after it", end, end + alone)):
+            done = [transaction.wait for transaction in transactions if since <= transaction.end <= until]
+            bench.record("beside", who, number, len(done) / (until - since), "/s")
+            bench.record("wait", who, number, max(done) * 1e3, "ms")
+
+
 def thousand(bench):
     """A thousand tables, tagged or not: connecting, other tables' DDL, one more tag, a purge of all."""
     tables = bench.rows(1000)

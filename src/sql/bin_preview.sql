@@ -143,21 +143,37 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('SELECT tableoid, ctid, ''relation is altered'', %L::name, ''The row would violate the constraint.'' FROM r WHERE NOT (%s)',
 				  conname, pg_get_expr(conbin, conrelid))
-	FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attname = deleted_at
-	WHERE contype = 'c' AND conrelid = relation AND attnum = ANY (conkey)
+	FROM pg_constraint
+	WHERE contype = 'c' AND conrelid = relation
+	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)
+				  AND (attname = deleted_at OR attname = (soft_delete_internal.bridge_arguments(relation))[1]))
 	ORDER BY pg_constraint.oid
 $$;
 COMMENT ON FUNCTION soft_delete_internal.constraint_conflicts(regclass, name) IS
-'queries for the rows of r that would violate a CHECK constraint on their tombstone column';
+'queries for the rows of r that would violate a CHECK constraint on a column that a restore changes';
+
+CREATE FUNCTION soft_delete_internal.restored_bridge(relation regclass, col pg_attribute) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bridge text[] := soft_delete_internal.bridge_arguments(relation);
+BEGIN
+	RETURN CASE WHEN bridge[1] = col.attname THEN
+		format('CASE WHEN %s THEN %L ELSE r.%I END AS %3$I', soft_delete_internal.deleted_test(relation, bridge, 'r'), bridge[4], col.attname) END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.restored_bridge(regclass, pg_attribute) IS
+'the column of a bridge as a restore leaves it in rows r; null for any other column';
 
 CREATE FUNCTION soft_delete_internal.preview_rows(relation regclass, bin regclass, tombstone name, stamps text, found soft_delete_internal.found_rows) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('WITH r AS (SELECT %s, %s FROM %s WHERE %I = ANY %s), c (tableoid, ctid, outcome, "constraint", detail) AS (%s) '
+	SELECT format('WITH r AS (SELECT %s, %s FROM %s AS r WHERE %I = ANY %s), c (tableoid, ctid, outcome, "constraint", detail) AS (%s) '
 				  'SELECT %L::regclass, %s, coalesce(outcome, ''comes back''), "constraint", detail, %s, tableoid, ctid FROM r LEFT JOIN c USING (tableoid, ctid)',
 				  (SELECT string_agg(CASE WHEN attname = tombstone THEN format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname)
-									 ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
+									 ELSE coalesce(soft_delete_internal.restored_bridge(relation, col), quote_ident(attname)) END, ', ' ORDER BY attnum)
 				   FROM pg_attribute AS col
 				   WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 					 AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = bin AND attname = col.attname)),

@@ -298,7 +298,7 @@ BEGIN
 	IF bridge IS NOT NULL AND storage = 'aside' THEN
 		RAISE EXCEPTION 'cannot keep the deleted rows of table "%" aside, for it has a bridge', relation
 			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'An application that deletes by a column of its own reads the deleted rows in the table itself.',
+				DETAIL = 'An application that deletes by a column of its own reads, changes and restores its deleted rows in the table itself, and aside there are none: they are in the companion alone.',
 				HINT = format('SELECT soft_delete.tag(%L, bridge => %L, storage => ''in_place'');', relation, soft_delete_internal.bridge_text(bridge));
 	END IF;
 END
@@ -432,9 +432,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY
-	SELECT format('SELECT soft_delete.adopt(%L, %s, %s)', member, first, first + 1023)
+	-- the last part goes on to what the application writes before the table is tagged
+	SELECT format('SELECT soft_delete.adopt(%L, %s%s)', member, first, ', ' || CASE WHEN first + step < blocks THEN first + step - 1 END)
 	FROM soft_delete_internal.inheritance_tree(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member,
-		generate_series(0, greatest(pg_relation_size(member) / current_setting('block_size')::bigint, 1) - 1, 1024) AS first
+		LATERAL (SELECT greatest(pg_relation_size(member) / current_setting('block_size')::bigint, 1) AS blocks) AS size,
+		-- who writes to a row of a part waits for all of it: some 2,000 rows, as far as is known
+		LATERAL (SELECT CASE WHEN reltuples > 0 AND relpages > 0 THEN ceil(least(2048 * relpages / reltuples, 1024))::bigint ELSE 64 END AS step) AS part,
+		generate_series(0, blocks - 1, step) AS first
 	WHERE relkind = 'r' ORDER BY n, first;
 END
 $$;

@@ -353,6 +353,24 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_changed_companions(regclass[], text) IS
 'for event triggers: what a command means for the companions of changed tables';
 
+CREATE FUNCTION soft_delete_internal.bridge_of_new_child(child regclass, parent regclass) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN soft_delete_internal.bridge_text(soft_delete_internal.resolve_bridge(child,
+		coalesce((soft_delete_internal.settings_of(child)).bridge, soft_delete_internal.bridge_text(soft_delete_internal.bridge_arguments(parent))), is_named => false));
+EXCEPTION WHEN OTHERS THEN
+	IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+		RAISE;
+	END IF;
+	-- its column of that name says something else
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.bridge_of_new_child(regclass, regclass) IS
+'the bridge of a table that becomes a child: that of its schema, or else that of its parent, if it has the column';
+
 CREATE FUNCTION soft_delete_internal.tag_new_children(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -376,7 +394,8 @@ BEGIN
 		arguments := soft_delete_internal.tag_arguments(item.parent);
 		BEGIN
 			PERFORM soft_delete_internal.tag(item.child, deleted_at => arguments[1]::name, indexes => CASE WHEN 'indexes:unique' = ANY (arguments) THEN 'unique' ELSE 'all' END,
-				cascade => true, storage => CASE WHEN soft_delete_internal.is_aside(item.parent) THEN 'aside' ELSE 'in_place' END);
+				cascade => true, storage => CASE WHEN soft_delete_internal.is_aside(item.parent) THEN 'aside' ELSE 'in_place' END,
+				bridge => CASE WHEN NOT soft_delete_internal.is_aside(item.parent) THEN soft_delete_internal.bridge_of_new_child(item.child, item.parent) END);
 		EXCEPTION WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
 				RAISE;

@@ -81,7 +81,7 @@ COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
 CREATE FUNCTION soft_delete_internal.list_tables()
 RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
 	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
-	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint)
+	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint, bridge text)
 LANGUAGE plpgsql ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
@@ -99,13 +99,14 @@ BEGIN
 		is_watched := false;
 		bin := NULL; active_view := NULL; live_rows := NULL; deleted_rows := NULL; graveyard_share := NULL; displaced_rows := NULL; oldest := NULL;
 		retention := NULL; due_before := NULL; due_rows := NULL; last_purge := NULL; last_purge_rows := NULL; last_purge_result := NULL; index_bytes_saved := NULL;
-		storage := soft_delete_internal.storage_of(relation); companion := NULL; companion_bytes := NULL; holds := NULL;
+		storage := soft_delete_internal.storage_of(relation); companion := NULL; companion_bytes := NULL; holds := NULL; bridge := NULL;
 		BEGIN
 			is_watched := soft_delete_internal.may_watch(relation);
 			CONTINUE WHEN NOT is_watched;
 			bin := soft_delete_internal.bin_of(relation);
 			active_view := soft_delete_internal.active_view_of(relation);
 			companion := soft_delete_internal.companion_of(relation);
+			bridge := soft_delete_internal.bridge_text(soft_delete_internal.bridge_arguments(relation));
 			IF is_any_purged THEN
 				SELECT purged_at, rows, log.error INTO last_purge, last_purge_rows, error FROM soft_delete_internal.last_purge(relation) AS log;
 			END IF;

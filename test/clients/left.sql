@@ -1,5 +1,6 @@
--- What an application leaves: the live rows of its tables, without times, and where its sequences are;
--- companions, which have a constraint of this name, are not its tables
+-- What an application leaves: the rows of its tables, without times, and where its sequences are; with "all" on,
+-- deleted rows, too.  Companions, which have a constraint of this name, are not its tables.
+SET soft_delete.show_deleted = :all;
 SELECT format('SELECT %L, t FROM (SELECT %s FROM %s) AS t ORDER BY t::text COLLATE "C"', relname,
 	string_agg(quote_ident(attname), ', ' ORDER BY attnum), pg_class.oid::regclass)
 FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
