@@ -18,9 +18,10 @@ WHERE nspname IN ('soft_delete', 'soft_delete_internal') AND grantee <> nspowner
 SELECT count(DISTINCT proname) <= 40 AS few FROM pg_proc WHERE pronamespace = 'soft_delete'::regnamespace;
 -- none of them lends rights by itself
 SELECT object FROM members JOIN pg_proc ON classid = 'pg_proc'::regclass AND oid = objid WHERE prosecdef;
--- what is in SQL chooses its search_path
+-- what is in SQL chooses its search_path, unless its names are bound already
 SELECT object FROM members JOIN pg_proc ON classid = 'pg_proc'::regclass AND oid = objid
-WHERE prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND (proconfig && ARRAY['search_path=pg_catalog, pg_temp']) IS NOT TRUE;
+WHERE prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND prosqlbody IS NULL
+  AND (proconfig && ARRAY['search_path=pg_catalog, pg_temp']) IS NOT TRUE;
 -- what filters by rights is a security barrier, and nothing is guarded by row security alone
 SELECT object FROM members JOIN pg_class ON classid = 'pg_class'::regclass AND oid = objid
 WHERE relkind = 'v' AND relname NOT IN ('tables', 'metrics') AND (reloptions && '{security_barrier=true}') IS NOT TRUE;
