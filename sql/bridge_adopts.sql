@@ -79,9 +79,12 @@ SELECT count(*) FROM big WHERE deleted = 1;
 SELECT severity, problem FROM soft_delete.check() WHERE relation = 'big'::regclass;
 -- what the application deletes between plan() and tag(), wherever it is
 CREATE TABLE grows (id integer PRIMARY KEY, deleted boolean);
+INSERT INTO grows SELECT -n, n % 6 = 0 FROM generate_series(1, 6000) AS n;
+ANALYZE grows;
 DROP TABLE plan;
 CREATE TABLE plan AS SELECT n, statement FROM soft_delete.plan('grows', bridge => 'deleted') WITH ORDINALITY AS p(statement, n);
 INSERT INTO grows SELECT n, true FROM generate_series(1, 30000) AS n;
+SELECT statement FROM plan WHERE statement LIKE '%delete.adopt%' ORDER BY n;
 SELECT statement FROM plan ORDER BY n
 \set ECHO none
 \gexec
