@@ -15,8 +15,10 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -24,9 +26,8 @@
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
-#include "access/xact.h"
-#include "executor/executor.h"
 
 #include "delete/sd_delete.h"
 
@@ -175,7 +176,8 @@ distributed_stamp(void)
  * the bin, by a statement that Citus distributes.  Does nothing for a shard, which is
  * truncated because the table is.
  *
- * Raises 42501 unless the current user may read the table and insert into the bin.
+ * Raises 42501 unless the current user may read the table, all rows of it, and insert into
+ * the bin.
  */
 Datum
 soft_delete_keep_truncated(PG_FUNCTION_ARGS)
@@ -197,6 +199,14 @@ soft_delete_keep_truncated(PG_FUNCTION_ARGS)
 	{
 		const char *statement = ((OwnersStatement *) lfirst(lc))->text;
 
+		/* TRUNCATE does not heed policies, and the statement would */
+		if (check_enable_rls(RelationGetRelid(trigdata->tg_relation),
+							 InvalidOid, true) == RLS_ENABLED)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("cannot truncate table \"%s\", of which policies hide rows",
+							RelationGetRelationName(trigdata->tg_relation)),
+					 errdetail("Those that the current role does not see would not be kept.")));
 		if (SPI_execute_with_args(statement, 2, (Oid[]){TIMESTAMPTZOID, TEXTOID},
 								  (Datum[]){TimestampTzGetDatum(distributed_stamp()),
 											CStringGetTextDatum(
@@ -238,7 +248,6 @@ soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_register_trigger_data(trigdata) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "SPI_register_trigger_data failed");
-	is_restoring = true;
 	PG_TRY();
 	{
 		foreach (lc, find_statements("restoring_statements",
@@ -246,8 +255,11 @@ soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
 		{
 			OwnersStatement *statement = lfirst(lc);
 			int i = foreach_current_index(lc);
-			uint64 count = run_as_owner_of(statement->relid, statement->text);
+			uint64 count;
 
+			/* only what has come back leaves a bin that is held */
+			is_restoring = i == 2;
+			count = run_as_owner_of(statement->relid, statement->text);
 			if (i < lengthof(counts))
 				counts[i] = count;
 			if (counts[0] > 0)

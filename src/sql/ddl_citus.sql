@@ -65,18 +65,13 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
-	-- one that foreign keys hold there would come out with all that they connect it with
-	IF kind = 'a local table in the metadata of Citus' AND NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid <> confrelid AND member IN (conrelid, confrelid)) THEN
-		RAISE EXCEPTION 'cannot tag "%" in place, which is %', member, kind
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'Its rows are in a shard, and Citus copies it by queries that do not see deleted rows.',
-				HINT = format('SELECT undistribute_table(%L);', member);
-	END IF;
-	IF member = relation AND kind <> 'a shard of Citus' THEN
+	IF member = relation AND kind <> 'a shard of Citus' AND (SELECT relkind = 'r' AND NOT relispartition FROM pg_class WHERE oid = relation) THEN
 		RAISE EXCEPTION 'cannot tag "%" in place, which is %', member, kind
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'Citus copies and moves its tables by queries that do not see deleted rows.',
-				HINT = format('SELECT soft_delete.tag(%L, storage => ''aside'');', member);
+				-- one that foreign keys hold there would come out with all that they connect it with
+				HINT = CASE WHEN kind = 'a local table in the metadata of Citus' AND NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid <> confrelid AND member IN (conrelid, confrelid))
+					THEN format('SELECT undistribute_table(%L);', member) ELSE format('SELECT soft_delete.tag(%L, storage => ''aside'');', member) END;
 	END IF;
 	RAISE EXCEPTION 'cannot tag "%", which is %', member, kind
 		USING ERRCODE = 'feature_not_supported',

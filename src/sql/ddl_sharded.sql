@@ -179,10 +179,13 @@ BEGIN
 					ELSE format('Its bin is %s, which has no shard beside it.', bin) END;
 	END IF;
 	SELECT c INTO child FROM soft_delete_internal.untagged_children(shard) AS c LIMIT 1;
-	IF child IS NOT NULL THEN
-		RAISE EXCEPTION 'cannot delete from tagged table "%": a foreign key would change table "%"', own, coalesce((SELECT relation_of FROM soft_delete_internal.shard_of(child)), child)
+	IF EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = shard AND conrelid = child AND confdeltype IN ('n', 'd')) THEN
+		RAISE EXCEPTION 'cannot delete from tagged table "%": a foreign key would overwrite references of table "%"', own, coalesce(soft_delete_internal.table_of_shard(child), child)
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'ON DELETE SET NULL and SET DEFAULT are not recorded.';
+	ELSIF child IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot delete from tagged table "%": a foreign key would destroy rows of table "%"', own, coalesce(soft_delete_internal.table_of_shard(child), child)
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-				DETAIL = 'ON DELETE CASCADE would destroy rows of a table that is not tagged, and SET NULL and SET DEFAULT are not recorded.',
+				DETAIL = 'It is not tagged.',
 				HINT = format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', own);
 	END IF;
 	RETURN found;
