@@ -28,6 +28,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	monitor \
 	monitor_check \
 	ddl_citus \
+	ddl_sharded \
 	ddl_tag_refusals \
 	ddl_aside \
 	ddl_bridge \

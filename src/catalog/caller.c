@@ -47,6 +47,8 @@ PG_FUNCTION_INFO_V1(soft_delete_follow_drops);
 PG_FUNCTION_INFO_V1(soft_delete_follow_extension);
 
 static Datum invoke_in_extension(FunctionCallInfo fcinfo);
+static Datum call_in_extension(const char *name, int nargs, Oid *argtypes,
+							   Datum *values, bool *isnull);
 static FmgrInfo *find_internal_function(FunctionCallInfo fcinfo);
 static Oid internal_function(const char *name, const oidvector *argtypes);
 static bool runs_own_code(void);
@@ -365,7 +367,34 @@ internal_function(const char *name, const oidvector *argtypes)
 void
 call_internal(const char *name, int nargs, Oid *argtypes, Datum *values)
 {
+	bool isnull;
+
+	(void) call_in_extension(name, nargs, argtypes, values, &isnull);
+}
+
+/*
+ * Call a function of schema soft_delete_internal that returns a relation for another one,
+ * and return it, or InvalidOid where the function returns null.
+ */
+Oid
+call_internal_for_relation(const char *name, Oid relid)
+{
+	bool isnull;
+	Datum found = call_in_extension(name, 1, (Oid[]){REGCLASSOID},
+									(Datum[]){ObjectIdGetDatum(relid)}, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(found);
+}
+
+/*
+ * Call a function of schema soft_delete_internal.  No argument is null.
+ */
+static Datum
+call_in_extension(const char *name, int nargs, Oid *argtypes, Datum *values,
+				  bool *isnull)
+{
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
+	Datum result;
 	FmgrInfo flinfo;
 
 	fmgr_info(internal_function(name, buildoidvector(argtypes, nargs)), &flinfo);
@@ -375,7 +404,9 @@ call_internal(const char *name, int nargs, Oid *argtypes, Datum *values)
 		fcinfo->args[i].value = values[i];
 		fcinfo->args[i].isnull = false;
 	}
-	(void) invoke_in_extension(fcinfo);
+	result = invoke_in_extension(fcinfo);
+	*isnull = fcinfo->isnull;
+	return result;
 }
 
 /*

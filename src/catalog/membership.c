@@ -62,6 +62,8 @@ static const struct
 	[BRIDGE_TRIGGER] = {EXTENSION_SCHEMA, "follow_bridge", 0, {0}},
 	[SEES_ALL_ROWS] = {INTERNAL_SCHEMA, "sees_all_rows", 1, {OIDOID}},
 	[HOLD_TRIGGER] = {INTERNAL_SCHEMA, "follow_hold", 0, {0}},
+	[SHARD_TRIGGER] = {EXTENSION_SCHEMA, "keep_shard_row", 0, {0}},
+	[SHARD_BIN_TRIGGER] = {EXTENSION_SCHEMA, "restore_shard_rows", 0, {0}},
 	[VIEW_IS_CHANGING] = {INTERNAL_SCHEMA, "is_changing", 0, {0}},
 };
 

@@ -78,6 +78,8 @@ typedef enum ExtensionFunction
 	BRIDGE_TRIGGER,	   /* soft_delete.follow_bridge() */
 	SEES_ALL_ROWS,	   /* soft_delete_internal.sees_all_rows(oid) */
 	HOLD_TRIGGER,	   /* soft_delete_internal.follow_hold() */
+	SHARD_TRIGGER,	   /* soft_delete.keep_shard_row() */
+	SHARD_BIN_TRIGGER, /* soft_delete.restore_shard_rows() */
 	N_EXTENSION_FUNCTIONS
 } ExtensionFunction;
 
@@ -137,6 +139,7 @@ extern bool begin_command(void);
 extern void end_command(bool before);
 extern bool command_is_own(void);
 extern void call_internal(const char *name, int nargs, Oid *argtypes, Datum *values);
+extern Oid call_internal_for_relation(const char *name, Oid relid);
 
 /*
  * owner_error.c: errors that functions of an owner raise

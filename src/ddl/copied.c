@@ -54,6 +54,7 @@ static void check_new_trigger(ObjectAccessType access, Oid classId,
 static void refuse_copying_trigger(Oid relid, Oid function);
 static void refuse_other_access_method(Oid relid, Oid function);
 static bool keeps_tombstones(Oid relid);
+static bool is_sharded(Oid relid);
 static bool was_detached(Oid relid);
 
 /*
@@ -166,6 +167,28 @@ keeps_tombstones(Oid relid)
 }
 
 /*
+ * Does a relation have a trigger that tag() has given a table that Citus has sharded, or
+ * its bin?
+ */
+static bool
+is_sharded(Oid relid)
+{
+	CatalogScan scan = begin_trigger_scan(relid);
+	bool found = false;
+	HeapTuple tuple;
+
+	while (!found && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Oid function = ((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid;
+
+		found = function == extension_function(SHARD_TRIGGER) ||
+				function == extension_function(SHARD_BIN_TRIGGER);
+	}
+	end_catalog_scan(&scan);
+	return found;
+}
+
+/*
  * soft_delete_internal.refuse_copying_trigger(relation regclass, function oid)
  * returns void
  *
@@ -243,7 +266,7 @@ check_dropped_tables(DropStmt *stmt)
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
 		if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()) ||
-			!keeps_tombstones(relid))
+			!(keeps_tombstones(relid) || is_sharded(relid)))
 			continue;
 		if (OidIsValid(get_extension_oid("citus", true)))
 			call_internal("check_citus_copy", 1, (Oid[]){REGCLASSOID},

@@ -48,7 +48,7 @@ static const char *const tagged_tables_query =
 	"FROM pg_catalog.pg_trigger t "
 	"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid "
 	"JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace "
-	"WHERE t.tgfoid OPERATOR(pg_catalog.=) $1 "
+	"WHERE t.tgfoid OPERATOR(pg_catalog.=) ANY (ARRAY[$1, $2]) "
 	"AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid OPERATOR(pg_catalog.=) c.oid)) AS tagged";
 
 /*
@@ -149,7 +149,7 @@ refuse_schema_rename(const RenameStmt *stmt)
 }
 
 /*
- * Object access hook: refuse to drop the function of the tag trigger while tables are
+ * Object access hook: refuse to drop the function of a tag trigger while tables are
  * tagged, whatever command drops it.
  */
 static void
@@ -161,7 +161,8 @@ refuse_dropped_tag_function(ObjectAccessType access, Oid classId, Oid objectId,
 
 	/* the function is dropped before the extension that it is a member of */
 	if (access == OAT_DROP && classId == ProcedureRelationId &&
-		objectId == extension_function(TAG_TRIGGER))
+		(objectId == extension_function(TAG_TRIGGER) ||
+		 objectId == extension_function(SHARD_TRIGGER)))
 		refuse_while_tagged();
 }
 
@@ -178,9 +179,10 @@ refuse_while_tagged(void)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args(tagged_tables_query, 1, (Oid[]){OIDOID},
-							  (Datum[]){ObjectIdGetDatum(
-								  extension_function(TAG_TRIGGER))},
+	if (SPI_execute_with_args(tagged_tables_query, 2, (Oid[]){OIDOID, OIDOID},
+							  (Datum[]){ObjectIdGetDatum(extension_function(TAG_TRIGGER)),
+										ObjectIdGetDatum(
+											extension_function(SHARD_TRIGGER))},
 							  NULL, true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "could not look for tagged tables");

@@ -123,6 +123,7 @@ DECLARE
 	hash bigint;
 BEGIN
 	IF tombstone IS NULL OR bin IS NULL THEN
+		PERFORM soft_delete_internal.refuse_sharded(relation);
 		RAISE EXCEPTION 'table "%" is not tagged', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('SELECT soft_delete.tag(%L);', relation);
 	ELSIF NOT has_table_privilege(soft_delete_internal.caller(), bin, 'SELECT') THEN

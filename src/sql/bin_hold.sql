@@ -176,6 +176,10 @@ AS $$
 DECLARE
 	was_held boolean;
 BEGIN
+	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
+		PERFORM soft_delete_internal.hold_sharded(relation, hold);
+		RETURN;
+	END IF;
 	-- not within the condition of IF: it is not evaluated where the rest decides
 	was_held := soft_delete_internal.set_hold(relation, NULL, hold);
 	IF NOT was_held AND hold IS NULL THEN

@@ -65,12 +65,13 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
-	-- one that foreign keys hold there would come out with all that they connect it with
-	IF kind = 'a local table in the metadata of Citus' AND NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid <> confrelid AND member IN (conrelid, confrelid)) THEN
-		RAISE EXCEPTION 'cannot tag "%", which is %', member, kind
+	IF member = relation AND kind <> 'a shard of Citus' AND (SELECT relkind = 'r' AND NOT relispartition FROM pg_class WHERE oid = relation) THEN
+		RAISE EXCEPTION 'cannot tag "%" in place, which is %', member, kind
 			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'Its rows are in a shard, and Citus copies it by queries that do not see deleted rows.',
-				HINT = format('SELECT undistribute_table(%L);', member);
+				DETAIL = 'Citus copies and moves its tables by queries that do not see deleted rows.',
+				-- one that foreign keys hold there would come out with all that they connect it with
+				HINT = CASE WHEN kind = 'a local table in the metadata of Citus' AND NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid <> confrelid AND member IN (conrelid, confrelid))
+					THEN format('SELECT undistribute_table(%L);', member) ELSE format('SELECT soft_delete.tag(%L, storage => ''aside'');', member) END;
 	END IF;
 	RAISE EXCEPTION 'cannot tag "%", which is %', member, kind
 		USING ERRCODE = 'feature_not_supported',
@@ -122,7 +123,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF soft_delete_internal.has_citus() AND soft_delete_internal.citus_copy_of(relation) IS NOT NULL THEN
-		PERFORM soft_delete_internal.refuse_citus(relation, relation::text);
+		PERFORM soft_delete_internal.refuse_citus(other, other::text) FROM coalesce(soft_delete_internal.sharded_table(relation), relation) AS other;
 	END IF;
 END
 $$;

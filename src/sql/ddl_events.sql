@@ -486,6 +486,7 @@ BEGIN
 	IF tag = 'CREATE TRIGGER' AND NOT restores THEN
 		PERFORM soft_delete_internal.check_replaced_triggers();
 	END IF;
+	PERFORM soft_delete_internal.follow_sharded(tag);
 	IF NOT soft_delete_internal.is_used() THEN
 		RETURN;
 	END IF;
@@ -565,6 +566,7 @@ SET max_parallel_workers_per_gather = 0 -- to start a worker takes longer than a
 SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
 AS $$
 BEGIN
+	PERFORM soft_delete_internal.follow_sharded_drops();
 	IF NOT soft_delete_internal.is_used() OR NOT soft_delete_internal.drops_affect_tagged() THEN
 		RETURN;
 	END IF;

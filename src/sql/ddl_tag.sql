@@ -330,6 +330,9 @@ DECLARE
 	made text[] := '{}';
 BEGIN
 	PERFORM soft_delete_internal.check_tag_arguments('tag', CASE WHEN only_if_prepared IS NOT NULL THEN relation END, deleted_at, indexes, cascade, storage);
+	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL AND storage IS NULL OR storage = 'aside' AND soft_delete_internal.is_sharded(relation) THEN
+		RETURN soft_delete_internal.tag_sharded(relation, deleted_at, cascade, views, bridge);
+	END IF;
 	members := soft_delete_internal.tagged_together(relation, cascade);
 	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	FOREACH member IN ARRAY members LOOP
@@ -498,6 +501,10 @@ BEGIN
 		RAISE EXCEPTION 'invalid argument of soft_delete.untag()'
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = 'The table must be given, cascade must be true or false, and tombstones must be ''error'', ''purge'' or ''keep''.';
+	END IF;
+	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
+		PERFORM soft_delete_internal.untag_sharded(relation, tombstones, cascade);
+		RETURN;
 	END IF;
 
 	IF cascade THEN

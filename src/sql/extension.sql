@@ -71,6 +71,10 @@ BEGIN
 				DETAIL = 'The table must be given.';
 	END IF;
 	PERFORM soft_delete_internal.check_owner(relation);
+	IF soft_delete_internal.sharded_bin(relation) IS NOT NULL THEN
+		PERFORM soft_delete_internal.align_sharded(relation);
+		RETURN;
+	END IF;
 	IF soft_delete_internal.tag_arguments(relation) IS NULL THEN
 		DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = repair.relation;
 		RETURN;

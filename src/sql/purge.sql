@@ -37,6 +37,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF soft_delete_internal.tag_arguments(relation) IS NULL THEN
+		PERFORM soft_delete_internal.refuse_sharded(relation);
 		RAISE EXCEPTION 'table "%" is not tagged', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				HINT = format('SELECT soft_delete.tag(%L);', relation);
@@ -51,7 +52,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_root(regclass) IS
-'raises 55000, 42501 or 42809 unless it is a tagged table that the current role owns, and no partition';
+'raises 55000, 0A000, 42501 or 42809 unless it is a tagged table that the current role owns, and neither sharded nor a partition';
 
 CREATE FUNCTION soft_delete_internal.purge_groups(relation regclass DEFAULT NULL) RETURNS SETOF regclass[]
 LANGUAGE sql STABLE

@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
@@ -42,14 +43,19 @@ struct Keeper
 {
 	Oid relid; /* the relation that the rows are deleted from */
 	Oid companion;
-	AttrNumber stamp; /* the companion's column for stamps */
+	AttrNumber stamp;	   /* the companion's column for stamps */
+	AttrNumber deleted_by; /* its column for who has deleted a row, or 0 */
 	AttrNumber *sources; /* for each column of the companion, that of the relation */
 	VersionBuilder *builder; /* of rows of the companion, with its indexes */
 };
 
-static AttrNumber *map_columns(Relation from, Relation to, AttrNumber stamp);
+static Keeper *make_keeper_in(Relation rel, Relation companion,
+							  AttrNumber stamp, MemoryContext context);
+static AttrNumber *map_columns(Relation from, Relation to, AttrNumber stamp,
+							   bool to_companion);
 static void report_column(Relation from, Relation to, Form_pg_attribute att,
 						  bool has_column);
+static Oid deleting_role(void);
 static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
 static void lock_again(const Keeper *keeper);
@@ -93,16 +99,15 @@ const StorageRoutine aside_storage = {
 /*
  * For each column of "to", find the column of "from" that has its name: an array of
  * attribute numbers, 0 where there is none, which is palloc'd.  "stamp" is the column
- * of the companion, one of the two, for stamps.
+ * of the companion, which "to" is or "from", for stamps.
  *
  * Raises 42703 if the companion lacks a column of the table, 42804 if the types differ.
  * The companion has the base types of domains.  A tombstone column without time zone
  * holds UTC: its values are those of timestamptz.
  */
 static AttrNumber *
-map_columns(Relation from, Relation to, AttrNumber stamp)
+map_columns(Relation from, Relation to, AttrNumber stamp, bool to_companion)
 {
-	bool to_companion = companions_table(RelationGetRelid(to)) != InvalidOid;
 	Relation companion = to_companion ? to : from;
 	Relation rel = to_companion ? from : to;
 	TupleDesc desc = RelationGetDescr(to);
@@ -146,6 +151,9 @@ map_columns(Relation from, Relation to, AttrNumber stamp)
 static void
 report_column(Relation rel, Relation companion, Form_pg_attribute att, bool has_column)
 {
+	Oid sharded =
+		call_internal_for_relation("table_of_shard", RelationGetRelid(rel));
+
 	ereport(ERROR,
 			(errcode(has_column ? ERRCODE_DATATYPE_MISMATCH : ERRCODE_UNDEFINED_COLUMN),
 			 has_column
@@ -158,7 +166,9 @@ report_column(Relation rel, Relation companion, Form_pg_attribute att, bool has_
 			 errdetail("A deleted row is kept with all of its columns."),
 			 errhint("SELECT soft_delete.repair(%s);",
 					 quote_literal_cstr(qualified_name(
-						 llast_oid(with_ancestors(RelationGetRelid(rel))))))));
+						 OidIsValid(sharded)
+							 ? sharded
+							 : llast_oid(with_ancestors(RelationGetRelid(rel))))))));
 }
 
 /*
@@ -189,19 +199,58 @@ Keeper *
 make_keeper(Relation rel, MemoryContext context)
 {
 	Relation companion = open_companion(rel, RowExclusiveLock);
+	Keeper *keeper =
+		make_keeper_in(rel, companion, stamp_attribute(companion), context);
+
+	table_close(companion, NoLock);
+	return keeper;
+}
+
+/*
+ * Make what inserting deleted rows of a shard into one of the bin of its table needs, in a
+ * memory context.  Such a bin says who has deleted a row.
+ *
+ * Raises 42703 if it has no column for stamps or for that, and what map_columns() raises.
+ */
+Keeper *
+make_shards_keeper(Relation rel, Relation bin, const char *stamp, MemoryContext context)
+{
+	Oid relid = RelationGetRelid(bin);
+	AttrNumber stamp_attnum = get_attnum(relid, stamp);
+	AttrNumber deleted_by = get_attnum(relid, "deleted_by");
+	Keeper *keeper;
+
+	if (stamp_attnum <= 0 || get_atttype(relid, stamp_attnum) != TIMESTAMPTZOID ||
+		deleted_by <= 0 || get_atttype(relid, deleted_by) != TEXTOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("bin \"%s\" does not tell when rows were deleted, and by whom",
+						RelationGetRelationName(bin)),
+				 errdetail("It has a column \"%s\" of type timestamptz, and a column \"deleted_by\" of type text.",
+						   stamp)));
+	keeper = make_keeper_in(rel, bin, stamp_attnum, context);
+	keeper->deleted_by = deleted_by;
+	return keeper;
+}
+
+/*
+ * Make what inserting deleted rows of a relation into an open companion needs.
+ */
+static Keeper *
+make_keeper_in(Relation rel, Relation companion, AttrNumber stamp, MemoryContext context)
+{
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	Keeper *keeper = palloc0(sizeof(Keeper));
 
 	keeper->relid = RelationGetRelid(rel);
 	keeper->companion = RelationGetRelid(companion);
-	keeper->stamp = stamp_attribute(companion);
-	keeper->sources = map_columns(rel, companion, keeper->stamp);
+	keeper->stamp = stamp;
+	keeper->sources = map_columns(rel, companion, stamp, true);
 	keeper->builder = make_version_builder(companion, 1, &keeper->stamp, context);
 	find_tombstone_indexes(keeper->builder, companion, keeper->stamp);
 	for (int i = 0; i < keeper->builder->nindexes; i++)
 		keeper->builder->indexes[i].is_unchanged = false;
 	MemoryContextSwitchTo(oldcontext);
-	table_close(companion, NoLock);
 	return keeper;
 }
 
@@ -243,6 +292,12 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 	move_columns(row, slot, keeper->sources);
 	slot->tts_values[keeper->stamp - 1] = TimestampTzGetDatum(stamp);
 	slot->tts_isnull[keeper->stamp - 1] = false;
+	if (keeper->deleted_by > 0)
+	{
+		slot->tts_values[keeper->deleted_by - 1] =
+			CStringGetTextDatum(GetUserNameFromId(deleting_role(), false));
+		slot->tts_isnull[keeper->deleted_by - 1] = false;
+	}
 	slot->tts_tableOid = keeper->companion;
 	/* a publication of all tables is not told of a companion, whose subscribers lack it */
 	table_tuple_insert(companion, slot, GetCurrentCommandId(true),
@@ -254,6 +309,20 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(oldcontext);
 	table_close(companion, NoLock);
+}
+
+/*
+ * Return the role that deletes: the current one or, where a foreign key deletes as the
+ * owner of the table, that of the session.
+ */
+static Oid
+deleting_role(void)
+{
+	Oid role;
+	int context;
+
+	GetUserIdAndSecContext(&role, &context);
+	return (context & SECURITY_NOFORCE_RLS) != 0 ? GetOuterUserId() : role;
 }
 
 /*
@@ -423,7 +492,7 @@ fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
 		known_companion != RelationGetRelid(companion))
 	{
 		AttrNumber *sources =
-			map_columns(companion, rel, stamp_attribute(companion));
+			map_columns(companion, rel, stamp_attribute(companion), false);
 		Size size = RelationGetDescr(rel)->natts * sizeof(AttrNumber);
 
 		if (known != NULL)

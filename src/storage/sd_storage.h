@@ -294,6 +294,8 @@ extern const StorageRoutine aside_storage;
 typedef struct Keeper Keeper;
 
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
+extern Keeper *make_shards_keeper(Relation rel, Relation bin, const char *stamp,
+								  MemoryContext context);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
 extern void keep_aside(Keeper *keeper, TupleTableSlot *row);
 extern void insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp);

@@ -14,7 +14,7 @@ add_database('app');
 # sql SQL: what a session answers, without notices
 sub sql { return answer($node, 'app', "SET client_min_messages = warning; $_[0]") =~ s/^\n+//r =~ s/\n{2,}/\n/gr }
 # cannot_tag TABLE, KIND: the error of tag()
-sub cannot_tag { return qr/^ERROR:  cannot tag "public\.$_[0]", which is $_[1]\nDETAIL:  \w.*\./m }
+sub cannot_tag { return qr/^ERROR:  cannot tag "public\.$_[0]"(?: in place)?, which is $_[1]\nDETAIL:  \w.*\./m }
 
 $node->safe_psql('app', q{
 	CREATE EXTENSION soft_delete;
@@ -44,9 +44,10 @@ foreach my $storage ('in_place', 'aside')
 	my $nothing = q{SELECT relname FROM pg_class WHERE relname LIKE '%\_deleted'; SELECT count(*) FROM pg_attribute WHERE attname = 'deleted_at' AND attrelid >= 16384 AND attrelid::regclass::text NOT LIKE 'soft_delete%'};
 	my %kind = (ref => 'a reference table of Citus', distributed => 'a distributed table of Citus', single_shard => 'a distributed table of Citus',
 		managed => 'a local table in the metadata of Citus', referencing => 'a local table in the metadata of Citus', parts => 'a distributed table of Citus');
-	foreach my $table (sort keys %kind)
+	# aside, those of one shard or more can be tagged: sharded.pl
+	foreach my $table ($storage eq 'aside' ? 'parts' : sort keys %kind)
 	{
-		is_refused('app', "$storage: tag() of $table", "SELECT soft_delete.tag('$table', storage => '$storage')", cannot_tag($table, $kind{$table}), $nothing);
+		is_refused('app', "$storage: tag() of $table", "SELECT soft_delete.tag('$table', storage => '$storage')", $storage eq 'aside' ? qr/^ERROR:  cannot tag "public\.$table", which is $kind{$table}, so\nDETAIL:  It is partitioned/m : cannot_tag($table, $kind{$table}), $nothing);
 	}
 	is_refused('app', "$storage: tag() of a columnar table", "SELECT soft_delete.tag('columns', storage => '$storage')",
 		qr/^ERROR:  cannot tag table "public\.columns", which has access method "columnar"\nDETAIL:  .*\nHINT:  ALTER TABLE public\.columns SET ACCESS METHOD heap;$/m, $nothing);
@@ -54,14 +55,17 @@ foreach my $storage ('in_place', 'aside')
 		qr/^ERROR:  cannot tag table "public\.lists_1", which has access method "columnar"/m, $nothing);
 }
 like(sql(q{SELECT soft_delete.tag('managed')}), qr/^HINT:  SELECT undistribute_table\('public\.managed'\);$/m, 'the hint for a local table without foreign keys');
-unlike(sql(q{SELECT soft_delete.tag('referencing')}), qr/HINT/, 'there is none where others would come out with it');
+like(sql(q{SELECT soft_delete.tag('referencing')}), qr/^HINT:  SELECT soft_delete\.tag\('public\.referencing', storage => 'aside'\);$/m, 'the one where others would come out with it');
 is(sql(q{BEGIN; SELECT undistribute_table('public.managed'); SELECT soft_delete.tag('managed'); DELETE FROM managed WHERE id = 1; SELECT id, name FROM managed_deleted; ROLLBACK}), '1|one', 'the hint works');
 is(sql(q{BEGIN; ALTER TABLE public.columns SET ACCESS METHOD heap; SELECT soft_delete.tag('columns'); DELETE FROM columns WHERE id = 1; SELECT id, name FROM columns_deleted; ROLLBACK}), '1|one', 'and that for a columnar one');
 like(sql(q{SET citus.override_table_visibility = off; SELECT soft_delete.tag(format('public.distributed_%s', shardid)::regclass)
 	FROM pg_dist_shard JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node USING (groupid) WHERE logicalrelid = 'distributed'::regclass AND groupid = 0 LIMIT 1}),
 	cannot_tag('distributed_\d+', 'a shard of Citus'), 'tag() of a shard');
+like(sql(q{SET citus.override_table_visibility = off; SELECT soft_delete.tag(format('public.distributed_%s', shardid)::regclass, storage => 'aside')
+	FROM pg_dist_shard JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node USING (groupid) WHERE logicalrelid = 'distributed'::regclass AND groupid = 0 LIMIT 1}),
+	cannot_tag('distributed_\d+', 'a shard of Citus'), 'tag() of a shard, aside');
 
-like(sql(q{SELECT * FROM soft_delete.preview_tag('distributed')}), qr/cannot tag "public\.distributed", which is a distributed table of Citus/, 'preview_tag() tells of it');
+like(sql(q{SELECT * FROM soft_delete.preview_tag('distributed')}), qr/cannot tag "public\.distributed" in place, which is a distributed table of Citus/, 'preview_tag() tells of it');
 
 # what has one: everything that is kept of a table
 # long STORAGE: the longest name
@@ -197,7 +201,7 @@ my $on_worker = sub { return answer($worker, 'app', "SET client_min_messages = w
 is($on_worker->(q{CREATE TABLE w (id integer PRIMARY KEY, ref_id integer); SELECT soft_delete.tag('w'); INSERT INTO w VALUES (1, 1), (2, 1); DELETE FROM w WHERE id = 1; SELECT w.id, d.name FROM w JOIN distributed AS d USING (id); SELECT id FROM w_deleted}), "2|row 2\n1", 'a tagged table of a worker');
 like($on_worker->("SELECT soft_delete.tag('$_')"), cannot_tag($_, 'a \w+ table of Citus'), "on a worker, tag() of $_") foreach ('ref', 'distributed');
 is(sql(q{CREATE SCHEMA shop; CREATE TABLE shop.first (id integer PRIMARY KEY); SELECT create_distributed_table('shop.first', 'id')}), '', 'a schema of all nodes');
-like($on_worker->(q{SELECT soft_delete.tag_schema('shop')}), qr/^WARNING:  table "shop\.first" is not tagged: cannot tag "shop\.first", which is a distributed table of Citus\n(?:(?!WARNING).*\n?)*\z/, 'tag_schema() on a worker warns of the table, and not of its shards');
+like($on_worker->(q{SELECT soft_delete.tag_schema('shop')}), qr/^WARNING:  table "shop\.first" is not tagged: cannot tag "shop\.first" in place, which is a distributed table of Citus\n(?:(?!WARNING).*\n?)*\z/, 'tag_schema() on a worker warns of the table, and not of its shards');
 is(sql(q{CREATE TABLE shop.second (id integer PRIMARY KEY); SELECT create_distributed_table('shop.second', 'id'); INSERT INTO shop.second SELECT generate_series(1, 20); DELETE FROM shop.second WHERE id < 11; SELECT count(*) FROM shop.second}), 10, 'a distributed table that comes to a schema that a worker has tagged');
 is($on_worker->(q{SELECT relation FROM soft_delete.tables; SELECT * FROM soft_delete.check(); SELECT id FROM w_deleted}), "w\n1", 'the worker has tagged neither it nor its shards');
 # whoever owns the table
