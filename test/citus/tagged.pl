@@ -56,8 +56,8 @@ foreach my $storage ('in_place', 'aside')
 }
 like(sql(q{SELECT soft_delete.tag('managed')}), qr/^HINT:  SELECT undistribute_table\('public\.managed'\);$/m, 'the hint for a local table without foreign keys');
 like(sql(q{SELECT soft_delete.tag('referencing')}), qr/^HINT:  SELECT soft_delete\.tag\('public\.referencing', storage => 'aside'\);$/m, 'the one where others would come out with it');
-is(sql(q{BEGIN; SELECT undistribute_table('public.managed'); SELECT soft_delete.tag('managed'); DELETE FROM managed WHERE id = 1; SELECT id, name FROM managed_deleted; ROLLBACK}), '1|one', 'the hint works');
-is(sql(q{BEGIN; ALTER TABLE public.columns SET ACCESS METHOD heap; SELECT soft_delete.tag('columns'); DELETE FROM columns WHERE id = 1; SELECT id, name FROM columns_deleted; ROLLBACK}), '1|one', 'and that for a columnar one');
+is(sql(q{BEGIN; SELECT undistribute_table('public.managed'); SELECT FROM soft_delete.tag('managed'); DELETE FROM managed WHERE id = 1; SELECT id, name FROM managed_deleted; ROLLBACK}), '1|one', 'the hint works');
+is(sql(q{BEGIN; ALTER TABLE public.columns SET ACCESS METHOD heap; SELECT FROM soft_delete.tag('columns'); DELETE FROM columns WHERE id = 1; SELECT id, name FROM columns_deleted; ROLLBACK}), '1|one', 'and that for a columnar one');
 like(sql(q{SET citus.override_table_visibility = off; SELECT soft_delete.tag(format('public.distributed_%s', shardid)::regclass)
 	FROM pg_dist_shard JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node USING (groupid) WHERE logicalrelid = 'distributed'::regclass AND groupid = 0 LIMIT 1}),
 	cannot_tag('distributed_\d+', 'a shard of Citus'), 'tag() of a shard');
@@ -198,14 +198,14 @@ is_refused('app', "$_: bins in the schema of a tenant", "SELECT soft_delete.tag(
 is_refused('app', 'tag_schema() of that of a tenant', "SELECT soft_delete.tag_schema('tenant')", qr/^ERROR:  cannot tag schema "tenant", which Citus distributes$/m, 'SELECT * FROM soft_delete.tagged_schemas');
 # a worker has tables of its own, too
 my $on_worker = sub { return answer($worker, 'app', "SET client_min_messages = warning; $_[0]") =~ s/^\n+//r =~ s/\n{2,}/\n/gr };
-is($on_worker->(q{CREATE TABLE w (id integer PRIMARY KEY, ref_id integer); SELECT soft_delete.tag('w'); INSERT INTO w VALUES (1, 1), (2, 1); DELETE FROM w WHERE id = 1; SELECT w.id, d.name FROM w JOIN distributed AS d USING (id); SELECT id FROM w_deleted}), "2|row 2\n1", 'a tagged table of a worker');
+is($on_worker->(q{CREATE TABLE w (id integer PRIMARY KEY, ref_id integer); SELECT FROM soft_delete.tag('w'); INSERT INTO w VALUES (1, 1), (2, 1); DELETE FROM w WHERE id = 1; SELECT w.id, d.name FROM w JOIN distributed AS d USING (id); SELECT id FROM w_deleted}), "2|row 2\n1", 'a tagged table of a worker');
 like($on_worker->("SELECT soft_delete.tag('$_')"), cannot_tag($_, 'a \w+ table of Citus'), "on a worker, tag() of $_") foreach ('ref', 'distributed');
 is(sql(q{CREATE SCHEMA shop; CREATE TABLE shop.first (id integer PRIMARY KEY); SELECT create_distributed_table('shop.first', 'id')}), '', 'a schema of all nodes');
 like($on_worker->(q{SELECT soft_delete.tag_schema('shop')}), qr/^WARNING:  table "shop\.first" is not tagged: cannot tag "shop\.first" in place, which is a distributed table of Citus\n(?:(?!WARNING).*\n?)*\z/, 'tag_schema() on a worker warns of the table, and not of its shards');
 is(sql(q{CREATE TABLE shop.second (id integer PRIMARY KEY); SELECT create_distributed_table('shop.second', 'id'); INSERT INTO shop.second SELECT generate_series(1, 20); DELETE FROM shop.second WHERE id < 11; SELECT count(*) FROM shop.second}), 10, 'a distributed table that comes to a schema that a worker has tagged');
 is($on_worker->(q{SELECT relation FROM soft_delete.tables; SELECT * FROM soft_delete.check(); SELECT id FROM w_deleted}), "w\n1", 'the worker has tagged neither it nor its shards');
 # whoever owns the table
-is(sql(q{CREATE ROLE clerk; GRANT CREATE ON SCHEMA public TO clerk; SET ROLE clerk; CREATE TABLE own (id integer PRIMARY KEY, ref_id integer); SELECT soft_delete.tag('own', storage => 'aside'); INSERT INTO own VALUES (1, 1), (2, 1); DELETE FROM own WHERE id = 1; SELECT id FROM own_deleted}), 1, 'a table of an ordinary role');
+is(sql(q{CREATE ROLE clerk; GRANT CREATE ON SCHEMA public TO clerk; SET ROLE clerk; CREATE TABLE own (id integer PRIMARY KEY, ref_id integer); SELECT FROM soft_delete.tag('own', storage => 'aside'); INSERT INTO own VALUES (1, 1), (2, 1); DELETE FROM own WHERE id = 1; SELECT id FROM own_deleted}), 1, 'a table of an ordinary role');
 is_refused('app', "an ordinary role, $_", "SET client_min_messages = warning; SET ROLE clerk; $_", qr/^ERROR:  Citus cannot convert tagged table "public\.own"/m, 'SELECT id FROM own_deleted')
 	foreach (q{SELECT citus_add_local_table_to_metadata('own')}, q{SELECT alter_table_set_access_method('own', 'columnar')});
 
@@ -226,6 +226,6 @@ is_refused('app', 'undistribute_table()', q{SET client_min_messages = warning; S
 $node->safe_psql('app', 'ALTER EVENT TRIGGER soft_delete_login ENABLE ALWAYS');
 # untagged, a table may become one of Citus
 is(sql(q{SELECT soft_delete.untag('t_aside', tombstones => 'purge'); ALTER TABLE t_aside ADD FOREIGN KEY (ref_id) REFERENCES ref; SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 't_aside'::regclass; DELETE FROM t_aside WHERE id = 5; SELECT count(*) FROM t_aside}), "1\n2", 'an untagged table becomes one of Citus');
-is(sql(q{ALTER TABLE t_aside DROP CONSTRAINT t_aside_ref_id_fkey; SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 't_aside'::regclass; SELECT soft_delete.tag('t_aside', storage => 'aside'); DELETE FROM t_aside WHERE id = 4; SELECT id FROM t_aside_deleted}), "0\n4", 'and can be tagged again when it is none');
+is(sql(q{ALTER TABLE t_aside DROP CONSTRAINT t_aside_ref_id_fkey; SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 't_aside'::regclass; SELECT FROM soft_delete.tag('t_aside', storage => 'aside'); DELETE FROM t_aside WHERE id = 4; SELECT id FROM t_aside_deleted}), "0\n4", 'and can be tagged again when it is none');
 
 done_testing();
