@@ -716,6 +716,10 @@ BEGIN
 		END IF;
 	END IF;
 	IF (SELECT relpersistence FROM pg_class WHERE oid = companion) <> class.relpersistence THEN
+		-- protect.c refuses that, but in a session that had not loaded the library
+		IF class.relpersistence = 'u' THEN
+			PERFORM soft_delete_internal.check_holds(relation, 'stop logging');
+		END IF;
 		EXECUTE format('ALTER TABLE %s SET %s', companion, CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END);
 	END IF;
 	schema_name := class.relnamespace::regnamespace;
