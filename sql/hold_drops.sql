@@ -116,9 +116,16 @@ ALTER TABLE kept_tombstones ALTER v TYPE text USING NULL;
 CREATE TABLE above (LIKE kept_tombstones);
 ALTER TABLE kept_tombstones INHERIT above;
 DROP TABLE kept_tombstones CASCADE;
+-- nor is it left to a crash
+ALTER TABLE kept_tombstones SET UNLOGGED;
+ALTER TABLE stepped_tombstones SET UNLOGGED;
+ALTER TABLE kept SET UNLOGGED;
+ALTER TABLE stepped ADD w text, SET UNLOGGED;
 -- to insert is what a dump does
 INSERT INTO kept_tombstones (deleted_at, id, v) VALUES ('2001-01-01', 4, 'c');
 RESET row_security;
+ALTER TABLE kept SET UNLOGGED;
+ALTER TABLE stepped SET UNLOGGED;
 ALTER TABLE stepped_tombstones RENAME TO renamed;
 DROP TRIGGER "~soft_delete_companion" ON renamed;
 ALTER TRIGGER "~soft_delete_companion" ON renamed RENAME TO other;

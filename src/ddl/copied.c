@@ -104,8 +104,8 @@ check_new_trigger(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 
 /*
  * Raise 0A000 if a trigger that calls the function lets pg_repack copy a table that has
- * its tombstones in it, makes a tagged table a hypertable, or takes it, or a companion,
- * into the metadata of Citus.
+ * its tombstones in it, or a companion, makes a tagged table a hypertable, or takes it, or
+ * a companion, into the metadata of Citus.
  */
 static void
 refuse_copying_trigger(Oid relid, Oid function)
@@ -123,6 +123,13 @@ refuse_copying_trigger(Oid relid, Oid function)
 				 errdetail("It copies live rows only, so the deleted rows would be lost. "
 						   "pg_repack --only-indexes, pg_squeeze and, from PostgreSQL 19 on, REPACK keep them. "
 						   "A table that keeps its deleted rows aside can be copied."),
+				 errhint("VACUUM FULL %s;", name)));
+	if (strcmp(owner, "pg_repack") == 0 && OidIsValid(companions_table(relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("pg_repack cannot copy table \"%s\", which has the deleted rows of table \"%s\"",
+						name, qualified_name(companions_table(relid))),
+				 errdetail("Its trigger does not fire for rows that are deleted, restored or purged meanwhile."),
 				 errhint("VACUUM FULL %s;", name)));
 	if (strcmp(owner, "timescaledb") == 0 && tag_arguments(relid) != NIL)
 		ereport(ERROR,

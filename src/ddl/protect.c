@@ -49,6 +49,7 @@ static void check_altered_table(AlterTableStmt *stmt);
 static void check_left_table(AlterTableCmd *cmd, Oid relid);
 static void check_disabled_tag(AlterTableCmd *cmd, Oid relid);
 static void check_altered_companion(AlterTableCmd *cmd, Oid relid);
+static void check_unlogged(AlterTableCmd *cmd, Oid relid);
 static void check_column_commands(AlterTableStmt *stmt, Oid relid);
 static void protect_primary_key(AlterTableCmd *cmd, Oid relid);
 static void refuse_if_held(Oid relid, const char *action);
@@ -148,6 +149,7 @@ check_altered_table(AlterTableStmt *stmt)
 			check_left_table(lfirst_node(AlterTableCmd, lc), relid);
 			check_disabled_tag(lfirst_node(AlterTableCmd, lc), relid);
 			check_altered_companion(lfirst_node(AlterTableCmd, lc), relid);
+			check_unlogged(lfirst_node(AlterTableCmd, lc), relid);
 		}
 		check_column_commands(stmt, relid);
 	}
@@ -222,6 +224,20 @@ check_altered_companion(AlterTableCmd *cmd, Oid relid)
 	}
 	if (OidIsValid(relid))
 		refuse_held_aside(relid, "change the companion of");
+}
+
+/*
+ * Raise 55006 for a subcommand of ALTER TABLE after which a crash would empty a table
+ * with held rows, or a companion with some.
+ */
+static void
+check_unlogged(AlterTableCmd *cmd, Oid relid)
+{
+	if (cmd->subtype != AT_SetUnLogged)
+		return;
+	if (is_tagged(relid))
+		refuse_if_held(relid, "stop logging");
+	refuse_held_aside(relid, "stop logging the companion of");
 }
 
 /*

@@ -656,11 +656,13 @@ BEGIN
 			OR soft_delete_internal.own_companion(relation) IS DISTINCT FROM companion
 			-- of rows that do not fulfil it the planner would believe that they are not there
 			OR (SELECT count(*) FROM pg_constraint WHERE conrelid = companion AND contype = 'c') > 1
+			-- a dump could not be restored that has rows deleted later, whose further columns are null
+			OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = companion AND attnum > 0 AND NOT attisdropped AND attnotnull AND attname <> soft_delete_internal.companion_stamp(companion))
 			OR NOT soft_delete_internal.has_column(companion, soft_delete_internal.companion_stamp(companion))
 			OR EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion))) THEN
 		RAISE EXCEPTION 'cannot alter table "%" so, which has the deleted rows of table "%"', companion, relation
 			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'It has the columns and the owner of that table, inherits from companions only, and has one constraint and one trigger, which stay.';
+				DETAIL = 'It has the columns and the owner of that table, inherits from companions only, and has one constraint and one trigger, which stay. No column but that of the stamps is NOT NULL.';
 	END IF;
 END
 $$;
@@ -716,6 +718,10 @@ BEGIN
 		END IF;
 	END IF;
 	IF (SELECT relpersistence FROM pg_class WHERE oid = companion) <> class.relpersistence THEN
+		-- protect.c refuses that, but in a session that had not loaded the library
+		IF class.relpersistence = 'u' THEN
+			PERFORM soft_delete_internal.check_holds(relation, 'stop logging');
+		END IF;
 		EXECUTE format('ALTER TABLE %s SET %s', companion, CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END);
 	END IF;
 	schema_name := class.relnamespace::regnamespace;

@@ -306,6 +306,7 @@ BEGIN
 	-- sessions that restore a dump make the triggers of a table, its companion and its bin at the same time: the last one sees them all
 	IF tag = 'CREATE TRIGGER' THEN
 		FOR relation IN SELECT conrelid::regclass FROM pg_constraint WHERE conrelid = ANY (changed) AND contype = 'c' AND starts_with(conname, 'soft_delete_companion') LOOP
+			PERFORM soft_delete_internal.refuse_copying_trigger(tgrelid, tgfoid) FROM pg_trigger WHERE tgrelid = relation AND NOT tgisinternal;
 			EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
 			relation := soft_delete_internal.companions_table(relation);
 			IF relation IS NOT NULL THEN

@@ -84,6 +84,14 @@ if (tool('pg_repack', 'postgresql-MAJOR-repack'))
 	has_all('in_place', 'indexes', $bins{in_place});
 	like(run_tool(@repack, '-d', 'aside'), qr/^exit 0\n/, 'it packs a table whose deleted rows are aside');
 	has_all('aside', 'a table', $bins{aside});
+	$node->safe_psql('aside', q{CREATE TABLE single (id integer PRIMARY KEY); SELECT soft_delete.tag('single', storage => 'aside'); CREATE UNIQUE INDEX ON single_tombstones (deleted_at)});
+	my $companion_refused = qr/^exit [^0].*cannot copy table "public.single_tombstones", which has the deleted rows of table "public.single".*HINT:  VACUUM FULL public.single_tombstones/s;
+	foreach my $options ('', '-c session_preload_libraries=')
+	{
+		local $ENV{PGOPTIONS} = $options;
+		like(run_tool('pg_repack', '--no-superuser-check', '-t', 'single_tombstones', '-d', 'aside'), $companion_refused, "a companion is not packed: '$options'");
+	}
+	$node->safe_psql('aside', 'DROP TABLE single');
 	$node->safe_psql($_, 'DROP EXTENSION pg_repack') foreach ('plain', 'in_place', 'aside');
 }
 

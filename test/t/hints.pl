@@ -120,6 +120,8 @@ my @cases = (
 		statement => q{DELETE FROM g} ],
 	[ 'ddl/copied.c: cannot turn tagged table "%s" into a hypertable',
 		make => $stranger->('timescaledb'), statement => q{CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION stranger()}, clear => 1 ],
+	[ 'ddl/copied.c: pg_repack cannot copy table "%s", which has the deleted rows of table "%s"',
+		make => $stranger->('pg_repack'), statement => q{CREATE TRIGGER x BEFORE INSERT ON t_tombstones FOR EACH ROW EXECUTE FUNCTION stranger()}, then => q{SELECT 1} ],
 	[ 'ddl/copied.c: pg_repack cannot copy tagged table "%s"',
 		make => $stranger->('pg_repack'), statement => q{CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION stranger()}, then => q{SELECT 1} ],
 	[ 'ddl/extension.c: cannot drop extension "%s" while tables are tagged',
