@@ -58,6 +58,7 @@ typedef struct RestoreTarget
 	Relation root; /* of the partitions, or NULL: it has the statement triggers */
 	ResultRelInfo *relinfo;
 	ResultRelInfo *named; /* that of the root, or of the table itself */
+	TriggerDesc *triggers; /* as they were, for code of the owner may drop some */
 	VersionBuilder *builder;
 	TupleTableSlot *slot; /* for a member */
 	List *foreign_keys;
@@ -691,6 +692,7 @@ open_target(RestoreTarget *target, Oid relid, TriggerSet set, bool is_others)
 	}
 	InitResultRelInfo(target->relinfo, rel, 0, rootinfo, 0);
 	target->named = rootinfo != NULL ? rootinfo : target->relinfo;
+	target->triggers = CopyTriggerDesc(target->relinfo->ri_TrigDesc);
 }
 
 /*
@@ -861,7 +863,7 @@ queue_batch(MemberRef *refs, int n, TriggerSet set)
 static void
 enable_triggers(RestoreTarget *target, const Member *member)
 {
-	const TriggerDesc *original = target->rel->trigdesc;
+	const TriggerDesc *original = target->triggers;
 	TriggerDesc *trigdesc = target->relinfo->ri_TrigDesc; /* a copy */
 
 	if (target->has_enabled && member->is_truncated == target->is_truncated &&

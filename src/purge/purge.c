@@ -766,7 +766,8 @@ report_end(PurgeScan *scan)
 		PurgeTable *root = &scan->roots[i];
 		uint64 kept = root->held + root->referenced + root->locked;
 
-		if (root->purged + kept == 0)
+		/* of a table that has been dropped meanwhile nothing remains */
+		if (root->purged + kept == 0 || get_rel_name(root->relid) == NULL)
 			continue;
 		/* nobody but the log listens to the worker */
 		ereport(MyBackendType == B_BG_WORKER ? LOG : NOTICE,

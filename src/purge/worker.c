@@ -380,15 +380,20 @@ has_extension(void)
 
 /*
  * Make the live keys that are missing.  One that cannot be made is reported, and does not
- * keep the others from being made.
+ * keep the others from being made.  When the next purge is due, what is left waits: each
+ * of them may have waited for transactions, as long as lock_timeout says.
  */
 static void
 make_live_keys(void)
 {
+	TimestampTz started = GetCurrentTimestamp();
 	ListCell *lc;
 
 	foreach (lc, read_live_key_commands(TopMemoryContext))
 	{
+		if (TimestampDifferenceExceeds(started, GetCurrentTimestamp(),
+									   purge_interval * 1000))
+			break;
 		PG_TRY();
 		{
 			run_statement(lfirst(lc));

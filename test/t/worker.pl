@@ -190,6 +190,34 @@ is(query('one', $live_key), $expected =~ s/worker_owner/query('one', q{SELECT pg
 is(query('one', q{SELECT count(*) FROM pg_class WHERE relname ~ '_pkey_live$' AND relkind = 'i'}), 1, 'none where few rows are deleted, or where something else has its name');
 is(query('one', q{SELECT count(*) FROM soft_delete.check() WHERE relation = 'jobs'::regclass}), 0, 'check() has nothing more to propose');
 
+# live keys that wait for somebody's transaction do not hold off the next purge
+query('one', q{ALTER DATABASE one SET lock_timeout = '1500ms'});
+own('one', q{
+	CREATE TABLE slow_1 (id integer PRIMARY KEY);
+	CREATE TABLE slow_2 (id integer PRIMARY KEY);
+	SELECT soft_delete.tag(t) FROM unnest('{slow_1,slow_2}'::regclass[]) AS t;
+	INSERT INTO slow_1 SELECT generate_series(1, 12000);
+	INSERT INTO slow_2 SELECT generate_series(1, 12000);
+	DELETE FROM slow_1 WHERE id <= 11000;
+	DELETE FROM slow_2 WHERE id <= 11000;
+	BEGIN;
+	INSERT INTO slow_1 VALUES (12001);
+	INSERT INTO slow_2 VALUES (12001);
+	PREPARE TRANSACTION 'slow'});
+own('one', 'ANALYZE slow_1, slow_2');
+$offset = -s $node->logfile;
+my %waits;
+ok(eventually(60, sub
+	{
+		%waits = ();
+		$waits{$_}++ foreach slurp_file($node->logfile, $offset) =~ /\[(\d+)\][^\n]* STATEMENT:  \w+ INDEX CONCURRENTLY [^\n]*slow_/g;
+		return keys %waits >= 3;
+	}), 'three workers have waited');
+is((sort { $b <=> $a } values %waits)[0], 1, 'each for no more than one live key, when the next was due');
+query('one', q{ROLLBACK PREPARED 'slow'});
+ok(eventually(60, sub { query('one', q{SELECT count(*) FROM pg_class JOIN pg_index ON indexrelid = oid WHERE relname ~ '^slow_._pkey_live$' AND indisvalid}) eq '2' }), 'the keys come later');
+own('one', 'DROP TABLE slow_1, slow_2');
+
 # a launcher that is stopped comes back, and is not taken for a failure
 my %title = server_processes($node);
 my @launchers = grep { $title{$_} =~ /soft_delete purge launcher/ } keys %title;
