@@ -31,13 +31,14 @@ LIMITS = {
     ),
     # two sessions do not violate constraints of such tables
     "early_locks": (
-        "an `UPDATE` of the referencing one waits for a session that is changing its row before it"
-        " checks constraints, as with any `BEFORE UPDATE` trigger."
+        "an `UPDATE` of the referencing one waits for a session that is changing its row, as with"
+        " any `BEFORE UPDATE` trigger."
     ),
     # such keys are not deferrable
     "deferred_periods": (
-        "A deferrable temporal key that a row claims before the row that has it is deleted, in one"
-        " transaction, fails its deferred check with 23P01."
+        "A transaction may insert a deferrable key before it deletes the row that has it. The"
+        " deferred check then fails with 23505 if the table was analyzed or altered meanwhile. That"
+        " of a temporal key fails with 23P01 in any case."
     ),
     # from 19 on, there is no TRUNCATE in transactions where foreign keys are deferrable
     "pending_guards": "`TRUNCATE` and `ALTER TABLE` in the same transaction then fail with 55006.",
@@ -48,8 +49,9 @@ LIMITS = {
     ),
     # generated keys are copied one at a time
     "copy_batches": (
-        "goes row by row, as with any `BEFORE INSERT` trigger: where it fails it may have taken"
-        " fewer values of a sequence."
+        "goes row by row, as with any `BEFORE INSERT` trigger, into a partitioned table, a table with"
+        " a deferrable or an exclusion constraint, and any table where changes are decoded. Where it"
+        " fails it may have taken fewer values of a sequence."
     ),
     # where one row violates several constraints, either name is right
     "first_constraint": (
@@ -58,13 +60,12 @@ LIMITS = {
     ),
     # without a target there are no deferrable keys, and no empty periods
     "conflict_order": (
-        "`ON CONFLICT DO NOTHING` without a target looks at them in another order, too, so that a"
-        " row that conflicts may meet a deferrable one (55000), or be refused for an empty period"
-        " (23514), first."
+        "`ON CONFLICT DO NOTHING` without a target looks at them in another order, too. So a row that"
+        " conflicts may first meet a deferrable one (55000), or be refused for an empty period (23514)."
     ),
     "partition_moves": (
-        "Where the key changes the parent's partition and deleted rows reference it, it is refused"
-        " (0A000) if the parent is tagged"
+        "A change of the key that moves the parent to another partition, while deleted rows reference"
+        " it, is refused (0A000) if the parent is tagged."
     ),
     # an answer that came after waiting is compared with one that did not wait; what the other
     # session left out meanwhile, the plain twin leaves out as well
