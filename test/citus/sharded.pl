@@ -287,7 +287,8 @@ is(ask(q{SELECT count(*), count(DISTINCT id), sum((id % 8 = 0)::integer), bool_a
 # the example of the page
 my ($example) = slurp_file("$FindBin::RealBin/../../docs/citus.md") =~ /^```\n(SELECT create_distributed_table\('orders'.*?)^```$/ms;
 $node->safe_psql('app', q{CREATE TABLE orders (id integer, customer integer, placed date, PRIMARY KEY (customer, id)); INSERT INTO orders VALUES (7, 5, '2019-05-05'), (8, 5, '2019-06-06'), (9, 6, '2026-07-07')});
-is(ask($example =~ s/;.*?$/;/mgr . 'SELECT id FROM orders ORDER BY id; SELECT id FROM orders_deleted; DROP TABLE orders, orders_deleted') =~ s/^.*(?=^8\|)//msr =~ s/^(8\|.*?)\|.*$/$1/mr, "8|5|2019-06-06\n7\n9\n8", 'docs/citus.md runs as written');
+$node->safe_psql('app', "$quiet $example");
+is(ask('SELECT id FROM orders ORDER BY id; SELECT id FROM orders_deleted; DROP TABLE orders, orders_deleted'), "7\n9\n8", 'docs/citus.md runs as written');
 
 # Citus gives shards that move a trigger for TRUNCATE, which does nothing there, and leaves it to them
 # what Citus drops goes with the table or stays, and the extension comes off
