@@ -82,8 +82,8 @@ BEGIN
 			ELSE
 				RETURN NEXT CASE item.action
 					WHEN 'add column' THEN format('adds column "%s" to %s', item.name, item.object)
-					WHEN 'convert index' THEN format(CASE WHEN EXISTS (SELECT FROM pg_constraint WHERE conindid = item.object AND contype IN ('u', 'x'))
-						THEN 'makes constraint "%s" an index on live rows, also in the catalogs' ELSE 'makes index "%s" one on live rows' END, item.name)
+					WHEN 'convert index' THEN format(CASE (SELECT contype FROM pg_constraint WHERE conindid = item.object AND contype IN ('u', 'x'))
+						WHEN 'u' THEN 'makes constraint "%s" an index on live rows, also in the catalogs' WHEN 'x' THEN 'makes constraint "%s" one on live rows' ELSE 'makes index "%s" one on live rows' END, item.name)
 					WHEN 'create index' THEN format('creates an index on column "%s" of %s', deleted_at, item.object)
 					WHEN 'leave index' THEN format('leaves index "%s" as it is', item.object)
 					WHEN 'create companion' THEN format('creates table %I.%I, the companion, for deleted rows', item.schema, item.name)

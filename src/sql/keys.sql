@@ -416,12 +416,17 @@ DECLARE
 	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
 	key record;
 BEGIN
-	SELECT c.was_constraint, indisunique INTO key
+	SELECT c.was_constraint, c.is_exclusion, indisunique INTO key
 	FROM soft_delete_internal.convertible_indexes(relation, deleted_at, 'all') AS c JOIN pg_index ON indexrelid = c.index
-	WHERE c.index = make_clusterable.index AND c.hides AND NOT c.is_exclusion AND pg_get_expr(indpred, indrelid) = format('(%I IS NULL)', deleted_at);
+	WHERE c.index = make_clusterable.index AND c.hides AND pg_get_expr(indpred, indrelid) = format('(%I IS NULL)', deleted_at);
 	IF key.indisunique THEN
 		PERFORM soft_delete_internal.make_whole_key(index, key.was_constraint);
 	ELSIF FOUND THEN
+		IF key.is_exclusion THEN
+			-- which of them conflict is not asked
+			EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+			PERFORM soft_delete_internal.move_aside(relation, NULL);
+		END IF;
 		PERFORM soft_delete_internal.replace_index(index, deleted_at, false, false);
 	END IF;
 END
