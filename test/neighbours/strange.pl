@@ -16,7 +16,7 @@ my $node = start_shops($has_timescaledb ? "shared_preload_libraries = 'timescale
 sub tag
 {
 	my ($database, $table) = @_;
-	return $database eq 'plain' ? '' : answer($node, $database, "SELECT soft_delete.tag('$table', storage => '$database')");
+	return $database eq 'plain' ? '' : answer($node, $database, "SELECT FROM soft_delete.tag('$table', storage => '$database')");
 }
 
 # everywhere SQL: runs it in each database
