@@ -144,13 +144,14 @@ open_erasable(Oid relid)
 	Oid bin = bin_of(relid);
 
 	if (!has_tag(rel))
+	{
 		call_internal("refuse_sharded", 1, (Oid[]){REGCLASSOID},
 					  (Datum[]){ObjectIdGetDatum(relid)});
-	if (!has_tag(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
 				 errdetail("Without a tag, DELETE destroys rows.")));
+	}
 	if (list_length(relids) > 1)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("cannot erase rows of table \"%s\" alone",

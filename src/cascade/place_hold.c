@@ -230,15 +230,16 @@ open_holdable(Oid relid)
 	Relation rel = open_given_table(relid, AccessShareLock);
 
 	if (!has_tag(rel))
+	{
 		call_internal("refuse_sharded", 1, (Oid[]){REGCLASSOID},
 					  (Datum[]){ObjectIdGetDatum(relid)});
-	if (!has_tag(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
 				 errdetail("Only rows of tagged tables can be held."),
 				 errhint("SELECT soft_delete.tag(%s);",
 						 quote_literal_cstr(qualified_name(relid)))));
+	}
 	if (!may_hold(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

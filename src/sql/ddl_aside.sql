@@ -530,6 +530,26 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_changes(regclass, regclass) IS
 'the columns of a table, but for its tombstone column, that its companion has with another type or collation, or not at all';
 
+CREATE FUNCTION soft_delete_internal.follow_columns(relation regclass, companion regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion) ORDER BY attnum LOOP
+		IF item.kept_type IS NULL THEN
+			PERFORM soft_delete_internal.add_companion_column(relation, companion, item.attnum);
+		ELSE
+			PERFORM soft_delete_internal.convert_companion_column(relation, companion, item.name,
+				substr(soft_delete_internal.companion_column(relation, item.attnum), length(quote_ident(item.name)) + 2), item.kept_type);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_columns(regclass, regclass) IS
+'adds to a companion, or to the bin of a sharded table, the columns that its table has now, and converts those of another type';
+
 CREATE FUNCTION soft_delete_internal.alter_companion(relation regclass, dropped name[], old_column name, new_column name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -537,7 +557,6 @@ AS $$
 DECLARE
 	companion regclass := soft_delete_internal.companion_of(relation);
 	is_stamp boolean;
-	item record;
 BEGIN
 	FOR i IN 1 .. cardinality(dropped) LOOP
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', companion, dropped[i]));
@@ -551,14 +570,7 @@ BEGIN
 	END IF;
 	-- DROP and ADD in one command: what is new comes with the end of the command
 	IF dropped = '{}' THEN
-		FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion) ORDER BY attnum LOOP
-			IF item.kept_type IS NULL THEN
-				PERFORM soft_delete_internal.add_companion_column(relation, companion, item.attnum);
-			ELSE
-				PERFORM soft_delete_internal.convert_companion_column(relation, companion, item.name,
-					substr(soft_delete_internal.companion_column(relation, item.attnum), length(quote_ident(item.name)) + 2), item.kept_type);
-			END IF;
-		END LOOP;
+		PERFORM soft_delete_internal.follow_columns(relation, companion);
 	END IF;
 END
 $$;

@@ -440,7 +440,6 @@ AS $$
 DECLARE
 	bin regclass := soft_delete_internal.sharded_bin(relation);
 	stamp name := soft_delete_internal.sharded_stamp(relation);
-	item record;
 BEGIN
 	IF soft_delete_internal.has_column(relation, stamp) OR soft_delete_internal.has_column(relation, 'deleted_by') THEN
 		RAISE EXCEPTION 'table "%" cannot have a column "%" or "deleted_by"', relation, stamp
@@ -452,14 +451,7 @@ BEGIN
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', bin, old_column, new_column));
 	END IF;
 	IF dropped = '{}' THEN
-		FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, bin) ORDER BY attnum LOOP
-			IF item.kept_type IS NULL THEN
-				PERFORM soft_delete_internal.add_companion_column(relation, bin, item.attnum);
-			ELSE
-				PERFORM soft_delete_internal.convert_companion_column(relation, bin, item.name,
-					substr(soft_delete_internal.companion_column(relation, item.attnum), length(quote_ident(item.name)) + 2), item.kept_type);
-			END IF;
-		END LOOP;
+		PERFORM soft_delete_internal.follow_columns(relation, bin);
 	END IF;
 END
 $$;
