@@ -210,7 +210,7 @@ my %waits;
 ok(eventually(60, sub
 	{
 		%waits = ();
-		$waits{$_}++ foreach slurp_file($node->logfile, $offset) =~ /\[(\d+)\][^\n]* STATEMENT:  \w+ INDEX CONCURRENTLY [^\n]*slow_/g;
+		$waits{$_}++ foreach slurp_file($node->logfile, $offset) =~ /\[(\d+)\][^\n]* ERROR:  canceling statement due to lock timeout/g;
 		return keys %waits >= 3;
 	}), 'three workers have waited');
 is((sort { $b <=> $a } values %waits)[0], 1, 'each for no more than one live key, when the next was due');
