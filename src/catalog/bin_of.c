@@ -23,9 +23,11 @@
 
 #include "catalog/sd_catalog.h"
 
+PG_FUNCTION_INFO_V1(soft_delete_bin_of);
 PG_FUNCTION_INFO_V1(soft_delete_lock_bin);
 
 static Oid bin_on(Oid relid);
+static Oid bin_among_readers(Oid relid);
 static Oid view_of(Oid rule);
 static int bin_trigger_arguments(Oid bin, char **arguments);
 static Oid readable_bin_of(Oid relid);
@@ -50,15 +52,27 @@ bin_of(Oid relid)
 }
 
 /*
- * Return the bin among the views that read the tombstones of a table, or InvalidOid.
- * Any role can create a view that looks like a bin, so its owner must have the
- * privileges of the table's owner.
+ * Return the bin of a table itself, or InvalidOid.  While a table changes its storage,
+ * its tag and its bin name different places.
  */
 static Oid
 bin_on(Oid relid)
 {
-	CatalogScan scan = begin_dependents_scan(RelationRelationId,
-											 tombstones_in(relid), ANY_COLUMN);
+	Oid bin = bin_among_readers(relid);
+	Oid companion = OidIsValid(bin) ? InvalidOid : own_companion(relid);
+
+	return OidIsValid(companion) ? bin_among_readers(companion) : bin;
+}
+
+/*
+ * Return the bin among the views that read a table or a companion, or InvalidOid.
+ * Any role can create a view that looks like a bin, so its owner must have the
+ * privileges of the table's owner.
+ */
+static Oid
+bin_among_readers(Oid relid)
+{
+	CatalogScan scan = begin_dependents_scan(RelationRelationId, relid, ANY_COLUMN);
 	Oid rule = InvalidOid, bin = InvalidOid;
 	HeapTuple tuple;
 
@@ -97,7 +111,7 @@ view_of(Oid rule)
 }
 
 /*
- * Find the INSTEAD OF UPDATE trigger of a bin.  Returns the number of its
+ * Find the INSTEAD OF DELETE trigger of a bin.  Returns the number of its
  * arguments, and the arguments themselves in "arguments" unless that is NULL.
  * Returns -1 if the relation is not a bin.
  *
@@ -107,7 +121,7 @@ view_of(Oid rule)
 static int
 bin_trigger_arguments(Oid bin, char **arguments)
 {
-	Oid function = extension_function(BIN_UPDATE);
+	Oid function = extension_function(BIN_DELETE);
 	CatalogScan scan = begin_trigger_scan(bin);
 	int n = -1;
 	HeapTuple tuple;
@@ -120,7 +134,7 @@ bin_trigger_arguments(Oid bin, char **arguments)
 		/* another kind of trigger that calls the function does not make a bin */
 		if (trigger->tgfoid != function || trigger->tgnargs > N_BIN_COLUMNS ||
 			!TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
-								  TRIGGER_TYPE_INSTEAD, TRIGGER_TYPE_UPDATE))
+								  TRIGGER_TYPE_INSTEAD, TRIGGER_TYPE_DELETE))
 			continue;
 		n = trigger->tgnargs;
 		names = arguments != NULL ? trigger_arguments(scan.catalog, tuple) : NIL;
@@ -162,6 +176,22 @@ may_use_bin(Oid relid, BinColumn which, AclMode mode)
 	return pg_class_aclcheck(bin, calling_role(), mode) == ACLCHECK_OK ||
 		   (attnum != InvalidAttrNumber &&
 			pg_attribute_aclcheck(bin, attnum, calling_role(), mode) == ACLCHECK_OK);
+}
+
+/*
+ * soft_delete_internal.bin_of(relation regclass) returns regclass
+ *
+ * Returns the bin of a table itself.  Null if there is none: that of a partition is its
+ * root's.
+ */
+Datum
+soft_delete_bin_of(PG_FUNCTION_ARGS)
+{
+	Oid bin = bin_on(PG_GETARG_OID(0));
+
+	if (!OidIsValid(bin))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(bin);
 }
 
 /*

@@ -37,6 +37,8 @@ static int writes_left = 0;
 
 PG_FUNCTION_INFO_V1(soft_delete_companion_of);
 PG_FUNCTION_INFO_V1(soft_delete_companions_table);
+PG_FUNCTION_INFO_V1(soft_delete_own_companion);
+PG_FUNCTION_INFO_V1(soft_delete_tombstones_in);
 
 static Oid companion_on(Oid relid);
 static Oid checked_relation(Oid constraint);
@@ -201,6 +203,20 @@ table_named_by(Oid companion, Oid constraint)
 }
 
 /*
+ * Return the companion of a table itself, or InvalidOid: that of a partition is its
+ * root's.
+ */
+Oid
+own_companion(Oid relid)
+{
+	Oid companion = companion_of(relid);
+
+	return OidIsValid(companion) && companions_table(companion) == relid
+			   ? companion
+			   : InvalidOid;
+}
+
+/*
  * Return the relation that has the tombstones of a table, and the column for their
  * stamps: the table, or its companion.  Returns the table, too, where the companion is
  * missing.
@@ -294,6 +310,32 @@ soft_delete_companions_table(PG_FUNCTION_ARGS)
 	if (!OidIsValid(table))
 		PG_RETURN_NULL();
 	PG_RETURN_OID(table);
+}
+
+/*
+ * soft_delete_internal.own_companion(relation regclass) returns regclass
+ *
+ * Returns the companion of a table itself; null if there is none.
+ */
+Datum
+soft_delete_own_companion(PG_FUNCTION_ARGS)
+{
+	Oid companion = own_companion(PG_GETARG_OID(0));
+
+	if (!OidIsValid(companion))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(companion);
+}
+
+/*
+ * soft_delete_internal.tombstones_in(relation regclass) returns regclass
+ *
+ * Returns the relation that has the tombstones of a table.
+ */
+Datum
+soft_delete_tombstones_in(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(tombstones_in(PG_GETARG_OID(0)));
 }
 
 /*

@@ -51,6 +51,7 @@ static const struct
 	[ON_UPDATE_TRIGGER] = {INTERNAL_SCHEMA, "on_update_key", 0, {0}, "follow_key"},
 	[SET_NULL_TRIGGER] = {INTERNAL_SCHEMA, "record_set_null", 0, {0}, "note_cut"},
 	[BIN_UPDATE] = {EXTENSION_SCHEMA, "restore_row", 0, {0}},
+	[BIN_DELETE] = {EXTENSION_SCHEMA, "purge_row", 0, {0}},
 	[BIN_STATEMENT] = {EXTENSION_SCHEMA, "finish_bin", 0, {0}},
 	[KEY_CLAIM] = {EXTENSION_SCHEMA, "claim_key", 0, {0}},
 	[CLAIMS_KEY] = {INTERNAL_SCHEMA, "claims_key", 3, {OIDOID, RECORDOID, INTERNALOID}},

@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_inherits.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -19,8 +20,16 @@
 
 uint64 relcache_changes = 0;
 
+PG_FUNCTION_INFO_V1(soft_delete_qualified_name);
+PG_FUNCTION_INFO_V1(soft_delete_has_column);
+PG_FUNCTION_INFO_V1(soft_delete_root);
+PG_FUNCTION_INFO_V1(soft_delete_inheritance_tree);
+
 static void count_change(Datum arg, Oid relid);
 static List *look_up_ancestors(Oid relid);
+static List *with_descendants(Oid relid);
+static List *children_of(Oid relid);
+static bool may_have_children(Oid relid);
 
 /*
  * Register the relcache callback.
@@ -160,4 +169,136 @@ look_up_ancestors(Oid relid)
 		end_catalog_scan(&scan);
 	}
 	return relids;
+}
+
+/*
+ * Return a table, its partitions and its inheritance children, parents first: in the
+ * order of their greatest depth, then of their OIDs.
+ */
+static List *
+with_descendants(Oid relid)
+{
+	List *relids = list_make1_oid(relid);
+	List *level = relids;
+
+	while (level != NIL)
+	{
+		List *next = NIL;
+		ListCell *lc;
+
+		foreach (lc, level)
+			next = list_concat(next, children_of(lfirst_oid(lc)));
+		list_sort(next, list_oid_cmp);
+		list_deduplicate_oid(next);
+		/* one that has been reached on a shorter way follows all its parents */
+		relids = list_concat(list_difference_oid(relids, next), next);
+		level = next;
+	}
+	return relids;
+}
+
+/*
+ * Return the partitions or inheritance children of a relation.
+ */
+static List *
+children_of(Oid relid)
+{
+	List *relids = NIL;
+	CatalogScan scan;
+	HeapTuple tuple;
+
+	if (!may_have_children(relid))
+		return NIL;
+	scan = begin_catalog_scan(InheritsRelationId, InheritsParentIndexId,
+							  Anum_pg_inherits_inhparent, relid);
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+		relids =
+			lappend_oid(relids, ((Form_pg_inherits) GETSTRUCT(tuple))->inhrelid);
+	end_catalog_scan(&scan);
+	return relids;
+}
+
+/*
+ * Has the relation, or had it once, partitions or inheritance children?
+ */
+static bool
+may_have_children(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool may_have = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		may_have = ((Form_pg_class) GETSTRUCT(tuple))->relhassubclass;
+		ReleaseSysCache(tuple);
+	}
+	return may_have;
+}
+
+/*
+ * soft_delete_internal.qualified_name(relation regclass) returns text
+ *
+ * Returns the name of a relation with its schema.  Null if there is no such relation.
+ */
+Datum
+soft_delete_qualified_name(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+
+	if (!OidIsValid(owner_of(relid)))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(qualified_name(relid)));
+}
+
+/*
+ * soft_delete_internal.has_column(relation regclass, name name) returns boolean
+ *
+ * Returns whether a relation has a column of that name.
+ */
+Datum
+soft_delete_has_column(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
+				   get_attnum(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1))) !=
+					   InvalidAttrNumber);
+}
+
+/*
+ * soft_delete_internal.root(relation regclass) returns regclass
+ *
+ * Returns the topmost ancestor of a relation, or the relation itself.
+ */
+Datum
+soft_delete_root(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(llast_oid(with_ancestors(PG_GETARG_OID(0))));
+}
+
+/*
+ * soft_delete_internal.inheritance_tree(relation regclass) returns setof regclass
+ *
+ * Returns a table, its partitions and its inheritance children, parents first.
+ */
+Datum
+soft_delete_inheritance_tree(PG_FUNCTION_ARGS)
+{
+	FuncCallContext *call;
+	List *relids;
+	Oid relid;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext before;
+
+		call = SRF_FIRSTCALL_INIT();
+		before = MemoryContextSwitchTo(call->multi_call_memory_ctx);
+		call->user_fctx = with_descendants(PG_GETARG_OID(0));
+		MemoryContextSwitchTo(before);
+	}
+	call = SRF_PERCALL_SETUP();
+	relids = call->user_fctx;
+	if (call->call_cntr >= (uint64) list_length(relids))
+		SRF_RETURN_DONE(call);
+	relid = list_nth_oid(relids, call->call_cntr);
+	SRF_RETURN_NEXT(call, ObjectIdGetDatum(relid));
 }

@@ -66,6 +66,7 @@ typedef enum ExtensionFunction
 	ON_UPDATE_TRIGGER, /* soft_delete_internal.on_update_key() */
 	SET_NULL_TRIGGER,  /* soft_delete_internal.record_set_null() */
 	BIN_UPDATE,		   /* soft_delete.restore_row() */
+	BIN_DELETE,		   /* soft_delete.purge_row() */
 	BIN_STATEMENT,	   /* soft_delete.finish_bin() */
 	KEY_CLAIM,		   /* soft_delete.claim_key() */
 	CLAIMS_KEY, /* soft_delete_internal.claims_key(oid, record, internal) */
@@ -261,6 +262,7 @@ extern bool may_see_tombstones(Oid relid, Oid roleid);
 
 extern Oid companion_of(Oid relid);
 extern Oid companions_table(Oid companion);
+extern Oid own_companion(Oid relid);
 extern Oid tombstones_in(Oid relid);
 extern Relation open_companion(Relation rel, LOCKMODE lockmode);
 extern AttrNumber stamp_attribute(Relation companion);

@@ -35,11 +35,14 @@ static bool show_deleted = false;
 
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_trigger_arguments);
+PG_FUNCTION_INFO_V1(soft_delete_is_aside);
+PG_FUNCTION_INFO_V1(soft_delete_storage_of);
 PG_FUNCTION_INFO_V1(soft_delete_is_own_transaction);
 PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
+static bool names_aside(List *arguments);
 static bool may_be_tagged(char relkind);
 static void refuse_removed_tag_function(Relation rel);
 static char *indexed_column(Relation rel, const Trigger *tag);
@@ -150,9 +153,18 @@ keeps_aside(Relation rel)
 bool
 is_kept_aside(Oid relid)
 {
+	return names_aside(tag_arguments(relid));
+}
+
+/*
+ * Do the arguments of a tag say that tombstones are kept in the companion?
+ */
+static bool
+names_aside(List *arguments)
+{
 	ListCell *lc;
 
-	foreach (lc, tag_arguments(relid))
+	foreach (lc, arguments)
 	{
 		if (foreach_current_index(lc) > 0 && strcmp(lfirst(lc), ASIDE_ARGUMENT) == 0)
 			return true;
@@ -482,6 +494,32 @@ soft_delete_trigger_arguments(PG_FUNCTION_ARGS)
 	if (!found)
 		PG_RETURN_NULL();
 	PG_RETURN_ARRAYTYPE_P(make_text_array(arguments));
+}
+
+/*
+ * soft_delete_internal.is_aside(relation regclass) returns boolean
+ *
+ * Returns whether the tombstones of a table are kept in its companion.
+ */
+Datum
+soft_delete_is_aside(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) && is_kept_aside(PG_GETARG_OID(0)));
+}
+
+/*
+ * soft_delete_internal.storage_of(relation regclass) returns text
+ *
+ * Returns where the tombstones of a table are kept.  Null if it is not tagged.
+ */
+Datum
+soft_delete_storage_of(PG_FUNCTION_ARGS)
+{
+	List *arguments = tag_arguments(PG_GETARG_OID(0));
+
+	if (arguments == NIL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(names_aside(arguments) ? "aside" : "in_place"));
 }
 
 /*

@@ -6,45 +6,12 @@
  */
 
 CREATE FUNCTION soft_delete_internal.inheritance_tree(relation regclass) RETURNS SETOF regclass
-LANGUAGE plpgsql STABLE ROWS 10
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	-- most tables have no children, and need no recursive query
-	IF (SELECT relhassubclass FROM pg_class WHERE oid = relation) IS NOT TRUE THEN
-		RETURN NEXT relation;
-		RETURN;
-	END IF;
-	RETURN QUERY
-		WITH RECURSIVE tree(member, depth) AS (
-			SELECT relation, 0
-			UNION
-			SELECT inhrelid::regclass, depth + 1 FROM pg_inherits JOIN tree ON inhparent = member
-		)
-		SELECT member FROM tree GROUP BY member ORDER BY max(depth), member;
-END
-$$;
+LANGUAGE c STABLE STRICT ROWS 10 AS 'MODULE_PATHNAME', 'soft_delete_inheritance_tree';
 COMMENT ON FUNCTION soft_delete_internal.inheritance_tree(regclass) IS
 'a table, its partitions and its inheritance children, parents first';
 
 CREATE FUNCTION soft_delete_internal.root(relation regclass) RETURNS regclass
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation) THEN
-		RETURN relation;
-	END IF;
-	RETURN (
-		WITH RECURSIVE ancestors(member, depth) AS (
-			SELECT relation, 0
-			UNION ALL
-			SELECT inhparent::regclass, depth + 1 FROM pg_inherits JOIN ancestors ON inhrelid = member
-		)
-		SELECT member FROM ancestors ORDER BY depth DESC LIMIT 1
-	);
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_root';
 COMMENT ON FUNCTION soft_delete_internal.root(regclass) IS
 'the table that a partition or inheritance child is tagged with';
 
@@ -59,13 +26,7 @@ COMMENT ON FUNCTION soft_delete_internal.tag_arguments(regclass) IS
 'arguments of a table''s tag: the tombstone column, then what untag() must know; null if not tagged';
 
 CREATE FUNCTION soft_delete_internal.is_aside(relation regclass) RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN coalesce('storage:aside' = ANY ((soft_delete_internal.tag_arguments(relation))[2:]), false);
-END
-$$;
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_is_aside';
 COMMENT ON FUNCTION soft_delete_internal.is_aside(regclass) IS
 'whether the tombstones of a table are kept in its companion';
 
@@ -85,13 +46,7 @@ COMMENT ON FUNCTION soft_delete_internal.base_type(oid, integer) IS
 'the type that a domain is made of, at any depth, and its modifier; any other type itself';
 
 CREATE FUNCTION soft_delete_internal.storage_of(relation regclass) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' WHEN soft_delete_internal.tag_arguments(relation) IS NOT NULL THEN 'in_place' END;
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_storage_of';
 COMMENT ON FUNCTION soft_delete_internal.storage_of(regclass) IS
 'where the deleted rows of a table are: ''in_place'' or ''aside''; null if it is not tagged';
 
@@ -117,13 +72,7 @@ COMMENT ON FUNCTION soft_delete_internal.companions_table(regclass) IS
 'the table that a companion belongs to; null if the relation is none';
 
 CREATE FUNCTION soft_delete_internal.tombstones_in(relation regclass) RETURNS regclass
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN coalesce(CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.companion_of(relation) END, relation);
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_tombstones_in';
 COMMENT ON FUNCTION soft_delete_internal.tombstones_in(regclass) IS
 'the relation that has the tombstones of a table, and the column for their stamps: the table, or its companion';
 
@@ -231,12 +180,7 @@ COMMENT ON FUNCTION soft_delete_internal.inheritance_depth(regclass) IS
 'the number of a table and its ancestors, by which parents come before their children';
 
 CREATE FUNCTION soft_delete_internal.own_companion(relation regclass) RETURNS regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT companion FROM soft_delete_internal.companion_of(relation) AS companion
-	WHERE soft_delete_internal.companions_table(companion) = relation
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_own_companion';
 COMMENT ON FUNCTION soft_delete_internal.own_companion(regclass) IS
 'the companion of a table itself; null for a partition, whose root has one';
 
@@ -266,24 +210,12 @@ COMMENT ON FUNCTION soft_delete_internal.key_expressions(regclass) IS
 'list of expressions for the columns of the primary key as text; null if there is none';
 
 CREATE FUNCTION soft_delete_internal.qualified_name(relation regclass) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = relation);
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_qualified_name';
 COMMENT ON FUNCTION soft_delete_internal.qualified_name(regclass) IS
 'schema and name of a relation, whatever the search_path';
 
 CREATE FUNCTION soft_delete_internal.has_column(relation regclass, name name) RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = has_column.name AND NOT attisdropped);
-END
-$$;
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_has_column';
 COMMENT ON FUNCTION soft_delete_internal.has_column(regclass, name) IS
 'whether a relation has a column of that name';
 
@@ -300,25 +232,7 @@ COMMENT ON FUNCTION soft_delete_internal.view_name(regclass, text) IS
 'name of a view that tag() makes for a table';
 
 CREATE FUNCTION soft_delete_internal.bin_of(relation regclass) RETURNS regclass
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
-AS $$
-BEGIN
-	RETURN (
-		SELECT DISTINCT tgrelid::regclass
-		FROM pg_trigger JOIN pg_rewrite ON ev_class = tgrelid
-			JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
-			JOIN pg_class AS view ON view.oid = tgrelid JOIN pg_class AS base ON base.oid = refobjid
-		-- INSTEAD OF DELETE, FOR EACH ROW: a view with the function in another trigger is no bin
-		WHERE tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73
-		  AND refclassid = 'pg_class'::regclass AND refobjid IN (relation, (SELECT soft_delete_internal.own_companion(relation)))
-		  -- any role can make a view that looks like a bin
-		  AND pg_has_role(view.relowner, base.relowner, 'USAGE')
-		LIMIT 1
-	);
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_bin_of';
 COMMENT ON FUNCTION soft_delete_internal.bin_of(regclass) IS
 'the bin of a tagged table';
 
