@@ -489,11 +489,13 @@ COMMENT ON FUNCTION soft_delete_internal.add_companion_column(regclass, regclass
 'adds a column of a table to its companion, with the default or the expression of that as the value of deleted rows, or null where that fails';
 
 CREATE FUNCTION soft_delete_internal.companion_stamp(companion regclass) RETURNS name
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT (soft_delete_internal.trigger_arguments(oid))[1] FROM pg_trigger
-	WHERE tgrelid = companion AND tgfoid = 'soft_delete.guard_companion()'::regprocedure LIMIT 1
+BEGIN
+	RETURN (SELECT (soft_delete_internal.trigger_arguments(oid))[1] FROM pg_trigger
+			WHERE tgrelid = companion AND tgfoid = 'soft_delete.guard_companion()'::regprocedure LIMIT 1);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_stamp(regclass) IS
 'the column of a companion for stamps';

@@ -194,18 +194,23 @@ COMMENT ON FUNCTION soft_delete_internal.live_key_name(regclass) IS
 CREATE FUNCTION soft_delete_internal.missing_live_keys(relation regclass, tombstone name,
 	OUT key regclass, OUT "table" regclass, OUT command text, OUT deleted numeric, OUT total numeric)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 1
+LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT k.index, k."table", format('CREATE INDEX%s %I ON %s (%s) WHERE %I IS NULL', CASE WHEN relkind = 'i' THEN ' CONCURRENTLY' END,
-									  soft_delete_internal.live_key_name(k.index), k."table", k.columns, tombstone), graveyard.deleted, estimate.total
-	FROM CAST(soft_delete_internal.estimated_rows(relation) AS numeric) AS estimate(total)
-		-- a small table is not looked into
-		CROSS JOIN LATERAL (SELECT CASE WHEN estimate.total >= 10000 THEN soft_delete_internal.count_tombstones(relation)::numeric END) AS graveyard(deleted)
-		CROSS JOIN LATERAL soft_delete_internal.inheritance_tree(relation) AS member
-		CROSS JOIN LATERAL soft_delete_internal.kept_keys(member) AS k JOIN pg_class ON pg_class.oid = k.index
-	-- fewer are passed in a millisecond
-	WHERE graveyard.deleted >= 10000 AND graveyard.deleted > 0.5 * estimate.total AND NOT soft_delete_internal.has_live_key(k.index, tombstone)
+#variable_conflict use_column
+BEGIN
+	total := soft_delete_internal.estimated_rows(relation);
+	-- a small table is not looked into; fewer are passed in a millisecond
+	deleted := CASE WHEN total >= 10000 THEN soft_delete_internal.count_tombstones(relation) END;
+	IF deleted >= 10000 AND deleted > 0.5 * total THEN
+		RETURN QUERY
+		SELECT k.index, k."table", format('CREATE INDEX%s %I ON %s (%s) WHERE %I IS NULL', CASE WHEN relkind = 'i' THEN ' CONCURRENTLY' END,
+										  soft_delete_internal.live_key_name(k.index), k."table", k.columns, tombstone), missing_live_keys.deleted, missing_live_keys.total
+		FROM soft_delete_internal.inheritance_tree(relation) AS member
+			CROSS JOIN LATERAL soft_delete_internal.kept_keys(member) AS k JOIN pg_class ON pg_class.oid = k.index
+		WHERE NOT soft_delete_internal.has_live_key(k.index, tombstone);
+	END IF;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_live_keys(regclass, name) IS
 'the keys of a tagged table in whose order a read passes many deleted rows, and the command that makes the live key of each';

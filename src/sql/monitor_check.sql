@@ -284,12 +284,16 @@ COMMENT ON FUNCTION soft_delete_internal.find_view_problems(regclass, name) IS
 CREATE FUNCTION soft_delete_internal.find_hold_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 10
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO'
 AS $$
-	SELECT 'notice', h.relation, format('a hold is on a deletion that has no row left: %s', h.deleted_at), format('SELECT soft_delete.repair(%L);', table_name)
-	FROM soft_delete_internal.holds_without_rows(table_name, tombstone) AS h
+BEGIN
+	IF EXISTS (SELECT FROM soft_delete_internal.holds) THEN
+		RETURN QUERY SELECT 'notice', h.relation, format('a hold is on a deletion that has no row left: %s', h.deleted_at), format('SELECT soft_delete.repair(%L);', table_name)
+		FROM soft_delete_internal.holds_without_rows(table_name, tombstone) AS h;
+	END IF;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_hold_problems(regclass, name) IS
 'the problems of check() with holds on deletions that have no row left in a tagged table';
@@ -456,6 +460,7 @@ BEGIN
 	END IF;
 
 	FOREACH which IN ARRAY CASE WHEN soft_delete_internal.tag_arguments(relation) IS NULL THEN '{live}' ELSE '{live,deleted}'::text[] END LOOP
+		CONTINUE WHEN which = 'deleted' AND soft_delete_internal.has_no_tombstone(soft_delete_internal.root(relation));
 		-- an empty file has no rows
 		CONTINUE WHEN (SELECT relkind = 'r' AND relam = (SELECT oid FROM pg_am WHERE amname = 'heap') AND pg_relation_size(oid, 'main') = 0
 					   FROM pg_class WHERE oid = CASE which WHEN 'live' THEN relation ELSE soft_delete_internal.tombstones_in(relation) END);
@@ -484,7 +489,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_dangling_rows(oid) IS
 'the problems of check() with one foreign key: rows that reference nothing';
 
-/* An error in one kind of check is a row of its own, and does not stop the others. */
 CREATE FUNCTION soft_delete_internal.find_bridge_problems(table_name regclass,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -508,6 +512,34 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_bridge_problems(regclass) IS
 'the problems of check() with the bridge of a table: rows that are not taken over yet';
 
+CREATE FUNCTION soft_delete_internal.find_problems_of_kinds(table_name regclass, tombstone name, kinds text[],
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	kind text;
+BEGIN
+	FOREACH kind IN ARRAY kinds LOOP
+		CASE kind
+			WHEN 'companion' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_companion_problems(table_name, tombstone);
+			WHEN 'column' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_column_problems(table_name, tombstone);
+			WHEN 'trigger' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_trigger_problems(table_name, tombstone);
+			WHEN 'view' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_view_problems(table_name, tombstone);
+			WHEN 'index' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_index_problems(table_name, tombstone);
+			WHEN 'stand-in' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_stand_in_problems(table_name);
+			WHEN 'purge' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_purge_problems(table_name, tombstone);
+			WHEN 'bridge' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_bridge_problems(table_name);
+			WHEN 'hold' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_hold_problems(table_name, tombstone);
+		END CASE;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_problems_of_kinds(regclass, name, text[]) IS
+'the problems of check() with a tagged table, of some kinds';
+
+/* An error in one kind of check is a row of its own, and does not stop the others. */
 CREATE FUNCTION soft_delete_internal.find_table_problems(table_name regclass, tombstone name,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -516,6 +548,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	kind text;
+	kinds text[];
 BEGIN
 	IF NOT soft_delete_internal.is_free(table_name, false) THEN
 		relation := table_name;
@@ -532,20 +565,20 @@ BEGIN
 		RETURN NEXT;
 		RETURN;
 	END IF;
-	FOREACH kind IN ARRAY CASE WHEN soft_delete_internal.is_aside(table_name) THEN '{companion,trigger,purge,hold}'
-			ELSE '{column,trigger,companion,view,index,stand-in,purge,hold,bridge}' END::text[] LOOP
+	kinds := CASE WHEN soft_delete_internal.is_aside(table_name) THEN '{companion,trigger,purge,hold}'
+			ELSE '{column,trigger,companion,view,index,stand-in,purge,hold,bridge}' END;
+	-- all at once, for subtransactions take time where many locks are held; after an error, each by itself
+	BEGIN
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_problems_of_kinds(table_name, tombstone, kinds);
+		RETURN;
+	EXCEPTION WHEN OTHERS THEN
+		IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+			RAISE;
+		END IF;
+	END;
+	FOREACH kind IN ARRAY kinds LOOP
 		BEGIN
-			CASE kind
-				WHEN 'companion' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_companion_problems(table_name, tombstone);
-				WHEN 'column' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_column_problems(table_name, tombstone);
-				WHEN 'trigger' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_trigger_problems(table_name, tombstone);
-				WHEN 'view' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_view_problems(table_name, tombstone);
-				WHEN 'index' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_index_problems(table_name, tombstone);
-				WHEN 'stand-in' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_stand_in_problems(table_name);
-				WHEN 'purge' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_purge_problems(table_name, tombstone);
-				WHEN 'bridge' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_bridge_problems(table_name);
-				WHEN 'hold' THEN RETURN QUERY SELECT * FROM soft_delete_internal.find_hold_problems(table_name, tombstone);
-			END CASE;
+			RETURN QUERY SELECT * FROM soft_delete_internal.find_problems_of_kinds(table_name, tombstone, ARRAY[kind]);
 		EXCEPTION WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 				RAISE;
@@ -561,6 +594,34 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_table_problems(regclass, name) IS
 'the problems of check() with a tagged table';
 
+CREATE FUNCTION soft_delete_internal.find_problems_of_keys(constraints oid[], looks_for_rows boolean[],
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	con pg_constraint;
+BEGIN
+	FOR i IN 1 .. cardinality(constraints) LOOP
+		SELECT * INTO con FROM pg_constraint WHERE oid = constraints[i];
+		IF NOT (soft_delete_internal.is_free(con.conrelid, false) AND soft_delete_internal.is_free(con.confrelid, false)) THEN
+			severity := 'notice';
+			relation := con.conrelid;
+			problem := format('rows that reference missing rows of %s by foreign key "%s" are not searched for: another session has locked a table', con.confrelid::regclass, con.conname);
+			RETURN NEXT;
+			CONTINUE;
+		END IF;
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_reference_problems(constraints[i]);
+		IF looks_for_rows[i] THEN
+			RETURN QUERY SELECT * FROM soft_delete_internal.find_dangling_rows(constraints[i]);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_problems_of_keys(oid[], boolean[]) IS
+'the problems of check() with some foreign keys; looks_for_rows: with the rows of each, too';
+
 CREATE FUNCTION soft_delete_internal.find_foreign_key_problems("constraint" oid, looks_for_rows boolean,
 	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
@@ -569,18 +630,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	con pg_constraint;
-	reason text := 'another session has locked a table';
+	reason text;
 BEGIN
 	SELECT * INTO con FROM pg_constraint WHERE oid = "constraint";
 	severity := 'notice';
 	BEGIN
-		IF soft_delete_internal.is_free(con.conrelid, false) AND soft_delete_internal.is_free(con.confrelid, false) THEN
-			RETURN QUERY SELECT * FROM soft_delete_internal.find_reference_problems("constraint");
-			IF looks_for_rows THEN
-				RETURN QUERY SELECT * FROM soft_delete_internal.find_dangling_rows("constraint");
-			END IF;
-			RETURN;
-		END IF;
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_problems_of_keys(ARRAY["constraint"], ARRAY[looks_for_rows]);
+		RETURN;
 	EXCEPTION WHEN OTHERS THEN
 		IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 			RAISE;
@@ -598,6 +654,30 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_foreign_key_problems(oid, boolean) IS
 'the problems of check() with a foreign key; looks_for_rows: with its rows, too';
+
+CREATE FUNCTION soft_delete_internal.find_foreign_keys_problems(constraints oid[], looks_for_rows boolean[],
+	OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- all at once, for subtransactions take time where many locks are held; after an error, each by itself
+	BEGIN
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_problems_of_keys(constraints, looks_for_rows);
+		RETURN;
+	EXCEPTION WHEN OTHERS THEN
+		IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+			RAISE;
+		END IF;
+	END;
+	FOR i IN 1 .. cardinality(constraints) LOOP
+		RETURN QUERY SELECT * FROM soft_delete_internal.find_foreign_key_problems(constraints[i], looks_for_rows[i]);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.find_foreign_keys_problems(oid[], boolean[]) IS
+'the problems of check() with some foreign keys: those of one that cannot be checked do not hide those of others';
 
 /*
  * What is not known to be safe is a decision: a restore, a purge, a tag, an index that costs, a relation of somebody
@@ -641,16 +721,17 @@ BEGIN
 	END LOOP;
 
 	FOR item IN
-		SELECT con.oid, conparentid = 0 AND NOT tables && broken
-			-- one that is not enforced, or is on periods, allows rows without a parent; these columns came with PostgreSQL 18
-			AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true) AND NOT coalesce((to_jsonb(con) ->> 'conperiod')::boolean, false)
-			AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
-							AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace))) AS looks_for_rows
-		FROM (SELECT con.*, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con
-		WHERE tables && watched
-		ORDER BY con.oid
+		SELECT array_agg(oid ORDER BY oid) AS keys, array_agg(looks_for_rows ORDER BY oid) AS look FROM (
+			SELECT con.oid, row_number() OVER (ORDER BY con.oid) / 64 AS part, conparentid = 0 AND NOT tables && broken
+				-- one that is not enforced, or is on periods, allows rows without a parent; these columns came with PostgreSQL 18
+				AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true) AND NOT coalesce((to_jsonb(con) ->> 'conperiod')::boolean, false)
+				AND NOT EXISTS (SELECT FROM pg_class WHERE oid IN (conrelid, confrelid)
+								AND (NOT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') OR pg_is_other_temp_schema(relnamespace))) AS looks_for_rows
+			FROM (SELECT con.*, ARRAY[soft_delete_internal.root(conrelid), soft_delete_internal.root(confrelid)] AS tables FROM pg_constraint AS con WHERE contype = 'f') AS con
+			WHERE tables && watched) AS u
+		GROUP BY part ORDER BY part
 	LOOP
-		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_foreign_key_problems(item.oid, item.looks_for_rows) AS p;
+		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_foreign_keys_problems(item.keys, item.look) AS p;
 	END LOOP;
 END
 $$;

@@ -18,18 +18,22 @@ CREATE FUNCTION soft_delete_internal.from_item(relation regclass, alias text, wh
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
-BEGIN
+DECLARE
+	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	is_aside boolean := coalesce('storage:aside' = ANY (arguments[2:]), false);
 	-- foreign keys do not include inheritance children
-	RETURN (SELECT CASE WHEN which = 'aside' OR soft_delete_internal.is_aside(relation) AND which IN ('tombstones', 'deleted')
-			THEN format('ONLY %s %s', soft_delete_internal.companion_of(relation), alias)
-		WHEN soft_delete_internal.tag_arguments(relation) IS NULL OR soft_delete_internal.is_aside(relation) THEN concat(item, ' ', alias)
-		WHEN which = 'tombstones' THEN format('(SELECT *, tableoid, ctid FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
+	item text := concat(CASE WHEN (SELECT relkind FROM pg_class WHERE oid = relation) <> 'p' THEN 'ONLY ' END, relation);
+BEGIN
+	IF which = 'aside' OR is_aside AND which IN ('tombstones', 'deleted') THEN
+		RETURN format('ONLY %s %s', soft_delete_internal.companion_of(relation), alias);
+	ELSIF arguments IS NULL OR is_aside THEN
+		RETURN concat(item, ' ', alias);
+	ELSIF which = 'tombstones' THEN
+		RETURN format('(SELECT *, tableoid, ctid FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
 			'UNION ALL SELECT %4$s, tableoid, ctid FROM ONLY %3$s) AS %2$s', item, alias, soft_delete_internal.companion_of(relation),
-			soft_delete_internal.kept_columns(relation, (soft_delete_internal.tag_arguments(relation))[1]))
-		ELSE format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which) END
-	FROM pg_class, concat(CASE WHEN relkind <> 'p' THEN 'ONLY ' END, relation) AS item
-	WHERE pg_class.oid = relation);
+			soft_delete_internal.kept_columns(relation, arguments[1]));
+	END IF;
+	RETURN format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.from_item(regclass, text, text) IS
