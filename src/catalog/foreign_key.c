@@ -16,6 +16,7 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -23,6 +24,11 @@
 
 #include "catalog/sd_catalog.h"
 
+PG_FUNCTION_INFO_V1(soft_delete_foreign_keys_of);
+
+static List *foreign_keys_on(Oid relid);
+static List *copies_for_partitions(Oid constraint);
+static bool is_foreign_key(Oid constraint, Form_pg_constraint form);
 static Oid top_constraint(Oid constraint, bool *is_parent_copy);
 static List *foreign_keys_by_trigger(Relation rel, int kind, int16 event);
 static const char *key_column(Oid relid, const char *alias,
@@ -267,4 +273,109 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 	if (result != expected)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
 	return SPI_processed;
+}
+
+/*
+ * soft_delete_internal.foreign_keys_of(relation regclass) returns setof oid
+ *
+ * Returns the foreign keys from and to a table, its partitions and its inheritance
+ * children, with the copies of partitions.
+ */
+Datum
+soft_delete_foreign_keys_of(PG_FUNCTION_ARGS)
+{
+	List *found = NIL;
+	List *copies = NIL;
+	ListCell *lc;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	foreach (lc, with_descendants(PG_GETARG_OID(0)))
+		found = list_concat(found, foreign_keys_on(lfirst_oid(lc)));
+	/* a copy for a partition of the referencing table has no trigger on the referenced one */
+	foreach (lc, found)
+		copies = list_concat(copies, copies_for_partitions(lfirst_oid(lc)));
+	found = list_concat(found, copies);
+	list_sort(found, list_oid_cmp);
+	list_deduplicate_oid(found);
+	foreach (lc, found)
+		return_oid(fcinfo, lfirst_oid(lc));
+	return (Datum) 0;
+}
+
+/*
+ * Return the foreign keys from a relation, and those to it, which its triggers name, for
+ * no index finds them.
+ */
+static List *
+foreign_keys_on(Oid relid)
+{
+	CatalogScan scan =
+		begin_catalog_scan(ConstraintRelationId, ConstraintRelidTypidNameIndexId,
+						   Anum_pg_constraint_conrelid, relid);
+	FormData_pg_constraint form;
+	List *constraints = NIL;
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		if (((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_FOREIGN)
+			constraints = lappend_oid(constraints,
+									  ((Form_pg_constraint) GETSTRUCT(tuple))->oid);
+	}
+	end_catalog_scan(&scan);
+	scan = begin_trigger_scan(relid);
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Oid constraint = ((Form_pg_trigger) GETSTRUCT(tuple))->tgconstraint;
+
+		if (OidIsValid(constraint) && is_foreign_key(constraint, &form))
+			constraints = lappend_oid(constraints, constraint);
+	}
+	end_catalog_scan(&scan);
+	return constraints;
+}
+
+/*
+ * Return the foreign keys from the partitions of a partitioned table to what a foreign key
+ * of that references; NIL if it is one of another kind of table.
+ */
+static List *
+copies_for_partitions(Oid constraint)
+{
+	FormData_pg_constraint form, other;
+	List *copies = NIL;
+	ListCell *member, *lc;
+
+	if (!is_foreign_key(constraint, &form) ||
+		get_rel_relkind(form.conrelid) != RELKIND_PARTITIONED_TABLE)
+		return NIL;
+	foreach (member, with_descendants(form.conrelid))
+	{
+		foreach (lc, foreign_keys_on(lfirst_oid(member)))
+		{
+			if (is_foreign_key(lfirst_oid(lc), &other) &&
+				other.conrelid == lfirst_oid(member) &&
+				other.confrelid == form.confrelid)
+				copies = lappend_oid(copies, lfirst_oid(lc));
+		}
+	}
+	return copies;
+}
+
+/*
+ * Is a constraint a foreign key?  Sets "form" if it is.
+ */
+static bool
+is_foreign_key(Oid constraint, Form_pg_constraint form)
+{
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	bool found = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		*form = *(Form_pg_constraint) GETSTRUCT(tuple);
+		found = form->contype == CONSTRAINT_FOREIGN;
+		ReleaseSysCache(tuple);
+	}
+	return found;
 }

@@ -24,10 +24,10 @@ PG_FUNCTION_INFO_V1(soft_delete_qualified_name);
 PG_FUNCTION_INFO_V1(soft_delete_has_column);
 PG_FUNCTION_INFO_V1(soft_delete_root);
 PG_FUNCTION_INFO_V1(soft_delete_inheritance_tree);
+PG_FUNCTION_INFO_V1(soft_delete_inheritance_depth);
 
 static void count_change(Datum arg, Oid relid);
 static List *look_up_ancestors(Oid relid);
-static List *with_descendants(Oid relid);
 static List *children_of(Oid relid);
 static bool may_have_children(Oid relid);
 
@@ -175,7 +175,7 @@ look_up_ancestors(Oid relid)
  * Return a table, its partitions and its inheritance children, parents first: in the
  * order of their greatest depth, then of their OIDs.
  */
-static List *
+List *
 with_descendants(Oid relid)
 {
 	List *relids = list_make1_oid(relid);
@@ -282,23 +282,34 @@ soft_delete_root(PG_FUNCTION_ARGS)
 Datum
 soft_delete_inheritance_tree(PG_FUNCTION_ARGS)
 {
-	FuncCallContext *call;
-	List *relids;
-	Oid relid;
+	ListCell *lc;
 
-	if (SRF_IS_FIRSTCALL())
-	{
-		MemoryContext before;
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	foreach (lc, with_descendants(PG_GETARG_OID(0)))
+		return_oid(fcinfo, lfirst_oid(lc));
+	return (Datum) 0;
+}
 
-		call = SRF_FIRSTCALL_INIT();
-		before = MemoryContextSwitchTo(call->multi_call_memory_ctx);
-		call->user_fctx = with_descendants(PG_GETARG_OID(0));
-		MemoryContextSwitchTo(before);
-	}
-	call = SRF_PERCALL_SETUP();
-	relids = call->user_fctx;
-	if (call->call_cntr >= (uint64) list_length(relids))
-		SRF_RETURN_DONE(call);
-	relid = list_nth_oid(relids, call->call_cntr);
-	SRF_RETURN_NEXT(call, ObjectIdGetDatum(relid));
+/*
+ * Return an OID as the next row of a function, which InitMaterializedSRF() has begun.
+ */
+void
+return_oid(FunctionCallInfo fcinfo, Oid oid)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum value = ObjectIdGetDatum(oid);
+	bool isnull = false;
+
+	tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
+}
+
+/*
+ * soft_delete_internal.inheritance_depth(relation regclass) returns bigint
+ *
+ * Returns the number of a relation and its ancestors.
+ */
+Datum
+soft_delete_inheritance_depth(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(list_length(with_ancestors(PG_GETARG_OID(0))));
 }

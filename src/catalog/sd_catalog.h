@@ -194,6 +194,8 @@ extern Relation open_given_table(Oid relid, LOCKMODE lockmode);
 extern const char *qualified_name(Oid relid);
 extern Oid owner_of(Oid relid);
 extern List *with_ancestors(Oid relid);
+extern List *with_descendants(Oid relid);
+extern void return_oid(FunctionCallInfo fcinfo, Oid oid);
 extern Oid find_on_ancestors(Oid relid, Oid (*find_on)(Oid relid));
 
 /*

@@ -36,6 +36,7 @@ static bool show_deleted = false;
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_trigger_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_is_aside);
+PG_FUNCTION_INFO_V1(soft_delete_reset_value);
 PG_FUNCTION_INFO_V1(soft_delete_storage_of);
 PG_FUNCTION_INFO_V1(soft_delete_is_own_transaction);
 PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
@@ -547,6 +548,22 @@ Datum
 soft_delete_is_own_transaction(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(TransactionIdIsCurrentTransactionId(PG_GETARG_TRANSACTIONID(0)));
+}
+
+/*
+ * soft_delete_internal.reset_value(setting text) returns text
+ *
+ * Returns the value that RESET gives a setting, which pg_settings shows among all others.
+ */
+Datum
+soft_delete_reset_value(PG_FUNCTION_ARGS)
+{
+	const char *value =
+		GetConfigOptionResetString(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(value));
 }
 
 /*

@@ -166,16 +166,7 @@ COMMENT ON FUNCTION soft_delete_internal.caller_owns(regclass) IS
 'whether the caller has the rights of the owner of a relation; null if there is none';
 
 CREATE FUNCTION soft_delete_internal.inheritance_depth(relation regclass) RETURNS bigint
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	WITH RECURSIVE ancestors(member) AS (
-		SELECT relation
-		UNION
-		SELECT inhparent::regclass FROM ancestors JOIN pg_inherits ON inhrelid = member
-	)
-	SELECT count(*) FROM ancestors
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_inheritance_depth';
 COMMENT ON FUNCTION soft_delete_internal.inheritance_depth(regclass) IS
 'the number of a table and its ancestors, by which parents come before their children';
 
@@ -263,6 +254,11 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS
 'whether a list of libraries names soft_delete';
 
+CREATE FUNCTION soft_delete_internal.reset_value(setting text) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_reset_value';
+COMMENT ON FUNCTION soft_delete_internal.reset_value(text) IS
+'the value that RESET gives a setting';
+
 CREATE FUNCTION soft_delete_internal.new_sessions_load() RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -276,8 +272,12 @@ BEGIN
 			 FROM pg_db_role_setting, unnest(setconfig) AS entry
 			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
 			   AND setrole = 0 AND starts_with(entry, 'session_preload_libraries=')),
-			(SELECT source NOT IN ('user', 'database user') AND soft_delete_internal.lists_library(reset_val)
-			 FROM pg_settings WHERE name = 'session_preload_libraries'))
+			-- what this session began with, unless it is a setting of its role
+			soft_delete_internal.lists_library(soft_delete_internal.reset_value('session_preload_libraries'))
+			AND NOT EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS entry
+							WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user)
+							  AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+							  AND starts_with(entry, 'session_preload_libraries=')))
 		OR EXISTS
 			(SELECT FROM pg_event_trigger
 			 WHERE evtfoid = 'soft_delete_internal.load()'::regprocedure

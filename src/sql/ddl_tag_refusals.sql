@@ -177,6 +177,9 @@ DECLARE
 	keys regclass;
 	has_key boolean := false;
 BEGIN
+	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname IN ('lo', 'timescaledb', 'periods', 'table_log')) THEN
+		RETURN;
+	END IF;
 	-- a trigger is known by the extension that its function belongs to
 	SELECT tgname, tgrelid::regclass AS tgtable, extname, reason, hint INTO other
 	FROM pg_trigger JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = tgfoid AND refclassid = 'pg_extension'::regclass AND deptype = 'e'

@@ -42,18 +42,22 @@ COMMENT ON FUNCTION soft_delete_internal.partition_indexes(regclass) IS
 'the indexes of partitions that belong to an index of a partitioned table';
 
 CREATE FUNCTION soft_delete_internal.comments_on(index regclass) RETURNS SETOF text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('COMMENT ON INDEX %s IS %L', soft_delete_internal.qualified_name(index), obj_description(index, 'pg_class'))
-	WHERE obj_description(index, 'pg_class') IS NOT NULL
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT format('COMMENT ON INDEX %s IS %L', soft_delete_internal.qualified_name(comments_on.index), obj_description(comments_on.index, 'pg_class'))
+	WHERE obj_description(comments_on.index, 'pg_class') IS NOT NULL
 	UNION ALL
 	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint'))
 	FROM pg_constraint
-	WHERE conrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = index)
-	  AND (oid = soft_delete_internal.stand_in(index) OR (conindid = index AND contype IN ('u', 'x')))
+	WHERE conrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = comments_on.index)
+	  AND (oid = soft_delete_internal.stand_in(comments_on.index) OR (conindid = comments_on.index AND contype IN ('u', 'x')))
 	  -- the constraint that comes back is the application's
-	  AND obj_description(oid, 'pg_constraint') <> soft_delete_internal.comment_of('stand-in')
+	  AND obj_description(oid, 'pg_constraint') <> soft_delete_internal.comment_of('stand-in');
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.comments_on(regclass) IS
 'commands that give an index and its constraint their comments';

@@ -18,9 +18,13 @@ COMMENT ON FUNCTION soft_delete_internal.differs_by_condition(regclass, regclass
 'whether two indexes of a table differ by their names alone, but for the condition by which the second one hides tombstones';
 
 CREATE FUNCTION soft_delete_internal.prepared_name(index regclass) RETURNS name
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('soft_delete_%s', index::oid)::name $$;
+AS $$
+BEGIN
+	RETURN format('soft_delete_%s', index::oid);
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.prepared_name(regclass) IS
 'name of the index that plan() prepares to replace an index';
 

@@ -21,10 +21,11 @@ COMMENT ON FUNCTION soft_delete_internal.stand_in(regclass) IS
 
 /* What psql shows of a table is explained there, by comments. */
 CREATE FUNCTION soft_delete_internal.comment_of(part text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE part
+BEGIN
+	RETURN CASE part
 		WHEN 'column' THEN 'when the row was deleted; null: it is live (soft_delete)'
 		WHEN 'index' THEN 'finds deleted rows (soft_delete)'
 		WHEN 'stand-in' THEN 'stands in for the unique constraint that has become the partial index of this name (soft_delete)'
@@ -33,7 +34,8 @@ AS $$
 		WHEN 'claim_key' THEN 'a new row may have the key of a deleted one (soft_delete)'
 		WHEN 'guard_truncate' THEN 'TRUNCATE does what setting soft_delete.truncate says'
 		WHEN 'follow_bridge' THEN 'what the application deletes by its own column goes to the bin (soft_delete)'
-		WHEN 'guard_companion' THEN 'refuses to write here by hand (soft_delete)' END
+		WHEN 'guard_companion' THEN 'refuses to write here by hand (soft_delete)' END;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.comment_of(text) IS
 'the comment of what tag() adds to a table; part: what it is, of a trigger the name of its function';
@@ -83,21 +85,26 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
+	stand_in oid;
 BEGIN
 	FOR item IN
 		SELECT indexrelid::regclass AS index, indrelid::regclass AS relation, i.relname, t.relkind
 		FROM soft_delete_internal.inheritance_tree(index) AS member JOIN pg_index ON indexrelid = member
 			JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
 	LOOP
-		IF soft_delete_internal.stand_in(item.index) IS NULL THEN
+		stand_in := soft_delete_internal.stand_in(item.index);
+		IF stand_in IS NULL THEN
 			EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (true) %s %s', item.relation, item.relname,
 				-- partitions must inherit the one of a partitioned table
 				CASE item.relkind WHEN 'p' THEN '' ELSE 'NO INHERIT' END,
 				-- neither scans the table; NOT ENFORCED came with PostgreSQL 18
 				CASE WHEN current_setting('server_version_num')::integer >= 180000 THEN 'NOT ENFORCED' ELSE 'NOT VALID' END);
+			stand_in := soft_delete_internal.stand_in(item.index);
 		END IF;
-		PERFORM soft_delete_internal.bind_index(item.index, soft_delete_internal.stand_in(item.index));
-		PERFORM soft_delete_internal.explain_parts(item.relation);
+		PERFORM soft_delete_internal.bind_index(item.index, stand_in);
+		IF obj_description(stand_in, 'pg_constraint') IS NULL THEN
+			EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', item.relname, item.relation, soft_delete_internal.comment_of('stand-in'));
+		END IF;
 	END LOOP;
 END
 $$;

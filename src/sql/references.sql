@@ -47,27 +47,7 @@ SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.set_null_refere
 	'WHERE relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation AND relpersistence <> ''t'')');
 
 CREATE FUNCTION soft_delete_internal.foreign_keys_of(relation regclass) RETURNS SETOF oid
-LANGUAGE plpgsql STABLE ROWS 4
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN QUERY
-		WITH found AS (
-			SELECT oid, conrelid, confrelid FROM pg_constraint
-			WHERE contype = 'f' AND conrelid = ANY (ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)))
-			UNION
-			-- no index finds foreign keys by the referenced table, but one finds their triggers there
-			SELECT con.oid, conrelid, confrelid FROM pg_trigger JOIN pg_constraint AS con ON con.oid = tgconstraint
-			WHERE contype = 'f' AND tgrelid = ANY (ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)))
-		)
-		SELECT oid FROM found
-		UNION
-		-- a foreign key of a partition that is a copy of its parent's has no trigger on the referenced table
-		SELECT copy.oid FROM found JOIN pg_class ON pg_class.oid = found.conrelid AND relkind = 'p',
-			soft_delete_internal.inheritance_tree(found.conrelid) AS member JOIN pg_constraint AS copy ON copy.conrelid = member
-		WHERE copy.contype = 'f' AND copy.confrelid = found.confrelid;
-END
-$$;
+LANGUAGE c STABLE STRICT ROWS 4 AS 'MODULE_PATHNAME', 'soft_delete_foreign_keys_of';
 COMMENT ON FUNCTION soft_delete_internal.foreign_keys_of(regclass) IS
 'the foreign keys from and to a table, its partitions and its inheritance children, with the copies of partitions';
 
