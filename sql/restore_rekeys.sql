@@ -104,6 +104,8 @@ INSERT INTO e VALUES (1, '[1,5)');
 DELETE FROM e;
 INSERT INTO e VALUES (2, '[3,4)');
 UPDATE e_deleted SET deleted_at = NULL;
+-- the hint finds the live row
+SELECT * FROM rekeys.e WHERE r && '[1,5)'::int4range;
 UPDATE e_deleted SET deleted_at = NULL, r = '[5,9)';
 SELECT id, r FROM e ORDER BY id;
 RESET ROLE;

@@ -773,8 +773,9 @@ throw_with_hint(RestoreTarget *target, MemoryContext context)
 	if (target->is_others)
 		hide_detail(error, RelationGetRelid(target->rel));
 	/* the detail has the key, if the role may see it */
-	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->detail != NULL &&
-		error->hint == NULL && error->constraint_name != NULL)
+	if ((error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION ||
+		 error->sqlerrcode == ERRCODE_EXCLUSION_VIOLATION) &&
+		error->detail != NULL && error->hint == NULL && error->constraint_name != NULL)
 		error->hint = conflict_query(target, error->constraint_name);
 	ReThrowError(error);
 }
@@ -809,8 +810,8 @@ hide_detail(ErrorData *error, Oid relid)
 }
 
 /*
- * Return a query for the live row with the key that the member in the target's slot has
- * in a unique index, or NULL if its key is not one of columns.
+ * Return a query for the live rows that the member in the target's slot conflicts with in
+ * a unique or exclusion constraint, or NULL if that is not one of columns.
  */
 static char *
 conflict_query(RestoreTarget *target, const char *name)
@@ -822,16 +823,20 @@ conflict_query(RestoreTarget *target, const char *name)
 		Relation index = relinfo->ri_IndexRelationDescs[i];
 		int nkeys = IndexRelationGetNumberOfKeyAttributes(index);
 		AttrNumber attnums[INDEX_MAX_KEYS];
+		Oid *operators;
 
 		if (strcmp(RelationGetRelationName(index), name) != 0 ||
 			relinfo->ri_IndexRelationInfo[i]->ii_Expressions != NIL)
 			continue;
 		for (int k = 0; k < nkeys; k++)
 			attnums[k] = index->rd_index->indkey.values[k];
+		operators = relinfo->ri_IndexRelationInfo[i]->ii_ExclusionOps;
 		return psprintf("SELECT * FROM %s WHERE %s;",
 						qualified_name(RelationGetRelid(target->rel)),
-						key_condition(nkeys, RelationGetRelid(target->rel),
-									  attnums, target->slot, attnums));
+						operators != NULL
+							? exclusion_condition(nkeys, operators, target->slot, attnums)
+							: key_condition(nkeys, RelationGetRelid(target->rel),
+											attnums, target->slot, attnums));
 	}
 	return NULL;
 }

@@ -7,8 +7,11 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -32,6 +35,7 @@ typedef struct KeySetEntry
 } KeySetEntry;
 
 static int look_up_primary_key(Oid relid, AttrNumber *attnums);
+static const char *operator_name(Oid operator);
 static char *attribute_text(TupleTableSlot *row, AttrNumber attnum);
 static bool ignores_settings(Oid type);
 static void set_unless(bool is_set, const char *name, const char *value);
@@ -134,6 +138,53 @@ key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
 						 quote_identifier(get_attname(named, named_attnums[i], false)),
 						 quote_literal_cstr(attribute_text(row, row_attnums[i])));
 	return condition.data;
+}
+
+/*
+ * Return the condition that a row conflicts with another one in an exclusion constraint,
+ * for pasting: "room = '1'::integer AND during && '[1,5)'::int4range".
+ */
+char *
+exclusion_condition(int nkeys, const Oid *operators, TupleTableSlot *row,
+					const AttrNumber *attnums)
+{
+	StringInfoData condition;
+
+	initStringInfo(&condition);
+	for (int i = 0; i < nkeys; i++)
+	{
+		Form_pg_attribute att =
+			TupleDescAttr(row->tts_tupleDescriptor, attnums[i] - 1);
+
+		appendStringInfo(&condition, "%s%s %s %s::%s", i > 0 ? " AND " : "",
+						 quote_identifier(NameStr(att->attname)),
+						 operator_name(operators[i]),
+						 quote_literal_cstr(attribute_text(row, attnums[i])),
+						 format_type_be(att->atttypid));
+	}
+	return condition.data;
+}
+
+/*
+ * Return the name of an operator for a condition, qualified unless it is the server's.
+ */
+static const char *
+operator_name(Oid operator)
+{
+	HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Form_pg_operator form;
+	const char *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", operator);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	name = form->oprnamespace == PG_CATALOG_NAMESPACE
+			   ? pstrdup(NameStr(form->oprname))
+			   : psprintf("OPERATOR(%s.%s)",
+						  quote_identifier(get_namespace_name(form->oprnamespace)),
+						  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return name;
 }
 
 /*
