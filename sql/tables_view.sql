@@ -108,6 +108,8 @@ SELECT relation, last_purge, last_purge_rows, last_purge_result FROM soft_delete
 SELECT soft_delete.hold('p', 'case 1');
 UPDATE "In UTC_deleted" SET hold = 'case 2';
 SELECT relation, holds FROM soft_delete.tables ORDER BY relation::text;
+-- the ledger is one for all of them
+SELECT count(*) > 1 AS are_some, count(DISTINCT ledger_bytes), min(ledger_bytes) > 0 AS has_size FROM soft_delete.tables;
 
 -- who may know
 RESET ROLE;

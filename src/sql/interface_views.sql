@@ -144,10 +144,10 @@ COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in
 
 CREATE VIEW soft_delete.tables AS
 SELECT relation, tombstone_column, bin, active_view, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest, retention, due_rows,
-	last_purge, last_purge_rows, last_purge_result, index_bytes_saved, storage, companion, companion_bytes, holds, bridge
+	last_purge, last_purge_rows, last_purge_result, index_bytes_saved, storage, companion, companion_bytes, holds, bridge, ledger_bytes
 FROM soft_delete.list_tables() AS t(relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
 	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
-	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint, bridge text);
+	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint, bridge text, ledger_bytes bigint);
 COMMENT ON VIEW soft_delete.tables IS
 'the tagged tables of which the reader may know figures: those that it owns or whose bin it may read, or all for members of pg_read_all_stats';
 COMMENT ON COLUMN soft_delete.tables.relation IS 'the table; its partitions and inheritance children are counted with it';
@@ -171,6 +171,7 @@ COMMENT ON COLUMN soft_delete.tables.companion IS 'the table that has those that
 COMMENT ON COLUMN soft_delete.tables.companion_bytes IS 'its size, with indexes and values out of line';
 COMMENT ON COLUMN soft_delete.tables.holds IS 'holds in force, on the table, on deletions and on rows: exact';
 COMMENT ON COLUMN soft_delete.tables.bridge IS 'the column by which the application deletes softly by itself, as tag() is told it';
+COMMENT ON COLUMN soft_delete.tables.ledger_bytes IS 'size of the ledger with its events, which is one for all tables: the same in each row';
 
 /*
  * For monitors: one row per figure

@@ -81,7 +81,7 @@ COMMENT ON FUNCTION soft_delete_internal.last_purge(regclass) IS
 CREATE FUNCTION soft_delete_internal.list_tables()
 RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, active_view regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric,
 	displaced_rows bigint, oldest timestamptz, retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text,
-	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint, bridge text)
+	index_bytes_saved bigint, storage text, companion regclass, companion_bytes bigint, holds bigint, bridge text, ledger_bytes bigint)
 LANGUAGE plpgsql ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off -- catalogs are read by their indexes, whatever their size was when a plan was made
@@ -95,6 +95,7 @@ DECLARE
 	is_any_retained boolean := EXISTS (SELECT FROM soft_delete_internal.retention);
 	is_any_purged boolean := EXISTS (SELECT FROM soft_delete_internal.purge_log);
 BEGIN
+	ledger_bytes := pg_total_relation_size('soft_delete_internal.ledger') + pg_total_relation_size('soft_delete_internal.events');
 	FOR relation, tombstone_column IN SELECT t.relation, t.tombstone_column FROM soft_delete_internal.tagged_tables() AS t LOOP
 		is_watched := false;
 		bin := NULL; active_view := NULL; live_rows := NULL; deleted_rows := NULL; graveyard_share := NULL; displaced_rows := NULL; oldest := NULL;
