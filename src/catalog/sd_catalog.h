@@ -341,8 +341,8 @@ extern bool columns_equal(int n, const AttrNumber *attnums, TupleTableSlot *old,
 						  TupleTableSlot *new);
 extern bool has_primary_key(Oid relid);
 extern int primary_key(Oid relid, AttrNumber *attnums);
-extern char *exclusion_condition(int nkeys, const Oid *operators, TupleTableSlot *row,
-								 const AttrNumber *attnums);
+extern char *exclusion_condition(int nkeys, const Oid *operators,
+								 TupleTableSlot *row, const AttrNumber *attnums);
 extern char *key_condition(int nkeys, Oid named, const AttrNumber *named_attnums,
 						   TupleTableSlot *row, const AttrNumber *row_attnums);
 extern char *key_description(int nkeys, TupleTableSlot *row,
