@@ -49,6 +49,7 @@ static void check_altered_table(AlterTableStmt *stmt);
 static void check_left_table(AlterTableCmd *cmd, Oid relid);
 static void check_disabled_tag(AlterTableCmd *cmd, Oid relid);
 static void check_altered_companion(AlterTableCmd *cmd, Oid relid);
+static void check_view_owner(AlterTableCmd *cmd, Oid relid);
 static void check_unlogged(AlterTableCmd *cmd, Oid relid);
 static void check_column_commands(AlterTableStmt *stmt, Oid relid);
 static void protect_primary_key(AlterTableCmd *cmd, Oid relid);
@@ -129,7 +130,8 @@ protect_tombstones(Node *command)
 }
 
 /*
- * Check an ALTER TABLE, or an ALTER TYPE, which changes the tables of the type.
+ * Check an ALTER TABLE, an ALTER VIEW, or an ALTER TYPE, which changes the tables of the
+ * type.
  */
 static void
 check_altered_table(AlterTableStmt *stmt)
@@ -142,6 +144,9 @@ check_altered_table(AlterTableStmt *stmt)
 	if (stmt->objtype == OBJECT_TYPE)
 		foreach (lc, tables_of_type(get_rel_type_id(relid)))
 			check_column_commands(stmt, lfirst_oid(lc));
+	else if (get_rel_relkind(relid) == RELKIND_VIEW)
+		foreach (lc, stmt->cmds)
+			check_view_owner(lfirst_node(AlterTableCmd, lc), relid);
 	else if (stmt->objtype == OBJECT_TABLE)
 	{
 		foreach (lc, stmt->cmds)
@@ -224,6 +229,33 @@ check_altered_companion(AlterTableCmd *cmd, Oid relid)
 	}
 	if (OidIsValid(relid))
 		refuse_held_aside(relid, "change the companion of");
+}
+
+/*
+ * Raise 0A000 for a subcommand that gives a bin, or a view of live rows, another owner than
+ * its table has: the view would read the table with his rights.  A session that restores a
+ * dump may do that, or one in which event triggers do not fire.
+ */
+static void
+check_view_owner(AlterTableCmd *cmd, Oid relid)
+{
+	Oid table;
+
+	if (cmd->subtype != AT_ChangeOwner || command_is_own() || !row_security ||
+		!event_triggers_fire())
+		return;
+	table = table_of_view(relid);
+	if (!OidIsValid(table) || tag_arguments(table) == NIL ||
+		owner_of(relid) != owner_of(table) ||
+		get_rolespec_oid(cmd->newowner, true) == owner_of(table))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot give view \"%s\" another owner than tagged table \"%s\"",
+					qualified_name(relid), qualified_name(table)),
+			 errdetail("It shows rows of the table, and has the owner of that."),
+			 errhint("ALTER TABLE %s OWNER TO %s;", qualified_name(table),
+					 quote_identifier(get_rolespec_name(cmd->newowner)))));
 }
 
 /*

@@ -154,6 +154,28 @@ views_of(Oid relid)
 }
 
 /*
+ * Return the table with which a view is dropped (soft_delete_internal.bind_view()), or
+ * InvalidOid.
+ */
+Oid
+table_of_view(Oid view)
+{
+	CatalogScan scan = begin_referenced_scan(RelationRelationId, view, 0);
+	Oid table = InvalidOid;
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->refclassid == RelationRelationId && form->deptype == DEPENDENCY_AUTO)
+			table = form->refobjid;
+	}
+	end_catalog_scan(&scan);
+	return table;
+}
+
+/*
  * Is a view the table's view of live rows, or released?
  */
 static bool

@@ -63,7 +63,11 @@ BEGIN
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) INTO key
 	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
 	WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid;
+	-- a DROP may be about to take columns of the key along
 	IF key IS NOT NULL AND NOT EXISTS (
+			SELECT FROM pg_constraint, unnest(conkey) AS attnum JOIN pg_attribute USING (attnum)
+			WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid AND NOT soft_delete_internal.has_column(companion, attname))
+	   AND NOT EXISTS (
 			SELECT FROM pg_index WHERE indrelid = companion AND indpred IS NULL AND indexprs IS NULL
 			  AND (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) FROM unnest(indkey::smallint[]) WITH ORDINALITY AS u(attnum, n)
 				   JOIN pg_attribute USING (attnum) WHERE attrelid = indrelid) = key) THEN
@@ -585,13 +589,15 @@ DECLARE
 	companion regclass := soft_delete_internal.own_companion(relation);
 	tombstone name := soft_delete_internal.companion_stamp(companion);
 	bin regclass := CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.bin_of(relation) END;
+	drops boolean := dropped <> '{}';
 BEGIN
 	dropped := ARRAY(SELECT d FROM unnest(dropped) AS d WHERE soft_delete_internal.has_column(companion, d) AND d <> tombstone);
 	IF NOT soft_delete_internal.has_column(companion, old_column) OR soft_delete_internal.has_column(companion, new_column) THEN
 		old_column := NULL;
 	END IF;
 	IF companion IS NULL OR (dropped = '{}' AND old_column IS NULL
-							 AND NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion))) THEN
+							 -- the table may still have what has gone with the column of a parent
+							 AND (drops OR NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion)))) THEN
 		RETURN;
 	END IF;
 	-- in place, the command that changes the columns has released the bin
@@ -609,6 +615,21 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.align_companion(regclass, name[], name, name) IS
 'gives the companion of a table, and the bin, the columns that the table has now; dropped: columns that a running command has dropped; old_column and new_column: the names of one that it has renamed';
+
+CREATE FUNCTION soft_delete_internal.drop_companion_columns(relations regclass[], columns name[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete_internal.align_companion(relation, names)
+	FROM (SELECT relation, array_agg(name) AS names FROM unnest(relations, columns) AS u(relation, name) GROUP BY relation) AS dropped
+	WHERE soft_delete_internal.tag_arguments(relation) IS NOT NULL AND soft_delete_internal.own_companion(relation) IS NOT NULL
+	-- that of a parent takes along those of its children
+	ORDER BY soft_delete_internal.inheritance_depth(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_companion_columns(regclass[], name[]) IS
+'drops columns from the companions, and the bins, of some tables, which lose columns of these names';
 
 CREATE FUNCTION soft_delete_internal.align_renamed_companion(relation regclass, old_column name, new_column name) RETURNS void
 LANGUAGE sql
