@@ -134,6 +134,8 @@ my @cases = (
 		statement => q{ALTER TABLE t DROP COLUMN deleted_at}, clear => 1 ],
 	[ 'ddl/protect.c: cannot rename tombstone column "%s" of tagged table "%s" where event triggers do not fire',
 		session => q{SET session_replication_role = replica}, statement => q{ALTER TABLE t RENAME deleted_at TO gone} ],
+	[ 'ddl/protect.c: cannot give view "%s" another owner than tagged table "%s"',
+		statement => q{ALTER VIEW t_deleted OWNER TO other} ],
 	[ 'ddl/protect.c: cannot %s trigger "%s" of table "%s"',
 		statement => q{DROP TRIGGER "~soft_delete_companion" ON t_tombstones}, clear => 1, then => q{SELECT 1} ],
 	[ 'ddl/protect.c: the tag of a table cannot be called "%s"',
