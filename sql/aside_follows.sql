@@ -116,7 +116,7 @@ DROP TYPE mood CASCADE;
 SELECT id FROM typed_deleted ORDER BY id;
 SET ROLE regress_follows;
 SELECT attrelid::regclass, string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute
-WHERE attrelid IN (SELECT oid FROM pg_class WHERE relname ~ '^typed.*_(tombstones|deleted)$' AND relkind IN ('r', 'v')) AND attnum > 0 AND NOT attisdropped GROUP BY 1 ORDER BY 1::text;
+WHERE attrelid IN (SELECT oid FROM pg_class WHERE relname ~ '^typed.*_(tombstones|deleted)$' AND relkind IN ('r', 'v')) AND attnum > 0 AND NOT attisdropped GROUP BY attrelid ORDER BY attrelid::regclass::text COLLATE "C";
 SELECT count(*) FROM soft_delete.check();
 UPDATE typed_deleted SET deleted_at = NULL;
 UPDATE typed_parts_deleted SET deleted_at = NULL;

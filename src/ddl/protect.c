@@ -60,6 +60,7 @@ static void refuse_column_command(AlterTableCmd *cmd, Oid relid);
 static void check_dropped_index(Oid indexoid);
 static bool has_other_loading_index(Oid relid, Oid indexoid);
 static void check_dropped_trigger(List *name);
+static void check_dropped_month(Oid relid);
 static void protect_companion_trigger(Oid relid, const char *name, const char *action);
 static void check_created_trigger(CreateTrigStmt *stmt);
 static bool trigger_calls_extension(Oid relid, const char *name);
@@ -95,6 +96,9 @@ protect_tombstones(Node *command)
 						owned_relation(makeRangeVarFromNameList(lfirst(lc))));
 				else if (((DropStmt *) command)->removeType == OBJECT_TRIGGER)
 					check_dropped_trigger(lfirst(lc));
+				else if (((DropStmt *) command)->removeType == OBJECT_TABLE)
+					check_dropped_month(
+						owned_relation(makeRangeVarFromNameList(lfirst(lc))));
 			}
 			refuse_dropping_held(command);
 			break;
@@ -486,6 +490,26 @@ check_dropped_trigger(List *name)
 	if (loses_trigger(relid, strVal(llast(name))))
 		refuse_if_held(relid, "drop a trigger of");
 	protect_companion_trigger(relid, strVal(llast(name)), "drop");
+}
+
+/*
+ * Raise 2BP01 for DROP TABLE of a month of a companion.  A session that restores a dump
+ * may drop it, or one in which event triggers do not fire.
+ */
+static void
+check_dropped_month(Oid relid)
+{
+	Oid table;
+
+	if (!OidIsValid(relid) || command_is_own() || !row_security ||
+		!event_triggers_fire())
+		return;
+	table = companions_table(relid);
+	if (OidIsValid(table) && is_month(relid) && tag_arguments(table) != NIL)
+		ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						errmsg("cannot drop table \"%s\", which has deleted rows of table \"%s\"",
+							   qualified_name(relid), qualified_name(table)),
+						errdetail("A purge drops it when they are due.")));
 }
 
 /*

@@ -296,6 +296,7 @@ find_or_begin_scan(ArrayType *relations, bool begins, bool is_dry_run)
 	end_purge_scan();
 	scan = begin_purge_scan(n, relids);
 	scan->is_dry_run = is_dry_run;
+	scan->begins = true;
 	for (int i = 0; i < n; i++)
 		scan->roots[i].started = GetCurrentTimestamp();
 	return scan;
@@ -361,16 +362,20 @@ try_batch(PurgeScan *scan, const BatchRequest *request)
 }
 
 /*
- * Run a batch: find the limits, read a portion if none is left, destroy rows, and log
- * what was purged.
+ * Run a batch: make months of companions ahead, find the limits, read a portion if none is
+ * left, destroy rows, and log what was purged.
  */
 static void
 run_batch(PurgeScan *scan, const BatchRequest *request)
 {
 	for (int i = 0; i < scan->nroots && !scan->is_dry_run; i++)
 		share_retention(scan->roots[i].relid);
+	for (int i = 0; i < scan->nroots && scan->begins && !scan->is_dry_run; i++)
+		call_internal("make_months", 1, (Oid[]){REGCLASSOID},
+					  (Datum[]){ObjectIdGetDatum(scan->roots[i].relid)});
 	PushActiveSnapshot(GetLatestSnapshot());
 	scan->is_fresh = false;
+	scan->begins = false;
 	for (int i = 0; i < scan->nroots; i++)
 		find_limit(&scan->roots[i], request);
 
@@ -748,8 +753,9 @@ remember_emptied_leaves(PurgeScan *scan)
 		PurgeLeaf *leaf = &scan->leaves[i];
 
 		if (TransactionIdIsValid(leaf->xmin) && !leaf->has_left)
-			remember_emptied(leaf->storage == ASIDE ? companion_of(leaf->relid)
-													: leaf->relid,
+			remember_emptied(leaf->storage == IN_PLACE ? leaf->relid
+							 : OidIsValid(leaf->month) ? leaf->month
+													   : companion_of(leaf->relid),
 							 leaf->xmin, leaf->limit);
 	}
 }

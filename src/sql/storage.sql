@@ -22,13 +22,16 @@ AS $$
 BEGIN
 	-- foreign keys do not include inheritance children
 	RETURN (SELECT CASE WHEN which = 'aside' OR soft_delete_internal.is_aside(relation) AND which IN ('tombstones', 'deleted')
-			THEN format('ONLY %s %s', soft_delete_internal.companion_of(relation), alias)
+			THEN concat(kept, ' ', alias)
 		WHEN soft_delete_internal.tag_arguments(relation) IS NULL OR soft_delete_internal.is_aside(relation) THEN concat(item, ' ', alias)
 		WHEN which = 'tombstones' THEN format('(SELECT *, tableoid, ctid FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
-			'UNION ALL SELECT %4$s, tableoid, ctid FROM ONLY %3$s) AS %2$s', item, alias, soft_delete_internal.companion_of(relation),
+			'UNION ALL SELECT %4$s, tableoid, ctid FROM %3$s) AS %2$s', item, alias, kept,
 			soft_delete_internal.kept_columns(relation, (soft_delete_internal.tag_arguments(relation))[1]))
 		ELSE format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which) END
-	FROM pg_class, concat(CASE WHEN relkind <> 'p' THEN 'ONLY ' END, relation) AS item
+	FROM pg_class, concat(CASE WHEN relkind <> 'p' THEN 'ONLY ' END, relation) AS item,
+		-- a companion with months has no other children
+		concat(CASE WHEN NOT EXISTS (SELECT soft_delete_internal.companion_months(soft_delete_internal.companion_of(relation))) THEN 'ONLY ' END,
+			soft_delete_internal.companion_of(relation)) AS kept
 	WHERE pg_class.oid = relation);
 END
 $$;
