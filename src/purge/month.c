@@ -33,6 +33,7 @@
 #define LOCK_TRIES 20
 #define LOCK_PAUSE 10L
 
+static bool drop_month(PurgeScan *scan, PurgeLeaf *leaf);
 static bool has_ended(const PurgeLeaf *leaf);
 static bool try_lock(Oid relid, LOCKMODE lockmode);
 static uint64 read_stamps(const PurgeLeaf *leaf);
@@ -42,16 +43,37 @@ static TimestampTz nth_stamp(uint64 n);
 static int64 nth_count(uint64 n);
 
 /*
- * Drop the month that a leaf of the scan is, if its rows can go with it, and count them.
- * Returns whether it is gone.  "rel" is the table, which is open.
+ * Drop those of the months that a scan would read whose rows can go with them.
  */
-bool
-drop_month(PurgeScan *scan, PurgeLeaf *leaf, Relation rel)
+void
+drop_due_months(PurgeScan *scan)
+{
+	for (int i = 0; i < scan->nleaves; i++)
+	{
+		PurgeLeaf *leaf = &scan->leaves[i];
+		Relation rel = OidIsValid(leaf->month) && leaf->root->has_limit
+						   ? open_leaf(leaf, calling_role())
+						   : NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		if (rel == NULL)
+			continue;
+		leaf->is_dropped = drop_month(scan, leaf);
+		table_close(rel, NoLock);
+	}
+}
+
+/*
+ * Drop the month that a leaf of the scan is, if its rows can go with it, and count them.
+ * Returns whether it is gone.  Its table is open.
+ */
+static bool
+drop_month(PurgeScan *scan, PurgeLeaf *leaf)
 {
 	bool is_done = false;
 	uint64 nstamps;
 
-	if (scan->is_dry_run || !has_ended(leaf))
+	if (!has_ended(leaf))
 		return false;
 	/* before the rows, as for rows that are purged one by one */
 	lock_holds(list_make1_oid(leaf->relid), ShareLock);

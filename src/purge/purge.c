@@ -362,15 +362,17 @@ try_batch(PurgeScan *scan, const BatchRequest *request)
 }
 
 /*
- * Run a batch: make months of companions ahead, find the limits, read a portion if none is
- * left, destroy rows, and log what was purged.
+ * Run a batch: find the limits, read a portion if none is left, destroy rows, and log what
+ * was purged.  The first one makes months of companions ahead, and drops those that are due.
  */
 static void
 run_batch(PurgeScan *scan, const BatchRequest *request)
 {
+	bool begins = scan->begins;
+
 	for (int i = 0; i < scan->nroots && !scan->is_dry_run; i++)
 		share_retention(scan->roots[i].relid);
-	for (int i = 0; i < scan->nroots && scan->begins && !scan->is_dry_run; i++)
+	for (int i = 0; i < scan->nroots && begins && !scan->is_dry_run; i++)
 		call_internal("make_months", 1, (Oid[]){REGCLASSOID},
 					  (Datum[]){ObjectIdGetDatum(scan->roots[i].relid)});
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -380,6 +382,8 @@ run_batch(PurgeScan *scan, const BatchRequest *request)
 		find_limit(&scan->roots[i], request);
 
 	scan->tally = make_tally();
+	if (begins && !scan->is_dry_run)
+		drop_due_months(scan);
 	if (scan->next == scan->nrows && !scan->is_complete)
 		read_due_rows(scan, request->batch_size);
 	if (scan->next < scan->first_circular)

@@ -232,13 +232,12 @@ read_due_rows(PurgeScan *scan, int batch_size)
 static void
 read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity)
 {
-	Relation rel = leaf->root->has_limit ? open_leaf(leaf, calling_role()) : NULL;
+	Relation rel = leaf->root->has_limit && !leaf->is_dropped
+					   ? open_leaf(leaf, calling_role())
+					   : NULL;
 	bool is_done = true;
 
-	if (rel != NULL && OidIsValid(leaf->month) && !scan->position.is_set &&
-		drop_month(scan, leaf, rel))
-		table_close(rel, NoLock);
-	else if (rel != NULL)
+	if (rel != NULL)
 	{
 		SavedRole saved;
 

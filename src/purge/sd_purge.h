@@ -36,7 +36,8 @@ typedef struct PurgeLeaf
 {
 	Oid relid;
 	StorageKind storage;
-	Oid month; /* of its companion, or InvalidOid */
+	Oid month;		 /* of its companion, or InvalidOid */
+	bool is_dropped; /* that month is */
 	PurgeTable *root;
 	bool is_open; /* the current batch has set the next three members */
 	Relation rel; /* NULL if it cannot be purged: see open_leaf() */
@@ -110,7 +111,7 @@ extern void forget_dry_purges(void);
 /*
  * month.c: drops months of companions
  */
-extern bool drop_month(PurgeScan *scan, PurgeLeaf *leaf, Relation rel);
+extern void drop_due_months(PurgeScan *scan);
 
 /*
  * purge.c: destroys due tombstones batch by batch
