@@ -661,9 +661,11 @@ drop_companion_columns(List *columns)
 		names[foreach_current_index(lc)] =
 			DirectFunctionCall1(namein, CStringGetDatum(name));
 	}
-	call_internal("drop_companion_columns", 2, (Oid[]){REGCLASSARRAYOID, NAMEARRAYOID},
-				  (Datum[]){PointerGetDatum(construct_array(
-								relids, n, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT)),
+	call_internal("drop_companion_columns", 2,
+				  (Oid[]){REGCLASSARRAYOID, NAMEARRAYOID},
+				  (Datum[]){PointerGetDatum(construct_array(relids, n, REGCLASSOID,
+															sizeof(Oid), true,
+															TYPALIGN_INT)),
 							PointerGetDatum(construct_array(names, n, NAMEOID,
 															NAMEDATALEN, false,
 															TYPALIGN_CHAR))});

@@ -44,8 +44,8 @@ typedef struct DropSearch
 	HTAB *known;   /* ObjectAddress of all objects that have been found */
 	List *pending; /* those (ObjectAddress) whose dependents are followed */
 	List *columns; /* those (ObjectAddress) that are columns of tables tagged in place */
-	List *aside;   /* those of tables whose tombstones are kept aside */
-	List *tables;  /* OIDs of those that are tagged tables */
+	List *aside;  /* those of tables whose tombstones are kept aside */
+	List *tables; /* OIDs of those that are tagged tables */
 } DropSearch;
 
 static List *staying_columns(DropSearch *search, List *columns);
