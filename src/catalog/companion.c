@@ -168,6 +168,17 @@ is_month(Oid relid)
 }
 
 /*
+ * Does a companion get months?
+ */
+bool
+gets_months(Oid companion)
+{
+	List *arguments = companion_arguments(companion);
+
+	return list_length(arguments) == 2 && strcmp(lsecond(arguments), "monthly") == 0;
+}
+
+/*
  * Read the month of a relation from its trigger.  Returns false if it is no month.
  */
 static bool

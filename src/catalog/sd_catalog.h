@@ -269,6 +269,7 @@ typedef struct Month
 
 extern Oid companion_of(Oid relid);
 extern bool is_month(Oid relid);
+extern bool gets_months(Oid companion);
 extern List *months_of(Oid companion);
 extern List *places_of(Oid companion);
 extern Oid companions_table(Oid companion);

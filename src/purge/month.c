@@ -1,6 +1,7 @@
 /*
  * month.c
- *	  Drops a month of a companion (catalog/companion.c) instead of purging its rows.
+ *	  Makes the months of companions (catalog/companion.c) ahead, and drops a month instead of
+ *	  purging its rows.
  *
  * A month that has ended is dropped when all of its rows are due, none may be held, and
  * none is referenced by a row outside of it.  Its rows are counted before, so that the
@@ -41,6 +42,22 @@ static bool are_due(const PurgeLeaf *leaf, uint64 nstamps);
 static void count_rows(PurgeScan *scan, PurgeLeaf *leaf, uint64 nstamps);
 static TimestampTz nth_stamp(uint64 n);
 static int64 nth_count(uint64 n);
+
+/*
+ * Make this month and the next one of the companions of a scan that get months.
+ */
+void
+make_next_months(PurgeScan *scan)
+{
+	for (int i = 0; i < scan->nroots; i++)
+	{
+		Oid companion = companion_of(scan->roots[i].relid);
+
+		if (OidIsValid(companion) && gets_months(companion))
+			call_internal("make_months", 1, (Oid[]){REGCLASSOID},
+						  (Datum[]){ObjectIdGetDatum(scan->roots[i].relid)});
+	}
+}
 
 /*
  * Drop those of the months that a scan would read whose rows can go with them.

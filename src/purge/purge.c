@@ -372,9 +372,8 @@ run_batch(PurgeScan *scan, const BatchRequest *request)
 
 	for (int i = 0; i < scan->nroots && !scan->is_dry_run; i++)
 		share_retention(scan->roots[i].relid);
-	for (int i = 0; i < scan->nroots && begins && !scan->is_dry_run; i++)
-		call_internal("make_months", 1, (Oid[]){REGCLASSOID},
-					  (Datum[]){ObjectIdGetDatum(scan->roots[i].relid)});
+	if (begins && !scan->is_dry_run)
+		make_next_months(scan);
 	PushActiveSnapshot(GetLatestSnapshot());
 	scan->is_fresh = false;
 	scan->begins = false;

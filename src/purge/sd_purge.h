@@ -109,8 +109,9 @@ extern void note_dry_purge(DueRow *row);
 extern void forget_dry_purges(void);
 
 /*
- * month.c: drops months of companions
+ * month.c: makes months of companions, and drops those that are due
  */
+extern void make_next_months(PurgeScan *scan);
 extern void drop_due_months(PurgeScan *scan);
 
 /*
