@@ -136,6 +136,7 @@ LINES = [
     Line("memory", "memory of one `DELETE` of {rows} rows, at the most", "peak", "its first quarter", most=1.1),
     Line("purge", "`purge()` of {deleted} of {rows} rows, batches of {batch}", "purge", "batched DELETE", most=1 / 0.9),
     Line("purge", "its last batches", "batches", "the first ones", most=1.1),
+    Line("purge", "`purge()` of {deleted} rows of a month of a companion, 1,000 in each deletion", "month", "rows aside", most=0.5),
     Line("purge", "point reads and writes beside a purge that pauses", "beside", "no purge", least=0.9),
     Line("lock", "lock of the `tag()` that `plan()` has prepared, {rows} rows", "tag", None),
     Line("adopt", "a bridge for {rows} rows, {deleted} of them deleted before, by what `plan()` prints", "adopt", None),

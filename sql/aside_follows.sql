@@ -85,6 +85,58 @@ SELECT * FROM soft_delete.check();
 DROP TABLE aside_follows_2.renamed;
 SELECT relname FROM pg_class WHERE relnamespace = 'aside_follows_2'::regnamespace;
 
+-- a type, a domain or an extension takes its columns along, as on a plain table; whoever drops it
+RESET ROLE;
+SET search_path = aside_follows;
+CREATE ROLE regress_follows_types;
+GRANT ALL ON SCHEMA aside_follows TO regress_follows_types;
+SET ROLE regress_follows_types;
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE DOMAIN amount AS integer;
+CREATE COLLATION plain (provider = libc, locale = 'C');
+SET ROLE regress_follows;
+CREATE TABLE typed (id integer, m mood, n amount, c text COLLATE plain, g mood GENERATED ALWAYS AS (m) STORED, PRIMARY KEY (id, m));
+CREATE TABLE typed_child (o mood) INHERITS (typed);
+CREATE TABLE typed_parts (id integer, m mood) PARTITION BY RANGE (id);
+CREATE TABLE typed_part PARTITION OF typed_parts FOR VALUES FROM (0) TO (10);
+SELECT soft_delete.tag(t, storage => 'aside') IS NOT NULL AS is_tagged FROM unnest('{typed,typed_parts}'::regclass[]) AS t;
+INSERT INTO typed VALUES (1, 'good', 1, 'one'), (2, 'bad', 2, 'two');
+INSERT INTO typed_child (id, m, n, c, o) VALUES (3, 'bad', 3, 'three', 'good');
+INSERT INTO typed_parts VALUES (1, 'good');
+DELETE FROM typed WHERE id > 1;
+DELETE FROM typed_parts;
+GRANT SELECT ON typed_deleted TO regress_follows_types;
+SET ROLE regress_follows_types;
+\set VERBOSITY terse
+DROP DOMAIN amount;
+DROP COLLATION plain CASCADE;
+DROP DOMAIN amount CASCADE;
+DROP TYPE mood CASCADE;
+\set VERBOSITY default
+SELECT id FROM typed_deleted ORDER BY id;
+SET ROLE regress_follows;
+SELECT attrelid::regclass, string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute
+WHERE attrelid IN (SELECT oid FROM pg_class WHERE relname ~ '^typed.*_(tombstones|deleted)$' AND relkind IN ('r', 'v')) AND attnum > 0 AND NOT attisdropped GROUP BY attrelid ORDER BY attrelid::regclass::text COLLATE "C";
+SELECT count(*) FROM soft_delete.check();
+UPDATE typed_deleted SET deleted_at = NULL;
+UPDATE typed_parts_deleted SET deleted_at = NULL;
+SELECT tableoid::regclass, * FROM typed ORDER BY id;
+TABLE typed_parts;
+RESET ROLE;
+CREATE EXTENSION hstore SCHEMA aside_follows;
+ALTER TABLE typed ADD h hstore;
+DELETE FROM typed WHERE id = 1;
+DROP EXTENSION hstore CASCADE;
+SELECT id FROM typed_deleted;
+CREATE SCHEMA aside_follows_types;
+CREATE DOMAIN aside_follows_types.note AS text;
+ALTER TABLE typed ADD note aside_follows_types.note;
+DROP SCHEMA aside_follows_types CASCADE;
+SELECT id FROM typed_deleted;
+DROP TABLE typed, typed_child, typed_parts;
+DROP OWNED BY regress_follows_types;
+DROP ROLE regress_follows_types;
+
 -- a companion that was broken: a DELETE fails rather than loses
 RESET ROLE;
 SET search_path = aside_follows;

@@ -54,7 +54,9 @@ SELECT id FROM t;
 RESET ROLE;
 DELETE FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid IN ('t_deleted'::regclass, 't_active'::regclass)
   AND refclassid = 'pg_class'::regclass AND refobjid = 't'::regclass;
+SET session_replication_role = replica;
 ALTER VIEW check_views_bins.u_deleted OWNER TO regress_check_views_other;
+RESET session_replication_role;
 SET ROLE regress_check_views;
 SELECT * FROM soft_delete.check() ORDER BY relation::text, problem;
 RESET ROLE;

@@ -66,7 +66,26 @@ def purge(bench):
     tenth = len(batches) // 10
     bench.record("batches", SOFT, 0, median(batches[-tenth:]) * 1e3, "ms")
     bench.record("batches", "the first ones", 0, median(batches[:tenth]) * 1e3, "ms")
+    drop_month(bench, deleted, batch)
     beside(bench, rows)
+
+
+def drop_month(bench, rows, batch):
+    """Purges deleted rows that are aside, in the companion itself and in a month of it that is dropped."""
+    with connect("soft") as session:
+        for case, storage, place in (("month", "aside_monthly", "m_tombstones_2020_01"), ("rows aside", "aside", "m_tombstones")):
+            session.run("CREATE TABLE m (id integer PRIMARY KEY, email text)")
+            session.run(f"SELECT soft_delete.tag('m', storage => '{storage}')")
+            session.run("SET session_replication_role = replica; SET row_security = off")
+            if storage == "aside_monthly":
+                session.run("SELECT soft_delete_internal.make_month('m', 'm_tombstones', '2020-01'), soft_delete_internal.bind_companion('m')")
+            session.run(f"INSERT INTO {place} SELECT timestamptz '2020-01-10 00:00 UTC' + g / 1000 * interval '1 s', g, 'user' || g FROM generate_series(1, {rows}) g")
+            session.run("RESET session_replication_role; RESET row_security")
+            session.settle(place)
+            bench.record("month", SOFT if storage == "aside_monthly" else case, 0,
+                         session.seconds(f"CALL soft_delete.purge('m', older_than => '1 year', batch_size => {batch})"), "s")
+            assert session.value("SELECT count(*) FROM m_deleted") == 0
+            session.run("DROP TABLE m")
 
 
 def batch_times(statement):

@@ -112,7 +112,7 @@ change_key(Relation rel, Tombstone *tombstone, NewKey *key)
 	for (int i = 0; i < key->n; i++)
 		check_new_value(rel, key, i);
 
-	stored_in = is_aside ? open_companion(rel, RowExclusiveLock) : rel;
+	stored_in = is_aside ? open_place(rel, tombstone, RowExclusiveLock) : rel;
 	for (int i = 0; i < key->n; i++)
 		attnums[i] =
 			get_attnum(RelationGetRelid(stored_in),

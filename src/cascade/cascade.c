@@ -76,7 +76,7 @@ static void join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 static void note_kinship(Cascade *cascade, CascadeTable *table, int member,
 						 const RowIdentity *child);
 static CascadeTable members_aside(CascadeTable *table, int **numbers);
-static Datum member_places(CascadeTable *table);
+static void member_places(CascadeTable *table, Datum *places);
 static char *other_parents_query(const ForeignKey *fk);
 static TupleDesc members_desc(Relation rel, int nkeys, const AttrNumber *attnums);
 static void check_blockers(Cascade *cascade);
@@ -533,8 +533,8 @@ mark_childless_members(CascadeTable *table, Relation rel, const ForeignKey *fk)
 {
 	int *numbers;
 	CascadeTable aside = members_aside(table, &numbers);
-	Oid argtypes[] = {TIDARRAYOID};
-	Datum values[1];
+	Oid argtypes[] = {TIDARRAYOID, OIDARRAYOID};
+	Datum values[2];
 	Tuplestorestate *members;
 	bool isnull;
 
@@ -543,10 +543,10 @@ mark_childless_members(CascadeTable *table, Relation rel, const ForeignKey *fk)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	values[0] = member_places(&aside);
+	member_places(&aside, values);
 	members = register_members(&aside, rel, fk->nkeys, fk->parent_attnums, 0,
 							   InvalidOid);
-	(void) execute_as_owner(table->relid, other_parents_query(fk), 1, argtypes,
+	(void) execute_as_owner(table->relid, other_parents_query(fk), 2, argtypes,
 							values, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -590,24 +590,33 @@ members_aside(CascadeTable *table, int **numbers)
 }
 
 /*
- * Return the places of the members of a table as a tid[].
+ * Return the places of the members of a table, ctid and tableoid, as a tid[] and an oid[].
  */
-static Datum
-member_places(CascadeTable *table)
+static void
+member_places(CascadeTable *table, Datum *places)
 {
-	Datum *tids = MemoryContextAllocHuge(CurrentMemoryContext,
-										 (Size) table->nmembers * sizeof(Datum));
+	Size size = (Size) table->nmembers * sizeof(Datum);
+	Datum *tids = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	Datum *relids = MemoryContextAllocHuge(CurrentMemoryContext, size);
 
 	for (int i = 0; i < table->nmembers; i++)
-		tids[i] = PointerGetDatum(&table->members[i].tombstone.tid);
-	return PointerGetDatum(construct_array(tids, table->nmembers, TIDOID,
-										   sizeof(ItemPointerData), false,
-										   TYPALIGN_SHORT));
+	{
+		Tombstone *tombstone = &table->members[i].tombstone;
+
+		tids[i] = PointerGetDatum(&tombstone->tid);
+		relids[i] =
+			ObjectIdGetDatum(tombstone_identity(table->relid, tombstone).relid);
+	}
+	places[0] = PointerGetDatum(construct_array(tids, table->nmembers, TIDOID,
+												sizeof(ItemPointerData), false,
+												TYPALIGN_SHORT));
+	places[1] = PointerGetDatum(construct_array(relids, table->nmembers, OIDOID,
+												sizeof(Oid), true, TYPALIGN_INT));
 }
 
 /*
  * Return the query for members in the companion whose key another row has: a row in the
- * table, or one in the companion that is none of the members, whose places are $1.
+ * table, or one in the companion that is none of the members, whose places are $1 and $2.
  */
 static char *
 other_parents_query(const ForeignKey *fk)
@@ -624,7 +633,14 @@ other_parents_query(const ForeignKey *fk)
 	append_side(&query, fk->parent, "p", sample_of(ASIDE, true));
 	appendStringInfoString(&query, " WHERE ");
 	append_parent_key_match(&query, fk, "p", "m.k");
-	appendStringInfoString(&query, " AND p.ctid OPERATOR(pg_catalog.<>) ALL ($1))");
+	/* only with months are members in several relations */
+	if (months_of(companion_of(fk->parent)) == NIL)
+		appendStringInfoString(&query, " AND p.ctid OPERATOR(pg_catalog.<>) ALL ($1) "
+									   "AND $2 IS NOT NULL)");
+	else
+		appendStringInfoString(&query,
+							   " AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n(place, relid) "
+							   "WHERE n.place OPERATOR(pg_catalog.=) p.ctid AND n.relid OPERATOR(pg_catalog.=) p.tableoid))");
 	return query.data;
 }
 

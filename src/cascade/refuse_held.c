@@ -37,6 +37,8 @@ static void report_held_table(Relation rel, Oid named, List *texts,
 static List *holds_of_table(Oid table, List *relids, bool is_live, Oid *named);
 static Hold *find_hold_in(Relation rel);
 static CascadeTable *all_tombstones(Relation rel);
+static void add_tombstones(CascadeTable *table, Relation rel,
+						   StorageKind storage, Oid month);
 
 /*
  * Raise 55006 if a member of a completed cascade is held and so cannot be purged,
@@ -314,30 +316,41 @@ static CascadeTable *
 all_tombstones(Relation rel)
 {
 	CascadeTable *table = palloc0(sizeof(CascadeTable));
-	ScanPosition start = {.is_set = false};
+	SavedRole saved;
+	ListCell *lc;
 
 	table->relid = RelationGetRelid(rel);
 	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
 	{
-		TombstoneScan *scan;
-		SavedRole saved;
-
-		if (!has_tombstones(storage, RelationGetRelid(rel)))
+		if (!has_tombstones(storage, table->relid))
 			continue;
 		become_owner(rel, &saved);
-		scan = begin_tombstone_scan(rel, storage, DT_NOEND, &start);
-		while (next_tombstone(scan))
-		{
-			CHECK_FOR_INTERRUPTS();
-			table->members = grow_if_full(CurrentMemoryContext, table->members,
-										  table->nmembers, &table->nallocated,
-										  sizeof(Member));
-			table->members[table->nmembers++] = (Member){.tombstone = scan->current};
-		}
-		end_tombstone_scan(scan);
+		foreach (lc, tombstone_months(storage, table->relid))
+			add_tombstones(table, rel, storage, lfirst_oid(lc));
 		restore_role(&saved);
 	}
 	return table;
+}
+
+/*
+ * Add the tombstones of a storage, of one month or of none, to the members.
+ */
+static void
+add_tombstones(CascadeTable *table, Relation rel, StorageKind storage, Oid month)
+{
+	const ScanPosition start = {.is_set = false};
+	TombstoneScan *scan =
+		begin_tombstone_scan(rel, storage, month, DT_NOEND, &start);
+
+	while (next_tombstone(scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		table->members =
+			grow_if_full(CurrentMemoryContext, table->members, table->nmembers,
+						 &table->nallocated, sizeof(Member));
+		table->members[table->nmembers++] = (Member){.tombstone = scan->current};
+	}
+	end_tombstone_scan(scan);
 }
 
 /*

@@ -9,6 +9,14 @@
  * "~soft_delete_companion" with soft_delete.guard_companion() for all that can be written
  * to it (delete/guard.c), whose argument is the name of its column for stamps.
  *
+ * A companion may have months: inheritance children, in each of which are the rows that
+ * were deleted in a month, UTC.  Then a purge can drop the table instead of its rows.
+ * They are found as companions are, and a second argument of the trigger is the month,
+ * "2026-11".  A row is where its insertion has found the month's table, else in the
+ * companion itself: which rows a month has is asked, not concluded from its name.  So a
+ * DELETE needs no table that is not there, and months come and go without a lock on the
+ * companion that a DELETE would wait for.
+ *
  * Invariant: a table and its companion have the same owner, so nobody can pass off
  * a table as the companion of another role's.
  */
@@ -16,12 +24,14 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -39,10 +49,14 @@ PG_FUNCTION_INFO_V1(soft_delete_companion_of);
 PG_FUNCTION_INFO_V1(soft_delete_companions_table);
 PG_FUNCTION_INFO_V1(soft_delete_own_companion);
 PG_FUNCTION_INFO_V1(soft_delete_tombstones_in);
+PG_FUNCTION_INFO_V1(soft_delete_companion_month);
 
 static Oid companion_on(Oid relid);
 static Oid checked_relation(Oid constraint);
+static List *companion_arguments(Oid relid);
 static char *stamp_column(Oid relid);
+static bool parse_month(Oid relid, Month *month);
+static List *look_up_months(Oid companion);
 static bool is_companion_trigger(Form_pg_trigger trigger);
 static Oid table_named_by(Oid companion, Oid constraint);
 
@@ -83,8 +97,9 @@ companion_on(Oid relid)
 			dependent->deptype != DEPENDENCY_NORMAL)
 			continue;
 		found = checked_relation(dependent->objid);
-		if (OidIsValid(found) && (found == relid || owner_of(found) != owner_of(relid) ||
-								  stamp_column(found) == NULL))
+		if (OidIsValid(found) &&
+			(found == relid || owner_of(found) != owner_of(relid) ||
+			 stamp_column(found) == NULL || is_month(found)))
 			found = InvalidOid;
 	}
 	end_catalog_scan(&scan);
@@ -111,24 +126,155 @@ checked_relation(Oid constraint)
 }
 
 /*
- * Return the argument of the trigger that makes a table a companion: the name of its
- * column for stamps.  Returns NULL if the table has no such trigger.
+ * Return the arguments of the trigger that makes a table a companion: the name of its
+ * column for stamps, and "monthly" if it gets months, or its own month.  Returns NIL if the
+ * table has no such trigger.
+ */
+static List *
+companion_arguments(Oid relid)
+{
+	CatalogScan scan = begin_trigger_scan(relid);
+	List *arguments = NIL;
+	HeapTuple tuple;
+
+	while (arguments == NIL && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		if (is_companion_trigger((Form_pg_trigger) GETSTRUCT(tuple)) &&
+			heap_attisnull(tuple, Anum_pg_trigger_tgqual, NULL))
+			arguments = trigger_arguments(scan.catalog, tuple);
+	}
+	end_catalog_scan(&scan);
+	return arguments;
+}
+
+/*
+ * Return the name of the column for stamps of a companion, or NULL if it is none.
  */
 static char *
 stamp_column(Oid relid)
 {
-	CatalogScan scan = begin_trigger_scan(relid);
-	char *name = NULL;
-	HeapTuple tuple;
+	List *arguments = companion_arguments(relid);
 
-	while (name == NULL && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	return arguments != NIL ? linitial(arguments) : NULL;
+}
+
+/*
+ * Is a relation a month of a companion?
+ */
+bool
+is_month(Oid relid)
+{
+	Month month;
+
+	return parse_month(relid, &month);
+}
+
+/*
+ * Does a companion get months?
+ */
+bool
+gets_months(Oid companion)
+{
+	List *arguments = companion_arguments(companion);
+
+	return list_length(arguments) == 2 && strcmp(lsecond(arguments), "monthly") == 0;
+}
+
+/*
+ * Read the month of a relation from its trigger.  Returns false if it is no month.
+ */
+static bool
+parse_month(Oid relid, Month *month)
+{
+	List *arguments = companion_arguments(relid);
+	int year, number;
+	char rest;
+
+	if (list_length(arguments) != 2 ||
+		sscanf(lsecond(arguments), "%4d-%2d%c", &year, &number, &rest) != 2 ||
+		year < 2000 || number < 1 || number > 12)
+		return false;
+	month->relid = relid;
+	month->from = (date2j(year, number, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+	month->until = (date2j(number == 12 ? year + 1 : year, number % 12 + 1, 1) -
+					POSTGRES_EPOCH_JDATE) *
+				   USECS_PER_DAY;
+	return true;
+}
+
+/*
+ * Return the months of a companion (Month), which are not locked.  The list is not to be
+ * changed, and valid until a relation changes.
+ */
+List *
+months_of(Oid companion)
+{
+	static RelationMemo memo;
+	static MemoryContext context = NULL;
+	static List *months;
+	List *found;
+	MemoryContext oldcontext;
+	ListCell *lc;
+
+	if (memo_holds(&memo, companion))
+		return months;
+	found = look_up_months(companion);
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "soft_delete months",
+										ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(context);
+	months = NIL;
+	oldcontext = MemoryContextSwitchTo(context);
+	foreach (lc, found)
 	{
-		if (is_companion_trigger((Form_pg_trigger) GETSTRUCT(tuple)) &&
-			heap_attisnull(tuple, Anum_pg_trigger_tgqual, NULL))
-			name = linitial(trigger_arguments(scan.catalog, tuple));
+		Month *copy = palloc(sizeof(Month));
+
+		*copy = *(Month *) lfirst(lc);
+		months = lappend(months, copy);
 	}
-	end_catalog_scan(&scan);
-	return name;
+	MemoryContextSwitchTo(oldcontext);
+	memo_set(&memo, companion);
+	return months;
+}
+
+/*
+ * Look up the result of months_of() in the catalogs: the inheritance children that are
+ * months, and have the companion's table and owner.
+ */
+static List *
+look_up_months(Oid companion)
+{
+	Oid table = companions_table(companion);
+	List *months = NIL;
+	ListCell *lc;
+
+	if (!OidIsValid(table) || companion_on(table) != companion)
+		return NIL;
+	foreach (lc, find_inheritance_children(companion, NoLock))
+	{
+		Month *month = palloc(sizeof(Month));
+
+		if (companions_table(lfirst_oid(lc)) == table &&
+			owner_of(lfirst_oid(lc)) == owner_of(companion) &&
+			parse_month(lfirst_oid(lc), month))
+			months = lappend(months, month);
+	}
+	return months;
+}
+
+/*
+ * Return the OIDs of the relations that have the rows of a companion: its months, and the
+ * companion itself.
+ */
+List *
+places_of(Oid companion)
+{
+	List *places = NIL;
+	ListCell *lc;
+
+	foreach (lc, months_of(companion))
+		places = lappend_oid(places, ((Month *) lfirst(lc))->relid);
+	return lappend_oid(places, companion);
 }
 
 /*
@@ -141,7 +287,7 @@ is_companion_trigger(Form_pg_trigger trigger)
 	Oid function = extension_function(COMPANION_TRIGGER);
 
 	return OidIsValid(function) && trigger->tgfoid == function &&
-		   trigger->tgnargs == 1 &&
+		   (trigger->tgnargs == 1 || trigger->tgnargs == 2) &&
 		   TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_STATEMENT,
 								TRIGGER_TYPE_BEFORE, GUARDED_EVENTS) &&
 		   strcmp(NameStr(trigger->tgname), COMPANION_TRIGGER_NAME) == 0;
@@ -194,8 +340,12 @@ table_named_by(Oid companion, Oid constraint)
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 
-		if (form->refclassid == RelationRelationId && form->refobjid != companion &&
-			companion_on(form->refobjid) == companion)
+		if (form->refclassid != RelationRelationId || form->refobjid == companion)
+			continue;
+		/* a month is below the companion */
+		if (list_member_oid(is_month(companion) ? with_ancestors(companion)
+												: list_make1_oid(companion),
+							companion_on(form->refobjid)))
 			found = form->refobjid;
 	}
 	end_catalog_scan(&scan);
@@ -336,6 +486,22 @@ Datum
 soft_delete_tombstones_in(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_OID(tombstones_in(PG_GETARG_OID(0)));
+}
+
+/*
+ * soft_delete_internal.companion_month(relation regclass) returns text
+ *
+ * Returns the second argument of the trigger that makes a table a companion: "monthly" if it
+ * gets months, the month if it is one, else null.
+ */
+Datum
+soft_delete_companion_month(PG_FUNCTION_ARGS)
+{
+	List *arguments = companion_arguments(PG_GETARG_OID(0));
+
+	if (list_length(arguments) != 2)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(lsecond(arguments)));
 }
 
 /*

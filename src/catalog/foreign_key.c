@@ -152,19 +152,26 @@ foreign_keys_by_trigger(Relation rel, int kind, int16 event)
 /*
  * Append a table of a foreign key to the FROM clause of a query, with an alias.
  * "which" says which of its rows, if it is tagged: the argument of
- * soft_delete.rows() or, for those in its companion, "aside".  Inheritance children are left out: foreign keys
- * neither reference their rows nor check them.
+ * soft_delete.rows() or, for those in its companion, "aside".  Inheritance children are left
+ * out: foreign keys neither reference their rows nor check them.  A companion with months has
+ * no others.
  */
 void
 append_side(StringInfo query, Oid relid, const char *alias, const char *which)
 {
 	bool is_aside = strcmp(which, "aside") == 0;
 	bool has_column = !is_aside && is_tagged(relid) && !is_kept_aside(relid);
+	bool has_months = false;
 
 	if (is_aside || (strcmp(which, "deleted") == 0 && is_kept_aside(relid)))
+	{
 		relid = companion_of(relid);
+		has_months = months_of(relid) != NIL;
+	}
 	appendStringInfo(query, "%s%s %s",
-					 get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+					 has_months || get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE
+						 ? ""
+						 : "ONLY ",
 					 qualified_name(relid), alias);
 	if (has_column)
 		appendStringInfo(query, " TABLESAMPLE " EXTENSION_SCHEMA ".rows('%s')", which);

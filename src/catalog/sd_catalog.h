@@ -262,7 +262,19 @@ extern bool may_see_tombstones(Oid relid, Oid roleid);
 /* Name of the trigger that makes a table a companion */
 #define COMPANION_TRIGGER_NAME "~soft_delete_companion"
 
+/* A table for the rows of a companion that were deleted in one month */
+typedef struct Month
+{
+	Oid relid;
+	TimestampTz from;
+	TimestampTz until; /* the first time that is not in it */
+} Month;
+
 extern Oid companion_of(Oid relid);
+extern bool is_month(Oid relid);
+extern bool gets_months(Oid companion);
+extern List *months_of(Oid companion);
+extern List *places_of(Oid companion);
 extern Oid companions_table(Oid companion);
 extern Oid own_companion(Oid relid);
 extern Oid tombstones_in(Oid relid);

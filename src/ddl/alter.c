@@ -78,7 +78,8 @@ static void release_views_of(Oid relid, List *retyped, List *dropped,
 							 DdlContext *context);
 static List *columns_named(AlterTableStmt *stmt, AlterTableType subtype, Oid relid);
 static void prepare_column_rename(RenameStmt *stmt, DdlContext *context);
-static void prepare_dropped_columns(List *columns, DdlContext *context);
+static void prepare_dropped_columns(Node *stmt, DdlContext *context);
+static void drop_companion_columns(List *columns);
 static bool must_keep_views(void);
 static List *added_constraints(AlterTableCmd *cmd);
 static void prepare_constraint(List *constraints, ListCell *lc, Oid relid,
@@ -92,7 +93,6 @@ static bool names_column(Node *condition, void *tombstone);
 static Node *add_live_condition(Node *condition, const char *tombstone);
 static void note_old_name(RangeVar *relation, DdlContext *context);
 static void check_view_drops(DropStmt *stmt);
-static Oid table_of_bound_view(Oid view);
 static void follow_grants(GrantStmt *stmt);
 static List *tables_with_triggers(Oid namespace);
 
@@ -116,14 +116,10 @@ prepare_ddl(PlannedStmt *pstmt, DdlContext *context)
 		case T_DropStmt:
 			if (((DropStmt *) stmt)->removeType == OBJECT_VIEW)
 				check_view_drops((DropStmt *) stmt);
-			if (must_keep_views())
-				prepare_dropped_columns(columns_dropped_by((DropStmt *) stmt),
-										context);
+			prepare_dropped_columns(stmt, context);
 			break;
 		case T_DropOwnedStmt:
-			if (must_keep_views())
-				prepare_dropped_columns(columns_dropped_by_owned((DropOwnedStmt *) stmt),
-										context);
+			prepare_dropped_columns(stmt, context);
 			break;
 		case T_RenameStmt:
 			/* ALTER INDEX renames tables, too */
@@ -606,14 +602,20 @@ prepare_column_rename(RenameStmt *stmt, DdlContext *context)
 }
 
 /*
- * Release the views of the tables whose columns (ObjectAddress) are going to be dropped
- * with another object.
+ * Release the views of the tables whose columns a DROP or DROP OWNED BY takes along, and
+ * drop these columns of companions.
  */
 static void
-prepare_dropped_columns(List *columns, DdlContext *context)
+prepare_dropped_columns(Node *stmt, DdlContext *context)
 {
+	List *columns, *aside;
 	ListCell *lc, *lc2;
 
+	if (!must_keep_views())
+		return;
+	columns = columns_dropped_by(stmt, &aside);
+	if (aside != NIL)
+		drop_companion_columns(aside);
 	foreach (lc, columns)
 		context->tables =
 			list_append_unique_oid(context->tables,
@@ -633,6 +635,40 @@ prepare_dropped_columns(List *columns, DdlContext *context)
 		}
 		release_views_of(relid, NIL, dropped, context);
 	}
+	if (columns != NIL)
+		drop_companion_columns(columns);
+}
+
+/*
+ * Drop columns (ObjectAddress) that tables are about to lose from their companions, and
+ * replace the bins, which read them.  Else the server would drop the bins.
+ */
+static void
+drop_companion_columns(List *columns)
+{
+	int n = list_length(columns);
+	Datum *relids = palloc(n * sizeof(Datum));
+	Datum *names = palloc(n * sizeof(Datum));
+	ListCell *lc;
+
+	foreach (lc, columns)
+	{
+		ObjectAddress *column = lfirst(lc);
+		char *name = get_attname(column->objectId, column->objectSubId, false);
+
+		LockRelationOid(column->objectId, AccessExclusiveLock);
+		relids[foreach_current_index(lc)] = ObjectIdGetDatum(column->objectId);
+		names[foreach_current_index(lc)] =
+			DirectFunctionCall1(namein, CStringGetDatum(name));
+	}
+	call_internal("drop_companion_columns", 2,
+				  (Oid[]){REGCLASSARRAYOID, NAMEARRAYOID},
+				  (Datum[]){PointerGetDatum(construct_array(relids, n, REGCLASSOID,
+															sizeof(Oid), true,
+															TYPALIGN_INT)),
+							PointerGetDatum(construct_array(names, n, NAMEOID,
+															NAMEDATALEN, false,
+															TYPALIGN_CHAR))});
 }
 
 /*
@@ -877,32 +913,10 @@ check_view_drops(DropStmt *stmt)
 		Oid relid =
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
-		if (in_place_arguments(table_of_bound_view(relid)) != NIL)
+		if (in_place_arguments(table_of_view(relid)) != NIL)
 			call_internal("check_view_drop", 1, (Oid[]){REGCLASSOID},
 						  (Datum[]){ObjectIdGetDatum(relid)});
 	}
-}
-
-/*
- * Return the table with which a view is dropped (soft_delete_internal.bind_view()), or
- * InvalidOid.
- */
-static Oid
-table_of_bound_view(Oid view)
-{
-	CatalogScan scan = begin_referenced_scan(RelationRelationId, view, 0);
-	Oid table = InvalidOid;
-	HeapTuple tuple;
-
-	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-
-		if (form->refclassid == RelationRelationId && form->deptype == DEPENDENCY_AUTO)
-			table = form->refobjid;
-	}
-	end_catalog_scan(&scan);
-	return table;
 }
 
 /*

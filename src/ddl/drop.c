@@ -3,8 +3,8 @@
  *	  Finds the tagged tables, and the columns of such, that a DROP takes along.
  *
  * DROP ... CASCADE of a type, a collation or a function drops all columns that depend
- * on it.  The views of the tables must lose just these columns, so the views have to
- * be released before (views.c).  To find the columns, dependencies are followed here
+ * on it.  The views of the tables, and companions, must lose just these columns, so the
+ * views have to be released before (views.c), and columns of companions dropped.  To find the columns, dependencies are followed here
  * in the same way as the server will follow them.  Without CASCADE, the release makes
  * the server report the columns as dependents, and not the views.
  *
@@ -43,10 +43,13 @@ typedef struct DropSearch
 {
 	HTAB *known;   /* ObjectAddress of all objects that have been found */
 	List *pending; /* those (ObjectAddress) whose dependents are followed */
-	List *columns; /* those (ObjectAddress) that are columns of tagged tables */
-	List *tables;  /* OIDs of those that are tagged tables */
+	List *columns; /* those (ObjectAddress) that are columns of tables tagged in place */
+	List *aside;  /* those of tables whose tombstones are kept aside */
+	List *tables; /* OIDs of those that are tagged tables */
 } DropSearch;
 
+static List *staying_columns(DropSearch *search, List *columns);
+static void search_for(DropSearch *search, Node *stmt);
 static void search_dropped(DropSearch *search, DropStmt *stmt);
 static void search_owned(DropSearch *search, DropOwnedStmt *stmt);
 static void begin_search(DropSearch *search);
@@ -61,17 +64,37 @@ static bool find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object);
 static void add_owned_objects(DropSearch *search, Oid roleid);
 
 /*
- * Return the columns of tagged tables (ObjectAddress) that a DROP would take along.
+ * Return the columns of tagged tables (ObjectAddress) that a DROP or DROP OWNED BY would
+ * take along, but not their tables.  Sets "aside" to those of tables whose tombstones are
+ * kept aside, which are not among the others.
  *
  * Raises what the server raises if an object does not belong to the current role.
  */
 List *
-columns_dropped_by(DropStmt *stmt)
+columns_dropped_by(Node *stmt, List **aside)
 {
 	DropSearch search;
 
-	search_dropped(&search, stmt);
-	return search.columns;
+	search_for(&search, stmt);
+	*aside = staying_columns(&search, search.aside);
+	return staying_columns(&search, search.columns);
+}
+
+/*
+ * Return those of some columns (ObjectAddress) whose tables are not going to be dropped.
+ */
+static List *
+staying_columns(DropSearch *search, List *columns)
+{
+	List *found = NIL;
+	ListCell *lc;
+
+	foreach (lc, columns)
+	{
+		if (!list_member_oid(search->tables, ((ObjectAddress *) lfirst(lc))->objectId))
+			found = lappend(found, lfirst(lc));
+	}
+	return found;
 }
 
 /*
@@ -84,11 +107,20 @@ tables_dropped_by(Node *stmt)
 {
 	DropSearch search;
 
-	if (IsA(stmt, DropStmt))
-		search_dropped(&search, castNode(DropStmt, stmt));
-	else
-		search_owned(&search, castNode(DropOwnedStmt, stmt));
+	search_for(&search, stmt);
 	return search.tables;
+}
+
+/*
+ * Search for what a DROP or DROP OWNED BY would take along.
+ */
+static void
+search_for(DropSearch *search, Node *stmt)
+{
+	if (IsA(stmt, DropStmt))
+		search_dropped(search, castNode(DropStmt, stmt));
+	else
+		search_owned(search, castNode(DropOwnedStmt, stmt));
 }
 
 /*
@@ -110,19 +142,6 @@ search_dropped(DropSearch *search, DropStmt *stmt)
 			add_object(search, object.classId, object.objectId, object.objectSubId);
 	}
 	follow_dependencies(search);
-}
-
-/*
- * Return the columns of tagged tables (ObjectAddress) that DROP OWNED BY
- * would take along.
- */
-List *
-columns_dropped_by_owned(DropOwnedStmt *stmt)
-{
-	DropSearch search;
-
-	search_owned(&search, stmt);
-	return search.columns;
 }
 
 /*
@@ -158,12 +177,13 @@ begin_search(DropSearch *search)
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	search->pending = NIL;
 	search->columns = NIL;
+	search->aside = NIL;
 	search->tables = NIL;
 }
 
 /*
- * Add an object that is going to be dropped.  The search ends at columns of tagged
- * tables: what depends on them is handled when the views are released.
+ * Add an object that is going to be dropped.  The search ends at columns of tables that
+ * are tagged in place: what depends on them is handled when the views are released.
  */
 static void
 add_object(DropSearch *search, Oid classid, Oid objid, int objsubid)
@@ -183,6 +203,8 @@ add_object(DropSearch *search, Oid classid, Oid objid, int objsubid)
 		search->pending = lappend(search->pending, object);
 		if (classid == RelationRelationId && objsubid == 0)
 			add_table(search, objid);
+		else if (classid == RelationRelationId && is_kept_aside(objid))
+			search->aside = lappend(search->aside, object);
 	}
 }
 

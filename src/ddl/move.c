@@ -192,7 +192,7 @@ move_oldest_aside(Relation rel, uint64 most)
 	uint64 n = 0;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	scan = begin_tombstone_scan(rel, IN_PLACE, DT_NOEND, &beginning);
+	scan = begin_tombstone_scan(rel, IN_PLACE, InvalidOid, DT_NOEND, &beginning);
 	while (n < most && next_tombstone(scan))
 	{
 		Tombstone tombstone = scan->current;

@@ -49,6 +49,7 @@ static void check_altered_table(AlterTableStmt *stmt);
 static void check_left_table(AlterTableCmd *cmd, Oid relid);
 static void check_disabled_tag(AlterTableCmd *cmd, Oid relid);
 static void check_altered_companion(AlterTableCmd *cmd, Oid relid);
+static void check_view_owner(AlterTableCmd *cmd, Oid relid);
 static void check_unlogged(AlterTableCmd *cmd, Oid relid);
 static void check_column_commands(AlterTableStmt *stmt, Oid relid);
 static void protect_primary_key(AlterTableCmd *cmd, Oid relid);
@@ -59,6 +60,7 @@ static void refuse_column_command(AlterTableCmd *cmd, Oid relid);
 static void check_dropped_index(Oid indexoid);
 static bool has_other_loading_index(Oid relid, Oid indexoid);
 static void check_dropped_trigger(List *name);
+static void check_dropped_month(Oid relid);
 static void protect_companion_trigger(Oid relid, const char *name, const char *action);
 static void check_created_trigger(CreateTrigStmt *stmt);
 static bool trigger_calls_extension(Oid relid, const char *name);
@@ -94,6 +96,9 @@ protect_tombstones(Node *command)
 						owned_relation(makeRangeVarFromNameList(lfirst(lc))));
 				else if (((DropStmt *) command)->removeType == OBJECT_TRIGGER)
 					check_dropped_trigger(lfirst(lc));
+				else if (((DropStmt *) command)->removeType == OBJECT_TABLE)
+					check_dropped_month(
+						owned_relation(makeRangeVarFromNameList(lfirst(lc))));
 			}
 			refuse_dropping_held(command);
 			break;
@@ -129,7 +134,8 @@ protect_tombstones(Node *command)
 }
 
 /*
- * Check an ALTER TABLE, or an ALTER TYPE, which changes the tables of the type.
+ * Check an ALTER TABLE, an ALTER VIEW, or an ALTER TYPE, which changes the tables of the
+ * type.
  */
 static void
 check_altered_table(AlterTableStmt *stmt)
@@ -142,6 +148,9 @@ check_altered_table(AlterTableStmt *stmt)
 	if (stmt->objtype == OBJECT_TYPE)
 		foreach (lc, tables_of_type(get_rel_type_id(relid)))
 			check_column_commands(stmt, lfirst_oid(lc));
+	else if (get_rel_relkind(relid) == RELKIND_VIEW)
+		foreach (lc, stmt->cmds)
+			check_view_owner(lfirst_node(AlterTableCmd, lc), relid);
 	else if (stmt->objtype == OBJECT_TABLE)
 	{
 		foreach (lc, stmt->cmds)
@@ -224,6 +233,33 @@ check_altered_companion(AlterTableCmd *cmd, Oid relid)
 	}
 	if (OidIsValid(relid))
 		refuse_held_aside(relid, "change the companion of");
+}
+
+/*
+ * Raise 0A000 for a subcommand that gives a bin, or a view of live rows, another owner than
+ * its table has: the view would read the table with his rights.  A session that restores a
+ * dump may do that, or one in which event triggers do not fire.
+ */
+static void
+check_view_owner(AlterTableCmd *cmd, Oid relid)
+{
+	Oid table;
+
+	if (cmd->subtype != AT_ChangeOwner || command_is_own() || !row_security ||
+		!event_triggers_fire())
+		return;
+	table = table_of_view(relid);
+	if (!OidIsValid(table) || tag_arguments(table) == NIL ||
+		owner_of(relid) != owner_of(table) ||
+		get_rolespec_oid(cmd->newowner, true) == owner_of(table))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot give view \"%s\" another owner than tagged table \"%s\"",
+					qualified_name(relid), qualified_name(table)),
+			 errdetail("It shows rows of the table, and has the owner of that."),
+			 errhint("ALTER TABLE %s OWNER TO %s;", qualified_name(table),
+					 quote_identifier(get_rolespec_name(cmd->newowner)))));
 }
 
 /*
@@ -454,6 +490,26 @@ check_dropped_trigger(List *name)
 	if (loses_trigger(relid, strVal(llast(name))))
 		refuse_if_held(relid, "drop a trigger of");
 	protect_companion_trigger(relid, strVal(llast(name)), "drop");
+}
+
+/*
+ * Raise 2BP01 for DROP TABLE of a month of a companion.  A session that restores a dump
+ * may drop it, or one in which event triggers do not fire.
+ */
+static void
+check_dropped_month(Oid relid)
+{
+	Oid table;
+
+	if (!OidIsValid(relid) || command_is_own() || !row_security ||
+		!event_triggers_fire())
+		return;
+	table = companions_table(relid);
+	if (OidIsValid(table) && is_month(relid) && tag_arguments(table) != NIL)
+		ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						errmsg("cannot drop table \"%s\", which has deleted rows of table \"%s\"",
+							   qualified_name(relid), qualified_name(table)),
+						errdetail("A purge drops it when they are due.")));
 }
 
 /*

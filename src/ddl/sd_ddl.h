@@ -43,6 +43,7 @@ extern List *tables_of_type(Oid type);
 typedef struct ReleasedView ReleasedView;
 
 extern List *views_of(Oid relid);
+extern Oid table_of_view(Oid view);
 extern void lock_views(Oid relid);
 extern ReleasedView *release_view(Oid view, Oid relid, List *retyped, List *dropped);
 extern void replace_views(Oid relid, List *released);
@@ -68,8 +69,7 @@ extern void remove_obstacle(Node *command, Obstacle *obstacle, bool is_prepared)
 /*
  * drop.c: finds the tagged tables and their columns that a DROP takes along
  */
-extern List *columns_dropped_by(DropStmt *stmt);
-extern List *columns_dropped_by_owned(DropOwnedStmt *stmt);
+extern List *columns_dropped_by(Node *stmt, List **aside);
 extern List *tables_dropped_by(Node *stmt);
 
 /*

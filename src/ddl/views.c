@@ -154,6 +154,28 @@ views_of(Oid relid)
 }
 
 /*
+ * Return the table with which a view is dropped (soft_delete_internal.bind_view()), or
+ * InvalidOid.
+ */
+Oid
+table_of_view(Oid view)
+{
+	CatalogScan scan = begin_referenced_scan(RelationRelationId, view, 0);
+	Oid table = InvalidOid;
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->refclassid == RelationRelationId && form->deptype == DEPENDENCY_AUTO)
+			table = form->refobjid;
+	}
+	end_catalog_scan(&scan);
+	return table;
+}
+
+/*
  * Is a view the table's view of live rows, or released?
  */
 static bool
@@ -578,7 +600,7 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.bind_companion(relation regclass) returns void
  *
- * Makes the companion of a table, and where tombstones are kept aside the bin, depend on
+ * Makes the companion of a table with its months, and where tombstones are kept aside the bin, depend on
  * the table, so that DROP TABLE drops them.
  *
  * Raises 42501 unless the caller owns the table, 42P01 if it has no companion.
@@ -587,23 +609,25 @@ Datum
 soft_delete_bind_companion(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
-	Oid bound[2];
+	List *bound;
+	ListCell *lc;
 	Relation rel;
 
 	check_owner(relid);
 	rel = table_open(relid, AccessShareLock);
 	table_close(open_companion(rel, AccessShareLock), NoLock);
 	table_close(rel, NoLock);
-	bound[0] = companion_of(relid);
-	bound[1] = is_kept_aside(relid) ? bin_of(relid) : InvalidOid; /* bind_view() */
-	for (int i = 0; i < lengthof(bound) && OidIsValid(bound[i]); i++)
+	bound = places_of(companion_of(relid));
+	if (is_kept_aside(relid) && OidIsValid(bin_of(relid))) /* else bind_view() */
+		bound = lappend_oid(bound, bin_of(relid));
+	foreach (lc, bound)
 	{
 		ObjectAddress dependent, referenced;
 
-		deleteDependencyRecordsForSpecific(RelationRelationId, bound[i],
+		deleteDependencyRecordsForSpecific(RelationRelationId, lfirst_oid(lc),
 										   DEPENDENCY_AUTO, RelationRelationId,
 										   relid);
-		ObjectAddressSet(dependent, RelationRelationId, bound[i]);
+		ObjectAddressSet(dependent, RelationRelationId, lfirst_oid(lc));
 		ObjectAddressSet(referenced, RelationRelationId, relid);
 		recordDependencyOn(&dependent, &referenced, DEPENDENCY_AUTO);
 	}

@@ -22,10 +22,11 @@ PG_FUNCTION_INFO_V1(soft_delete_guard_companion);
 static void check_guard_trigger(FunctionCallInfo fcinfo);
 
 /*
- * soft_delete.guard_companion(stamp column) returns trigger
+ * soft_delete.guard_companion(stamp column, month) returns trigger
  *
  * BEFORE INSERT, UPDATE, DELETE OR TRUNCATE statement trigger of a companion, which
- * makes it one.  Its argument is the name of the column for stamps.
+ * makes it one.  Its arguments are the name of the column for stamps and, optionally,
+ * "monthly" or a month (companion.c).
  *
  * Raises 0A000 for statements that are not the extension's own, other than those of a
  * maintenance session; 55006 for those that change or destroy rows where some are held;
@@ -63,10 +64,10 @@ check_guard_trigger(FunctionCallInfo fcinfo)
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event) ||
-		trigdata->tg_trigger->tgnargs != 1)
+		trigdata->tg_trigger->tgnargs < 1 || trigdata->tg_trigger->tgnargs > 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as the trigger of a companion",
 						"soft_delete.guard_companion"),
-				 errdetail("It must be a BEFORE statement trigger, with the name of the column for stamps as its argument.")));
+				 errdetail("It must be a BEFORE statement trigger, with the name of the column for stamps as its first argument.")));
 }

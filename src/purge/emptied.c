@@ -196,7 +196,8 @@ open_sources(List **sources)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute("SELECT DISTINCT c.oid FROM " INTERNAL_SCHEMA ".tagged_relations() AS t "
 					"JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) t.relation OR "
-					"c.oid OPERATOR(pg_catalog.=) " INTERNAL_SCHEMA ".companion_of(t.relation) "
+					"c.oid OPERATOR(pg_catalog.=) ANY (" INTERNAL_SCHEMA
+					".companion_places(t.relation)) "
 					"WHERE c.relkind OPERATOR(pg_catalog.=) 'r'",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not find the tagged tables");

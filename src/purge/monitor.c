@@ -41,6 +41,7 @@ PG_FUNCTION_INFO_V1(soft_delete_is_free);
 
 static bool may_monitor(Oid relid);
 static bool lacks_tombstones(Oid relid, StorageKind storage);
+static bool lacks_tombstones_in(Oid relid, StorageKind storage, Oid month);
 static bool has_stamp_index(Relation rel, AttrNumber attnum);
 static const char *monitored_rows(Oid relid, Oid companion, const char *which);
 static const char *monitored_column(Oid relid, Oid *companion);
@@ -200,8 +201,26 @@ soft_delete_has_no_tombstone(PG_FUNCTION_ARGS)
 static bool
 lacks_tombstones(Oid relid, StorageKind storage)
 {
+	ListCell *lc;
+
+	foreach (lc, tombstone_months(storage, relid))
+	{
+		if (!lacks_tombstones_in(relid, storage, lfirst_oid(lc)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Has a relation certainly no tombstones in a storage, in the companion in one month or in
+ * none?
+ */
+static bool
+lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
+{
 	Relation rel = table_open(relid, NoLock);
-	Relation place = storage == ASIDE ? open_companion(rel, AccessShareLock)
+	Tombstone where = {.storage = storage, .month = month};
+	Relation place = storage == ASIDE ? open_place(rel, &where, AccessShareLock)
 									  : table_open(relid, NoLock);
 	AttrNumber attnum = storage == ASIDE
 							? stamp_attribute(place)
@@ -217,7 +236,7 @@ lacks_tombstones(Oid relid, StorageKind storage)
 		if (attnum != InvalidAttrNumber && has_stamp_index(place, attnum))
 		{
 			TombstoneScan *scan =
-				begin_tombstone_scan(rel, storage, DT_NOEND, &beginning);
+				begin_tombstone_scan(rel, storage, month, DT_NOEND, &beginning);
 
 			result = !next_tombstone(scan);
 			end_tombstone_scan(scan);

@@ -296,6 +296,7 @@ find_or_begin_scan(ArrayType *relations, bool begins, bool is_dry_run)
 	end_purge_scan();
 	scan = begin_purge_scan(n, relids);
 	scan->is_dry_run = is_dry_run;
+	scan->begins = true;
 	for (int i = 0; i < n; i++)
 		scan->roots[i].started = GetCurrentTimestamp();
 	return scan;
@@ -361,20 +362,27 @@ try_batch(PurgeScan *scan, const BatchRequest *request)
 }
 
 /*
- * Run a batch: find the limits, read a portion if none is left, destroy rows, and log
- * what was purged.
+ * Run a batch: find the limits, read a portion if none is left, destroy rows, and log what
+ * was purged.  The first one makes months of companions ahead, and drops those that are due.
  */
 static void
 run_batch(PurgeScan *scan, const BatchRequest *request)
 {
+	bool begins = scan->begins;
+
 	for (int i = 0; i < scan->nroots && !scan->is_dry_run; i++)
 		share_retention(scan->roots[i].relid);
+	if (begins && !scan->is_dry_run)
+		make_next_months(scan);
 	PushActiveSnapshot(GetLatestSnapshot());
 	scan->is_fresh = false;
+	scan->begins = false;
 	for (int i = 0; i < scan->nroots; i++)
 		find_limit(&scan->roots[i], request);
 
 	scan->tally = make_tally();
+	if (begins && !scan->is_dry_run)
+		drop_due_months(scan);
 	if (scan->next == scan->nrows && !scan->is_complete)
 		read_due_rows(scan, request->batch_size);
 	if (scan->next < scan->first_circular)
@@ -748,8 +756,9 @@ remember_emptied_leaves(PurgeScan *scan)
 		PurgeLeaf *leaf = &scan->leaves[i];
 
 		if (TransactionIdIsValid(leaf->xmin) && !leaf->has_left)
-			remember_emptied(leaf->storage == ASIDE ? companion_of(leaf->relid)
-													: leaf->relid,
+			remember_emptied(leaf->storage == IN_PLACE ? leaf->relid
+							 : OidIsValid(leaf->month) ? leaf->month
+													   : companion_of(leaf->relid),
 							 leaf->xmin, leaf->limit);
 	}
 }

@@ -62,6 +62,7 @@ static HTAB *dry_purged = NULL;
 static bool is_referenced(PurgeScan *scan);
 static void read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity);
 static bool read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel, int capacity);
+static void add_leaf(PurgeScan *scan, PurgeLeaf leaf);
 static void add_leaves(PurgeScan *scan, PurgeTable *root, Oid relid);
 static DueRow *new_row(PurgeScan *scan, PurgeLeaf *leaf);
 static bool is_dry_purged(const RowIdentity *row);
@@ -69,6 +70,7 @@ static void find_references(PurgeScan *scan);
 static void find_references_to(PurgeScan *scan, PurgeLeaf *leaf, int first, int n);
 static void find_references_by(PurgeScan *scan, CascadeTable *table,
 							   Relation rel, int first, const ForeignKey *fk);
+static bool month_is_referenced(Oid month, const ForeignKey *fk, const char *which);
 static char *build_references_query(const ForeignKey *fk, const char *which,
 									bool is_inside);
 static uint64 select_references(const ForeignKey *fk, const char *which,
@@ -106,12 +108,6 @@ begin_purge_scan(int nroots, const Oid *roots)
 
 		scan->roots[i].relid = roots[i];
 		scan->members = list_concat(scan->members, members);
-		scan->leaves =
-			scan->leaves
-				? repalloc(scan->leaves,
-						   (scan->nleaves + N_STORAGES * list_length(members)) *
-							   sizeof(PurgeLeaf))
-				: palloc(N_STORAGES * list_length(members) * sizeof(PurgeLeaf));
 		foreach (lc, members)
 			add_leaves(scan, &scan->roots[i], lfirst_oid(lc));
 	}
@@ -121,19 +117,34 @@ begin_purge_scan(int nroots, const Oid *roots)
 
 /*
  * Add the storages of a relation to the leaves: the relation itself, if it has storage,
- * and its own companion.
+ * and its own companion with the months of that.
  */
 static void
 add_leaves(PurgeScan *scan, PurgeTable *root, Oid relid)
 {
 	Oid companion = companion_of(relid);
+	ListCell *lc;
 
 	if (get_rel_relkind(relid) == RELKIND_RELATION && !is_kept_aside(relid))
-		scan->leaves[scan->nleaves++] =
-			(PurgeLeaf){.relid = relid, .storage = IN_PLACE, .root = root};
+		add_leaf(scan,
+				 (PurgeLeaf){.relid = relid, .storage = IN_PLACE, .root = root});
 	if (OidIsValid(companion) && companions_table(companion) == relid)
-		scan->leaves[scan->nleaves++] =
-			(PurgeLeaf){.relid = relid, .storage = ASIDE, .root = root};
+		foreach (lc, tombstone_months(ASIDE, relid))
+			add_leaf(scan, (PurgeLeaf){.relid = relid,
+									   .storage = ASIDE,
+									   .month = lfirst_oid(lc),
+									   .root = root});
+}
+
+/*
+ * Add a leaf, before any row points to one.
+ */
+static void
+add_leaf(PurgeScan *scan, PurgeLeaf leaf)
+{
+	scan->leaves = grow_if_full(scan->context, scan->leaves, scan->nleaves,
+								&scan->nleaves_allocated, sizeof(PurgeLeaf));
+	scan->leaves[scan->nleaves++] = leaf;
 }
 
 /*
@@ -221,7 +232,9 @@ read_due_rows(PurgeScan *scan, int batch_size)
 static void
 read_leaf(PurgeScan *scan, PurgeLeaf *leaf, int capacity)
 {
-	Relation rel = leaf->root->has_limit ? open_leaf(leaf, calling_role()) : NULL;
+	Relation rel = leaf->root->has_limit && !leaf->is_dropped
+					   ? open_leaf(leaf, calling_role())
+					   : NULL;
 	bool is_done = true;
 
 	if (rel != NULL)
@@ -255,7 +268,8 @@ static bool
 read_storage(PurgeScan *scan, PurgeLeaf *leaf, Relation rel, int capacity)
 {
 	TombstoneScan *tombstones =
-		begin_tombstone_scan(rel, leaf->storage, leaf->root->limit, &scan->position);
+		begin_tombstone_scan(rel, leaf->storage, leaf->month, leaf->root->limit,
+							 &scan->position);
 	ScanPosition *position = &scan->position;
 	bool is_done = false;
 
@@ -397,6 +411,65 @@ find_references_by(PurgeScan *scan, CascadeTable *table, Relation rel,
 	}
 	tuplestore_end(members);
 	SPI_finish();
+}
+
+/*
+ * Does any row reference a row of a month, but for rows of the month itself?  The active
+ * snapshot must see all that is in the month, which nobody else changes.
+ */
+bool
+any_reference_to(PurgeScan *scan, PurgeLeaf *leaf)
+{
+	Relation rel = table_open(leaf->relid, NoLock);
+	bool found = false;
+	ListCell *lc;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	foreach (lc, foreign_keys_to(rel))
+	{
+		const ForeignKey *fk = lfirst(lc);
+
+		found = found || month_is_referenced(leaf->month, fk, "live");
+		for (StorageKind storage = 0;
+			 storage < N_STORAGES && is_tagged(fk->child); storage++)
+			found = found || (has_tombstones(storage, fk->child) &&
+							  month_is_referenced(leaf->month, fk,
+												  sample_of(storage, false)));
+	}
+	SPI_finish();
+	table_close(rel, NoLock);
+	return found;
+}
+
+/*
+ * Does a row of a storage, or a live row, outside of a month reference one in the month?
+ * True, too, where that is not known.
+ */
+static bool
+month_is_referenced(Oid month, const ForeignKey *fk, const char *which)
+{
+	StringInfoData query;
+	int nestlevel;
+	uint64 n;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT FROM ONLY %s m JOIN ", qualified_name(month));
+	append_side(&query, fk->child, "c", which);
+	appendStringInfoString(&query, " ON ");
+	append_key_match(&query, fk, "m", fk->parent_attnums, "c", fk->child_attnums);
+	appendStringInfo(&query,
+					 " AND c.tableoid OPERATOR(pg_catalog.<>) %u LIMIT 1", month);
+	/* the owner of the child may not be allowed to read the month */
+	if (owner_of(month) != owner_of(fk->child))
+		return true;
+	nestlevel = NewGUCNestLevel();
+	if (!has_key_index(fk, strcmp(which, "live") != 0))
+		(void) set_config_option("enable_nestloop", "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	n = execute_as_owner(fk->child, query.data, 0, NULL, NULL, SPI_OK_SELECT);
+	AtEOXact_GUC(true, nestlevel);
+	return n > 0;
 }
 
 /*

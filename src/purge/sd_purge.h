@@ -36,6 +36,8 @@ typedef struct PurgeLeaf
 {
 	Oid relid;
 	StorageKind storage;
+	Oid month;		 /* of its companion, or InvalidOid */
+	bool is_dropped; /* that month is */
 	PurgeTable *root;
 	bool is_open; /* the current batch has set the next three members */
 	Relation rel; /* NULL if it cannot be purged: see open_leaf() */
@@ -66,10 +68,12 @@ typedef struct PurgeScan
 {
 	MemoryContext context;
 	bool is_dry_run; /* rows are counted, not destroyed */
+	bool begins;	 /* no batch has run yet */
 	int nroots;
 	PurgeTable *roots;
 	List *members; /* OIDs of the roots and of all their partitions and children */
 	int nleaves;
+	int nleaves_allocated;
 	PurgeLeaf *leaves;
 	bool is_referenced; /* a foreign key references a leaf */
 
@@ -96,12 +100,19 @@ typedef struct PurgeScan
 
 extern PurgeScan *begin_purge_scan(int nroots, const Oid *roots);
 extern void read_due_rows(PurgeScan *scan, int batch_size);
+extern bool any_reference_to(PurgeScan *scan, PurgeLeaf *leaf);
 extern DueRow *nth_row(PurgeScan *scan, int n);
 extern Relation open_leaf(PurgeLeaf *leaf, Oid caller);
 extern void keep_row(PurgeScan *scan, int number);
 
 extern void note_dry_purge(DueRow *row);
 extern void forget_dry_purges(void);
+
+/*
+ * month.c: makes months of companions, and drops those that are due
+ */
+extern void make_next_months(PurgeScan *scan);
+extern void drop_due_months(PurgeScan *scan);
 
 /*
  * purge.c: destroys due tombstones batch by batch

@@ -58,8 +58,10 @@ static bool references_no_row(const ForeignKey *fk, Datum *values, const bool *n
 static Expr *reference_expr(const ForeignKey *fk, char action, int i,
 							Relation child, TupleTableSlot *new);
 static void update_table(const ForeignKey *fk, CascadeTable *table,
-						 StorageKind storage, const Datum *values,
+						 StorageKind storage, Oid month, const Datum *values,
 						 const bool *nulls);
+static bool has_members(const CascadeTable *table, StorageKind storage, Oid month);
+static bool is_in(const Tombstone *tombstone, StorageKind storage, Oid month);
 
 /*
  * soft_delete_internal.on_update_key() returns trigger
@@ -198,8 +200,19 @@ update_children_by(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *ne
 			compute_reference(fk, FKCONSTR_ACTION_CASCADE, new, estate, values, nulls);
 		foreach (lc, children->tables)
 		{
+			CascadeTable *table = lfirst(lc);
+
 			for (StorageKind storage = 0; storage < N_STORAGES; storage++)
-				update_table(fk, lfirst(lc), storage, values, nulls);
+			{
+				ListCell *month;
+
+				foreach (month, tombstone_months(storage, table->relid))
+				{
+					if (has_members(table, storage, lfirst_oid(month)))
+						update_table(fk, table, storage, lfirst_oid(month),
+									 values, nulls);
+				}
+			}
 		}
 		restore_role(&saved);
 		FreeExecutorState(estate);
@@ -412,16 +425,41 @@ reference_expr(const ForeignKey *fk, char action, int i, Relation child,
 }
 
 /*
- * Set the key of the deleted children of one relation in a storage to new values, and
- * update their own deleted children in turn.  The companion has columns of the same names.
+ * Is any member of a table in a storage, and in a month or in none?
+ */
+static bool
+has_members(const CascadeTable *table, StorageKind storage, Oid month)
+{
+	for (int i = 0; i < table->nmembers; i++)
+	{
+		if (is_in(&table->members[i].tombstone, storage, month))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is a tombstone in a storage, and in a month or in none?
+ */
+static bool
+is_in(const Tombstone *tombstone, StorageKind storage, Oid month)
+{
+	return tombstone->storage == storage && tombstone->month == month;
+}
+
+/*
+ * Set the key of the deleted children of one relation in a storage, of those in its
+ * companion the ones of a month or of none, to new values, and update their own deleted
+ * children in turn.  The companion has columns of the same names.
  */
 static void
 update_table(const ForeignKey *fk, CascadeTable *table, StorageKind storage,
-			 const Datum *values, const bool *nulls)
+			 Oid month, const Datum *values, const bool *nulls)
 {
 	Relation rel = table_open(table->relid, RowExclusiveLock);
 	bool is_aside = storage == ASIDE;
-	Relation stored_in = is_aside ? open_companion(rel, RowExclusiveLock) : rel;
+	Tombstone place = {.storage = storage, .month = month};
+	Relation stored_in = is_aside ? open_place(rel, &place, RowExclusiveLock) : rel;
 	AttrNumber attnums[INDEX_MAX_KEYS];
 	TupleTableSlot *stored = table_slot_create(stored_in, NULL);
 	TupleTableSlot *old = is_aside ? table_slot_create(rel, NULL) : stored;
@@ -450,7 +488,7 @@ update_table(const ForeignKey *fk, CascadeTable *table, StorageKind storage,
 		List *recheck;
 
 		CHECK_FOR_INTERRUPTS();
-		if (tombstone->storage != storage)
+		if (!is_in(tombstone, storage, month))
 			continue;
 		fetch_tombstone(rel, tombstone, old);
 		if (is_aside && !fetch_version_at(stored_in, &tombstone->tid, stored))

@@ -175,6 +175,36 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_own_companion';
 COMMENT ON FUNCTION soft_delete_internal.own_companion(regclass) IS
 'the companion of a table itself; null for a partition, whose root has one';
 
+CREATE FUNCTION soft_delete_internal.companion_month(relation regclass) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_companion_month';
+COMMENT ON FUNCTION soft_delete_internal.companion_month(regclass) IS
+'of a companion that gets a table for each month ''monthly'', of such a table its month, as ''2026-11''; else null';
+
+CREATE FUNCTION soft_delete_internal.companion_months(companion regclass) RETURNS SETOF regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY SELECT inhrelid::regclass FROM pg_inherits
+	WHERE inhparent = companion AND soft_delete_internal.companion_month(inhrelid) <> 'monthly' ORDER BY inhrelid::regclass::text COLLATE "C";
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_months(regclass) IS
+'the tables for the months of a companion';
+
+CREATE FUNCTION soft_delete_internal.companion_places(relation regclass) RETURNS regclass[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.companion_of(relation);
+BEGIN
+	RETURN array_remove(companion || ARRAY(SELECT soft_delete_internal.companion_months(companion)), NULL);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_places(regclass) IS
+'the companion of a table, and the tables for its months';
+
 CREATE FUNCTION soft_delete_internal.stamp_expression(relation regclass, deleted_at name) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -7,6 +7,9 @@
  * domains: nothing that is changed about live rows meets a deleted one.  An inheritance
  * child, which may have columns of its own, has a companion that inherits from its
  * parent's.
+ *
+ * Where the owner wants that, a companion gets a table for each month, which inherits from
+ * it (catalog/companion.c).  tag() and purges make them ahead, for this month and the next.
  */
 
 CREATE FUNCTION soft_delete_internal.bind_companion(relation regclass) RETURNS void
@@ -63,16 +66,21 @@ BEGIN
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) INTO key
 	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
 	WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid;
+	-- a DROP may be about to take columns of the key along
 	IF key IS NOT NULL AND NOT EXISTS (
+			SELECT FROM pg_constraint, unnest(conkey) AS attnum JOIN pg_attribute USING (attnum)
+			WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid AND NOT soft_delete_internal.has_column(companion, attname))
+	   AND NOT EXISTS (
 			SELECT FROM pg_index WHERE indrelid = companion AND indpred IS NULL AND indexprs IS NULL
 			  AND (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) FROM unnest(indkey::smallint[]) WITH ORDINALITY AS u(attnum, n)
 				   JOIN pg_attribute USING (attnum) WHERE attrelid = indrelid) = key) THEN
 		EXECUTE format('CREATE INDEX ON %s (%s)', companion, key);
 	END IF;
+	PERFORM soft_delete_internal.make_companion_indexes(relation, month, tombstone) FROM soft_delete_internal.companion_months(companion) AS month;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_companion_indexes(regclass, regclass, name) IS
-'makes the indexes of a companion that it lacks: on its stamps, and on the primary key of its table';
+'makes the indexes of a companion and its months that they lack: on stamps, and on the primary key of the table';
 
 CREATE FUNCTION soft_delete_internal.companion_constraint(relation regclass) RETURNS name
 LANGUAGE sql STABLE
@@ -96,6 +104,7 @@ DECLARE
 	command text;
 BEGIN
 	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
+	PERFORM soft_delete_internal.check_child_of_monthly(relation, inhparent) FROM pg_inherits WHERE inhrelid = relation;
 	EXECUTE format('CREATE %s TABLE %s (%I timestamptz NOT NULL%s, CONSTRAINT %I CHECK (%L::regclass IS NOT NULL) NO INHERIT) %s USING heap',
 		CASE class.relpersistence WHEN 't' THEN 'TEMPORARY' WHEN 'u' THEN 'UNLOGGED' END,
 		CASE class.relpersistence WHEN 't' THEN quote_ident(name) ELSE format('%I.%I', companion_schema, name) END, deleted_at,
@@ -128,6 +137,143 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.make_companion(regclass, name, name) IS
 'creates the companion of a table, owned like the table, and at first readable by the owner alone';
 
+CREATE FUNCTION soft_delete_internal.check_child_of_monthly(relation regclass, parent regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.own_companion(parent);
+BEGIN
+	IF soft_delete_internal.companion_month(companion) IS NOT NULL OR EXISTS (SELECT soft_delete_internal.companion_months(companion)) THEN
+		RAISE EXCEPTION 'table "%" cannot inherit from table "%", whose deleted rows are in a table for each month', relation, parent
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Foreign keys must tell deleted rows of a table from those of its inheritance children.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_child_of_monthly(regclass, regclass) IS
+'raises 0A000 if the companion of a table has, or gets, months: then no table can inherit from it';
+
+CREATE FUNCTION soft_delete_internal.make_month(relation regclass, companion regclass, month text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	class pg_class;
+	schema name;
+	name name;
+BEGIN
+	SELECT * INTO STRICT class FROM pg_class WHERE oid = companion;
+	schema := (SELECT nspname FROM pg_namespace WHERE oid = class.relnamespace);
+	name := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(class.relname, concat('_', replace(month, '-', '_'), '_' || nullif(n, 1))) AS candidate
+			 WHERE to_regclass(format('%I.%I', schema, candidate)) IS NULL ORDER BY n LIMIT 1);
+	-- NO INHERIT fails where parent and child have constraints of one name
+	EXECUTE format('CREATE %s TABLE %I.%I (CONSTRAINT %I CHECK (%L::regclass IS NOT NULL) NO INHERIT) INHERITS (%s) USING heap',
+		CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' END, schema, name, 'soft_delete_companion_' || replace(month, '-', '_'),
+		soft_delete_internal.qualified_name(relation), companion);
+	EXECUTE format('ALTER TABLE %I.%I REPLICA IDENTITY %s', schema, name, CASE class.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END);
+	PERFORM soft_delete_internal.make_companion_trigger(format('%I.%I', schema, name)::regclass, soft_delete_internal.companion_stamp(companion), month);
+	EXECUTE format('COMMENT ON TABLE %I.%I IS %L', schema, name, soft_delete_internal.companion_comment(relation::text));
+	EXECUTE format('ALTER TABLE %I.%I OWNER TO %I', schema, name, pg_get_userbyid(class.relowner));
+	PERFORM soft_delete_internal.set_grants(format('%I.%I', schema, name)::regclass, NULL, class.relacl);
+	PERFORM soft_delete_internal.make_companion_indexes(relation, format('%I.%I', schema, name)::regclass, soft_delete_internal.companion_stamp(companion));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_month(regclass, regclass, text) IS
+'creates the table for one month of a companion, like the companion';
+
+CREATE FUNCTION soft_delete_internal.make_months(relation regclass) RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.own_companion(relation);
+	month text;
+	missing text[] := ARRAY(SELECT to_char((clock_timestamp() AT TIME ZONE 'UTC') + n * interval '1 month', 'YYYY-MM') FROM generate_series(0, 1) AS n);
+BEGIN
+	IF companion IS NULL OR soft_delete_internal.companion_month(companion) IS DISTINCT FROM 'monthly' THEN
+		RETURN NULL;
+	END IF;
+	missing := ARRAY(SELECT n FROM unnest(missing) AS n EXCEPT SELECT soft_delete_internal.companion_month(m) FROM soft_delete_internal.companion_months(companion) AS m ORDER BY n);
+	IF missing = '{}' THEN
+		RETURN '{}';
+	END IF;
+	BEGIN
+		-- a DELETE waits for none of this; another session that makes them, or a VACUUM, does not wait either
+		EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE NOWAIT', companion);
+	EXCEPTION WHEN lock_not_available THEN
+		RETURN '{}';
+	END;
+	FOREACH month IN ARRAY missing LOOP
+		CONTINUE WHEN EXISTS (SELECT FROM soft_delete_internal.companion_months(companion) AS m WHERE soft_delete_internal.companion_month(m) = month);
+		PERFORM soft_delete_internal.make_month(relation, companion, month);
+	END LOOP;
+	PERFORM soft_delete_internal.bind_companion(relation);
+	RETURN ARRAY(SELECT m::text FROM soft_delete_internal.companion_months(companion) AS m WHERE soft_delete_internal.companion_month(m) = ANY (missing));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_months(regclass) IS
+'creates the tables for this month and the next one of a companion that gets months, unless another session is at it, and returns their names';
+
+CREATE FUNCTION soft_delete_internal.drop_month(month regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('DROP TABLE %s', month);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_month(regclass) IS
+'drops the table for a month of a companion, whose rows a purge has counted and found due';
+
+CREATE FUNCTION soft_delete_internal.check_monthly(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (SELECT relpersistence = 't' OR relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE relation IN (inhparent, inhrelid)) FROM pg_class WHERE oid = relation) THEN
+		RAISE EXCEPTION 'cannot keep deleted rows of table "%" in a table for each month', relation
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'It is temporary, or has inheritance children or a parent.',
+				HINT = format('SELECT soft_delete.tag(%L, storage => ''aside'');', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_monthly(regclass) IS
+'raises 0A000 for a table whose companion can have no months';
+
+CREATE FUNCTION soft_delete_internal.set_monthly(relation regclass, monthly boolean) RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	companion regclass := soft_delete_internal.own_companion(relation);
+BEGIN
+	IF monthly IS NULL OR companion IS NULL OR monthly = coalesce(soft_delete_internal.companion_month(companion) = 'monthly', false) THEN
+		RETURN '{}';
+	END IF;
+	PERFORM soft_delete_internal.make_companion_trigger(companion, soft_delete_internal.companion_stamp(companion), CASE WHEN monthly THEN 'monthly' ELSE '' END);
+	IF NOT monthly THEN
+		RAISE NOTICE 'the companion of table "%" gets no months any more', relation
+			USING DETAIL = 'Those that it has stay until a purge drops them.';
+	END IF;
+	RETURN ARRAY(SELECT format('creates table %s, for a month of deleted rows', m) FROM unnest(soft_delete_internal.make_months(relation)) AS m);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.set_monthly(regclass, boolean) IS
+'says whether the companion of a table gets months, and makes the first; those that it has stay until a purge drops them';
+
+CREATE FUNCTION soft_delete_internal.companion_size(companion regclass) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT sum(pg_total_relation_size(place)) FROM unnest(companion || ARRAY(SELECT soft_delete_internal.companion_months(companion))) AS place WHERE place IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_size(regclass) IS
+'how many bytes a companion and its months take, with their indexes';
+
 CREATE FUNCTION soft_delete_internal.missing_companions(relation regclass, OUT member regclass, OUT schema name)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1
@@ -149,8 +295,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	companions text := (SELECT string_agg(companion::text, ', ') FROM soft_delete_internal.inheritance_tree(relation) AS member,
-							soft_delete_internal.own_companion(member) AS companion WHERE companion IS NOT NULL);
+	companions text := (SELECT string_agg(place::text, ', ') FROM soft_delete_internal.inheritance_tree(relation) AS member, unnest(soft_delete_internal.companion_places(member)) AS place
+						WHERE soft_delete_internal.own_companion(member) IS NOT NULL);
 BEGIN
 	IF companions IS NOT NULL THEN
 		EXECUTE format('DROP TABLE %s', companions);
@@ -432,7 +578,7 @@ BEGIN
 	-- those that are needed are made again
 	FOR index IN
 		SELECT indexrelid FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
-		WHERE indrelid = companion AND attname = "column" AND (SELECT count(*) FROM unnest(indkey::smallint[]) AS k WHERE k = 0) = 0
+		WHERE indrelid = ANY (companion || ARRAY(SELECT soft_delete_internal.companion_months(companion))) AND attname = "column" AND (SELECT count(*) FROM unnest(indkey::smallint[]) AS k WHERE k = 0) = 0
 	LOOP
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP INDEX %s', index));
 	END LOOP;
@@ -500,17 +646,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_stamp(regclass) IS
 'the column of a companion for stamps';
 
-CREATE FUNCTION soft_delete_internal.make_companion_trigger(companion regclass, deleted_at name) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_companion_trigger(companion regclass, deleted_at name, month text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_companion" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT '
-				   'EXECUTE FUNCTION soft_delete.guard_companion(%L)', companion, deleted_at);
+				   'EXECUTE FUNCTION soft_delete.guard_companion(%s)', companion,
+		concat_ws(', ', quote_literal(deleted_at), quote_literal(nullif(coalesce(month, soft_delete_internal.companion_month(companion)), ''))));
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.make_companion_trigger(regclass, name) IS
-'makes the trigger that makes a table a companion, and names its column for stamps';
+COMMENT ON FUNCTION soft_delete_internal.make_companion_trigger(regclass, name, text) IS
+'makes the trigger that makes a table a companion, and names its column for stamps; month: ''monthly'', or the month of the table; empty: none; null: as it is';
 
 CREATE FUNCTION soft_delete_internal.companion_changes(relation regclass, companion regclass,
 	OUT attnum smallint, OUT name name, OUT type text, OUT kept_type text)
@@ -587,13 +734,15 @@ DECLARE
 	companion regclass := soft_delete_internal.own_companion(relation);
 	tombstone name := soft_delete_internal.companion_stamp(companion);
 	bin regclass := CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.bin_of(relation) END;
+	drops boolean := dropped <> '{}';
 BEGIN
 	dropped := ARRAY(SELECT d FROM unnest(dropped) AS d WHERE soft_delete_internal.has_column(companion, d) AND d <> tombstone);
 	IF NOT soft_delete_internal.has_column(companion, old_column) OR soft_delete_internal.has_column(companion, new_column) THEN
 		old_column := NULL;
 	END IF;
 	IF companion IS NULL OR (dropped = '{}' AND old_column IS NULL
-							 AND NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion))) THEN
+							 -- the table may still have what has gone with the column of a parent
+							 AND (drops OR NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion)))) THEN
 		RETURN;
 	END IF;
 	-- in place, the command that changes the columns has released the bin
@@ -611,6 +760,21 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.align_companion(regclass, name[], name, name) IS
 'gives the companion of a table, and the bin, the columns that the table has now; dropped: columns that a running command has dropped; old_column and new_column: the names of one that it has renamed';
+
+CREATE FUNCTION soft_delete_internal.drop_companion_columns(relations regclass[], columns name[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete_internal.align_companion(relation, names)
+	FROM (SELECT relation, array_agg(name) AS names FROM unnest(relations, columns) AS u(relation, name) GROUP BY relation) AS dropped
+	WHERE soft_delete_internal.tag_arguments(relation) IS NOT NULL AND soft_delete_internal.own_companion(relation) IS NOT NULL
+	-- that of a parent takes along those of its children
+	ORDER BY soft_delete_internal.inheritance_depth(relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_companion_columns(regclass[], name[]) IS
+'drops columns from the companions, and the bins, of some tables, which lose columns of these names';
 
 CREATE FUNCTION soft_delete_internal.align_renamed_companion(relation regclass, old_column name, new_column name) RETURNS void
 LANGUAGE sql
@@ -630,6 +794,7 @@ BEGIN
 	RETURN (SELECT objid::regclass FROM pg_depend JOIN pg_trigger ON tgrelid = objid
 			WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
 			  AND deptype = 'a' AND tgfoid = 'soft_delete.guard_companion()'::regprocedure
+			  AND coalesce(soft_delete_internal.companion_month(objid) = 'monthly', true)
 			  -- a partition depends so on its parent, too
 			  AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = objid AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
 			  AND NOT (SELECT relispartition FROM pg_class WHERE oid = objid) LIMIT 1);
@@ -667,7 +832,7 @@ BEGIN
 	   AND (EXISTS (SELECT FROM pg_inherits WHERE companion IN (inhrelid, inhparent)
 					AND (soft_delete_internal.companions_table(inhrelid) IS NULL OR soft_delete_internal.companions_table(inhparent) IS NULL))
 			OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = companion AND tgname = '~soft_delete_companion' AND tgenabled NOT IN ('O', 'A'))
-			OR soft_delete_internal.own_companion(relation) IS DISTINCT FROM companion
+			OR soft_delete_internal.companions_table(companion) IS DISTINCT FROM relation
 			-- of rows that do not fulfil it the planner would believe that they are not there
 			OR (SELECT count(*) FROM pg_constraint WHERE conrelid = companion AND contype = 'c') > 1
 			-- a dump could not be restored that has rows deleted later, whose further columns are null
@@ -718,6 +883,8 @@ DECLARE
 	new_name name;
 	schema_name name;
 	moves boolean := NOT EXISTS (SELECT FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%');
+	months regclass[] := ARRAY(SELECT soft_delete_internal.companion_months(companion));
+	suffix text;
 BEGIN
 	IF companion IS NULL THEN
 		RETURN;
@@ -726,7 +893,9 @@ BEGIN
 	bin := (SELECT view.oid FROM pg_class AS view JOIN pg_class AS kept USING (relowner)
 			WHERE view.oid = soft_delete_internal.bound_bin(relation) AND kept.oid = companion AND soft_delete_internal.is_aside(relation));
 	IF (SELECT relowner FROM pg_class WHERE oid = companion) <> class.relowner THEN
-		EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
+		FOREACH part IN ARRAY companion || months LOOP
+			EXECUTE format('ALTER TABLE %s OWNER TO %I', part, pg_get_userbyid(class.relowner));
+		END LOOP;
 		IF bin IS NOT NULL THEN
 			EXECUTE format('ALTER VIEW %s OWNER TO %I', bin, pg_get_userbyid(class.relowner));
 		END IF;
@@ -736,14 +905,16 @@ BEGIN
 		IF class.relpersistence = 'u' THEN
 			PERFORM soft_delete_internal.check_holds(relation, 'stop logging');
 		END IF;
-		EXECUTE format('ALTER TABLE %s SET %s', companion, CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END);
+		FOREACH part IN ARRAY companion || months LOOP
+			EXECUTE format('ALTER TABLE %s SET %s', part, CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END);
+		END LOOP;
 	END IF;
 	schema_name := class.relnamespace::regnamespace;
 	-- in place, rename_views() does that
-	FOREACH part IN ARRAY CASE WHEN soft_delete_internal.is_aside(relation) THEN array_remove(ARRAY[companion, bin], NULL) ELSE '{}' END LOOP
-		new_name := soft_delete_internal.view_name(relation, CASE part WHEN companion THEN '_tombstones' ELSE '_deleted' END);
-		IF old_name <> class.relname AND (SELECT relname FROM pg_class WHERE oid = part)
-				= soft_delete_internal.add_suffix(old_name, CASE part WHEN companion THEN '_tombstones' ELSE '_deleted' END) THEN
+	FOREACH part IN ARRAY CASE WHEN soft_delete_internal.is_aside(relation) THEN array_remove(ARRAY[companion, bin] || months, NULL) ELSE '{}' END LOOP
+		suffix := CASE WHEN part = bin THEN '_deleted' ELSE concat('_tombstones', CASE WHEN part <> companion THEN '_' || replace(soft_delete_internal.companion_month(part), '-', '_') END) END;
+		new_name := soft_delete_internal.view_name(relation, suffix);
+		IF old_name <> class.relname AND (SELECT relname FROM pg_class WHERE oid = part) = soft_delete_internal.add_suffix(old_name, suffix) THEN
 			IF EXISTS (SELECT FROM pg_class WHERE relname = new_name AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = part)) THEN
 				RAISE WARNING '"%" keeps its name', part
 					USING ERRCODE = '01000', DETAIL = format('Relation "%s" already exists.', new_name);

@@ -550,11 +550,8 @@ BEGIN
 				DETAIL = 'Nothing that is held is destroyed.',
 				HINT = format('SELECT soft_delete.lift(%L, %L);', item.object_identity, item.hold);
 	END LOOP;
-	PERFORM soft_delete_internal.align_companion(objid, names)
-	FROM (SELECT objid, array_agg(address_names[3]::name) AS names FROM pg_event_trigger_dropped_objects()
-		  WHERE classid = 'pg_class'::regclass AND object_type = 'table column' GROUP BY objid) AS dropped
-	WHERE soft_delete_internal.tag_arguments(objid) IS NOT NULL AND soft_delete_internal.own_companion(objid) IS NOT NULL
-	ORDER BY soft_delete_internal.inheritance_depth(objid);
+	PERFORM soft_delete_internal.drop_companion_columns(array_agg(objid::regclass), array_agg(address_names[3]::name))
+	FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND object_type = 'table column';
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.remove_dropped() IS

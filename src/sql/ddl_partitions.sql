@@ -209,6 +209,7 @@ BEGIN
 			EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT soft_delete_companion TO %I', item.child,
 				soft_delete_internal.companion_constraint(soft_delete_internal.companions_table(item.child)));
 		END IF;
+		PERFORM soft_delete_internal.check_child_of_monthly(soft_delete_internal.companions_table(item.child), soft_delete_internal.companions_table(item.parent));
 		EXECUTE format('ALTER TABLE %s INHERIT %s', item.child, item.parent);
 	END LOOP;
 END

@@ -266,10 +266,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique')
-	   OR storage NOT IN ('in_place', 'aside') THEN
+	   OR storage NOT IN ('in_place', 'aside', 'aside_monthly') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.%()', called
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.';
+				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'', ''aside'' or ''aside_monthly''.';
 	END IF;
 END
 $$;
@@ -328,12 +328,17 @@ DECLARE
 	bridges text[] := '{}';
 	tombstones name[] := '{}';
 	made text[] := '{}';
+	monthly boolean := storage = 'aside_monthly';
 BEGIN
 	PERFORM soft_delete_internal.check_tag_arguments('tag', CASE WHEN only_if_prepared IS NOT NULL THEN relation END, deleted_at, indexes, cascade, storage);
-	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL AND storage IS NULL OR storage = 'aside' AND soft_delete_internal.is_sharded(relation) THEN
+	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL AND storage IS NULL OR storage IN ('aside', 'aside_monthly') AND soft_delete_internal.is_sharded(relation) THEN
 		RETURN soft_delete_internal.tag_sharded(relation, deleted_at, cascade, views, bridge);
 	END IF;
 	members := soft_delete_internal.tagged_together(relation, cascade);
+	IF monthly THEN
+		storage := 'aside';
+		PERFORM soft_delete_internal.check_monthly(m) FROM unnest(members) AS m;
+	END IF;
 	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	FOREACH member IN ARRAY members LOOP
 		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
@@ -368,6 +373,7 @@ BEGIN
 		ELSE
 			PERFORM soft_delete_internal.execute_tag(member, tombstones[i], indexes, views);
 		END IF;
+		made := made || soft_delete_internal.set_monthly(member, monthly);
 		PERFORM soft_delete_internal.execute_bridge(member, own_bridge, adopts => NOT only_if_prepared);
 		IF member <> relation THEN
 			RAISE NOTICE 'table "%" is tagged too', member;

@@ -123,13 +123,13 @@ BEGIN
 			IF soft_delete_internal.has_no_tombstone(relation) THEN
 				live_rows := soft_delete_internal.estimated_rows(relation);
 				deleted_rows := 0; displaced_rows := 0; due_rows := 0; graveyard_share := round(0::numeric / nullif(live_rows, 0), 3);
-				companion_bytes := (SELECT sum(pg_total_relation_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
+				companion_bytes := (SELECT sum(soft_delete_internal.companion_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
 				index_bytes_saved := CASE WHEN live_rows > 0 AND NOT soft_delete_internal.is_aside(relation) AND soft_delete_internal.live_index_bytes(relation) IS NOT NULL THEN 0 END;
 				RETURN NEXT;
 				CONTINUE;
 			END IF;
 			IF soft_delete_internal.is_free(relation, false) THEN
-				companion_bytes := (SELECT sum(pg_total_relation_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
+				companion_bytes := (SELECT sum(soft_delete_internal.companion_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
 				displaced_rows := CASE WHEN storage = 'aside' OR companion IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(companion) END;
 				deleted_rows := soft_delete_internal.count_tombstones(relation);
 				oldest := least(soft_delete_internal.oldest_tombstone(relation), CASE WHEN displaced_rows > 0 THEN soft_delete_internal.oldest_tombstone(companion) END);

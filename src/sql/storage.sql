@@ -23,14 +23,17 @@ DECLARE
 	is_aside boolean := coalesce('storage:aside' = ANY (arguments[2:]), false);
 	-- foreign keys do not include inheritance children
 	item text := concat(CASE WHEN (SELECT relkind FROM pg_class WHERE oid = relation) <> 'p' THEN 'ONLY ' END, relation);
+	companion regclass := soft_delete_internal.companion_of(relation);
+	-- a companion with months has no other children
+	kept text := concat(CASE WHEN NOT EXISTS (SELECT soft_delete_internal.companion_months(companion)) THEN 'ONLY ' END, companion);
 BEGIN
 	IF which = 'aside' OR is_aside AND which IN ('tombstones', 'deleted') THEN
-		RETURN format('ONLY %s %s', soft_delete_internal.companion_of(relation), alias);
+		RETURN concat(kept, ' ', alias);
 	ELSIF arguments IS NULL OR is_aside THEN
 		RETURN concat(item, ' ', alias);
 	ELSIF which = 'tombstones' THEN
 		RETURN format('(SELECT *, tableoid, ctid FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
-			'UNION ALL SELECT %4$s, tableoid, ctid FROM ONLY %3$s) AS %2$s', item, alias, soft_delete_internal.companion_of(relation),
+			'UNION ALL SELECT %4$s, tableoid, ctid FROM %3$s) AS %2$s', item, alias, kept,
 			soft_delete_internal.kept_columns(relation, arguments[1]));
 	END IF;
 	RETURN format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which);

@@ -9,6 +9,11 @@
  * table, or of the partition that they ask for it: the values are moved to the columns
  * of the same names, and the stamp to the tombstone column, if the table has one.
  *
+ * A companion may have months (catalog/companion.c).  A row is inserted into the one of its
+ * stamp, or into the companion if that does not exist; from then on its place has the month.
+ * A month that a purge has dropped had no row that is needed, so its rows are not there any
+ * more, as if each had been purged.
+ *
  * Invariant: a column that the companion lacks, or has with another type, is an error
  * of the DELETE.  No value of a deleted row is ever left out.
  */
@@ -41,8 +46,11 @@
 /* What inserting deleted rows of one relation into its companion needs */
 struct Keeper
 {
-	Oid relid; /* the relation that the rows are deleted from */
-	Oid companion;
+	Oid relid;			   /* the relation that the rows are deleted from */
+	Oid companion;		   /* which is inserted into, or a month of it */
+	TimestampTz from;	   /* it is for stamps from here on */
+	TimestampTz until;	   /* to before this one */
+	MemoryContext context; /* the builder's */
 	AttrNumber stamp;	   /* the companion's column for stamps */
 	AttrNumber deleted_by; /* its column for who has deleted a row, or 0 */
 	AttrNumber *sources; /* for each column of the companion, that of the relation */
@@ -51,6 +59,9 @@ struct Keeper
 
 static Keeper *make_keeper_in(Relation rel, Relation companion,
 							  AttrNumber stamp, MemoryContext context);
+static Keeper *make_keeper_for(Relation rel, TimestampTz stamp, MemoryContext context);
+static Relation open_for_stamp(Relation rel, TimestampTz stamp, Month *month);
+static void change_month(Keeper *keeper, TimestampTz stamp);
 static AttrNumber *map_columns(Relation from, Relation to, AttrNumber stamp,
 							   bool to_companion);
 static void report_column(Relation from, Relation to, Form_pg_attribute att,
@@ -59,9 +70,12 @@ static Oid deleting_role(void);
 static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
 static void lock_again(const Keeper *keeper);
+static void destroy_all_in(Relation rel, Relation companion);
 static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
 					   TupleTableSlot *row);
 static void check_domains(TupleTableSlot *slot);
+static void return_rows(ModifyTableState *mtstate, PartitionTupleRouting *routing,
+						TupleTableSlot *row, Oid place);
 static void return_row(ResultRelInfo *relinfo, EState *estate,
 					   Relation companion, TupleTableSlot *stored);
 
@@ -78,6 +92,8 @@ static TupleTableSlot *restore_kept(ResultRelInfo *relinfo, VersionBuilder *buil
 									MakeRoom make_room, List **recheck);
 static TM_Result destroy_kept(Relation rel, const Tombstone *tombstone, bool waits);
 static void begin_kept_scan(TombstoneScan *scan, const ScanPosition *position);
+static bool next_kept(TombstoneScan *scan);
+static void end_kept_scan(TombstoneScan *scan);
 
 PG_FUNCTION_INFO_V1(soft_delete_return_aside);
 
@@ -92,8 +108,8 @@ const StorageRoutine aside_storage = {
 	.restore = restore_kept,
 	.destroy = destroy_kept,
 	.begin_scan = begin_kept_scan,
-	.next = next_in_place,
-	.end_scan = end_in_place_scan,
+	.next = next_kept,
+	.end_scan = end_kept_scan,
 };
 
 /*
@@ -191,19 +207,67 @@ move_columns(TupleTableSlot *from, TupleTableSlot *to, const AttrNumber *sources
 
 /*
  * Make what inserting deleted rows of a relation into its companion needs, in a memory
- * context.
+ * context, for stamps of now.
  *
  * Raises what open_companion() and map_columns() raise.
  */
 Keeper *
 make_keeper(Relation rel, MemoryContext context)
 {
-	Relation companion = open_companion(rel, RowExclusiveLock);
+	return make_keeper_for(rel, GetCurrentTimestamp(), context);
+}
+
+/*
+ * Make what inserting rows with a stamp needs, as make_keeper() does.
+ */
+static Keeper *
+make_keeper_for(Relation rel, TimestampTz stamp, MemoryContext context)
+{
+	Month month;
+	Relation companion = open_for_stamp(rel, stamp, &month);
 	Keeper *keeper =
 		make_keeper_in(rel, companion, stamp_attribute(companion), context);
 
+	keeper->from = month.from;
+	keeper->until = month.until;
 	table_close(companion, NoLock);
 	return keeper;
+}
+
+/*
+ * Open the relation that a row with a stamp is inserted into: the month of the companion,
+ * or the companion.  Sets "month" to the range of stamps for which it is.
+ *
+ * Raises what open_companion() raises.
+ */
+static Relation
+open_for_stamp(Relation rel, TimestampTz stamp, Month *month)
+{
+	Oid companion = companion_of(RelationGetRelid(rel));
+	List *months = OidIsValid(companion) ? months_of(companion) : NIL;
+
+	ListCell *lc;
+
+	*month = (Month){.from = DT_NOBEGIN, .until = DT_NOEND};
+	foreach (lc, months)
+	{
+		Month *candidate = lfirst(lc);
+
+		if (stamp < candidate->from)
+			month->until = Min(month->until, candidate->from);
+		else if (stamp >= candidate->until)
+			month->from = Max(month->from, candidate->until);
+		else
+		{
+			Relation place;
+
+			*month = *candidate;
+			place = try_table_open(month->relid, RowExclusiveLock);
+			/* it may have been dropped while this waited for the lock */
+			return place != NULL ? place : open_for_stamp(rel, stamp, month);
+		}
+	}
+	return open_companion(rel, RowExclusiveLock);
 }
 
 /*
@@ -244,6 +308,9 @@ make_keeper_in(Relation rel, Relation companion, AttrNumber stamp, MemoryContext
 
 	keeper->relid = RelationGetRelid(rel);
 	keeper->companion = RelationGetRelid(companion);
+	keeper->from = DT_NOBEGIN;
+	keeper->until = DT_NOEND;
+	keeper->context = context;
 	keeper->stamp = stamp;
 	keeper->sources = map_columns(rel, companion, stamp, true);
 	keeper->builder = make_version_builder(companion, 1, &keeper->stamp, context);
@@ -282,11 +349,16 @@ keep_aside(Keeper *keeper, TupleTableSlot *row)
 void
 insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 {
-	VersionBuilder *builder = keeper->builder;
-	TupleTableSlot *slot = builder->slot;
-	Relation companion = table_open(keeper->companion, NoLock);
+	VersionBuilder *builder;
+	TupleTableSlot *slot;
+	Relation companion;
 	MemoryContext oldcontext;
 
+	if (stamp < keeper->from || stamp >= keeper->until)
+		change_month(keeper, stamp);
+	builder = keeper->builder;
+	slot = builder->slot;
+	companion = table_open(keeper->companion, NoLock);
 	ResetPerTupleExprContext(builder->estate);
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
 	move_columns(row, slot, keeper->sources);
@@ -309,6 +381,21 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(oldcontext);
 	table_close(companion, NoLock);
+}
+
+/*
+ * Make a keeper one for rows with a stamp, which are in another month.
+ */
+static void
+change_month(Keeper *keeper, TimestampTz stamp)
+{
+	Relation rel = table_open(keeper->relid, NoLock);
+	Keeper *other = make_keeper_for(rel, stamp, keeper->context);
+
+	table_close(rel, NoLock);
+	FreeExecutorState(keeper->builder->estate);
+	*keeper = *other;
+	pfree(other);
 }
 
 /*
@@ -400,7 +487,26 @@ lock_again(const Keeper *keeper)
 void
 destroy_all_aside(Relation rel)
 {
-	Relation companion = open_companion(rel, RowExclusiveLock);
+	ListCell *lc;
+
+	table_close(open_companion(rel, RowExclusiveLock), NoLock);
+	foreach (lc, places_of(companion_of(RelationGetRelid(rel))))
+	{
+		Relation place = try_table_open(lfirst_oid(lc), RowExclusiveLock);
+
+		if (place == NULL)
+			continue;
+		destroy_all_in(rel, place);
+		table_close(place, NoLock);
+	}
+}
+
+/*
+ * Destroy the rows of a companion, or of a month of it, as destroy_all_aside() does.
+ */
+static void
+destroy_all_in(Relation rel, Relation companion)
+{
 	TupleTableSlot *stored = table_slot_create(companion, NULL);
 	TupleTableSlot *row = table_slot_create(rel, NULL);
 	EState *estate = CreateExecutorState();
@@ -424,7 +530,6 @@ destroy_all_aside(Relation rel)
 	FreeExecutorState(estate);
 	ExecDropSingleTupleTableSlot(row);
 	ExecDropSingleTupleTableSlot(stored);
-	table_close(companion, NoLock);
 }
 
 /*
@@ -452,15 +557,33 @@ may_have_kept(Oid relid)
 }
 
 /*
+ * Open the companion of a table, or the month of it, that a tombstone is in.  Returns NULL
+ * if a purge has dropped that month.
+ *
+ * Raises what open_companion() raises.
+ */
+Relation
+open_place(Relation rel, const Tombstone *tombstone, LOCKMODE lockmode)
+{
+	if (!OidIsValid(tombstone->month))
+		return open_companion(rel, lockmode);
+	return try_table_open(tombstone->month, lockmode);
+}
+
+/*
  * Lock the newest version of a row of the companion (StorageRoutine.lock).
  */
 static bool
 lock_kept(Relation rel, Tombstone *tombstone)
 {
-	Relation companion = open_companion(rel, RowExclusiveLock);
-	TupleTableSlot *stored = table_slot_create(companion, NULL);
-	bool is_locked = lock_newest_version(companion, &tombstone->tid, stored);
+	Relation companion = open_place(rel, tombstone, RowExclusiveLock);
+	TupleTableSlot *stored;
+	bool is_locked;
 
+	if (companion == NULL)
+		return false;
+	stored = table_slot_create(companion, NULL);
+	is_locked = lock_newest_version(companion, &tombstone->tid, stored);
 	if (is_locked)
 	{
 		bool isnull;
@@ -514,10 +637,14 @@ fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
 static bool
 peek_kept(Relation rel, Tombstone *tombstone, TupleTableSlot *slot)
 {
-	Relation companion = open_companion(rel, AccessShareLock);
-	TupleTableSlot *stored = table_slot_create(companion, NULL);
-	bool found = fetch_version_at(companion, &tombstone->tid, stored);
+	Relation companion = open_place(rel, tombstone, AccessShareLock);
+	TupleTableSlot *stored;
+	bool found;
 
+	if (companion == NULL)
+		return false;
+	stored = table_slot_create(companion, NULL);
+	found = fetch_version_at(companion, &tombstone->tid, stored);
 	if (found)
 	{
 		bool isnull;
@@ -551,11 +678,14 @@ static bool
 is_kept_version(Relation rel, const Tombstone *tombstone, Oid file,
 				TransactionId xmin, Snapshot snapshot, TupleTableSlot *slot)
 {
-	Relation companion = open_companion(rel, RowExclusiveLock);
-	TupleTableSlot *stored = table_slot_create(companion, NULL);
-	bool is_same =
-		is_version_at(companion, tombstone->tid, file, xmin, snapshot, stored);
+	Relation companion = open_place(rel, tombstone, RowExclusiveLock);
+	TupleTableSlot *stored;
+	bool is_same;
 
+	if (companion == NULL)
+		return false;
+	stored = table_slot_create(companion, NULL);
+	is_same = is_version_at(companion, tombstone->tid, file, xmin, snapshot, stored);
 	if (is_same)
 		fetch_kept(rel, companion, stored, slot);
 	ExecDropSingleTupleTableSlot(stored);
@@ -589,6 +719,7 @@ restore_kept(ResultRelInfo *relinfo, VersionBuilder *builder, Tombstone *tombsto
 	if (destroy_kept(rel, tombstone, true) != TM_Ok)
 		elog(ERROR, "could not remove a locked row of a companion");
 	tombstone->storage = IN_PLACE;
+	tombstone->month = InvalidOid;
 	tombstone->tid = slot->tts_tid;
 	*recheck = insert_index_tuples(relinfo, slot, builder->estate, TU_All);
 	return slot;
@@ -621,9 +752,12 @@ check_domains(TupleTableSlot *slot)
 static TM_Result
 destroy_kept(Relation rel, const Tombstone *tombstone, bool waits)
 {
-	Relation companion = open_companion(rel, RowExclusiveLock);
-	TM_Result result = destroy_version(companion, tombstone->tid, waits);
+	Relation companion = open_place(rel, tombstone, RowExclusiveLock);
+	TM_Result result;
 
+	if (companion == NULL)
+		return TM_Deleted;
+	result = destroy_version(companion, tombstone->tid, waits);
 	table_close(companion, NoLock);
 	return result;
 }
@@ -634,9 +768,30 @@ destroy_kept(Relation rel, const Tombstone *tombstone, bool waits)
 static void
 begin_kept_scan(TombstoneScan *scan, const ScanPosition *position)
 {
-	Relation companion = open_companion(scan->rel, AccessShareLock);
+	Relation companion = open_place(scan->rel, &scan->current, AccessShareLock);
 
-	begin_stamp_scan(scan, companion, stamp_attribute(companion), position);
+	/* a month that has been dropped has no rows */
+	if (companion != NULL)
+		begin_stamp_scan(scan, companion, stamp_attribute(companion), position);
+}
+
+/*
+ * Read the next row of the companion (StorageRoutine.next).
+ */
+static bool
+next_kept(TombstoneScan *scan)
+{
+	return scan->state != NULL && next_in_place(scan);
+}
+
+/*
+ * End the scan (StorageRoutine.end_scan).
+ */
+static void
+end_kept_scan(TombstoneScan *scan)
+{
+	if (scan->state != NULL)
+		end_in_place_scan(scan);
 }
 
 /*
@@ -654,14 +809,13 @@ soft_delete_return_aside(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	Relation rel = open_given_table(relid, RowExclusiveLock);
 	Relation companion = open_companion(rel, RowExclusiveLock);
-	TupleTableSlot *stored = table_slot_create(companion, NULL);
 	TupleTableSlot *row = table_slot_create(rel, NULL);
 	EState *estate = CreateExecutorState();
 	ModifyTableState *mtstate = makeNode(ModifyTableState);
 	ResultRelInfo *relinfo = makeNode(ResultRelInfo);
 	PartitionTupleRouting *routing = NULL;
-	TableScanDesc scan;
 	SavedRole saved;
+	ListCell *lc;
 
 	if (!relation_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
@@ -677,6 +831,37 @@ soft_delete_return_aside(PG_FUNCTION_ARGS)
 		routing = ExecSetupPartitionTupleRouting(estate, rel);
 	else
 		ExecOpenIndices(relinfo, false);
+
+	foreach (lc, places_of(RelationGetRelid(companion)))
+		return_rows(mtstate, routing, row, lfirst_oid(lc));
+
+	if (routing != NULL)
+		ExecCleanupTupleRouting(mtstate, routing);
+	else
+		ExecCloseIndices(relinfo);
+	restore_role(&saved);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	ExecDropSingleTupleTableSlot(row);
+	table_close(companion, NoLock);
+	table_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Insert the rows of a companion, or of a month of it, into the table of a ModifyTableState.
+ * "row" is a slot of the table.
+ */
+static void
+return_rows(ModifyTableState *mtstate, PartitionTupleRouting *routing,
+			TupleTableSlot *row, Oid place)
+{
+	ResultRelInfo *relinfo = mtstate->rootResultRelInfo;
+	EState *estate = mtstate->ps.state;
+	Relation rel = relinfo->ri_RelationDesc;
+	Relation companion = table_open(place, RowExclusiveLock);
+	TupleTableSlot *stored = table_slot_create(companion, NULL);
+	TableScanDesc scan;
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	scan = begin_table_scan(companion, GetActiveSnapshot());
@@ -696,19 +881,8 @@ soft_delete_return_aside(PG_FUNCTION_ARGS)
 	}
 	table_endscan(scan);
 	PopActiveSnapshot();
-
-	if (routing != NULL)
-		ExecCleanupTupleRouting(mtstate, routing);
-	else
-		ExecCloseIndices(relinfo);
-	restore_role(&saved);
-	ExecResetTupleTable(estate->es_tupleTable, false);
-	FreeExecutorState(estate);
-	ExecDropSingleTupleTableSlot(row);
 	ExecDropSingleTupleTableSlot(stored);
 	table_close(companion, NoLock);
-	table_close(rel, NoLock);
-	PG_RETURN_VOID();
 }
 
 /*

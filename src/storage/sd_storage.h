@@ -60,6 +60,7 @@ extern void record_event(TimestampTz stamp, const char *event,
  */
 extern struct HTAB *make_tally(void);
 extern void tally_row(struct HTAB *tally, Oid relid, TimestampTz stamp);
+extern void tally_rows(struct HTAB *tally, Oid relid, TimestampTz stamp, int64 rows);
 extern void tally_key(struct HTAB *tally, Oid relid, TimestampTz stamp,
 					  TupleTableSlot *row);
 extern void record_tally(struct HTAB *tally, const char *event);
@@ -168,7 +169,8 @@ typedef enum StorageKind
 typedef struct Tombstone
 {
 	StorageKind storage;
-	ItemPointerData tid; /* its place in the table or in the companion */
+	Oid month; /* the month of the companion that it is in, or InvalidOid */
+	ItemPointerData tid; /* its place in the table, the companion or the month */
 	TimestampTz stamp;
 } Tombstone;
 
@@ -195,6 +197,7 @@ typedef struct TombstoneScan
 {
 	Relation rel;
 	StorageKind storage;
+	Oid month; /* of the companion, or InvalidOid for the companion itself */
 	TimestampTz limit;
 	Oid file;		   /* relfilenode that the places are in */
 	bool is_resumable; /* can another scan begin after the position of this one? */
@@ -236,6 +239,7 @@ extern Oid locate_tombstone(Oid relid, ItemPointer tid, Tombstone *tombstone);
 extern RowIdentity tombstone_identity(Oid relid, const Tombstone *tombstone);
 extern const char *sample_of(StorageKind storage, bool with_live);
 extern bool has_tombstones(StorageKind storage, Oid relid);
+extern List *tombstone_months(StorageKind storage, Oid relid);
 extern bool shares_keys(const Tombstone *tombstone);
 extern bool lock_tombstone(Relation rel, Tombstone *tombstone,
 						   const TimestampTz *stamp, TupleTableSlot *slot);
@@ -253,7 +257,7 @@ extern void destroy_tombstone(Relation rel, const Tombstone *tombstone);
 extern TM_Result destroy_tombstone_unless_locked(Relation rel,
 												 const Tombstone *tombstone);
 extern TombstoneScan *begin_tombstone_scan(Relation rel, StorageKind storage,
-										   TimestampTz limit,
+										   Oid month, TimestampTz limit,
 										   const ScanPosition *position);
 extern bool next_tombstone(TombstoneScan *scan);
 extern void end_tombstone_scan(TombstoneScan *scan);
@@ -293,6 +297,8 @@ extern const StorageRoutine aside_storage;
 
 typedef struct Keeper Keeper;
 
+extern Relation open_place(Relation rel, const Tombstone *tombstone,
+						   LOCKMODE lockmode);
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern Keeper *make_shards_keeper(Relation rel, Relation bin, const char *stamp,
 								  MemoryContext context);

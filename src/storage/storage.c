@@ -31,6 +31,7 @@ locate_tombstone(Oid relid, ItemPointer tid, Tombstone *tombstone)
 
 	tombstone->tid = *tid;
 	tombstone->storage = OidIsValid(table) ? ASIDE : IN_PLACE;
+	tombstone->month = OidIsValid(table) && is_month(relid) ? relid : InvalidOid;
 	return OidIsValid(table) ? table : relid;
 }
 
@@ -42,8 +43,9 @@ RowIdentity
 tombstone_identity(Oid relid, const Tombstone *tombstone)
 {
 	/* an initializer also sets the padding, which is part of the hash key */
-	RowIdentity identity = {.relid = tombstone->storage == IN_PLACE
-										 ? relid
+	RowIdentity identity = {.relid = tombstone->storage == IN_PLACE ? relid
+									 : OidIsValid(tombstone->month)
+										 ? tombstone->month
 										 : companion_of(relid),
 							.tid = tombstone->tid};
 
@@ -70,6 +72,25 @@ bool
 has_tombstones(StorageKind storage, Oid relid)
 {
 	return routines[storage]->may_have_any(relid);
+}
+
+/*
+ * Return the months (OIDs) that the tombstones of a table are in, for
+ * begin_tombstone_scan(): InvalidOid is for those in no month.
+ */
+List *
+tombstone_months(StorageKind storage, Oid relid)
+{
+	Oid companion = storage == ASIDE ? companion_of(relid) : InvalidOid;
+	List *months = NIL;
+	ListCell *lc;
+
+	foreach (lc, OidIsValid(companion) ? places_of(companion) : NIL)
+	{
+		if (lfirst_oid(lc) != companion)
+			months = lappend_oid(months, lfirst_oid(lc));
+	}
+	return lappend_oid(months, InvalidOid);
 }
 
 /*
@@ -175,22 +196,24 @@ destroy_tombstone_unless_locked(Relation rel, const Tombstone *tombstone)
 
 /*
  * Begin to read the tombstones of a table in a storage that are older than the
- * limit, oldest first, as the active snapshot sees them.  A resumable scan begins
+ * limit, of those in its companion the ones of a month or of none, oldest first, as the active snapshot sees them.  A resumable scan begins
  * after the position.
  *
  * To be called as the owner of the table, for reading the predicate of an index may
  * call functions in it.
  */
 TombstoneScan *
-begin_tombstone_scan(Relation rel, StorageKind storage, TimestampTz limit,
-					 const ScanPosition *position)
+begin_tombstone_scan(Relation rel, StorageKind storage, Oid month,
+					 TimestampTz limit, const ScanPosition *position)
 {
 	TombstoneScan *scan = palloc0(sizeof(TombstoneScan));
 
 	scan->rel = rel;
 	scan->storage = storage;
+	scan->month = month;
 	scan->limit = limit;
 	scan->current.storage = storage;
+	scan->current.month = month;
 	routines[storage]->begin_scan(scan, position);
 	return scan;
 }

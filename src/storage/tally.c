@@ -62,6 +62,15 @@ tally_row(HTAB *tally, Oid relid, TimestampTz stamp)
 }
 
 /*
+ * Count rows of a relation that had a stamp.
+ */
+void
+tally_rows(HTAB *tally, Oid relid, TimestampTz stamp, int64 rows)
+{
+	find_entry(tally, relid, stamp)->rows += rows;
+}
+
+/*
  * Count a row as tally_row() does, and note a hash of its primary key, if there is one.
  */
 void

@@ -71,6 +71,10 @@ $node->safe_psql('original', q{
 	CREATE TABLE adopted (id integer, "Gone" timestamp);
 	CREATE TABLE flagged (id integer PRIMARY KEY, gone boolean NOT NULL DEFAULT false, "At" timestamp(0));
 	CREATE TABLE linked (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE SET NULL);
+	CREATE TABLE monthly (id integer PRIMARY KEY, note text);
+	SELECT soft_delete.tag('monthly', storage => 'aside_monthly');
+	INSERT INTO monthly VALUES (1, 'x'), (2, 'y');
+	DELETE FROM monthly WHERE id = 2;
 	SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('adopted', deleted_at => 'Gone'), soft_delete.tag('linked');
 	GRANT SELECT ON parent_deleted TO PUBLIC;
 	INSERT INTO flagged VALUES (1), (2), (3);
@@ -123,10 +127,12 @@ sub check_copy
 		DELETE FROM parent WHERE code = 'code 1';
 		SELECT soft_delete.undo(max(deleted_at)) FROM parent_deleted WHERE id = 2;
 		SELECT count(*), max(parent_id) FROM linked WHERE id < 4 AND parent_id = id;
+		DELETE FROM monthly;
+		SELECT string_agg(id::text, ',' ORDER BY id), count(DISTINCT stored_in), min(soft_delete_internal.companion_month(stored_in)) <> 'monthly' FROM monthly_deleted;
 		CREATE TABLE whole.new ();
 		CREATE TABLE whole.later ();
 		SELECT soft_delete_internal.tag_arguments('whole.new') IS NOT NULL, soft_delete_internal.tag_arguments('whole.later') IS NOT NULL}),
-		"2\n1,3\n6\n3|3\nt|f", "undo and tag in the copy: $name");
+		"2\n1,3\n6\n3|3\n1,2|1|t\nt|f", "undo and tag in the copy: $name");
 	drop_copy();
 	return;
 }
