@@ -234,7 +234,7 @@ AS $$
 DECLARE
 	item soft_delete_internal.deletion_bin;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true, soft_delete_internal.owners_in(deletions)) LOOP
 		BEGIN
 			IF soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, deletions) THEN
 				RETURN NEXT item;
