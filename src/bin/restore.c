@@ -378,7 +378,7 @@ try_batches(Cascade *cascade, MemberRef *refs, int last, int n)
 	}
 	PG_CATCH();
 	{
-		error = end_failed_subtransactions(nestlevel, oldcontext, oldowner);
+		error = end_failed_subtransactions(nestlevel, oldcontext, oldowner, false);
 		if (!may_need_parent(error))
 			ReThrowError(error);
 		for (int i = 0; i < n; i++)

@@ -209,6 +209,7 @@ lacks_tombstones(Oid relid, StorageKind storage)
 	MemoryContext context = CurrentMemoryContext;
 	ScanPosition beginning = {0};
 	volatile bool result = false;
+	bool is_limited = begin_glance(relid);
 	SavedRole saved;
 
 	become_owner(rel, &saved);
@@ -225,9 +226,10 @@ lacks_tombstones(Oid relid, StorageKind storage)
 	}
 	PG_CATCH();
 	{
-		throw_owners_error(context);
+		throw_error_of_glance(context, is_limited);
 	}
 	PG_END_TRY();
+	(void) end_time_limit(is_limited);
 	restore_role(&saved);
 	table_close(place, NoLock);
 	table_close(rel, NoLock);
@@ -339,6 +341,8 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 		return -1; /* it has been dropped */
 	if (pg_class_aclcheck(relid, rel->rd_rel->relowner, ACL_SELECT) == ACLCHECK_OK)
 	{
+		bool is_limited = begin_glance(relid);
+
 		become_owner(rel, &saved);
 		PG_TRY();
 		{
@@ -357,9 +361,10 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 		}
 		PG_CATCH();
 		{
-			throw_owners_error(context);
+			throw_error_of_glance(context, is_limited);
 		}
 		PG_END_TRY();
+		(void) end_time_limit(is_limited);
 		restore_role(&saved);
 	}
 	table_close(rel, NoLock);
