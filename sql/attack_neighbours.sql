@@ -284,7 +284,7 @@ DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'attack%' OR rela
 DELETE FROM soft_delete_internal.lifted_holds WHERE relation LIKE 'no.name%' OR relation LIKE 'attack%';
 SET client_min_messages = warning;
 DELETE FROM soft_delete_internal.retention WHERE relation = 'attack_eve.aged'::regclass;
-ALTER TABLE soft_delete_internal.retention ENABLE TRIGGER USER, ADD CONSTRAINT retention_retain_check CHECK (soft_delete_internal.is_age(retain));
+ALTER TABLE soft_delete_internal.retention ENABLE TRIGGER USER, ENABLE ALWAYS TRIGGER refuse_write, ADD CONSTRAINT retention_retain_check CHECK (soft_delete_internal.is_age(retain));
 DELETE FROM soft_delete_internal.holds;
 DROP SCHEMA attack_eve CASCADE;
 DROP SCHEMA attack_good CASCADE;
