@@ -158,7 +158,7 @@ extern int time_limit_of(Oid relid);
 extern bool begin_time_limit(Oid relid);
 extern bool begin_glance(Oid relid);
 extern bool end_time_limit(bool has_begun);
-extern void throw_late_error(void) pg_attribute_noreturn();
+extern void throw_late_error(void);
 
 /*
  * relation.c: the name, owner and ancestors of a relation
