@@ -188,6 +188,44 @@ SELECT soft_delete_internal.remove_empty_deletions('-infinity', 'infinity', 2147
 SELECT count(*) FROM (SELECT deleted_at FROM attack_eve.policed TABLESAMPLE soft_delete.rows('deleted')) AS d LEFT JOIN soft_delete.deletions USING (deleted_at) WHERE xid IS NULL;
 
 /*
+ * A row with the stamp of somebody else's deletion
+ */
+SET ROLE regress_good;
+SET search_path = attack_good;
+INSERT INTO good VALUES (4, 'calm');
+DELETE FROM good WHERE id = 4;
+SELECT deleted_at AS stamp FROM good_deleted \gset
+SET ROLE regress_eve;
+SET search_path = attack_eve;
+CREATE TABLE stamped (id integer PRIMARY KEY);
+SELECT soft_delete.tag('stamped') IS NOT NULL AS tagged;
+SET row_security = off;
+INSERT INTO stamped VALUES (1, :'stamp');
+RESET row_security;
+CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the row stays'; END $$;
+CREATE TRIGGER fails AFTER INSERT OR UPDATE ON stamped FOR EACH ROW EXECUTE FUNCTION fails();
+-- with the right to read, and with that to restore
+GRANT SELECT ON stamped_deleted TO PUBLIC;
+SET ROLE regress_good;
+BEGIN;
+SELECT relation, outcome FROM soft_delete.preview(:'stamp');
+SELECT soft_delete.undo(:'stamp');
+ROLLBACK;
+SET ROLE regress_eve;
+GRANT UPDATE ON stamped_deleted TO PUBLIC;
+SET ROLE regress_good;
+BEGIN;
+SELECT soft_delete.undo(:'stamp', skip_conflicts => true);
+ROLLBACK;
+RESET ROLE;
+SELECT relation, rows FROM soft_delete.deletion_rows(:'stamp');
+SELECT soft_delete.undo(:'stamp');
+-- it is the owner's own affair
+SET ROLE regress_eve;
+SELECT soft_delete.undo(:'stamp');
+RESET ROLE;
+
+/*
  * Holds of others and types
  */
 SET ROLE regress_eve;
@@ -246,7 +284,7 @@ DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'attack%' OR rela
 DELETE FROM soft_delete_internal.lifted_holds WHERE relation LIKE 'no.name%' OR relation LIKE 'attack%';
 SET client_min_messages = warning;
 DELETE FROM soft_delete_internal.retention WHERE relation = 'attack_eve.aged'::regclass;
-ALTER TABLE soft_delete_internal.retention ENABLE TRIGGER USER, ADD CONSTRAINT retention_retain_check CHECK (soft_delete_internal.is_age(retain));
+ALTER TABLE soft_delete_internal.retention ENABLE TRIGGER USER, ENABLE ALWAYS TRIGGER refuse_write, ADD CONSTRAINT retention_retain_check CHECK (soft_delete_internal.is_age(retain));
 DELETE FROM soft_delete_internal.holds;
 DROP SCHEMA attack_eve CASCADE;
 DROP SCHEMA attack_good CASCADE;

@@ -303,6 +303,113 @@ RESET ROLE;
 SELECT soft_delete.undo(max(deleted_at)) FROM eve.changes_deleted;
 RESET eve.changing;
 SELECT id FROM eve.changes ORDER BY id;
+-- what a trigger or an index of others leaves behind does not run with the restorer's rights
+-- when the transaction ends, and no setting stays
+CREATE TABLE public.top (id integer PRIMARY KEY, note text);
+GRANT SELECT, REFERENCES ON public.top TO regress_owners_eve;
+SELECT soft_delete.tag('public.top') IS NOT NULL AS tagged;
+INSERT INTO public.top VALUES (1), (2);
+SET ROLE regress_owners_eve;
+CREATE FUNCTION eve.take(trap text) RETURNS boolean LANGUAGE sql AS 'INSERT INTO public.loot VALUES (current_user, trap) RETURNING true';
+CREATE FUNCTION eve.deferred() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM eve.take('deferred'); RETURN NULL; END $$;
+CREATE TABLE eve.queue (id integer);
+CREATE CONSTRAINT TRIGGER deferred AFTER INSERT ON eve.queue DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION eve.deferred();
+CREATE FUNCTION eve.escape() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('search_path', 'eve', false);
+	FOR i IN 1 .. 3 LOOP
+		BEGIN
+			EXECUTE (ARRAY['DECLARE held CURSOR WITH HOLD FOR SELECT eve.take(''cursor'')', 'PREPARE prepared AS SELECT 1', 'INSERT INTO eve.queue VALUES (1)'])[i];
+		EXCEPTION WHEN OTHERS THEN
+			RAISE NOTICE '%', SQLERRM;
+		END;
+	END LOOP;
+	PERFORM eve.take(TG_TABLE_NAME || ' ' || TG_OP);
+	PERFORM helper();
+	RETURN NULL;
+END $$;
+CREATE FUNCTION eve.helper() RETURNS boolean LANGUAGE sql AS $$ SELECT eve.take('helper') $$;
+CREATE FUNCTION eve.of_index(integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN eve.take('index'); END $$;
+CREATE TABLE eve.goes (id integer PRIMARY KEY, top_id integer REFERENCES public.top ON DELETE CASCADE);
+CREATE TABLE eve.stays (id integer PRIMARY KEY, top_id integer REFERENCES public.top ON DELETE SET NULL);
+-- the other one is tagged already
+SELECT soft_delete.tag('eve.stays') IS NOT NULL AS tagged;
+INSERT INTO eve.goes VALUES (1, 1);
+INSERT INTO eve.stays VALUES (1, 1);
+RESET ROLE;
+DELETE FROM public.top WHERE id = 1;
+SET ROLE regress_owners_eve;
+CREATE TRIGGER escape AFTER INSERT ON eve.goes FOR EACH ROW EXECUTE FUNCTION eve.escape();
+CREATE TRIGGER escape AFTER UPDATE ON eve.stays FOR EACH ROW EXECUTE FUNCTION eve.escape();
+ALTER ROLE regress_owners_eve SET search_path = eve;
+RESET ROLE;
+TRUNCATE public.loot;
+-- nor do they call what the restorer has on his search_path
+CREATE FUNCTION public.helper() RETURNS boolean LANGUAGE sql AS $$ INSERT INTO public.loot VALUES (current_user, 'helper of the restorer') RETURNING true $$;
+SET search_path = public;
+UPDATE public.top_deleted SET deleted_at = NULL;
+SHOW search_path;
+RESET search_path;
+SELECT name FROM pg_cursors UNION ALL SELECT name FROM pg_prepared_statements;
+SELECT who, trap FROM public.loot ORDER BY trap COLLATE "C";
+ALTER TABLE eve.goes DISABLE TRIGGER escape;
+ALTER TABLE eve.stays DISABLE TRIGGER escape;
+DELETE FROM public.top WHERE id = 1;
+ALTER TABLE eve.goes ENABLE TRIGGER escape;
+ALTER TABLE eve.stays ENABLE TRIGGER escape;
+TRUNCATE public.loot;
+SET search_path = public;
+SELECT soft_delete.undo(deleted_at) FROM public.top_deleted;
+SHOW search_path;
+RESET search_path;
+SELECT name FROM pg_cursors UNION ALL SELECT name FROM pg_prepared_statements;
+SELECT who, trap FROM public.loot ORDER BY trap COLLATE "C";
+SELECT top_id FROM eve.stays;
+
+-- nor does who owns a table that references one of others, or is referenced by it, run their functions
+SET ROLE regress_owners_eve;
+CREATE TABLE eve.base (id integer PRIMARY KEY, v integer);
+CREATE TABLE eve.base_aside (id integer PRIMARY KEY, v integer);
+SELECT soft_delete.tag('eve.base') IS NOT NULL AND soft_delete.tag('eve.base_aside', storage => 'aside') IS NOT NULL AS tagged;
+GRANT SELECT ON eve.base, eve.base_aside, eve.base_deleted, eve.base_aside_deleted, eve.goes, eve.stays TO PUBLIC;
+INSERT INTO eve.base VALUES (1), (2);
+INSERT INTO eve.base_aside VALUES (1), (2);
+RESET ROLE;
+CREATE TABLE public.upon (id integer PRIMARY KEY, base_id integer REFERENCES eve.base, aside_id integer REFERENCES eve.base_aside);
+SELECT soft_delete.tag('public.upon') IS NOT NULL AS tagged;
+INSERT INTO public.upon VALUES (1, 1, 1), (2, 2, 2);
+DELETE FROM public.upon WHERE id = 1;
+DELETE FROM public.top WHERE id = 2;
+SET ROLE regress_owners_eve;
+DELETE FROM eve.base WHERE id = 1;
+DELETE FROM eve.base_aside WHERE id = 1;
+CREATE INDEX ON eve.base (v) WHERE eve.of_index(1);
+CREATE INDEX ON eve.base_tombstones (v) WHERE eve.of_index(1);
+CREATE INDEX ON eve.base_aside (v) WHERE eve.of_index(1);
+CREATE INDEX ON eve.base_aside_tombstones (v) WHERE eve.of_index(1);
+CREATE INDEX ON eve.goes (top_id) WHERE eve.of_index(1);
+CREATE INDEX ON eve.stays (top_id) WHERE eve.of_index(1);
+RESET ROLE;
+TRUNCATE public.loot;
+SELECT deleted_at AS of_upon FROM public.upon_deleted \gset
+SELECT deleted_at AS of_top FROM public.top_deleted \gset
+-- a session that has not planned with these indexes yet
+\c -
+\set VERBOSITY terse
+SELECT outcome FROM soft_delete.preview(:'of_upon');
+\c -
+\set VERBOSITY terse
+SELECT soft_delete.undo(:'of_upon', skip_conflicts => true);
+\c -
+\set VERBOSITY terse
+SELECT problem FROM soft_delete.check() WHERE relation IN ('public.upon'::regclass, 'eve.goes'::regclass, 'eve.stays'::regclass) ORDER BY problem COLLATE "C";
+\c -
+\set VERBOSITY terse
+SELECT outcome FROM soft_delete.preview(:'of_top');
+SELECT DISTINCT who, trap FROM public.loot WHERE who <> 'regress_owners_eve';
+SET client_min_messages = error;
+DROP TABLE public.upon, public.top CASCADE;
+DROP FUNCTION public.helper();
 SET client_min_messages = error;
 DROP SCHEMA eve, alice CASCADE;
 DROP TABLE public.loot;

@@ -71,6 +71,8 @@ typedef struct RestoreTarget
 
 static List *owners_of_tables(const Cascade *cascade);
 static void find_others(Cascade *cascade, const List *owners);
+static void become_other(Oid relid, SavedRole *saved);
+static void end_as_other(Oid relid, const SavedRole *saved);
 static void split_by_partition(Cascade *cascade);
 static void split_others_members(CascadeTable *table, List **tables);
 static void split_members(CascadeTable *table, List **tables);
@@ -184,6 +186,33 @@ find_others(Cascade *cascade, const List *owners)
 }
 
 /*
+ * Switch to the owner of a table of another role, whose indexes and triggers call that role's
+ * code: in a restricted operation, with the search_path of that role, for with the caller's it
+ * would call the caller's functions, and without deferred triggers.  To be ended by
+ * end_as_other().
+ */
+static void
+become_other(Oid relid, SavedRole *saved)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	become_owner_to_write(relid, saved);
+	SPI_finish();
+}
+
+/*
+ * Restore the role that become_other() has saved.
+ */
+static void
+end_as_other(Oid relid, const SavedRole *saved)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	end_owners_write(relid, saved);
+	SPI_finish();
+}
+
+/*
  * Move the members of partitioned tables, whose tombstones are in a companion, to the
  * partitions that they are restored to.
  *
@@ -222,7 +251,7 @@ split_others_members(CascadeTable *table, List **tables)
 		split_members(table, tables);
 		return;
 	}
-	become_owner_for_reference(table->relid, &saved);
+	become_other(table->relid, &saved);
 	PG_TRY();
 	{
 		split_members(table, tables);
@@ -233,7 +262,7 @@ split_others_members(CascadeTable *table, List **tables)
 		throw_others_error(table->relid, context);
 	}
 	PG_END_TRY();
-	restore_role(&saved);
+	end_as_other(table->relid, &saved);
 }
 
 /*
@@ -378,7 +407,7 @@ try_batches(Cascade *cascade, MemberRef *refs, int last, int n)
 	}
 	PG_CATCH();
 	{
-		error = end_failed_subtransactions(nestlevel, oldcontext, oldowner);
+		error = end_failed_subtransactions(nestlevel, oldcontext, oldowner, false);
 		if (!may_need_parent(error))
 			ReThrowError(error);
 		for (int i = 0; i < n; i++)
@@ -516,10 +545,10 @@ restore_batches(Cascade *cascade, MemberRef *refs, int n)
 			lock_again(refs + first, end - first);
 		restore_batch(refs + first, end - first, PLAIN_TRIGGERS, cascade->context);
 		if (table->is_others)
-			become_owner_for_reference(table->relid, &saved);
+			become_other(table->relid, &saved);
 		end_batch_query(estate);
 		if (table->is_others)
-			restore_role(&saved);
+			end_as_other(table->relid, &saved);
 	}
 }
 
@@ -612,7 +641,7 @@ fire_as_owner(MemberRef *refs, int n, TriggerSet set)
 	SavedRole saved;
 
 	CommandCounterIncrement();
-	become_owner_for_reference(refs->table->relid, &saved);
+	become_other(refs->table->relid, &saved);
 	PG_TRY();
 	{
 		AfterTriggerBeginQuery();
@@ -625,7 +654,7 @@ fire_as_owner(MemberRef *refs, int n, TriggerSet set)
 		throw_others_error(refs->table->relid, context);
 	}
 	PG_END_TRY();
-	restore_role(&saved);
+	end_as_other(refs->table->relid, &saved);
 }
 
 /*
@@ -720,7 +749,7 @@ restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
 	RestoreTarget target;
 
 	if (is_others)
-		become_owner_for_reference(refs->table->relid, &saved);
+		become_other(refs->table->relid, &saved);
 	open_target(&target, refs->table->relid, set, is_others);
 	ExecOpenIndices(target.relinfo, false);
 	for (int i = 0; i < n; i++)
@@ -755,7 +784,7 @@ restore_batch(MemberRef *refs, int n, TriggerSet set, MemoryContext context)
 	ExecCloseIndices(target.relinfo);
 	close_target(&target);
 	if (is_others)
-		restore_role(&saved);
+		end_as_other(refs->table->relid, &saved);
 }
 
 /*

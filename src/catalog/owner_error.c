@@ -59,14 +59,32 @@ throw_owners_error(MemoryContext context)
 }
 
 /*
+ * Throw again an error that was caught after begin_glance(), whose result is "is_limited",
+ * or that of the time limit in its place.
+ */
+void
+throw_error_of_glance(MemoryContext context, bool is_limited)
+{
+	if (end_time_limit(is_limited))
+	{
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		throw_late_error();
+	}
+	throw_owners_error(context);
+}
+
+/*
  * Roll back the subtransactions in which an error was caught, down to a nesting
  * level, and so restore their role and settings, and release their locks and
  * buffers.  Returns the error.
  *
- * Throws it again if the statement was canceled, by the client or by a timeout.
+ * Throws it again if the statement was canceled, by the client or by a timeout, unless
+ * "is_late": the time limit of the table has canceled it (time_limit.c).
  */
 ErrorData *
-end_failed_subtransactions(int nestlevel, MemoryContext context, ResourceOwner owner)
+end_failed_subtransactions(int nestlevel, MemoryContext context,
+						   ResourceOwner owner, bool is_late)
 {
 	ErrorData *error;
 
@@ -77,7 +95,10 @@ end_failed_subtransactions(int nestlevel, MemoryContext context, ResourceOwner o
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_raised_by_function(error))
+	if (is_late)
+		error->message = pstrdup("soft_delete.owner_timeout has passed");
+	else if (error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+			 !is_raised_by_function(error))
 		ReThrowError(error);
 	return error;
 }

@@ -147,8 +147,19 @@ extern Oid call_internal_for_relation(const char *name, Oid relid);
  */
 extern bool is_raised_by_function(const ErrorData *error);
 extern void throw_owners_error(MemoryContext context);
+extern void throw_error_of_glance(MemoryContext context, bool is_limited);
 extern ErrorData *end_failed_subtransactions(int nestlevel, MemoryContext context,
-											 ResourceOwner owner);
+											 ResourceOwner owner, bool is_late);
+
+/*
+ * time_limit.c: how long code of an owner may take
+ */
+extern void init_time_limit(void);
+extern int time_limit_of(Oid relid);
+extern bool begin_time_limit(Oid relid);
+extern bool begin_glance(Oid relid);
+extern bool end_time_limit(bool has_begun);
+extern void throw_late_error(void);
 
 /*
  * relation.c: the name, owner and ancestors of a relation

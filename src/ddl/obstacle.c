@@ -136,7 +136,7 @@ run_past_tombstones(Node *command, RunCommand run, void *call)
 		PG_CATCH();
 		{
 			ErrorData *error =
-				end_failed_subtransactions(nestlevel, oldcontext, oldowner);
+				end_failed_subtransactions(nestlevel, oldcontext, oldowner, false);
 
 			obstacles = add_obstacle(command, obstacles, error);
 		}

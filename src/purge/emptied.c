@@ -272,7 +272,7 @@ find_stamp_column(Relation rel)
 /*
  * Return the index that has all tombstones of a table in the order of their stamps.
  * Returns InvalidOid if there is none, or if an expression of an index of the table
- * raises an error.
+ * raises an error or takes too long.
  */
 static Oid
 find_bin_index(Relation rel, AttrNumber attnum)
@@ -280,6 +280,7 @@ find_bin_index(Relation rel, AttrNumber attnum)
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
 	int nestlevel = GetCurrentTransactionNestLevel();
+	bool is_limited = begin_time_limit(RelationGetRelid(rel));
 	Oid found = InvalidOid;
 
 	BeginInternalSubTransaction(NULL);
@@ -297,13 +298,15 @@ find_bin_index(Relation rel, AttrNumber attnum)
 			found = RelationGetRelid(index);
 			index_close(index, NoLock);
 		}
+		(void) end_time_limit(is_limited);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(oldcontext);
 		CurrentResourceOwner = oldowner;
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(end_failed_subtransactions(nestlevel, oldcontext, oldowner));
+		FreeErrorData(end_failed_subtransactions(nestlevel, oldcontext, oldowner,
+												 end_time_limit(is_limited)));
 	}
 	PG_END_TRY();
 	return found;

@@ -228,6 +228,7 @@ lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
 	MemoryContext context = CurrentMemoryContext;
 	ScanPosition beginning = {0};
 	volatile bool result = false;
+	bool is_limited = begin_glance(relid);
 	SavedRole saved;
 
 	become_owner(rel, &saved);
@@ -244,9 +245,10 @@ lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
 	}
 	PG_CATCH();
 	{
-		throw_owners_error(context);
+		throw_error_of_glance(context, is_limited);
 	}
 	PG_END_TRY();
+	(void) end_time_limit(is_limited);
 	restore_role(&saved);
 	table_close(place, NoLock);
 	table_close(rel, NoLock);
@@ -358,6 +360,8 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 		return -1; /* it has been dropped */
 	if (pg_class_aclcheck(relid, rel->rd_rel->relowner, ACL_SELECT) == ACLCHECK_OK)
 	{
+		bool is_limited = begin_glance(relid);
+
 		become_owner(rel, &saved);
 		PG_TRY();
 		{
@@ -376,9 +380,10 @@ fetch_by_index(Oid relid, const char *query, int nargs, Datum *values,
 		}
 		PG_CATCH();
 		{
-			throw_owners_error(context);
+			throw_error_of_glance(context, is_limited);
 		}
 		PG_END_TRY();
+		(void) end_time_limit(is_limited);
 		restore_role(&saved);
 	}
 	table_close(rel, NoLock);

@@ -10,7 +10,7 @@
  * one transaction to the next lives in the memory context of the call.
  *
  * Invariant: a group that another session has locked does not delay the groups that
- * need not come after it.
+ * need not come after it, nor does a role whose tables take long those of others.
  */
 #include "postgres.h"
 
@@ -21,6 +21,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "purge/sd_purge.h"
@@ -35,6 +36,15 @@ enum PurgeArgument
 	N_ARGUMENTS
 };
 
+/* How long the tables of a role have taken */
+typedef struct OwnerTime
+{
+	Oid owner;
+	int64 spent;  /* microseconds */
+	int64 limit;  /* of one batch, too; 0 is none */
+	bool is_late; /* a batch was canceled */
+} OwnerTime;
+
 /* The arguments and the progress of a CALL soft_delete.purge() */
 typedef struct PurgeCall
 {
@@ -45,6 +55,8 @@ typedef struct PurgeCall
 	List *groups; /* of tables that are purged together: regclass[] (ArrayType) */
 	List *postponed; /* groups that would have to wait; they come last */
 	ArrayType *postponed_tables; /* all tables of these groups: regclass[] */
+	List *last; /* groups of owners who have had their time, and let others go first */
+	List *times; /* OwnerTime */
 	/* the range of the stamps whose deletions may have no rows left */
 	bool has_oldest;
 	TimestampTz oldest;
@@ -59,7 +71,10 @@ static void begin_purge(PurgeCall *call);
 static void begin_next_transaction(void);
 static bool must_wait(PurgeCall *call, ArrayType *group);
 static void postpone_group(PurgeCall *call, ArrayType *group);
-static void purge_group(PurgeCall *call, ArrayType *group);
+static void purge_or_put_off(PurgeCall *call, ArrayType *group);
+static void purge_last(PurgeCall *call, ArrayType *group);
+static bool purge_group(PurgeCall *call, ArrayType *group, bool is_last);
+static OwnerTime *time_of_owner(PurgeCall *call, ArrayType *group);
 static bool purge_batch(PurgeCall *call, Datum group, bool begins);
 static void remove_empty_deletions(PurgeCall *call);
 static void widen_range(PurgeCall *call, HeapTuple row, int column);
@@ -104,12 +119,20 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 		if (must_wait(&call, lfirst(lc)))
 			postpone_group(&call, lfirst(lc));
 		else
-			purge_group(&call, lfirst(lc));
+			purge_or_put_off(&call, lfirst(lc));
 	}
 	foreach (lc, call.postponed)
 	{
 		begin_next_transaction();
-		purge_group(&call, lfirst(lc));
+		purge_or_put_off(&call, lfirst(lc));
+	}
+	foreach (lc, call.last)
+	{
+		/* the next purge of the worker begins with the others again */
+		if (next_purge_is_due(call.as_of))
+			break;
+		begin_next_transaction();
+		purge_last(&call, lfirst(lc));
 	}
 	while (call.has_oldest && call.has_newest)
 	{
@@ -127,7 +150,7 @@ static void
 read_arguments(FunctionCallInfo fcinfo, PurgeCall *call)
 {
 	call->context = CurrentMemoryContext;
-	call->groups = call->postponed = NIL;
+	call->groups = call->postponed = call->last = call->times = NIL;
 	call->postponed_tables = construct_empty_array(REGCLASSOID);
 	call->has_oldest = call->has_newest = false;
 	call->as_of = GetCurrentTimestamp();
@@ -233,22 +256,97 @@ postpone_group(PurgeCall *call, ArrayType *group)
 }
 
 /*
- * Purge a group of tables batch by batch.  The transaction of the first batch has
- * begun.
+ * Purge a group of tables, or what its owner has time for, and put the rest off until the
+ * groups of others have been purged.  The transaction of the first batch has begun.
  */
 static void
-purge_group(PurgeCall *call, ArrayType *group)
+purge_or_put_off(PurgeCall *call, ArrayType *group)
 {
+	OwnerTime *time = time_of_owner(call, group);
+	MemoryContext oldcontext;
+
+	if ((time->limit == 0 || time->spent < time->limit) &&
+		purge_group(call, group, false))
+		return;
+	oldcontext = MemoryContextSwitchTo(call->context);
+	call->last = lappend(call->last, group);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Purge a group of tables that was put off, unless a batch of its owner was canceled.
+ */
+static void
+purge_last(PurgeCall *call, ArrayType *group)
+{
+	Oid relid = ((Oid *) ARR_DATA_PTR(group))[0];
+
+	if (!time_of_owner(call, group)->is_late)
+		(void) purge_group(call, group, true);
+	else if (get_rel_name(relid) != NULL)
+		ereport(WARNING, (errcode(ERRCODE_WARNING),
+						  errmsg("table \"%s\" was not purged: another table of its owner took longer than soft_delete.owner_timeout",
+								 get_rel_name(relid))));
+}
+
+/*
+ * Purge a group of tables batch by batch.  The transaction of the first batch has
+ * begun.  Unless "is_last", ends when its owner has had his time.  Returns whether the group
+ * is done.
+ */
+static bool
+purge_group(PurgeCall *call, ArrayType *group, bool is_last)
+{
+	OwnerTime *time = time_of_owner(call, group);
 	bool begins = true;
 
-	while (!purge_batch(call, PointerGetDatum(group), begins))
+	for (;;)
 	{
+		TimestampTz started = GetCurrentTimestamp();
+		bool is_done = purge_batch(call, PointerGetDatum(group), begins);
+		int64 spent = GetCurrentTimestamp() - started;
+
+		time->spent += spent;
+		time->is_late = time->is_late || (time->limit > 0 && spent >= time->limit);
+		if (is_done)
+			return true;
+		if (time->limit > 0 && (is_last ? next_purge_is_due(call->as_of)
+										: time->spent >= time->limit))
+			return false;
 		begins = false;
 		SPI_commit();
 		run_query("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
 				  &call->arguments[ARGUMENT_PAUSE], NULL);
 		begin_next_transaction();
 	}
+}
+
+/*
+ * Return the time that the owner of a group of tables has had: that of its first table, for
+ * only who may reference the tables of another can be in a circle with them.
+ */
+static OwnerTime *
+time_of_owner(PurgeCall *call, ArrayType *group)
+{
+	Oid relid = ((Oid *) ARR_DATA_PTR(group))[0];
+	MemoryContext oldcontext = MemoryContextSwitchTo(call->context);
+	OwnerTime *time = NULL;
+	ListCell *lc;
+
+	foreach (lc, call->times)
+	{
+		if (((OwnerTime *) lfirst(lc))->owner == owner_of(relid))
+			time = lfirst(lc);
+	}
+	if (time == NULL)
+	{
+		time = palloc0(sizeof(OwnerTime));
+		time->owner = owner_of(relid);
+		time->limit = time_limit_of(relid) * INT64CONST(1000);
+		call->times = lappend(call->times, time);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return time;
 }
 
 /*

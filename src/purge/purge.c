@@ -98,6 +98,7 @@ static bool is_finished(const PurgeScan *scan);
 static PurgeScan *find_or_begin_scan(ArrayType *relations, bool begins,
 									 bool is_dry_run);
 static void check_roots(int n, const Datum *relations);
+static bool begin_limit(const PurgeScan *scan);
 static char *try_batch(PurgeScan *scan, const BatchRequest *request);
 static void run_batch(PurgeScan *scan, const BatchRequest *request);
 static void find_limit(PurgeTable *root, const BatchRequest *request);
@@ -325,9 +326,24 @@ check_roots(int n, const Datum *relations)
 }
 
 /*
+ * Limit how long a batch may take, if not all of its tables are the caller's.  Returns
+ * whether that has begun, for end_time_limit().
+ */
+static bool
+begin_limit(const PurgeScan *scan)
+{
+	for (int i = 0; i < scan->nroots; i++)
+	{
+		if (begin_time_limit(scan->roots[i].relid))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Run a batch in a subtransaction.  Returns NULL, or the message of the error for
  * which it was rolled back.  An error that cancels the statement, by the client or by
- * a timeout, is thrown again.
+ * a timeout, is thrown again, but for soft_delete.owner_timeout.
  *
  * The error may come from inside a nested subtransaction, such as that of
  * purge_circles(); all of them end here.  This also restores the role, the security
@@ -340,7 +356,8 @@ try_batch(PurgeScan *scan, const BatchRequest *request)
 	ResourceOwner oldowner = CurrentResourceOwner;
 	PurgeTable *counts = palloc(scan->nroots * sizeof(PurgeTable));
 	int nestlevel = GetCurrentTransactionNestLevel();
-	char *message = NULL;
+	bool is_limited = begin_limit(scan);
+	char *volatile message = NULL;
 
 	memcpy(counts, scan->roots, scan->nroots * sizeof(PurgeTable));
 	BeginInternalSubTransaction(NULL);
@@ -348,13 +365,16 @@ try_batch(PurgeScan *scan, const BatchRequest *request)
 	PG_TRY();
 	{
 		run_batch(scan, request);
+		(void) end_time_limit(is_limited);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(oldcontext);
 		CurrentResourceOwner = oldowner;
 	}
 	PG_CATCH();
 	{
-		message = end_failed_subtransactions(nestlevel, oldcontext, oldowner)->message;
+		message = end_failed_subtransactions(nestlevel, oldcontext, oldowner,
+											 end_time_limit(is_limited))
+					  ->message;
 		memcpy(scan->roots, counts, scan->nroots * sizeof(PurgeTable));
 	}
 	PG_END_TRY();

@@ -129,5 +129,6 @@ extern void forget_emptied_tables(void);
  * worker.c: purges in background workers
  */
 extern void init_worker(void);
+extern bool next_purge_is_due(TimestampTz started);
 
 #endif /* SD_PURGE_H */

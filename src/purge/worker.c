@@ -59,6 +59,9 @@ static int purge_interval = 3600;
 static int purge_grace = -1;
 static bool makes_live_keys = true;
 
+/* Is this process a worker? */
+static bool is_worker = false;
+
 PG_FUNCTION_INFO_V1(soft_delete_purge_grace);
 
 PGDLLEXPORT void soft_delete_launch_purges(Datum arg);
@@ -341,11 +344,22 @@ start_worker(PurgedDatabase *database)
 }
 
 /*
+ * Is this process a worker, and is the purge due that follows the one which has started then?
+ */
+bool
+next_purge_is_due(TimestampTz started)
+{
+	return is_worker && TimestampDifferenceExceeds(started, GetCurrentTimestamp(),
+												   purge_interval * 1000);
+}
+
+/*
  * Main function of a worker: purge one database once.
  */
 void
 soft_delete_purge_database(Datum arg)
 {
+	is_worker = true;
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 
@@ -391,8 +405,7 @@ make_live_keys(void)
 
 	foreach (lc, read_live_key_commands(TopMemoryContext))
 	{
-		if (TimestampDifferenceExceeds(started, GetCurrentTimestamp(),
-									   purge_interval * 1000))
+		if (next_purge_is_due(started))
 			break;
 		PG_TRY();
 		{

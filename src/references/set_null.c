@@ -108,6 +108,7 @@ static char *references_query(OverwrittenReferences *references);
 static void append_cast(StringInfo query, const char *array, int i, Oid relid,
 						AttrNumber attnum, const char *name);
 static uint64 relink_children(OverwrittenReferences *references, const char *from);
+static uint64 update_for_other(Oid relid, const char *query);
 static void append_child_match(StringInfo query, OverwrittenReferences *references);
 static void append_unchanged(StringInfo query, const ForeignKey *fk);
 static uint64 remove_references(OverwrittenReferences *references, const char *from);
@@ -516,7 +517,36 @@ relink_children(OverwrittenReferences *references, const char *from)
 	appendStringInfo(&query, " FROM %s", from);
 	append_child_match(&query, references);
 	append_unchanged(&query, fk);
-	return execute_as_owner(fk->child, query.data, 0, NULL, NULL, SPI_OK_UPDATE);
+	if (owner_of(fk->child) == GetUserId())
+		return execute_as_owner(fk->child, query.data, 0, NULL, NULL, SPI_OK_UPDATE);
+	return update_for_other(fk->child, query.data);
+}
+
+/*
+ * Run an UPDATE of a table of another role as its owner.  The triggers are that role's code, so
+ * they fire before this returns.
+ */
+static uint64
+update_for_other(Oid relid, const char *query)
+{
+	Snapshot snapshot = InvalidSnapshot;
+	SavedRole saved;
+	SPIPlanPtr plan;
+	uint64 updated;
+
+	become_owner_to_write(relid, &saved);
+	if (IsolationUsesXactSnapshot())
+	{
+		CommandCounterIncrement();
+		snapshot = GetLatestSnapshot();
+	}
+	plan = SPI_prepare(query, 0, NULL);
+	if (plan == NULL || SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot,
+											 false, true, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not run %s", query);
+	updated = SPI_processed;
+	end_owners_write(relid, &saved);
+	return updated;
 }
 
 /*

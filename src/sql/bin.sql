@@ -213,7 +213,34 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_unreadable(regclass, text, text) IS
 'warns that the deleted rows of a table could not be read; raises the error again if it must propagate';
 
-CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
+/*
+ * An owner may give a row the stamp of a deletion that took nothing from him.  It must not be in the way
+ * of who undoes that.
+ */
+CREATE FUNCTION soft_delete_internal.owners_in(deletions timestamptz[]) RETURNS oid[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- a dump may have brought rows without the ledger, which at first named no table
+	IF EXISTS (SELECT FROM unnest(deletions) AS d
+			   WHERE NOT EXISTS (SELECT FROM soft_delete_internal.ledger WHERE deleted_at = d AND table_name IS NOT NULL)) THEN
+		RETURN NULL;
+	END IF;
+	-- a table that is not found may have been renamed
+	RETURN (SELECT CASE WHEN bool_and(relowner IS NOT NULL)
+				THEN array_agg(DISTINCT relowner)
+					|| ARRAY(SELECT oid FROM pg_roles WHERE oid = soft_delete_internal.caller()
+							 OR NOT (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()) AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')) END
+			FROM (SELECT table_name FROM soft_delete_internal.ledger WHERE deleted_at = ANY (deletions)
+				  UNION SELECT table_name FROM soft_delete_internal.events WHERE deleted_at = ANY (deletions) AND event = 'deleted') AS recorded
+				LEFT JOIN pg_class ON pg_class.oid = to_regclass(table_name));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.owners_in(timestamptz[]) IS
+'the roles whose tables may have rows of some deletions, by the ledger: the owners of those that it names, and the roles that the caller may act as; null if it does not know';
+
+CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, owners oid[] DEFAULT NULL, OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -226,6 +253,7 @@ BEGIN
 				THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
 		FROM soft_delete_internal.tagged_tables() AS tagged
 			JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
+		WHERE owners IS NULL OR (SELECT relowner FROM pg_class WHERE oid = tagged.relation) = ANY (owners)
 		ORDER BY tagged.relation
 	LOOP
 		bin := NULL;
@@ -244,8 +272,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean) IS
-'the tagged tables whose bin the caller may read, locked so that they stay tagged; stamps: the array $1 of timestamptz in the type of the tombstone column; passes_over: a table that cannot be locked is a warning, and not an error';
+COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean, oid[]) IS
+'the tagged tables, of some owners or of all, whose bin the caller may read, locked so that they stay tagged; stamps: the array $1 of timestamptz in the type of the tombstone column; passes_over: a table that cannot be locked is a warning, and not an error';
 
 CREATE FUNCTION soft_delete_internal.stamp_parameter(relation regclass, tombstone name) RETURNS text
 LANGUAGE plpgsql STABLE

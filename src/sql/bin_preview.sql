@@ -130,8 +130,8 @@ AS $$
 				  soft_delete_internal.from_item(confrelid, 'p', CASE WHEN soft_delete_internal.is_aside(confrelid) THEN 'deleted' ELSE 'all' END))
 	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid
 	WHERE contype = 'f' AND conrelid = relation AND conparentid = 0
-	  -- the query runs as the owner of the table, who may not see what others have deleted
-	  AND pg_has_role((SELECT relowner FROM pg_class WHERE oid = relation), relowner, 'USAGE')
+	  -- the query runs as the owner of the table: to plan it calls functions of the owner of the parent
+	  AND relowner = (SELECT child.relowner FROM pg_class AS child WHERE child.oid = relation)
 	ORDER BY con.oid
 $$;
 COMMENT ON FUNCTION soft_delete_internal.parent_conflicts(regclass, soft_delete_internal.found_rows) IS
@@ -234,7 +234,7 @@ AS $$
 DECLARE
 	item soft_delete_internal.deletion_bin;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true) LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true, soft_delete_internal.owners_in(deletions)) LOOP
 		BEGIN
 			IF soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, deletions) THEN
 				RETURN NEXT item;

@@ -68,12 +68,12 @@ AS $$
 													  n, bin, tombstone, stamps), ', ' ORDER BY n),
 			   string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n), ' OPERATOR(pg_catalog.+) ' ORDER BY n))
 	FROM (SELECT bins.*, relowner, row_number() OVER (PARTITION BY relowner ORDER BY relation) - 1 AS n
-		  FROM soft_delete_internal.readable_bins() AS bins JOIN pg_class ON pg_class.oid = bins.relation
+		  FROM soft_delete_internal.readable_bins(owners => soft_delete_internal.owners_in(deletions)) AS bins JOIN pg_class ON pg_class.oid = bins.relation
 		  WHERE soft_delete_internal.must_have_stamps(relation, bin, tombstone, stamps, deletions)) AS affected
 	GROUP BY relowner ORDER BY relowner
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS
-'the statements, one for each owner, that restore what the deletions $1 deleted from the tables whose bin the caller may read; forbidden: a bin that the caller may not update';
+'the statements, one for each owner in the deletions $1, that restore what these deleted from the tables whose bin the caller may read; forbidden: a bin that the caller may not update';
 
 /* Several rounds, because rows of one owner may reference those of another. */
 CREATE FUNCTION soft_delete_internal.undo_all(deletions timestamptz[], skip_conflicts boolean) RETURNS bigint

@@ -333,6 +333,7 @@ bool
 index_hides_tombstones_as_owner(Relation index, AttrNumber attnum)
 {
 	MemoryContext context = CurrentMemoryContext;
+	bool is_limited = begin_glance(RelationGetRelid(index));
 	SavedRole saved;
 	volatile bool hides = false;
 
@@ -343,9 +344,10 @@ index_hides_tombstones_as_owner(Relation index, AttrNumber attnum)
 	}
 	PG_CATCH();
 	{
-		throw_owners_error(context);
+		throw_error_of_glance(context, is_limited);
 	}
 	PG_END_TRY();
+	(void) end_time_limit(is_limited);
 	restore_role(&saved);
 	return hides;
 }

@@ -135,6 +135,26 @@ ok(eventually(30, sub { query('one', q{SELECT count(*) > 0 FROM soft_delete.purg
 own('one', q{COMMIT PREPARED 'lock'});
 is_purged('one', 'bad', 'the locked one goes the next time');
 
+# nor does one whose owner's function sleeps: a new worker looks at the predicate of an index
+query('one', $_) foreach (
+	q{ALTER DATABASE one SET soft_delete.owner_timeout = '500ms'},
+	'CREATE ROLE worker_sleeper',
+	q{SET ROLE worker_sleeper;
+		CREATE FUNCTION sleeps() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+		CREATE TABLE sleeper (id integer PRIMARY KEY);
+		SELECT soft_delete.tag('sleeper');
+		CREATE TABLE below (sleeper_id integer REFERENCES sleeper);
+		CREATE INDEX ON below (sleeper_id) WHERE sleeps();
+		INSERT INTO sleeper VALUES (1);
+		DELETE FROM sleeper;
+		CREATE OR REPLACE FUNCTION sleeps() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM pg_sleep(1e6); RETURN true; END';
+		SELECT soft_delete.retain('sleeper', '0')});
+ok(eventually(30, sub { query('one', q{SELECT error FROM soft_delete.purge_log WHERE relation = 'public.sleeper' ORDER BY purged_at DESC LIMIT 1}) =~ /owner_timeout/ }),
+	'a purge that sleeps is canceled');
+delete_good(355);
+is_purged('one', 'good', 'the next one comes');
+query('one', 'SET lock_timeout = 0; DROP TABLE below, sleeper');
+
 # the worker makes live keys, unless it is told not to
 my $live_key = q{SELECT indisvalid, pg_get_userbyid(relowner), pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE oid = to_regclass('jobs_pkey_live')};
 query('postgres', 'ALTER SYSTEM SET soft_delete.live_keys = off');
