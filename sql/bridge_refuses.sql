@@ -37,7 +37,6 @@ SET client_min_messages = error;
 SELECT bridge, refusal.* FROM unnest('{no_such,ctid,id,odd,odd=2x,number,number=often,small=seconds,flag=yes,day=Mars,status,state,state=closed,short=deleted,domain,json,real,times,made,fixed,word=gone,born}'::text[]) WITH ORDINALITY AS b(bridge, n),
 	LATERAL refusal(format('SELECT soft_delete.tag(''t'', bridge => %L)', bridge)) ORDER BY n;
 SELECT refusal.* FROM refusal($$SELECT soft_delete.tag('parts', bridge => 'gone')$$);
-SELECT refusal.* FROM refusal($$SELECT soft_delete.tag('t', bridge => 'flag', storage => 'aside')$$);
 \x
 SELECT count(*) AS new_relations FROM pg_class WHERE relnamespace = 'bridge_refuses'::regnamespace AND oid NOT IN (SELECT oid FROM asked) AND relname <> 'asked';
 -- preview_tag() and plan() refuse the same
@@ -50,12 +49,9 @@ SELECT id FROM t;
 SELECT soft_delete.untag('t', tombstones => 'keep');
 SELECT soft_delete.tag('t', bridge => 'flag');
 SELECT soft_delete.tag('t', bridge => 'deleted_at');
-SELECT soft_delete.tag('t', storage => 'aside');
-SELECT severity, effect, in_place, aside FROM soft_delete.preview_tag('t', bridge => 'flag') WHERE severity = 'refusal' ORDER BY 2;
 SELECT soft_delete.untag('t', tombstones => 'keep');
 CREATE TABLE aside (id integer PRIMARY KEY, flag boolean);
 SELECT soft_delete.tag('aside', storage => 'aside');
-SELECT soft_delete.tag('aside', bridge => 'flag');
 INSERT INTO aside VALUES (1), (2);
 DELETE FROM aside WHERE id = 1;
 SELECT soft_delete.tag('aside', bridge => 'flag', storage => 'in_place');

@@ -158,22 +158,22 @@ BEGIN
 		PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
-		PERFORM soft_delete_internal.check_bridge_storage(relation, bridge, tagged.storage);
 		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, tagged.storage, together => relations);
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
 		tagged := soft_delete_internal.settings_of(relation);
-		IF tagged.storage = 'aside' THEN
-			PERFORM soft_delete_internal.execute_aside_tag(relation, tagged.deleted_at, tagged.views);
-		ELSE
-			bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
-			IF bridge IS NOT NULL THEN
-				PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);
-			END IF;
-			PERFORM soft_delete_internal.execute_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.indexes, tagged.views);
-			PERFORM soft_delete_internal.execute_bridge(relation, bridge, adopts => true);
+		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
+		IF bridge IS NOT NULL THEN
+			PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);
 		END IF;
+		IF tagged.storage = 'aside' THEN
+			PERFORM soft_delete_internal.execute_aside_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.views);
+		ELSE
+			PERFORM soft_delete_internal.execute_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.indexes, tagged.views);
+		END IF;
+		PERFORM soft_delete_internal.execute_bridge(relation, bridge, adopts => true);
 	END LOOP;
+	PERFORM soft_delete_internal.adopt_together(relations);
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;

@@ -337,7 +337,6 @@ BEGIN
 	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	FOREACH member IN ARRAY members LOOP
 		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
-		PERFORM soft_delete_internal.check_bridge_storage(member, own_bridge, storage);
 		bridges := bridges || soft_delete_internal.bridge_text(own_bridge);
 		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);
 	END LOOP;
@@ -373,6 +372,9 @@ BEGIN
 			RAISE NOTICE 'table "%" is tagged too', member;
 		END IF;
 	END LOOP;
+	IF NOT only_if_prepared THEN
+		PERFORM soft_delete_internal.adopt_together(members);
+	END IF;
 	FOREACH member IN ARRAY members LOOP
 		PERFORM soft_delete_internal.warn_of_lost_references(member);
 		PERFORM soft_delete_internal.set_exempt(member, false);
