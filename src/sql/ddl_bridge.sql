@@ -62,6 +62,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	-- tables that CASCADE connects are tagged together; then each gets the bridge that suits it
+	IF starts_with(hint, 'SELECT soft_delete.tag(') AND soft_delete_internal.tag_arguments(relation) IS NULL
+	   AND EXISTS (SELECT FROM soft_delete_internal.cascade_tables(relation) AS member WHERE member <> relation) THEN
+		hint := format('SELECT soft_delete.tag(%L, cascade => true), %s', relation, substr(hint, length('SELECT ') + 1));
+	END IF;
 	RAISE EXCEPTION 'column "%" of table "%" cannot be a bridge: %', bridge, relation, problem
 		USING ERRCODE = state, DETAIL = detail, HINT = hint;
 END
