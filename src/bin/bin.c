@@ -709,7 +709,8 @@ turns_live(TriggerData *trigdata, BinRow *row)
 		/* a restore sets what live rows have by itself */
 		if (isnull ? !bridge->live_isnull
 				   : bridge->live_isnull ||
-						 !datum_image_eq(value, bridge->live, att->attbyval, att->attlen))
+						 !datum_image_eq(value, bridge->live, att->attbyval,
+										 att->attlen))
 			note_new_value(trigdata, row, attno, bridge->attnum);
 		row->bridge_attnum = attno;
 		return true;

@@ -36,7 +36,8 @@ PG_FUNCTION_INFO_V1(soft_delete_adopt_rows);
 
 static int64 adopt_in_place(Relation rel, int64 first, int64 last);
 static int64 adopt_aside(Relation rel, int64 first, int64 last);
-static CascadeTable lock_deleted_rows(Relation rel, BlockNumber first, BlockNumber last);
+static CascadeTable lock_deleted_rows(Relation rel, BlockNumber first,
+									  BlockNumber last);
 static void leave_referenced(CascadeTable *table, Relation rel);
 static bool leave_referenced_by(CascadeTable *table, Relation rel,
 								const ForeignKey *fk);
@@ -159,8 +160,8 @@ lock_deleted_rows(Relation rel, BlockNumber first, BlockNumber last)
 		Tombstone tombstone = {.storage = IN_PLACE};
 
 		CHECK_FOR_INTERRUPTS();
-		if (!row_says_deleted(bridge, slot) || !lock_newest_version(rel, &tid, row) ||
-			!row_says_deleted(bridge, row))
+		if (!row_says_deleted(bridge, slot) ||
+			!lock_newest_version(rel, &tid, row) || !row_says_deleted(bridge, row))
 			continue;
 		tombstone.tid = row->tts_tid;
 		table.members =
@@ -213,8 +214,8 @@ leave_referenced_by(CascadeTable *table, Relation rel, const ForeignKey *fk)
 	values[0] = PointerGetDatum(construct_array(places, table->nmembers, TIDOID,
 												sizeof(ItemPointerData), false,
 												TYPALIGN_SHORT));
-	members = register_members(table, rel, fk->nkeys, fk->parent_attnums, 0,
-							   InvalidOid);
+	members =
+		register_members(table, rel, fk->nkeys, fk->parent_attnums, 0, InvalidOid);
 	(void) execute_as_owner(fk->child, referenced_query(rel, fk), 1,
 							(Oid[]){TIDARRAYOID}, values, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
