@@ -179,6 +179,27 @@ SELECT soft_delete.tag('moves', bridge => 'gone', storage => 'aside') IS NOT NUL
 SELECT soft_delete.untag('moves', tombstones => 'purge');
 SELECT * FROM moves ORDER BY id;
 
+-- no foreign key is violated then: what was deleted with its parent waits for that, or for what became of it
+CREATE TABLE rooms (id integer PRIMARY KEY, gone boolean);
+CREATE TABLE beds (id integer PRIMARY KEY, room_id integer REFERENCES rooms, gone boolean);
+INSERT INTO rooms VALUES (1), (2);
+INSERT INTO beds VALUES (1, 1), (2, 2);
+SET client_min_messages = warning;
+SELECT soft_delete.tag('rooms', bridge => 'gone', storage => 'aside') IS NOT NULL, soft_delete.tag('beds', bridge => 'gone', storage => 'aside') IS NOT NULL AS tagged;
+UPDATE beds SET gone = true WHERE id = 1;
+UPDATE rooms SET gone = true WHERE id = 1;
+SELECT soft_delete.untag('beds', tombstones => 'keep');
+BEGIN;
+SELECT soft_delete.untag('rooms', tombstones => 'keep');
+SELECT soft_delete.untag('beds', tombstones => 'keep');
+SELECT * FROM beds ORDER BY id;
+ROLLBACK;
+DELETE FROM rooms_deleted;
+SELECT soft_delete.untag('rooms');
+SELECT soft_delete.untag('beds', tombstones => 'keep');
+DELETE FROM beds_deleted;
+SELECT soft_delete.untag('beds');
+
 -- a schema, and what comes to it
 SET client_min_messages = warning;
 DROP TABLE moves, riders, users, posts, nodes, big, parts CASCADE;

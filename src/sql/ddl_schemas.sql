@@ -376,6 +376,7 @@ DECLARE
 	members regclass[] := '{}';
 	member name;
 	schemas name[] := ARRAY[schema];
+	returning_rows regclass[];
 BEGIN
 	IF schema IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.untag_schema()'
@@ -401,6 +402,7 @@ BEGIN
 	IF tombstones = 'purge' THEN
 		PERFORM soft_delete_internal.purge_bins(members);
 	END IF;
+	returning_rows := soft_delete_internal.returning_rows(members, tombstones);
 	FOREACH relation IN ARRAY members LOOP
 		PERFORM soft_delete_internal.untag_table(relation, tombstones);
 	END LOOP;
@@ -408,6 +410,7 @@ BEGIN
 		PERFORM soft_delete_internal.check_cascades(relation);
 		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;
+	PERFORM soft_delete_internal.check_returned(r) FROM unnest(returning_rows) AS r;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_schema(name, text, boolean) IS

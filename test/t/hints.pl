@@ -168,6 +168,10 @@ my @cases = (
 		make => q{CREATE TABLE o (id integer PRIMARY KEY, gone boolean); CREATE TABLE k (id integer PRIMARY KEY, o_id integer REFERENCES o); INSERT INTO o VALUES (1, true); INSERT INTO k VALUES (1, 1);
 			SET client_min_messages = error; SELECT soft_delete.tag('o', bridge => 'gone', storage => 'aside')},
 		statement => q{SELECT soft_delete.adopt('o')}, then => 'shown' ],
+	[ 'sql/ddl_tag.sql: deleted rows of table "%" reference rows that are not in table "%"',
+		make => q{CREATE TABLE o (id integer PRIMARY KEY, gone boolean); CREATE TABLE k (id integer PRIMARY KEY, o_id integer REFERENCES o, gone boolean); INSERT INTO o VALUES (1); INSERT INTO k VALUES (1, 1);
+			SELECT soft_delete.tag('o', bridge => 'gone', storage => 'aside'), soft_delete.tag('k', bridge => 'gone', storage => 'aside'); UPDATE k SET gone = true; UPDATE o SET gone = true},
+		statement => q{SELECT soft_delete.untag('k', tombstones => 'keep')} ],
 	[ 'sql/ddl_tag_refusals.sql: cannot move the deleted rows of table "%" aside: % live rows of table "%" reference some',
 		make => q{CREATE TABLE o (id integer PRIMARY KEY, gone boolean); CREATE TABLE k (id integer PRIMARY KEY, o_id integer REFERENCES o); INSERT INTO o VALUES (1, true); INSERT INTO k VALUES (1, 1);
 			SET client_min_messages = error; SELECT soft_delete.tag('o', bridge => 'gone')},
