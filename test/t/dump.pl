@@ -78,7 +78,7 @@ $node->safe_psql('original', q{
 	UPDATE flagged SET gone = true WHERE id = 3;
 	SELECT soft_delete.tag('flagged', bridge => 'gone');
 	UPDATE flagged SET gone = true WHERE id = 2;
-	INSERT INTO away VALUES (1), (2, true), (3), (4);
+	INSERT INTO away VALUES (1, false), (2, true), (3, false), (4, false);
 	SELECT soft_delete.tag('away', bridge => 'gone', storage => 'aside');
 	UPDATE away SET gone = true WHERE id = 3;
 	DELETE FROM away WHERE id = 4;
