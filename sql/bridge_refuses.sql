@@ -37,12 +37,20 @@ SET client_min_messages = error;
 SELECT bridge, refusal.* FROM unnest('{no_such,ctid,id,odd,odd=2x,number,number=often,small=seconds,flag=yes,day=Mars,status,state,state=closed,short=deleted,domain,json,real,times,made,fixed,word=gone,born}'::text[]) WITH ORDINALITY AS b(bridge, n),
 	LATERAL refusal(format('SELECT soft_delete.tag(''t'', bridge => %L)', bridge)) ORDER BY n;
 SELECT refusal.* FROM refusal($$SELECT soft_delete.tag('parts', bridge => 'gone')$$);
-SELECT refusal.* FROM refusal($$SELECT soft_delete.tag('t', bridge => 'flag', storage => 'aside')$$);
+-- two tables that are tagged together, and disagree: each gets its own
+CREATE TABLE parents (id integer PRIMARY KEY, flag boolean);
+CREATE TABLE children (id integer PRIMARY KEY, parent_id integer REFERENCES parents ON DELETE CASCADE, flag text);
+INSERT INTO asked SELECT oid FROM pg_class WHERE relname ~ '^(parents|children)';
+SELECT refusal.* FROM refusal($$SELECT soft_delete.tag('parents', bridge => 'flag', cascade => true)$$);
+SELECT refusal.* FROM refusal($$SELECT soft_delete.tag('parents', bridge => 'flag', cascade => true, storage => 'aside')$$);
 \x
 SELECT count(*) AS new_relations FROM pg_class WHERE relnamespace = 'bridge_refuses'::regnamespace AND oid NOT IN (SELECT oid FROM asked) AND relname <> 'asked';
 -- preview_tag() and plan() refuse the same
 SELECT severity, effect, in_place, aside FROM soft_delete.preview_tag('t', bridge => 'json') WHERE severity = 'refusal';
 SELECT * FROM soft_delete.plan('t', bridge => 'json');
+SELECT soft_delete.tag('children', cascade => true) IS NOT NULL, soft_delete.tag('children', bridge => 'flag=deleted') IS NOT NULL AS bridged;
+SELECT soft_delete.tag('parents', bridge => 'flag', cascade => true);
+SELECT relation, bridge FROM soft_delete.tables WHERE relation::text ~ '^(parents|children)$' ORDER BY relation;
 -- the column of a name with =
 SELECT soft_delete.tag('t', bridge => 'a=b');
 UPDATE t SET "a=b" = true WHERE id = 1;
@@ -50,12 +58,9 @@ SELECT id FROM t;
 SELECT soft_delete.untag('t', tombstones => 'keep');
 SELECT soft_delete.tag('t', bridge => 'flag');
 SELECT soft_delete.tag('t', bridge => 'deleted_at');
-SELECT soft_delete.tag('t', storage => 'aside');
-SELECT severity, effect, in_place, aside FROM soft_delete.preview_tag('t', bridge => 'flag') WHERE severity = 'refusal' ORDER BY 2;
 SELECT soft_delete.untag('t', tombstones => 'keep');
 CREATE TABLE aside (id integer PRIMARY KEY, flag boolean);
 SELECT soft_delete.tag('aside', storage => 'aside');
-SELECT soft_delete.tag('aside', bridge => 'flag');
 INSERT INTO aside VALUES (1), (2);
 DELETE FROM aside WHERE id = 1;
 SELECT soft_delete.tag('aside', bridge => 'flag', storage => 'in_place');

@@ -200,6 +200,13 @@ SELECT tableoid::regclass, id FROM base;
 UPDATE heir SET gone = false;
 SELECT tableoid::regclass, id FROM base ORDER BY id;
 
+-- where deletes are hard, the row stays as the application has written it
+ALTER TABLE heir DISABLE TRIGGER "~soft_delete";
+UPDATE base SET gone = true WHERE id = 3;
+SELECT id, gone FROM base ORDER BY id;
+UPDATE base SET gone = false WHERE id = 3;
+ALTER TABLE heir ENABLE TRIGGER "~soft_delete";
+
 -- without a column there is no deletion by it
 DROP TRIGGER "~soft_delete_bridge" ON base;
 UPDATE base SET gone = true WHERE id = 3;

@@ -36,7 +36,9 @@ typedef struct BinRow
 	Relation rel;			/* the table or partition that it belongs to */
 	AttrNumber view_attnum; /* the tombstone column of the view */
 	AttrNumber hold_attnum; /* the column of the view that shows holds, or 0 */
+	AttrNumber bridge_attnum; /* that of a bridge by which the row is restored, or 0 */
 	Tombstone tombstone;
+	bool is_restored; /* does the UPDATE restore it? */
 	NewKey key; /* the key to restore it under; n is 0 where it keeps its own */
 } BinRow;
 
@@ -72,7 +74,11 @@ static Datum view_column(TriggerData *trigdata, AttrNumber attnum);
 static bool column_changes(TriggerData *trigdata, AttrNumber attnum);
 static void check_update(TriggerData *trigdata, BinRow *row);
 static int errhint_restore(TriggerData *trigdata, BinRow *row);
+static bool turns_live(TriggerData *trigdata, BinRow *row);
+static AttrNumber own_column(TriggerData *trigdata, BinRow *row, AttrNumber attno);
 static bool note_new_key(TriggerData *trigdata, BinRow *row, AttrNumber attno);
+static void note_new_value(TriggerData *trigdata, BinRow *row, AttrNumber attno,
+						   AttrNumber attnum);
 static bool change_hold(FunctionCallInfo fcinfo, BinRow *row);
 
 /*
@@ -123,7 +129,8 @@ finish_executor(QueryDesc *queryDesc)
  * returns trigger
  *
  * INSTEAD OF UPDATE trigger of a bin.  SET tombstone = NULL restores the row, under
- * another key where columns of a unique key are set, too.  SET hold = 'why' places a
+ * another key where columns of a unique key are set, too.  So does an UPDATE after which
+ * the column of a bridge says live.  SET hold = 'why' places a
  * hold on it, SET hold = NULL lifts that.  The arguments name the columns that the bin
  * has beside those of the table.
  *
@@ -146,7 +153,7 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 		is_there = change_hold(fcinfo, &row);
 	if (is_there && row.key.n > 0)
 		is_there = change_key(row.rel, &row.tombstone, &row.key);
-	if (is_there && column_changes(trigdata, row.view_attnum))
+	if (is_there && row.is_restored)
 		is_there = join_cascade(open_checked_query(fcinfo)->restored, row.rel,
 								&row.tombstone, &row.tombstone.stamp, InvalidOid);
 	table_close(row.rel, NoLock);
@@ -613,18 +620,24 @@ column_changes(TriggerData *trigdata, AttrNumber attnum)
 }
 
 /*
- * Raise 0A000 if the UPDATE sets the tombstone column to anything but null, or
- * changes a column that does not show the hold and is not in a key under which the row
- * is restored.
+ * Find out what the UPDATE does to the row.
+ *
+ * Raises 0A000 if it sets the tombstone column to anything but null, or changes a column
+ * that does not show the hold, does not say by a bridge that the row is live, and is not in
+ * a key under which the row is restored.
  */
 static void
 check_update(TriggerData *trigdata, BinRow *row)
 {
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 
+	row->is_restored =
+		heap_attisnull(trigdata->tg_newtuple, row->view_attnum, tupdesc) ||
+		turns_live(trigdata, row);
 	for (int attno = 1; attno <= tupdesc->natts; attno++)
 	{
 		if (!column_changes(trigdata, attno) || attno == row->hold_attnum ||
+			attno == row->bridge_attnum ||
 			(attno == row->view_attnum &&
 			 heap_attisnull(trigdata->tg_newtuple, attno, tupdesc)) ||
 			note_new_key(trigdata, row, attno))
@@ -672,24 +685,82 @@ errhint_restore(TriggerData *trigdata, BinRow *row)
 }
 
 /*
- * Note the new value of a column of the view, if the UPDATE restores the row and the
- * column is in a unique key that no foreign key references.  Returns whether it is.
+ * Does the UPDATE change the column of a bridge, so that it says that the row is live?
+ * That restores it with the value that is set.
+ */
+static bool
+turns_live(TriggerData *trigdata, BinRow *row)
+{
+	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
+	Bridge *bridge = bridge_of(row->rel);
+
+	for (int attno = 1; bridge != NULL && attno <= tupdesc->natts; attno++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
+		bool isnull;
+		Datum value;
+
+		if (own_column(trigdata, row, attno) != bridge->attnum ||
+			!column_changes(trigdata, attno))
+			continue;
+		value = heap_getattr(trigdata->tg_newtuple, attno, tupdesc, &isnull);
+		if (says_deleted(bridge, value, isnull))
+			return false;
+		/* a restore sets what live rows have by itself */
+		if (isnull ? !bridge->live_isnull
+				   : bridge->live_isnull ||
+						 !datum_image_eq(value, bridge->live, att->attbyval,
+										 att->attlen))
+			note_new_value(trigdata, row, attno, bridge->attnum);
+		row->bridge_attnum = attno;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Return the column of the table that a column of the view shows, or 0.
  *
  * Anybody can create a view whose column has the name, and another type.
+ */
+static AttrNumber
+own_column(TriggerData *trigdata, BinRow *row, AttrNumber attno)
+{
+	Form_pg_attribute att =
+		TupleDescAttr(RelationGetDescr(trigdata->tg_relation), attno - 1);
+	Oid relid = RelationGetRelid(row->rel);
+	AttrNumber attnum = get_attnum(relid, NameStr(att->attname));
+
+	if (attnum <= 0 || getBaseType(get_atttype(relid, attnum)) != att->atttypid)
+		return InvalidAttrNumber;
+	return attnum;
+}
+
+/*
+ * Note the new value of a column of the view, if the UPDATE restores the row and the
+ * column is in a unique key that no foreign key references.  Returns whether it is.
  */
 static bool
 note_new_key(TriggerData *trigdata, BinRow *row, AttrNumber attno)
 {
+	AttrNumber attnum = own_column(trigdata, row, attno);
+
+	if (!row->is_restored || !may_change_key(row->rel, attnum))
+		return false;
+	note_new_value(trigdata, row, attno, attnum);
+	return true;
+}
+
+/*
+ * Note the new value of a column of the view, which is column "attnum" of the table.
+ */
+static void
+note_new_value(TriggerData *trigdata, BinRow *row, AttrNumber attno, AttrNumber attnum)
+{
 	TupleDesc tupdesc = RelationGetDescr(trigdata->tg_relation);
 	NewKey *key = &row->key;
 	Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
-	AttrNumber attnum =
-		get_attnum(RelationGetRelid(row->rel), NameStr(att->attname));
 
-	if (!heap_attisnull(trigdata->tg_newtuple, row->view_attnum, tupdesc) ||
-		!may_change_key(row->rel, attnum) ||
-		getBaseType(get_atttype(RelationGetRelid(row->rel), attnum)) != att->atttypid)
-		return false;
 	if (key->n == 0)
 	{
 		key->attnums = palloc(tupdesc->natts * sizeof(AttrNumber));
@@ -702,7 +773,6 @@ note_new_key(TriggerData *trigdata, BinRow *row, AttrNumber attno)
 	key->values[key->n] =
 		heap_getattr(trigdata->tg_newtuple, attno, tupdesc, &key->nulls[key->n]);
 	key->n++;
-	return true;
 }
 
 /*

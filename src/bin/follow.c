@@ -10,12 +10,19 @@
  * statement trigger acts on all of them: to foreign keys they are deleted, or come back,
  * together.  The statement of the application has counted and returned its rows before.
  *
+ * Where tombstones are kept aside, a row that says deleted, and did not before, is
+ * deleted in the same way.  A statement finds no tombstone in the table, so there is
+ * nothing to restore.  A row that did say so before stays, as it was: taking those over is
+ * up to references/adopt_aside.c.
+ *
  * Invariant: when a statement is done, the column of the bridge says of each row that it
- * has written what the tombstone column says.
+ * has written what the tombstone column says; aside, no row that has come to say deleted
+ * is in the table.
  */
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -25,6 +32,7 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "bin/sd_bin.h"
 
@@ -49,7 +57,7 @@ typedef struct FlaggedTable
 /* What is known of the table whose row trigger fires */
 typedef struct FollowedTable
 {
-	AttrNumber attnum; /* the tombstone column */
+	AttrNumber attnum; /* the tombstone column, or 0 if tombstones are aside */
 	Bridge *bridge;
 } FollowedTable;
 
@@ -68,6 +76,7 @@ static void check_follow_trigger(FunctionCallInfo fcinfo);
 static FollowedTable *followed_table(FunctionCallInfo fcinfo);
 static void follow_insert(FunctionCallInfo fcinfo, const FollowedTable *table);
 static void follow_update(FunctionCallInfo fcinfo, const FollowedTable *table);
+static bool is_live(AttrNumber tombstone, TupleTableSlot *row);
 static bool has_same_stamp(const FollowedTable *table, TupleTableSlot *old,
 						   TupleTableSlot *new);
 static void note_flagged(FunctionCallInfo fcinfo, Flag flag, TupleTableSlot *row);
@@ -76,6 +85,7 @@ static void adopt_flagged(const FlaggedTable *table);
 static void restore_flagged(Cascade *cascade, const FlaggedTable *table);
 static void delete_flagged(FlaggedTable *table);
 static bool keep_flagged(Relation rel, FlaggedTable *table);
+static void find_newest_place(Relation rel, ItemPointer tid);
 static uint64 delete_by_places(Relation rel, const FlaggedTable *table);
 static SPIPlanPtr delete_plan(Oid relid);
 
@@ -168,7 +178,7 @@ follow_insert(FunctionCallInfo fcinfo, const FollowedTable *table)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TupleTableSlot *row = trigdata->tg_trigslot;
 
-	if (slot_attisnull(row, table->attnum) && row_says_deleted(table->bridge, row))
+	if (is_live(table->attnum, row) && row_says_deleted(table->bridge, row))
 		note_flagged(fcinfo, FLAG_DELETE, row);
 }
 
@@ -183,7 +193,12 @@ follow_update(FunctionCallInfo fcinfo, const FollowedTable *table)
 	TupleTableSlot *new = trigdata->tg_newslot;
 	bool is_deleted = row_says_deleted(table->bridge, new);
 
-	if (!has_same_stamp(table, old, new))
+	if (table->attnum == InvalidAttrNumber)
+	{
+		if (is_deleted && !row_says_deleted(table->bridge, old))
+			note_flagged(fcinfo, FLAG_DELETE, new);
+	}
+	else if (!has_same_stamp(table, old, new))
 		admit_tombstone(RelationGetRelid(trigdata->tg_relation));
 	else if (!slot_attisnull(new, table->attnum))
 	{
@@ -194,6 +209,16 @@ follow_update(FunctionCallInfo fcinfo, const FollowedTable *table)
 		note_flagged(fcinfo,
 					 row_says_deleted(table->bridge, old) ? FLAG_ADOPT : FLAG_DELETE,
 					 new);
+}
+
+/*
+ * Is a row of a table live?  "tombstone" is the tombstone column, or 0 if none of its rows
+ * is a tombstone.
+ */
+static bool
+is_live(AttrNumber tombstone, TupleTableSlot *row)
+{
+	return tombstone == InvalidAttrNumber || slot_attisnull(row, tombstone);
 }
 
 /*
@@ -321,6 +346,12 @@ delete_flagged(FlaggedTable *table)
 {
 	Relation rel = table_open(table->relid, RowExclusiveLock);
 
+	/* a DELETE would destroy the rows, which the application keeps */
+	if (!tag_is_enabled(rel))
+	{
+		table_close(rel, NoLock);
+		return;
+	}
 	/* who deletes is the role that has changed the column, and not the owner */
 	(void) deletion_stamp(table->relid);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -354,13 +385,33 @@ keep_flagged(Relation rel, FlaggedTable *table)
 	{
 		ItemPointerData tid = table->tids[i];
 
-		if (lock_newest_version(rel, &tid, row) && slot_attisnull(row, attnum) &&
+		/* aside, the trigger does not note a row that said deleted before */
+		if (attnum == InvalidAttrNumber)
+			find_newest_place(rel, &tid);
+		if (lock_newest_version(rel, &tid, row) && is_live(attnum, row) &&
 			bridge != NULL && row_says_deleted(bridge, row))
 			table->tids[kept++] = row->tts_tid;
 	}
 	ExecDropSingleTupleTableSlot(row);
 	table->n = kept;
 	return kept > 0;
+}
+
+/*
+ * Set a place to that of the newest version of the row, which triggers of the application
+ * may have written in the meantime.
+ */
+static void
+find_newest_place(Relation rel, ItemPointer tid)
+{
+	TableScanDesc scan;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	scan = begin_table_scan(rel, GetActiveSnapshot());
+	table_tuple_get_latest_tid(scan, tid);
+	table_endscan(scan);
+	PopActiveSnapshot();
 }
 
 /*

@@ -237,8 +237,7 @@ relation_of_trigger(Oid trigger)
 }
 
 /*
- * Return the bridge of a tagged relation whose tombstones are in it, or NULL if it has
- * none.
+ * Return the bridge of a tagged relation, or NULL if it has none.
  *
  * Raises 42804 if the column that the trigger names does not exist, or is of a type that
  * does not suit its kind.
@@ -249,7 +248,7 @@ bridge_of(Relation rel)
 	const Trigger *trigger = bridge_trigger(rel);
 	Bridge *bridge;
 
-	if (trigger == NULL || tombstone_attribute(rel) == InvalidAttrNumber)
+	if (trigger == NULL || !has_tag(rel))
 		return NULL;
 	trigger = bridge_trigger(rel); /* the lookups may have rebuilt it */
 	bridge = trigger == NULL ? NULL : make_bridge(rel, trigger);

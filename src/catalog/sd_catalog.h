@@ -253,6 +253,7 @@ extern bool shows_deleted(void);
 extern AttrNumber tombstone_attribute(Relation rel);
 extern bool has_tag(Relation rel);
 extern bool is_aside_tag(const Trigger *tag);
+extern bool tag_is_enabled(Relation rel);
 extern bool keeps_aside(Relation rel);
 extern bool is_kept_aside(Oid relid);
 extern bool is_tagged_in_place(Oid relid);

@@ -17,6 +17,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "replication/walsender.h"
@@ -134,6 +135,18 @@ is_aside_tag(const Trigger *tag)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Does the tag of the relation fire?  If not, its deletes are hard.
+ */
+bool
+tag_is_enabled(Relation rel)
+{
+	const Trigger *tag = tag_of(rel);
+
+	return tag != NULL && (tag->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
+						   tag->tgenabled == TRIGGER_FIRES_ALWAYS);
 }
 
 /*

@@ -284,7 +284,7 @@ delete_softly(TUPLE_DELETE_PARAMS)
 		TM_Result result = rel->rd_tableam->tuple_delete(TUPLE_DELETE_ARGS);
 
 		if (result == TM_Ok)
-			keep_aside(keeper, armed.old);
+			keep_aside(keeper, rel, armed.old);
 		return result;
 	}
 

@@ -274,7 +274,8 @@ bridged_range(AnswerContext *context, Query *query, RangeTblEntry *rte)
 	range = palloc0(sizeof(BridgedRange));
 	range->rte = rte;
 	range->query = query;
-	range->bridge = bridge_of(rel);
+	/* where tombstones are aside, the statement reads live rows, as it is */
+	range->bridge = keeps_aside(rel) ? NULL : bridge_of(rel);
 	table_close(rel, NoLock);
 	if (range->bridge == NULL)
 		return NULL;

@@ -490,6 +490,8 @@ DECLARE
 	deleted_at name := (soft_delete_internal.tag_arguments(relation))[1];
 	bin regclass;
 	companion regclass;
+	bridge text[] := soft_delete_internal.bridge_arguments(relation);
+	returns_rows boolean := tombstones = 'keep' AND bridge IS NOT NULL;
 	has_tombstones boolean;
 BEGIN
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
@@ -499,18 +501,23 @@ BEGIN
 	IF companion IS NOT NULL THEN
 		IF tombstones = 'purge' THEN
 			PERFORM soft_delete_internal.execute_as_owner(relation, format('DELETE FROM %s', bin));
-		ELSIF tombstones = 'keep' THEN
+		ELSIF tombstones = 'keep' AND NOT returns_rows THEN
 			PERFORM soft_delete_internal.execute_as_owner(relation, format('UPDATE %s SET %I = NULL', bin, deleted_at));
 		END IF;
 		SELECT answer INTO has_tombstones FROM soft_delete_internal.query_as_owner(relation, format('SELECT EXISTS (SELECT FROM %s)', companion)) AS q(answer boolean);
-		IF has_tombstones THEN
+		IF has_tombstones AND NOT returns_rows THEN
 			RAISE EXCEPTION 'table "%" has deleted rows', relation
 				USING ERRCODE = 'object_not_in_prerequisite_state',
-					DETAIL = 'They would go with the tag. With tombstones => ''keep'' they become live rows.',
+					DETAIL = coalesce('They would go with the tag. With tombstones => ''keep'' they return to the table, and column "' || bridge[1] || '" says that they are deleted.',
+						'They would go with the tag. With tombstones => ''keep'' they become live rows.'),
 					HINT = format('SELECT * FROM %s;', bin);
 		END IF;
 	END IF;
 	PERFORM soft_delete_internal.drop_triggers(relation);
+	IF returns_rows THEN
+		-- the application goes on as before: no trigger fires
+		PERFORM soft_delete_internal.make_tombstones_live(relation, deleted_at, '{}');
+	END IF;
 	IF bin IS NOT NULL THEN
 		EXECUTE format('DROP VIEW %s', bin);
 	END IF;

@@ -62,6 +62,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	-- tables that CASCADE connects are tagged together; then each gets the bridge that suits it
+	IF starts_with(hint, 'SELECT soft_delete.tag(') AND soft_delete_internal.tag_arguments(relation) IS NULL
+	   AND EXISTS (SELECT FROM soft_delete_internal.cascade_tables(relation) AS member WHERE member <> relation) THEN
+		hint := format('SELECT soft_delete.tag(%L, cascade => true), %s', relation, substr(hint, length('SELECT ') + 1));
+	END IF;
 	RAISE EXCEPTION 'column "%" of table "%" cannot be a bridge: %', bridge, relation, problem
 		USING ERRCODE = state, DETAIL = detail, HINT = hint;
 END
@@ -290,38 +295,27 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tombstone_for(regclass, name, text[]) IS
 'the tombstone column of a table: another one than that of its bridge';
 
-CREATE FUNCTION soft_delete_internal.check_bridge_storage(relation regclass, bridge text[], storage text) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF bridge IS NOT NULL AND storage = 'aside' THEN
-		RAISE EXCEPTION 'cannot keep the deleted rows of table "%" aside, for it has a bridge', relation
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'An application that deletes by a column of its own reads, changes and restores its deleted rows in the table itself, and aside there are none: they are in the companion alone.',
-				HINT = format('SELECT soft_delete.tag(%L, bridge => %L, storage => ''in_place'');', relation, soft_delete_internal.bridge_text(bridge));
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.check_bridge_storage(regclass, text[], text) IS
-'raises 0A000 if a table would have a bridge, and its deleted rows aside';
-
 CREATE FUNCTION soft_delete_internal.make_bridge_triggers(relation regclass, bridge text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	tombstone name := (soft_delete_internal.tag_arguments(relation))[1];
+	is_aside boolean := soft_delete_internal.is_aside(relation);
 	member regclass;
+	says_deleted text;
+	said_deleted text;
 BEGIN
 	FOR member IN SELECT soft_delete_internal.inheritance_tree(relation) LOOP
+		says_deleted := soft_delete_internal.deleted_test(member, bridge, 'NEW');
+		said_deleted := soft_delete_internal.deleted_test(member, bridge, 'OLD');
 		EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_bridge_end" AFTER INSERT OR UPDATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.follow_bridge()', member);
 		IF NOT (SELECT relispartition FROM pg_class WHERE oid = member) THEN -- partitions get theirs from the root
-			EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_bridge_insert" AFTER INSERT ON %s FOR EACH ROW WHEN (%s AND NEW.%I IS NULL) EXECUTE FUNCTION soft_delete.follow_bridge()',
-				member, soft_delete_internal.deleted_test(member, bridge, 'NEW'), tombstone);
-			EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_bridge" AFTER UPDATE ON %1$s FOR EACH ROW '
-						   'WHEN (%2$s <> %3$s OR (%3$s AND NEW.%4$I IS NULL) OR OLD.%4$I IS DISTINCT FROM NEW.%4$I) EXECUTE FUNCTION soft_delete.follow_bridge(%5$s)',
-				member, soft_delete_internal.deleted_test(member, bridge, 'OLD'), soft_delete_internal.deleted_test(member, bridge, 'NEW'), tombstone,
+			EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_bridge_insert" AFTER INSERT ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION soft_delete.follow_bridge()',
+				member, says_deleted || CASE WHEN is_aside THEN '' ELSE format(' AND NEW.%I IS NULL', tombstone) END);
+			EXECUTE format('CREATE OR REPLACE TRIGGER "~soft_delete_bridge" AFTER UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION soft_delete.follow_bridge(%s)', member,
+				CASE WHEN is_aside THEN format('%s AND NOT %s', says_deleted, said_deleted)
+					ELSE format('%1$s <> %2$s OR (%2$s AND NEW.%3$I IS NULL) OR OLD.%3$I IS DISTINCT FROM NEW.%3$I', said_deleted, says_deleted, tombstone) END,
 				(SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(bridge) WITH ORDINALITY AS u(a, n)));
 		END IF;
 		PERFORM soft_delete_internal.explain_parts(member);
@@ -350,35 +344,144 @@ CREATE FUNCTION soft_delete_internal.adopt_all(relation regclass) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	-- aside, a row goes when no row that stays references it
+	repeats boolean := soft_delete_internal.is_aside(relation)
+		AND EXISTS (SELECT FROM soft_delete_internal.references_of(relation) WHERE child = parent);
+	adopted bigint;
+	total bigint := 0;
 BEGIN
-	RETURN (SELECT coalesce(sum(soft_delete_internal.adopt_rows(member, 0, NULL)), 0)
-			FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r');
+	LOOP
+		SELECT coalesce(sum(soft_delete_internal.adopt_rows(member, 0, NULL)), 0) INTO adopted
+		FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member WHERE relkind = 'r';
+		total := total + adopted;
+		EXIT WHEN adopted = 0 OR NOT repeats;
+	END LOOP;
+	RETURN total;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.adopt_all(regclass) IS
 'adopts the rows of a bridged table, its partitions and its inheritance children; returns their number';
+
+CREATE FUNCTION soft_delete_internal.deleted_value(relation regclass, arguments text[], stamp text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = relation AND attname = arguments[1] AND NOT attisdropped);
+BEGIN
+	RETURN CASE arguments[2]
+		WHEN 'value' THEN format('%L::%s', arguments[3], type)
+		WHEN 'flag' THEN CASE type WHEN 'boolean' THEN 'true' ELSE '1' END
+		WHEN 'time' THEN format(CASE WHEN type LIKE '%with time zone' THEN '%2$s::%3$s' ELSE 'timezone(%1$L, %2$s)::%3$s' END, arguments[3], stamp, type)
+		ELSE format('floor(extract(epoch FROM %s) * %s)::%s', stamp,
+			CASE arguments[2] WHEN 'seconds' THEN 1 WHEN 'milliseconds' THEN 1000 WHEN 'microseconds' THEN 1000000 ELSE 1000000000 END, type) END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.deleted_value(regclass, text[], text) IS
+'the expression, in SQL, of what the application would have written in the column of a bridge at a time; stamp: an expression of that';
+
+CREATE FUNCTION soft_delete_internal.say_deleted_aside(relation regclass, bridge text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete_internal.write_companion(member, format('UPDATE ONLY %s AS c SET %I = %s WHERE NOT %s', companion, bridge[1],
+		soft_delete_internal.deleted_value(member, bridge, format('c.%I', soft_delete_internal.companion_stamp(companion))),
+		soft_delete_internal.deleted_test(member, bridge, 'c')))
+	FROM soft_delete_internal.inheritance_tree(relation) AS member, soft_delete_internal.own_companion(member) AS companion
+	WHERE companion IS NOT NULL AND pg_relation_size(companion) > 0;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.say_deleted_aside(regclass, text[]) IS
+'has the column of a bridge say of the rows of a companion, which were deleted before, that they are deleted';
+
+CREATE FUNCTION soft_delete_internal.tell_left_rows(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bridge text[] := soft_delete_internal.bridge_arguments(relation);
+	test text := soft_delete_internal.deleted_test(relation, bridge, 't');
+	n bigint := soft_delete_internal.count_as_owner(relation, format('SELECT count(*) FROM %s AS t WHERE %s', relation, test));
+BEGIN
+	IF n > 0 THEN
+		RAISE WARNING 'table "%" keeps % rows that column "%" says to be deleted', relation, n, bridge[1]
+			USING ERRCODE = '01000', DETAIL = 'Live rows reference them. soft_delete.adopt() takes them over when these are gone.',
+				HINT = format('SELECT t.* FROM %s AS t WHERE %s;', relation, test);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tell_left_rows(regclass) IS
+'warns of rows that cannot be adopted of a table that keeps deleted rows aside';
+
+CREATE FUNCTION soft_delete_internal.tell_adopted(relation regclass, adopted bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF adopted > 0 THEN
+		RAISE NOTICE 'table "%" has % rows that column "%" says to be deleted: they are in its bin', relation, adopted, (soft_delete_internal.bridge_arguments(relation))[1];
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tell_adopted(regclass, bigint) IS
+'tells how many rows tag() has adopted';
 
 CREATE FUNCTION soft_delete_internal.execute_bridge(relation regclass, bridge text[], adopts boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	adopted bigint;
+	is_aside boolean := soft_delete_internal.is_aside(relation);
+	is_new boolean := soft_delete_internal.bridge_arguments(relation) IS NULL;
 BEGIN
 	IF bridge IS NULL THEN
 		RETURN;
 	END IF;
 	PERFORM soft_delete_internal.make_bridge_triggers(relation, bridge);
-	IF adopts THEN
-		adopted := soft_delete_internal.adopt_all(relation);
-		IF adopted > 0 THEN
-			RAISE NOTICE 'table "%" has % rows that column "%" says to be deleted: they are in its bin', relation, adopted, bridge[1];
-		END IF;
+	PERFORM soft_delete_internal.say_deleted_aside(relation, bridge);
+	IF is_aside AND is_new THEN
+		RAISE NOTICE 'in table "%" the application finds no row that it has deleted', relation
+			USING DETAIL = format('Such rows are in its bin. An UPDATE of column "%s" back to live is UPDATE 0, and soft_delete.bridge has nothing to show.', bridge[1]),
+				HINT = format('SELECT soft_delete.tag(%L, storage => ''in_place'');', relation);
+	ELSIF adopts AND NOT is_aside THEN
+		PERFORM soft_delete_internal.tell_adopted(relation, soft_delete_internal.adopt_all(relation));
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.execute_bridge(regclass, text[], boolean) IS
-'gives a tagged table a bridge, if it is to have one; adopts: takes over the rows that were deleted before';
+'gives a tagged table a bridge, if it is to have one; adopts: takes over the rows that were deleted before, unless deleted rows are kept aside';
+
+CREATE FUNCTION soft_delete_internal.adopt_together(relations regclass[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bridged regclass[] := ARRAY(SELECT r FROM unnest(relations) WITH ORDINALITY AS u(r, n)
+								WHERE soft_delete_internal.is_aside(r) AND soft_delete_internal.bridge_arguments(r) IS NOT NULL ORDER BY n);
+	totals bigint[] := array_fill(0::bigint, ARRAY[cardinality(bridged)]);
+	adopted bigint;
+	any_adopted boolean;
+BEGIN
+	-- of a deleted parent and its deleted child the child goes first
+	LOOP
+		any_adopted := false;
+		FOR i IN REVERSE cardinality(bridged) .. 1 LOOP
+			adopted := soft_delete_internal.adopt_all(bridged[i]);
+			totals[i] := totals[i] + adopted;
+			any_adopted := any_adopted OR adopted > 0;
+		END LOOP;
+		EXIT WHEN NOT any_adopted OR cardinality(bridged) = 1;
+	END LOOP;
+	FOR i IN 1 .. cardinality(bridged) LOOP
+		PERFORM soft_delete_internal.tell_adopted(bridged[i], totals[i]);
+		PERFORM soft_delete_internal.tell_left_rows(bridged[i]);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.adopt_together(regclass[]) IS
+'adopts the rows of those of some tables that have a bridge and keep deleted rows aside';
 
 CREATE FUNCTION soft_delete_internal.follow_bridge_column(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -409,6 +512,8 @@ CREATE FUNCTION soft_delete_internal.adopt(relation regclass, first_block bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	adopted bigint;
 BEGIN
 	IF relation IS NULL OR first_block IS NULL OR first_block < 0 OR last_block < first_block THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.adopt()'
@@ -418,7 +523,11 @@ BEGIN
 	PERFORM soft_delete_internal.check_relation(relation) WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = relation);
 	PERFORM soft_delete_internal.check_owner(relation);
 	IF first_block = 0 AND last_block IS NULL THEN
-		RETURN soft_delete_internal.adopt_all(relation);
+		adopted := soft_delete_internal.adopt_all(relation);
+		IF soft_delete_internal.is_aside(relation) AND soft_delete_internal.bridge_arguments(relation) IS NOT NULL THEN
+			PERFORM soft_delete_internal.tell_left_rows(relation);
+		END IF;
+		RETURN adopted;
 	END IF;
 	RETURN soft_delete_internal.adopt_rows(relation, first_block, last_block);
 END
@@ -565,8 +674,6 @@ DECLARE
 	native_detail text;
 	rows bigint;
 BEGIN
-	in_place := true;
-	aside := false;
 	BEGIN
 		own_bridge := soft_delete_internal.resolve_bridge(relation, bridge, is_named);
 	EXCEPTION WHEN OTHERS THEN
@@ -580,14 +687,15 @@ BEGIN
 	IF own_bridge IS NULL THEN
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT 'refusal', format('refused (0A000): cannot keep the deleted rows of table "%s" aside, for it has a bridge', relation), false, true, 'storage => ''in_place''';
-	RETURN QUERY SELECT 'warning', s.problem, true, false, s.remedy FROM soft_delete_internal.inherited_state(relation, own_bridge) AS s;
+	RETURN QUERY SELECT 'warning', format('the application finds no deleted row in the table: by column "%s" it can delete, but not restore, nor read what is deleted', own_bridge[1]), false, true,
+		'restore by the bin, or storage => ''in_place''';
+	RETURN QUERY SELECT 'warning', s.problem, true, true, s.remedy FROM soft_delete_internal.inherited_state(relation, own_bridge) AS s;
 	rows := soft_delete_internal.count_as_owner(relation, format('SELECT count(*) FROM %s WHERE %s', soft_delete_internal.from_item(relation, 't', CASE WHEN soft_delete_internal.storage_of(relation) = 'in_place' THEN 'live' ELSE 'all' END),
 		soft_delete_internal.deleted_test(relation, own_bridge, 't')));
 	IF rows > 0 THEN
-		RETURN QUERY SELECT 'notice', format('%s rows that column "%s" says to be deleted go to the bin', rows, own_bridge[1]), true, false, NULL::text;
+		RETURN QUERY SELECT 'notice', format('%s rows that column "%s" says to be deleted go to the bin', rows, own_bridge[1]), true, true, NULL::text;
 	END IF;
-	RETURN QUERY SELECT 'action', made, true, false, NULL::text FROM soft_delete_internal.list_made_by_bridge(relation, own_bridge) AS made;
+	RETURN QUERY SELECT 'action', made, true, true, NULL::text FROM soft_delete_internal.list_made_by_bridge(relation, own_bridge) AS made;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_bridge(regclass, text, boolean) IS

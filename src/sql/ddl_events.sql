@@ -396,7 +396,7 @@ BEGIN
 		BEGIN
 			PERFORM soft_delete_internal.tag(item.child, deleted_at => arguments[1]::name, indexes => CASE WHEN 'indexes:unique' = ANY (arguments) THEN 'unique' ELSE 'all' END,
 				cascade => true, storage => CASE WHEN soft_delete_internal.is_aside(item.parent) THEN 'aside' ELSE 'in_place' END,
-				bridge => CASE WHEN NOT soft_delete_internal.is_aside(item.parent) THEN soft_delete_internal.bridge_of_new_child(item.child, item.parent) END);
+				bridge => soft_delete_internal.bridge_of_new_child(item.child, item.parent));
 		EXCEPTION WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
 				RAISE;
@@ -434,7 +434,8 @@ BEGIN
 	END IF;
 	-- the names of the columns come first, because every query on the table needs them
 	IF tag IN ('ALTER TABLE', 'ALTER TYPE') THEN
-		PERFORM soft_delete_internal.follow_bridge_column(member) FROM unnest(tagged) AS member JOIN pg_class ON oid = member WHERE NOT relispartition;
+		PERFORM soft_delete_internal.follow_bridge_column(member) FROM (SELECT DISTINCT soft_delete_internal.inheritance_tree(c) FROM unnest(changed) AS c) AS m(member)
+			JOIN pg_class ON oid = member WHERE NOT relispartition;
 		PERFORM soft_delete_internal.check_tombstone_column(member) FROM unnest(tagged) AS member;
 	END IF;
 	FOREACH relation IN ARRAY changed LOOP

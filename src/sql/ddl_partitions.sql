@@ -283,6 +283,7 @@ BEGIN
 		PERFORM soft_delete_internal.separate_companion(partition, root_tag[1], NULL);
 		PERFORM soft_delete_internal.check_tag(refusal, partition, root_tag[1], 'all', view_schema, 'aside') FROM unnest(soft_delete_internal.tag_checks()) AS refusal;
 		PERFORM soft_delete_internal.execute_aside_tag(partition, root_tag[1], view_schema);
+		PERFORM soft_delete_internal.make_bridge_triggers(partition, bridge) FROM soft_delete_internal.bridge_arguments(root) AS bridge WHERE bridge IS NOT NULL;
 		RETURN;
 	END IF;
 	SELECT nspname INTO view_schema
@@ -305,9 +306,7 @@ BEGIN
 
 	arguments := coalesce(own_tag, root_tag[1] || soft_delete_internal.detached_tag_arguments(partition, root, root_tag));
 	PERFORM soft_delete_internal.make_triggers(partition, arguments || soft_delete_internal.make_bin_indexes(partition, arguments[1]));
-	IF soft_delete_internal.bridge_arguments(root) IS NOT NULL THEN
-		PERFORM soft_delete_internal.make_bridge_triggers(partition, soft_delete_internal.bridge_arguments(root));
-	END IF;
+	PERFORM soft_delete_internal.make_bridge_triggers(partition, bridge) FROM soft_delete_internal.bridge_arguments(root) AS bridge WHERE bridge IS NOT NULL;
 
 	PERFORM soft_delete_internal.separate_companion(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);

@@ -158,22 +158,22 @@ BEGIN
 		PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
-		PERFORM soft_delete_internal.check_bridge_storage(relation, bridge, tagged.storage);
 		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, tagged.storage, together => relations);
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
 		tagged := soft_delete_internal.settings_of(relation);
-		IF tagged.storage = 'aside' THEN
-			PERFORM soft_delete_internal.execute_aside_tag(relation, tagged.deleted_at, tagged.views);
-		ELSE
-			bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
-			IF bridge IS NOT NULL THEN
-				PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);
-			END IF;
-			PERFORM soft_delete_internal.execute_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.indexes, tagged.views);
-			PERFORM soft_delete_internal.execute_bridge(relation, bridge, adopts => true);
+		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
+		IF bridge IS NOT NULL THEN
+			PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);
 		END IF;
+		IF tagged.storage = 'aside' THEN
+			PERFORM soft_delete_internal.execute_aside_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.views);
+		ELSE
+			PERFORM soft_delete_internal.execute_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.indexes, tagged.views);
+		END IF;
+		PERFORM soft_delete_internal.execute_bridge(relation, bridge, adopts => true);
 	END LOOP;
+	PERFORM soft_delete_internal.adopt_together(relations);
 	FOREACH relation IN ARRAY relations LOOP
 		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;
@@ -376,6 +376,7 @@ DECLARE
 	members regclass[] := '{}';
 	member name;
 	schemas name[] := ARRAY[schema];
+	returning_rows regclass[];
 BEGIN
 	IF schema IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.untag_schema()'
@@ -401,6 +402,7 @@ BEGIN
 	IF tombstones = 'purge' THEN
 		PERFORM soft_delete_internal.purge_bins(members);
 	END IF;
+	returning_rows := soft_delete_internal.returning_rows(members, tombstones);
 	FOREACH relation IN ARRAY members LOOP
 		PERFORM soft_delete_internal.untag_table(relation, tombstones);
 	END LOOP;
@@ -408,6 +410,7 @@ BEGIN
 		PERFORM soft_delete_internal.check_cascades(relation);
 		PERFORM soft_delete_internal.warn_of_lost_references(relation);
 	END LOOP;
+	PERFORM soft_delete_internal.check_returned(r) FROM unnest(returning_rows) AS r;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_schema(name, text, boolean) IS

@@ -342,7 +342,6 @@ BEGIN
 	storage := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	FOREACH member IN ARRAY members LOOP
 		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
-		PERFORM soft_delete_internal.check_bridge_storage(member, own_bridge, storage);
 		bridges := bridges || soft_delete_internal.bridge_text(own_bridge);
 		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);
 	END LOOP;
@@ -379,6 +378,9 @@ BEGIN
 			RAISE NOTICE 'table "%" is tagged too', member;
 		END IF;
 	END LOOP;
+	IF NOT only_if_prepared THEN
+		PERFORM soft_delete_internal.adopt_together(members);
+	END IF;
 	FOREACH member IN ARRAY members LOOP
 		PERFORM soft_delete_internal.warn_of_lost_references(member);
 		PERFORM soft_delete_internal.set_exempt(member, false);
@@ -494,6 +496,47 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_table(regclass, text) IS
 'takes the tag off one table, its partitions and its inheritance children';
 
+CREATE FUNCTION soft_delete_internal.returning_rows(relations regclass[], tombstones text) RETURNS regclass[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN ARRAY(SELECT r FROM unnest(relations) AS r WHERE tombstones = 'keep' AND soft_delete_internal.is_aside(r) AND soft_delete_internal.bridge_arguments(r) IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.returning_rows(regclass[], text) IS
+'those of some tables whose deleted rows return from the companion as the application has left them, when the tables are untagged';
+
+CREATE FUNCTION soft_delete_internal.check_returned(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	dangling text;
+BEGIN
+	-- no foreign key was checked, and a parent may have been purged, or be in a companion still
+	FOR item IN
+		SELECT r."constraint", r.parent, conname,
+			(SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)) AS is_reference
+		FROM soft_delete_internal.references_of(relation) AS r JOIN pg_constraint AS con ON con.oid = r."constraint"
+			JOIN pg_class AS c ON c.oid = r.child JOIN pg_class AS p ON p.oid = r.parent
+		WHERE r.child = relation AND c.relowner = p.relowner AND convalidated ORDER BY r."constraint"
+	LOOP
+		dangling := format('FROM %s WHERE %s AND NOT EXISTS (SELECT FROM %s WHERE %s)', soft_delete_internal.from_item(relation, 'c', 'all'), item.is_reference,
+			soft_delete_internal.from_item(item.parent, 'p', 'all'), soft_delete_internal.key_match(item."constraint"));
+		IF soft_delete_internal.count_as_owner(relation, format('SELECT count(*) %s', dangling)) > 0 THEN
+			RAISE EXCEPTION 'deleted rows of table "%" reference rows that are not in table "%"', relation, item.parent
+				USING ERRCODE = 'foreign_key_violation', CONSTRAINT = item.conname,
+					DETAIL = format('They would return to the table, and foreign key "%s" would be violated. Purge them, or let their parents return first.', item.conname),
+					HINT = CASE WHEN soft_delete_internal.tag_arguments(item.parent) IS NULL THEN 'SELECT * FROM soft_delete.check();' ELSE format('SELECT soft_delete.untag(%L, tombstones => ''keep'');', item.parent) END;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_returned(regclass) IS
+'raises 23503 if rows that have returned from a companion reference what is not there';
+
 CREATE FUNCTION soft_delete_internal.untag(relation regclass, tombstones text DEFAULT 'error', cascade boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -502,6 +545,7 @@ AS $$
 DECLARE
 	member regclass;
 	members regclass[];
+	returning_rows regclass[];
 BEGIN
 	IF relation IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.untag()'
@@ -517,6 +561,7 @@ BEGIN
 		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m
 						 WHERE m <> relation AND soft_delete_internal.tag_arguments(m) IS NOT NULL ORDER BY m);
 	END IF;
+	returning_rows := soft_delete_internal.returning_rows(relation || members, tombstones);
 	FOREACH member IN ARRAY relation || members LOOP
 		PERFORM soft_delete_internal.untag_table(member, tombstones);
 	END LOOP;
@@ -525,6 +570,7 @@ BEGIN
 		PERFORM soft_delete_internal.warn_of_lost_references(member);
 		PERFORM soft_delete_internal.set_exempt(member, true);
 	END LOOP;
+	PERFORM soft_delete_internal.check_returned(r) FROM unnest(returning_rows) AS r;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag(regclass, text, boolean) IS

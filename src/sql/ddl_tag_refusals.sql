@@ -248,6 +248,34 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_triggers(regclass) IS
 'raises 55000 if a BEFORE DELETE row trigger sorts after the tag, 42P17 if a tag has another name';
 
+CREATE FUNCTION soft_delete_internal.check_unreferenced(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	rows text;
+	n bigint;
+BEGIN
+	-- an application that deletes softly by itself may have left some before its table was tagged
+	FOR item IN
+		SELECT r."constraint", r.child, conname FROM soft_delete_internal.references_of(relation) AS r JOIN pg_constraint AS con ON con.oid = r."constraint"
+			JOIN pg_class AS c ON c.oid = r.child JOIN pg_class AS p ON p.oid = r.parent
+		WHERE r.parent = relation AND c.relowner = p.relowner ORDER BY r."constraint"
+	LOOP
+		rows := format('FROM %s JOIN %s ON %s', soft_delete_internal.from_item(item.child, 'c', 'live'), soft_delete_internal.from_item(relation, 'p', 'deleted'), soft_delete_internal.key_match(item."constraint"));
+		n := soft_delete_internal.count_as_owner(relation, 'SELECT count(*) ' || rows);
+		IF n > 0 THEN
+			RAISE EXCEPTION 'cannot move the deleted rows of table "%" aside: % live rows of table "%" reference some', relation, n, item.child
+				USING ERRCODE = 'foreign_key_violation', DETAIL = format('In the companion they are not what foreign key "%s" references.', item.conname),
+					HINT = format('SELECT c.* %s;', rows);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_unreferenced(regclass) IS
+'raises 23503 if live rows reference rows of a table that are deleted in place';
+
 CREATE FUNCTION soft_delete_internal.check_present_tag(relation regclass, deleted_at name, storage text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -263,6 +291,10 @@ BEGIN
 				HINT = format('SELECT soft_delete.untag(%L);', relation);
 	END IF;
 
+	IF storage = 'aside' AND soft_delete_internal.changes_storage(relation, storage) THEN
+		PERFORM soft_delete_internal.check_unreferenced(relation);
+	END IF;
+
 	SELECT * INTO item FROM soft_delete_internal.holds AS h
 	WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(check_present_tag.relation)) AND h.relation <> check_present_tag.relation AND key IS NULL
 	ORDER BY h.relation, h.deleted_at NULLS FIRST LIMIT 1;
@@ -275,7 +307,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_present_tag(regclass, name, text) IS
-'raises 55000 if a table is tagged with another column, 55006 if it is going to be tagged aside, and a partition is held by itself';
+'raises 55000 if a table is tagged with another column; if its deleted rows are going to move aside, 23503 if live rows reference them, 55006 if a partition is held by itself';
 
 CREATE FUNCTION soft_delete_internal.check_aside_column(relation regclass, deleted_at name) RETURNS void
 LANGUAGE plpgsql
@@ -302,7 +334,8 @@ BEGIN
 		LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid
 		LEFT JOIN pg_index ON classid = 'pg_class'::regclass AND indexrelid = objid
 		LEFT JOIN pg_class ON pg_class.oid = indexrelid
-	WHERE coalesce(ev_class NOT IN (SELECT soft_delete_internal.bin_of(relation) UNION ALL SELECT soft_delete_internal.active_view_of(relation)), true)
+		LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND pg_trigger.oid = objid
+	WHERE coalesce(tgfoid <> 'soft_delete.follow_bridge()'::regprocedure, true) AND coalesce(ev_class NOT IN (SELECT soft_delete_internal.bin_of(relation) UNION ALL SELECT soft_delete_internal.active_view_of(relation)), true)
 	  AND NOT coalesce('bin:' || relname = ANY (arguments) OR soft_delete_internal.is_soft_delete_btree(indexrelid), false)
 	  -- what the condition is taken from again
 	  AND NOT coalesce(attnum <> ALL (indkey) AND CASE WHEN indrelid = member THEN soft_delete_internal.index_hides(indexrelid, attnum) END, false)

@@ -148,7 +148,6 @@ BEGIN
 	kind := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	FOREACH member IN ARRAY members LOOP
 		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
-		PERFORM soft_delete_internal.check_bridge_storage(member, own_bridge, kind);
 		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);
 		IF own_bridge IS NOT NULL THEN
 			bridged := bridged || member;
@@ -177,10 +176,15 @@ BEGIN
 	END IF;
 	-- where a statement before it has failed, it must not do the work under a lock
 	RETURN NEXT regexp_replace(soft_delete_internal.tag_command(relation, deleted_at, indexes, bridge, storage), '\)$',
-							   concat(CASE WHEN cascade THEN ', cascade => true' END, CASE WHEN is_prepared THEN ', only_if_prepared => true' END, ')'));
+							   concat(CASE WHEN cascade THEN ', cascade => true' END, CASE WHEN is_prepared OR (kind = 'aside' AND bridged <> '{}') THEN ', only_if_prepared => true' END, ')'));
+	IF kind = 'aside' THEN
+		-- of a deleted parent and its deleted child the child goes first; what could not go then is left to the last statements
+		bridged := ARRAY(SELECT m FROM unnest(bridged) WITH ORDINALITY AS u(m, n) ORDER BY n DESC);
+	END IF;
 	FOREACH member IN ARRAY bridged LOOP
 		RETURN QUERY SELECT soft_delete_internal.plan_adoption(member);
 	END LOOP;
+	RETURN QUERY SELECT format('SELECT soft_delete.adopt(%L)', m) FROM unnest(bridged) WITH ORDINALITY AS u(m, n) WHERE kind = 'aside' ORDER BY n;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.plan(regclass, name, text, boolean, text, text) IS

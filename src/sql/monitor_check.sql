@@ -497,8 +497,8 @@ BEGIN
 	IF bridge IS NULL THEN
 		RETURN;
 	END IF;
-	n := soft_delete_internal.count_as_owner(table_name, format('SELECT count(*) FROM %s AS t TABLESAMPLE soft_delete.rows(''live'') WHERE %s',
-		table_name, soft_delete_internal.deleted_test(table_name, bridge, 't')));
+	n := soft_delete_internal.count_as_owner(table_name, format('SELECT count(*) FROM %s AS t %s WHERE %s',
+		table_name, CASE WHEN NOT soft_delete_internal.is_aside(table_name) THEN 'TABLESAMPLE soft_delete.rows(''live'')' END, soft_delete_internal.deleted_test(table_name, bridge, 't')));
 	IF n > 0 THEN
 		RETURN QUERY SELECT 'notice', table_name, format('%s live rows are deleted, says column "%s"', n, bridge[1]), format('SELECT soft_delete.adopt(%L);', table_name);
 	END IF;
@@ -560,7 +560,7 @@ BEGIN
 		RETURN NEXT;
 		RETURN;
 	END IF;
-	kinds := CASE WHEN soft_delete_internal.is_aside(table_name) THEN '{companion,trigger,purge,hold}'
+	kinds := CASE WHEN soft_delete_internal.is_aside(table_name) THEN '{companion,trigger,purge,hold,bridge}'
 			ELSE '{column,trigger,companion,view,index,stand-in,purge,hold,bridge}' END;
 	-- all at once, for subtransactions take time where many locks are held; after an error, each by itself
 	BEGIN

@@ -24,10 +24,6 @@
 
 #include "storage/sd_storage.h"
 
-PG_FUNCTION_INFO_V1(soft_delete_adopt_rows);
-
-static int64 adopt_blocks(Relation rel, Adopter *adopter, BlockNumber first,
-						  BlockNumber last);
 static bool is_out_of_step(const Adopter *adopter, TupleTableSlot *row);
 static TimestampTz time_of_row(const Adopter *adopter, TupleTableSlot *row);
 
@@ -94,88 +90,45 @@ is_out_of_step(const Adopter *adopter, TupleTableSlot *row)
 /*
  * Return the time at which a row was deleted: its stamp, if it is a tombstone, or what the
  * column of the bridge tells.
- *
- * Where it does not, each row gets another one: it is not known which rows were deleted
- * together, and what has one stamp comes back together.
  */
 static TimestampTz
 time_of_row(const Adopter *adopter, TupleTableSlot *row)
 {
-	static TimestampTz last = 0;
-	const Bridge *bridge = adopter->builder->bridge;
 	bool isnull;
 	Datum value = slot_getattr(row, adopter->attnum, &isnull);
+
+	return isnull ? told_time(adopter->builder->bridge, row)
+				  : DatumGetTimestampTz(value);
+}
+
+/*
+ * Return the time at which a row was deleted that the column of the bridge says to be
+ * deleted, as that tells, or else that of the adoption.
+ *
+ * Then each row gets another one: it is not known which rows were deleted together, and
+ * what has one stamp comes back together.
+ */
+TimestampTz
+told_time(const Bridge *bridge, TupleTableSlot *row)
+{
+	static TimestampTz last = 0;
+	bool isnull;
+	Datum value = slot_getattr(row, bridge->attnum, &isnull);
 	TimestampTz time;
 
-	if (!isnull)
-		return DatumGetTimestampTz(value);
-	value = slot_getattr(row, bridge->attnum, &isnull);
 	if (!time_of_deletion(bridge, value, &time))
 		time = last = Max(GetCurrentTimestamp(), last + 1);
 	return time;
 }
 
 /*
- * soft_delete_internal.adopt_rows(relation regclass, first_block bigint, last_block bigint)
- * returns bigint
- *
- * Adopts the rows of some blocks of a relation, last_block included or, if it is null, of
- * all from the first one on.  Returns their number.
- *
- * Raises 22004 if the relation or its first block is null, 55000 if the relation is not
- * bridged, 42501 unless the current user owns it.
+ * Adopt the rows of some blocks of a relation whose tombstones are in place.  Returns
+ * their number.
  */
-Datum
-soft_delete_adopt_rows(PG_FUNCTION_ARGS)
+int64
+adopt_blocks(Relation rel, BlockNumber first, BlockNumber last)
 {
-	BlockNumber nblocks = 0;
-	SavedRole saved;
-	Relation rel;
-	Oid relid;
-	int64 first, last;
-	int64 count = 0;
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("relation and first block must not be null")));
-	relid = PG_GETARG_OID(0);
-	rel = open_given_table(relid, RowExclusiveLock);
-	first = PG_GETARG_INT64(1);
-
-	if (!relation_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
-	if (bridge_of(rel) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" has no bridge", RelationGetRelationName(rel)),
-				 errdetail("No column tells which of its rows an application has deleted.")));
-	if (rel->rd_tableam != NULL)
-		nblocks = RelationGetNumberOfBlocks(rel);
-	last = PG_ARGISNULL(2) ? (int64) nblocks - 1 : PG_GETARG_INT64(2);
-	last = Min(last, (int64) nblocks - 1);
-	if (first >= 0 && first <= last)
-	{
-		Adopter *adopter;
-
-		/* indexes and constraints may call functions that the owner has written */
-		become_owner(rel, &saved);
-		adopter = make_adopter(rel);
-		PushActiveSnapshot(GetLatestSnapshot());
-		count = adopt_blocks(rel, adopter, first, last);
-		PopActiveSnapshot();
-		free_adopter(adopter);
-		restore_role(&saved);
-	}
-	table_close(rel, NoLock);
-	PG_RETURN_INT64(count);
-}
-
-/*
- * Adopt the rows of some blocks.  Returns their number.
- */
-static int64
-adopt_blocks(Relation rel, Adopter *adopter, BlockNumber first, BlockNumber last)
-{
+	Adopter *adopter = make_adopter(rel);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ItemPointerData low, high;
 	TableScanDesc scan;
@@ -183,6 +136,7 @@ adopt_blocks(Relation rel, Adopter *adopter, BlockNumber first, BlockNumber last
 
 	ItemPointerSet(&low, first, FirstOffsetNumber);
 	ItemPointerSet(&high, last, MaxOffsetNumber);
+	PushActiveSnapshot(GetLatestSnapshot());
 	scan = begin_range_scan(rel, GetActiveSnapshot(), &low, &high);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
@@ -191,6 +145,8 @@ adopt_blocks(Relation rel, Adopter *adopter, BlockNumber first, BlockNumber last
 			count++;
 	}
 	table_endscan(scan);
+	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
+	free_adopter(adopter);
 	return count;
 }

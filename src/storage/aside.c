@@ -14,6 +14,9 @@
  * A month that a purge has dropped had no row that is needed, so its rows are not there any
  * more, as if each had been purged.
  *
+ * Where the application deletes softly by a column of its own, that says of a row of the
+ * companion that it is deleted: as the application has written, or else as it would have.
+ *
  * Invariant: a column that the companion lacks, or has with another type, is an error
  * of the DELETE.  No value of a deleted row is ever left out.
  */
@@ -55,6 +58,7 @@ struct Keeper
 	AttrNumber deleted_by; /* its column for who has deleted a row, or 0 */
 	AttrNumber *sources; /* for each column of the companion, that of the relation */
 	VersionBuilder *builder; /* of rows of the companion, with its indexes */
+	VersionBuilder *bridged; /* of rows whose bridge says deleted, or NULL */
 };
 
 static Keeper *make_keeper_in(Relation rel, Relation companion,
@@ -66,6 +70,8 @@ static AttrNumber *map_columns(Relation from, Relation to, AttrNumber stamp,
 							   bool to_companion);
 static void report_column(Relation from, Relation to, Form_pg_attribute att,
 						  bool has_column);
+static TupleTableSlot *say_deleted(const Keeper *keeper, Relation rel,
+								   TupleTableSlot *row, TimestampTz stamp);
 static Oid deleting_role(void);
 static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
@@ -317,8 +323,24 @@ make_keeper_in(Relation rel, Relation companion, AttrNumber stamp, MemoryContext
 	find_tombstone_indexes(keeper->builder, companion, keeper->stamp);
 	for (int i = 0; i < keeper->builder->nindexes; i++)
 		keeper->builder->indexes[i].is_unchanged = false;
+	if (keeps_aside(rel) && bridge_of(rel) != NULL)
+	{
+		keeper->bridged = make_tombstone_builder(rel, context);
+		keeper->bridged->checks = NIL; /* a companion has no constraints */
+	}
 	MemoryContextSwitchTo(oldcontext);
 	return keeper;
+}
+
+/*
+ * Release what a keeper refers to, which else goes with its memory context.
+ */
+void
+free_keeper(Keeper *keeper)
+{
+	FreeExecutorState(keeper->builder->estate);
+	if (keeper->bridged != NULL)
+		FreeExecutorState(keeper->bridged->estate);
 }
 
 /*
@@ -331,16 +353,36 @@ keeps_rows_of(const Keeper *keeper, Relation rel)
 }
 
 /*
- * Insert a row that is deleted into the companion, with the stamp of the running
- * deletion, and count it.
+ * Insert a row of a relation that is deleted into the companion, with the stamp of the
+ * running deletion, and count it.
  */
 void
-keep_aside(Keeper *keeper, TupleTableSlot *row)
+keep_aside(Keeper *keeper, Relation rel, TupleTableSlot *row)
 {
 	TimestampTz stamp = deletion_stamp(keeper->relid);
 
+	if (keeper->bridged != NULL && !row_says_deleted(keeper->bridged->bridge, row))
+		row = say_deleted(keeper, rel, row, stamp);
 	insert_kept(keeper, row, stamp);
 	count_deleted(stamp, keeper->relid, 1);
+}
+
+/*
+ * Return a row with the column of the bridge as the application would have written it to
+ * delete the row.  The result is valid until the next call.
+ */
+static TupleTableSlot *
+say_deleted(const Keeper *keeper, Relation rel, TupleTableSlot *row, TimestampTz stamp)
+{
+	VersionBuilder *builder = keeper->bridged;
+	bool isnull = false;
+	Datum value;
+	MemoryContext oldcontext =
+		MemoryContextSwitchTo(GetPerTupleMemoryContext(builder->estate));
+
+	value = deleted_value(builder->bridge, stamp);
+	MemoryContextSwitchTo(oldcontext);
+	return build_version(builder, rel, row, &value, &isnull);
 }
 
 /*
@@ -430,12 +472,12 @@ keep_all_aside(Relation rel)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		keep_aside(keeper, slot);
+		keep_aside(keeper, rel, slot);
 		any = true;
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	FreeExecutorState(keeper->builder->estate);
+	free_keeper(keeper);
 	return any;
 }
 

@@ -478,16 +478,17 @@ TupleTableSlot *
 build_live_version(VersionBuilder *builder, Relation rel, TupleTableSlot *old)
 {
 	const Bridge *bridge = builder->bridge;
+	int last = builder->nattrs - 1; /* the column of the bridge */
 	Datum values[2] = {0};
 	bool nulls[2] = {true, true};
 
 	if (bridge != NULL)
 	{
-		values[1] = slot_getattr(old, bridge->attnum, &nulls[1]);
-		if (says_deleted(bridge, values[1], nulls[1]))
+		values[last] = slot_getattr(old, bridge->attnum, &nulls[last]);
+		if (says_deleted(bridge, values[last], nulls[last]))
 		{
-			values[1] = bridge->live;
-			nulls[1] = bridge->live_isnull;
+			values[last] = bridge->live;
+			nulls[last] = bridge->live_isnull;
 		}
 	}
 	return build_version(builder, rel, old, values, nulls);

@@ -91,7 +91,7 @@ typedef struct VersionBuilder
 	Oid relid;			 /* the relation that it was made for */
 	int nattrs;			 /* number of the columns that are given new values */
 	AttrNumber *attnums; /* these columns */
-	const Bridge *bridge; /* of a table, if its column is the second one of these */
+	const Bridge *bridge; /* of a table, if its column is the last one of these */
 	Bitmapset *changed; /* these and generated columns that read them, as of pull_varattnos() */
 	EState *estate;		  /* evaluates the expressions below */
 	TupleTableSlot *slot; /* the version that is being built */
@@ -153,6 +153,8 @@ typedef struct Adopter
 extern Adopter *make_adopter(Relation rel);
 extern void free_adopter(Adopter *adopter);
 extern bool adopt_row(Relation rel, Adopter *adopter, const ItemPointerData *place);
+extern int64 adopt_blocks(Relation rel, BlockNumber first, BlockNumber last);
+extern TimestampTz told_time(const Bridge *bridge, TupleTableSlot *row);
 
 /*
  * storage.c: the interface to tombstones, wherever they are stored
@@ -302,8 +304,9 @@ extern Relation open_place(Relation rel, const Tombstone *tombstone,
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern Keeper *make_shards_keeper(Relation rel, Relation bin, const char *stamp,
 								  MemoryContext context);
+extern void free_keeper(Keeper *keeper);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
-extern void keep_aside(Keeper *keeper, TupleTableSlot *row);
+extern void keep_aside(Keeper *keeper, Relation rel, TupleTableSlot *row);
 extern void insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp);
 extern bool keep_all_aside(Relation rel);
 extern void step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp);

@@ -75,12 +75,17 @@ $node->safe_psql('original', q{
 	SELECT soft_delete.tag('monthly', storage => 'aside_monthly');
 	INSERT INTO monthly VALUES (1, 'x'), (2, 'y');
 	DELETE FROM monthly WHERE id = 2;
+	CREATE TABLE away (id integer PRIMARY KEY, gone boolean NOT NULL DEFAULT false);
 	SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('adopted', deleted_at => 'Gone'), soft_delete.tag('linked');
 	GRANT SELECT ON parent_deleted TO PUBLIC;
 	INSERT INTO flagged VALUES (1), (2), (3);
 	UPDATE flagged SET gone = true WHERE id = 3;
 	SELECT soft_delete.tag('flagged', bridge => 'gone');
 	UPDATE flagged SET gone = true WHERE id = 2;
+	INSERT INTO away VALUES (1, false), (2, true), (3, false), (4, false);
+	SELECT soft_delete.tag('away', bridge => 'gone', storage => 'aside');
+	UPDATE away SET gone = true WHERE id = 3;
+	DELETE FROM away WHERE id = 4;
 	INSERT INTO parent SELECT g, 'code ' || g, E'a\tb' FROM generate_series(1, 9) g;
 	INSERT INTO child SELECT g, g, g FROM generate_series(1, 9) g;
 	INSERT INTO part SELECT g, g FROM generate_series(1, 9) g;
@@ -323,6 +328,18 @@ is(answer($node, 'copy', q{
 	SELECT string_agg(id::text, ',') FROM flagged;
 	SELECT string_agg(id::text, ',' ORDER BY id) FROM flagged_deleted;
 	SELECT string_agg(id::text, ',' ORDER BY id) FROM flagged WHERE gone}), "2\n1,3\n1,3", 'a table with a bridge alone');
+drop_copy();
+
+# and one that keeps deleted rows aside
+make_copy('CREATE EXTENSION soft_delete');
+load(plain('-t', 'away', '-t', 'away_*', 'original'));
+is(answer($node, 'copy', q{
+	UPDATE away SET gone = true WHERE id = 1;
+	UPDATE away_deleted SET gone = false WHERE id = 3;
+	SELECT string_agg(id::text, ',') FROM away;
+	SELECT string_agg(id || gone::text, ',' ORDER BY id) FROM away_deleted;
+	SELECT soft_delete.untag('away', tombstones => 'keep');
+	SELECT string_agg(id || gone::text, ',' ORDER BY id) FROM away}), "3\n1true,2true,4true\n\n1true,2true,3false,4true", 'a table with a bridge alone, whose deleted rows are aside');
 drop_copy();
 
 # all databases, into another cluster

@@ -164,8 +164,20 @@ my @cases = (
 	[ 'sql/ddl_citus.sql: cannot tag table "%", which has access method "%"',
 		make => q{CREATE FUNCTION other(internal) RETURNS table_am_handler LANGUAGE internal AS 'heap_tableam_handler'; CREATE ACCESS METHOD other TYPE TABLE HANDLER other; CREATE TABLE o (id integer PRIMARY KEY) USING other},
 		statement => q{SELECT soft_delete.tag('o')} ],
-	[ 'sql/ddl_bridge.sql: cannot keep the deleted rows of table "%" aside, for it has a bridge',
-		make => $bridged, statement => q{SELECT soft_delete.tag('b', storage => 'aside')}, then => q{SELECT 1} ],
+	[ 'sql/ddl_bridge.sql: in table "%" the application finds no row that it has deleted',
+		make => $bridged, statement => q{SELECT soft_delete.tag('b', storage => 'aside')}, then => q{UPDATE b SET gone = true WHERE id = 1; SELECT 1 / count(*) FROM b WHERE gone} ],
+	[ 'sql/ddl_bridge.sql: table "%" keeps % rows that column "%" says to be deleted', message => 'table "%o" keeps 1 rows that column "gone" says to be deleted',
+		make => q{CREATE TABLE o (id integer PRIMARY KEY, gone boolean); CREATE TABLE k (id integer PRIMARY KEY, o_id integer REFERENCES o); INSERT INTO o VALUES (1, true); INSERT INTO k VALUES (1, 1);
+			SET client_min_messages = error; SELECT soft_delete.tag('o', bridge => 'gone', storage => 'aside')},
+		statement => q{SELECT soft_delete.adopt('o')}, then => 'shown' ],
+	[ 'sql/ddl_tag.sql: deleted rows of table "%" reference rows that are not in table "%"',
+		make => q{CREATE TABLE o (id integer PRIMARY KEY, gone boolean); CREATE TABLE k (id integer PRIMARY KEY, o_id integer REFERENCES o, gone boolean); INSERT INTO o VALUES (1); INSERT INTO k VALUES (1, 1);
+			SELECT soft_delete.tag('o', bridge => 'gone', storage => 'aside'), soft_delete.tag('k', bridge => 'gone', storage => 'aside'); UPDATE k SET gone = true; UPDATE o SET gone = true},
+		statement => q{SELECT soft_delete.untag('k', tombstones => 'keep')} ],
+	[ 'sql/ddl_tag_refusals.sql: cannot move the deleted rows of table "%" aside: % live rows of table "%" reference some',
+		make => q{CREATE TABLE o (id integer PRIMARY KEY, gone boolean); CREATE TABLE k (id integer PRIMARY KEY, o_id integer REFERENCES o); INSERT INTO o VALUES (1, true); INSERT INTO k VALUES (1, 1);
+			SET client_min_messages = error; SELECT soft_delete.tag('o', bridge => 'gone')},
+		statement => q{SELECT soft_delete.tag('o', storage => 'aside')}, then => 'shown' ],
 	[ 'sql/ddl_bridge.sql: column "%" of relation "%" does not exist',
 		statement => q{SELECT soft_delete.tag('plain', bridge => 'gone')}, then => q{SELECT 'plain_deleted'::regclass} ],
 	[ 'sql/ddl_bridge.sql: column "%" of table "%" cannot be a bridge: %', message => 'column "v" of table "%" cannot be a bridge: it is not said which value means deleted',
