@@ -641,7 +641,7 @@ BEGIN
 		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true) FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column) AS p;
 	END LOOP;
 
-	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true) FROM soft_delete_internal.find_sharded_problems() AS p;
+	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_sharded_problems() AS p;
 
 	FOR item IN
 		SELECT con.oid, conparentid = 0 AND NOT tables && broken

@@ -100,7 +100,7 @@ BEGIN
 		SELECT 'error', item.relation, format('foreign key "%s" would destroy rows of table %s, which is not tagged: DELETE fails', conname, conrelid::regclass), format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', item.relation)
 		FROM pg_constraint WHERE contype = 'f' AND confrelid = item.relation AND confdeltype = 'c' AND soft_delete_internal.sharded_tag(conrelid) IS NULL
 		UNION ALL
-		SELECT 'error', item.relation, format('foreign key "%s" would overwrite references of table %s: DELETE fails', conname, conrelid::regclass), format('ALTER TABLE %s DROP CONSTRAINT %I;', conrelid::regclass, conname)
+		SELECT 'error', item.relation, format('foreign key "%s" would overwrite references of table %s: DELETE fails', conname, conrelid::regclass), NULL
 		FROM pg_constraint WHERE contype = 'f' AND confrelid = item.relation AND confdeltype IN ('n', 'd')
 		UNION ALL
 		SELECT 'error', tgrelid::regclass, format('trigger "%s" is disabled: %s', tgname, CASE WHEN tgrelid = item.relation THEN 'deleted rows are not kept' ELSE 'nothing is restored' END), format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)

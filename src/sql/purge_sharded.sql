@@ -54,7 +54,11 @@ LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NOT soft_delete_internal.has_citus() OR NOT citus_is_coordinator() THEN
+	IF NOT soft_delete_internal.has_citus() THEN
+		RETURN;
+	END IF;
+	-- a function of Citus, which the condition above could not name
+	IF NOT citus_is_coordinator() THEN
 		RETURN;
 	END IF;
 	RETURN QUERY
@@ -79,19 +83,19 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_groups(regclass) IS
 'the sharded tables of the current role, or one of them with what its deletes reach by CASCADE, children before parents; none on a worker of Citus';
 
-CREATE FUNCTION soft_delete_internal.sharded_held(bin regclass, stamp name) RETURNS text
+CREATE FUNCTION soft_delete_internal.sharded_held(bin regclass, stamp name, alias text DEFAULT 'b') RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT coalesce(string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN 'true' ELSE format('b.%I OPERATOR(pg_catalog.=) %L::pg_catalog.timestamptz', stamp, arguments[3]) END, ' OR '), 'false')
+	RETURN (SELECT coalesce(string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN 'true' ELSE format('%s.%I OPERATOR(pg_catalog.=) %L::pg_catalog.timestamptz', alias, stamp, arguments[3]) END, ' OR '), 'false')
 			FROM soft_delete_internal.sharded_holds(bin) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.sharded_held(regclass, name) IS
-'the condition of rows of the bin of a sharded table, as b, that are held';
+COMMENT ON FUNCTION soft_delete_internal.sharded_held(regclass, name, text) IS
+'the condition of rows of the bin of a sharded table that are held; alias: of the bin, in a query';
 
-/* All that a batch has to know of the tables that reference its own: of a bin beside it, the rows; of others the oldest stamp. */
+/* All that a batch has to know of the tables that reference its own: of a bin of the owner that is beside it, the rows; of others the oldest stamp. */
 CREATE FUNCTION soft_delete_internal.sharded_references(relation regclass, as_of timestamptz, older_than interval, is_dry_run boolean, OUT condition text, OUT before timestamptz)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -106,14 +110,14 @@ DECLARE
 	-- in a dry run what is due in a child is still there
 	stays text;
 BEGIN
-	SELECT partmethod, colocationid INTO own FROM pg_dist_partition WHERE logicalrelid = relation;
+	SELECT partmethod, colocationid, relowner INTO own FROM pg_dist_partition JOIN pg_class ON pg_class.oid = logicalrelid WHERE logicalrelid = relation;
 	condition := 'false';
 	FOR other IN
-		SELECT con.oid, conrelid::regclass AS child, partmethod = own.partmethod AND colocationid = own.colocationid AS is_beside,
+		SELECT con.oid, conrelid::regclass AS child, conrelid <> confrelid AND partmethod = own.partmethod AND colocationid = own.colocationid AND relowner = own.relowner AS is_beside,
 			(SELECT string_agg(format('b.%I OPERATOR(%I.%s) c.%I', p.attname, nspname, oprname, c.attname), ' AND ')
 			 FROM unnest(conkey, confkey, conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
 				JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace) AS matches
-		FROM pg_constraint AS con JOIN pg_dist_partition ON logicalrelid = conrelid
+		FROM pg_constraint AS con JOIN pg_dist_partition ON logicalrelid = conrelid JOIN pg_class ON pg_class.oid = conrelid
 		WHERE contype = 'f' AND confrelid = relation
 	LOOP
 		child_bin := soft_delete_internal.sharded_bin(other.child);
@@ -122,12 +126,12 @@ BEGIN
 		stays := 'true';
 		IF is_dry_run OR other.child = relation THEN
 			child_limit := soft_delete_internal.purge_limit(other.child, as_of, older_than);
-			stays := format('(b.%I >= %L::pg_catalog.timestamptz OR %L::pg_catalog.timestamptz IS NULL OR %s)', child_stamp, child_limit, child_limit, soft_delete_internal.sharded_held(child_bin, child_stamp));
+			stays := format('(c.%I >= %L::pg_catalog.timestamptz OR %L::pg_catalog.timestamptz IS NULL OR %s)', child_stamp, child_limit, child_limit, soft_delete_internal.sharded_held(child_bin, child_stamp, 'c'));
 		END IF;
-		IF other.is_beside AND other.child <> relation THEN
-			condition := condition || format(' OR EXISTS (SELECT 1 FROM %s AS c WHERE %s AND %s)', child_bin, other.matches, replace(stays, 'b.', 'c.'));
+		IF other.is_beside THEN
+			condition := condition || format(' OR EXISTS (SELECT 1 FROM %s AS c WHERE %s AND %s)', child_bin, other.matches, stays);
 		ELSE
-			SELECT q.oldest INTO oldest FROM soft_delete_internal.query_as_owner(other.child, format('SELECT pg_catalog.min(b.%I) FROM %s AS b WHERE %s', child_stamp, child_bin, stays)) AS q(oldest timestamptz);
+			SELECT q.oldest INTO oldest FROM soft_delete_internal.query_as_owner(other.child, format('SELECT pg_catalog.min(c.%I) FROM %s AS c WHERE %s', child_stamp, child_bin, stays)) AS q(oldest timestamptz);
 			before := least(before, oldest);
 		END IF;
 	END LOOP;

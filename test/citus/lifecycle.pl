@@ -144,6 +144,20 @@ ask(q{CALL soft_delete.purge('country', older_than => '0')});
 is(ask('SELECT count(*) FROM country_deleted; SELECT count(*) FROM town_deleted'), "2\n21", 'and stays');
 is(ask(q{SELECT soft_delete.retain('town', NULL); SELECT soft_delete.erase('country', 1); SELECT count(*) FROM town_deleted}), "11\n11", 'erase() of a row of a reference table');
 
+# tables of two owners
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE ROLE upper LOGIN; CREATE ROLE lower LOGIN; CREATE SCHEMA two; GRANT ALL ON SCHEMA two TO upper, lower;
+	SET ROLE upper; CREATE TABLE two.p (k integer PRIMARY KEY); SELECT create_distributed_table('two.p', 'k', colocate_with => 'none'); GRANT REFERENCES, SELECT, DELETE ON two.p TO lower;
+	SET ROLE lower; CREATE TABLE two.c (k integer PRIMARY KEY); SELECT create_distributed_table('two.c', 'k', colocate_with => 'two.p');
+	ALTER TABLE two.c ADD FOREIGN KEY (k) REFERENCES two.p ON DELETE CASCADE;
+	SELECT soft_delete.tag('two.c', storage => 'aside');
+	SET ROLE upper; SELECT soft_delete.tag('two.p', storage => 'aside');
+	INSERT INTO two.p SELECT generate_series(1, 20); SET ROLE lower; INSERT INTO two.c SELECT generate_series(1, 20); SET ROLE upper; DELETE FROM two.p});
+like(notices(q{SET ROLE upper; CALL soft_delete.purge(older_than => '0')}), qr/^NOTICE:  purged 0 rows of table "p"\nDETAIL:  Due rows that remain: 0 held, 20 referenced, 0 locked\./m, 'a parent waits for the children of another owner');
+is(ask(q{SET ROLE lower; CALL soft_delete.purge(older_than => '0'); SET ROLE upper; CALL soft_delete.purge(older_than => '0'); RESET ROLE; SELECT (SELECT count(*) FROM two.p_deleted), (SELECT count(*) FROM two.c_deleted)}), '0|0', 'and is purged after them');
+is(ask('DROP SCHEMA two CASCADE'), '', 'both go');
+
 # a table that references itself
 $node->safe_psql('app', q{
 	SET client_min_messages = error;
