@@ -72,6 +72,7 @@ typedef struct KeptKey
 {
 	Oid index;
 	bool is_deferrable;
+	bool is_armed; /* the index itself reports who else has a key */
 	IndexInfo *info;
 	int nkeys; /* number of key columns */
 	Oid *procs; /* for each, equality or the operator of the exclusion constraint */
@@ -553,6 +554,7 @@ make_displacer(Relation index, Relation rel)
 	displacer->claims.attnum = tombstone_attribute(rel);
 	displacer->key = make_kept_key(&displacer->claims, rel, index);
 	displacer->key->is_deferrable = false; /* it is checked now */
+	displacer->key->is_armed = true;
 	MemoryContextSwitchTo(oldcontext);
 	return displacer;
 }
@@ -842,8 +844,8 @@ set_key(KeptKey *key, Datum *values, bool *isnull)
 }
 
 /*
- * Displace every tombstone that has the key to probe for.  Returns whether there
- * was any.
+ * Displace every tombstone that has the key to probe for, or one if the index is armed.
+ * Returns whether there was any.
  */
 static bool
 free_key(KeyClaims *claims, KeptKey *key, Relation rel)
@@ -858,6 +860,8 @@ free_key(KeyClaims *claims, KeptKey *key, Relation rel)
 		if (!TransactionIdIsValid(wait_for))
 		{
 			displace_tombstone(claims, rel);
+			if (key->is_armed)
+				return true; /* to look again costs as much as to insert the entry */
 			continue;
 		}
 		ExecClearTuple(claims->existing);
