@@ -95,6 +95,7 @@ $workers[0]->wait_for_catchup($standby);
 $workers[0]->stop('immediate');
 $standby->promote;
 is(ask(sprintf(q{SELECT count(*) FROM (SELECT citus_update_node(nodeid, '%s', %d) FROM pg_dist_node WHERE nodeport = %d) AS x}, $standby->host, $standby->port, $workers[0]->port)), 1, 'a standby takes the place of a node');
+ok($node->poll_query_until('app', 'SELECT bool_and(metadatasynced) FROM pg_dist_node'), 'which Citus has told what it missed');
 is(ask($content), '800|200|800|200|0|1000|2', 'it has what is deleted');
 like(ask('DELETE FROM p_deleted'), qr/which are held: lawsuit/, 'and the holds');
 is(ask("SELECT soft_delete.hold('p', NULL); DELETE FROM p WHERE k BETWEEN 201 AND 300; UPDATE p_deleted SET deleted_at = NULL WHERE k BETWEEN 101 AND 300; $content"), $before, 'it deletes and restores');
