@@ -23,10 +23,13 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	bin_undo \
 	bin_preview \
 	bin_erase \
+	bin_sharded \
 	purge_retention \
 	purge \
+	purge_sharded \
 	monitor \
 	monitor_check \
+	monitor_sharded \
 	ddl_citus \
 	ddl_sharded \
 	ddl_tag_refusals \

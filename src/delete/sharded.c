@@ -45,6 +45,7 @@ PG_FUNCTION_INFO_V1(soft_delete_keep_shard_row);
 PG_FUNCTION_INFO_V1(soft_delete_keep_truncated);
 PG_FUNCTION_INFO_V1(soft_delete_restore_shard_rows);
 PG_FUNCTION_INFO_V1(soft_delete_guard_shard_row);
+PG_FUNCTION_INFO_V1(soft_delete_change_shards);
 
 static TriggerData *check_called_as(FunctionCallInfo fcinfo, const char *name,
 									bool is_right);
@@ -70,7 +71,7 @@ typedef struct OwnersStatement
 static TriggerData *
 check_called_as(FunctionCallInfo fcinfo, const char *name, bool is_right)
 {
-	if (!is_right || ((TriggerData *) fcinfo->context)->tg_trigger->tgnargs != 2)
+	if (!is_right || ((TriggerData *) fcinfo->context)->tg_trigger->tgnargs < 2)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("function \"soft_delete.%s\" was not called as a trigger of a sharded table",
 							   name),
@@ -371,10 +372,11 @@ run_as_owner_of(Oid relid, const char *statement)
 }
 
 /*
- * soft_delete.guard_shard_row(hold, holder) returns trigger
+ * soft_delete.guard_shard_row(hold, holder [, stamp]) returns trigger
  *
  * BEFORE DELETE row trigger of the bin of a table that Citus has sharded, and of its
- * shards: a hold.  Raises 55006 unless the row has been restored.
+ * shards: a hold on all rows, or with a condition on those of a stamp.  Raises 55006 unless
+ * the row has been restored.
  */
 Datum
 soft_delete_guard_shard_row(PG_FUNCTION_ARGS)
@@ -392,4 +394,43 @@ soft_delete_guard_shard_row(PG_FUNCTION_ARGS)
 							   trigdata->tg_trigger->tgargs[0]),
 						errdetail("Nothing that is held is destroyed.")));
 	return PointerGetDatum(trigdata->tg_trigtuple);
+}
+
+/*
+ * soft_delete_internal.change_shards(relation regclass, statement text) returns bigint
+ *
+ * Runs a statement that writes to a sharded table, or its bin, as the owner of a relation,
+ * and returns the number of rows.
+ *
+ * What the owner has deferred would fire at commit, with the rights of the session.  So
+ * nothing is deferred from now on, whatever the transaction has queued before: Citus' shards
+ * have constraints of other names than their table.  Where the caller is not the role of the
+ * session, the server refuses to defer.
+ */
+Datum
+soft_delete_change_shards(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	const char *statement = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	SavedRole saved;
+	uint64 nrows;
+	int result;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (caller_is_session_role())
+	{
+		become_caller(&saved);
+		if (SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0) != SPI_OK_UTILITY)
+			elog(ERROR, "SET CONSTRAINTS failed");
+		restore_role(&saved);
+	}
+	become_owner_of(relid, &saved);
+	result = SPI_execute(statement, false, 0);
+	nrows = SPI_processed;
+	restore_role(&saved);
+	if (result < 0)
+		elog(ERROR, "%s for %s", SPI_result_code_string(result), statement);
+	SPI_finish();
+	PG_RETURN_INT64(nrows);
 }

@@ -53,6 +53,7 @@ typedef struct PurgeCall
 	char nulls[N_ARGUMENTS + 1]; /* in SPI's format: 'n' for null, else ' ' */
 	TimestampTz as_of;			 /* the time that ages are measured from */
 	List *groups; /* of tables that are purged together: regclass[] (ArrayType) */
+	List *sharded;	 /* OIDs of tables that Citus has sharded */
 	List *postponed; /* groups that would have to wait; they come last */
 	ArrayType *postponed_tables; /* all tables of these groups: regclass[] */
 	List *last; /* groups of owners who have had their time, and let others go first */
@@ -63,6 +64,16 @@ typedef struct PurgeCall
 	bool has_newest;
 	TimestampTz newest;
 } PurgeCall;
+
+/* How far the purge of a table has come that Citus has sharded */
+typedef struct ShardedProgress
+{
+	bool has_until;
+	TimestampTz until; /* the newest stamp that has been looked at */
+	int64 purged;
+	int64 held; /* due rows that remain, known at the end */
+	int64 referenced;
+} ShardedProgress;
 
 PG_FUNCTION_INFO_V1(soft_delete_purge);
 
@@ -76,6 +87,9 @@ static void purge_last(PurgeCall *call, ArrayType *group);
 static bool purge_group(PurgeCall *call, ArrayType *group, bool is_last);
 static OwnerTime *time_of_owner(PurgeCall *call, ArrayType *group);
 static bool purge_batch(PurgeCall *call, Datum group, bool begins);
+static void purge_sharded(PurgeCall *call, Oid relid);
+static bool purge_sharded_batch(PurgeCall *call, Oid relid, ShardedProgress *progress);
+static void report_sharded(Oid relid, const ShardedProgress *progress);
 static void remove_empty_deletions(PurgeCall *call);
 static void widen_range(PurgeCall *call, HeapTuple row, int column);
 static bool get_stamp(HeapTuple row, int column, TimestampTz *stamp);
@@ -134,6 +148,11 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 		begin_next_transaction();
 		purge_last(&call, lfirst(lc));
 	}
+	foreach (lc, call.sharded)
+	{
+		begin_next_transaction();
+		purge_sharded(&call, lfirst_oid(lc));
+	}
 	while (call.has_oldest && call.has_newest)
 	{
 		SPI_commit();
@@ -150,7 +169,8 @@ static void
 read_arguments(FunctionCallInfo fcinfo, PurgeCall *call)
 {
 	call->context = CurrentMemoryContext;
-	call->groups = call->postponed = call->last = call->times = NIL;
+	call->groups = call->sharded = call->postponed = NIL;
+	call->last = call->times = NIL;
 	call->postponed_tables = construct_empty_array(REGCLASSOID);
 	call->has_oldest = call->has_newest = false;
 	call->as_of = GetCurrentTimestamp();
@@ -201,6 +221,22 @@ begin_purge(PurgeCall *call)
 									SPI_tuptable->tupdesc, 1, &isnull);
 
 		call->groups = lappend(call->groups, DatumGetArrayTypePCopy(group));
+	}
+	MemoryContextSwitchTo(oldcontext);
+
+	run_query("SELECT relation FROM " INTERNAL_SCHEMA
+			  ".sharded_groups($1) WITH ORDINALITY AS g(relation, n) ORDER BY n",
+			  1, argtypes, call->arguments, call->nulls);
+	oldcontext = MemoryContextSwitchTo(call->context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool isnull;
+
+		call->sharded =
+			lappend_oid(call->sharded,
+						DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+													   SPI_tuptable->tupdesc, 1,
+													   &isnull)));
 	}
 	MemoryContextSwitchTo(oldcontext);
 }
@@ -380,6 +416,73 @@ purge_batch(PurgeCall *call, Datum group, bool begins)
 		widen_range(call, row, 2);
 	}
 	return done;
+}
+
+/*
+ * Purge a table that Citus has sharded, batch by batch.  The transaction of the first batch
+ * has begun.
+ */
+static void
+purge_sharded(PurgeCall *call, Oid relid)
+{
+	ShardedProgress progress = {0};
+
+	while (!purge_sharded_batch(call, relid, &progress))
+	{
+		SPI_commit();
+		run_query("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
+				  &call->arguments[ARGUMENT_PAUSE], NULL);
+		begin_next_transaction();
+	}
+	report_sharded(relid, &progress);
+}
+
+/*
+ * Purge the next batch of a table that Citus has sharded.  Returns whether it was the last
+ * one.
+ */
+static bool
+purge_sharded_batch(PurgeCall *call, Oid relid, ShardedProgress *progress)
+{
+	Datum values[] = {ObjectIdGetDatum(relid), TimestampTzGetDatum(call->as_of),
+					  call->arguments[ARGUMENT_OLDER_THAN],
+					  call->arguments[ARGUMENT_BATCH_SIZE],
+					  TimestampTzGetDatum(progress->until)};
+	char nulls[] = {' ',
+					' ',
+					call->nulls[ARGUMENT_OLDER_THAN],
+					call->nulls[ARGUMENT_BATCH_SIZE],
+					progress->has_until ? ' ' : 'n',
+					'\0'};
+	HeapTuple row;
+	bool isnull;
+
+	run_query("SELECT until, purged, held, referenced FROM " INTERNAL_SCHEMA
+			  ".purge_sharded($1, $2, $3, $4, $5)",
+			  5, (Oid[]){REGCLASSOID, TIMESTAMPTZOID, INTERVALOID, INT4OID, TIMESTAMPTZOID},
+			  values, nulls);
+	row = SPI_tuptable->vals[0];
+	progress->has_until = get_stamp(row, 1, &progress->until);
+	progress->purged +=
+		DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	progress->held =
+		DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &isnull));
+	progress->referenced =
+		DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &isnull));
+	return !progress->has_until;
+}
+
+/*
+ * Report what has been purged of a table that Citus has sharded.
+ */
+static void
+report_sharded(Oid relid, const ShardedProgress *progress)
+{
+	char *name = get_rel_name(relid);
+
+	if (name != NULL)
+		report_purged(name, progress->purged, progress->held,
+					  progress->referenced, 0);
 }
 
 /*

@@ -793,22 +793,35 @@ report_end(PurgeScan *scan)
 	for (int i = 0; i < scan->nroots; i++)
 	{
 		PurgeTable *root = &scan->roots[i];
-		uint64 kept = root->held + root->referenced + root->locked;
+		char *name = get_rel_name(root->relid);
 
 		/* of a table that has been dropped meanwhile nothing remains */
-		if (root->purged + kept == 0 || get_rel_name(root->relid) == NULL)
-			continue;
-		/* nobody but the log listens to the worker */
-		ereport(MyBackendType == B_BG_WORKER ? LOG : NOTICE,
-				(errmsg_plural("purged " UINT64_FORMAT " row of table \"%s\"",
-							   "purged " UINT64_FORMAT " rows of table \"%s\"",
-							   root->purged, root->purged, get_rel_name(root->relid)),
-				 kept == 0
-					 ? 0
-					 : errdetail("Due rows that remain: " UINT64_FORMAT " held, " UINT64_FORMAT
-								 " referenced, " UINT64_FORMAT " locked.",
-								 root->held, root->referenced, root->locked)));
+		if (name != NULL)
+			report_purged(name, root->purged, root->held, root->referenced,
+						  root->locked);
 	}
+}
+
+/*
+ * Report how many rows were purged of a table, and how many remain, if there were any.
+ */
+void
+report_purged(const char *table_name, uint64 purged, uint64 held,
+			  uint64 referenced, uint64 locked)
+{
+	uint64 kept = held + referenced + locked;
+
+	if (purged + kept == 0)
+		return;
+	/* nobody but the log listens to the worker */
+	ereport(MyBackendType == B_BG_WORKER ? LOG : NOTICE,
+			(errmsg_plural("purged " UINT64_FORMAT " row of table \"%s\"",
+						   "purged " UINT64_FORMAT " rows of table \"%s\"",
+						   purged, purged, table_name),
+			 kept == 0 ? 0
+					   : errdetail("Due rows that remain: " UINT64_FORMAT " held, " UINT64_FORMAT
+								   " referenced, " UINT64_FORMAT " locked.",
+								   held, referenced, locked)));
 }
 
 /*

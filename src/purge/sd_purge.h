@@ -118,6 +118,8 @@ extern void drop_due_months(PurgeScan *scan);
  * purge.c: destroys due tombstones batch by batch
  */
 extern void init_purge(void);
+extern void report_purged(const char *table_name, uint64 purged, uint64 held,
+						  uint64 referenced, uint64 locked);
 
 /*
  * emptied.c: deletes what is kept of deletions that have no rows left

@@ -60,7 +60,7 @@ BEGIN
 	RETURN QUERY SELECT answer FROM soft_delete_internal.query_as_owner(relation,
 		format('SELECT DISTINCT key FROM (SELECT ARRAY[%1$s] FROM %2$s UNION ALL SELECT ARRAY[%1$s] FROM %3$s) AS all_rows(key) '
 			   'WHERE sha256(convert_to(key::text, getdatabaseencoding())) = ANY (%4$L::bytea[])',
-			   columns, relation, coalesce(soft_delete_internal.bin_of(relation), relation), hashes), form => 'key') AS q(answer text[]);
+			   columns, relation, coalesce(soft_delete_internal.bin_of(relation), soft_delete_internal.sharded_bin(relation), relation), hashes), form => 'key') AS q(answer text[]);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.keys_to_erase(regclass, regclass) IS
@@ -123,7 +123,10 @@ DECLARE
 	hash bigint;
 BEGIN
 	IF tombstone IS NULL OR bin IS NULL THEN
-		PERFORM soft_delete_internal.refuse_sharded(relation);
+		IF soft_delete_internal.sharded_bin(relation) IS NOT NULL THEN
+			RETURN QUERY SELECT * FROM soft_delete_internal.history_sharded(relation, key);
+			RETURN;
+		END IF;
 		RAISE EXCEPTION 'table "%" is not tagged', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('SELECT soft_delete.tag(%L);', relation);
 	ELSIF NOT has_table_privilege(soft_delete_internal.caller(), bin, 'SELECT') THEN

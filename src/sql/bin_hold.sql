@@ -251,6 +251,7 @@ BEGIN
 			tables := tables + soft_delete_internal.set_hold(item.relation, deleted_at, hold)::integer;
 		END IF;
 	END LOOP;
+	tables := tables + soft_delete_internal.hold_sharded_deletion(deleted_at, hold);
 	IF tables = 0 AND hold IS NOT NULL THEN
 		RAISE EXCEPTION 'no deleted row that you may hold carries the stamp %', deleted_at
 			USING ERRCODE = 'undefined_object',

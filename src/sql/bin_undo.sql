@@ -23,6 +23,7 @@ BEGIN
 			RETURN NEXT;
 		END IF;
 	END LOOP;
+	RETURN QUERY SELECT s.relation, s.rows FROM soft_delete_internal.readable_sharded(ARRAY[deleted_at]) AS s;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.deletion_rows(timestamptz) IS
@@ -167,16 +168,19 @@ CREATE FUNCTION soft_delete_internal.undo_deletions(deletions timestamptz[], ski
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	restored bigint;
 BEGIN
 	IF skip_conflicts AND with_parents THEN
 		RAISE EXCEPTION 'skip_conflicts and with_parents cannot be combined'
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'A row whose parent is deleted is skipped by the one and not by the other.';
 	END IF;
+	restored := soft_delete_internal.undo_sharded(deletions, skip_conflicts, with_parents);
 	IF with_parents THEN
-		RETURN soft_delete_internal.undo_with_parents(deletions);
+		RETURN restored + soft_delete_internal.undo_with_parents(deletions);
 	END IF;
-	RETURN soft_delete_internal.undo_all(deletions, skip_conflicts);
+	RETURN restored + soft_delete_internal.undo_all(deletions, skip_conflicts);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_deletions(timestamptz[], boolean, boolean) IS

@@ -302,6 +302,10 @@ AS $$
 DECLARE
 	storages text[] := '{in_place,aside}';
 BEGIN
+	IF soft_delete_internal.is_sharded(relation) THEN
+		RETURN QUERY SELECT * FROM soft_delete_internal.preview_sharded(relation, members, deleted_at, views, bridge);
+		RETURN;
+	END IF;
 	IF bridge IS NOT NULL OR soft_delete_internal.bridge_arguments(relation) IS NOT NULL THEN
 		deleted_at := soft_delete_internal.tombstone_for(relation, deleted_at,
 			ARRAY[CASE WHEN bridge IS NULL THEN (soft_delete_internal.bridge_arguments(relation))[1] ELSE soft_delete_internal.bridge_column(relation, bridge)::text END]);

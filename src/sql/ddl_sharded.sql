@@ -76,11 +76,12 @@ BEGIN
 	IF NOT soft_delete_internal.has_citus() THEN
 		RETURN NULL;
 	END IF;
-	-- who cannot make a table of that owner cannot pass off one
-	RETURN (SELECT DISTINCT other.tgrelid FROM pg_trigger AS here JOIN pg_class AS own_class ON own_class.oid = here.tgrelid
+	-- who cannot make a table of that owner cannot pass off one; of two, none is the one
+	RETURN (SELECT min(other.tgrelid) FROM pg_trigger AS here JOIN pg_class AS own_class ON own_class.oid = here.tgrelid
 				JOIN pg_trigger AS other USING (tgargs) JOIN pg_class AS other_class ON other_class.oid = other.tgrelid AND other_class.relowner = own_class.relowner
 			WHERE here.tgrelid = relation AND here.tgfoid = own AND other.tgfoid = others
-			  AND EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = other.tgrelid));
+			  AND EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = other.tgrelid)
+			HAVING min(other.tgrelid) = max(other.tgrelid));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_partner(regclass, regprocedure, regprocedure) IS
@@ -429,6 +430,68 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_sharded(regclass, name, boolean, name, text) IS
 'does soft_delete.tag() for a table that Citus has sharded';
 
+CREATE FUNCTION soft_delete_internal.plan_sharded(relation regclass, deleted_at name, cascade boolean, bridge text) RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	members regclass[] := ARRAY[relation] || CASE WHEN cascade THEN ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m WHERE m <> relation ORDER BY m) END;
+BEGIN
+	members := ARRAY(SELECT m FROM unnest(members) AS m WHERE soft_delete_internal.sharded_tag(m) IS NULL);
+	PERFORM soft_delete_internal.check_sharded(m, deleted_at, NULL, bridge, members) FROM unnest(members) AS m;
+	IF members <> '{}' THEN
+		-- nothing of the table is read or built
+		RETURN NEXT format('SELECT soft_delete.tag(%L, %sstorage => %L%s);', relation, CASE WHEN deleted_at <> 'deleted_at' THEN format('deleted_at => %L, ', deleted_at) ELSE '' END,
+						   'aside', CASE WHEN cascade THEN ', cascade => true' ELSE '' END);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.plan_sharded(regclass, name, boolean, text) IS
+'does soft_delete.plan() for a table that Citus has sharded';
+
+CREATE FUNCTION soft_delete_internal.preview_sharded(relation regclass, members regclass[], deleted_at name, views name, bridge text)
+RETURNS TABLE (member regclass, severity text, effect text, in_place boolean, aside boolean, remedy text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	native_detail text;
+BEGIN
+	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
+		RETURN;
+	END IF;
+	member := relation;
+	in_place := false;
+	aside := true;
+	BEGIN
+		PERFORM soft_delete_internal.check_sharded(relation, deleted_at, views, bridge, members);
+		severity := 'action';
+		SELECT format('creates table %I.%I, the bin, for deleted rows of %s, distributed as that is', nspname, soft_delete_internal.view_name(relation, '_deleted'), relation) INTO effect
+		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
+		RETURN NEXT;
+		effect := format('creates triggers "~soft_delete_shard", "~soft_delete_shard_truncate" on %s', relation);
+		RETURN NEXT;
+	EXCEPTION WHEN OTHERS THEN
+		IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		GET STACKED DIAGNOSTICS effect = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, remedy = PG_EXCEPTION_HINT;
+		severity := 'refusal';
+		effect := format('refused (%s): %s', SQLSTATE, concat_ws('. ', effect, nullif(native_detail, '')));
+		remedy := nullif(remedy, '');
+		RETURN NEXT;
+	END;
+	severity := 'refusal';
+	in_place := true;
+	aside := false;
+	effect := format('refused (0A000): cannot tag "%s" in place, which is %s', relation, soft_delete_internal.citus_kind(relation));
+	remedy := format('SELECT soft_delete.tag(%L, storage => %L);', relation, 'aside');
+	RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.preview_sharded(regclass, regclass[], name, name, text) IS
+'the rows of preview_tag() for one table that Citus has sharded; members: the tables that are tagged together';
+
 /*
  * DDL on a sharded table is done on its bin, too.
  */
@@ -566,13 +629,15 @@ BEGIN
 	END IF;
 	IF EXISTS (SELECT FROM soft_delete_internal.sharded_holds(bin)) THEN
 		RAISE EXCEPTION 'cannot untag table "%", where rows are held', relation
-			USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = format('SELECT soft_delete.hold(%L, NULL);', relation);
+			USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = (
+				SELECT string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN format('SELECT soft_delete.hold(%L, NULL);', origin) ELSE format('SELECT soft_delete.hold_deletion(%L, NULL);', arguments[3]) END, ' ')
+				FROM soft_delete_internal.sharded_holds(bin) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments, soft_delete_internal.origin_of_hold(t.tgname) AS origin);
 	END IF;
 	IF bin IS NOT NULL THEN
 		-- nobody deletes from now on
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation));
 		IF tombstones = 'keep' THEN
-			PERFORM answer FROM soft_delete_internal.query_as_owner(relation, format('WITH restored AS (UPDATE %s SET %I = NULL RETURNING 1) SELECT count(*) FROM restored', bin, stamp)) AS q(answer bigint);
+			PERFORM soft_delete_internal.change_shards(relation, format('UPDATE %s SET %I = NULL', bin, stamp));
 		END IF;
 		SELECT answer INTO has_rows FROM soft_delete_internal.query_as_owner(relation, format('SELECT EXISTS (SELECT 1 FROM %s)', bin)) AS q(answer boolean);
 		IF has_rows AND tombstones <> 'purge' THEN
@@ -586,6 +651,7 @@ BEGIN
 	IF bin IS NOT NULL THEN
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP TABLE %s', bin));
 	END IF;
+	DELETE FROM soft_delete_internal.retention AS r WHERE r.relation = untag_sharded_table.relation;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_sharded_table(regclass, text, regclass[]) IS
@@ -632,35 +698,3 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.refuse_sharded(regclass) IS
 'raises 0A000 for a tagged table that Citus has sharded';
-
-CREATE FUNCTION soft_delete_internal.hold_sharded(relation regclass, hold text) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET citus.enable_unsafe_triggers = on
-SET citus.multi_shard_modify_mode = sequential
-AS $$
-DECLARE
-	bin regclass := soft_delete_internal.sharded_bin(relation);
-	command text;
-	commands text[];
-BEGIN
-	PERFORM soft_delete_internal.check_owner(relation);
-	IF hold IS NULL THEN
-		commands := ARRAY(SELECT format('DROP TRIGGER %I ON %s', tgname, bin) FROM soft_delete_internal.sharded_holds(bin));
-		IF commands = '{}' THEN
-			RAISE NOTICE 'table "%" is not held', relation;
-		END IF;
-	ELSIF hold = '' THEN
-		RAISE EXCEPTION 'a hold needs a reason'
-			USING ERRCODE = 'invalid_parameter_value';
-	ELSE
-		commands := ARRAY(SELECT format('CREATE OR REPLACE TRIGGER "~soft_delete_hold_%s_%s" BEFORE %s ON %s FOR EACH %s EXECUTE FUNCTION soft_delete.guard_shard_row(%L, %L)',
-				left(md5(hold), 12), lower(event), event, bin, per, hold, pg_get_userbyid(soft_delete_internal.caller())) FROM (VALUES ('DELETE', 'ROW'), ('TRUNCATE', 'STATEMENT')) AS v(event, per));
-	END IF;
-	FOREACH command IN ARRAY commands LOOP
-		PERFORM soft_delete_internal.alter_as_owner(relation, command);
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.hold_sharded(regclass, text) IS
-'does soft_delete.hold() for all deleted rows of a table that Citus has sharded';

@@ -142,6 +142,10 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.';
 	END IF;
+	IF storage = 'aside' AND soft_delete_internal.is_sharded(relation) THEN
+		RETURN QUERY SELECT * FROM soft_delete_internal.plan_sharded(relation, deleted_at, cascade, bridge);
+		RETURN;
+	END IF;
 	IF cascade THEN
 		members := soft_delete_internal.tagged_together(relation, true);
 	END IF;

@@ -151,6 +151,10 @@ BEGIN
 		CONTINUE WHEN NOT is_watched;
 		RETURN NEXT;
 	END LOOP;
+	RETURN QUERY
+		SELECT s.relation, s.tombstone_column, s.bin, NULL::regclass, s.live_rows, s.deleted_rows, s.graveyard_share, 0::bigint, s.oldest, s.retention, s.due_rows,
+			s.last_purge, s.last_purge_rows, s.last_purge_result, NULL::bigint, 'aside', s.bin, s.companion_bytes, s.holds, NULL
+		FROM soft_delete_internal.list_sharded_tables() AS s;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.list_tables() IS
@@ -200,11 +204,14 @@ BEGIN
 		WHERE (timeline.relation IS NULL OR tagged.relation = timeline.relation) AND soft_delete_internal.may_watch(tagged.relation)
 		  AND soft_delete_internal.bin_of(tagged.relation) IS NOT NULL
 		  AND soft_delete_internal.has_column(soft_delete_internal.tombstones_in(tagged.relation), tombstone_column)
+		UNION ALL
+		SELECT s.relation, s.bin, s.stamp, soft_delete_internal.qualified_name(s.relation), quote_ident(s.stamp), '$1::timestamptz' FROM soft_delete_internal.sharded_tables() AS s
+		WHERE (timeline.relation IS NULL OR s.relation = timeline.relation) AND s.bin IS NOT NULL AND soft_delete_internal.may_watch_sharded(s.relation, s.bin)
 	LOOP
 		is_known := true;
 		days_deleted := '{}';
 		BEGIN
-			IF NOT soft_delete_internal.has_no_tombstone(item.relation) THEN
+			IF soft_delete_internal.tag_arguments(item.relation) IS NULL OR NOT soft_delete_internal.has_no_tombstone(item.relation) THEN
 				FOR found IN
 					SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
 						format('SELECT %s::date - %L::date + 1, count(*) FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',

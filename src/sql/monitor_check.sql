@@ -36,6 +36,7 @@ AS $$
 	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)
 	FROM soft_delete_internal.retention
 	WHERE soft_delete_internal.may_watch(retention.relation) AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
+	  AND soft_delete_internal.sharded_tag(retention.relation) IS NULL
 $$;
 COMMENT ON FUNCTION soft_delete_internal.find_installation_problems() IS
 'the problems of check() with the database as a whole, and with tables that are not tagged';
@@ -714,6 +715,8 @@ BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (watched) LOOP
 		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true) FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column) AS p;
 	END LOOP;
+
+	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_sharded_problems() AS p;
 
 	FOR item IN
 		SELECT array_agg(oid ORDER BY oid) AS keys, array_agg(looks_for_rows ORDER BY oid) AS look FROM (

@@ -37,7 +37,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF soft_delete_internal.tag_arguments(relation) IS NULL THEN
-		PERFORM soft_delete_internal.refuse_sharded(relation);
+		IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
+			PERFORM soft_delete_internal.check_lifecycle(relation);
+			RETURN;
+		END IF;
 		RAISE EXCEPTION 'table "%" is not tagged', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				HINT = format('SELECT soft_delete.tag(%L);', relation);
@@ -52,7 +55,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_root(regclass) IS
-'raises 55000, 0A000, 42501 or 42809 unless it is a tagged table that the current role owns, and neither sharded nor a partition';
+'raises 55000, 0A000, 42501 or 42809 unless it is a tagged table that the current role owns, and no partition; one that Citus has sharded: on the coordinator';
 
 CREATE FUNCTION soft_delete_internal.purge_groups(relation regclass DEFAULT NULL) RETURNS SETOF regclass[]
 LANGUAGE sql STABLE
@@ -209,6 +212,7 @@ BEGIN
 			begins := false;
 		END LOOP;
 	END LOOP;
+	RETURN QUERY SELECT * FROM soft_delete_internal.preview_sharded_purge(relation, as_of, older_than);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_purge(regclass, interval) IS

@@ -83,6 +83,9 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
+		RETURN soft_delete_internal.count_sharded(relation, before);
+	END IF;
 	RETURN soft_delete_internal.count_tombstones(relation, before)
 		+ CASE WHEN soft_delete_internal.is_aside(relation) THEN 0 ELSE coalesce(soft_delete_internal.count_tombstones(soft_delete_internal.companion_of(relation), before), 0) END;
 EXCEPTION WHEN OTHERS THEN

@@ -67,7 +67,10 @@ foreach my $s (sort keys %kind)
 	fails("$s: tag() in place", "SELECT soft_delete.tag('$s.p')", qr/^ERROR:  cannot tag "$s\.p" in place, which is $title{$s}.*\nDETAIL/m, $nothing);
 	fails("$s: tag() of a table whose children are not tagged", "SELECT soft_delete.tag('$s.p', storage => 'aside')",
 		qr/^ERROR:  cannot tag "$s\.p", which is $title{$s}.*, alone\nDETAIL.*\nHINT:  SELECT soft_delete\.tag\('$s\.p', storage => 'aside', cascade => true\);$/m, $nothing);
-	like(answer($node, 'app', "SELECT soft_delete.tag('$s.p', storage => 'aside', cascade => true)"), qr/NOTICE:  table "$s\.c" is tagged too/, "$s: tag()");
+	is(ask("SELECT * FROM soft_delete.plan('$s.p', storage => 'aside', cascade => true)"), "SELECT soft_delete.tag('$s.p', storage => 'aside', cascade => true);", "$s: plan()");
+	like(ask("SELECT effect, in_place, aside, remedy FROM soft_delete.preview_tag('$s.p') WHERE severity = 'refusal'"), qr/\Arefused \(0A000\): cannot tag "$s\.p", which is $title{$s}.*, alone.*\|f\|t\|SELECT soft_delete\.tag\('$s\.p', storage => 'aside', cascade => true\);\nrefused \(0A000\): cannot tag "$s\.p" in place.*\|t\|f\|SELECT soft_delete\.tag\('$s\.p', storage => 'aside'\);\Z/, "$s: preview_tag() tells what is refused");
+	my $preview = ask("SELECT string_agg(effect, E'\n') FROM (SELECT effect FROM soft_delete.preview_tag('$s.p', cascade => true) WHERE aside) AS x");
+	like(answer($node, 'app', "SELECT soft_delete.tag('$s.p', storage => 'aside', cascade => true)"), qr/NOTICE:  table "$s\.c" is tagged too(?s:.*)\Q$preview\E/, "$s: tag() does what preview_tag() has told");
 	my $state = "$counts{$s}; TABLE $s.p ORDER BY id; TABLE $s.c ORDER BY id";
 	my $whole = ask($state);
 	is(ask($counts{$s}), "100|200|200\n0|0|0", "$s: nothing is deleted");
@@ -111,7 +114,7 @@ foreach my $s (sort keys %kind)
 
 	# what is not done for these tables
 	fails("$s: $_", $_, qr/^ERROR:  that cannot be done for table "$s\.p", which Citus has sharded\nDETAIL.*\nHINT:  SELECT \* FROM $s\.p_deleted;$/m, $counts{$s})
-		foreach ("CALL soft_delete.purge('$s.p')", "SELECT soft_delete.retain('$s.p', '1 day')", "SELECT soft_delete.erase('$s.p', 1, 1)", "SELECT soft_delete.hold('$s.p', 1, 1, 'why')", "SELECT soft_delete.lift('$s.p', 'why')", "SELECT soft_delete.history('$s.p', '1', '1')", "SELECT * FROM soft_delete.preview_purge('$s.p')");
+		foreach ("SELECT soft_delete.hold('$s.p', 1, 1, 'why')", "SELECT soft_delete.lift('$s.p', 'why')");
 	fails("$s: tag() of a bin", "SELECT soft_delete.tag('$s.p_deleted', storage => 'aside')", qr/^ERROR:  cannot tag "$s\.p_deleted", which is .*, so\nDETAIL:  It is the bin of another table/m, $counts{$s});
 	like(answer($node, 'app', "SELECT soft_delete.tag('$s.p', storage => 'aside')"), qr/NOTICE:  table "$s\.p" is already tagged/, "$s: tag() again");
 
@@ -289,6 +292,17 @@ my ($example) = slurp_file("$FindBin::RealBin/../../docs/citus.md") =~ /^```\n(S
 $node->safe_psql('app', q{CREATE TABLE orders (id integer, customer integer, placed date, PRIMARY KEY (customer, id)); INSERT INTO orders VALUES (7, 5, '2019-05-05'), (8, 5, '2019-06-06'), (9, 6, '2026-07-07')});
 $node->safe_psql('app', "$quiet $example");
 is(ask('SELECT id FROM orders ORDER BY id; SELECT id FROM orders_deleted; DROP TABLE orders, orders_deleted'), "7\n9\n8", 'docs/citus.md runs as written');
+
+($example) = slurp_file("$FindBin::RealBin/../../docs/citus.md") =~ /^```\n(BEGIN;\nSET LOCAL.*?)^```$/ms;
+foreach my $storage ('in_place', 'aside')
+{
+	$node->safe_psql('app', "$quiet CREATE TABLE invoices (id integer, customer integer, total numeric, PRIMARY KEY (customer, id)); INSERT INTO invoices SELECT g, g % 5, g * 1.5 FROM generate_series(1, 50) AS g; SELECT soft_delete.tag('invoices', storage => '$storage')");
+	$node->safe_psql('app', 'DELETE FROM invoices WHERE id <= 10; DELETE FROM invoices WHERE id = 11');
+	my $deleted = 'SELECT id, customer, total, deleted_at, deleted_by FROM invoices_deleted ORDER BY id';
+	my $kept = ask($deleted);
+	unlike(ask($example), qr/ERROR/, "$storage: a table with deleted rows is sharded");
+	is(ask("SELECT citus_table_type FROM citus_tables WHERE table_name = 'invoices'::regclass; $deleted; UPDATE invoices_deleted SET deleted_at = NULL; SELECT count(*), sum(total) FROM invoices; DROP TABLE invoices, invoices_deleted"), "distributed\n$kept\n50|1912.5", "$storage: with all stamps, and they are restored");
+}
 
 # Citus gives shards that move a trigger for TRUNCATE, which does nothing there, and leaves it to them
 # what Citus drops goes with the table or stays, and the extension comes off

@@ -333,6 +333,7 @@ my %elsewhere = (
 	(map { ("sql/ddl_sharded.sql: $_" => 'citus/sharded.pl') } 'cannot delete from tagged table "%": a foreign key would destroy rows of table "%"', 'cannot tag "%", which is %, alone',
 		'cannot untag table "%", whose rows are deleted with those of tagged table "%"', 'cannot untag table "%", where rows are held', 'table "%" has deleted rows',
 		'cannot drop the bin of tagged table "%"', 'that cannot be done for table "%", which Citus has sharded'),
+	(map { ("sql/bin_sharded.sql: $_" => 'citus/lifecycle.pl') } 'that cannot be done for table "%", which Citus has sharded', 'cannot erase rows of table "%", whose deletes reach it again'),
 	'sql/ddl_citus.sql: Citus cannot convert tagged table "%"' => 'citus/tagged.pl');
 # It is in the log of the server
 my $of_worker = 'purge/worker.c: could not start a background worker that purges database "%s"';

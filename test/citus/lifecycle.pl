@@ -1,0 +1,259 @@
+# From the day a row of a sharded table is deleted to the day it is purged: retention, purges and the worker, holds,
+# erasures, undo(), history(), figures and check(), from the coordinator.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Citus;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my ($node, $worker) = start_citus();
+# ask SQL: what a session of the coordinator answers; notices SQL: with notices
+sub notices { return answer($node, 'app', $_[0]) =~ s/^\n+//r =~ s/\n{2,}/\n/gr }
+sub ask { return notices("SET client_min_messages = error; $_[0]") }
+# fails NAME, SQL, PATTERN, STATE: fails like that, and changes nothing
+sub fails
+{
+	my ($name, $sql, $pattern, $state) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is_refused('app', $name, "SET client_min_messages = error; $sql", $pattern, $state);
+	return;
+}
+# the worker that purges is started later, when its database has tables
+$node->append_conf('postgresql.conf', q{
+	shared_preload_libraries = 'citus, soft_delete'
+	soft_delete.purge_grace = 0});
+$node->restart;
+add_database('app');
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE EXTENSION soft_delete;
+	SET citus.enable_schema_based_sharding = on;
+	CREATE SCHEMA tenant;
+	RESET citus.enable_schema_based_sharding;
+	CREATE SCHEMA hash; CREATE SCHEMA replicated; CREATE SCHEMA local});
+
+# p has c, and c has d, each with the keys of p
+my %kind = (
+	hash => q{SELECT create_distributed_table('hash.' || t, 'k', colocate_with => 'none') FROM unnest('{p}'::text[]) AS t; SELECT create_distributed_table('hash.' || t, 'k', colocate_with => 'hash.p') FROM unnest('{c,d}'::text[]) AS t;},
+	replicated => q{SELECT create_reference_table('replicated.' || t) FROM unnest('{p,c,d}'::text[]) AS t;},
+	local => q{SELECT citus_add_local_table_to_metadata(('local.' || t)::regclass) FROM unnest('{p,c,d}'::text[]) AS t;},
+	tenant => '');
+my %counts;
+foreach my $s (sort keys %kind)
+{
+	$node->safe_psql('app', qq{
+		SET client_min_messages = error;
+		CREATE TABLE $s.p (k integer, id integer, name text, PRIMARY KEY (k, id));
+		CREATE TABLE $s.c (k integer, id integer, p integer, PRIMARY KEY (k, id));
+		CREATE TABLE $s.d (k integer, id integer, c integer, PRIMARY KEY (k, id));
+		$kind{$s}
+		ALTER TABLE $s.c ADD FOREIGN KEY (k, p) REFERENCES $s.p ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;
+		ALTER TABLE $s.d ADD FOREIGN KEY (k, c) REFERENCES $s.c ON DELETE CASCADE;
+		INSERT INTO $s.p SELECT g % 20, g, 'row ' || g FROM generate_series(1, 100) AS g;
+		INSERT INTO $s.c SELECT k, id, id FROM $s.p;
+		INSERT INTO $s.d SELECT k, id, id FROM $s.p;
+		SELECT soft_delete.tag('$s.p', storage => 'aside', cascade => true)});
+	$counts{$s} = "SELECT (SELECT count(*) FROM $s.p), (SELECT count(*) FROM $s.p_deleted), (SELECT count(*) FROM $s.c_deleted), (SELECT count(*) FROM $s.d_deleted)";
+	my $stamp_of = sub { return $node->safe_psql('app', "SELECT deleted_at FROM $s.p_deleted WHERE id = $_[0]") };
+
+	# three deletions of ten rows each, and a child alone
+	$node->safe_psql('app', "DELETE FROM $s.p WHERE id <= 10; DELETE FROM $s.p WHERE id BETWEEN 11 AND 20; DELETE FROM $s.p WHERE id BETWEEN 21 AND 30; DELETE FROM $s.d WHERE id = 40");
+	my ($first, $second, $third) = map { $stamp_of->($_) } 1, 11, 21;
+	is(ask("SELECT relation, rows FROM soft_delete.deletion_rows('$first'::timestamptz)"), "$s.p|10\n$s.c|10\n$s.d|10", "$s: deletion_rows()");
+	is(ask("SELECT relation, bin, tombstone_column, deleted_rows, oldest = '$first', retention, due_rows, last_purge, storage, companion, companion_bytes > 0, holds FROM soft_delete.tables WHERE relation = '$s.p'::regclass"), "$s.p|$s.p_deleted|deleted_at|30|t||0||aside|$s.p_deleted|t|0", "$s: soft_delete.tables");
+	is(ask("SELECT deleted, purged FROM soft_delete.timeline('$s.d', 1)"), '31|0', "$s: timeline()");
+	is(ask('SELECT * FROM soft_delete.check()'), '', "$s: check() finds nothing");
+	is(ask("SELECT event, happened_at = '$first', done_by, deleted_at = '$first' FROM soft_delete.history('$s.p', '3', '3')"), 'deleted|t|postgres|t', "$s: history()");
+	is(ask("SELECT * FROM soft_delete.history('$s.p', '3', '99')"), '', "$s: history() of a row that was never deleted");
+	fails("$s: history() of half a key", "SELECT * FROM soft_delete.history('$s.p', '3')", qr/^ERROR:  the key of table "$s\.p" must have 2 values/m, $counts{$s});
+
+	# undo
+	is(ask("BEGIN; SELECT soft_delete.undo('$second'::timestamptz); $counts{$s}; ROLLBACK"), "30\n80|20|20|21", "$s: undo() restores a deletion with what went with it, and counts it");
+	fails("$s: undo() of nothing", q{SELECT soft_delete.undo('2020-01-01'::timestamptz)}, qr/^ERROR:  no deletion has the stamp 2020-01-01/m, $counts{$s});
+	fails("$s: undo() with $_", "SELECT soft_delete.undo('$second'::timestamptz, $_ => true)", qr/^ERROR:  that cannot be done for table "$s\.p", which Citus has sharded\n.*\nHINT:  SELECT \* FROM $s\.p_deleted WHERE/m, $counts{$s}) foreach ('skip_conflicts', 'with_parents');
+	fails("$s: undo() where a key is taken", "BEGIN; INSERT INTO $s.p VALUES (12, 12, 'new'); SELECT soft_delete.undo('$second'::timestamptz)", qr/^ERROR:  duplicate key value violates unique constraint "p_pkey/m, $counts{$s});
+
+	# what is due
+	is(ask("SELECT member, rows, held, referenced FROM soft_delete.preview_purge('$s.p')"), '', "$s: without a retention nothing is due");
+	is(ask("SELECT member, rows, held, referenced, oldest = '$first', newest >= '$third' FROM soft_delete.preview_purge('$s.p', older_than => '0')"), "$s.d|31|0|0|t|t\n$s.c|30|0|0|t|t\n$s.p|30|0|0|t|t", "$s: preview_purge()");
+	like(notices("BEGIN; SELECT soft_delete.retain('$s.p', '0'); ROLLBACK"), qr/^NOTICE:  deleted rows of table "$s\.p" that are due: 30/m, "$s: retain() tells what is due at once");
+	is(ask("BEGIN; SELECT soft_delete.retain('$s.p', '0'); SELECT relation, retention, due_rows FROM soft_delete.tables WHERE relation::text LIKE '$s.%'; ROLLBACK"), "$s.p|00:00:00|30\n$s.c|00:00:00|30\n$s.d|00:00:00|31", "$s: what its deletes reach has the retention, too");
+	fails("$s: a retention that is none", "SELECT soft_delete.retain('$s.p', '-1 day')", qr/^ERROR:  an age cannot be negative/m, 'TABLE soft_delete.retention');
+
+	# holds: of a deletion, which keeps what went with it and what is above
+	is(ask("SELECT soft_delete.hold_deletion('$first'::timestamptz, 'lawsuit'); SELECT relation, holds FROM soft_delete.tables WHERE relation::text LIKE '$s.%'"), "3\n$s.p|1\n$s.c|1\n$s.d|1", "$s: hold_deletion()");
+	fails("$s: DELETE of a held row", "DELETE FROM $s.p_deleted WHERE k = 3 AND id = 3", qr/^ERROR:  cannot purge rows of "p_deleted\w*", which are held: lawsuit/m, $counts{$s});
+	fails("$s: TRUNCATE of a bin with held rows", "TRUNCATE $s.c_deleted", qr/^ERROR:  cannot purge rows of "c_deleted\w*", which are held: lawsuit/m, $counts{$s});
+	fails("$s: untag() with held rows", "SELECT soft_delete.untag('$s.p', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.p", where rows are held\n.*\nHINT:  SELECT soft_delete\.hold_deletion\('.*', NULL\);/m, $counts{$s});
+	is(ask("BEGIN; DELETE FROM $s.p_deleted WHERE id = 21; $counts{$s}; ROLLBACK"), '70|29|30|31', "$s: rows of other deletions are purged");
+	is(ask("SELECT member, rows, held, referenced FROM soft_delete.preview_purge('$s.p', older_than => '0')"), "$s.d|21|10|0\n$s.c|20|10|0\n$s.p|20|10|0", "$s: preview_purge() knows what is held");
+	is(notices("CALL soft_delete.purge('$s.p', older_than => '0', batch_size => 4)"), join("\n", map { my ($t, $n) = @$_; (qq{NOTICE:  purged $n rows of table "$t"}, 'DETAIL:  Due rows that remain: 10 held, 0 referenced, 0 locked.') } [ d => 21 ], [ c => 20 ], [ p => 20 ]), "$s: purge() in batches");
+	is(ask($counts{$s}), '70|10|10|10', "$s: what is held stays");
+	is(ask("SELECT relation, rows, oldest >= '$second', newest >= '$third', error FROM soft_delete.purge_log WHERE relation LIKE '$s.%' ORDER BY relation; SELECT purged FROM soft_delete.timeline('$s.p', 1); SELECT last_purge_rows, last_purge_result FROM soft_delete.tables WHERE relation = '$s.p'::regclass"), "$s.c|20|t|t|\n$s.d|21|t|t|\n$s.p|20|t|t|\n20\n20|done", "$s: the log, timeline() and soft_delete.tables tell");
+	is(ask("BEGIN; SELECT soft_delete.undo('$first'::timestamptz); $counts{$s}; ROLLBACK"), "30\n80|0|0|0", "$s: what is held is restored");
+	# of a table, with what is below
+	is(ask("SELECT soft_delete.hold_deletion('$first'::timestamptz, NULL); SELECT soft_delete.hold('$s.c', 'audit'); DELETE FROM $s.p_deleted WHERE id = 1; $counts{$s}"), "3\n70|9|10|10", "$s: hold() of a table in the middle does not hold what is above");
+	fails("$s: what is below is held", "DELETE FROM $s.d_deleted WHERE id = 2", qr/^ERROR:  cannot purge rows of "d_deleted\w*", which are held: audit/m, $counts{$s});
+	is(ask("SELECT member, rows, held, referenced FROM soft_delete.preview_purge('$s.p', older_than => '0')"), "$s.d|0|10|0\n$s.c|0|10|0\n$s.p|0|0|9", "$s: what a held row references stays, too");
+	ask("CALL soft_delete.purge('$s.p', older_than => '0')");
+	is(ask($counts{$s}), '70|9|10|10', "$s: and purge() leaves it");
+	like(notices("SELECT soft_delete.hold('$s.d', NULL)"), qr/^NOTICE:  table "$s\.d" is not held/m, "$s: a hold is lifted from where it was placed");
+	ask("SELECT soft_delete.hold('$s.c', NULL); CALL soft_delete.purge('$s.p', older_than => '0')");
+	is(ask($counts{$s}), '70|0|0|0', "$s: afterwards all is purged");
+	fails("$s: hold_deletion() of nothing", qq{SELECT soft_delete.hold_deletion('2020-01-01'::timestamptz, 'why')}, qr/^ERROR:  no deleted row that you may hold carries the stamp/m, $counts{$s});
+
+	# erasures
+	ask("DELETE FROM $s.p WHERE id = 51");
+	is(ask("SELECT soft_delete.erase('$s.p', 11, 51); SELECT soft_delete.erase('$s.p', '12', 52); $counts{$s}; SELECT count(*) FROM $s.c; SELECT relation, rows FROM soft_delete.erasures WHERE relation = '$s.p'; SELECT event FROM soft_delete.history('$s.p', '12', '52')"), "3\n3\n68|0|0|0\n68\n$s.p|3\n$s.p|3\nerased", "$s: erase() of a deleted and of a live row");
+	like(notices("SELECT soft_delete.erase('$s.p', 12, 52)"), qr/^NOTICE:  table "p" has no row with that key|^NOTICE:  table "$s\.p" has no row with that key/m, "$s: erase() of no row");
+	fails("$s: erase() of half a key", "SELECT soft_delete.erase('$s.p', 12)", qr/^ERROR:  the key of table "$s\.p" must have 2 values/m, $counts{$s});
+	fails("$s: erase() of a held row", "SELECT soft_delete.hold('$s.p', 'why'); SELECT soft_delete.erase('$s.p', 13, 53)", qr/^ERROR:  cannot purge rows of "\w_deleted\w*", which are held: why/m, $counts{$s});
+	ask("SELECT soft_delete.hold('$s.p', NULL)");
+	is(ask("CREATE TABLE proofs_$s AS SELECT relation, key_hash, erased_at + '1 hour' AS erased_at, erased_by, rows FROM soft_delete.erasures WHERE relation = '$s.p' ORDER BY erased_at LIMIT 1; INSERT INTO $s.p VALUES (11, 51, 'from a backup'); DELETE FROM $s.p WHERE id = 51; SELECT soft_delete.replay_erasures('proofs_$s'); $counts{$s}"), "1\n68|0|0|0", "$s: an erasure is repeated");
+
+	# what is broken is told
+	$node->safe_psql('app', "SET client_min_messages = error; ALTER TABLE $s.p_deleted DROP COLUMN name");
+	is(ask("SELECT severity, relation, problem, remedy, is_safe FROM soft_delete.check()"), qq{error|$s.p|its bin lacks column "name": DELETE fails|SELECT soft_delete.repair('$s.p');|t}, "$s: check() finds a bin that lacks a column");
+	is(ask("SELECT soft_delete.repair('$s.p'); SELECT * FROM soft_delete.check()"), '', "$s: its remedy mends it");
+	$node->safe_psql('app', "SET client_min_messages = error; SET citus.enable_unsafe_triggers = on; ALTER TABLE $s.p DISABLE TRIGGER \"~soft_delete_shard\"");
+	is(ask("SELECT problem, remedy FROM soft_delete.check()"), qq{trigger "~soft_delete_shard" is disabled: deleted rows are not kept|ALTER TABLE $s.p ENABLE TRIGGER "~soft_delete_shard";}, "$s: a trigger that is disabled");
+	is(ask(qq{SET citus.enable_unsafe_triggers = on; ALTER TABLE $s.p ENABLE TRIGGER "~soft_delete_shard"; SELECT * FROM soft_delete.check()}), '', "$s: its remedy enables it");
+}
+
+foreach my $s (sort keys %kind)
+{
+	is(ask("BEGIN; DELETE FROM $s.p WHERE id > 60; SELECT soft_delete.untag('$s.p', tombstones => 'keep', cascade => true); SELECT count(*) FROM $s.p; SELECT count(*) FROM $s.c; ROLLBACK"), "68\n68", "$s: untag() keeps rows, though a foreign key is deferred");
+}
+
+# rows of a distributed table that reference a reference table: the parent waits for the oldest of them
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE TABLE country (id integer PRIMARY KEY);
+	CREATE TABLE town (k integer, id integer, country integer REFERENCES country ON DELETE CASCADE, PRIMARY KEY (k, id));
+	SELECT create_reference_table('country'); SELECT create_distributed_table('town', 'k');
+	INSERT INTO country SELECT generate_series(1, 5);
+	INSERT INTO town SELECT g, g, g % 5 + 1 FROM generate_series(1, 50) AS g;
+	SELECT soft_delete.tag('country', storage => 'aside', cascade => true);
+	SELECT soft_delete.retain('town', '1 year')});
+ask('DELETE FROM country WHERE id = 1; DELETE FROM town WHERE id = 2; DELETE FROM country WHERE id = 2');
+is(ask(q{SELECT member, rows, referenced FROM soft_delete.preview_purge('country', older_than => '0')}), 'country|0|2', 'a reference table and a distributed one: the parent is referenced');
+ask(q{CALL soft_delete.purge('country', older_than => '0')});
+is(ask('SELECT count(*) FROM country_deleted; SELECT count(*) FROM town_deleted'), "2\n21", 'and stays');
+is(ask(q{SELECT soft_delete.retain('town', NULL); SELECT soft_delete.erase('country', 1); SELECT count(*) FROM town_deleted}), "11\n11", 'erase() of a row of a reference table');
+
+# tables of two owners
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE ROLE upper LOGIN; CREATE ROLE lower LOGIN; CREATE SCHEMA two; GRANT ALL ON SCHEMA two TO upper, lower;
+	SET ROLE upper; CREATE TABLE two.p (k integer PRIMARY KEY); SELECT create_distributed_table('two.p', 'k', colocate_with => 'none'); GRANT REFERENCES, SELECT, DELETE ON two.p TO lower;
+	SET ROLE lower; CREATE TABLE two.c (k integer PRIMARY KEY); SELECT create_distributed_table('two.c', 'k', colocate_with => 'two.p');
+	ALTER TABLE two.c ADD FOREIGN KEY (k) REFERENCES two.p ON DELETE CASCADE;
+	SELECT soft_delete.tag('two.c', storage => 'aside');
+	SET ROLE upper; SELECT soft_delete.tag('two.p', storage => 'aside');
+	INSERT INTO two.p SELECT generate_series(1, 20); SET ROLE lower; INSERT INTO two.c SELECT generate_series(1, 20); SET ROLE upper; DELETE FROM two.p});
+like(notices(q{SET ROLE upper; CALL soft_delete.purge(older_than => '0')}), qr/^NOTICE:  purged 0 rows of table "p"\nDETAIL:  Due rows that remain: 0 held, 20 referenced, 0 locked\./m, 'a parent waits for the children of another owner');
+is(ask(q{SET ROLE lower; CALL soft_delete.purge(older_than => '0'); SET ROLE upper; CALL soft_delete.purge(older_than => '0'); RESET ROLE; SELECT (SELECT count(*) FROM two.p_deleted), (SELECT count(*) FROM two.c_deleted)}), '0|0', 'and is purged after them');
+is(ask('DROP SCHEMA two CASCADE'), '', 'both go');
+
+# a table that references itself
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE TABLE tree (k integer, id integer, up integer, PRIMARY KEY (k, id));
+	SELECT create_distributed_table('tree', 'k');
+	ALTER TABLE tree ADD FOREIGN KEY (k, up) REFERENCES tree ON DELETE CASCADE;
+	INSERT INTO tree SELECT k, id, nullif(id / 2, 0) FROM generate_series(1, 5) AS k, generate_series(1, 31) AS id;
+	SELECT soft_delete.tag('tree', storage => 'aside')});
+my $stamp = $node->safe_psql('app', 'DELETE FROM tree WHERE id = 8; SELECT DISTINCT deleted_at FROM tree_deleted');
+ask('DELETE FROM tree WHERE id = 4; DELETE FROM tree WHERE id = 2');
+fails('erase() in a tree', q{SELECT soft_delete.erase('tree', 1, 2)}, qr/^ERROR:  cannot erase rows of table "(?:public\.)?tree", whose deletes reach it again\nDETAIL:  .*\nHINT:  SELECT \* FROM (?:public\.)?tree_deleted;$/m, 'SELECT count(*) FROM tree_deleted');
+ask("SELECT soft_delete.hold_deletion('$stamp'::timestamptz, 'branch'); CALL soft_delete.purge('tree', older_than => '0')");
+is(ask('SELECT count(*) FROM tree_deleted'), 75, 'with a branch that is held its trunk stays');
+ask("SELECT soft_delete.hold_deletion('$stamp'::timestamptz, NULL); CALL soft_delete.purge('tree', older_than => '0', batch_size => 1)");
+is(ask('SELECT count(*) FROM tree_deleted'), 0, 'and all goes without the hold');
+
+# a worker of Citus does not know retentions
+like(answer($worker, 'app', q{SELECT soft_delete.retain('hash.p', '1 day')}), qr/^ERROR:  that cannot be done for table "hash\.p" on a worker of Citus/m, 'retain() on a worker');
+is(answer($worker, 'app', q{SET client_min_messages = error; DELETE FROM hash.p WHERE id = 77; CALL soft_delete.purge(older_than => '0'); SELECT count(*) FROM hash.p_deleted}), 1, 'purge() there leaves sharded tables alone');
+ask('DELETE FROM hash.p_deleted');
+
+# ordinary roles
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE ROLE keeper LOGIN; CREATE ROLE clerk LOGIN; CREATE ROLE monitor LOGIN IN ROLE pg_read_all_stats;
+	CREATE SCHEMA shop; GRANT ALL ON SCHEMA shop TO keeper; GRANT USAGE ON SCHEMA shop TO clerk, monitor;
+	SET ROLE keeper;
+	CREATE TABLE shop.t (id integer PRIMARY KEY, secret text);
+	SELECT create_distributed_table('shop.t', 'id', colocate_with => 'none');
+	INSERT INTO shop.t SELECT g, 'secret ' || g FROM generate_series(1, 100) AS g;
+	SELECT soft_delete.tag('shop.t', storage => 'aside');
+	GRANT SELECT, DELETE ON shop.t TO clerk;
+	DELETE FROM shop.t WHERE id <= 50});
+my $state = 'SELECT count(*) FROM shop.t; SELECT count(*) FROM shop.t_deleted; SELECT count(*) FROM soft_delete.retention; SELECT count(*) FROM soft_delete.erasures';
+$stamp = $node->safe_psql('app', 'SELECT DISTINCT deleted_at FROM shop.t_deleted');
+is(ask("SET ROLE keeper; SELECT relation, live_rows IS NOT NULL, deleted_rows, oldest = '$stamp', companion_bytes > 0, holds FROM soft_delete.tables"), 'shop.t|t|50|t|t|0', 'an ordinary owner sees the figures');
+is(ask('SET ROLE monitor; SELECT relation, deleted_rows FROM soft_delete.tables WHERE relation::text = \'shop.t\''), 'shop.t|50', 'and so does a monitor');
+is(ask("SET ROLE clerk; SELECT * FROM soft_delete.tables; SELECT * FROM soft_delete.deletion_rows('$stamp'::timestamptz); CALL soft_delete.purge(older_than => '0'); SELECT * FROM soft_delete.preview_purge()"), '', 'who may not read the bin sees nothing, and purges nothing');
+fails("who is not the owner: $_", "SET ROLE clerk; $_", qr/^ERROR:  (?:must be owner of table|permission denied for table|no deletion has the stamp|no deleted row that you may hold|table "shop\.t" is not tagged, or)/m, $state)
+	foreach (q{SELECT soft_delete.retain('shop.t', '0')}, q{CALL soft_delete.purge('shop.t', older_than => '0')}, q{SELECT soft_delete.erase('shop.t', 1)}, q{SELECT soft_delete.hold('shop.t', 'mine')}, q{SELECT * FROM soft_delete.history('shop.t', '1')},
+	"SELECT soft_delete.undo('$stamp'::timestamptz)", "SELECT soft_delete.hold_deletion('$stamp'::timestamptz, 'mine')", q{SELECT * FROM soft_delete.preview_purge('shop.t', '0')}, q{SELECT * FROM soft_delete.timeline('shop.t')});
+ask('GRANT SELECT ON shop.t_deleted TO clerk');
+fails('who may read the bin and not update it', "SET ROLE clerk; SELECT soft_delete.undo('$stamp'::timestamptz)", qr/^ERROR:  permission denied for table shop\.t_deleted/m, $state);
+is(ask("GRANT UPDATE (deleted_at) ON shop.t_deleted TO clerk; SET ROLE clerk; BEGIN; UPDATE shop.t_deleted SET deleted_at = NULL WHERE id <= 5; SELECT count(*) FROM shop.t; ROLLBACK; BEGIN; SELECT soft_delete.undo('$stamp'::timestamptz); ROLLBACK"), "55\n50", 'a right on the column of the stamp restores');
+fails('and changes no other column', q{SET ROLE clerk; UPDATE shop.t_deleted SET deleted_at = NULL, secret = 'forged'}, qr/^ERROR:  permission denied for table t_deleted/m, $state);
+
+# what an owner has put on a table runs with the owner's rights, whoever purges, restores, untags or looks
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	SET ROLE keeper;
+	SET citus.enable_unsafe_triggers = on;
+	CREATE FUNCTION shop.spy() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN RAISE WARNING 'spy: %', current_user; RETURN coalesce(NEW, OLD); END $f$;
+	CREATE FUNCTION shop.spying(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN RAISE WARNING 'spy: %', current_user; RETURN $1; END $f$;
+	CREATE TRIGGER spy BEFORE DELETE ON shop.t_deleted FOR EACH ROW EXECUTE FUNCTION shop.spy();
+	CREATE TRIGGER spy_insert BEFORE INSERT ON shop.t FOR EACH ROW EXECUTE FUNCTION shop.spy();
+	CREATE CONSTRAINT TRIGGER late AFTER INSERT OR DELETE ON shop.t_deleted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION shop.spy();
+	CREATE CONSTRAINT TRIGGER late_insert AFTER INSERT ON shop.t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION shop.spy();
+	CREATE INDEX spied ON shop.t_deleted (shop.spying(id))});
+foreach my $case ([ "SELECT soft_delete.undo('$stamp'::timestamptz)", 'shop.t' ], [ 'DELETE FROM shop.t WHERE id <= 50', undef ], [ q{CALL soft_delete.purge('shop.t', older_than => '0')}, 'shop.t_deleted' ], [ q{SET ROLE keeper; DELETE FROM shop.t WHERE id = 60; RESET ROLE; SELECT soft_delete.erase('shop.t', 60)}, 'shop.t_deleted' ],
+	# what is deferred on another node keeps Citus from dropping the bin there
+	[ q{SET ROLE keeper; DELETE FROM shop.t WHERE id <= 80; SET citus.enable_unsafe_triggers = on; DROP TRIGGER late ON shop.t_deleted; DROP TRIGGER late_insert ON shop.t; RESET ROLE; SELECT soft_delete.untag('shop.t', tombstones => 'keep')}, 'shop.t' ])
+{
+	my ($sql, $writes) = @$case;
+	my $answer = notices("SET client_min_messages = warning; $sql");
+	my %who = map { $_ => 1 } $answer =~ /spy: (\w+)/g;
+	# a DELETE of the superuser itself runs triggers as any other does
+	next if !defined $writes;
+	is_deeply([ keys %who ], ['keeper'], "a superuser's $sql runs the owner's code as the owner") or diag($answer);
+	unlike($answer, qr/ERROR/, 'without an error');
+}
+
+# a table that somebody has broken is no concern of others
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	SET ROLE keeper;
+	CREATE TABLE shop.broken (id integer PRIMARY KEY);
+	SELECT create_distributed_table('shop.broken', 'id', colocate_with => 'none');
+	SELECT soft_delete.tag('shop.broken', storage => 'aside');
+	INSERT INTO shop.broken SELECT generate_series(1, 20); DELETE FROM shop.broken;
+	SELECT soft_delete.retain('shop.broken', '0');
+	CREATE TABLE shop.second (id integer, deleted_at timestamptz, deleted_by text);
+	SELECT create_distributed_table('shop.second', 'id', colocate_with => 'shop.broken')});
+$node->safe_psql('app', q{SET ROLE keeper; SET citus.enable_unsafe_triggers = on; } . $node->safe_psql('app', q{SELECT replace(pg_get_triggerdef(oid), 'shop.broken_deleted', 'shop.second') FROM pg_trigger WHERE tgrelid = 'shop.broken_deleted'::regclass AND tgname = '~soft_delete_shard_bin'}));
+ask(q{DELETE FROM hash.p WHERE id = 88});
+is(ask(q{SELECT problem FROM soft_delete.check() WHERE relation = 'shop.broken'::regclass; CALL soft_delete.purge(older_than => '0'); SELECT count(*) FROM hash.p_deleted; SELECT deleted_rows FROM soft_delete.tables WHERE relation = 'hash.p'::regclass; DROP TABLE shop.second; SELECT count(*) FROM shop.broken_deleted}), "it has two bins, of which none is the one: DELETE fails\n0\n0\n20", 'two bins of a table are its own problem');
+ask(q{SET citus.enable_unsafe_triggers = on; SET ROLE keeper; CREATE TRIGGER x BEFORE DELETE ON shop.broken_deleted FOR EACH ROW EXECUTE FUNCTION soft_delete.guard_shard_row('forged', 'nobody', 'no time at all')});
+ask(q{DELETE FROM hash.p WHERE id = 89});
+like(notices(q{CALL soft_delete.purge(older_than => '0')}), qr/^WARNING:  purge of table "shop\.broken" failed: invalid input syntax for type timestamp/m, 'a hold that is forged');
+is(ask(q{SELECT count(*) FROM hash.p_deleted; SELECT count(*) FROM shop.broken_deleted; SELECT count(*) > 0 FROM soft_delete.tables; SELECT problem LIKE 'its last purge failed%' FROM soft_delete.check() WHERE relation = 'shop.broken'::regclass}), "0\n20\nt\nt", 'keeps its own table alone');
+ask('DROP TABLE shop.broken, shop.broken_deleted');
+
+# the worker purges what is due, on all nodes
+ask(q{SELECT soft_delete.retain('hash.p', '0'); SELECT soft_delete.retain('tenant.p', '0'); DELETE FROM hash.p; DELETE FROM tenant.p});
+$node->append_conf('postgresql.conf', "soft_delete.purge_databases = 'app'\nsoft_delete.purge_interval = '1s'");
+$node->reload;
+ok($node->poll_query_until('app', 'SELECT (SELECT count(*) FROM hash.p_deleted) + (SELECT count(*) FROM hash.c_deleted) + (SELECT count(*) FROM hash.d_deleted) + (SELECT count(*) FROM tenant.p_deleted) = 0'), 'the worker purges sharded tables');
+is(ask(q{SELECT error FROM soft_delete.purge_log WHERE error IS NOT NULL AND relation NOT LIKE 'shop.%'; SELECT count(*) FROM pg_prepared_xacts}), '0', 'without an error');
+
+done_testing();
