@@ -153,7 +153,7 @@ BEGIN
 	END LOOP;
 	RETURN QUERY
 		SELECT s.relation, s.tombstone_column, s.bin, NULL::regclass, s.live_rows, s.deleted_rows, s.graveyard_share, 0::bigint, s.oldest, s.retention, s.due_rows,
-			s.last_purge, s.last_purge_rows, s.last_purge_result, NULL::bigint, 'aside', s.bin, s.companion_bytes, s.holds, NULL
+			s.last_purge, s.last_purge_rows, s.last_purge_result, NULL::bigint, 'aside', s.bin, s.companion_bytes, s.holds, NULL, list_tables.ledger_bytes
 		FROM soft_delete_internal.list_sharded_tables() AS s;
 END
 $$;
