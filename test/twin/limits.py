@@ -120,6 +120,10 @@ SERVER = [
         " leaves generated columns of inserted rows null"
     ),
     (
+        "PostgreSQL 18: null tests of whole rows take dropped columns of a table with virtual"
+        " generated columns for null"
+    ),
+    (
         "PostgreSQL 18 and 19: MERGE that inserts into and updates a partitioned table may put"
         " inserted rows for updated ones into NEW TABLE"
     ),

@@ -243,7 +243,7 @@ class ByPosition:
                 + "ALTER COLUMN %s TYPE text USING (ARRAY['a', 'b', 'c'])[%s]"
                 % (column, column),
                 s.insert_values(t, 1),
-                alter + "DROP COLUMN " + column,
+                *s.drop_column(t, column),
             ],
             lambda: [
                 "BEGIN",
@@ -268,7 +268,7 @@ class ByPosition:
                 s.insert_values(t, 1),
                 s.delete_plain(t),
                 *self.whole(name),
-                alter + "DROP COLUMN " + column,
+                *s.drop_column(t, column),
             ],
             lambda: [
                 "CREATE UNIQUE INDEX %s_x%d ON %s (%s)"
@@ -302,7 +302,7 @@ class ByPosition:
                 s.insert_values(t, 1),
                 alter + "ALTER COLUMN %s_r TYPE bigint" % column,
                 "TABLE " + name,
-                alter + "DROP COLUMN %s_r" % column,
+                *s.drop_column(t, column + "_r"),
             ],
             lambda: (
                 ["CLUSTER %s USING %s" % (name, key.name), "SELECT * FROM " + name]
