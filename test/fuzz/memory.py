@@ -19,7 +19,7 @@ import psycopg2
 
 LIMIT = 100         # bytes per statement
 # What makes and drops relations leaves entries in the server's caches, which are no leak: they go when the caches are reset.
-LIMITS = {"tag": 1000}
+LIMITS = {"tag": 2000}
 ROWS = 100
 
 SCHEMA = """
