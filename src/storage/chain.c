@@ -10,13 +10,19 @@
  * routine in which only tuple_lock differs.
  *
  * Invariant: a tombstone is passed over only on the way from a live version, and only
- * by statements that cannot see tombstones.
+ * by statements that cannot see tombstones.  Of the versions on that way none but the
+ * newest is locked: heap_lock_tuple() may have locked others before it failed, and takes
+ * what a transaction has locked already for locked whatever has come of it since.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "storage/bufmgr.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -45,6 +51,10 @@ static TM_Result lock_live_version(Relation rel, ItemPointer tid, Snapshot snaps
 								   TupleTableSlot *slot, CommandId cid,
 								   LockTupleMode mode, LockWaitPolicy wait_policy,
 								   uint8 flags, TM_FailureData *tmfd);
+static bool follow_versions(Relation rel, ItemPointer tid,
+							const TM_FailureData *tmfd, TupleTableSlot *slot);
+static bool is_replaced(TupleTableSlot *slot, ItemPointer next,
+						TransactionId *updater);
 static bool fetch_any_version(Relation rel, ItemPointer tid,
 							  TupleTableSlot *slot, bool *is_live);
 
@@ -237,8 +247,8 @@ lock_last_version(Relation rel, ItemPointer tid, TupleTableSlot *slot)
  * tuple_lock of a table in place: lock a row, and with FIND_LAST_VERSION the newest
  * version of it, unless that is a tombstone.  Then the row is deleted.
  *
- * The chain is followed as heapam_tuple_lock() does, but for a look at each version
- * before it is locked.
+ * The chain is followed as heapam_tuple_lock() does, but for a look at each version on
+ * the way.
  */
 static TM_Result
 lock_live_version(Relation rel, ItemPointer tid, Snapshot snapshot,
@@ -264,15 +274,63 @@ lock_live_version(Relation rel, ItemPointer tid, Snapshot snapshot,
 			!fetch_any_version(rel, tid, slot, &is_live) || !is_live)
 			return original->tuple_lock(rel, tid, snapshot, slot, cid, mode,
 										wait_policy, flags, tmfd);
-		*tid = tmfd->ctid; /* as the caller expects */
-		if (!fetch_any_version(rel, tid, slot, &is_live) || !is_live ||
-			!TransactionIdEquals(xmin_of(slot), tmfd->xmax))
+		if (!follow_versions(rel, tid, tmfd, slot))
 		{
 			ExecClearTuple(slot);
 			return TM_Deleted;
 		}
 		traversed = true;
 	}
+}
+
+/*
+ * Follow the versions of a row from the one that a lock has found replaced, as "tmfd"
+ * says, to the newest that is committed.  Returns false if there is none that is live.
+ * Else "tid" is its place, as callers of tuple_lock expect.
+ */
+static bool
+follow_versions(Relation rel, ItemPointer tid, const TM_FailureData *tmfd,
+				TupleTableSlot *slot)
+{
+	ItemPointerData next = tmfd->ctid;
+	TransactionId updater = tmfd->xmax;
+
+	do
+	{
+		bool is_live;
+
+		if (!fetch_any_version(rel, &next, slot, &is_live) || !is_live ||
+			!TransactionIdEquals(xmin_of(slot), updater))
+			return false;
+		*tid = next;
+	} while (is_replaced(slot, &next, &updater));
+	return true;
+}
+
+/*
+ * Has a committed transaction replaced the version in the slot by another one in the
+ * same table?  If so, sets the place of that and the transaction.
+ */
+static bool
+is_replaced(TupleTableSlot *slot, ItemPointer next, TransactionId *updater)
+{
+	Buffer buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	HeapTupleHeader header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
+	bool is_updated;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	is_updated = (header->t_infomask & HEAP_XMAX_INVALID) == 0 &&
+				 !HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+				 !HeapTupleHeaderIndicatesMovedPartitions(header) &&
+				 !ItemPointerEquals(&slot->tts_tid, &header->t_ctid);
+	if (is_updated)
+	{
+		*next = header->t_ctid;
+		*updater = HeapTupleHeaderGetUpdateXid(header);
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return is_updated && !TransactionIdIsInProgress(*updater) &&
+		   TransactionIdDidCommit(*updater);
 }
 
 /*
