@@ -281,20 +281,25 @@ check_unlogged(AlterTableCmd *cmd, Oid relid)
  * rows.
  *
  * The tables are locked first, as the command will lock them: who places a hold has
- * locked all tables whose rows it is on.
+ * locked all tables whose rows it is on.  The order in which a DROP comes across them
+ * depends on that of rows in pg_depend, so the oldest one that is held is named.
  */
 void
 refuse_dropping_held(Node *command)
 {
+	List *tables;
 	ListCell *lc;
 
 	if (!OidIsValid(extension_oid()))
 		return;
-	foreach (lc, tables_dropped_by(command))
+	tables = tables_dropped_by(command);
+	foreach (lc, tables)
+		LockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
+	list_sort(tables, list_oid_cmp);
+	foreach (lc, tables)
 	{
 		Oid relid = lfirst_oid(lc);
 
-		LockRelationOid(relid, AccessExclusiveLock);
 		if (any_hold(SnapshotSelf) &&
 			SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 			refuse_if_held(relid, "drop");
