@@ -282,6 +282,17 @@ SELECT soft_delete.adopt('base');
 SELECT id, removed FROM base ORDER BY id;
 SELECT severity, problem FROM soft_delete.check() WHERE relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'bridge_aside'::regnamespace);
 
+-- what is in a month of the companion says deleted, too
+CREATE TABLE monthly (id integer PRIMARY KEY, gone boolean NOT NULL DEFAULT false);
+SELECT soft_delete.tag('monthly', storage => 'aside_monthly') IS NOT NULL AS is_tagged;
+INSERT INTO monthly VALUES (1), (2), (3);
+DELETE FROM monthly WHERE id = 1;
+SELECT soft_delete.tag('monthly', bridge => 'gone') IS NOT NULL AS is_tagged;
+UPDATE monthly SET gone = true WHERE id = 2;
+SELECT id, gone, stored_in <> 'monthly_tombstones'::regclass AS is_in_month FROM monthly_deleted ORDER BY id;
+SELECT soft_delete.untag('monthly', tombstones => 'keep');
+SELECT id, gone FROM monthly ORDER BY id;
+
 DROP SCHEMA bridge_aside CASCADE;
 RESET ROLE;
 DROP ROLE regress_bridge_aside;

@@ -386,11 +386,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.write_companion(member, format('UPDATE ONLY %s AS c SET %I = %s WHERE NOT %s', companion, bridge[1],
-		soft_delete_internal.deleted_value(member, bridge, format('c.%I', soft_delete_internal.companion_stamp(companion))),
+	PERFORM soft_delete_internal.write_companion(member, format('UPDATE ONLY %s AS c SET %I = %s WHERE NOT %s', place, bridge[1],
+		soft_delete_internal.deleted_value(member, bridge, format('c.%I', soft_delete_internal.companion_stamp(place))),
 		soft_delete_internal.deleted_test(member, bridge, 'c')))
-	FROM soft_delete_internal.inheritance_tree(relation) AS member, soft_delete_internal.own_companion(member) AS companion
-	WHERE companion IS NOT NULL AND pg_relation_size(companion) > 0;
+	FROM soft_delete_internal.inheritance_tree(relation) AS member, unnest(soft_delete_internal.companion_places(member)) AS place
+	WHERE soft_delete_internal.own_companion(member) IS NOT NULL AND pg_relation_size(place) > 0;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.say_deleted_aside(regclass, text[]) IS
