@@ -105,6 +105,35 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.replay_erasures(regclass) IS
 'does soft_delete.replay_erasures()';
 
+CREATE FUNCTION soft_delete_internal.given_key(relation regclass, key text[], OUT condition text, OUT hash bytea)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	columns text[];
+	texts text;
+BEGIN
+	-- a cast to a type without its length does not cut a value off
+	SELECT array_agg(attname::text ORDER BY n), string_agg(format('b.%I = %s', attname, value), ' AND ' ORDER BY n), string_agg(format('format(''%%s'', %s)', value), ', ' ORDER BY n)
+	INTO columns, condition, texts
+	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum),
+		format('%L::%s', key[n], format_type(atttypid, CASE WHEN atttypid IN ('varchar'::regtype, 'varbit'::regtype) THEN -1 ELSE atttypmod END)) AS value
+	WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid;
+	IF columns IS NULL THEN
+		RAISE EXCEPTION 'table "%" has no primary key', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'A row is known by its primary key.';
+	ELSIF cardinality(key) IS DISTINCT FROM cardinality(columns) OR array_position(key, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION 'the key of table "%" must have % values, none of them null', relation, cardinality(columns)
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('They are those of: %s.', array_to_string(columns, ', '));
+	END IF;
+	SELECT digest INTO hash FROM soft_delete_internal.query_as_owner(relation,
+		format('SELECT sha256(convert_to(ARRAY[%s]::text, getdatabaseencoding()))', texts), form => 'key') AS q(digest bytea);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.given_key(regclass, text[]) IS
+'the condition of rows with a primary key, as b, and the hash by which erasures know it; raises 55000 or 22023 for a key that cannot be one';
+
 CREATE FUNCTION soft_delete_internal.history(relation regclass, VARIADIC key text[])
 RETURNS TABLE (event text, happened_at timestamptz, done_by name, actor text, reason text, deleted_at timestamptz)
 LANGUAGE plpgsql STABLE
@@ -115,11 +144,8 @@ DECLARE
 	root regclass := soft_delete_internal.root(relation);
 	bin regclass := soft_delete_internal.bin_of(root);
 	tombstone name := (soft_delete_internal.tag_arguments(root))[1];
-	columns text[];
-	condition text;
-	texts text;
+	given record;
 	stamps timestamptz[];
-	full_hash bytea;
 	hash bigint;
 BEGIN
 	IF tombstone IS NULL OR bin IS NULL THEN
@@ -133,25 +159,10 @@ BEGIN
 		RAISE EXCEPTION 'permission denied for view %', bin
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
-	-- a cast to a type without its length does not cut a value off
-	SELECT array_agg(attname::text ORDER BY n), string_agg(format('%I = %s', attname, value), ' AND ' ORDER BY n), string_agg(format('format(''%%s'', %s)', value), ', ' ORDER BY n)
-	INTO columns, condition, texts
-	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum),
-		format('%L::%s', key[n], format_type(atttypid, CASE WHEN atttypid IN ('varchar'::regtype, 'varbit'::regtype) THEN -1 ELSE atttypmod END)) AS value
-	WHERE conrelid = root AND contype = 'p' AND attrelid = conrelid;
-	IF columns IS NULL THEN
-		RAISE EXCEPTION 'table "%" has no primary key', root
-			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'A row is known by its primary key.';
-	ELSIF cardinality(key) IS DISTINCT FROM cardinality(columns) OR array_position(key, NULL) IS NOT NULL THEN
-		RAISE EXCEPTION 'the key of table "%" must have % values, none of them null', root, cardinality(columns)
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('They are those of: %s.', array_to_string(columns, ', '));
-	END IF;
-
-	SELECT digest INTO full_hash FROM soft_delete_internal.query_as_owner(root,
-		format('SELECT sha256(convert_to(ARRAY[%s]::text, getdatabaseencoding()))', texts), form => 'key') AS q(digest bytea);
-	hash := ('x' || left(encode(full_hash, 'hex'), 16))::bit(64)::bigint;
+	SELECT * INTO given FROM soft_delete_internal.given_key(root, key);
+	hash := ('x' || left(encode(given.hash, 'hex'), 16))::bit(64)::bigint;
 	stamps := ARRAY(SELECT stamp FROM soft_delete_internal.query_as_owner(root,
-		format('SELECT %s FROM %s WHERE %s', soft_delete_internal.stamp_expression(root, tombstone), bin, condition), form => 'key') AS q(stamp timestamptz));
+		format('SELECT %s FROM %s AS b WHERE %s', soft_delete_internal.stamp_expression(root, tombstone), bin, given.condition), form => 'key') AS q(stamp timestamptz));
 
 	RETURN QUERY
 	WITH restored AS MATERIALIZED (
@@ -164,7 +175,7 @@ BEGIN
 	SELECT r.event, r.happened_at, r.done_by::name, r.actor, r.reason, r.deleted_at FROM restored AS r
 	UNION ALL
 	SELECT 'erased', erased_at, erased_by::name, NULL, NULL, NULL FROM soft_delete_internal.erasures AS e
-	WHERE e.relation = soft_delete_internal.qualified_name(root) AND key_hash = full_hash
+	WHERE e.relation = soft_delete_internal.qualified_name(root) AND key_hash = given.hash
 	ORDER BY 2, 1;
 END
 $$;

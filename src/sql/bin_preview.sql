@@ -63,13 +63,13 @@ COMMENT ON FUNCTION soft_delete_internal.describe_columns(regclass, smallint[], 
 'expression for the values of some columns in the form of the server''s messages: (a, b)=(1, 2)';
 
 /* Aliases: c is the referencing table, p the referenced one. */
-CREATE FUNCTION soft_delete_internal.key_match("constraint" oid) RETURNS text
+CREATE FUNCTION soft_delete_internal.key_match("constraint" oid, parent text DEFAULT 'p', child text DEFAULT 'c') RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	RETURN (SELECT string_agg(format('p.%I %s c.%I%s', pa.attname, soft_delete_internal.qualified_operator(op), ca.attname,
+	RETURN (SELECT string_agg(format('%s.%I %s %s.%I%s', parent, pa.attname, soft_delete_internal.qualified_operator(op), child, ca.attname,
 			-- foreign keys use the collation of the referenced column
 			CASE WHEN pa.attcollation <> ca.attcollation THEN ' COLLATE ' || pa.attcollation::regcollation END),
 		' AND ' ORDER BY n)
@@ -79,8 +79,8 @@ BEGIN
 	  AND pa.attrelid = confrelid AND pa.attnum = p AND ca.attrelid = conrelid AND ca.attnum = c);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.key_match(oid) IS
-'a foreign key as the condition of a join';
+COMMENT ON FUNCTION soft_delete_internal.key_match(oid, text, text) IS
+'a foreign key as the condition of a join; parent, child: the aliases of the two tables';
 
 CREATE FUNCTION soft_delete_internal.key_conflicts(relation regclass) RETURNS SETOF text
 LANGUAGE sql STABLE

@@ -84,35 +84,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_sharded(timestamptz[], boolean, boolean) IS
 'restores what some deletions deleted from sharded tables, and returns the number of rows';
 
-CREATE FUNCTION soft_delete_internal.sharded_key(relation regclass, key text[], OUT condition text, OUT hash bytea)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-	columns text[];
-	texts text;
-BEGIN
-	-- a cast to a type without its length does not cut a value off
-	SELECT array_agg(attname::text ORDER BY n), string_agg(format('b.%I = %s', attname, value), ' AND ' ORDER BY n), string_agg(format('format(''%%s'', %s)', value), ', ' ORDER BY n)
-	INTO columns, condition, texts
-	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum),
-		format('%L::%s', key[n], format_type(atttypid, CASE WHEN atttypid IN ('varchar'::regtype, 'varbit'::regtype) THEN -1 ELSE atttypmod END)) AS value
-	WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid;
-	IF columns IS NULL THEN
-		RAISE EXCEPTION 'table "%" has no primary key', relation
-			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'A row is known by its primary key.';
-	ELSIF cardinality(key) IS DISTINCT FROM cardinality(columns) OR array_position(key, NULL) IS NOT NULL THEN
-		RAISE EXCEPTION 'the key of table "%" must have % values, none of them null', relation, cardinality(columns)
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('They are those of: %s.', array_to_string(columns, ', '));
-	END IF;
-	SELECT digest INTO hash FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT sha256(convert_to(ARRAY[%s]::text, getdatabaseencoding()))', texts), form => 'key') AS q(digest bytea);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.sharded_key(regclass, text[]) IS
-'the condition of rows with a primary key, as b, and the hash by which erasures know it; raises 55000 or 22023 for a key that cannot be one';
-
 CREATE FUNCTION soft_delete_internal.history_sharded(relation regclass, key text[])
 RETURNS TABLE (event text, happened_at timestamptz, done_by name, actor text, reason text, deleted_at timestamptz)
 LANGUAGE plpgsql STABLE
@@ -127,7 +98,7 @@ BEGIN
 		RAISE EXCEPTION 'permission denied for table %', bin
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
-	SELECT * INTO known FROM soft_delete_internal.sharded_key(relation, key);
+	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
 	RETURN QUERY
 	SELECT 'deleted', stamp, deleted_by::name, NULL::text, NULL::text, stamp
 	FROM soft_delete_internal.query_as_owner(relation, format('SELECT b.%I, b.deleted_by FROM %s AS b WHERE %s', soft_delete_internal.sharded_stamp(relation), bin, known.condition), form => 'key') AS q(stamp timestamptz, deleted_by text)
@@ -150,9 +121,7 @@ DECLARE
 BEGIN
 	FOR other IN
 		SELECT conrelid::regclass AS child, soft_delete_internal.sharded_bin(conrelid) AS child_bin,
-			(SELECT string_agg(format('p.%I OPERATOR(%I.%s) b.%I', p.attname, nspname, oprname, c.attname), ' AND ')
-			 FROM unnest(conkey, confkey, conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
-				JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace) AS matches
+			soft_delete_internal.key_match(oid, 'p', 'b') AS matches
 		FROM pg_constraint WHERE contype = 'f' AND confdeltype = 'c' AND confrelid = relation ORDER BY conrelid, conname
 	LOOP
 		IF other.child = ANY (path || relation) THEN
@@ -182,7 +151,7 @@ DECLARE
 	erased bigint := 0;
 BEGIN
 	PERFORM soft_delete_internal.check_lifecycle(relation);
-	SELECT * INTO known FROM soft_delete_internal.sharded_key(relation, key);
+	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
 	PERFORM soft_delete_internal.change_shards(relation, format('DELETE FROM %s AS b WHERE %s', relation, known.condition));
 	FOR item IN SELECT * FROM soft_delete_internal.sharded_cascade(relation, known.condition) LOOP
 		erased := erased + soft_delete_internal.change_shards(item.member, format('DELETE FROM %s AS b WHERE %s', soft_delete_internal.sharded_bin(item.member), item.gone));

@@ -113,10 +113,8 @@ BEGIN
 	SELECT partmethod, colocationid, relowner INTO own FROM pg_dist_partition JOIN pg_class ON pg_class.oid = logicalrelid WHERE logicalrelid = relation;
 	condition := 'false';
 	FOR other IN
-		SELECT con.oid, conrelid::regclass AS child, conrelid <> confrelid AND partmethod = own.partmethod AND colocationid = own.colocationid AND relowner = own.relowner AS is_beside,
-			(SELECT string_agg(format('b.%I OPERATOR(%I.%s) c.%I', p.attname, nspname, oprname, c.attname), ' AND ')
-			 FROM unnest(conkey, confkey, conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
-				JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace) AS matches
+		SELECT conrelid::regclass AS child, conrelid <> confrelid AND partmethod = own.partmethod AND colocationid = own.colocationid AND relowner = own.relowner AS is_beside,
+			soft_delete_internal.key_match(con.oid, 'b', 'c') AS matches
 		FROM pg_constraint AS con JOIN pg_dist_partition ON logicalrelid = conrelid JOIN pg_class ON pg_class.oid = conrelid
 		WHERE contype = 'f' AND confrelid = relation
 	LOOP
