@@ -144,9 +144,6 @@ erase_sharded(Oid relid, int n, const Datum *values, const Oid *types,
 {
 	Datum *texts = palloc0(n * sizeof(Datum));
 	ArrayType *key;
-	ExtensionCall call;
-	int64 nrows;
-	bool isnull;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -160,27 +157,10 @@ erase_sharded(Oid relid, int n, const Datum *values, const Oid *types,
 	}
 	key = construct_md_array(texts, (bool *) nulls, 1, &n, (int[]){1}, TEXTOID,
 							 -1, false, TYPALIGN_INT);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	enter_extension(&call);
-	PG_TRY();
-	{
-		if (SPI_execute_with_args("SELECT " INTERNAL_SCHEMA ".erase_sharded($1, $2)",
-								  2, (Oid[]){REGCLASSOID, TEXTARRAYOID},
-								  (Datum[]){ObjectIdGetDatum(relid),
-											PointerGetDatum(key)},
-								  NULL, false, 0) != SPI_OK_SELECT)
-			elog(ERROR, "SPI failed for erase_sharded");
-	}
-	PG_FINALLY();
-	{
-		leave_extension(&call);
-	}
-	PG_END_TRY();
-	nrows = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-										SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	return nrows;
+	return call_internal_for_number("erase_sharded", 2,
+									(Oid[]){REGCLASSOID, TEXTARRAYOID},
+									(Datum[]){ObjectIdGetDatum(relid),
+											  PointerGetDatum(key)});
 }
 
 /*

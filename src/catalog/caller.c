@@ -387,6 +387,18 @@ call_internal_for_relation(const char *name, Oid relid)
 }
 
 /*
+ * Call a function of schema soft_delete_internal that returns a number, and return that.
+ * Neither it nor an argument is null.
+ */
+int64
+call_internal_for_number(const char *name, int nargs, Oid *argtypes, Datum *values)
+{
+	bool isnull;
+
+	return DatumGetInt64(call_in_extension(name, nargs, argtypes, values, &isnull));
+}
+
+/*
  * Call a function of schema soft_delete_internal.  No argument is null.
  */
 static Datum

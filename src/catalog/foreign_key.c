@@ -255,28 +255,38 @@ uint64
 execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 				 Datum *values, int expected)
 {
-	Snapshot snapshot = InvalidSnapshot;
-	SPIPlanPtr plan;
-	Relation rel;
+	Relation rel = table_open(relid, AccessShareLock);
 	SavedRole saved;
+	uint64 nrows;
+
+	become_owner_for_reference(relid, &saved);
+	nrows = execute_latest(query, nargs, argtypes, values, false, expected);
+	restore_role(&saved);
+	table_close(rel, NoLock);
+	return nrows;
+}
+
+/*
+ * Run a query that sees what is committed now, as execute_as_owner() does, but as the
+ * current role.  If "fires_triggers", those that it queues fire before this returns.
+ */
+uint64
+execute_latest(const char *query, int nargs, Oid *argtypes, Datum *values,
+			   bool fires_triggers, int expected)
+{
+	Snapshot snapshot = InvalidSnapshot;
+	SPIPlanPtr plan = SPI_prepare(query, nargs, argtypes);
 	int result;
 
+	if (plan == NULL)
+		elog(ERROR, "%s for %s", SPI_result_code_string(SPI_result), query);
 	if (IsolationUsesXactSnapshot())
 	{
 		CommandCounterIncrement();
 		snapshot = GetLatestSnapshot();
 	}
-
-	rel = table_open(relid, AccessShareLock);
-	become_owner_for_reference(relid, &saved);
-	plan = SPI_prepare(query, nargs, argtypes);
-	if (plan == NULL)
-		elog(ERROR, "%s for %s", SPI_result_code_string(SPI_result), query);
 	result = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
-								  false, false, 0);
-	restore_role(&saved);
-	table_close(rel, NoLock);
-
+								  false, fires_triggers, 0);
 	if (result != expected)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
 	return SPI_processed;

@@ -141,6 +141,8 @@ extern void end_command(bool before);
 extern bool command_is_own(void);
 extern void call_internal(const char *name, int nargs, Oid *argtypes, Datum *values);
 extern Oid call_internal_for_relation(const char *name, Oid relid);
+extern int64 call_internal_for_number(const char *name, int nargs,
+									  Oid *argtypes, Datum *values);
 
 /*
  * owner_error.c: errors that functions of an owner raise
@@ -415,5 +417,7 @@ extern void append_key_match(StringInfo query, const ForeignKey *fk,
 							 const char *child, const AttrNumber *child_attnums);
 extern uint64 execute_as_owner(Oid relid, const char *query, int nargs,
 							   Oid *argtypes, Datum *values, int expected);
+extern uint64 execute_latest(const char *query, int nargs, Oid *argtypes,
+							 Datum *values, bool fires_triggers, int expected);
 
 #endif /* SD_CATALOG_H */

@@ -529,22 +529,11 @@ relink_children(OverwrittenReferences *references, const char *from)
 static uint64
 update_for_other(Oid relid, const char *query)
 {
-	Snapshot snapshot = InvalidSnapshot;
 	SavedRole saved;
-	SPIPlanPtr plan;
 	uint64 updated;
 
 	become_owner_to_write(relid, &saved);
-	if (IsolationUsesXactSnapshot())
-	{
-		CommandCounterIncrement();
-		snapshot = GetLatestSnapshot();
-	}
-	plan = SPI_prepare(query, 0, NULL);
-	if (plan == NULL || SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot,
-											 false, true, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not run %s", query);
-	updated = SPI_processed;
+	updated = execute_latest(query, 0, NULL, NULL, true, SPI_OK_UPDATE);
 	end_owners_write(relid, &saved);
 	return updated;
 }

@@ -251,7 +251,6 @@ open_for_stamp(Relation rel, TimestampTz stamp, Month *month)
 {
 	Oid companion = companion_of(RelationGetRelid(rel));
 	List *months = OidIsValid(companion) ? months_of(companion) : NIL;
-
 	ListCell *lc;
 
 	*month = (Month){.from = DT_NOBEGIN, .until = DT_NOEND};
@@ -436,6 +435,9 @@ change_month(Keeper *keeper, TimestampTz stamp)
 
 	table_close(rel, NoLock);
 	FreeExecutorState(keeper->builder->estate);
+	if (other->bridged != NULL)
+		FreeExecutorState(other->bridged->estate);
+	other->bridged = keeper->bridged; /* the row to keep may be in its slot */
 	*keeper = *other;
 	pfree(other);
 }

@@ -58,7 +58,7 @@ make_tally(void)
 void
 tally_row(HTAB *tally, Oid relid, TimestampTz stamp)
 {
-	find_entry(tally, relid, stamp)->rows++;
+	tally_rows(tally, relid, stamp, 1);
 }
 
 /*
