@@ -13,7 +13,7 @@
  * Where tombstones are kept aside, a row that says deleted, and did not before, is
  * deleted in the same way.  A statement finds no tombstone in the table, so there is
  * nothing to restore.  A row that did say so before stays, as it was: taking those over is
- * up to references/adopt_aside.c.
+ * up to references/adopt_rows.c.
  *
  * Invariant: when a statement is done, the column of the bridge says of each row that it
  * has written what the tombstone column says; aside, no row that has come to say deleted

@@ -4,9 +4,10 @@
  *
  * DROP ... CASCADE of a type, a collation or a function drops all columns that depend
  * on it.  The views of the tables, and companions, must lose just these columns, so the
- * views have to be released before (views.c), and columns of companions dropped.  To find the columns, dependencies are followed here
- * in the same way as the server will follow them.  Without CASCADE, the release makes
- * the server report the columns as dependents, and not the views.
+ * views have to be released before (views.c), and columns of companions dropped.  To find
+ * the columns, dependencies are followed here in the same way as the server will follow
+ * them.  Without CASCADE, the release makes the server report the columns as dependents,
+ * and not the views.
  *
  * Tables are found so that a DROP of held rows can be refused (protect.c).
  *

@@ -600,8 +600,8 @@ soft_delete_bind_view(PG_FUNCTION_ARGS)
 /*
  * soft_delete_internal.bind_companion(relation regclass) returns void
  *
- * Makes the companion of a table with its months, and where tombstones are kept aside the bin, depend on
- * the table, so that DROP TABLE drops them.
+ * Makes the companion of a table with its months, and where tombstones are kept aside the
+ * bin, depend on the table, so that DROP TABLE drops them.
  *
  * Raises 42501 unless the caller owns the table, 42P01 if it has no companion.
  */
