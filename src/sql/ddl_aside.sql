@@ -494,7 +494,6 @@ DECLARE
 	returns_rows boolean := tombstones = 'keep' AND bridge IS NOT NULL;
 	has_tombstones boolean;
 BEGIN
-	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	PERFORM soft_delete_internal.check_holds(relation, 'untag');
 	bin := soft_delete_internal.bin_of(relation);
 	companion := soft_delete_internal.companion_of(relation);
@@ -527,7 +526,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_aside(regclass, text) IS
-'takes the tag off one table whose deleted rows are kept aside, with its bin and its companion, which must be empty by then';
+'takes the tag off one table whose deleted rows are kept aside, and which is locked, with its bin and its companion, which must be empty by then';
 
 CREATE FUNCTION soft_delete_internal.move_tombstones(relation regclass, target regclass) RETURNS void
 LANGUAGE plpgsql
