@@ -35,6 +35,9 @@ static ExtensionCall *current_call = NULL;
 /* The query that our own code runs as the owner of a table, for the caller */
 static OwnQuery own_query = {NULL, NULL};
 
+/* The query that is planned, and whose rights are checked, for another role than runs it */
+static LentQuery lent_query = {NULL, InvalidOid, 0};
+
 /* Does our own code run the next utility command, or the one that runs now? */
 static bool next_command_is_own = false;
 static bool running_command_is_own = false;
@@ -160,6 +163,51 @@ Oid
 role_of_query(MemoryContext context)
 {
 	return own_query.context == context ? acting_role() : calling_role();
+}
+
+/*
+ * Return the role that a query is to be lent to: the current user, in the security context
+ * of now.  It is nobody where our own code runs, whose rights are not for code of owners.
+ */
+LentQuery
+lend_to_current_user(void)
+{
+	LentQuery query = {NULL, InvalidOid, 0};
+
+	if (!runs_own_code())
+		GetUserIdAndSecContext(&query.roleid, &query.sec_context);
+	return query;
+}
+
+/*
+ * Have a query run as a role, though another one is the current user when it is planned and
+ * its rights are checked.  It is known by the text that its plan has, at the same address.
+ * Returns what was in force before, to be put back, after an error too.
+ */
+LentQuery
+announce_lent_query(LentQuery query)
+{
+	LentQuery before = lent_query;
+
+	lent_query = query;
+	return before;
+}
+
+/*
+ * Switch to the role that runs the announced query, if that is the query that begins to
+ * run.  Returns whether it is.  To be ended by restore_role(), after an error too.
+ */
+bool
+begin_lent_query(const char *text, SavedRole *saved)
+{
+	if (text == NULL || text != lent_query.text || !OidIsValid(lent_query.roleid))
+		return false;
+	GetUserIdAndSecContext(&saved->roleid, &saved->sec_context);
+	saved->nestlevel = 0;
+	/* who has set another role meanwhile would not find it set afterwards */
+	SetUserIdAndSecContext(lent_query.roleid, lent_query.sec_context |
+												  SECURITY_LOCAL_USERID_CHANGE);
+	return true;
 }
 
 /*

@@ -125,6 +125,14 @@ typedef struct OwnQuery
 	MemoryContext context; /* of the query, once it has begun */
 } OwnQuery;
 
+/* A query of our own that a role runs which need not have the rights for it */
+typedef struct LentQuery
+{
+	const char *text; /* the very string that the plan has */
+	Oid roleid;		  /* or InvalidOid: it runs as who has planned it */
+	int sec_context;
+} LentQuery;
+
 extern void enter_extension(ExtensionCall *call);
 extern void leave_extension(const ExtensionCall *call);
 extern Oid calling_role(void);
@@ -132,6 +140,9 @@ extern Oid acting_role(void);
 extern OwnQuery announce_own_query(OwnQuery query);
 extern void begin_own_query(const PlannedStmt *statement, MemoryContext context);
 extern Oid role_of_query(MemoryContext context);
+extern LentQuery lend_to_current_user(void);
+extern LentQuery announce_lent_query(LentQuery query);
+extern bool begin_lent_query(const char *text, SavedRole *saved);
 extern bool is_caller(Oid roleid);
 extern bool caller_is_session_role(void);
 extern void become_caller(SavedRole *saved);

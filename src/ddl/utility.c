@@ -168,6 +168,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 						params, queryEnv,	 dest,		   qc};
 	bool added_before, own_before;
 
+	follow_row_security(); /* EXECUTE plans nothing */
 	begin_statement();
 	enter_statement();
 	own_before = begin_command();
@@ -190,6 +191,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		end_command(own_before);
 	}
 	PG_END_TRY();
+	follow_row_security(); /* nor does the client's protocol, after SET */
 	/* after BEGIN, SAVEPOINT and the like no row can be written before the next command */
 	if (!IsA(pstmt->utilityStmt, TransactionStmt))
 		end_statement();

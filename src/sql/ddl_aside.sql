@@ -450,7 +450,7 @@ BEGIN
 	PERFORM soft_delete_internal.drop_triggers(relation);
 	companion_schema := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = soft_delete_internal.companion_of(relation));
 	PERFORM soft_delete_internal.make_triggers(relation, array_remove(ARRAY[deleted_at, 'storage:aside',
-		CASE WHEN companion_schema <> own_schema AND NOT pg_is_other_temp_schema(companion_schema::regnamespace) AND companion_schema::regnamespace <> pg_my_temp_schema() THEN 'views:' || companion_schema END]::text[], NULL));
+		CASE WHEN companion_schema <> own_schema AND NOT pg_is_other_temp_schema(to_regnamespace(quote_ident(companion_schema))) AND to_regnamespace(quote_ident(companion_schema)) <> pg_my_temp_schema() THEN 'views:' || companion_schema END]::text[], NULL));
 	PERFORM soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.aside_query(relation, deleted_at, ARRAY[tombstone]),
 		format('SELECT soft_delete_internal.drop_in_place_parts(%L, %L, %L, %L)', relation::oid::regclass, tombstone, remembered, tombstone = deleted_at));
 	PERFORM soft_delete_internal.align_companion(member), soft_delete_internal.bind_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member
@@ -494,7 +494,6 @@ DECLARE
 	returns_rows boolean := tombstones = 'keep' AND bridge IS NOT NULL;
 	has_tombstones boolean;
 BEGIN
-	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	PERFORM soft_delete_internal.check_holds(relation, 'untag');
 	bin := soft_delete_internal.bin_of(relation);
 	companion := soft_delete_internal.companion_of(relation);
@@ -527,7 +526,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_aside(regclass, text) IS
-'takes the tag off one table whose deleted rows are kept aside, with its bin and its companion, which must be empty by then';
+'takes the tag off one table whose deleted rows are kept aside, and which is locked, with its bin and its companion, which must be empty by then';
 
 CREATE FUNCTION soft_delete_internal.move_tombstones(relation regclass, target regclass) RETURNS void
 LANGUAGE plpgsql
@@ -916,7 +915,7 @@ BEGIN
 			EXECUTE format('ALTER TABLE %s SET %s', part, CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END);
 		END LOOP;
 	END IF;
-	schema_name := class.relnamespace::regnamespace;
+	SELECT nspname INTO schema_name FROM pg_namespace WHERE oid = class.relnamespace;
 	-- in place, rename_views() does that
 	FOREACH part IN ARRAY CASE WHEN soft_delete_internal.is_aside(relation) THEN array_remove(ARRAY[companion, bin] || months, NULL) ELSE '{}' END LOOP
 		suffix := CASE WHEN part = bin THEN '_deleted' ELSE concat('_tombstones', CASE WHEN part <> companion THEN '_' || replace(soft_delete_internal.companion_month(part), '-', '_') END) END;
@@ -934,7 +933,7 @@ BEGIN
 				RAISE WARNING '"%" keeps its schema', part
 					USING ERRCODE = '01000', DETAIL = 'A relation of its name already exists.';
 			ELSE
-				EXECUTE format('ALTER TABLE %s SET SCHEMA %s', part, schema_name);
+				EXECUTE format('ALTER TABLE %s SET SCHEMA %I', part, schema_name);
 			END IF;
 		END IF;
 	END LOOP;
@@ -956,8 +955,8 @@ DECLARE
 	tombstone name := arguments[1];
 	view_schema name;
 BEGIN
-	SELECT coalesce((SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%'), relnamespace::regnamespace::text) INTO view_schema
-	FROM pg_class WHERE oid = relation;
+	SELECT coalesce((SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%'), nspname) INTO view_schema
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
 	-- a bin that is missing reads all columns
 	PERFORM soft_delete_internal.align_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
 	PERFORM soft_delete_internal.execute_aside_tag(relation, tombstone, view_schema);

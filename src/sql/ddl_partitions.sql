@@ -277,6 +277,9 @@ DECLARE
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
 	PERFORM soft_delete_internal.check_holds(partition, 'detach', ARRAY[parent, root]);
+	INSERT INTO soft_delete_internal.retention (relation, retain, former, shortened_at)
+	SELECT partition, retain, former, shortened_at FROM soft_delete_internal.retention WHERE relation = root
+	ON CONFLICT DO NOTHING;
 	IF soft_delete_internal.is_aside(root) THEN
 		-- what was deleted from it stays in the companion of its root
 		view_schema := (SELECT substr(argument, 7) FROM unnest(root_tag) AS argument WHERE argument LIKE 'views:%');
@@ -312,8 +315,6 @@ BEGIN
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_bin(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_reference_triggers(partition);
-	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
-	ON CONFLICT DO NOTHING;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_detached_partition(regclass, regclass) IS

@@ -155,7 +155,7 @@ DECLARE
 BEGIN
 	FOREACH relation IN ARRAY relations LOOP
 		tagged := soft_delete_internal.settings_of(relation);
-		PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
+		PERFORM soft_delete_internal.check_owner(relation), soft_delete_internal.check_views(tagged.schema, tagged.views);
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
 		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, tagged.storage, together => relations);
@@ -399,6 +399,7 @@ BEGIN
 		END IF;
 		members := members || ARRAY(SELECT t FROM soft_delete_internal.tables_of(member) AS t WHERE soft_delete_internal.tag_arguments(t) IS NOT NULL ORDER BY t);
 	END LOOP;
+	PERFORM soft_delete_internal.check_owner(m) FROM unnest(members) AS m;
 	IF tombstones = 'purge' THEN
 		PERFORM soft_delete_internal.purge_bins(members);
 	END IF;

@@ -324,7 +324,7 @@ BEGIN
 			WHEN relpersistence <> 'p' THEN 'It is not logged.'
 			WHEN soft_delete_internal.sharded_table(relation) IS NOT NULL THEN 'It is the bin of another table.'
 			WHEN bridge IS NOT NULL THEN 'A sharded table has no bridge.'
-			WHEN views IS NOT NULL AND views <> relnamespace::regnamespace::text THEN 'The bin of a sharded table is in the schema of the table.'
+			WHEN views IS NOT NULL AND to_regnamespace(quote_ident(views)) IS DISTINCT FROM relnamespace::regnamespace THEN 'The bin of a sharded table is in the schema of the table.'
 			WHEN soft_delete_internal.has_column(relation, deleted_at) OR soft_delete_internal.has_column(relation, 'deleted_by') THEN format('It has a column %I or deleted_by, which the bin has of its own.', deleted_at)
 			WHEN deleted_at = 'deleted_by' THEN 'That is another column of the bin.' END
 	INTO reason FROM pg_dist_partition JOIN pg_class ON pg_class.oid = logicalrelid WHERE logicalrelid = relation;

@@ -359,7 +359,7 @@ BEGIN
 		SELECT conname, confdeltype, conparentid, conrelid, soft_delete_internal.root(conrelid) AS child, soft_delete_internal.root(confrelid) AS parent,
 			soft_delete_internal.tag_arguments(conrelid) IS NOT NULL AS child_is_tagged,
 			soft_delete_internal.tag_arguments(confrelid) IS NOT NULL AS parent_is_tagged
-		FROM pg_constraint WHERE oid = "constraint"
+		FROM pg_constraint AS con WHERE oid = "constraint" AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
 	)
 	SELECT 'error', child,
 		format(CASE WHEN parent_is_tagged THEN 'a delete from %s would destroy rows for good by foreign key "%s"'

@@ -53,6 +53,7 @@ struct Keeper
 	Oid companion;		   /* which is inserted into, or a month of it */
 	TimestampTz from;	   /* it is for stamps from here on */
 	TimestampTz until;	   /* to before this one */
+	uint64 changes;		   /* value of relcache_changes when it was made */
 	MemoryContext context; /* the builder's */
 	AttrNumber stamp;	   /* the companion's column for stamps */
 	AttrNumber deleted_by; /* its column for who has deleted a row, or 0 */
@@ -65,7 +66,8 @@ static Keeper *make_keeper_in(Relation rel, Relation companion,
 							  AttrNumber stamp, MemoryContext context);
 static Keeper *make_keeper_for(Relation rel, TimestampTz stamp, MemoryContext context);
 static Relation open_for_stamp(Relation rel, TimestampTz stamp, Month *month);
-static void change_month(Keeper *keeper, TimestampTz stamp);
+static bool is_outdated(const Keeper *keeper);
+static void change_place(Keeper *keeper, TimestampTz stamp);
 static AttrNumber *map_columns(Relation from, Relation to, AttrNumber stamp,
 							   bool to_companion);
 static void report_column(Relation from, Relation to, Form_pg_attribute att,
@@ -313,6 +315,7 @@ make_keeper_in(Relation rel, Relation companion, AttrNumber stamp, MemoryContext
 
 	keeper->relid = RelationGetRelid(rel);
 	keeper->companion = RelationGetRelid(companion);
+	keeper->changes = relcache_changes;
 	keeper->from = DT_NOBEGIN;
 	keeper->until = DT_NOEND;
 	keeper->context = context;
@@ -395,8 +398,8 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 	Relation companion;
 	MemoryContext oldcontext;
 
-	if (stamp < keeper->from || stamp >= keeper->until)
-		change_month(keeper, stamp);
+	if (stamp < keeper->from || stamp >= keeper->until || is_outdated(keeper))
+		change_place(keeper, stamp);
 	builder = keeper->builder;
 	slot = builder->slot;
 	companion = table_open(keeper->companion, NoLock);
@@ -425,10 +428,23 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 }
 
 /*
- * Make a keeper one for rows with a stamp, which are in another month.
+ * May the companion have changed since the keeper was made?  A trigger of the owner may have
+ * given it an index, for the statement that keeps rows there has not opened it.
+ */
+static bool
+is_outdated(const Keeper *keeper)
+{
+	/* the bin of a shard is changed on all nodes, between statements */
+	return keeper->deleted_by == InvalidAttrNumber &&
+		   keeper->changes != relcache_changes;
+}
+
+/*
+ * Make a keeper one for rows with a stamp, which are in another month, or in a companion
+ * that has changed.
  */
 static void
-change_month(Keeper *keeper, TimestampTz stamp)
+change_place(Keeper *keeper, TimestampTz stamp)
 {
 	Relation rel = table_open(keeper->relid, NoLock);
 	Keeper *other = make_keeper_for(rel, stamp, keeper->context);
