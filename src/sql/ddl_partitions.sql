@@ -209,7 +209,7 @@ BEGIN
 			EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT soft_delete_companion TO %I', item.child,
 				soft_delete_internal.companion_constraint(soft_delete_internal.companions_table(item.child)));
 		END IF;
-		PERFORM soft_delete_internal.check_child_of_monthly(soft_delete_internal.companions_table(item.child), soft_delete_internal.companions_table(item.parent));
+		PERFORM soft_delete_internal.end_months_for_child(soft_delete_internal.companions_table(item.child), soft_delete_internal.companions_table(item.parent));
 		EXECUTE format('ALTER TABLE %s INHERIT %s', item.child, item.parent);
 	END LOOP;
 END
@@ -286,6 +286,7 @@ BEGIN
 		PERFORM soft_delete_internal.separate_companion(partition, root_tag[1], NULL);
 		PERFORM soft_delete_internal.check_tag(refusal, partition, root_tag[1], 'all', view_schema, 'aside') FROM unnest(soft_delete_internal.tag_checks()) AS refusal;
 		PERFORM soft_delete_internal.execute_aside_tag(partition, root_tag[1], view_schema);
+		PERFORM soft_delete_internal.set_monthly(partition, true) WHERE soft_delete_internal.gets_months(root);
 		PERFORM soft_delete_internal.make_bridge_triggers(partition, bridge) FROM soft_delete_internal.bridge_arguments(root) AS bridge WHERE bridge IS NOT NULL;
 		RETURN;
 	END IF;

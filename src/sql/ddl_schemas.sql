@@ -9,7 +9,7 @@ CREATE TABLE soft_delete_internal.tagged_schemas (
 	deleted_at name NOT NULL CHECK (deleted_at <> ''),
 	indexes text NOT NULL CHECK (indexes IN ('all', 'unique')),
 	views name,
-	storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside')),
+	storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside', 'aside_monthly')),
 	bridge text
 ) USING heap;
 COMMENT ON TABLE soft_delete_internal.tagged_schemas IS
@@ -19,7 +19,7 @@ COMMENT ON COLUMN soft_delete_internal.tagged_schemas.exempt IS 'names of tables
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.views IS 'the schema of their views; null: their own';
-COMMENT ON COLUMN soft_delete_internal.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'' or ''aside''';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'', ''aside'' or ''aside_monthly''';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.bridge IS 'the column by which the application deletes softly from those that have it, as tag() is told it; null: by none';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.tagged_schemas', '');
 
@@ -158,7 +158,7 @@ BEGIN
 		PERFORM soft_delete_internal.check_owner(relation), soft_delete_internal.check_views(tagged.schema, tagged.views);
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
-		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, tagged.storage, together => relations);
+		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, replace(tagged.storage, 'aside_monthly', 'aside'), together => relations);
 	END LOOP;
 	FOREACH relation IN ARRAY relations LOOP
 		tagged := soft_delete_internal.settings_of(relation);
@@ -166,8 +166,14 @@ BEGIN
 		IF bridge IS NOT NULL THEN
 			PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);
 		END IF;
-		IF tagged.storage = 'aside' THEN
+		IF tagged.storage <> 'in_place' THEN
 			PERFORM soft_delete_internal.execute_aside_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.views);
+			IF tagged.storage = 'aside_monthly' AND soft_delete_internal.may_be_monthly(relation) THEN
+				PERFORM soft_delete_internal.set_monthly(relation, true);
+			ELSIF tagged.storage = 'aside_monthly' THEN
+				RAISE NOTICE 'deleted rows of table "%" are not kept in a table for each month', relation
+					USING DETAIL = 'It has inheritance children.';
+			END IF;
 		ELSE
 			PERFORM soft_delete_internal.execute_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.indexes, tagged.views);
 		END IF;
@@ -221,10 +227,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
+	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside', 'aside_monthly') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.%()', called
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', storage must be ''in_place'' or ''aside'', and cascade must be true or false.';
+				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', storage must be ''in_place'', ''aside'' or ''aside_monthly'', and cascade must be true or false.';
 	END IF;
 END
 $$;
@@ -326,7 +332,7 @@ BEGIN
 	WHILE candidates <> '{}' LOOP
 		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
 		IF members && own THEN
-			PERFORM soft_delete_internal.warn_of_wide_rows(m) FROM unnest(members) AS m WHERE (soft_delete_internal.settings_of(m)).storage = 'aside';
+			PERFORM soft_delete_internal.warn_of_wide_rows(m) FROM unnest(members) AS m WHERE (soft_delete_internal.settings_of(m)).storage <> 'in_place';
 			PERFORM soft_delete_internal.try_to_tag(members);
 		END IF;
 		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);

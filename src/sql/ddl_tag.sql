@@ -460,9 +460,7 @@ BEGIN
 	PERFORM soft_delete_internal.check_owner(relation);
 	PERFORM soft_delete_internal.check_relation(relation);
 	-- the views first, as a query that reads them does
-	IF NOT soft_delete_internal.is_aside(relation) THEN
-		PERFORM soft_delete_internal.lock_views(relation);
-	END IF;
+	PERFORM soft_delete_internal.lock_views(relation);
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	PERFORM soft_delete_internal.check_owner(relation), soft_delete_internal.check_snapshot(relation);
 	-- another session may have untagged it, or changed its storage, while this waited

@@ -130,6 +130,9 @@ BEGIN
 		format('SELECT soft_delete.repair(%L);', table_name)
 	WHERE companion IS NOT NULL AND soft_delete_internal.has_column(companion, tombstone) AND NOT soft_delete_internal.has_stamp_index(companion, tombstone)
 	UNION ALL
+	SELECT 'notice', table_name, format('no index is for foreign key "%s" in %s: a change of the key that it references reads all %s deleted rows there', m.key, m.place, m.rows), m.command || ';'
+	FROM soft_delete_internal.missing_reference_indexes(table_name) AS m WHERE is_aside
+	UNION ALL
 	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', part), format('SELECT soft_delete.repair(%L);', table_name)
 	FROM unnest(array_remove(ARRAY[companion, CASE WHEN is_aside THEN soft_delete_internal.bin_of(table_name) END], NULL)) AS part
 	WHERE NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = part AND objsubid = 0
