@@ -136,6 +136,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.settings_of(regclass) IS
 'how tables of the schema of a table are tagged; null if the schema is not';
 
+CREATE FUNCTION soft_delete_internal.warn_not_tagged(relation regclass, message text, native_detail text, remedy text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE WARNING 'table "%" is not tagged: %', relation, message
+		USING ERRCODE = '01000', DETAIL = coalesce(nullif(native_detail, ''), 'Deletes from it are hard.'), HINT = remedy;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.warn_not_tagged(regclass, text, text, text) IS
+'warns of a table of a tagged schema that is refused';
+
 CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -178,11 +190,7 @@ EXCEPTION WHEN OTHERS THEN
 		RAISE;
 	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
-	FOREACH relation IN ARRAY relations LOOP
-		RAISE WARNING 'table "%" is not tagged: %', relation, message
-			USING ERRCODE = '01000', DETAIL = coalesce(nullif(native_detail, ''), 'Deletes from it are hard.'),
-				HINT = coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L);', relation));
-	END LOOP;
+	PERFORM soft_delete_internal.warn_not_tagged(r, message, native_detail, coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L);', r))) FROM unnest(relations) AS r;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[]) IS
@@ -320,11 +328,7 @@ EXCEPTION WHEN OTHERS THEN
 		RAISE;
 	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
-	FOREACH relation IN ARRAY relations LOOP
-		RAISE WARNING 'table "%" is not tagged: %', relation, message
-			USING ERRCODE = '01000', DETAIL = coalesce(nullif(native_detail, ''), 'Deletes from it are hard.'),
-				HINT = coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L, storage => ''aside'');', relation));
-	END LOOP;
+	PERFORM soft_delete_internal.warn_not_tagged(r, message, native_detail, coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L, storage => ''aside'');', r))) FROM unnest(relations) AS r;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.try_to_tag_sharded(regclass[]) IS

@@ -837,6 +837,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.held_row_of(regclass) IS
 'why a row of the bin of a sharded table is held, one of those that are held by themselves or with another row; null if there is none, and for a shard';
 
+CREATE FUNCTION soft_delete_internal.refuse_untagging(relation regclass, remedy text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'cannot untag table "%", where rows are held', relation
+		USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = coalesce(remedy, '');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.refuse_untagging(regclass, text) IS
+'raises 55006 for a sharded table with held rows; remedy: what lifts the holds';
+
 CREATE FUNCTION soft_delete_internal.untag_sharded_table(relation regclass, tombstones text, together regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -847,7 +859,6 @@ DECLARE
 	stamp name := soft_delete_internal.sharded_stamp(relation);
 	parent regclass;
 	has_rows boolean;
-	held text;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(relation);
 	SELECT confrelid INTO parent FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = relation AND confrelid <> ALL (together) AND confdeltype = 'c'
@@ -858,19 +869,14 @@ BEGIN
 				HINT = format('SELECT soft_delete.untag(%L, cascade => true);', relation);
 	END IF;
 	IF EXISTS (SELECT FROM soft_delete_internal.sharded_holds(bin)) THEN
-		RAISE EXCEPTION 'cannot untag table "%", where rows are held', relation
-			USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = (
-				SELECT string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN format('SELECT soft_delete.hold(%L, NULL);', origin) ELSE format('SELECT soft_delete.hold_deletion(%L, NULL);', arguments[3]) END, ' ')
-				FROM soft_delete_internal.sharded_holds(bin) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments, soft_delete_internal.origin_of_hold(t.tgname) AS origin);
+		PERFORM soft_delete_internal.refuse_untagging(relation, (
+			SELECT string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN format('SELECT soft_delete.hold(%L, NULL);', origin) ELSE format('SELECT soft_delete.hold_deletion(%L, NULL);', arguments[3]) END, ' ')
+			FROM soft_delete_internal.sharded_holds(bin) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments, soft_delete_internal.origin_of_hold(t.tgname) AS origin));
 	END IF;
 	IF bin IS NOT NULL THEN
 		-- nobody deletes or holds rows from now on
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE', relation, bin));
-		held := soft_delete_internal.held_row_of(bin);
-		IF held IS NOT NULL THEN
-			RAISE EXCEPTION 'cannot untag table "%", where rows are held', relation
-				USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = format('SELECT soft_delete.lift(%L, %L);', relation, held);
-		END IF;
+		PERFORM soft_delete_internal.refuse_untagging(relation, format('SELECT soft_delete.lift(%L, %L);', relation, held)) FROM soft_delete_internal.held_row_of(bin) AS held WHERE held IS NOT NULL;
 		IF tombstones = 'keep' THEN
 			PERFORM soft_delete_internal.change_shards(relation, format('UPDATE %s SET %I = NULL', bin, stamp));
 		END IF;
