@@ -4,7 +4,7 @@ import threading
 import time
 from statistics import median
 
-from contenders import BY_SESSION
+from contenders import ASIDE, BY_SESSION
 from harness import APPLICATION, SOFT, Script, connect, restart_server, turns
 
 BATCH = 10_000
@@ -159,7 +159,8 @@ def adopt(bench):
     bench.state(rows=rows, deleted=rows // 2)
     alone = 5 if bench.scale >= 1 else 2
     script = Script("soft", FLAGGING.format(rows=rows))
-    for number in range(bench.rounds(3)):
+    for number, who in turns(bench.rounds(3), (SOFT, ASIDE)):
+        where, storage = ("", "in_place") if who == SOFT else (", aside", "aside")
         with connect(bench.database("soft")) as session:
             session.load("users", "id integer, email text, deleted boolean NOT NULL DEFAULT false, seen timestamptz",
                          f"SELECT g, 'user' || g || '@example.com', g % 2 = 0 FROM generate_series(1, {rows}) g",
@@ -169,18 +170,18 @@ def adopt(bench):
             with script.running() as transactions:
                 time.sleep(alone)
                 begin = time.time()
-                session.run("SELECT plan FROM soft_delete.plan('users', bridge => 'deleted') AS plan")
+                session.run(f"SELECT plan FROM soft_delete.plan('users', bridge => 'deleted', storage => '{storage}') AS plan")
                 parts = [session.seconds(statement) for (statement,) in session.cursor.fetchall()]
                 end = time.time()
                 time.sleep(alone)
             found = session.value("SELECT array_agg(concat_ws(': ', relation, problem)) FROM soft_delete.check()")
             assert found is None, found
-        bench.record("adopt", SOFT, number, end - begin, "s")
-        bench.record("part", SOFT, number, max(parts[-len(parts) // 2:]) * 1e3, "ms")
-        for who, since, until in (("before it", begin - alone, begin), (SOFT, begin, end), ("after it", end, end + alone)):
+        bench.record("adopt", who, number, end - begin, "s")
+        bench.record("part", who, number, max(parts[-len(parts) // 2:]) * 1e3, "ms")
+        for when, since, until in (("before it", begin - alone, begin), (who, begin, end), ("after it", end, end + alone)):
             done = [transaction.wait for transaction in transactions if since <= transaction.end <= until]
-            bench.record("beside", who, number, len(done) / (until - since), "/s")
-            bench.record("wait", who, number, max(done) * 1e3, "ms")
+            bench.record(f"beside{where}", when, number, len(done) / (until - since), "/s")
+            bench.record(f"wait{where}", when, number, max(done) * 1e3, "ms")
 
 
 def thousand(bench):

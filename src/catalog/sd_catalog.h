@@ -384,6 +384,7 @@ extern struct HTAB *make_key_set(void);
  */
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
 extern bool append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid);
+extern void append_rows(Relation rel, HeapTuple *tuples, int n);
 extern void remove_row(Relation rel, ItemPointer tid);
 
 /*

@@ -105,9 +105,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	-- the name of the table in the source of a function
-	name text := (SELECT format('(?:"?%s"?\s*\.\s*)?(?:"%s"|\m%2$s\M)', regexp_replace(nspname, '([^[:alnum:]_])', '\\\1', 'g'), regexp_replace(relname, '([^[:alnum:]_])', '\\\1', 'g'))
-				  FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
+	name text := soft_delete_internal.name_pattern(relation);
 	plain_name text := (SELECT lower(relname) FROM pg_class WHERE oid = relation);
 	types oid[] := ARRAY(SELECT t FROM pg_class JOIN pg_type ON pg_type.oid = reltype, unnest(ARRAY[pg_type.oid, typarray]) AS t WHERE pg_class.oid = relation);
 BEGIN
