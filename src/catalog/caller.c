@@ -42,9 +42,13 @@ static LentQuery lent_query = {NULL, InvalidOid, 0};
 static bool next_command_is_own = false;
 static bool running_command_is_own = false;
 
+/* How many utility commands run that have begun since the library was loaded */
+static int running_commands = 0;
+
 PG_FUNCTION_INFO_V1(soft_delete_enter);
 PG_FUNCTION_INFO_V1(soft_delete_caller);
 PG_FUNCTION_INFO_V1(soft_delete_command_is_own);
+PG_FUNCTION_INFO_V1(soft_delete_command_is_seen);
 PG_FUNCTION_INFO_V1(soft_delete_follow_ddl);
 PG_FUNCTION_INFO_V1(soft_delete_follow_drops);
 PG_FUNCTION_INFO_V1(soft_delete_follow_extension);
@@ -278,6 +282,7 @@ begin_command(void)
 {
 	bool before = running_command_is_own;
 
+	running_commands++;
 	running_command_is_own = next_command_is_own || runs_own_code();
 	next_command_is_own = false;
 	return before;
@@ -290,6 +295,7 @@ begin_command(void)
 void
 end_command(bool before)
 {
+	running_commands--;
 	running_command_is_own = before;
 	next_command_is_own = false;
 }
@@ -313,6 +319,18 @@ Datum
 soft_delete_command_is_own(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(command_is_own());
+}
+
+/*
+ * soft_delete_internal.command_is_seen() returns boolean
+ *
+ * Returns whether the library was there when the utility command began that runs, and so
+ * sees its end.
+ */
+Datum
+soft_delete_command_is_seen(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(running_commands > 0);
 }
 
 /*
@@ -432,6 +450,20 @@ call_internal_for_relation(const char *name, Oid relid)
 									(Datum[]){ObjectIdGetDatum(relid)}, &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(found);
+}
+
+/*
+ * Call a function of schema soft_delete_internal that returns a text for a relation, and
+ * return it, or NULL where the function returns null.
+ */
+char *
+call_internal_for_text(const char *name, Oid relid)
+{
+	bool isnull;
+	Datum found = call_in_extension(name, 1, (Oid[]){REGCLASSOID},
+									(Datum[]){ObjectIdGetDatum(relid)}, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(found);
 }
 
 /*

@@ -152,6 +152,7 @@ extern void end_command(bool before);
 extern bool command_is_own(void);
 extern void call_internal(const char *name, int nargs, Oid *argtypes, Datum *values);
 extern Oid call_internal_for_relation(const char *name, Oid relid);
+extern char *call_internal_for_text(const char *name, Oid relid);
 extern int64 call_internal_for_number(const char *name, int nargs,
 									  Oid *argtypes, Datum *values);
 
@@ -162,7 +163,7 @@ extern bool is_raised_by_function(const ErrorData *error);
 extern void throw_owners_error(MemoryContext context);
 extern void throw_error_of_glance(MemoryContext context, bool is_limited);
 extern ErrorData *end_failed_subtransactions(int nestlevel, MemoryContext context,
-											 ResourceOwner owner, bool is_late);
+											 ResourceOwner owner, bool is_limited);
 
 /*
  * time_limit.c: how long code of an owner may take

@@ -6,7 +6,9 @@
  * A table that is going to become a partition is prepared by the hook for utility
  * commands, since ALTER TABLE would fail before an event trigger fires.  Event triggers
  * get a command as an opaque value of type pg_ddl_command, which functions here
- * decode.  And tag_schema() needs a lock on a schema that no SQL statement takes.
+ * decode.  And tag_schema() needs a lock on a schema that no SQL statement takes.  A table
+ * that Citus distributes as it is created is tagged after that, when event triggers have
+ * fired.
  * What is done with tables and schemas is decided in SQL.
  */
 #include "postgres.h"
@@ -18,9 +20,11 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
@@ -266,6 +270,30 @@ names_dropped_column(Node *expression, Oid relid)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * After a command has created a table, tag it if Citus has distributed it meanwhile, as it
+ * does in the schema of a tenant, and if its schema is tagged.  A partition that it has
+ * distributed gets the trigger that a tagged table does not pass on to it.
+ */
+void
+tag_distributed(Node *command)
+{
+	RangeVar *name = IsA(command, CreateStmt) ? ((CreateStmt *) command)->relation
+					 : IsA(command, CreateTableAsStmt)
+						 ? ((CreateTableAsStmt *) command)->into->rel
+						 : NULL;
+	Oid relid;
+
+	if (name == NULL || command_is_own() || creating_extension ||
+		IsBinaryUpgrade || !OidIsValid(extension_function(SHARD_TRIGGER)) ||
+		!OidIsValid(get_extension_oid("citus", true)))
+		return;
+	relid = RangeVarGetRelid(name, NoLock, true);
+	if (OidIsValid(relid))
+		call_internal("tag_new_sharded", 1, (Oid[]){REGCLASSOID},
+					  (Datum[]){ObjectIdGetDatum(relid)});
 }
 
 /*

@@ -154,6 +154,7 @@ run_utility(void *argument, List *obstacles)
 	if (bulk != NULL)
 		end_bulk_copy(bulk, false);
 	finish_ddl(prepared, &ddl);
+	tag_distributed(prepared->utilityStmt);
 }
 
 /*

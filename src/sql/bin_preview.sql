@@ -348,6 +348,7 @@ BEGIN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
 	END LOOP;
+	RETURN QUERY SELECT * FROM soft_delete_internal.preview_sharded_undo(deletions);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview(timestamptz[]) IS

@@ -57,6 +57,8 @@ struct Keeper
 	MemoryContext context; /* the builder's */
 	AttrNumber stamp;	   /* the companion's column for stamps */
 	AttrNumber deleted_by; /* its column for who has deleted a row, or 0 */
+	AttrNumber unlinked; /* its column for references that were set to null, or 0 */
+	Datum references; /* those to the next row, a jsonb, or 0 */
 	AttrNumber *sources; /* for each column of the companion, that of the relation */
 	VersionBuilder *builder; /* of rows of the companion, with its indexes */
 	VersionBuilder *bridged; /* of rows whose bridge says deleted, or NULL */
@@ -301,7 +303,26 @@ make_shards_keeper(Relation rel, Relation bin, const char *stamp, MemoryContext 
 						   stamp)));
 	keeper = make_keeper_in(rel, bin, stamp_attnum, context);
 	keeper->deleted_by = deleted_by;
+	keeper->unlinked = get_attnum(relid, "unlinked");
 	return keeper;
+}
+
+/*
+ * Note the references to the next row that a deletion sets to null, a jsonb, or 0 for none.
+ *
+ * Raises 42703 if the bin has no column for them.
+ */
+void
+set_unlinked(Keeper *keeper, Datum references)
+{
+	if (references && (keeper->unlinked == 0 ||
+					   get_atttype(keeper->companion, keeper->unlinked) != JSONBOID))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("bin \"%s\" does not keep references that are set to null",
+						get_rel_name(keeper->companion)),
+				 errdetail("It has a column \"unlinked\" of type jsonb.")));
+	keeper->references = references;
 }
 
 /*
@@ -413,6 +434,11 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 		slot->tts_values[keeper->deleted_by - 1] =
 			CStringGetTextDatum(GetUserNameFromId(deleting_role(), false));
 		slot->tts_isnull[keeper->deleted_by - 1] = false;
+	}
+	if (keeper->references)
+	{
+		slot->tts_values[keeper->unlinked - 1] = keeper->references;
+		slot->tts_isnull[keeper->unlinked - 1] = false;
 	}
 	slot->tts_tableOid = keeper->companion;
 	/* a publication of all tables is not told of a companion, whose subscribers lack it */

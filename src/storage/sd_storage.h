@@ -313,6 +313,7 @@ extern Relation open_place(Relation rel, const Tombstone *tombstone,
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern Keeper *make_shards_keeper(Relation rel, Relation bin, const char *stamp,
 								  MemoryContext context);
+extern void set_unlinked(Keeper *keeper, Datum references);
 extern void free_keeper(Keeper *keeper);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
 extern void keep_aside(Keeper *keeper, Relation rel, TupleTableSlot *row);
