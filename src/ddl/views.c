@@ -107,7 +107,7 @@ static void store_query(Relation view, Query *query);
 static void bind_dropped_columns(Oid view, Oid relid, ArrayType *sources,
 								 List *dropped);
 static void unbind_columns(Oid view, Oid relid);
-static void set_base_type(Form_pg_attribute att);
+static void set_bin_type(Form_pg_attribute att, AttrNumber tombstone);
 static void check_column_users(Oid view, AttrNumber attnum);
 static void check_column_default(Relation view, AttrNumber attnum,
 								 Form_pg_attribute source);
@@ -290,9 +290,11 @@ column_source(Query *query, AttrNumber attnum, Oid relid)
 	Var *var = entry ? (Var *) entry->expr : NULL;
 	RangeTblEntry *rte;
 
-	/* a bin has the base types of domains */
+	/* a bin has the base types of domains, and stamps with time zone */
 	if (var != NULL && IsA(var, RelabelType))
 		var = (Var *) ((RelabelType *) var)->arg;
+	else if (column_in_utc((Node *) var) != NULL)
+		var = column_in_utc((Node *) var);
 	if (var == NULL || !IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
 		return InvalidAttrNumber;
 	rte = rt_fetch(var->varno, query->rtable);
@@ -677,7 +679,7 @@ soft_delete_write_companion(PG_FUNCTION_ARGS)
  * relation regclass, source smallint) returns void
  *
  * Gives column "attnum" of a released view the type of column "source" of the table; a bin
- * has the base type of a domain.
+ * has the base type of a domain, and stamps with time zone.
  * What users have created on other columns does not change.
  *
  * Raises 42501 unless the caller owns both, 42P01 if one does not exist, 42703 if a
@@ -710,7 +712,7 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 
 	att = *TupleDescAttr(RelationGetDescr(table), source - 1);
 	if (view == bin_of(relid))
-		set_base_type(&att);
+		set_bin_type(&att, tombstone_attribute(table));
 	check_column_users(view, attnum);
 	find_composite_type_dependencies(rel->rd_rel->reltype, rel, NULL);
 	check_column_default(rel, attnum, &att);
@@ -724,12 +726,14 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 }
 
 /*
- * Give a column of a domain the type that the domain is made of, as a bin has it.
+ * Give a column of the table the type that it has in a bin: that which a domain is made
+ * of, and timestamptz for the tombstone column.
  */
 static void
-set_base_type(Form_pg_attribute att)
+set_bin_type(Form_pg_attribute att, AttrNumber tombstone)
 {
-	Oid type = getBaseType(att->atttypid);
+	Oid type =
+		att->attnum == tombstone ? TIMESTAMPTZOID : getBaseType(att->atttypid);
 
 	if (type == att->atttypid)
 		return;

@@ -85,15 +85,30 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, text) IS
 'the columns that a bin has beside those of its table, as expressions; stamp: that for the stamp of a row';
 
+CREATE FUNCTION soft_delete_internal.columns_in_place(relation regclass, deleted_at name) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- a companion has the base types of domains, and stamps with time zone
+	RETURN (SELECT string_agg(CASE WHEN attname = deleted_at AND atttypid = 'timestamp'::regtype THEN format('%s AS %I', soft_delete_internal.stamp_expression(relation, deleted_at), attname)
+		WHEN typtype = 'd' THEN format('%I::%s AS %1$I', attname, format_type(base, -1)) ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
+	FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid, soft_delete_internal.base_type(atttypid, atttypmod)
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.columns_in_place(regclass, name) IS
+'the columns of a table whose deleted rows are in place, with the types of its companion';
+
 CREATE FUNCTION soft_delete_internal.kept_columns(relation regclass, deleted_at name) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	-- the companion computes no virtual column, and has stamps with time zone
+	-- the companion computes no virtual column
 	RETURN (SELECT string_agg(CASE WHEN attgenerated = 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname)
-		WHEN attname = deleted_at AND atttypid = 'timestamp'::regtype THEN format('pg_catalog.timezone(''UTC'', %I) AS %1$I', attname)
 		ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
 	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
@@ -130,14 +145,12 @@ BEGIN
 	RETURN (WITH own AS (
 		SELECT format('SELECT %s, %s FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL '
 					  'UNION ALL SELECT %s, %s FROM %s',
-					  -- a companion has the base types of domains
-					  string_agg(CASE typtype WHEN 'd' THEN format('%I::%s AS %1$I', attname, format_type(base, -1)) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
+					  soft_delete_internal.columns_in_place(relation, deleted_at),
 					  soft_delete_internal.bin_expressions(relation, soft_delete_internal.stamp_expression(relation, deleted_at)), relation, deleted_at,
 					  soft_delete_internal.kept_columns(relation, deleted_at), soft_delete_internal.bin_expressions(relation, quote_ident(deleted_at)),
 					  soft_delete_internal.companion_of(relation)) AS query,
 			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
-		FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid, soft_delete_internal.base_type(atttypid, atttypmod)
-		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+		FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 	)
 	SELECT CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.aside_query(relation, deleted_at)
 		WHEN columns = '{}' THEN query
@@ -240,17 +253,14 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.owners_in(timestamptz[]) IS
 'the roles whose tables may have rows of some deletions, by the ledger: the owners of those that it names, and the roles that the caller may act as; null if it does not know';
 
-CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, owners oid[] DEFAULT NULL, OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
+CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, owners oid[] DEFAULT NULL, OUT relation regclass, OUT bin regclass, OUT tombstone name)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	FOR relation, tombstone, stamps IN
-		SELECT tagged.relation, attname,
-			-- a timestamp column holds UTC
-			CASE atttypid WHEN 'timestamp'::regtype
-				THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
+	FOR relation, tombstone IN
+		SELECT tagged.relation, attname
 		FROM soft_delete_internal.tagged_tables() AS tagged
 			JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
 		WHERE owners IS NULL OR (SELECT relowner FROM pg_class WHERE oid = tagged.relation) = ANY (owners)
@@ -273,32 +283,18 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean, oid[]) IS
-'the tagged tables, of some owners or of all, whose bin the caller may read, locked so that they stay tagged; stamps: the array $1 of timestamptz in the type of the tombstone column; passes_over: a table that cannot be locked is a warning, and not an error';
+'the tagged tables, of some owners or of all, whose bin the caller may read, locked so that they stay tagged; passes_over: a table that cannot be locked is a warning, and not an error';
 
-CREATE FUNCTION soft_delete_internal.stamp_parameter(relation regclass, tombstone name) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-	-- a timestamp column holds UTC
-	RETURN (SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
-	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = tombstone AND NOT attisdropped);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
-'parameter $1 of a query, a time, in the type of a tombstone column; null if there is no such column';
-
-CREATE FUNCTION soft_delete_internal.has_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.has_stamps(relation regclass, bin regclass, tombstone name, deletions timestamptz[]) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT EXISTS (SELECT FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s)', bin, tombstone, stamps), deletions) AS q(answer boolean));
+		format('SELECT EXISTS (SELECT FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY ($1))', bin, tombstone), deletions) AS q(answer boolean));
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.has_stamps(regclass, regclass, name, text, timestamptz[]) IS
+COMMENT ON FUNCTION soft_delete_internal.has_stamps(regclass, regclass, name, timestamptz[]) IS
 'whether a bin, as readable_bins() has it, lists rows of some deletions';
 
 /* What was purged of the tables that a restore names is no loss of its rows, unless it was all that was left of them. */

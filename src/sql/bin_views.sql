@@ -447,11 +447,14 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.rename_view_columns(view, relation, sources);
 	PERFORM soft_delete_internal.change_view_column(view, v.attnum, relation, t.attnum)
-	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum], soft_delete_internal.base_type(t.atttypid, t.atttypmod)
+	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum],
+		-- a tombstone column that is being renamed has its old name here
+		LATERAL (SELECT deleted_at IN (t.attname, v.attname)) AS of(is_stamp),
+		soft_delete_internal.base_type(CASE WHEN is_stamp THEN 'timestamptz'::regtype ELSE t.atttypid END, t.atttypmod)
 	WHERE v.attrelid = view AND v.attnum > 0 AND NOT v.attisdropped AND NOT t.attisdropped
 	  -- a bin has the base types of domains, and the stamps of the companion
 	  AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM
-		(CASE WHEN is_bin THEN base ELSE t.atttypid END, CASE WHEN is_bin AND (base <> t.atttypid OR t.attname = (soft_delete_internal.tag_arguments(relation))[1]) THEN -1 ELSE t.atttypmod END, t.attcollation);
+		(CASE WHEN is_bin THEN base ELSE t.atttypid END, CASE WHEN is_bin AND (base <> t.atttypid OR is_stamp) THEN -1 ELSE t.atttypmod END, t.attcollation);
 
 	SELECT bool_or(v.attisdropped OR coalesce(t.attisdropped, false)) INTO has_lost
 	FROM pg_attribute v LEFT JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum] AND t.attnum > 0
@@ -483,8 +486,9 @@ DECLARE
 	bin regclass := soft_delete_internal.bin_of(relation);
 	view regclass;
 BEGIN
-	-- a bin that 0.1.0 has made has no columns of the extension, and its triggers no arguments
-	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0) THEN
+	-- a bin that 0.1.0 has made has no columns of the extension, and its triggers no arguments; one of 0.2.0 may show a timestamp
+	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0)
+	   OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = bin AND attname = deleted_at AND atttypid = 'timestamp'::regtype) THEN
 		bin := soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
 		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.new_bin_columns(relation));
 	END IF;

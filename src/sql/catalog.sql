@@ -205,19 +205,21 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_places(regclass) IS
 'the companion of a table, and the tables for its months';
 
-CREATE FUNCTION soft_delete_internal.stamp_expression(relation regclass, deleted_at name) RETURNS text
+CREATE FUNCTION soft_delete_internal.stamp_expression(relation regclass, deleted_at name, alias text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
+DECLARE
+	-- a table that is going to be tagged may not have the column yet
+	type oid := (SELECT atttypid FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at);
+	col text := concat_ws('.', alias, quote_ident(deleted_at));
 BEGIN
 	-- a timestamp column holds UTC
-	RETURN (SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname)
-	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = deleted_at);
+	RETURN CASE type WHEN 'timestamp'::regtype THEN format('pg_catalog.timezone(''UTC'', %s)', col) ELSE col END;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.stamp_expression(regclass, name) IS
-'expression for the stamp of a row as timestamptz';
+COMMENT ON FUNCTION soft_delete_internal.stamp_expression(regclass, name, text) IS
+'expression for the stamp of a row that is deleted in place as timestamptz, which the index of the bin is on';
 
 CREATE FUNCTION soft_delete_internal.key_expressions(relation regclass) RETURNS text
 LANGUAGE sql STABLE

@@ -296,6 +296,7 @@ BEGIN
 		  AND (indisunique OR indisexclusion OR indexes = 'all')
 		  AND NOT indisclustered			-- a partial index cannot be
 		  AND indkey[0] IS DISTINCT FROM attnum	-- finds tombstones
+		  AND amhandler <> 'soft_delete_internal.btree_handler(internal)'::regprocedure
 		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 		  AND NOT EXISTS (SELECT FROM pg_index replaced
 						  WHERE replaced.indrelid = member AND relname = soft_delete_internal.prepared_name(replaced.indexrelid))

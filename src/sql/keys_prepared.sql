@@ -114,7 +114,7 @@ BEGIN
 			format('%I.%I', nspname, soft_delete_internal.prepared_name(member)) AS prepared,
 			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
 					 UNION ALL
-					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s USING soft_delete_btree (%I) WHERE %3$I IS NOT NULL', soft_delete_internal.prepared_name(member), member, deleted_at)
+					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s USING soft_delete_btree (%s) WHERE %I IS NOT NULL', soft_delete_internal.prepared_name(member), member, soft_delete_internal.stamp_expression(member, deleted_at), deleted_at)
 					) AS commands(command)
 		WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(member, deleted_at)
 		ORDER BY n, command DESC;		-- DROP before CREATE

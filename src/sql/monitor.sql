@@ -197,15 +197,13 @@ BEGIN
 
 	FOR item IN
 		SELECT tagged.relation, soft_delete_internal.bin_of(tagged.relation) AS bin, tombstone_column AS tombstone,
-			soft_delete_internal.qualified_name(tagged.relation) AS name,
-			soft_delete_internal.stamp_expression(tagged.relation, tombstone_column) AS stamp,
-			soft_delete_internal.stamp_parameter(tagged.relation, tombstone_column) AS start
+			soft_delete_internal.qualified_name(tagged.relation) AS name
 		FROM soft_delete_internal.tagged_tables() AS tagged
 		WHERE (timeline.relation IS NULL OR tagged.relation = timeline.relation) AND soft_delete_internal.may_watch(tagged.relation)
 		  AND soft_delete_internal.bin_of(tagged.relation) IS NOT NULL
 		  AND soft_delete_internal.has_column(soft_delete_internal.tombstones_in(tagged.relation), tombstone_column)
 		UNION ALL
-		SELECT s.relation, s.bin, s.stamp, soft_delete_internal.qualified_name(s.relation), quote_ident(s.stamp), '$1::timestamptz' FROM soft_delete_internal.sharded_tables() AS s
+		SELECT s.relation, s.bin, s.stamp, soft_delete_internal.qualified_name(s.relation) FROM soft_delete_internal.sharded_tables() AS s
 		WHERE (timeline.relation IS NULL OR s.relation = timeline.relation) AND s.bin IS NOT NULL AND soft_delete_internal.may_watch_sharded(s.relation, s.bin)
 	LOOP
 		is_known := true;
@@ -214,8 +212,8 @@ BEGIN
 			IF soft_delete_internal.tag_arguments(item.relation) IS NULL OR NOT soft_delete_internal.has_no_tombstone(item.relation) THEN
 				FOR found IN
 					SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
-						format('SELECT %s::date - %L::date + 1, count(*) FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
-							   item.stamp, first_day, item.bin, item.tombstone, replace(item.start, '$1', quote_literal(first_day)))) AS q(n integer, rows bigint)
+						format('SELECT %I::date - %L::date + 1, count(*) FROM %s WHERE %1$I >= %2$L::timestamptz AND %1$I < now() GROUP BY 1',
+							   item.tombstone, first_day, item.bin)) AS q(n integer, rows bigint)
 				LOOP
 					days_deleted[found.n] := found.rows;
 				END LOOP;
