@@ -40,6 +40,7 @@ static bool show_deleted = false;
 
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_trigger_arguments);
+PG_FUNCTION_INFO_V1(soft_delete_bridge_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_is_aside);
 PG_FUNCTION_INFO_V1(soft_delete_reset_value);
 PG_FUNCTION_INFO_V1(soft_delete_storage_of);
@@ -530,6 +531,36 @@ soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 	List *arguments = tag_arguments(PG_GETARG_OID(0));
 
 	if (arguments == NIL)
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(make_text_array(arguments));
+}
+
+/*
+ * soft_delete_internal.bridge_arguments(relation regclass) returns text[]
+ *
+ * Returns the arguments of the relation's bridge, which its trigger FOR EACH ROW of UPDATE
+ * has, the name of the column first.  Null if there is none.
+ */
+Datum
+soft_delete_bridge_arguments(PG_FUNCTION_ARGS)
+{
+	Oid function = extension_function(BRIDGE_TRIGGER);
+	CatalogScan scan = begin_trigger_scan(PG_GETARG_OID(0));
+	bool found = false;
+	List *arguments = NIL;
+	HeapTuple tuple;
+
+	while (!found && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		found = trigger->tgfoid == function && TRIGGER_FOR_ROW(trigger->tgtype) &&
+				TRIGGER_FOR_UPDATE(trigger->tgtype);
+		if (found)
+			arguments = trigger_arguments(scan.catalog, tuple);
+	}
+	end_catalog_scan(&scan);
+	if (!found)
 		PG_RETURN_NULL();
 	PG_RETURN_ARRAYTYPE_P(make_text_array(arguments));
 }

@@ -36,6 +36,7 @@
 #include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
@@ -64,6 +65,7 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "ddl/sd_ddl.h"
@@ -173,6 +175,30 @@ table_of_view(Oid view)
 	}
 	end_catalog_scan(&scan);
 	return table;
+}
+
+/*
+ * Rename a view or the companion of a tagged table of the current role that has the name
+ * which a command is going to give to a relation: an application that deletes hard could
+ * create it.  A dump that is restored has the names as they are.
+ */
+void
+give_way(RangeVar *name)
+{
+	Oid relid, table;
+
+	if (command_is_own() || !row_security || IsBinaryUpgrade ||
+		!OidIsValid(extension_function(TAG_TRIGGER)))
+		return;
+	relid = get_relname_relid(name->relname, RangeVarGetCreationNamespace(name));
+	if (!OidIsValid(relid))
+		return;
+	table = get_rel_relkind(relid) == RELKIND_VIEW ? table_of_view(relid)
+												   : companions_table(relid);
+	if (OidIsValid(table) && tag_arguments(table) != NIL &&
+		relation_ownercheck(table, GetUserId()))
+		call_internal("give_way", 2, (Oid[]){REGCLASSOID, REGCLASSOID},
+					  (Datum[]){ObjectIdGetDatum(relid), ObjectIdGetDatum(table)});
 }
 
 /*

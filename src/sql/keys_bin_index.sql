@@ -51,15 +51,7 @@ ALTER OPERATOR FAMILY soft_delete_internal.datetime_ops USING soft_delete_btree 
 	FUNCTION 1 (timestamp, date) pg_catalog.timestamp_cmp_date(timestamp, date);
 
 CREATE FUNCTION soft_delete_internal.is_soft_delete_btree(index regclass) RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-	RETURN (SELECT EXISTS (SELECT FROM pg_class JOIN pg_am ON pg_am.oid = relam
-				   WHERE pg_class.oid = index AND amhandler = 'soft_delete_internal.btree_handler(internal)'::regprocedure));
-END
-$$;
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_is_btree';
 COMMENT ON FUNCTION soft_delete_internal.is_soft_delete_btree(regclass) IS
 'whether an index is of our access method';
 

@@ -44,11 +44,14 @@ COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
 'the index that plan() has prepared to replace an index';
 
 CREATE FUNCTION soft_delete_internal.is_prepared(index regclass, deleted_at name) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
-					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false)
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
+					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_prepared(regclass, name) IS
 'whether the index that plan() has prepared to replace an index is ready';

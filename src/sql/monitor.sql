@@ -94,6 +94,7 @@ DECLARE
 	stated record;
 	is_any_retained boolean := EXISTS (SELECT FROM soft_delete_internal.retention);
 	is_any_purged boolean := EXISTS (SELECT FROM soft_delete_internal.purge_log);
+	is_any_held boolean := EXISTS (SELECT FROM soft_delete_internal.holds);
 BEGIN
 	ledger_bytes := pg_total_relation_size('soft_delete_internal.ledger') + pg_total_relation_size('soft_delete_internal.events');
 	FOR relation, tombstone_column IN SELECT t.relation, t.tombstone_column FROM soft_delete_internal.tagged_tables() AS t LOOP
@@ -118,13 +119,14 @@ BEGIN
 				SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
 				retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
 			END IF;
-			holds := (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation)));
+			holds := CASE WHEN is_any_held THEN (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation))) ELSE 0 END;
 
 			IF soft_delete_internal.has_no_tombstone(relation) THEN
 				live_rows := soft_delete_internal.estimated_rows(relation);
 				deleted_rows := 0; displaced_rows := 0; due_rows := 0; graveyard_share := round(0::numeric / nullif(live_rows, 0), 3);
 				companion_bytes := (SELECT sum(soft_delete_internal.companion_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
-				index_bytes_saved := CASE WHEN live_rows > 0 AND NOT soft_delete_internal.is_aside(relation) AND soft_delete_internal.live_index_bytes(relation) IS NOT NULL THEN 0 END;
+				-- smaller ones have no index of 1,000 entries
+				index_bytes_saved := CASE WHEN live_rows >= 1000 AND storage = 'in_place' AND soft_delete_internal.live_index_bytes(relation) IS NOT NULL THEN 0 END;
 				RETURN NEXT;
 				CONTINUE;
 			END IF;
