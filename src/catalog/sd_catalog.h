@@ -13,6 +13,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "nodes/primnodes.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
@@ -265,6 +266,7 @@ extern bool input_calls_user_functions(Oid type);
 extern void init_tagged(void);
 extern bool shows_deleted(void);
 extern AttrNumber tombstone_attribute(Relation rel);
+extern Var *column_in_utc(Node *node);
 extern bool has_tag(Relation rel);
 extern bool is_aside_tag(const Trigger *tag);
 extern bool tag_is_enabled(Relation rel);

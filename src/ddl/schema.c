@@ -13,8 +13,10 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -22,7 +24,6 @@
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/tablecmds.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -35,6 +36,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
 
 #include "ddl/sd_ddl.h"
 
@@ -55,6 +57,7 @@ PG_FUNCTION_INFO_V1(soft_delete_named_by);
 PG_FUNCTION_INFO_V1(soft_delete_changes_schema);
 PG_FUNCTION_INFO_V1(soft_delete_renamed_from);
 PG_FUNCTION_INFO_V1(soft_delete_using_expression);
+PG_FUNCTION_INFO_V1(soft_delete_adds_foreign_keys);
 PG_FUNCTION_INFO_V1(soft_delete_lock_schema);
 PG_FUNCTION_INFO_V1(soft_delete_current_tagged_schemas);
 
@@ -297,6 +300,32 @@ tag_distributed(Node *command)
 }
 
 /*
+ * soft_delete_internal.adds_foreign_keys(command pg_ddl_command) returns boolean
+ *
+ * Returns whether a command is an ALTER TABLE that adds foreign keys, and does nothing else.
+ */
+Datum
+soft_delete_adds_foreign_keys(PG_FUNCTION_ARGS)
+{
+	CollectedCommand *command = (CollectedCommand *) PG_GETARG_POINTER(0);
+	ListCell *lc;
+
+	if (command->type != SCT_AlterTable || command->d.alterTable.subcmds == NIL)
+		PG_RETURN_BOOL(false);
+	foreach (lc, command->d.alterTable.subcmds)
+	{
+		CollectedATSubcmd *subcommand = lfirst(lc);
+		AlterTableCmd *cmd = castNode(AlterTableCmd, subcommand->parsetree);
+
+		if (!adds_constraint(cmd->subtype) || cmd->def == NULL ||
+			!IsA(cmd->def, Constraint) ||
+			((Constraint *) cmd->def)->contype != CONSTR_FOREIGN)
+			PG_RETURN_BOOL(false);
+	}
+	PG_RETURN_BOOL(true);
+}
+
+/*
  * soft_delete_internal.lock_schema(schema name) returns void
  *
  * Locks a schema in AccessExclusiveLock mode: waits for the transactions that have
@@ -329,30 +358,28 @@ soft_delete_lock_schema(PG_FUNCTION_ARGS)
  *
  * Returns the schemas that are tagged now, or null if there are none.  Committed rows
  * count even if the snapshot of the transaction does not see them, because such a
- * transaction can create tables, too.  Row security is bypassed by reading as the
- * owner.
+ * transaction can create tables, too.  Each DDL command asks several times, so the
+ * table is read without a query, and without row security.
  */
 Datum
 soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
 {
-	Datum schemas;
-	bool isnull;
+	Relation rel = table_open(extension_relation("tagged_schemas"), AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = begin_table_scan(rel, snapshot);
+	ArrayBuildState *schemas = NULL;
+	HeapTuple tuple;
 
-	if (!own_table_has_row("tagged_schemas"))
-		PG_RETURN_NULL();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	execute_as_owner(extension_relation("tagged_schemas"),
-					 "SELECT pg_catalog.array_agg(s) FROM " INTERNAL_SCHEMA
-					 ".tagged_schemas s",
-					 0, NULL, NULL, SPI_OK_SELECT);
-	schemas =
-		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	if (!isnull)
-		schemas = SPI_datumTransfer(schemas, false, -1);
-	SPI_finish();
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+		schemas =
+			accumArrayResult(schemas,
+							 heap_copy_tuple_as_datum(tuple, RelationGetDescr(rel)),
+							 false, rel->rd_rel->reltype, CurrentMemoryContext);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
 
-	if (isnull)
+	if (schemas == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(schemas);
+	PG_RETURN_DATUM(makeArrayResult(schemas, CurrentMemoryContext));
 }

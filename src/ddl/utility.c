@@ -85,6 +85,16 @@ prepare_utility(PlannedStmt *pstmt, DdlContext *ddl)
 			return prepare_ddl(pstmt, ddl);
 		case T_GrantStmt:
 			return prepare_ddl(exclude_bins(pstmt), ddl);
+		case T_CreateStmt:
+			give_way(((CreateStmt *) pstmt->utilityStmt)->relation);
+			return prepare_ddl(pstmt, ddl);
+		case T_CreateTableAsStmt:
+			give_way(((CreateTableAsStmt *) pstmt->utilityStmt)->into->rel);
+			return prepare_ddl(pstmt, ddl);
+		case T_ViewStmt:
+			if (!((ViewStmt *) pstmt->utilityStmt)->replace)
+				give_way(((ViewStmt *) pstmt->utilityStmt)->view);
+			return prepare_ddl(pstmt, ddl);
 		case T_RenameStmt:
 			refuse_schema_rename((RenameStmt *) pstmt->utilityStmt);
 			return prepare_ddl(pstmt, ddl);

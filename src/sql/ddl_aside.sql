@@ -22,17 +22,30 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_write_companion';
 COMMENT ON FUNCTION soft_delete_internal.write_companion(regclass, text) IS
 'runs a statement of the extension that writes to the companion of a table, as the owner of the table';
 
+CREATE FUNCTION soft_delete_internal.companion_columns(relation regclass, OUT attnum smallint, OUT name name, OUT definition text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- the companion computes no virtual column
+	RETURN QUERY
+	SELECT attnum, attname, concat_ws(' ', format('%I %s', attname, format_type(base, base_typmod)),
+		'COLLATE ' || (SELECT format('%I.%I', nspname, collname) FROM pg_collation JOIN pg_namespace AS n ON n.oid = collnamespace
+					   WHERE pg_collation.oid = attcollation AND attcollation <> typcollation))
+	FROM pg_attribute, soft_delete_internal.base_type(atttypid, atttypmod) JOIN pg_type ON pg_type.oid = base
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_columns(regclass) IS
+'the definitions of the columns of a companion that keep those of its table';
+
 CREATE FUNCTION soft_delete_internal.companion_column(relation regclass, attnum smallint) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (
-		SELECT concat_ws(' ', format('%I %s', attname, format_type(base, base_typmod)),
-			'COLLATE ' || (SELECT format('%I.%I', nspname, collname) FROM pg_collation JOIN pg_namespace AS n ON n.oid = collnamespace
-						   WHERE pg_collation.oid = attcollation AND attcollation <> typcollation))
-		FROM pg_attribute, soft_delete_internal.base_type(atttypid, atttypmod) JOIN pg_type ON pg_type.oid = base
-		WHERE attrelid = relation AND pg_attribute.attnum = companion_column.attnum);
+	RETURN (SELECT definition FROM soft_delete_internal.companion_columns(relation) AS c WHERE c.attnum = companion_column.attnum);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_column(regclass, smallint) IS
@@ -128,11 +141,13 @@ COMMENT ON FUNCTION soft_delete_internal.missing_reference_indexes(regclass) IS
 'the foreign keys whose ON UPDATE actions read all of many deleted rows of a table, in a companion or a month, and the command that makes an index for each';
 
 CREATE FUNCTION soft_delete_internal.companion_constraint(relation regclass) RETURNS name
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
 	-- NO INHERIT fails where parent and child have constraints of one name that are not inherited
-	SELECT concat_ws('_', 'soft_delete_companion', nullif(soft_delete_internal.inheritance_depth(relation), 1))
+	RETURN concat_ws('_', 'soft_delete_companion', nullif(soft_delete_internal.inheritance_depth(relation), 1));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_constraint(regclass) IS
 'the name of the constraint by which the companion of a table names the table';
@@ -153,8 +168,7 @@ BEGIN
 	EXECUTE format('CREATE %s TABLE %s (%I timestamptz NOT NULL%s, CONSTRAINT %I CHECK (%L::regclass IS NOT NULL) NO INHERIT) %s USING heap',
 		CASE class.relpersistence WHEN 't' THEN 'TEMPORARY' WHEN 'u' THEN 'UNLOGGED' END,
 		CASE class.relpersistence WHEN 't' THEN quote_ident(name) ELSE format('%I.%I', companion_schema, name) END, deleted_at,
-		(SELECT string_agg(', ' || soft_delete_internal.companion_column(relation, attnum), '' ORDER BY attnum)
-		 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v' AND attname <> deleted_at),
+		(SELECT string_agg(', ' || definition, '' ORDER BY attnum) FROM soft_delete_internal.companion_columns(relation) AS c WHERE c.name <> deleted_at),
 		soft_delete_internal.companion_constraint(relation), soft_delete_internal.qualified_name(relation),
 		(SELECT 'INHERITS (' || string_agg(parent::text, ', ' ORDER BY inhseqno) || ')'
 		 FROM pg_inherits, soft_delete_internal.own_companion(inhparent) AS parent WHERE inhrelid = relation AND parent IS NOT NULL));
@@ -171,7 +185,7 @@ BEGIN
 	-- not replicated, even where a publication has all tables, until somebody asks for it
 	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY NOTHING', companion);
 	PERFORM soft_delete_internal.make_companion_trigger(companion, deleted_at);
-	EXECUTE format('COMMENT ON TABLE %s IS %L', companion, soft_delete_internal.companion_comment(relation::text));
+	PERFORM soft_delete_internal.set_comment('pg_class', companion, 0, soft_delete_internal.companion_comment(relation::text));
 	PERFORM soft_delete_internal.explain_parts(companion);
 	EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
 	-- default privileges for tables are not meant for it
@@ -365,7 +379,9 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT sum(pg_total_relation_size(place)) FROM unnest(companion || ARRAY(SELECT soft_delete_internal.companion_months(companion))) AS place WHERE place IS NOT NULL);
+	-- as companion_months() finds them
+	RETURN (SELECT pg_total_relation_size(companion) + coalesce(sum(pg_total_relation_size(inhrelid)), 0)
+			FROM pg_inherits WHERE inhparent = companion AND soft_delete_internal.companion_month(inhrelid) <> 'monthly');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_size(regclass) IS
@@ -404,9 +420,13 @@ COMMENT ON FUNCTION soft_delete_internal.drop_companions(regclass) IS
 'drops the companions of a table and of its inheritance children';
 
 CREATE FUNCTION soft_delete_internal.companion_comment(relation text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('deleted rows of %s: its bin lists, restores and purges them', relation) $$;
+AS $$
+BEGIN
+	RETURN format('deleted rows of %s: its bin lists, restores and purges them', relation);
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.companion_comment(text) IS
 'the comment of the companion of a table';
 
@@ -446,6 +466,7 @@ DECLARE
 	arguments text[] := soft_delete_internal.tag_arguments(relation);
 	item record;
 	has_changed boolean := false;
+	has_triggers boolean := false;
 BEGIN
 	IF arguments IS NULL THEN
 		arguments := array_remove(ARRAY[deleted_at, 'storage:aside', 'views:' || views]::text[], NULL);
@@ -455,7 +476,10 @@ BEGIN
 			WHEN 'create companion' THEN
 				PERFORM soft_delete_internal.make_companion(item.object, deleted_at, item.detail::name);
 			WHEN 'create trigger' THEN
-				PERFORM soft_delete_internal.make_triggers(relation, arguments);
+				IF NOT has_triggers THEN
+					PERFORM soft_delete_internal.make_triggers(relation, arguments);
+				END IF;
+				has_triggers := true;
 			WHEN 'create bin' THEN
 				PERFORM soft_delete_internal.make_bin(relation, deleted_at, item.detail::name);
 		END CASE;

@@ -18,7 +18,7 @@ DECLARE
 	kind text;
 BEGIN
 	-- it is called for each table of a schema
-	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+	IF NOT soft_delete_internal.has_citus() THEN
 		RETURN NULL;
 	END IF;
 	EXECUTE $query$

@@ -255,7 +255,7 @@ AS $$
 		   AND soft_delete_internal.index_corresponds(c.index, indexrelid))
 	UNION ALL
 	SELECT 'bin:' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-		JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+		JOIN pg_attribute ON attrelid = indrelid AND (attnum = indkey[0] OR soft_delete_internal.is_soft_delete_btree(indexrelid))
 	WHERE indrelid = partition AND attname = root_tag[1] AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
 	  AND EXISTS (SELECT FROM unnest(root_tag[2:]) AS argument WHERE argument LIKE 'bin:%')
 	) AS kept(argument)

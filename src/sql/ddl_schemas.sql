@@ -43,6 +43,11 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_renamed_from';
 COMMENT ON FUNCTION soft_delete_internal.renamed_from(pg_ddl_command) IS
 'for event triggers: what a schema, relation, column or constraint was named before ALTER ... RENAME; null for other commands';
 
+CREATE FUNCTION soft_delete_internal.adds_foreign_keys(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_adds_foreign_keys';
+COMMENT ON FUNCTION soft_delete_internal.adds_foreign_keys(pg_ddl_command) IS
+'for event triggers: whether a command is an ALTER TABLE that adds foreign keys, and does nothing else';
+
 CREATE FUNCTION soft_delete_internal.command_renames() RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -108,7 +113,7 @@ BEGIN
 		AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = relation AND deptype = 'e')
 		-- a companion has it from the beginning
 		AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
-		AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus' AND (soft_delete_internal.citus_kind(relation) = 'a shard of Citus' OR soft_delete_internal.sharded_table(relation) IS NOT NULL));
+		AND NOT (soft_delete_internal.has_citus() AND (soft_delete_internal.citus_kind(relation) = 'a shard of Citus' OR soft_delete_internal.sharded_table(relation) IS NOT NULL));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.may_have_tag(regclass) IS
@@ -158,17 +163,23 @@ DECLARE
 	message text;
 	native_detail text;
 	native_hint text;
+	settings soft_delete_internal.tagged_schemas[] := '{}';
 	bridge text[];
 BEGIN
 	FOREACH relation IN ARRAY relations LOOP
 		tagged := soft_delete_internal.settings_of(relation);
-		PERFORM soft_delete_internal.check_owner(relation), soft_delete_internal.check_views(tagged.schema, tagged.views);
+		settings := settings || tagged;
+		PERFORM soft_delete_internal.check_owner(relation);
+		IF tagged.views IS NOT NULL THEN
+			PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
+		END IF;
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
 		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, replace(tagged.storage, 'aside_monthly', 'aside'), together => relations);
 	END LOOP;
-	FOREACH relation IN ARRAY relations LOOP
-		tagged := soft_delete_internal.settings_of(relation);
+	FOR i IN 1 .. cardinality(relations) LOOP
+		relation := relations[i];
+		tagged := settings[i];
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
 		IF bridge IS NOT NULL THEN
 			PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);

@@ -553,8 +553,7 @@ BEGIN
 	-- as the owner: Citus has a connection for each role, which does not see what that of another one has done in the transaction
 	FOREACH command IN ARRAY ARRAY[
 		format('CREATE TABLE %s (%s, %I timestamptz, deleted_by text, hold text[], unlinked jsonb) USING heap', bin,
-			(SELECT string_agg(soft_delete_internal.companion_column(relation, attnum), ', ' ORDER BY attnum)
-			 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v'), deleted_at),
+			(SELECT string_agg(definition, ', ' ORDER BY attnum) FROM soft_delete_internal.companion_columns(relation)), deleted_at),
 		format('CREATE INDEX ON %s (%I)', bin, deleted_at),
 		format('CREATE INDEX ON %s (%I) WHERE hold IS NOT NULL', bin, deleted_at),
 		-- it moves with the table, whose rows can be updated while they move

@@ -44,11 +44,14 @@ COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
 'the index that plan() has prepared to replace an index';
 
 CREATE FUNCTION soft_delete_internal.is_prepared(index regclass, deleted_at name) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
-					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false)
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
+					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_prepared(regclass, name) IS
 'whether the index that plan() has prepared to replace an index is ready';
@@ -114,7 +117,7 @@ BEGIN
 			format('%I.%I', nspname, soft_delete_internal.prepared_name(member)) AS prepared,
 			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
 					 UNION ALL
-					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s USING soft_delete_btree (%I) WHERE %3$I IS NOT NULL', soft_delete_internal.prepared_name(member), member, deleted_at)
+					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s USING soft_delete_btree (%s) WHERE %I IS NOT NULL', soft_delete_internal.prepared_name(member), member, soft_delete_internal.stamp_expression(member, deleted_at), deleted_at)
 					) AS commands(command)
 		WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(member, deleted_at)
 		ORDER BY n, command DESC;		-- DROP before CREATE

@@ -159,7 +159,7 @@ BEGIN
 	-- the index of the bin is on the renamed column
 	SELECT 'error', table_name, format('tombstone column "%s" has another name: every statement fails', tombstone),
 		format('ALTER TABLE %s RENAME COLUMN %I TO %I;', table_name, attname, tombstone)
-	FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+	FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND (attnum = indkey[0] OR soft_delete_internal.is_soft_delete_btree(indexrelid))
 	WHERE indrelid = table_name AND pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', attname)
 	  AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
 	  AND NOT soft_delete_internal.has_column(table_name, tombstone)
@@ -198,7 +198,7 @@ BEGIN
 			ELSE format('index "%s", which is to find deleted rows, is invalid: the bin reads the whole table', invalid) END,
 		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete_internal.tag_command(table_name, tombstone, 'unique') || ';')
 	FROM soft_delete_internal.inheritance_tree(table_name) AS member JOIN pg_class ON pg_class.oid = member
-		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND (attnum = indkey[0] OR soft_delete_internal.is_soft_delete_btree(indexrelid))
 									WHERE indrelid = member AND attname = tombstone AND NOT indisvalid LIMIT 1)) AS broken(invalid)
 	WHERE NOT relispartition AND NOT soft_delete_internal.has_bin_index(member, tombstone)
 	  AND soft_delete_internal.has_column(member, tombstone);
@@ -339,8 +339,8 @@ BEGIN
 		-- held rows are not overdue
 		IF overdue > 0 AND bin IS NOT NULL AND EXISTS (SELECT FROM soft_delete_internal.holds) THEN
 			overdue := (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
-				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(%I, %I, true) IS NULL LIMIT 1000) AS due',
-					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)),
+				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %L::timestamptz AND soft_delete.hold_of(%I, %I, true) IS NULL LIMIT 1000) AS due',
+					   bin, tombstone, due_before,
 					   (soft_delete_internal.bin_columns(table_name))[5], (soft_delete_internal.bin_columns(table_name))[6])) AS q(answer bigint));
 		END IF;
 		IF overdue > 0 THEN

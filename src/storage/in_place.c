@@ -73,6 +73,7 @@ static bool next_in_stamp_index(TombstoneScan *scan, InPlaceScan *state);
 static void read_all_tombstones(TombstoneScan *scan, InPlaceScan *state);
 static int compare_by_age(const void *a, const void *b);
 static bool is_stamp_index(Relation index, AttrNumber attnum);
+static bool begins_with_stamp(Relation index, AttrNumber attnum);
 
 const StorageRoutine in_place_storage = {
 	.sample = "deleted",
@@ -487,9 +488,24 @@ is_stamp_index(Relation index, AttrNumber attnum)
 	Form_pg_index form = index->rd_index;
 
 	return (index->rd_rel->relam == BTREE_AM_OID || has_own_method(index)) &&
-		   form->indisvalid && form->indkey.values[0] == attnum &&
+		   form->indisvalid && begins_with_stamp(index, attnum) &&
 		   (index->rd_indoption[0] & INDOPTION_DESC) == 0 &&
 		   index_has_tombstones(index, attnum);
+}
+
+/*
+ * Is the first column of an index the tombstone column, or that as timestamptz?
+ */
+static bool
+begins_with_stamp(Relation index, AttrNumber attnum)
+{
+	AttrNumber first = index->rd_index->indkey.values[0];
+	Var *column;
+
+	if (first != InvalidAttrNumber)
+		return first == attnum;
+	column = column_in_utc(linitial(RelationGetIndexExpressions(index)));
+	return column != NULL && column->varattno == attnum;
 }
 
 /*
