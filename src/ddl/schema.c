@@ -283,10 +283,10 @@ soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
 	HeapTuple tuple;
 
 	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
-		schemas = accumArrayResult(schemas,
-								   heap_copy_tuple_as_datum(tuple,
-															RelationGetDescr(rel)),
-								   false, rel->rd_rel->reltype, CurrentMemoryContext);
+		schemas =
+			accumArrayResult(schemas,
+							 heap_copy_tuple_as_datum(tuple, RelationGetDescr(rel)),
+							 false, rel->rd_rel->reltype, CurrentMemoryContext);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
