@@ -139,9 +139,10 @@ LINES = [
     Line("purge", "`purge()` of {deleted} rows of a month of a companion, 1,000 in each deletion", "month", "rows aside", most=0.5),
     Line("purge", "point reads and writes beside a purge that pauses", "beside", "no purge", least=0.9),
     Line("lock", "lock of the `tag()` that `plan()` has prepared, {rows} rows", "tag", None),
-    Line("adopt", "a bridge for {rows} rows, {deleted} of them deleted before, by what `plan()` prints", "adopt", None),
-    Line("adopt", "reads and writes beside it", "beside", "before it", least=0.9),
-    Line("adopt", "the longest of these transactions", "wait", "before it", more=100),
+    *(line for ours, where in ((SOFT, ""), (ASIDE, ", aside")) for line in (
+        Line("adopt", f"a bridge for {{rows}} rows, {{deleted}} of them deleted before, by what `plan()` prints{where}", "adopt", None, ours=ours),
+        Line("adopt", f"reads and writes beside it{where}", f"beside{where}", "before it", least=0.9, ours=ours),
+        Line("adopt", f"the longest of these transactions{where}", f"wait{where}", "before it", more=100, ours=ours))),
     *(Line("growth", f"`DELETE` of a row of {rows:,}", str(rows), SOFT, most=log(rows) / log(1e6), their_case="1000000") for rows in (10_000_000, 50_000_000)),
     *(Line("growth", f"`DELETE` of a row of {rows:,}", str(rows), BY_HAND) for rows in (1_000_000, 10_000_000, 50_000_000)),
     Line("thousand", "connect and first query, {rows} tagged tables, library in the server", "connect and query", "untagged", more=1),

@@ -79,6 +79,34 @@ SELECT soft_delete.move_aside('base', 3), soft_delete.move_aside('base', 3);
 SELECT id, stored_in::regclass FROM base_deleted ORDER BY id;
 SELECT id, more FROM heir_tombstones ORDER BY id;
 
+-- what live rows reference stays, whoever owns them, for aside it is not what the foreign key references
+CREATE TABLE owns (id integer PRIMARY KEY, note text, up integer REFERENCES owns, deleted_at timestamptz);
+CREATE TABLE refers (id integer PRIMARY KEY, owns_id integer REFERENCES owns);
+INSERT INTO owns SELECT g, nullif('note ' || g, 'note 2'), CASE g WHEN 5 THEN 4 END, CASE WHEN g < 6 THEN timestamptz '2020-01-01' + g * interval '1 day' END
+FROM generate_series(1, 6) AS g;
+INSERT INTO refers VALUES (1, 2), (2, 6);
+GRANT REFERENCES, SELECT, UPDATE ON owns TO regress_moves_other;
+GRANT CREATE ON SCHEMA aside_moves TO regress_moves_other;
+SET ROLE regress_moves_other;
+CREATE TABLE aside_moves.others (owns_id integer REFERENCES aside_moves.owns);
+INSERT INTO aside_moves.others VALUES (3);
+SET ROLE regress_moves;
+SELECT soft_delete.tag('owns');
+SELECT soft_delete.move_aside('owns', 2), soft_delete.move_aside('owns', 2), soft_delete.move_aside('owns');
+SELECT id, stored_in::regclass FROM owns_deleted ORDER BY id;
+SELECT soft_delete.move_aside('owns', NULL);
+ALTER TABLE owns ALTER note SET NOT NULL;
+SELECT soft_delete.tag('owns', storage => 'aside');
+DELETE FROM refers;
+SELECT soft_delete.tag('owns', storage => 'aside');
+ALTER TABLE owns ALTER note SET NOT NULL;
+SELECT id, stored_in::regclass FROM owns_deleted ORDER BY id;
+SET ROLE regress_moves_other;
+DELETE FROM aside_moves.others;
+SET ROLE regress_moves;
+SELECT soft_delete.tag('owns', storage => 'aside');
+SELECT id, stored_in::regclass FROM owns_deleted ORDER BY id;
+
 -- bad input
 SELECT soft_delete.move_aside(NULL);
 SELECT soft_delete.move_aside('p', 0);

@@ -81,6 +81,34 @@ SELECT * FROM soft_delete.preview(:'stamp');
 SELECT soft_delete.undo(:'stamp');
 SELECT * FROM soft_delete.preview(NULL);
 
+-- a trigger that makes what comes back: it is named, unless it asks whether rows are restored
+CREATE TABLE "Users" (id integer PRIMARY KEY);
+CREATE TABLE profiles (user_id integer PRIMARY KEY REFERENCES "Users" ON DELETE CASCADE);
+CREATE TABLE visits (user_id integer REFERENCES "Users" ON DELETE CASCADE);
+SELECT soft_delete.tag('"Users"', cascade => true);
+CREATE FUNCTION make_profile() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO preview.Profiles VALUES (NEW.id);
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER makes AFTER INSERT ON "Users" FOR EACH ROW EXECUTE FUNCTION make_profile();
+CREATE TRIGGER early BEFORE INSERT ON "Users" FOR EACH ROW WHEN (false) EXECUTE FUNCTION make_profile();
+CREATE TRIGGER off AFTER INSERT ON "Users" FOR EACH ROW EXECUTE FUNCTION make_profile();
+ALTER TABLE "Users" DISABLE TRIGGER off;
+INSERT INTO "Users" VALUES (1);
+INSERT INTO visits VALUES (1);
+DELETE FROM "Users";
+SELECT max(deleted_at) AS stamp FROM "Users_deleted" \gset
+SELECT relation, outcome, detail FROM soft_delete.preview(:'stamp') ORDER BY relation;
+SELECT soft_delete.undo(:'stamp');
+DROP TRIGGER makes ON "Users";
+CREATE TRIGGER makes AFTER INSERT ON "Users" FOR EACH ROW
+	WHEN (current_setting('soft_delete.restoring', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION make_profile();
+SELECT relation, outcome, detail FROM soft_delete.preview(:'stamp') ORDER BY relation;
+SELECT soft_delete.undo(:'stamp');
+TABLE profiles;
+
 RESET ROLE;
 DROP SCHEMA preview CASCADE;
 DROP ROLE regress_preview;

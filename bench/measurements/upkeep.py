@@ -4,7 +4,7 @@ import threading
 import time
 from statistics import median
 
-from contenders import BY_SESSION
+from contenders import ASIDE, BY_SESSION
 from harness import APPLICATION, SOFT, Script, connect, restart_server, turns
 
 BATCH = 10_000
@@ -107,7 +107,11 @@ def beside(bench, rows):
     script.timed_rate(0.5)
     with connect("soft") as session:
         for number in range(bench.rounds(5)):
-            bench.record("beside", "no purge", number, script.timed_rate(2), "/s")
+            with connect("soft") as other:
+                computing = threading.Thread(target=keep_busy, args=(other, 3))
+                computing.start()
+                bench.record("beside", "no purge", number, script.timed_rate(2), "/s")
+                computing.join()
             session.run(f"DELETE FROM graves WHERE id % 10 = {5 + number}")
             with connect("soft") as purger:
                 pid = purger.value("SELECT pg_backend_pid()")
@@ -153,13 +157,20 @@ UPDATE users SET deleted = NOT deleted WHERE id = :i;
 """
 
 
+def keep_busy(session, seconds):
+    """Lets a session compute, and touch no table: an idle core would be slow to wake, and what is compared keeps it busy, too."""
+    session.run(f"DO $$ DECLARE done timestamptz := clock_timestamp() + interval '{seconds} s'; "
+                "BEGIN WHILE clock_timestamp() < done LOOP NULL; END LOOP; END $$")
+
+
 def adopt(bench):
     """Gives a table a bridge by what plan() prints, half of whose rows the application has deleted before, beside it."""
     rows = bench.rows(4_000_000)
     bench.state(rows=rows, deleted=rows // 2)
     alone = 5 if bench.scale >= 1 else 2
     script = Script("soft", FLAGGING.format(rows=rows))
-    for number in range(bench.rounds(3)):
+    for number, who in turns(bench.rounds(3), (SOFT, ASIDE)):
+        where, storage = ("", "in_place") if who == SOFT else (", aside", "aside")
         with connect(bench.database("soft")) as session:
             session.load("users", "id integer, email text, deleted boolean NOT NULL DEFAULT false, seen timestamptz",
                          f"SELECT g, 'user' || g || '@example.com', g % 2 = 0 FROM generate_series(1, {rows}) g",
@@ -167,20 +178,20 @@ def adopt(bench):
             session.run(f"GRANT EXECUTE ON FUNCTION soft_delete.rows(internal) TO {APPLICATION}")
             session.settle("users")
             with script.running() as transactions:
-                time.sleep(alone)
+                keep_busy(session, alone)
                 begin = time.time()
-                session.run("SELECT plan FROM soft_delete.plan('users', bridge => 'deleted') AS plan")
+                session.run(f"SELECT plan FROM soft_delete.plan('users', bridge => 'deleted', storage => '{storage}') AS plan")
                 parts = [session.seconds(statement) for (statement,) in session.cursor.fetchall()]
                 end = time.time()
-                time.sleep(alone)
+                keep_busy(session, alone)
             found = session.value("SELECT array_agg(concat_ws(': ', relation, problem)) FROM soft_delete.check()")
             assert found is None, found
-        bench.record("adopt", SOFT, number, end - begin, "s")
-        bench.record("part", SOFT, number, max(parts[-len(parts) // 2:]) * 1e3, "ms")
-        for who, since, until in (("before it", begin - alone, begin), (SOFT, begin, end), ("after it", end, end + alone)):
+        bench.record("adopt", who, number, end - begin, "s")
+        bench.record("part", who, number, max(parts[-len(parts) // 2:]) * 1e3, "ms")
+        for when, since, until in (("before it", begin - alone, begin), (who, begin, end), ("after it", end, end + alone)):
             done = [transaction.wait for transaction in transactions if since <= transaction.end <= until]
-            bench.record("beside", who, number, len(done) / (until - since), "/s")
-            bench.record("wait", who, number, max(done) * 1e3, "ms")
+            bench.record(f"beside{where}", when, number, len(done) / (until - since), "/s")
+            bench.record(f"wait{where}", when, number, max(done) * 1e3, "ms")
 
 
 def thousand(bench):

@@ -29,6 +29,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/rls.h"
@@ -37,6 +38,9 @@
 #include "catalog/sd_catalog.h"
 
 static bool show_deleted = false;
+
+/* Has the session asked who sees tombstones?  Plans may depend on the answer */
+static bool has_asked = false;
 
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_trigger_arguments);
@@ -58,9 +62,11 @@ static void check_tombstone_type(Relation rel, Form_pg_attribute att,
 								 const Trigger *tag);
 static ArrayType *make_text_array(List *strings);
 static void assign_show_deleted(bool newval, void *extra);
+static void forget_plans(Datum arg, int cacheid, uint32 hashvalue);
 
 /*
- * Define the setting soft_delete.show_deleted.
+ * Define the setting soft_delete.show_deleted, and register the callbacks that see roles
+ * change.
  */
 void
 init_tagged(void)
@@ -70,6 +76,19 @@ init_tagged(void)
 							 "What is written to, and what foreign keys see, is live rows whatever this says.",
 							 &show_deleted, false, PGC_SUSET, 0, NULL,
 							 assign_show_deleted, NULL);
+	CacheRegisterSyscacheCallback(AUTHOID, forget_plans, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_plans, (Datum) 0);
+}
+
+/*
+ * Discard all cached plans when a role changes, or is granted or revoked: a plan that shows
+ * tombstones was made for a role that might see them then (syscache callback).
+ */
+static void
+forget_plans(Datum arg, int cacheid, uint32 hashvalue)
+{
+	if (has_asked)
+		ResetPlanCache();
 }
 
 /*
@@ -720,6 +739,7 @@ admit_tombstone(Oid relid)
 bool
 may_see_tombstones(Oid relid, Oid roleid)
 {
+	has_asked = true;
 	return relation_ownercheck(relid, roleid) ||
 		   function_aclcheck(needed_function(SAMPLING_METHOD), roleid,
 							 ACL_EXECUTE) == ACLCHECK_OK;

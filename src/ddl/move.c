@@ -8,9 +8,10 @@
  * tombstone is locked.  Rows are read by snapshots taken now: a transaction
  * that keeps its own would not see the tombstones that others have made since.
  *
- * Invariant: every tombstone arrives with all of its values and its stamp, or the
+ * Invariants: every tombstone arrives with all of its values and its stamp, or the
  * command fails.  No trigger fires, no constraint is checked, and row security plays no
- * part.
+ * part.  A tombstone that live rows reference, which an application or a session without
+ * triggers may have left, stays, for the reference would be to nothing.
  */
 #include "postgres.h"
 
@@ -25,13 +26,26 @@
 
 #include "ddl/sd_ddl.h"
 
+/* How many tombstones move together */
+#define MOVED_AT_ONCE 10000
+
+/* The tombstones of a relation that move together */
+typedef struct Batch
+{
+	MemoryContext context;
+	CascadeTable table;
+	uint64 left; /* number of those that stay */
+} Batch;
+
 PG_FUNCTION_INFO_V1(soft_delete_move_aside);
 
 static void check_move(Oid relid);
-static uint64 move_aside(Relation rel, AttrNumber nullable);
+static void refuse_referenced(Relation rel, uint64 left);
+static uint64 move_aside(Relation rel, AttrNumber nullable, uint64 *left);
 static uint64 move_oldest_aside(Relation rel, uint64 most);
-static void move_tombstone(Relation rel, Keeper **keeper, TupleTableSlot *slot,
-						   const Tombstone *tombstone);
+static Batch *begin_batch(Relation rel);
+static void add_to_batch(Batch *batch, const Tombstone *tombstone);
+static uint64 move_batch(Batch *batch, Relation rel, TupleTableSlot *slot);
 
 /*
  * soft_delete.move_aside(relation regclass, batch_size integer) returns bigint
@@ -39,10 +53,12 @@ static void move_tombstone(Relation rel, Keeper **keeper, TupleTableSlot *slot,
  * Moves tombstones of a table that is tagged in place, and of its partitions and
  * inheritance children, to its companion: the oldest ones, no more than batch_size of
  * them, while others read and write the table; or if that is null all, in
- * AccessExclusiveLock.  Returns their number: 0 if the table keeps tombstones aside.
+ * AccessExclusiveLock.  Returns their number: 0 if the table keeps tombstones aside.  Of
+ * the oldest ones those stay that live rows reference.
  *
  * Raises 22023 for other arguments, 42501 unless the caller owns the table, 42P01 if there
- * is no such table, 42809 if it is not tagged, and what make_keeper() raises.
+ * is no such table, 42809 if it is not tagged, 23503 if live rows reference one of all, and
+ * what make_keeper() raises.
  */
 Datum
 soft_delete_move_aside(PG_FUNCTION_ARGS)
@@ -74,14 +90,7 @@ soft_delete_move_aside(PG_FUNCTION_ARGS)
 
 		if (rel->rd_rel->relkind == RELKIND_RELATION &&
 			tombstone_attribute(rel) != InvalidAttrNumber)
-		{
-			SavedRole saved;
-
-			/* types and indexes may call functions of the owner */
-			become_owner(rel, &saved);
 			n += move_oldest_aside(rel, PG_GETARG_INT32(1) - n);
-			restore_role(&saved);
-		}
 		table_close(rel, NoLock);
 	}
 	PG_RETURN_INT64(n);
@@ -102,10 +111,25 @@ check_move(Oid relid)
 }
 
 /*
+ * Raise 23503, if live rows reference tombstones of a relation all of which are to move.
+ */
+static void
+refuse_referenced(Relation rel, uint64 left)
+{
+	if (left > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("cannot move the deleted rows of table \"%s\" aside: live rows reference %llu of them",
+						RelationGetRelationName(rel), (unsigned long long) left),
+				 errdetail("In the companion they are not what the foreign keys reference.")));
+}
+
+/*
  * Move the tombstones of a table that is tagged in place, and if "recurse" those of its
  * partitions and inheritance children, to their companions; if "column" is not NULL, only
- * those in which the column of this name is null.  Locks the tables.  Returns the number
- * of tombstones.
+ * those in which the column of this name is null, but for those that live rows reference.
+ * Locks the tables.  Returns the number of tombstones.  Raises 23503 if live rows reference
+ * any, and "column" is NULL.
  */
 uint64
 move_tombstones_aside(Oid relid, bool recurse, LOCKMODE lockmode, const char *column)
@@ -118,19 +142,16 @@ move_tombstones_aside(Oid relid, bool recurse, LOCKMODE lockmode, const char *co
 	foreach (lc, relids)
 	{
 		Relation rel = table_open(lfirst_oid(lc), lockmode);
+		uint64 left = 0;
 
 		if (rel->rd_rel->relkind == RELKIND_RELATION &&
 			tombstone_attribute(rel) != InvalidAttrNumber)
-		{
-			SavedRole saved;
-
-			/* types and indexes may call functions of the owner */
-			become_owner(rel, &saved);
-			n += move_aside(rel, column == NULL
-									 ? InvalidAttrNumber
-									 : get_attnum(lfirst_oid(lc), column));
-			restore_role(&saved);
-		}
+			n += move_aside(rel,
+							column == NULL ? InvalidAttrNumber
+										   : get_attnum(lfirst_oid(lc), column),
+							&left);
+		if (column == NULL)
+			refuse_referenced(rel, left);
 		table_close(rel, NoLock);
 	}
 	CommandCounterIncrement();
@@ -138,18 +159,19 @@ move_tombstones_aside(Oid relid, bool recurse, LOCKMODE lockmode, const char *co
 }
 
 /*
- * Move the tombstones of one relation to the companion of its table; if "nullable" is a
- * column, only those in which that is null.  Returns their number.
+ * Move the tombstones of one relation to the companion of its table, but for those that
+ * live rows reference; if "nullable" is a column, only those in which that is null.
+ * Returns their number, and in *left that of those which stay.
  *
  * The table is read, not the index on stamps, which need not have all of them.
  */
 static uint64
-move_aside(Relation rel, AttrNumber nullable)
+move_aside(Relation rel, AttrNumber nullable, uint64 *left)
 {
-	Keeper *keeper = NULL;
 	AttrNumber attnum = tombstone_attribute(rel);
 	bool others_write = !CheckRelationLockedByMe(rel, ShareRowExclusiveLock, true);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Batch *batch = begin_batch(rel);
 	TableScanDesc scan;
 	uint64 n = 0;
 
@@ -169,56 +191,124 @@ move_aside(Relation rel, AttrNumber nullable)
 		if (is_live || !is_null ||
 			(others_write && !lock_tombstone(rel, &tombstone, NULL, slot)))
 			continue;
-		move_tombstone(rel, &keeper, slot, &tombstone);
-		n++;
+		add_to_batch(batch, &tombstone);
+		if (batch->table.nmembers == MOVED_AT_ONCE)
+			n += move_batch(batch, rel, slot);
 	}
+	n += move_batch(batch, rel, slot);
 	table_endscan(scan);
 	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
+	*left = batch->left;
+	MemoryContextDelete(batch->context);
 	return n;
 }
 
 /*
  * Move the oldest tombstones of one relation to the companion of its table, no more than
- * "most" of them.  Returns their number.  One that others restore or purge is left out.
+ * "most" of them.  Returns their number.  One that others restore or purge is left out, and
+ * so is one that live rows reference.
  */
 static uint64
 move_oldest_aside(Relation rel, uint64 most)
 {
 	const ScanPosition beginning = {0};
-	Keeper *keeper = NULL;
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Batch *batch = begin_batch(rel);
 	TombstoneScan *scan;
+	SavedRole saved;
 	uint64 n = 0;
+	bool found = true;
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	scan = begin_tombstone_scan(rel, IN_PLACE, InvalidOid, DT_NOEND, &beginning);
-	while (n < most && next_tombstone(scan))
+	while (found && n < most)
 	{
-		Tombstone tombstone = scan->current;
+		/* types and indexes may call functions of the owner */
+		become_owner(rel, &saved);
+		while (batch->table.nmembers < Min(most - n, MOVED_AT_ONCE) &&
+			   (found = next_tombstone(scan)))
+		{
+			Tombstone tombstone = scan->current;
 
-		CHECK_FOR_INTERRUPTS();
-		if (!lock_tombstone(rel, &tombstone, NULL, slot))
-			continue;
-		move_tombstone(rel, &keeper, slot, &tombstone);
-		n++;
+			CHECK_FOR_INTERRUPTS();
+			if (lock_tombstone(rel, &tombstone, NULL, slot))
+				add_to_batch(batch, &tombstone);
+		}
+		restore_role(&saved);
+		n += move_batch(batch, rel, slot);
 	}
 	end_tombstone_scan(scan);
 	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(batch->context);
 	return n;
 }
 
 /*
- * Move a tombstone, whose row is in the slot, to the companion of its table.  The keeper is
- * made with the first one.
+ * Make an empty batch of tombstones of a relation.
+ */
+static Batch *
+begin_batch(Relation rel)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "soft_delete batch",
+							  ALLOCSET_DEFAULT_SIZES);
+	Batch *batch = palloc0(sizeof(Batch));
+
+	batch->context = context;
+	batch->table.relid = RelationGetRelid(rel);
+	return batch;
+}
+
+/*
+ * Add a tombstone, which nobody can change meanwhile, to a batch.
  */
 static void
-move_tombstone(Relation rel, Keeper **keeper, TupleTableSlot *slot,
-			   const Tombstone *tombstone)
+add_to_batch(Batch *batch, const Tombstone *tombstone)
 {
-	if (*keeper == NULL)
-		*keeper = make_keeper(rel, CurrentMemoryContext);
-	insert_kept(*keeper, slot, tombstone->stamp);
-	destroy_tombstone(rel, tombstone);
+	CascadeTable *table = &batch->table;
+
+	table->members = grow_if_full(batch->context, table->members, table->nmembers,
+								  &table->nallocated, sizeof(Member));
+	table->members[table->nmembers++] = (Member){.tombstone = *tombstone};
+}
+
+/*
+ * Move the tombstones of a batch to the companion of their table, but for those that live
+ * rows reference, and empty the batch.  Returns the number of those that have moved.
+ */
+static uint64
+move_batch(Batch *batch, Relation rel, TupleTableSlot *slot)
+{
+	CascadeTable *table = &batch->table;
+	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+	uint64 n = table->nmembers;
+	SavedRole saved;
+	Keeper *keeper;
+
+	leave_referenced(table, rel);
+	batch->left += n - table->nmembers;
+	n = table->nmembers;
+	if (n > 0)
+	{
+		/* types and indexes may call functions of the owner */
+		become_owner(rel, &saved);
+		keeper = make_keeper(rel, batch->context);
+		for (uint64 i = 0; i < n; i++)
+		{
+			const Tombstone *tombstone = &table->members[i].tombstone;
+
+			CHECK_FOR_INTERRUPTS();
+			fetch_tombstone(rel, tombstone, slot);
+			insert_kept(keeper, slot, tombstone->stamp);
+			destroy_tombstone(rel, tombstone);
+		}
+		free_keeper(keeper);
+		restore_role(&saved);
+	}
+	*table = (CascadeTable){.relid = RelationGetRelid(rel)};
+	MemoryContextReset(batch->context);
+	MemoryContextSwitchTo(oldcontext);
+	return n;
 }

@@ -98,6 +98,7 @@ extern void init_forget(void);
  * schema.c: helpers in C for tagged schemas and for partitions
  */
 extern void prepare_partitions(AlterTableStmt *stmt);
+extern void tag_distributed(Node *command);
 
 /*
  * extension.c: refuses to drop the extension while tables are tagged

@@ -220,7 +220,8 @@ lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
 	Tombstone where = {.storage = storage, .month = month};
 	Relation place = storage == ASIDE ? open_place(rel, &where, AccessShareLock)
 									  : table_open(relid, NoLock);
-	AttrNumber attnum = storage == ASIDE
+	AttrNumber attnum = place == NULL ? InvalidAttrNumber
+						: storage == ASIDE
 							? stamp_attribute(place)
 							: get_attnum(relid, linitial(tag_arguments(relid)));
 	MemoryContext context = CurrentMemoryContext;
@@ -248,7 +249,8 @@ lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
 	PG_END_TRY();
 	(void) end_time_limit(is_limited);
 	restore_role(&saved);
-	table_close(place, NoLock);
+	if (place != NULL) /* else another session has dropped the month */
+		table_close(place, NoLock);
 	table_close(rel, NoLock);
 	return result;
 }

@@ -39,7 +39,6 @@ static int64 adopt_in_place(Relation rel, int64 first, int64 last);
 static int64 adopt_aside(Relation rel, int64 first, int64 last);
 static CascadeTable lock_deleted_rows(Relation rel, BlockNumber first,
 									  BlockNumber last);
-static void leave_referenced(CascadeTable *table, Relation rel);
 static bool leave_referenced_by(CascadeTable *table, Relation rel,
 								const ForeignKey *fk);
 static char *referenced_query(Relation rel, const ForeignKey *fk);
@@ -178,9 +177,10 @@ lock_deleted_rows(Relation rel, BlockNumber first, BlockNumber last)
 }
 
 /*
- * Take out the members of a table that rows reference which stay, until there are none.
+ * Take out the members of a table, which are locked, that live rows reference which are not
+ * members, until there are none.
  */
-static void
+void
 leave_referenced(CascadeTable *table, Relation rel)
 {
 	List *foreign_keys = foreign_keys_to(rel);

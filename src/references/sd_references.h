@@ -19,6 +19,11 @@ extern void make_dependent(const ObjectAddress *trigger, Oid relid, Oid constrai
 extern bool overwrites_references(const ForeignKey *fk);
 
 /*
+ * adopt_rows.c: rows that move aside, but for those that live ones reference
+ */
+extern void leave_referenced(CascadeTable *table, Relation rel);
+
+/*
  * on_update.c: updates deleted children when the key that they reference changes
  */
 extern void check_partition_move(Relation parent, TupleTableSlot *old);

@@ -176,12 +176,12 @@ AS $$
 DECLARE
 	was_held boolean;
 BEGIN
-	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
-		PERFORM soft_delete_internal.hold_sharded(relation, hold);
-		RETURN;
-	END IF;
 	-- not within the condition of IF: it is not evaluated where the rest decides
-	was_held := soft_delete_internal.set_hold(relation, NULL, hold);
+	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
+		was_held := soft_delete_internal.hold_sharded(relation, hold);
+	ELSE
+		was_held := soft_delete_internal.set_hold(relation, NULL, hold);
+	END IF;
 	IF NOT was_held AND hold IS NULL THEN
 		RAISE NOTICE 'table "%" is not held', relation;
 	END IF;
@@ -197,16 +197,21 @@ AS $$
 DECLARE
 	tables regclass[] := ARRAY(SELECT relation FROM soft_delete_internal.tagged_tables() JOIN pg_class ON oid = relation
 							   WHERE relnamespace = to_regnamespace(quote_ident(hold_schema.schema)) ORDER BY relation);
+	sharded regclass[] := ARRAY(SELECT s.relation FROM soft_delete_internal.sharded_tables() AS s JOIN pg_class ON oid = s.relation
+								WHERE relnamespace = to_regnamespace(quote_ident(hold_schema.schema)) ORDER BY s.relation);
 	relation regclass;
 	held bigint := 0;
 BEGIN
-	IF tables = '{}' THEN
+	IF tables || sharded = '{}' THEN
 		RAISE EXCEPTION 'no table of schema "%" is tagged', schema
 			USING ERRCODE = 'undefined_object',
 				DETAIL = 'Only rows of tagged tables can be held.';
 	END IF;
 	FOREACH relation IN ARRAY tables LOOP
 		held := held + soft_delete_internal.set_hold(relation, NULL, hold)::integer;
+	END LOOP;
+	FOREACH relation IN ARRAY sharded LOOP
+		held := held + soft_delete_internal.hold_sharded(relation, hold)::integer;
 	END LOOP;
 	RETURN held;
 END

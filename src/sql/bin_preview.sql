@@ -285,6 +285,32 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.find_conflicts(soft_delete_internal.deletion_bin[], timestamptz[]) IS
 'the rows of some deletions that cannot come back, and those below them';
 
+CREATE FUNCTION soft_delete_internal.name_pattern(relation regclass) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('(?:"?%s"?\s*\.\s*)?(?:"%s"|\m%2$s\M)', regexp_replace(nspname, '([^[:alnum:]_])', '\\\1', 'g'), regexp_replace(relname, '([^[:alnum:]_])', '\\\1', 'g'))
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation
+$$;
+COMMENT ON FUNCTION soft_delete_internal.name_pattern(regclass) IS
+'pattern that finds the name of a table in the source of a function';
+
+/* It is read, not run: what it does to one row is known by doing it. */
+CREATE FUNCTION soft_delete_internal.inserting_triggers(relation regclass, restored regclass[]) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(format('Trigger "%s" of table "%s" may insert such a row, too.', tgname, relname), ' ' ORDER BY relname, tgname)
+	FROM (SELECT DISTINCT soft_delete_internal.inheritance_tree(r) AS member FROM unnest(restored) AS r) AS tree
+		JOIN pg_trigger ON tgrelid = member JOIN pg_class ON pg_class.oid = tgrelid JOIN pg_proc ON pg_proc.oid = tgfoid
+	-- AFTER INSERT FOR EACH ROW
+	WHERE tgtype & 7 = 5 AND tgtype & 64 = 0 AND tgenabled IN ('O', 'A') AND NOT tgisinternal AND tgparentid = 0
+	  AND prosrc ~* ('\minsert\s+into\s+' || soft_delete_internal.name_pattern(relation))
+	  AND strpos(prosrc || pg_get_triggerdef(pg_trigger.oid), 'soft_delete.restoring') = 0
+$$;
+COMMENT ON FUNCTION soft_delete_internal.inserting_triggers(regclass, regclass[]) IS
+'what preview() says of triggers of restored tables that insert into a table and do not ask soft_delete.restoring; null if there are none';
+
 CREATE FUNCTION soft_delete_internal.preview(VARIADIC deletions timestamptz[])
 RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
 LANGUAGE plpgsql STABLE
@@ -294,12 +320,15 @@ AS $$
 DECLARE
 	bins soft_delete_internal.deletion_bin[] := ARRAY(SELECT b FROM soft_delete_internal.bins_of_deletions(deletions) AS b);
 	found soft_delete_internal.found_rows := soft_delete_internal.find_conflicts(bins, deletions);
+	tables regclass[] := ARRAY(SELECT relation FROM unnest(bins));
+	triggers text;
 	item record;
 BEGIN
 	FOREACH item IN ARRAY bins LOOP
 		BEGIN
+			triggers := soft_delete_internal.inserting_triggers(item.relation, tables);
 			RETURN QUERY
-				SELECT q.relation, q."row", q.outcome, q."constraint", q.detail, q.key FROM soft_delete_internal.query_as_owner(item.relation,
+				SELECT q.relation, q."row", q.outcome, q."constraint", CASE q.outcome WHEN 'comes back' THEN triggers ELSE q.detail END, q.key FROM soft_delete_internal.query_as_owner(item.relation,
 						soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, found), deletions)
 					AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb, tableoid oid, ctid tid);
 		EXCEPTION WHEN OTHERS THEN
@@ -321,6 +350,7 @@ BEGIN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
 	END LOOP;
+	RETURN QUERY SELECT * FROM soft_delete_internal.preview_sharded_undo(deletions);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview(timestamptz[]) IS

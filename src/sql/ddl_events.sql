@@ -349,7 +349,7 @@ BEGIN
 		SELECT soft_delete_internal.renamed_from(command), attname INTO old_column, new_column
 		FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
 		WHERE classid = 'pg_class'::regclass AND objid = relation AND objsubid > 0 AND soft_delete_internal.renamed_from(command) IS NOT NULL;
-		PERFORM soft_delete_internal.follow_companion(relation, old_name, old_column, new_column);
+		PERFORM soft_delete_internal.follow_companion(relation, old_name, old_column, new_column, soft_delete_internal.using_expressions(relation));
 		IF soft_delete_internal.is_aside(relation) THEN
 			PERFORM soft_delete_internal.check_trigger_names(relation);
 			PERFORM soft_delete_internal.warn_of_disabled_tag(relation);
@@ -401,7 +401,7 @@ BEGIN
 		arguments := soft_delete_internal.tag_arguments(item.parent);
 		BEGIN
 			PERFORM soft_delete_internal.tag(item.child, deleted_at => arguments[1]::name, indexes => CASE WHEN 'indexes:unique' = ANY (arguments) THEN 'unique' ELSE 'all' END,
-				cascade => true, storage => CASE WHEN soft_delete_internal.is_aside(item.parent) THEN 'aside' ELSE 'in_place' END,
+				cascade => true, storage => soft_delete_internal.storage_of_new_child(item.child, item.parent),
 				bridge => soft_delete_internal.bridge_of_new_child(item.child, item.parent));
 		EXCEPTION WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN

@@ -105,9 +105,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	-- the name of the table in the source of a function
-	name text := (SELECT format('(?:"?%s"?\s*\.\s*)?(?:"%s"|\m%2$s\M)', regexp_replace(nspname, '([^[:alnum:]_])', '\\\1', 'g'), regexp_replace(relname, '([^[:alnum:]_])', '\\\1', 'g'))
-				  FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
+	name text := soft_delete_internal.name_pattern(relation);
 	plain_name text := (SELECT lower(relname) FROM pg_class WHERE oid = relation);
 	types oid[] := ARRAY(SELECT t FROM pg_class JOIN pg_type ON pg_type.oid = reltype, unnest(ARRAY[pg_type.oid, typarray]) AS t WHERE pg_class.oid = relation);
 BEGIN
@@ -243,6 +241,9 @@ DECLARE
 BEGIN
 	IF width >= 1000 THEN
 		RETURN QUERY SELECT false, true, 'warning', format('a DELETE copies what a row has out of line, which is %s on average', pg_size_pretty(width)), 'storage => ''in_place''';
+	END IF;
+	IF NOT soft_delete_internal.may_be_monthly(relation) THEN
+		RETURN QUERY SELECT false, true, 'notice', 'its deleted rows cannot be in a table for each month: it is temporary, or has inheritance children or a parent', NULL;
 	END IF;
 	SELECT * INTO expected FROM soft_delete_internal.expected_tombstones(relation, deleted_at);
 	IF expected.is_forecast OR soft_delete_internal.is_aside(relation) THEN

@@ -176,7 +176,13 @@ BEGIN
 				EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 			ELSE
 				EXECUTE format('LOCK TABLE %s IN %s MODE', relation, CASE WHEN is_aside THEN 'SHARE ROW EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
+				-- another session may have tagged it while this waited
+				IF soft_delete_internal.changes_storage(relation, storage) THEN
+					PERFORM soft_delete_internal.lock_views(relation);
+					EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+				END IF;
 			END IF;
+			PERFORM soft_delete_internal.check_owner(relation), soft_delete_internal.check_snapshot(relation);
 		WHEN 'tag' THEN
 			PERFORM soft_delete_internal.check_present_tag(relation, deleted_at, storage);
 		WHEN 'column' THEN
@@ -343,6 +349,7 @@ DECLARE
 	tombstones name[] := '{}';
 	made text[] := '{}';
 	monthly boolean := storage = 'aside_monthly';
+	told_storage text := storage;
 BEGIN
 	PERFORM soft_delete_internal.check_tag_arguments('tag', CASE WHEN only_if_prepared IS NOT NULL THEN relation END, deleted_at, indexes, cascade, storage);
 	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL AND storage IS NULL OR storage IN ('aside', 'aside_monthly') AND soft_delete_internal.is_sharded(relation) THEN
@@ -360,6 +367,10 @@ BEGIN
 		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);
 	END LOOP;
 	PERFORM soft_delete_internal.check_tags(members, tombstones, indexes, views, storage);
+	-- another session may have tagged it while this waited for the lock
+	IF told_storage IS NULL AND soft_delete_internal.changes_storage(relation, storage) THEN
+		RETURN soft_delete_internal.tag(relation, deleted_at, indexes, cascade, views, NULL, only_if_prepared, bridge);
+	END IF;
 	IF only_if_prepared AND storage = 'in_place' THEN
 		PERFORM soft_delete_internal.check_prepared(m, t, indexes, views,
 			format('SELECT soft_delete.plan(%L, deleted_at => %L, indexes => %L, cascade => %L%s);', relation, deleted_at, indexes, cascade, coalesce(', bridge => ' || quote_literal(bridge), ''))) FROM unnest(members, tombstones) AS u(m, t);
@@ -462,13 +473,19 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_owner(relation);
 	PERFORM soft_delete_internal.check_relation(relation);
+	-- the views first, as a query that reads them does
+	PERFORM soft_delete_internal.lock_views(relation);
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	PERFORM soft_delete_internal.check_owner(relation), soft_delete_internal.check_snapshot(relation);
+	-- another session may have untagged it, or changed its storage, while this waited
+	IF soft_delete_internal.tag_arguments(relation) IS DISTINCT FROM arguments THEN
+		PERFORM soft_delete_internal.untag_table(relation, tombstones);
+		RETURN;
+	END IF;
 	IF soft_delete_internal.is_aside(relation) THEN
 		PERFORM soft_delete_internal.untag_aside(relation, tombstones);
 		RETURN;
 	END IF;
-	-- the views first, as a query that reads them does
-	PERFORM soft_delete_internal.lock_views(relation);
-	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	PERFORM soft_delete_internal.check_holds(relation, 'untag');
 	bin := soft_delete_internal.bin_of(relation);
 

@@ -140,19 +140,22 @@ DECLARE
 	is_prepared boolean := true;
 	kind text;
 BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside', 'aside_monthly') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.';
+				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'', ''aside'' or ''aside_monthly''.';
 	END IF;
-	IF storage = 'aside' AND soft_delete_internal.is_sharded(relation) THEN
+	IF storage IN ('aside', 'aside_monthly') AND soft_delete_internal.is_sharded(relation) THEN
 		RETURN QUERY SELECT * FROM soft_delete_internal.plan_sharded(relation, deleted_at, cascade, bridge);
 		RETURN;
 	END IF;
 	IF cascade THEN
 		members := soft_delete_internal.tagged_together(relation, true);
 	END IF;
-	kind := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
+	IF storage = 'aside_monthly' THEN
+		PERFORM soft_delete_internal.check_monthly(m) FROM unnest(members) AS m;
+	END IF;
+	kind := coalesce(replace(storage, 'aside_monthly', 'aside'), CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	FOREACH member IN ARRAY members LOOP
 		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
 		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);

@@ -33,6 +33,11 @@ AS $$
 	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
 	  AND soft_delete_internal.may_watch(untagged) AND soft_delete_internal.citus_kind(untagged) IS NULL
 	UNION ALL
+	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', untagged)
+	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
+	WHERE storage = 'aside' AND relname <> ALL (exempt) AND soft_delete_internal.is_sharded(untagged) AND soft_delete_internal.sharded_tag(untagged) IS NULL
+	  AND soft_delete_internal.may_watch(untagged)
+	UNION ALL
 	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)
 	FROM soft_delete_internal.retention
 	WHERE soft_delete_internal.may_watch(retention.relation) AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
@@ -129,6 +134,9 @@ BEGIN
 	SELECT 'warning', table_name, format('index on column "%s" of its companion %s is missing: the bin reads the whole companion', tombstone, companion),
 		format('SELECT soft_delete.repair(%L);', table_name)
 	WHERE companion IS NOT NULL AND soft_delete_internal.has_column(companion, tombstone) AND NOT soft_delete_internal.has_stamp_index(companion, tombstone)
+	UNION ALL
+	SELECT 'notice', table_name, format('no index is for foreign key "%s" in %s: a change of the key that it references reads all %s deleted rows there', m.key, m.place, m.rows), m.command || ';'
+	FROM soft_delete_internal.missing_reference_indexes(table_name) AS m WHERE is_aside
 	UNION ALL
 	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', part), format('SELECT soft_delete.repair(%L);', table_name)
 	FROM unnest(array_remove(ARRAY[companion, CASE WHEN is_aside THEN soft_delete_internal.bin_of(table_name) END], NULL)) AS part
@@ -359,7 +367,7 @@ BEGIN
 		SELECT conname, confdeltype, conparentid, conrelid, soft_delete_internal.root(conrelid) AS child, soft_delete_internal.root(confrelid) AS parent,
 			soft_delete_internal.tag_arguments(conrelid) IS NOT NULL AS child_is_tagged,
 			soft_delete_internal.tag_arguments(confrelid) IS NOT NULL AS parent_is_tagged
-		FROM pg_constraint WHERE oid = "constraint"
+		FROM pg_constraint AS con WHERE oid = "constraint" AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
 	)
 	SELECT 'error', child,
 		format(CASE WHEN parent_is_tagged THEN 'a delete from %s would destroy rows for good by foreign key "%s"'

@@ -272,7 +272,10 @@ begin_stamp_index_scan(TombstoneScan *scan, InPlaceScan *state)
 
 	scan->is_resumable = true;
 	scan->is_by_place = IndexRelationGetNumberOfKeyAttributes(state->index) == 1;
-	init_stamp_key(&keys[0], state->index, 1, BTLessStrategyNumber, scan->limit);
+	init_stamp_key(&keys[0], state->index, 1,
+				   TIMESTAMP_IS_NOEND(scan->limit) ? BTLessEqualStrategyNumber
+												   : BTLessStrategyNumber,
+				   scan->limit);
 	if (state->start.is_set)
 		init_stamp_key(&keys[nkeys++], state->index, 1,
 					   state->start.has_whole_stamp ? BTGreaterStrategyNumber
@@ -327,7 +330,7 @@ read_all_tombstones(TombstoneScan *scan, InPlaceScan *state)
 			DatumGetTimestampTz(slot_getattr(state->slot, state->attnum, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (isnull || stamp >= scan->limit)
+		if (isnull || (stamp >= scan->limit && !TIMESTAMP_IS_NOEND(scan->limit)))
 			continue;
 		state->rows = grow_if_full(CurrentMemoryContext, state->rows, state->nrows,
 								   &state->nallocated, sizeof(ReadTombstone));
