@@ -389,6 +389,6 @@ make_name(const char *name, const char *suffix)
 	int room = Max(NAMEDATALEN - 1 - (int) strlen(suffix), 0);
 	int length = pg_mbcliplen(name, strlen(name), room);
 
-	return DirectFunctionCall1(namein,
-							   CStringGetDatum(psprintf("%.*s%s", length, name, suffix)));
+	return DirectFunctionCall1(namein, CStringGetDatum(psprintf("%.*s%s", length,
+																name, suffix)));
 }

@@ -309,7 +309,8 @@ indexed_column(Relation rel, const Trigger *tag)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		if (((Form_pg_index) GETSTRUCT(tuple))->indrelid == RelationGetRelid(rel))
-			found = get_attname(RelationGetRelid(rel), first_index_column(tuple), true);
+			found = get_attname(RelationGetRelid(rel),
+								first_index_column(tuple), true);
 		ReleaseSysCache(tuple);
 	}
 	return found;
@@ -329,11 +330,12 @@ first_index_column(HeapTuple index)
 
 	if (attnum != InvalidAttrNumber)
 		return attnum;
-	expressions = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indexprs, &isnull);
+	expressions =
+		SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indexprs, &isnull);
 	if (isnull)
 		return InvalidAttrNumber;
-	column =
-		column_in_utc(linitial((List *) stringToNode(TextDatumGetCString(expressions))));
+	column = column_in_utc(
+		linitial((List *) stringToNode(TextDatumGetCString(expressions))));
 	return column ? column->varattno : InvalidAttrNumber;
 }
 

@@ -144,8 +144,9 @@ soft_delete_stand_in(PG_FUNCTION_ARGS)
 	if (((Form_pg_index) GETSTRUCT(tuple))->indisunique &&
 		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
 		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL))
-		constraint = get_relation_constraint_oid(
-			((Form_pg_index) GETSTRUCT(tuple))->indrelid, get_rel_name(indexoid), true);
+		constraint =
+			get_relation_constraint_oid(((Form_pg_index) GETSTRUCT(tuple))->indrelid,
+										get_rel_name(indexoid), true);
 	ReleaseSysCache(tuple);
 	if (!OidIsValid(constraint))
 		PG_RETURN_NULL();
@@ -172,10 +173,11 @@ is_check_true(HeapTuple constraint)
 
 	if (((Form_pg_constraint) GETSTRUCT(constraint))->contype != CONSTRAINT_CHECK)
 		return false;
-	expression = SysCacheGetAttr(CONSTROID, constraint, Anum_pg_constraint_conbin, &isnull);
+	expression =
+		SysCacheGetAttr(CONSTROID, constraint, Anum_pg_constraint_conbin, &isnull);
 	if (isnull)
 		return false;
 	value = stringToNode(TextDatumGetCString(expression));
-	return IsA(value, Const) && value->consttype == BOOLOID && !value->constisnull &&
-		   DatumGetBool(value->constvalue);
+	return IsA(value, Const) && value->consttype == BOOLOID &&
+		   !value->constisnull && DatumGetBool(value->constvalue);
 }

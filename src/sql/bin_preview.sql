@@ -122,13 +122,15 @@ AS $$
 				  soft_delete_internal.describe_columns(conrelid, conkey, 'c'), format(' is not present in table "%s".', relname),
 				  (SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
 				  (SELECT format(' AND (p.%I IS NULL OR (%s = ANY ($1) AND NOT %s))', tombstone, soft_delete_internal.stamp_expression(confrelid, tombstone, 'p'), soft_delete_internal.is_found('p', found))
-				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid) AND NOT soft_delete_internal.is_aside(confrelid)),
+				   WHERE has_bin AND NOT soft_delete_internal.is_aside(confrelid)),
 				  -- a deleted parent is restored, too, wherever it is stored
 				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY ($1) AND NOT %s)', soft_delete_internal.from_item(confrelid, 'p', 'tombstones'),
 								 soft_delete_internal.key_match(con.oid), tombstone, soft_delete_internal.is_found('p', found))
-				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid)),
+				   WHERE has_bin),
 				  soft_delete_internal.from_item(confrelid, 'p', CASE WHEN soft_delete_internal.is_aside(confrelid) THEN 'deleted' ELSE 'all' END))
-	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid
+	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid,
+		-- as readable_bins() has them, but of one table
+		LATERAL (SELECT soft_delete_internal.lock_bin(soft_delete_internal.root(confrelid)) IS NOT NULL, (soft_delete_internal.tag_arguments(soft_delete_internal.root(confrelid)))[1]::name) AS of(has_bin, tombstone)
 	WHERE contype = 'f' AND conrelid = relation AND conparentid = 0
 	  -- the query runs as the owner of the table: to plan it calls functions of the owner of the parent
 	  AND relowner = (SELECT child.relowner FROM pg_class AS child WHERE child.oid = relation)

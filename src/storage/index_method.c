@@ -135,8 +135,8 @@ soft_delete_is_btree(PG_FUNCTION_ARGS)
 
 	if (!HeapTupleIsValid(index))
 		PG_RETURN_BOOL(false);
-	method = SearchSysCache1(
-		AMOID, ObjectIdGetDatum(((Form_pg_class) GETSTRUCT(index))->relam));
+	method = SearchSysCache1(AMOID, ObjectIdGetDatum(
+										((Form_pg_class) GETSTRUCT(index))->relam));
 	ReleaseSysCache(index);
 	if (HeapTupleIsValid(method))
 	{
