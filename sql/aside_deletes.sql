@@ -134,5 +134,16 @@ SELECT tableoid::regclass, id FROM p ORDER BY id;
 DROP TABLE p2;
 SELECT * FROM soft_delete.check();
 
+-- a temporary table has a temporary companion
+CREATE TEMPORARY TABLE scratch (id integer PRIMARY KEY, v text);
+SELECT soft_delete.tag('scratch', storage => 'aside');
+INSERT INTO scratch VALUES (1, 'one'), (2, 'two');
+DELETE FROM scratch WHERE id = 1;
+SELECT id, v FROM scratch_deleted;
+UPDATE scratch_deleted SET deleted_at = NULL;
+SELECT * FROM scratch ORDER BY id;
+DROP TABLE scratch;
+SELECT to_regclass('pg_temp.scratch_tombstones'), to_regclass('pg_temp.scratch_deleted');
+
 SET client_min_messages = warning;
 DROP SCHEMA aside_deletes CASCADE;

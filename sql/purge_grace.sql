@@ -48,6 +48,25 @@ SET soft_delete.purge_grace = '1h';
 DELETE FROM parent;
 SELECT soft_delete.retain('parent', '1 day'), soft_delete.retain('child', '1 day');
 SELECT soft_delete.retain_schema('grace', '10 days'), soft_delete.retain_schema('grace', '0');
+
+-- partitions that leave keep the retention of their table, and what was before it
+CREATE TABLE parted (id integer PRIMARY KEY) PARTITION BY LIST (id);
+CREATE TABLE part_1 PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE parted_aside (id integer PRIMARY KEY) PARTITION BY LIST (id);
+CREATE TABLE part_2 PARTITION OF parted_aside FOR VALUES IN (2);
+SELECT soft_delete.tag('parted') IS NOT NULL AND soft_delete.tag('parted_aside', storage => 'aside') IS NOT NULL AS tagged;
+INSERT INTO parted VALUES (1);
+INSERT INTO parted_aside VALUES (2);
+DELETE FROM parted;
+SELECT soft_delete.retain('parted', '90 days'), soft_delete.retain('parted', '0');
+SELECT soft_delete.retain('parted_aside', '90 days'), soft_delete.retain('parted_aside', '0');
+ALTER TABLE parted DETACH PARTITION part_1;
+ALTER TABLE parted_aside DETACH PARTITION part_2;
+DELETE FROM part_2;
+SELECT relation, retain, former, shortened_at > now() - interval '1 hour' AS in_grace FROM soft_delete_internal.retention WHERE relation IN ('part_1'::regclass, 'part_2'::regclass) ORDER BY 1;
+CALL soft_delete.purge('part_1');
+CALL soft_delete.purge('part_2');
+SELECT id FROM part_1_deleted UNION ALL SELECT id FROM part_2_deleted;
 RESET soft_delete.purge_grace;
 
 -- in a transaction block

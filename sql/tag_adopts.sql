@@ -19,8 +19,9 @@ SELECT id, email, removed FROM old_deleted ORDER BY id;
 
 -- a timestamp column holds UTC, which knows no summer time
 DELETE FROM old WHERE id = 4;
+SELECT pg_typeof(removed), abs(extract(epoch FROM removed - now())) < 60 AS is_now FROM old_deleted WHERE id = 4;
 SELECT abs(extract(epoch FROM removed - (now() AT TIME ZONE 'UTC'))) < 60 AS is_utc
-FROM old_deleted WHERE id = 4;
+FROM old TABLESAMPLE soft_delete.rows('all') WHERE id = 4;
 UPDATE old_deleted SET removed = NULL WHERE id = 4;
 DELETE FROM old_deleted;
 SELECT * FROM old TABLESAMPLE soft_delete.rows('all') ORDER BY id;

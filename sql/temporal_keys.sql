@@ -40,6 +40,8 @@ BEGIN
 			('DELETE FROM parent', '23503'),
 			('ALTER TABLE child ALTER CONSTRAINT child_fk NOT ENFORCED', '0'),
 			('DELETE FROM parent', '1'),
+			('CREATE TABLE lax (parent_id int REFERENCES parent ON DELETE CASCADE NOT ENFORCED)', '0'),
+			('SELECT FROM soft_delete.check()', '0'),
 			('SELECT soft_delete.untag(''parent'', tombstones => ''purge'')', '1'),
 			('SELECT soft_delete.untag(''child'', tombstones => ''purge'')', '1');
 	END IF;

@@ -286,6 +286,14 @@ typedef bool TU_UpdateIndexes;
 	ExecuteTruncateGuts(rels, relids, logged, behavior, restarts, false)
 #endif
 
+/* 16: a subcommand that adds a constraint has one type, whether it recurses or not */
+#if PG_VERSION_NUM < 160000
+#define adds_constraint(type) \
+	((type) == AT_AddConstraint || (type) == AT_AddConstraintRecurse)
+#else
+#define adds_constraint(type) ((type) == AT_AddConstraint)
+#endif
+
 /* 19: COPY TO accepts partitioned tables */
 #if PG_VERSION_NUM < 190000
 #define can_be_copied(rel) ((rel)->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)

@@ -473,8 +473,6 @@ report_wrong_call(const char *function)
 static void
 open_bin_row(TriggerData *trigdata, BinRow *row)
 {
-	Form_pg_attribute tombstone;
-	AttrNumber attnum;
 	ItemPointer tid;
 	Oid relid;
 
@@ -486,16 +484,8 @@ open_bin_row(TriggerData *trigdata, BinRow *row)
 	relid = locate_tombstone(relid, tid, &row->tombstone);
 	row->rel =
 		open_listed_table(trigdata->tg_relation, relid, row->tombstone.storage);
-	attnum = tombstone_attribute(row->rel);
-	if (attnum == InvalidAttrNumber) /* it is in the companion */
-		row->view_attnum =
-			view_attnum(trigdata, tombstone_name(relid), TIMESTAMPTZOID);
-	else
-	{
-		tombstone = TupleDescAttr(RelationGetDescr(row->rel), attnum - 1);
-		row->view_attnum = view_attnum(trigdata, NameStr(tombstone->attname),
-									   tombstone->atttypid);
-	}
+	(void) tombstone_attribute(row->rel); /* raises an error if it has been renamed */
+	row->view_attnum = view_attnum(trigdata, tombstone_name(relid), TIMESTAMPTZOID);
 	row->tombstone.stamp =
 		DatumGetTimestampTz(view_column(trigdata, row->view_attnum));
 	/* the bins of version 0.1.0 do not show holds, and pass no arguments */

@@ -49,9 +49,6 @@ enum ErasureColumn
 
 PG_FUNCTION_INFO_V1(soft_delete_erase);
 
-static bool is_sharded(Oid relid);
-static int64 erase_sharded(Oid relid, int n, const Datum *values,
-						   const Oid *types, const bool *nulls);
 static bool may_delete(Oid relid);
 static Relation open_erasable(Oid relid);
 static char *keys_query(const RowKey *key);
@@ -96,8 +93,9 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || n < 0)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the table and the key to erase must not be null")));
-	if (is_sharded(PG_GETARG_OID(0)))
-		PG_RETURN_INT64(erase_sharded(PG_GETARG_OID(0), n, values, types, nulls));
+	if (has_sharded_bin(PG_GETARG_OID(0)))
+		PG_RETURN_INT64(call_for_sharded("erase_sharded", PG_GETARG_OID(0), n,
+										 values, types, nulls));
 	read_key(&key, open_erasable(PG_GETARG_OID(0)), n, values, types, nulls);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -118,49 +116,6 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 								RelationGetRelationName(key.rel))));
 	table_close(key.rel, NoLock);
 	PG_RETURN_INT64(nrows);
-}
-
-/*
- * Is a table tagged that Citus has sharded?  Raises 42P01 if there is no such table.
- */
-static bool
-is_sharded(Oid relid)
-{
-	Relation rel = open_given_table(relid, RowExclusiveLock);
-	bool is_tagged = has_tag(rel);
-
-	table_close(rel, NoLock);
-	return !is_tagged &&
-		   OidIsValid(call_internal_for_relation("sharded_bin", relid));
-}
-
-/*
- * Erase the rows of a sharded table with a key, whose values may be of any type, by
- * statements that Citus distributes.
- */
-static int64
-erase_sharded(Oid relid, int n, const Datum *values, const Oid *types,
-			  const bool *nulls)
-{
-	Datum *texts = palloc0(n * sizeof(Datum));
-	ArrayType *key;
-
-	for (int i = 0; i < n; i++)
-	{
-		Oid output;
-		bool is_varlena;
-
-		if (nulls[i])
-			continue;
-		getTypeOutputInfo(types[i], &output, &is_varlena);
-		texts[i] = CStringGetTextDatum(OidOutputFunctionCall(output, values[i]));
-	}
-	key = construct_md_array(texts, (bool *) nulls, 1, &n, (int[]){1}, TEXTOID,
-							 -1, false, TYPALIGN_INT);
-	return call_internal_for_number("erase_sharded", 2,
-									(Oid[]){REGCLASSOID, TEXTARRAYOID},
-									(Datum[]){ObjectIdGetDatum(relid),
-											  PointerGetDatum(key)});
 }
 
 /*

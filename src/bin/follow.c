@@ -4,11 +4,13 @@
  *	  ours.
  *
  * An UPDATE or INSERT after which the column of the bridge says deleted is followed by a
- * DELETE of the row, as its owner, with all that belongs to one: triggers, actions of
- * foreign keys, the ledger.  An UPDATE after which a tombstone says live is followed by
- * its restore, with what went with it.  The AFTER row triggers collect the rows, the AFTER
- * statement trigger acts on all of them: to foreign keys they are deleted, or come back,
- * together.  The statement of the application has counted and returned its rows before.
+ * DELETE of the row, with all that belongs to one: triggers, actions of foreign keys, the
+ * ledger.  That takes the rights of the row's owner, but it runs as who has changed the
+ * column: so do the triggers that it fires, as for a DELETE of his own.  An UPDATE after
+ * which a tombstone says live is followed by its restore, with what went with it.  The
+ * AFTER row triggers collect the rows, the AFTER statement trigger acts on all of them: to
+ * foreign keys they are deleted, or come back, together.  The statement of the application
+ * has counted and returned its rows before.
  *
  * Where tombstones are kept aside, a row that says deleted, and did not before, is
  * deleted in the same way.  A statement finds no tombstone in the table, so there is
@@ -32,6 +34,7 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
 #include "bin/sd_bin.h"
@@ -70,6 +73,10 @@ typedef struct DeletePlan
 
 static HTAB *delete_plans = NULL;
 
+/* How many of these plans run, and those that were replaced while one of them ran */
+static int running_plans = 0;
+static List *replaced_plans = NIL;
+
 PG_FUNCTION_INFO_V1(soft_delete_follow_bridge);
 
 static void check_follow_trigger(FunctionCallInfo fcinfo);
@@ -87,7 +94,9 @@ static void delete_flagged(FlaggedTable *table);
 static bool keep_flagged(Relation rel, FlaggedTable *table);
 static void find_newest_place(Relation rel, ItemPointer tid);
 static uint64 delete_by_places(Relation rel, const FlaggedTable *table);
+static int run_delete_plan(SPIPlanPtr plan, Datum places, LentQuery query);
 static SPIPlanPtr delete_plan(Oid relid);
+static void free_delete_plan(SPIPlanPtr plan);
 
 /*
  * soft_delete.follow_bridge(column, kind, detail, live value) returns trigger
@@ -337,7 +346,7 @@ restore_flagged(Cascade *cascade, const FlaggedTable *table)
 }
 
 /*
- * Delete rows of a table, softly, as its owner.
+ * Delete rows of a table, softly.
  *
  * Triggers of the application may have changed them since, or deleted them.
  */
@@ -415,15 +424,17 @@ find_newest_place(Relation rel, ItemPointer tid)
 }
 
 /*
- * Delete the rows of a table that are at some places.  Returns their number.  The
- * triggers that that fires are fired with those of the statement that runs, as for the
- * server's foreign keys.  SPI must be connected.
+ * Delete the rows of a table that are at some places.  Returns their number.  BEFORE
+ * triggers fire with the rights and the search_path of the current user, and AFTER triggers
+ * with those of the statement that runs.  SPI must be connected.
  */
 static uint64
 delete_by_places(Relation rel, const FlaggedTable *table)
 {
 	Datum *places = palloc(table->n * sizeof(Datum));
+	LentQuery query = lend_to_current_user();
 	Datum array;
+	SPIPlanPtr plan;
 	SavedRole saved;
 	int result;
 
@@ -433,14 +444,41 @@ delete_by_places(Relation rel, const FlaggedTable *table)
 											sizeof(ItemPointerData), false,
 											TYPALIGN_SHORT));
 	become_owner_for_reference(table->relid, &saved);
-	result =
-		SPI_execute_snapshot(delete_plan(table->relid), &array, NULL,
-							 InvalidSnapshot, InvalidSnapshot, false, false, 0);
+	plan = delete_plan(table->relid);
+	result = run_delete_plan(plan, array, query);
 	restore_role(&saved);
 	if (result != SPI_OK_DELETE)
 		elog(ERROR, "could not delete rows of table \"%s\": %s",
 			 RelationGetRelationName(rel), SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+/*
+ * Run a plan of delete_plan() as the role that the query is lent to.  The current user has
+ * the rights for it.  Returns the result code of SPI.
+ */
+static int
+run_delete_plan(SPIPlanPtr plan, Datum places, LentQuery query)
+{
+	const CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+	LentQuery before;
+	volatile int result = 0;
+
+	query.text = source->query_string;
+	before = announce_lent_query(query);
+	running_plans++;
+	PG_TRY();
+	{
+		result = SPI_execute_snapshot(plan, &places, NULL, InvalidSnapshot,
+									  InvalidSnapshot, false, false, 0);
+	}
+	PG_FINALLY();
+	{
+		running_plans--;
+		(void) announce_lent_query(before);
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /*
@@ -469,7 +507,7 @@ delete_plan(Oid relid)
 		/* the table may have another name */
 		plan = entry->plan;
 		hash_search(delete_plans, &relid, HASH_REMOVE, NULL);
-		SPI_freeplan(plan);
+		free_delete_plan(plan);
 	}
 	plan = SPI_prepare(psprintf("DELETE FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
 								qualified_name(relid)),
@@ -480,4 +518,24 @@ delete_plan(Oid relid)
 	entry = hash_search(delete_plans, &relid, HASH_ENTER, &found);
 	entry->plan = plan;
 	return plan;
+}
+
+/*
+ * Free a plan that has been replaced or, while any runs, keep it until none does: a trigger
+ * that it fires may have invalidated it, and then have had another row deleted.
+ */
+static void
+free_delete_plan(SPIPlanPtr plan)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	ListCell *lc;
+
+	replaced_plans = lappend(replaced_plans, plan);
+	MemoryContextSwitchTo(oldcontext);
+	if (running_plans > 0)
+		return;
+	foreach (lc, replaced_plans)
+		SPI_freeplan(lfirst(lc));
+	list_free(replaced_plans);
+	replaced_plans = NIL;
 }

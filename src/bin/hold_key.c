@@ -34,6 +34,7 @@ typedef struct HoldCall
 PG_FUNCTION_INFO_V1(soft_delete_hold_key);
 PG_FUNCTION_INFO_V1(soft_delete_lift);
 
+static bool pass_sharded(FunctionCallInfo fcinfo, const char *name, int64 *result);
 static void read_call(FunctionCallInfo fcinfo, HoldCall *call);
 static char *text_of(Datum value, Oid type);
 static void refuse_partition(const HoldCall *call);
@@ -60,9 +61,13 @@ static void place_on_selected(const HoldCall *call, uint64 n);
 Datum
 soft_delete_hold_key(PG_FUNCTION_ARGS)
 {
-	Cascade *cascade = make_cascade(false, NULL, CurrentMemoryContext);
+	Cascade *cascade;
 	HoldCall call;
+	int64 n;
 
+	if (pass_sharded(fcinfo, "hold_sharded_row", &n))
+		PG_RETURN_VOID();
+	cascade = make_cascade(false, NULL, CurrentMemoryContext);
 	read_call(fcinfo, &call);
 	if (call.key.n == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -109,6 +114,8 @@ soft_delete_lift(PG_FUNCTION_ARGS)
 	HoldCall call;
 	int64 n;
 
+	if (pass_sharded(fcinfo, "lift_sharded", &n))
+		PG_RETURN_INT64(n);
 	read_call(fcinfo, &call);
 	if (call.name == NULL)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -120,6 +127,27 @@ soft_delete_lift(PG_FUNCTION_ARGS)
 					  call.name);
 	table_close(call.rel, NoLock);
 	PG_RETURN_INT64(n);
+}
+
+/*
+ * Pass a call on to a function of schema soft_delete_internal if it is about a table that
+ * Citus has sharded, and get the number that it returns.  Returns false for other tables.
+ */
+static bool
+pass_sharded(FunctionCallInfo fcinfo, const char *name, int64 *result)
+{
+	Datum *values;
+	Oid *types;
+	bool *nulls;
+	int n;
+
+	if (PG_ARGISNULL(0) || !has_sharded_bin(PG_GETARG_OID(0)))
+		return false;
+	n = extract_variadic_args(fcinfo, 1, true, &values, &types, &nulls);
+	if (n < 1)
+		return false;
+	*result = call_for_sharded(name, PG_GETARG_OID(0), n, values, types, nulls);
+	return true;
 }
 
 /*

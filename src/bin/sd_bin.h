@@ -54,6 +54,13 @@ extern void read_key(RowKey *key, Relation rel, int n, const Datum *values,
 extern void append_key_condition(StringInfo query, const RowKey *key);
 
 /*
+ * sharded_row.c: what concerns a row of a table that Citus has sharded
+ */
+extern bool has_sharded_bin(Oid relid);
+extern int64 call_for_sharded(const char *name, Oid relid, int n, const Datum *values,
+							  const Oid *types, const bool *nulls);
+
+/*
  * rekey.c: tombstones that are restored under another key
  */
 /* New values of columns of a tombstone */

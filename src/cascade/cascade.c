@@ -293,12 +293,11 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 	bool is_aside = strcmp(which, "aside") == 0;
 	bool has_live_only = is_kept_aside(fk->child) && !is_aside;
 	const char *name = has_live_only ? NULL : tombstone_name(fk->child);
-	const char *tombstone = name ? quote_identifier(name) : NULL;
 
 	initStringInfo(&query);
 	appendStringInfoString(&query, "SELECT c.tableoid, c.ctid, ");
-	if (tombstone)
-		appendStringInfo(&query, "c.%s IS NOT NULL", tombstone);
+	if (name)
+		appendStringInfo(&query, "c.%s IS NOT NULL", quote_identifier(name));
 	else
 		appendStringInfoString(&query, "false");
 	appendStringInfoString(&query, ", m.member FROM " CASCADE_MEMBERS " m JOIN ");
@@ -314,30 +313,30 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 	}
 	else
 	{
-		bool is_utc = stamp_is_utc(fk->child, is_aside ? ASIDE : IN_PLACE);
+		char *stamp = stamp_of("c", fk->child, is_aside ? ASIDE : IN_PLACE);
 
 		appendStringInfo(&query,
-						 " AND c.%s OPERATOR(pg_catalog.=) %s"
-						 " WHERE c.%s OPERATOR(pg_catalog.=) ANY (%s)",
-						 tombstone,
-						 is_utc ? "pg_catalog.timezone('UTC', m.stamp)" : "m.stamp",
-						 tombstone,
-						 is_utc ? "ARRAY(SELECT pg_catalog.timezone('UTC', s) FROM pg_catalog.unnest($1) s)"
-								: "$1");
+						 " AND %s OPERATOR(pg_catalog.=) m.stamp"
+						 " WHERE %s OPERATOR(pg_catalog.=) ANY ($1)",
+						 stamp, stamp);
 	}
 	return query.data;
 }
 
 /*
- * Is the stamp of tombstones of a table, in that storage, of type timestamp?  Then it
- * has UTC.
+ * Return the expression for the stamp of tombstones of a table, in that storage, as a
+ * timestamptz, which their index is on: a tombstone column of type timestamp has UTC.
  */
-bool
-stamp_is_utc(Oid relid, StorageKind storage)
+char *
+stamp_of(const char *alias, Oid relid, StorageKind storage)
 {
-	return storage == IN_PLACE &&
-		   get_atttype(relid, get_attnum(relid, tombstone_name(relid))) ==
-			   TIMESTAMPOID;
+	const char *name = tombstone_name(relid);
+
+	if (storage == IN_PLACE &&
+		get_atttype(relid, get_attnum(relid, name)) == TIMESTAMPOID)
+		return psprintf("pg_catalog.timezone('UTC', %s.%s)", alias,
+						quote_identifier(name));
+	return psprintf("%s.%s", alias, quote_identifier(name));
 }
 
 /*

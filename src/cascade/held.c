@@ -378,10 +378,8 @@ parents_query(const ForeignKey *fk, StorageKind storage)
 	append_side(&query, fk->parent, "p", sample_of(storage, false));
 	appendStringInfoString(&query, " ON ");
 	append_key_match(&query, fk, "p", fk->parent_attnums, "m", NULL);
-	appendStringInfo(&query, " AND p.%s OPERATOR(pg_catalog.=) %s",
-					 quote_identifier(tombstone_name(fk->parent)),
-					 stamp_is_utc(fk->parent, storage) ? "pg_catalog.timezone('UTC', m.stamp)"
-													   : "m.stamp");
+	appendStringInfo(&query, " AND %s OPERATOR(pg_catalog.=) m.stamp",
+					 stamp_of("p", fk->parent, storage));
 	return query.data;
 }
 

@@ -152,15 +152,11 @@ join_parents_by(Cascade *cascade, CascadeTable *table, Relation rel, int first,
 static char *
 candidates_query(const ForeignKey *fk, StorageKind storage)
 {
-	const char *stamp = quote_identifier(tombstone_name(fk->parent));
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfo(&query,
-					 stamp_is_utc(fk->parent, storage)
-						 ? "SELECT m.member, p.tableoid, p.ctid, pg_catalog.timezone('UTC', p.%s)"
-						 : "SELECT m.member, p.tableoid, p.ctid, p.%s",
-					 stamp);
+	appendStringInfo(&query, "SELECT m.member, p.tableoid, p.ctid, %s",
+					 stamp_of("p", fk->parent, storage));
 	appendStringInfoString(&query, " FROM " CASCADE_MEMBERS " m JOIN ");
 	append_side(&query, fk->parent, "p", sample_of(storage, false));
 	appendStringInfoString(&query, " ON ");

@@ -349,5 +349,7 @@ soft_delete_lift_everywhere(PG_FUNCTION_ARGS)
 	list_sort(relids, list_oid_cmp);
 	foreach (lc, relids)
 		n += lift_holds_on(lfirst_oid(lc), (Datum) 0, name);
+	n += call_internal_for_number("lift_sharded_everywhere", 1, (Oid[]){TEXTOID},
+								  (Datum[]){PG_GETARG_DATUM(0)});
 	PG_RETURN_INT64(n);
 }

@@ -64,7 +64,7 @@ extern bool join_cascade(Cascade *cascade, Relation rel, const Tombstone *tombst
 extern void join_selected_row(Cascade *cascade, SPITupleTable *result, uint64 n);
 extern void complete_cascade(Cascade *cascade);
 extern bool is_in_cascade(Cascade *cascade, const RowIdentity *row);
-extern bool stamp_is_utc(Oid relid, StorageKind storage);
+extern char *stamp_of(const char *alias, Oid relid, StorageKind storage);
 extern Tuplestorestate *register_members(CascadeTable *table, Relation rel,
 										 int nkeys, const AttrNumber *attnums,
 										 int first, Oid except);

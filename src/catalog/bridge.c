@@ -97,6 +97,7 @@ static Datum value_from_text(const Bridge *bridge, char *text);
 static void find_bridged(Oid function);
 static Oid relation_of_trigger(Oid trigger);
 static int64 number_of(const Bridge *bridge, Datum value);
+static bool is_absurd(const Bridge *bridge, Datum value);
 static bool unix_to_time(int64 number, int64 per_second, TimestampTz *time);
 static Datum time_to_unix(const Bridge *bridge, TimestampTz time);
 
@@ -511,6 +512,22 @@ time_to_unix(const Bridge *bridge, TimestampTz time)
 }
 
 /*
+ * Is a date or a time that the column has so far from the present that its conversion could
+ * fail?
+ */
+static bool
+is_absurd(const Bridge *bridge, Datum value)
+{
+	if (bridge->type == DATEOID)
+		return DatumGetDateADT(value) <
+				   DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE + 2 ||
+			   DatumGetDateADT(value) >
+				   TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - 2;
+	return DatumGetTimestamp(value) < MIN_TIMESTAMP + 2 * USECS_PER_DAY ||
+		   DatumGetTimestamp(value) > END_TIMESTAMP - 2 * USECS_PER_DAY;
+}
+
+/*
  * Find the time at which a row was deleted, as the value of the column says.  Returns
  * false if it says none, or one that has not come yet.
  */
@@ -524,6 +541,8 @@ time_of_deletion(const Bridge *bridge, Datum value, TimestampTz *time)
 	}
 	else if (bridge->kind == BRIDGE_TIME)
 	{
+		if (is_absurd(bridge, value))
+			return false;
 		if (bridge->type == DATEOID)
 			value = DirectFunctionCall1(date_timestamp, value);
 		if (bridge->type != TIMESTAMPTZOID)

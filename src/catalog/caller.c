@@ -35,13 +35,21 @@ static ExtensionCall *current_call = NULL;
 /* The query that our own code runs as the owner of a table, for the caller */
 static OwnQuery own_query = {NULL, NULL};
 
+/* The query that is planned, and whose rights are checked, for another role than runs it */
+static LentQuery lent_query = {NULL, InvalidOid, 0};
+
 /* Does our own code run the next utility command, or the one that runs now? */
 static bool next_command_is_own = false;
 static bool running_command_is_own = false;
 
+/* How many utility commands run that have begun since the library was loaded */
+static int running_commands = 0;
+
 PG_FUNCTION_INFO_V1(soft_delete_enter);
 PG_FUNCTION_INFO_V1(soft_delete_caller);
 PG_FUNCTION_INFO_V1(soft_delete_command_is_own);
+PG_FUNCTION_INFO_V1(soft_delete_command_is_seen);
+PG_FUNCTION_INFO_V1(soft_delete_caller_owns);
 PG_FUNCTION_INFO_V1(soft_delete_follow_ddl);
 PG_FUNCTION_INFO_V1(soft_delete_follow_drops);
 PG_FUNCTION_INFO_V1(soft_delete_follow_extension);
@@ -163,6 +171,51 @@ role_of_query(MemoryContext context)
 }
 
 /*
+ * Return the role that a query is to be lent to: the current user, in the security context
+ * of now.  It is nobody where our own code runs, whose rights are not for code of owners.
+ */
+LentQuery
+lend_to_current_user(void)
+{
+	LentQuery query = {NULL, InvalidOid, 0};
+
+	if (!runs_own_code())
+		GetUserIdAndSecContext(&query.roleid, &query.sec_context);
+	return query;
+}
+
+/*
+ * Have a query run as a role, though another one is the current user when it is planned and
+ * its rights are checked.  It is known by the text that its plan has, at the same address.
+ * Returns what was in force before, to be put back, after an error too.
+ */
+LentQuery
+announce_lent_query(LentQuery query)
+{
+	LentQuery before = lent_query;
+
+	lent_query = query;
+	return before;
+}
+
+/*
+ * Switch to the role that runs the announced query, if that is the query that begins to
+ * run.  Returns whether it is.  To be ended by restore_role(), after an error too.
+ */
+bool
+begin_lent_query(const char *text, SavedRole *saved)
+{
+	if (text == NULL || text != lent_query.text || !OidIsValid(lent_query.roleid))
+		return false;
+	GetUserIdAndSecContext(&saved->roleid, &saved->sec_context);
+	saved->nestlevel = 0;
+	/* who has set another role meanwhile would not find it set afterwards */
+	SetUserIdAndSecContext(lent_query.roleid, lent_query.sec_context |
+												  SECURITY_LOCAL_USERID_CHANGE);
+	return true;
+}
+
+/*
  * Does our own code run on behalf of the role?
  */
 bool
@@ -230,6 +283,7 @@ begin_command(void)
 {
 	bool before = running_command_is_own;
 
+	running_commands++;
 	running_command_is_own = next_command_is_own || runs_own_code();
 	next_command_is_own = false;
 	return before;
@@ -242,6 +296,7 @@ begin_command(void)
 void
 end_command(bool before)
 {
+	running_commands--;
 	running_command_is_own = before;
 	next_command_is_own = false;
 }
@@ -265,6 +320,18 @@ Datum
 soft_delete_command_is_own(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(command_is_own());
+}
+
+/*
+ * soft_delete_internal.command_is_seen() returns boolean
+ *
+ * Returns whether the library was there when the utility command began that runs, and so
+ * sees its end.
+ */
+Datum
+soft_delete_command_is_seen(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(running_commands > 0);
 }
 
 /*
@@ -387,6 +454,20 @@ call_internal_for_relation(const char *name, Oid relid)
 }
 
 /*
+ * Call a function of schema soft_delete_internal that returns a text for a relation, and
+ * return it, or NULL where the function returns null.
+ */
+char *
+call_internal_for_text(const char *name, Oid relid)
+{
+	bool isnull;
+	Datum found = call_in_extension(name, 1, (Oid[]){REGCLASSOID},
+									(Datum[]){ObjectIdGetDatum(relid)}, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(found);
+}
+
+/*
  * Call a function of schema soft_delete_internal that returns a number, and return that.
  * Neither it nor an argument is null.
  */
@@ -436,6 +517,22 @@ handle_event(FunctionCallInfo fcinfo, const char *name)
 	call_internal(name, 1, (Oid[]){TEXTOID},
 				  (Datum[]){CStringGetTextDatum(GetCommandTagName(
 					  ((EventTriggerData *) fcinfo->context)->tag))});
+}
+
+/*
+ * soft_delete_internal.caller_owns(relation regclass) returns boolean
+ *
+ * Returns whether the caller has the rights of the owner of a relation.  Null if there is
+ * none.
+ */
+Datum
+soft_delete_caller_owns(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(relation_ownercheck(relid, calling_role()));
 }
 
 /*

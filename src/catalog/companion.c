@@ -30,6 +30,7 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/lsyscache.h"
@@ -50,6 +51,7 @@ PG_FUNCTION_INFO_V1(soft_delete_companions_table);
 PG_FUNCTION_INFO_V1(soft_delete_own_companion);
 PG_FUNCTION_INFO_V1(soft_delete_tombstones_in);
 PG_FUNCTION_INFO_V1(soft_delete_companion_month);
+PG_FUNCTION_INFO_V1(soft_delete_base_type);
 
 static Oid companion_on(Oid relid);
 static Oid checked_relation(Oid constraint);
@@ -528,4 +530,33 @@ begin_companion_write(void)
 		return false;
 	writes_left--;
 	return true;
+}
+
+/*
+ * soft_delete_internal.base_type(type oid, typmod integer, OUT base oid,
+ * OUT base_typmod integer)
+ *
+ * Returns the type that a domain is made of, at any depth, and its modifier, as a companion
+ * has it; any other type itself.
+ */
+Datum
+soft_delete_base_type(PG_FUNCTION_ARGS)
+{
+	Oid type = PG_GETARG_OID(0);
+	int32 typmod = PG_GETARG_INT32(1);
+	TupleDesc desc;
+	Datum values[2];
+	bool nulls[2] = {0};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "base_type() must return a row");
+	if (get_typtype(type) == TYPTYPE_DOMAIN)
+	{
+		typmod = -1;
+		type = getBaseTypeAndTypmod(type, &typmod);
+	}
+	values[0] = ObjectIdGetDatum(type);
+	values[1] = Int32GetDatum(typmod);
+	PG_RETURN_DATUM(
+		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -17,6 +17,7 @@
 #include "catalog/pg_trigger.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -248,6 +249,9 @@ append_collation(StringInfo query, const ForeignKey *fk, int i)
  * committed now, also in a transaction that keeps its snapshot.  The triggers that
  * it queues fire with those of the statement that runs.
  *
+ * A SELECT needs no names of the application.  Where the owner is another role, its code
+ * must not see the search_path of the current user, for it would call that role's functions.
+ *
  * SPI must be connected, and must return the result code "expected".  Returns the
  * number of rows.
  */
@@ -259,7 +263,10 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 	SavedRole saved;
 	uint64 nrows;
 
-	become_owner_for_reference(relid, &saved);
+	if (expected == SPI_OK_SELECT && rel->rd_rel->relowner != GetUserId())
+		become_owner(rel, &saved);
+	else
+		become_owner_for_reference(relid, &saved);
 	nrows = execute_latest(query, nargs, argtypes, values, false, expected);
 	restore_role(&saved);
 	table_close(rel, NoLock);

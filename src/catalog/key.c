@@ -31,7 +31,9 @@
 /* An entry of a set of keys: see key_in_set() */
 typedef struct KeySetEntry
 {
-	uint64 hash; /* of the key, seeded with the OID that it belongs to */
+	uint64 hash; /* of the key */
+	Oid of; /* what it belongs to: others can make keys with the same hash */
+	uint32 padding; /* is hashed, too */
 } KeySetEntry;
 
 static int look_up_primary_key(Oid relid, AttrNumber *attnums);
@@ -367,7 +369,8 @@ key_in_set(HTAB *keys, Oid of, Datum key, bool add)
 	ArrayType *array = DatumGetArrayTypeP(key);
 	KeySetEntry entry = {.hash =
 							 hash_bytes_extended((unsigned char *) VARDATA(array),
-												 VARSIZE(array) - VARHDRSZ, of)};
+												 VARSIZE(array) - VARHDRSZ, of),
+						 .of = of};
 
 	return hash_search(keys, &entry, add ? HASH_ENTER : HASH_FIND, NULL) != NULL;
 }

@@ -12,6 +12,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "executor/executor.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/sd_catalog.h"
@@ -65,6 +66,51 @@ append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid)
 	*tid = tuple->t_self;
 	heap_freetuple(tuple);
 	return is_unique;
+}
+
+/*
+ * Insert rows into one of the extension's own tables, which has no unique index: a page
+ * of them at a time, and then the entries of each index.
+ */
+void
+append_rows(Relation rel, HeapTuple *tuples, int n)
+{
+	TupleTableSlot **slots = palloc(n * sizeof(TupleTableSlot *));
+	/* a copy: no reference to it must be remembered for each slot */
+	TupleDesc tupdesc = CreateTupleDescCopy(RelationGetDescr(rel));
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	for (int i = 0; i < n; i++)
+	{
+		slots[i] = MakeSingleTupleTableSlot(tupdesc, &TTSOpsHeapTuple);
+		ExecStoreHeapTuple(tuples[i], slots[i], false);
+	}
+	heap_multi_insert(rel, slots, n, GetCurrentCommandId(true),
+					  HEAP_INSERT_NO_LOGICAL, NULL);
+	foreach (lc, indexes)
+	{
+		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		IndexInfo *info = BuildIndexInfo(index);
+
+		Assert(!info->ii_Unique);
+		for (int i = 0; i < n && info->ii_ReadyForInserts; i++)
+		{
+			Datum keys[INDEX_MAX_KEYS];
+			bool key_nulls[INDEX_MAX_KEYS];
+
+			FormIndexDatum(info, slots[i], NULL, keys, key_nulls);
+			(void) index_insert(index, keys, key_nulls, &slots[i]->tts_tid, rel,
+								UNIQUE_CHECK_NO, false, info);
+		}
+		index_insert_cleanup(index, info);
+		index_close(index, NoLock);
+	}
+	for (int i = 0; i < n; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	list_free(indexes);
+	FreeTupleDesc(tupdesc);
+	pfree(slots);
 }
 
 /*

@@ -77,14 +77,15 @@ throw_error_of_glance(MemoryContext context, bool is_limited)
 /*
  * Roll back the subtransactions in which an error was caught, down to a nesting
  * level, and so restore their role and settings, and release their locks and
- * buffers.  Returns the error.
+ * buffers.  Ends the time limit that has begun if "is_limited".  Returns the error.
  *
- * Throws it again if the statement was canceled, by the client or by a timeout, unless
- * "is_late": the time limit of the table has canceled it (time_limit.c).
+ * Throws it again if the statement was canceled, by the client or by a timeout, unless the
+ * time limit of the table has canceled it (time_limit.c).  That goes on canceling until all
+ * is rolled back, which may wait for what runs on another node.
  */
 ErrorData *
 end_failed_subtransactions(int nestlevel, MemoryContext context,
-						   ResourceOwner owner, bool is_late)
+						   ResourceOwner owner, bool is_limited)
 {
 	ErrorData *error;
 
@@ -95,8 +96,12 @@ end_failed_subtransactions(int nestlevel, MemoryContext context,
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (is_late)
+	if (end_time_limit(is_limited))
+	{
+		/* what was canceled may have made another error of it */
+		error->sqlerrcode = ERRCODE_QUERY_CANCELED;
 		error->message = pstrdup("soft_delete.owner_timeout has passed");
+	}
 	else if (error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
 			 !is_raised_by_function(error))
 		ReThrowError(error);

@@ -1,6 +1,6 @@
 /*
  * relation.c
- *	  Looks up the name, the owner and the ancestors of a relation.
+ *	  Looks up the name, the owner and the ancestors of a relation, and writes comments.
  *
  * Invariant: no function here waits for a lock, except open_given_table().
  */
@@ -10,7 +10,9 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_inherits.h"
+#include "commands/comment.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -26,7 +28,12 @@ PG_FUNCTION_INFO_V1(soft_delete_has_column);
 PG_FUNCTION_INFO_V1(soft_delete_root);
 PG_FUNCTION_INFO_V1(soft_delete_inheritance_tree);
 PG_FUNCTION_INFO_V1(soft_delete_inheritance_depth);
+PG_FUNCTION_INFO_V1(soft_delete_set_comment);
+PG_FUNCTION_INFO_V1(soft_delete_comment_on);
+PG_FUNCTION_INFO_V1(soft_delete_add_suffix);
+PG_FUNCTION_INFO_V1(soft_delete_view_name);
 
+static Datum make_name(const char *name, const char *suffix);
 static void count_change(Datum arg, Oid relid);
 static List *look_up_ancestors(Oid relid);
 static List *children_of(Oid relid);
@@ -313,4 +320,75 @@ Datum
 soft_delete_inheritance_depth(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(list_length(with_ancestors(PG_GETARG_OID(0))));
+}
+
+/*
+ * soft_delete_internal.set_comment(classid regclass, objid oid, objsubid integer,
+ * comment text) returns void
+ *
+ * Writes the comment on an object that the running transaction has locked: COMMENT is a
+ * command, which takes five times as long, and a tag has a dozen comments.
+ */
+Datum
+soft_delete_set_comment(PG_FUNCTION_ARGS)
+{
+	CreateComments(PG_GETARG_OID(1), PG_GETARG_OID(0), PG_GETARG_INT32(2),
+				   text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete_internal.comment_on(classid regclass, objid oid) returns text
+ *
+ * Returns the comment on an object, or null.  obj_description() is planned for each call.
+ */
+Datum
+soft_delete_comment_on(PG_FUNCTION_ARGS)
+{
+	char *comment = GetComment(PG_GETARG_OID(1), PG_GETARG_OID(0), 0);
+
+	if (comment == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(comment));
+}
+
+/*
+ * soft_delete_internal.add_suffix(name name, suffix text) returns name
+ *
+ * Returns a name with a suffix, truncated to the length of an identifier before it.
+ */
+Datum
+soft_delete_add_suffix(PG_FUNCTION_ARGS)
+{
+	return make_name(NameStr(*PG_GETARG_NAME(0)),
+					 text_to_cstring(PG_GETARG_TEXT_PP(1)));
+}
+
+/*
+ * soft_delete_internal.view_name(relation regclass, suffix text) returns name
+ *
+ * Returns the name of a relation with a suffix.  Null if there is no such relation.
+ */
+Datum
+soft_delete_view_name(PG_FUNCTION_ARGS)
+{
+	char *name = get_rel_name(PG_GETARG_OID(0));
+
+	if (name == NULL)
+		PG_RETURN_NULL();
+	return make_name(name, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+}
+
+/*
+ * Return a name and a suffix as one name, without those last characters of the name for
+ * which there is no room.
+ */
+static Datum
+make_name(const char *name, const char *suffix)
+{
+	int room = Max(NAMEDATALEN - 1 - (int) strlen(suffix), 0);
+	int length = pg_mbcliplen(name, strlen(name), room);
+
+	return DirectFunctionCall1(namein,
+							   CStringGetDatum(psprintf("%.*s%s", length, name, suffix)));
 }

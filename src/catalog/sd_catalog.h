@@ -13,6 +13,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "nodes/primnodes.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
@@ -125,6 +126,14 @@ typedef struct OwnQuery
 	MemoryContext context; /* of the query, once it has begun */
 } OwnQuery;
 
+/* A query of our own that a role runs which need not have the rights for it */
+typedef struct LentQuery
+{
+	const char *text; /* the very string that the plan has */
+	Oid roleid;		  /* or InvalidOid: it runs as who has planned it */
+	int sec_context;
+} LentQuery;
+
 extern void enter_extension(ExtensionCall *call);
 extern void leave_extension(const ExtensionCall *call);
 extern Oid calling_role(void);
@@ -132,6 +141,9 @@ extern Oid acting_role(void);
 extern OwnQuery announce_own_query(OwnQuery query);
 extern void begin_own_query(const PlannedStmt *statement, MemoryContext context);
 extern Oid role_of_query(MemoryContext context);
+extern LentQuery lend_to_current_user(void);
+extern LentQuery announce_lent_query(LentQuery query);
+extern bool begin_lent_query(const char *text, SavedRole *saved);
 extern bool is_caller(Oid roleid);
 extern bool caller_is_session_role(void);
 extern void become_caller(SavedRole *saved);
@@ -141,6 +153,7 @@ extern void end_command(bool before);
 extern bool command_is_own(void);
 extern void call_internal(const char *name, int nargs, Oid *argtypes, Datum *values);
 extern Oid call_internal_for_relation(const char *name, Oid relid);
+extern char *call_internal_for_text(const char *name, Oid relid);
 extern int64 call_internal_for_number(const char *name, int nargs,
 									  Oid *argtypes, Datum *values);
 
@@ -151,7 +164,7 @@ extern bool is_raised_by_function(const ErrorData *error);
 extern void throw_owners_error(MemoryContext context);
 extern void throw_error_of_glance(MemoryContext context, bool is_limited);
 extern ErrorData *end_failed_subtransactions(int nestlevel, MemoryContext context,
-											 ResourceOwner owner, bool is_late);
+											 ResourceOwner owner, bool is_limited);
 
 /*
  * time_limit.c: how long code of an owner may take
@@ -253,6 +266,7 @@ extern bool input_calls_user_functions(Oid type);
 extern void init_tagged(void);
 extern bool shows_deleted(void);
 extern AttrNumber tombstone_attribute(Relation rel);
+extern Var *column_in_utc(Node *node);
 extern bool has_tag(Relation rel);
 extern bool is_aside_tag(const Trigger *tag);
 extern bool tag_is_enabled(Relation rel);
@@ -383,6 +397,7 @@ extern struct HTAB *make_key_set(void);
  */
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
 extern bool append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid);
+extern void append_rows(Relation rel, HeapTuple *tuples, int n);
 extern void remove_row(Relation rel, ItemPointer tid);
 
 /*

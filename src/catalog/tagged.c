@@ -16,15 +16,20 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
+#include "nodes/readfuncs.h"
 #include "replication/walsender.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/rls.h"
@@ -34,8 +39,12 @@
 
 static bool show_deleted = false;
 
+/* Has the session asked who sees tombstones?  Plans may depend on the answer */
+static bool has_asked = false;
+
 PG_FUNCTION_INFO_V1(soft_delete_tag_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_trigger_arguments);
+PG_FUNCTION_INFO_V1(soft_delete_bridge_arguments);
 PG_FUNCTION_INFO_V1(soft_delete_is_aside);
 PG_FUNCTION_INFO_V1(soft_delete_reset_value);
 PG_FUNCTION_INFO_V1(soft_delete_storage_of);
@@ -48,13 +57,16 @@ static bool names_aside(List *arguments);
 static bool may_be_tagged(char relkind);
 static void refuse_removed_tag_function(Relation rel);
 static char *indexed_column(Relation rel, const Trigger *tag);
+static AttrNumber first_index_column(HeapTuple index);
 static void check_tombstone_type(Relation rel, Form_pg_attribute att,
 								 const Trigger *tag);
 static ArrayType *make_text_array(List *strings);
 static void assign_show_deleted(bool newval, void *extra);
+static void forget_plans(Datum arg, int cacheid, uint32 hashvalue);
 
 /*
- * Define the setting soft_delete.show_deleted.
+ * Define the setting soft_delete.show_deleted, and register the callbacks that see roles
+ * change.
  */
 void
 init_tagged(void)
@@ -64,6 +76,19 @@ init_tagged(void)
 							 "What is written to, and what foreign keys see, is live rows whatever this says.",
 							 &show_deleted, false, PGC_SUSET, 0, NULL,
 							 assign_show_deleted, NULL);
+	CacheRegisterSyscacheCallback(AUTHOID, forget_plans, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_plans, (Datum) 0);
+}
+
+/*
+ * Discard all cached plans when a role changes, or is granted or revoked: a plan that shows
+ * tombstones was made for a role that might see them then (syscache callback).
+ */
+static void
+forget_plans(Datum arg, int cacheid, uint32 hashvalue)
+{
+	if (has_asked)
+		ResetPlanCache();
 }
 
 /*
@@ -284,13 +309,52 @@ indexed_column(Relation rel, const Trigger *tag)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		if (((Form_pg_index) GETSTRUCT(tuple))->indrelid == RelationGetRelid(rel))
-			found =
-				get_attname(RelationGetRelid(rel),
-							((Form_pg_index) GETSTRUCT(tuple))->indkey.values[0],
-							true);
+			found = get_attname(RelationGetRelid(rel), first_index_column(tuple), true);
 		ReleaseSysCache(tuple);
 	}
 	return found;
+}
+
+/*
+ * Return the column of the table that the first column of an index is, as timestamptz
+ * perhaps, or InvalidAttrNumber.
+ */
+static AttrNumber
+first_index_column(HeapTuple index)
+{
+	AttrNumber attnum = ((Form_pg_index) GETSTRUCT(index))->indkey.values[0];
+	bool isnull;
+	Datum expressions;
+	Var *column;
+
+	if (attnum != InvalidAttrNumber)
+		return attnum;
+	expressions = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indexprs, &isnull);
+	if (isnull)
+		return InvalidAttrNumber;
+	column =
+		column_in_utc(linitial((List *) stringToNode(TextDatumGetCString(expressions))));
+	return column ? column->varattno : InvalidAttrNumber;
+}
+
+/*
+ * Return the column that an expression makes a timestamptz of: a tombstone column of type
+ * timestamp has UTC.  Returns NULL for any other expression.
+ */
+Var *
+column_in_utc(Node *node)
+{
+	FuncExpr *call = (FuncExpr *) node;
+	Const *zone;
+
+	if (call == NULL || !IsA(call, FuncExpr) ||
+		call->funcid != F_TIMEZONE_TEXT_TIMESTAMP || !IsA(lsecond(call->args), Var))
+		return NULL;
+	zone = linitial(call->args);
+	if (!IsA(zone, Const) || zone->constisnull ||
+		strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0)
+		return NULL;
+	return lsecond_node(Var, call->args);
 }
 
 /*
@@ -491,6 +555,36 @@ soft_delete_tag_arguments(PG_FUNCTION_ARGS)
 }
 
 /*
+ * soft_delete_internal.bridge_arguments(relation regclass) returns text[]
+ *
+ * Returns the arguments of the relation's bridge, which its trigger FOR EACH ROW of UPDATE
+ * has, the name of the column first.  Null if there is none.
+ */
+Datum
+soft_delete_bridge_arguments(PG_FUNCTION_ARGS)
+{
+	Oid function = extension_function(BRIDGE_TRIGGER);
+	CatalogScan scan = begin_trigger_scan(PG_GETARG_OID(0));
+	bool found = false;
+	List *arguments = NIL;
+	HeapTuple tuple;
+
+	while (!found && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		found = trigger->tgfoid == function && TRIGGER_FOR_ROW(trigger->tgtype) &&
+				TRIGGER_FOR_UPDATE(trigger->tgtype);
+		if (found)
+			arguments = trigger_arguments(scan.catalog, tuple);
+	}
+	end_catalog_scan(&scan);
+	if (!found)
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(make_text_array(arguments));
+}
+
+/*
  * soft_delete_internal.trigger_arguments(trigger oid) returns text[]
  *
  * Returns the arguments of a trigger.  Null if there is no such trigger.
@@ -643,6 +737,7 @@ admit_tombstone(Oid relid)
 bool
 may_see_tombstones(Oid relid, Oid roleid)
 {
+	has_asked = true;
 	return relation_ownercheck(relid, roleid) ||
 		   function_aclcheck(needed_function(SAMPLING_METHOD), roleid,
 							 ACL_EXECUTE) == ACLCHECK_OK;

@@ -8,6 +8,10 @@
  * that is rolled back then is followed by the next cancellation, before it can do anything.
  * Only a language that loops without calling the server is not stopped by it.
  *
+ * What the code of an owner does on another node, where Citus has a shard, is canceled with
+ * it, and may go on there, too.  Citus waits for that while it rolls back, unless it is
+ * canceled again: so the timer does not stop until the limit ends.
+ *
  * Invariant: a limit begins and ends in the same function, also after an error.  The tables
  * of the caller have none.
  */
@@ -18,11 +22,15 @@
 #include "storage/latch.h"
 #include "utils/guc.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "catalog/sd_catalog.h"
 
 /* The longest look at some index entries, in milliseconds */
 #define MAX_GLANCE 10000
+
+/* How often what goes on is canceled, in milliseconds */
+#define CANCEL_INTERVAL 100
 
 static int owner_timeout = 600000;
 
@@ -112,7 +120,9 @@ start_timer(Oid owner, int timeout)
 	has_expired = false;
 	is_limited = true;
 	limited_owner = owner;
-	enable_timeout_after(timer, timeout);
+	enable_timeout_every(timer,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout),
+						 CANCEL_INTERVAL);
 }
 
 /*

@@ -70,7 +70,8 @@ static void call_making_full_key(const char *function, int nargs, Oid *argtypes,
 static bool may_reference(Oid relid, List *columns);
 static void prepare_columns(AlterTableStmt *stmt, DdlContext *context);
 static bool changes_views(AlterTableStmt *stmt, bool *releases);
-static List *tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode);
+static List *tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode,
+						   bool in_place_only);
 static bool is_of_type(Oid relid, Oid type);
 static void lock_all_views(List *tables);
 static void release_views(AlterTableStmt *stmt, DdlContext *context);
@@ -372,9 +373,9 @@ may_reference(Oid relid, List *columns)
 }
 
 /*
- * For an ALTER TABLE or ALTER TYPE that changes columns or the owner, note the tagged
- * tables whose views must be changed after it, and release the views that would make it
- * fail.
+ * For an ALTER TABLE or ALTER TYPE that changes columns or the owner, lock the views of
+ * the tagged tables, note the tables whose views must be changed after it, and release the
+ * views that would make it fail.
  *
  * Tables are locked in the mode that the server is going to use.  The views are locked
  * before their tables, since queries lock them in that order.
@@ -391,13 +392,13 @@ prepare_columns(AlterTableStmt *stmt, DdlContext *context)
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()))
 		return; /* ALTER TABLE will raise the error */
-	lock_all_views(tagged_tables(relid, stmt->relation->inh, NoLock));
+	lock_all_views(tagged_tables(relid, stmt->relation->inh, NoLock, false));
 
 	lockmode = AlterTableGetLockLevel(stmt->cmds);
 	relid = AlterTableLookupRelation(stmt, lockmode);
 	if (!OidIsValid(relid))
 		return;
-	context->tables = tagged_tables(relid, stmt->relation->inh, lockmode);
+	context->tables = tagged_tables(relid, stmt->relation->inh, lockmode, true);
 	if (in_place_arguments(relid) != NIL)
 		context->owner_changed = relid;
 	if (releases)
@@ -444,10 +445,12 @@ must_keep_views(void)
 
 /*
  * Return the tables that are tagged and have views, among a table, or the tables of a
- * composite type, and with "recurse" their partitions and inheritance children.
+ * composite type, and with "recurse" their partitions and inheritance children.  With
+ * "in_place_only", leave out those whose tombstones are kept aside: the event trigger
+ * changes their bins.
  */
 static List *
-tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode)
+tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode, bool in_place_only)
 {
 	List *roots = get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE
 					  ? tables_of_type(get_rel_type_id(relid))
@@ -463,8 +466,10 @@ tagged_tables(Oid relid, bool recurse, LOCKMODE lockmode)
 
 		foreach (lc2, cascade)
 		{
-			if (in_place_arguments(lfirst_oid(lc2)) != NIL &&
-				views_of(lfirst_oid(lc2)) != NIL)
+			List *arguments = in_place_only ? in_place_arguments(lfirst_oid(lc2))
+											: tag_arguments(lfirst_oid(lc2));
+
+			if (arguments != NIL && views_of(lfirst_oid(lc2)) != NIL)
 				tables = list_append_unique_oid(tables, lfirst_oid(lc2));
 		}
 	}
@@ -597,8 +602,8 @@ prepare_column_rename(RenameStmt *stmt, DdlContext *context)
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()))
 		return; /* RENAME will raise the error */
-	lock_all_views(tagged_tables(relid, true, NoLock));
-	context->tables = tagged_tables(relid, true, AccessExclusiveLock);
+	lock_all_views(tagged_tables(relid, true, NoLock, false));
+	context->tables = tagged_tables(relid, true, AccessExclusiveLock, true);
 }
 
 /*
@@ -614,6 +619,8 @@ prepare_dropped_columns(Node *stmt, DdlContext *context)
 	if (!must_keep_views())
 		return;
 	columns = columns_dropped_by(stmt, &aside);
+	foreach (lc, aside)
+		lock_views(((ObjectAddress *) lfirst(lc))->objectId);
 	if (aside != NIL)
 		drop_companion_columns(aside);
 	foreach (lc, columns)

@@ -42,6 +42,7 @@
 #include "ddl/sd_ddl.h"
 
 PG_FUNCTION_INFO_V1(soft_delete_refuse_copying_trigger);
+PG_FUNCTION_INFO_V1(soft_delete_has_citus);
 
 /* OIDs of the partitions that a transaction has detached */
 static List *detached = NIL;
@@ -56,6 +57,7 @@ static void refuse_other_access_method(Oid relid, Oid function);
 static bool keeps_tombstones(Oid relid);
 static bool is_sharded(Oid relid);
 static bool was_detached(Oid relid);
+static bool has_citus(void);
 
 /*
  * Install the object access hook.
@@ -275,7 +277,7 @@ check_dropped_tables(DropStmt *stmt)
 		if (!OidIsValid(relid) || !relation_ownercheck(relid, GetUserId()) ||
 			!(keeps_tombstones(relid) || is_sharded(relid)))
 			continue;
-		if (OidIsValid(get_extension_oid("citus", true)))
+		if (has_citus())
 			call_internal("check_citus_copy", 1, (Oid[]){REGCLASSOID},
 						  (Datum[]){ObjectIdGetDatum(relid)});
 		if (row_security && tag_arguments(relid) != NIL)
@@ -283,6 +285,26 @@ check_dropped_tables(DropStmt *stmt)
 						  (Datum[]){ObjectIdGetDatum(relid),
 									BoolGetDatum(was_detached(relid))});
 	}
+}
+
+/*
+ * Has this database Citus?
+ */
+static bool
+has_citus(void)
+{
+	return OidIsValid(get_extension_oid("citus", true));
+}
+
+/*
+ * soft_delete_internal.has_citus() returns boolean
+ *
+ * Returns whether this database has Citus.
+ */
+Datum
+soft_delete_has_citus(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(has_citus());
 }
 
 /*

@@ -6,21 +6,28 @@
  * A table that is going to become a partition is prepared by the hook for utility
  * commands, since ALTER TABLE would fail before an event trigger fires.  Event triggers
  * get a command as an opaque value of type pg_ddl_command, which functions here
- * decode.  And tag_schema() needs a lock on a schema that no SQL statement takes.
+ * decode.  And tag_schema() needs a lock on a schema that no SQL statement takes.  A table
+ * that Citus distributes as it is created is tagged after that, when event triggers have
+ * fired.
  * What is done with tables and schemas is decided in SQL.
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "commands/tablecmds.h"
-#include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "tcop/deparse_utility.h"
 #include "utils/acl.h"
@@ -28,6 +35,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
 
 #include "ddl/sd_ddl.h"
 
@@ -47,12 +56,15 @@ static const struct
 PG_FUNCTION_INFO_V1(soft_delete_named_by);
 PG_FUNCTION_INFO_V1(soft_delete_changes_schema);
 PG_FUNCTION_INFO_V1(soft_delete_renamed_from);
+PG_FUNCTION_INFO_V1(soft_delete_using_expression);
+PG_FUNCTION_INFO_V1(soft_delete_adds_foreign_keys);
 PG_FUNCTION_INFO_V1(soft_delete_lock_schema);
 PG_FUNCTION_INFO_V1(soft_delete_current_tagged_schemas);
 
 static void prepare_partition(Oid parent, Oid partition);
 static bool is_table(Oid relid);
 static bool is_action(AlterTableType type, const char *name);
+static bool names_dropped_column(Node *expression, Oid relid);
 
 /*
  * Before an ALTER TABLE runs, prepare each table that becomes a partition or
@@ -209,6 +221,111 @@ soft_delete_renamed_from(PG_FUNCTION_ARGS)
 }
 
 /*
+ * soft_delete_internal.using_expression(command pg_ddl_command, relation regclass,
+ * attnum smallint) returns text
+ *
+ * Returns the expression by which an ALTER TABLE computes a column of a table anew, as it
+ * was parsed for that table: ALTER COLUMN ... TYPE ... USING.  Its names are qualified
+ * where the current search_path does not find them.  Returns null if the command has none,
+ * or if it names a column that the command drops, too.
+ */
+Datum
+soft_delete_using_expression(PG_FUNCTION_ARGS)
+{
+	CollectedCommand *command = (CollectedCommand *) PG_GETARG_POINTER(0);
+	Oid relid = PG_GETARG_OID(1);
+	AttrNumber attnum = PG_GETARG_INT16(2);
+	Node *expression = NULL;
+	ListCell *lc;
+
+	if (command->type != SCT_AlterTable)
+		PG_RETURN_NULL();
+	foreach (lc, command->d.alterTable.subcmds)
+	{
+		CollectedATSubcmd *collected = lfirst(lc);
+		AlterTableCmd *cmd = castNode(AlterTableCmd, collected->parsetree);
+
+		if (cmd->subtype == AT_AlterColumnType && collected->address.objectId == relid &&
+			collected->address.objectSubId == attnum)
+			expression = castNode(ColumnDef, cmd->def)->cooked_default;
+	}
+	if (expression == NULL || names_dropped_column(expression, relid))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(
+		deparse_expression(expression, deparse_context_for(get_rel_name(relid), relid),
+						   false, false)));
+}
+
+/*
+ * Does an expression about the columns of a table name one that is dropped, or the row as a
+ * whole?
+ */
+static bool
+names_dropped_column(Node *expression, Oid relid)
+{
+	Bitmapset *attnums = NULL;
+	int i = -1;
+
+	pull_varattnos(expression, 1, &attnums);
+	while ((i = bms_next_member(attnums, i)) >= 0)
+	{
+		if (!OidIsValid(get_atttype(relid, i + FirstLowInvalidHeapAttributeNumber)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * After a command has created a table, tag it if Citus has distributed it meanwhile, as it
+ * does in the schema of a tenant, and if its schema is tagged.  A partition that it has
+ * distributed gets the trigger that a tagged table does not pass on to it.
+ */
+void
+tag_distributed(Node *command)
+{
+	RangeVar *name = IsA(command, CreateStmt) ? ((CreateStmt *) command)->relation
+					 : IsA(command, CreateTableAsStmt)
+						 ? ((CreateTableAsStmt *) command)->into->rel
+						 : NULL;
+	Oid relid;
+
+	if (name == NULL || command_is_own() || creating_extension ||
+		IsBinaryUpgrade || !OidIsValid(extension_function(SHARD_TRIGGER)) ||
+		!OidIsValid(get_extension_oid("citus", true)))
+		return;
+	relid = RangeVarGetRelid(name, NoLock, true);
+	if (OidIsValid(relid))
+		call_internal("tag_new_sharded", 1, (Oid[]){REGCLASSOID},
+					  (Datum[]){ObjectIdGetDatum(relid)});
+}
+
+/*
+ * soft_delete_internal.adds_foreign_keys(command pg_ddl_command) returns boolean
+ *
+ * Returns whether a command is an ALTER TABLE that adds foreign keys, and does nothing else.
+ */
+Datum
+soft_delete_adds_foreign_keys(PG_FUNCTION_ARGS)
+{
+	CollectedCommand *command = (CollectedCommand *) PG_GETARG_POINTER(0);
+	ListCell *lc;
+
+	if (command->type != SCT_AlterTable || command->d.alterTable.subcmds == NIL)
+		PG_RETURN_BOOL(false);
+	foreach (lc, command->d.alterTable.subcmds)
+	{
+		CollectedATSubcmd *subcommand = lfirst(lc);
+		AlterTableCmd *cmd = castNode(AlterTableCmd, subcommand->parsetree);
+
+		if (!adds_constraint(cmd->subtype) || cmd->def == NULL ||
+			!IsA(cmd->def, Constraint) ||
+			((Constraint *) cmd->def)->contype != CONSTR_FOREIGN)
+			PG_RETURN_BOOL(false);
+	}
+	PG_RETURN_BOOL(true);
+}
+
+/*
  * soft_delete_internal.lock_schema(schema name) returns void
  *
  * Locks a schema in AccessExclusiveLock mode: waits for the transactions that have
@@ -241,30 +358,28 @@ soft_delete_lock_schema(PG_FUNCTION_ARGS)
  *
  * Returns the schemas that are tagged now, or null if there are none.  Committed rows
  * count even if the snapshot of the transaction does not see them, because such a
- * transaction can create tables, too.  Row security is bypassed by reading as the
- * owner.
+ * transaction can create tables, too.  Each DDL command asks several times, so the
+ * table is read without a query, and without row security.
  */
 Datum
 soft_delete_current_tagged_schemas(PG_FUNCTION_ARGS)
 {
-	Datum schemas;
-	bool isnull;
+	Relation rel = table_open(extension_relation("tagged_schemas"), AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = begin_table_scan(rel, snapshot);
+	ArrayBuildState *schemas = NULL;
+	HeapTuple tuple;
 
-	if (!own_table_has_row("tagged_schemas"))
-		PG_RETURN_NULL();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	execute_as_owner(extension_relation("tagged_schemas"),
-					 "SELECT pg_catalog.array_agg(s) FROM " INTERNAL_SCHEMA
-					 ".tagged_schemas s",
-					 0, NULL, NULL, SPI_OK_SELECT);
-	schemas =
-		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	if (!isnull)
-		schemas = SPI_datumTransfer(schemas, false, -1);
-	SPI_finish();
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+		schemas =
+			accumArrayResult(schemas,
+							 heap_copy_tuple_as_datum(tuple, RelationGetDescr(rel)),
+							 false, rel->rd_rel->reltype, CurrentMemoryContext);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
 
-	if (isnull)
+	if (schemas == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(schemas);
+	PG_RETURN_DATUM(makeArrayResult(schemas, CurrentMemoryContext));
 }

@@ -44,6 +44,7 @@ typedef struct ReleasedView ReleasedView;
 
 extern List *views_of(Oid relid);
 extern Oid table_of_view(Oid view);
+extern void give_way(RangeVar *name);
 extern void lock_views(Oid relid);
 extern ReleasedView *release_view(Oid view, Oid relid, List *retyped, List *dropped);
 extern void replace_views(Oid relid, List *released);
@@ -97,6 +98,7 @@ extern void init_forget(void);
  * schema.c: helpers in C for tagged schemas and for partitions
  */
 extern void prepare_partitions(AlterTableStmt *stmt);
+extern void tag_distributed(Node *command);
 
 /*
  * extension.c: refuses to drop the extension while tables are tagged

@@ -85,6 +85,16 @@ prepare_utility(PlannedStmt *pstmt, DdlContext *ddl)
 			return prepare_ddl(pstmt, ddl);
 		case T_GrantStmt:
 			return prepare_ddl(exclude_bins(pstmt), ddl);
+		case T_CreateStmt:
+			give_way(((CreateStmt *) pstmt->utilityStmt)->relation);
+			return prepare_ddl(pstmt, ddl);
+		case T_CreateTableAsStmt:
+			give_way(((CreateTableAsStmt *) pstmt->utilityStmt)->into->rel);
+			return prepare_ddl(pstmt, ddl);
+		case T_ViewStmt:
+			if (!((ViewStmt *) pstmt->utilityStmt)->replace)
+				give_way(((ViewStmt *) pstmt->utilityStmt)->view);
+			return prepare_ddl(pstmt, ddl);
 		case T_RenameStmt:
 			refuse_schema_rename((RenameStmt *) pstmt->utilityStmt);
 			return prepare_ddl(pstmt, ddl);
@@ -154,6 +164,7 @@ run_utility(void *argument, List *obstacles)
 	if (bulk != NULL)
 		end_bulk_copy(bulk, false);
 	finish_ddl(prepared, &ddl);
+	tag_distributed(prepared->utilityStmt);
 }
 
 /*
@@ -168,6 +179,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 						params, queryEnv,	 dest,		   qc};
 	bool added_before, own_before;
 
+	follow_row_security(); /* EXECUTE plans nothing */
 	begin_statement();
 	enter_statement();
 	own_before = begin_command();
@@ -190,6 +202,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		end_command(own_before);
 	}
 	PG_END_TRY();
+	follow_row_security(); /* nor does the client's protocol, after SET */
 	/* after BEGIN, SAVEPOINT and the like no row can be written before the next command */
 	if (!IsA(pstmt->utilityStmt, TransactionStmt))
 		end_statement();

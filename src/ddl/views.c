@@ -36,6 +36,7 @@
 #include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
@@ -64,6 +65,7 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "ddl/sd_ddl.h"
@@ -107,7 +109,7 @@ static void store_query(Relation view, Query *query);
 static void bind_dropped_columns(Oid view, Oid relid, ArrayType *sources,
 								 List *dropped);
 static void unbind_columns(Oid view, Oid relid);
-static void set_base_type(Form_pg_attribute att);
+static void set_bin_type(Form_pg_attribute att, AttrNumber tombstone);
 static void check_column_users(Oid view, AttrNumber attnum);
 static void check_column_default(Relation view, AttrNumber attnum,
 								 Form_pg_attribute source);
@@ -173,6 +175,30 @@ table_of_view(Oid view)
 	}
 	end_catalog_scan(&scan);
 	return table;
+}
+
+/*
+ * Rename a view or the companion of a tagged table of the current role that has the name
+ * which a command is going to give to a relation: an application that deletes hard could
+ * create it.  A dump that is restored has the names as they are.
+ */
+void
+give_way(RangeVar *name)
+{
+	Oid relid, table;
+
+	if (command_is_own() || !row_security || IsBinaryUpgrade ||
+		!OidIsValid(extension_function(TAG_TRIGGER)))
+		return;
+	relid = get_relname_relid(name->relname, RangeVarGetCreationNamespace(name));
+	if (!OidIsValid(relid))
+		return;
+	table = get_rel_relkind(relid) == RELKIND_VIEW ? table_of_view(relid)
+												   : companions_table(relid);
+	if (OidIsValid(table) && tag_arguments(table) != NIL &&
+		relation_ownercheck(table, GetUserId()))
+		call_internal("give_way", 2, (Oid[]){REGCLASSOID, REGCLASSOID},
+					  (Datum[]){ObjectIdGetDatum(relid), ObjectIdGetDatum(table)});
 }
 
 /*
@@ -290,9 +316,11 @@ column_source(Query *query, AttrNumber attnum, Oid relid)
 	Var *var = entry ? (Var *) entry->expr : NULL;
 	RangeTblEntry *rte;
 
-	/* a bin has the base types of domains */
+	/* a bin has the base types of domains, and stamps with time zone */
 	if (var != NULL && IsA(var, RelabelType))
 		var = (Var *) ((RelabelType *) var)->arg;
+	else if (column_in_utc((Node *) var) != NULL)
+		var = column_in_utc((Node *) var);
 	if (var == NULL || !IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
 		return InvalidAttrNumber;
 	rte = rt_fetch(var->varno, query->rtable);
@@ -677,7 +705,7 @@ soft_delete_write_companion(PG_FUNCTION_ARGS)
  * relation regclass, source smallint) returns void
  *
  * Gives column "attnum" of a released view the type of column "source" of the table; a bin
- * has the base type of a domain.
+ * has the base type of a domain, and stamps with time zone.
  * What users have created on other columns does not change.
  *
  * Raises 42501 unless the caller owns both, 42P01 if one does not exist, 42703 if a
@@ -710,7 +738,7 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 
 	att = *TupleDescAttr(RelationGetDescr(table), source - 1);
 	if (view == bin_of(relid))
-		set_base_type(&att);
+		set_bin_type(&att, tombstone_attribute(table));
 	check_column_users(view, attnum);
 	find_composite_type_dependencies(rel->rd_rel->reltype, rel, NULL);
 	check_column_default(rel, attnum, &att);
@@ -724,12 +752,14 @@ soft_delete_change_view_column(PG_FUNCTION_ARGS)
 }
 
 /*
- * Give a column of a domain the type that the domain is made of, as a bin has it.
+ * Give a column of the table the type that it has in a bin: that which a domain is made
+ * of, and timestamptz for the tombstone column.
  */
 static void
-set_base_type(Form_pg_attribute att)
+set_bin_type(Form_pg_attribute att, AttrNumber tombstone)
 {
-	Oid type = getBaseType(att->atttypid);
+	Oid type =
+		att->attnum == tombstone ? TIMESTAMPTZOID : getBaseType(att->atttypid);
 
 	if (type == att->atttypid)
 		return;

@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -25,18 +26,42 @@
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "delete/sd_delete.h"
 
+/* How the names of the triggers of a bin begin that obey holds on single rows */
+#define ROW_HOLD_TRIGGER "~soft_delete_shard_held"
+
+/* How the name of the tag begins where foreign keys set references to null, after it */
+#define EARLY_TAG '!'
+
 /* What a statement needs that deletes rows of a shard */
 typedef struct ShardKeeper
 {
 	Keeper *keeper;
 	TimestampTz stamp;
+	List *unlinking; /* OwnersStatement: the references to a row that are set to null */
 } ShardKeeper;
+
+/*
+ * What soft_delete_internal.restoring_statements() returns, in this order, and then a
+ * statement for each child
+ */
+enum RestoreStep
+{
+	COUNT_RESTORED, /* rows whose stamp has become null */
+	COUNT_HELD,		/* of these */
+	COUNT_LOST, /* of these, rows with a value for which there is no column */
+	COUNT_ALTERED, /* other rows, but for their hold */
+	INSERT_RESTORED,
+	REMOVE_RESTORED,
+	N_RESTORE_STEPS
+};
 
 /* Are rows of a bin removed because they have been restored? */
 static bool is_restoring = false;
@@ -51,11 +76,16 @@ static TriggerData *check_called_as(FunctionCallInfo fcinfo, const char *name,
 									bool is_right);
 static ShardKeeper *make_shard_keeper(TriggerData *trigdata, MemoryContext context);
 static Oid shard_of_bin(Oid shard);
+static List *unlinking_statements(Oid shard, MemoryContext context);
+static Datum unlinked_references(const ShardKeeper *keeper, TriggerData *trigdata);
 static TimestampTz distributed_stamp(void);
 static List *find_statements(const char *query, Oid relid);
 static uint64 run_as_owner_of(Oid relid, const char *statement);
+static bool is_restore(Relation shard, enum RestoreStep step, const uint64 *counts);
 static void report_altered_rows(Relation shard);
+static void report_held_rows(Relation shard);
 static void report_other_rows(Relation shard, uint64 inserted, uint64 removed);
+static const char *hold_of(TriggerData *trigdata);
 
 /* A statement, and the relation as whose owner it runs */
 typedef struct OwnersStatement
@@ -83,7 +113,7 @@ check_called_as(FunctionCallInfo fcinfo, const char *name, bool is_right)
  * soft_delete.keep_shard_row(tag, stamp column) returns trigger
  *
  * AFTER DELETE row trigger of a table that Citus has sharded, and of its shards: the tag.
- * Inserts the row into the shard of the bin.
+ * Inserts the row into the shard of the bin, unless it has moved to another partition.
  *
  * Raises 55000 where there is none beside the relation, or where a foreign key would
  * destroy rows, or references, of a table that is not tagged.
@@ -102,11 +132,14 @@ soft_delete_keep_shard_row(PG_FUNCTION_ARGS)
 								((TriggerData *) fcinfo->context)->tg_event));
 	ShardKeeper *known = fcinfo->flinfo->fn_extra;
 
+	if (HeapTupleHeaderIndicatesMovedPartitions(trigdata->tg_trigtuple->t_data))
+		return PointerGetDatum(NULL);
 	if (known == NULL || !keeps_rows_of(known->keeper, trigdata->tg_relation))
 	{
 		known = make_shard_keeper(trigdata, fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = known;
 	}
+	set_unlinked(known->keeper, unlinked_references(known, trigdata));
 	insert_kept(known->keeper, trigdata->tg_trigslot, known->stamp);
 	return PointerGetDatum(NULL);
 }
@@ -124,8 +157,95 @@ make_shard_keeper(TriggerData *trigdata, MemoryContext context)
 	made->stamp = distributed_stamp();
 	made->keeper = make_shards_keeper(trigdata->tg_relation, bin,
 									  trigdata->tg_trigger->tgargs[1], context);
+	made->unlinking =
+		trigdata->tg_trigger->tgname[0] == EARLY_TAG
+			? unlinking_statements(RelationGetRelid(trigdata->tg_relation), context)
+			: NIL;
 	table_close(bin, NoLock);
 	return made;
+}
+
+/*
+ * Return the statements that read which references to a row of a shard foreign keys will
+ * set to null, in a memory context.
+ */
+static List *
+unlinking_statements(Oid shard, MemoryContext context)
+{
+	MemoryContext oldcontext;
+	List *statements = NIL;
+	ListCell *lc;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	foreach (lc, find_statements("unlinking_statements", shard))
+	{
+		const OwnersStatement *found = lfirst(lc);
+		OwnersStatement *statement;
+
+		oldcontext = MemoryContextSwitchTo(context);
+		statement = palloc(sizeof(OwnersStatement));
+		statement->relid = found->relid;
+		statement->text = pstrdup(found->text);
+		statements = lappend(statements, statement);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	SPI_finish();
+	return statements;
+}
+
+/*
+ * Return the references to a deleted row that foreign keys will set to null, now that the
+ * tag fires before they act: a jsonb, or 0 if there are none.  Each statement runs as the
+ * owner of the table that references the row, and has the row as its parameter.
+ */
+static Datum
+unlinked_references(const ShardKeeper *keeper, TriggerData *trigdata)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext oldcontext;
+	Datum references = 0;
+	Datum row;
+	int nestlevel;
+	ListCell *lc;
+
+	if (keeper->unlinking == NIL)
+		return 0;
+	row = heap_copy_tuple_as_datum(trigdata->tg_trigtuple,
+								   RelationGetDescr(trigdata->tg_relation));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	foreach (lc, keeper->unlinking)
+	{
+		const OwnersStatement *statement = lfirst(lc);
+		SavedRole saved;
+		bool isnull = true;
+		Datum found = 0;
+		int result;
+
+		become_owner_for_reference(statement->relid, &saved);
+		nestlevel = begin_key_form();
+		result =
+			SPI_execute_with_args(statement->text, 1,
+								  (Oid[]){trigdata->tg_relation->rd_rel->reltype},
+								  (Datum[]){row}, NULL, false, 1);
+		end_text_form(nestlevel);
+		restore_role(&saved);
+		if (result != SPI_OK_SELECT)
+			elog(ERROR, "%s for %s", SPI_result_code_string(result), statement->text);
+		if (SPI_processed > 0)
+			found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								  1, &isnull);
+		if (isnull)
+			continue;
+		oldcontext = MemoryContextSwitchTo(caller);
+		references = references
+						 ? DirectFunctionCall2(jsonb_concat, references, found)
+						 : datumCopy(found, false, -1);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	SPI_finish();
+	return references;
 }
 
 /*
@@ -226,8 +346,8 @@ soft_delete_keep_truncated(PG_FUNCTION_ARGS)
  * shards: inserts the rows whose stamp has become null into the shard of the table, and
  * restores what ON DELETE CASCADE has deleted with them.
  *
- * Raises 0A000 if a row keeps its stamp, or has a value that the table has no column for,
- * and what the INSERT raises.
+ * Raises 0A000 if a row keeps its stamp, and has another change than of its hold, or has a
+ * value that the table has no column for, 55006 if a row is held, and what the INSERT raises.
  */
 Datum
 soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
@@ -242,7 +362,7 @@ soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
 							TRIGGER_FIRED_BY_UPDATE(
 								((TriggerData *) fcinfo->context)->tg_event));
 	bool before = is_restoring;
-	uint64 counts[3] = {0}; /* altered otherwise, inserted, removed from the bin */
+	uint64 counts[N_RESTORE_STEPS] = {0};
 	ListCell *lc;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -259,16 +379,12 @@ soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
 			uint64 count;
 
 			/* only what has come back leaves a bin that is held */
-			is_restoring = i == 2;
+			is_restoring = i == REMOVE_RESTORED;
 			count = run_as_owner_of(statement->relid, statement->text);
-			if (i < lengthof(counts))
+			if (i < N_RESTORE_STEPS)
 				counts[i] = count;
-			if (counts[0] > 0)
-				report_altered_rows(trigdata->tg_relation);
-			if (i == 2 && counts[1] != counts[2])
-				report_other_rows(trigdata->tg_relation, counts[1], counts[2]);
 			/* a table that references itself has rows below others, but not for ever */
-			if (i == 2 && counts[2] == 0)
+			if (!is_restore(trigdata->tg_relation, i, counts))
 				break;
 		}
 	}
@@ -279,6 +395,50 @@ soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
 	PG_END_TRY();
 	SPI_finish();
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Is there more to do after a step of a restore?  "counts" are those of the steps so far.
+ *
+ * Raises 0A000, 55006 or 55000 where a count is of rows that cannot come back.
+ */
+static bool
+is_restore(Relation shard, enum RestoreStep step, const uint64 *counts)
+{
+	switch (step)
+	{
+		case COUNT_HELD:
+			if (counts[COUNT_HELD] > 0)
+				report_held_rows(shard);
+			return true;
+		case COUNT_LOST:
+			if (counts[COUNT_LOST] > 0)
+				report_altered_rows(shard);
+			return true;
+		case COUNT_ALTERED:
+			if (counts[COUNT_ALTERED] > 0)
+				report_altered_rows(shard);
+			return counts[COUNT_RESTORED] > 0;
+		case REMOVE_RESTORED:
+			if (counts[INSERT_RESTORED] != counts[REMOVE_RESTORED])
+				report_other_rows(shard, counts[INSERT_RESTORED],
+								  counts[REMOVE_RESTORED]);
+			return true;
+		default:
+			return true;
+	}
+}
+
+/*
+ * Raise 55006 for an UPDATE of a bin that would restore rows that are held.
+ */
+static void
+report_held_rows(Relation shard)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+					errmsg("cannot restore rows of \"%s\", which are held",
+						   RelationGetRelationName(shard)),
+					errdetail("Column \"hold\" of the bin says why.")));
 }
 
 /*
@@ -374,9 +534,12 @@ run_as_owner_of(Oid relid, const char *statement)
 /*
  * soft_delete.guard_shard_row(hold, holder [, stamp]) returns trigger
  *
- * BEFORE DELETE row trigger of the bin of a table that Citus has sharded, and of its
- * shards: a hold on all rows, or with a condition on those of a stamp.  Raises 55006 unless
- * the row has been restored.
+ * BEFORE DELETE row trigger, and BEFORE TRUNCATE trigger, of the bin of a table that Citus
+ * has sharded, and of its shards: a hold on all rows, or with a condition on those of a
+ * stamp.  Raises 55006 unless the row has been restored.
+ *
+ * Where the name says so, it is the trigger that obeys holds on single rows, with the
+ * arguments of the tag: these are in a column.
  */
 Datum
 soft_delete_guard_shard_row(PG_FUNCTION_ARGS)
@@ -387,13 +550,32 @@ soft_delete_guard_shard_row(PG_FUNCTION_ARGS)
 							TRIGGER_FIRED_BEFORE(
 								((TriggerData *) fcinfo->context)->tg_event));
 
-	if (!is_restoring)
+	const char *hold = is_restoring ? NULL : hold_of(trigdata);
+
+	if (hold != NULL)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 						errmsg("cannot purge rows of \"%s\", which are held: %s",
-							   RelationGetRelationName(trigdata->tg_relation),
-							   trigdata->tg_trigger->tgargs[0]),
+							   RelationGetRelationName(trigdata->tg_relation), hold),
 						errdetail("Nothing that is held is destroyed.")));
 	return PointerGetDatum(trigdata->tg_trigtuple);
+}
+
+/*
+ * Return why what the trigger of a hold guards is held, or NULL if it is not.
+ */
+static const char *
+hold_of(TriggerData *trigdata)
+{
+	TupleDesc desc = RelationGetDescr(trigdata->tg_relation);
+	int attnum = SPI_fnumber(desc, "hold");
+
+	if (strncmp(trigdata->tg_trigger->tgname, ROW_HOLD_TRIGGER,
+				strlen(ROW_HOLD_TRIGGER)) != 0)
+		return trigdata->tg_trigger->tgargs[0];
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		return call_internal_for_text("held_row_of",
+									  RelationGetRelid(trigdata->tg_relation));
+	return attnum > 0 ? SPI_getvalue(trigdata->tg_trigtuple, desc, attnum) : NULL;
 }
 
 /*

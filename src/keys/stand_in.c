@@ -29,6 +29,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/readfuncs.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -38,6 +39,9 @@
 #include "keys/sd_keys.h"
 
 PG_FUNCTION_INFO_V1(soft_delete_bind_index);
+PG_FUNCTION_INFO_V1(soft_delete_stand_in);
+
+static bool is_check_true(HeapTuple constraint);
 
 /*
  * Replace ON CONFLICT ON CONSTRAINT in a query by the inference of a unique index
@@ -120,4 +124,58 @@ soft_delete_bind_index(PG_FUNCTION_ARGS)
 									   ConstraintRelationId, constraint);
 	recordDependencyOn(&index, &stand_in, DEPENDENCY_AUTO);
 	PG_RETURN_VOID();
+}
+
+/*
+ * soft_delete_internal.stand_in(index regclass) returns oid
+ *
+ * Returns the constraint that stands in for the unique constraint which an index was, or
+ * null.
+ */
+Datum
+soft_delete_stand_in(PG_FUNCTION_ARGS)
+{
+	Oid indexoid = PG_GETARG_OID(0);
+	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexoid));
+	Oid constraint = InvalidOid;
+
+	if (!HeapTupleIsValid(tuple))
+		PG_RETURN_NULL();
+	if (((Form_pg_index) GETSTRUCT(tuple))->indisunique &&
+		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL))
+		constraint = get_relation_constraint_oid(
+			((Form_pg_index) GETSTRUCT(tuple))->indrelid, get_rel_name(indexoid), true);
+	ReleaseSysCache(tuple);
+	if (!OidIsValid(constraint))
+		PG_RETURN_NULL();
+
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	if (!HeapTupleIsValid(tuple) || !is_check_true(tuple))
+		constraint = InvalidOid;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (!OidIsValid(constraint))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(constraint);
+}
+
+/*
+ * Is a constraint CHECK (true)?
+ */
+static bool
+is_check_true(HeapTuple constraint)
+{
+	bool isnull;
+	Datum expression;
+	Const *value;
+
+	if (((Form_pg_constraint) GETSTRUCT(constraint))->contype != CONSTRAINT_CHECK)
+		return false;
+	expression = SysCacheGetAttr(CONSTROID, constraint, Anum_pg_constraint_conbin, &isnull);
+	if (isnull)
+		return false;
+	value = stringToNode(TextDatumGetCString(expression));
+	return IsA(value, Const) && value->consttype == BOOLOID && !value->constisnull &&
+		   DatumGetBool(value->constvalue);
 }

@@ -97,11 +97,26 @@ init_modify(void)
 }
 
 /*
- * Check plans that were made before the library was loaded (ExecutorStart hook).
+ * Discard all cached plans if row_security has another value than when they were made: they
+ * depend on it, and the plan cache does not compare it.
+ */
+void
+follow_row_security(void)
+{
+	if (row_security == planned_row_security)
+		return;
+	planned_row_security = row_security;
+	ResetPlanCache();
+}
+
+/*
+ * Check plans that were made before the library was loaded, and have later ones made again
+ * if a function has set row_security (ExecutorStart hook).
  */
 static void
 start_executor(QueryDesc *queryDesc, int eflags)
 {
+	follow_row_security();
 	check_late_upserts(queryDesc->plannedstmt);
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(queryDesc, eflags);
@@ -204,12 +219,7 @@ plan_statement(PLANNER_PARAMS)
 	List *row_types = NIL;
 	bool depends_on_role = false;
 
-	/* plans depend on row_security, and the plan cache does not compare it */
-	if (row_security != planned_row_security)
-	{
-		planned_row_security = row_security;
-		ResetPlanCache();
-	}
+	follow_row_security();
 	forget_searched_queries();
 
 	if (OidIsValid(extension_oid()))

@@ -244,6 +244,8 @@ is_tombstone_of_set(const QueryLevel *level, Node *operation, AttrNumber resno,
 
 		if (output != NULL && IsA(output, SetOperationStmt))
 			return is_tombstone_of_set(level, output, resno, origin);
+		if (column_in_utc(output) != NULL) /* as bins have it */
+			output = (Node *) column_in_utc(output);
 		return is_tombstone_column(level, output, origin);
 	}
 	check_stack_depth();

@@ -85,6 +85,7 @@ extern void forget_searched_queries(void);
  */
 extern void init_modify(void);
 extern bool is_prepared_by_hook(void);
+extern void follow_row_security(void);
 extern void refuse_late_statement(Relation relation, const char *what);
 
 /*

@@ -305,8 +305,8 @@ find_bin_index(Relation rel, AttrNumber attnum)
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(end_failed_subtransactions(nestlevel, oldcontext, oldowner,
-												 end_time_limit(is_limited)));
+		FreeErrorData(end_failed_subtransactions(nestlevel, oldcontext,
+												 oldowner, is_limited));
 	}
 	PG_END_TRY();
 	return found;

@@ -45,7 +45,7 @@ static bool lacks_tombstones_in(Oid relid, StorageKind storage, Oid month);
 static bool has_stamp_index(Relation rel, AttrNumber attnum);
 static const char *monitored_rows(Oid relid, Oid companion, const char *which);
 static const char *monitored_column(Oid relid, Oid *companion);
-static const char *stored_parameter(Oid relid, Oid companion, const char *tombstone);
+static const char *monitored_stamp(Oid relid, Oid companion, const char *tombstone);
 static int64 fetch_by_index(Oid relid, const char *query, int nargs,
 							Datum *values, long limit, double *estimate);
 static bool lock_tree_unless_busy(Oid relid, LOCKMODE lockmode);
@@ -105,9 +105,8 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 						 quote_identifier(tombstone));
 	/* live rows have no stamp: a second condition that excludes them would lower the estimate */
 	if (!PG_ARGISNULL(1))
-		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) %s",
-						 quote_identifier(tombstone),
-						 stored_parameter(relid, companion, tombstone));
+		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) $1",
+						 monitored_stamp(relid, companion, tombstone));
 	count = fetch_by_index(relid, query.data, PG_ARGISNULL(1) ? 0 : 1, &before,
 						   MAX_COUNTED + 1, &estimate);
 	if (count > MAX_COUNTED)
@@ -142,10 +141,9 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 	if (tombstone != NULL)
 	{
 		char *query = psprintf("SELECT %1$s FROM %2$s ORDER BY %1$s LIMIT 1",
-							   quote_identifier(tombstone),
+							   monitored_stamp(relid, companion, tombstone),
 							   monitored_rows(relid, companion, "deleted"));
 
-		/* a timestamp without time zone holds UTC: it is the same number */
 		if (fetch_by_index(relid, query, 0, NULL, 1, &estimate) > 0)
 			oldest = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
 													   SPI_tuptable->tupdesc, 1,
@@ -222,7 +220,8 @@ lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
 	Tombstone where = {.storage = storage, .month = month};
 	Relation place = storage == ASIDE ? open_place(rel, &where, AccessShareLock)
 									  : table_open(relid, NoLock);
-	AttrNumber attnum = storage == ASIDE
+	AttrNumber attnum = place == NULL ? InvalidAttrNumber
+						: storage == ASIDE
 							? stamp_attribute(place)
 							: get_attnum(relid, linitial(tag_arguments(relid)));
 	MemoryContext context = CurrentMemoryContext;
@@ -250,7 +249,8 @@ lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
 	PG_END_TRY();
 	(void) end_time_limit(is_limited);
 	restore_role(&saved);
-	table_close(place, NoLock);
+	if (place != NULL) /* else another session has dropped the month */
+		table_close(place, NoLock);
 	table_close(rel, NoLock);
 	return result;
 }
@@ -322,16 +322,18 @@ monitored_column(Oid relid, Oid *companion)
 }
 
 /*
- * Return the expression that compares parameter $1 with the tombstone column, which
- * holds UTC if it is without time zone.
+ * Return the expression for stamps as timestamptz, which their index is on: a tombstone
+ * column of type timestamp has UTC.
  */
 static const char *
-stored_parameter(Oid relid, Oid companion, const char *tombstone)
+monitored_stamp(Oid relid, Oid companion, const char *tombstone)
 {
+	const char *column = quote_identifier(tombstone);
+
 	return !OidIsValid(companion) &&
 				   get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID
-			   ? "pg_catalog.timezone('UTC', $1)"
-			   : "$1";
+			   ? psprintf("pg_catalog.timezone('UTC', %s)", column)
+			   : column;
 }
 
 /*

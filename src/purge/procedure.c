@@ -10,7 +10,8 @@
  * one transaction to the next lives in the memory context of the call.
  *
  * Invariant: a group that another session has locked does not delay the groups that
- * need not come after it, nor does a role whose tables take long those of others.
+ * need not come after it, nor does a role whose tables take long those of others, whether
+ * Citus has sharded them or not.
  */
 #include "postgres.h"
 
@@ -53,11 +54,12 @@ typedef struct PurgeCall
 	char nulls[N_ARGUMENTS + 1]; /* in SPI's format: 'n' for null, else ' ' */
 	TimestampTz as_of;			 /* the time that ages are measured from */
 	List *groups; /* of tables that are purged together: regclass[] (ArrayType) */
-	List *sharded;	 /* OIDs of tables that Citus has sharded */
+	List *sharded;	 /* tables that Citus has sharded: ShardedTable */
 	List *postponed; /* groups that would have to wait; they come last */
 	ArrayType *postponed_tables; /* all tables of these groups: regclass[] */
 	List *last; /* groups of owners who have had their time, and let others go first */
-	List *times; /* OwnerTime */
+	List *last_sharded; /* their tables that Citus has sharded */
+	List *times;		/* OwnerTime */
 	/* the range of the stamps whose deletions may have no rows left */
 	bool has_oldest;
 	TimestampTz oldest;
@@ -65,15 +67,16 @@ typedef struct PurgeCall
 	TimestampTz newest;
 } PurgeCall;
 
-/* How far the purge of a table has come that Citus has sharded */
-typedef struct ShardedProgress
+/* A table that Citus has sharded, and how far its purge has come */
+typedef struct ShardedTable
 {
+	Oid relid;
 	bool has_until;
 	TimestampTz until; /* the newest stamp that has been looked at */
 	int64 purged;
 	int64 held; /* due rows that remain, known at the end */
 	int64 referenced;
-} ShardedProgress;
+} ShardedTable;
 
 PG_FUNCTION_INFO_V1(soft_delete_purge);
 
@@ -83,13 +86,23 @@ static void begin_next_transaction(void);
 static bool must_wait(PurgeCall *call, ArrayType *group);
 static void postpone_group(PurgeCall *call, ArrayType *group);
 static void purge_or_put_off(PurgeCall *call, ArrayType *group);
-static void purge_last(PurgeCall *call, ArrayType *group);
+static void purge_what_was_put_off(PurgeCall *call);
+static bool may_go_last(PurgeCall *call, Oid relid);
 static bool purge_group(PurgeCall *call, ArrayType *group, bool is_last);
-static OwnerTime *time_of_owner(PurgeCall *call, ArrayType *group);
+static Oid first_table(const ArrayType *group);
+static OwnerTime *time_of_owner(PurgeCall *call, Oid relid);
+static bool has_had_time(const OwnerTime *time);
+static void add_time(OwnerTime *time, TimestampTz started);
+static bool must_stop(PurgeCall *call, const OwnerTime *time, bool is_last);
+static void begin_next_batch(PurgeCall *call);
 static bool purge_batch(PurgeCall *call, Datum group, bool begins);
-static void purge_sharded(PurgeCall *call, Oid relid);
-static bool purge_sharded_batch(PurgeCall *call, Oid relid, ShardedProgress *progress);
-static void report_sharded(Oid relid, const ShardedProgress *progress);
+static void purge_sharded_or_put_off(PurgeCall *call, ShardedTable *table);
+static bool purge_sharded(PurgeCall *call, ShardedTable *table, bool is_last);
+static bool try_sharded_batch(PurgeCall *call, ShardedTable *table);
+static void end_late_batch(PurgeCall *call, const ShardedTable *table,
+						   const char *message);
+static bool purge_sharded_batch(PurgeCall *call, ShardedTable *table);
+static void report_sharded(const ShardedTable *table);
 static void remove_empty_deletions(PurgeCall *call);
 static void widen_range(PurgeCall *call, HeapTuple row, int column);
 static bool get_stamp(HeapTuple row, int column, TimestampTz *stamp);
@@ -140,19 +153,12 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 		begin_next_transaction();
 		purge_or_put_off(&call, lfirst(lc));
 	}
-	foreach (lc, call.last)
-	{
-		/* the next purge of the worker begins with the others again */
-		if (next_purge_is_due(call.as_of))
-			break;
-		begin_next_transaction();
-		purge_last(&call, lfirst(lc));
-	}
 	foreach (lc, call.sharded)
 	{
 		begin_next_transaction();
-		purge_sharded(&call, lfirst_oid(lc));
+		purge_sharded_or_put_off(&call, lfirst(lc));
 	}
+	purge_what_was_put_off(&call);
 	while (call.has_oldest && call.has_newest)
 	{
 		SPI_commit();
@@ -170,7 +176,7 @@ read_arguments(FunctionCallInfo fcinfo, PurgeCall *call)
 {
 	call->context = CurrentMemoryContext;
 	call->groups = call->sharded = call->postponed = NIL;
-	call->last = call->times = NIL;
+	call->last = call->last_sharded = call->times = NIL;
 	call->postponed_tables = construct_empty_array(REGCLASSOID);
 	call->has_oldest = call->has_newest = false;
 	call->as_of = GetCurrentTimestamp();
@@ -230,13 +236,13 @@ begin_purge(PurgeCall *call)
 	oldcontext = MemoryContextSwitchTo(call->context);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
+		ShardedTable *table = palloc0(sizeof(ShardedTable));
 		bool isnull;
 
-		call->sharded =
-			lappend_oid(call->sharded,
-						DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-													   SPI_tuptable->tupdesc, 1,
-													   &isnull)));
+		table->relid =
+			DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+										   SPI_tuptable->tupdesc, 1, &isnull));
+		call->sharded = lappend(call->sharded, table);
 	}
 	MemoryContextSwitchTo(oldcontext);
 }
@@ -298,11 +304,10 @@ postpone_group(PurgeCall *call, ArrayType *group)
 static void
 purge_or_put_off(PurgeCall *call, ArrayType *group)
 {
-	OwnerTime *time = time_of_owner(call, group);
+	OwnerTime *time = time_of_owner(call, first_table(group));
 	MemoryContext oldcontext;
 
-	if ((time->limit == 0 || time->spent < time->limit) &&
-		purge_group(call, group, false))
+	if (!has_had_time(time) && purge_group(call, group, false))
 		return;
 	oldcontext = MemoryContextSwitchTo(call->context);
 	call->last = lappend(call->last, group);
@@ -310,19 +315,48 @@ purge_or_put_off(PurgeCall *call, ArrayType *group)
 }
 
 /*
- * Purge a group of tables that was put off, unless a batch of its owner was canceled.
+ * Purge what was put off, until the next purge of the worker is due, which begins with the
+ * others again.
  */
 static void
-purge_last(PurgeCall *call, ArrayType *group)
+purge_what_was_put_off(PurgeCall *call)
 {
-	Oid relid = ((Oid *) ARR_DATA_PTR(group))[0];
+	ListCell *lc;
 
-	if (!time_of_owner(call, group)->is_late)
-		(void) purge_group(call, group, true);
-	else if (get_rel_name(relid) != NULL)
+	foreach (lc, call->last)
+	{
+		if (next_purge_is_due(call->as_of))
+			return;
+		begin_next_transaction();
+		if (may_go_last(call, first_table(lfirst(lc))))
+			(void) purge_group(call, lfirst(lc), true);
+	}
+	foreach (lc, call->last_sharded)
+	{
+		ShardedTable *table = lfirst(lc);
+
+		if (next_purge_is_due(call->as_of))
+			return;
+		begin_next_transaction();
+		if (may_go_last(call, table->relid))
+			(void) purge_sharded(call, table, true);
+	}
+}
+
+/*
+ * May a table that was put off be purged?  Not after a batch of its owner was canceled,
+ * which is reported.
+ */
+static bool
+may_go_last(PurgeCall *call, Oid relid)
+{
+	if (!time_of_owner(call, relid)->is_late)
+		return true;
+	if (get_rel_name(relid) != NULL)
 		ereport(WARNING, (errcode(ERRCODE_WARNING),
 						  errmsg("table \"%s\" was not purged: another table of its owner took longer than soft_delete.owner_timeout",
 								 get_rel_name(relid))));
+	return false;
 }
 
 /*
@@ -333,38 +367,40 @@ purge_last(PurgeCall *call, ArrayType *group)
 static bool
 purge_group(PurgeCall *call, ArrayType *group, bool is_last)
 {
-	OwnerTime *time = time_of_owner(call, group);
+	OwnerTime *time = time_of_owner(call, first_table(group));
 	bool begins = true;
 
 	for (;;)
 	{
 		TimestampTz started = GetCurrentTimestamp();
 		bool is_done = purge_batch(call, PointerGetDatum(group), begins);
-		int64 spent = GetCurrentTimestamp() - started;
 
-		time->spent += spent;
-		time->is_late = time->is_late || (time->limit > 0 && spent >= time->limit);
+		add_time(time, started);
 		if (is_done)
 			return true;
-		if (time->limit > 0 && (is_last ? next_purge_is_due(call->as_of)
-										: time->spent >= time->limit))
+		if (must_stop(call, time, is_last))
 			return false;
 		begins = false;
-		SPI_commit();
-		run_query("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
-				  &call->arguments[ARGUMENT_PAUSE], NULL);
-		begin_next_transaction();
+		begin_next_batch(call);
 	}
 }
 
 /*
- * Return the time that the owner of a group of tables has had: that of its first table, for
- * only who may reference the tables of another can be in a circle with them.
+ * Return the first table of a group.  Its owner is that of the group: only who may reference
+ * the tables of another can be in a circle with them.
+ */
+static Oid
+first_table(const ArrayType *group)
+{
+	return ((Oid *) ARR_DATA_PTR(group))[0];
+}
+
+/*
+ * Return the time that the owner of a table has had.
  */
 static OwnerTime *
-time_of_owner(PurgeCall *call, ArrayType *group)
+time_of_owner(PurgeCall *call, Oid relid)
 {
-	Oid relid = ((Oid *) ARR_DATA_PTR(group))[0];
 	MemoryContext oldcontext = MemoryContextSwitchTo(call->context);
 	OwnerTime *time = NULL;
 	ListCell *lc;
@@ -383,6 +419,50 @@ time_of_owner(PurgeCall *call, ArrayType *group)
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return time;
+}
+
+/*
+ * Has an owner had all of his time?
+ */
+static bool
+has_had_time(const OwnerTime *time)
+{
+	return time->limit > 0 && time->spent >= time->limit;
+}
+
+/*
+ * Add what a batch has taken that has just ended.
+ */
+static void
+add_time(OwnerTime *time, TimestampTz started)
+{
+	int64 spent = GetCurrentTimestamp() - started;
+
+	time->spent += spent;
+	time->is_late = time->is_late || (time->limit > 0 && spent >= time->limit);
+}
+
+/*
+ * Is there no time for another batch: the owner has had his, or, where others have gone
+ * first, the next purge of the worker is due?
+ */
+static bool
+must_stop(PurgeCall *call, const OwnerTime *time, bool is_last)
+{
+	return is_last ? time->limit > 0 && next_purge_is_due(call->as_of)
+				   : has_had_time(time);
+}
+
+/*
+ * Commit a batch, pause, and begin the transaction of the next one.
+ */
+static void
+begin_next_batch(PurgeCall *call)
+{
+	SPI_commit();
+	run_query("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
+			  &call->arguments[ARGUMENT_PAUSE], NULL);
+	begin_next_transaction();
 }
 
 /*
@@ -419,22 +499,102 @@ purge_batch(PurgeCall *call, Datum group, bool begins)
 }
 
 /*
- * Purge a table that Citus has sharded, batch by batch.  The transaction of the first batch
- * has begun.
+ * Purge a table that Citus has sharded, or what its owner has time for, and put the rest off
+ * until the tables of others have been purged.  The transaction of the first batch has begun.
  */
 static void
-purge_sharded(PurgeCall *call, Oid relid)
+purge_sharded_or_put_off(PurgeCall *call, ShardedTable *table)
 {
-	ShardedProgress progress = {0};
+	MemoryContext oldcontext;
 
-	while (!purge_sharded_batch(call, relid, &progress))
+	if (!has_had_time(time_of_owner(call, table->relid)) &&
+		purge_sharded(call, table, false))
+		return;
+	oldcontext = MemoryContextSwitchTo(call->context);
+	call->last_sharded = lappend(call->last_sharded, table);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Purge a table that Citus has sharded, batch by batch, as purge_group() does.
+ */
+static bool
+purge_sharded(PurgeCall *call, ShardedTable *table, bool is_last)
+{
+	OwnerTime *time = time_of_owner(call, table->relid);
+
+	for (;;)
 	{
-		SPI_commit();
-		run_query("SELECT pg_catalog.pg_sleep_for($1)", 1, (Oid[]){INTERVALOID},
-				  &call->arguments[ARGUMENT_PAUSE], NULL);
-		begin_next_transaction();
+		TimestampTz started = GetCurrentTimestamp();
+		bool is_done = try_sharded_batch(call, table);
+
+		add_time(time, started);
+		if (is_done)
+		{
+			report_sharded(table);
+			return true;
+		}
+		if (must_stop(call, time, is_last))
+			return false;
+		begin_next_batch(call);
 	}
-	report_sharded(relid, &progress);
+}
+
+/*
+ * Purge the next batch of a table that Citus has sharded, and cancel it if it takes longer
+ * than its owner may.  Returns whether it was the last one.
+ *
+ * Then the whole transaction is rolled back: Citus closes connections to nodes that have not
+ * ended what they do, and cannot commit anything of theirs.
+ */
+static bool
+try_sharded_batch(PurgeCall *call, ShardedTable *table)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	int nestlevel = GetCurrentTransactionNestLevel();
+	ErrorData *volatile error = NULL;
+	volatile bool is_done = true;
+
+	if (time_limit_of(table->relid) == 0)
+		return purge_sharded_batch(call, table);
+	(void) begin_time_limit(table->relid);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		is_done = purge_sharded_batch(call, table);
+		(void) end_time_limit(true);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+	}
+	PG_CATCH();
+	{
+		error = end_failed_subtransactions(nestlevel, oldcontext, oldowner, true);
+	}
+	PG_END_TRY();
+	if (error != NULL && error->sqlerrcode != ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	if (error != NULL)
+		end_late_batch(call, table, error->message);
+	return is_done;
+}
+
+/*
+ * Roll back the transaction of a batch that was canceled, and report it.
+ */
+static void
+end_late_batch(PurgeCall *call, const ShardedTable *table, const char *message)
+{
+	SPI_rollback();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	run_query("SELECT " INTERNAL_SCHEMA ".report_failed_purge($1, $2, $3)", 3,
+			  (Oid[]){REGCLASSOID, TIMESTAMPTZOID, TEXTOID},
+			  (Datum[]){ObjectIdGetDatum(table->relid),
+						TimestampTzGetDatum(call->as_of),
+						CStringGetTextDatum(message)},
+			  NULL);
 }
 
 /*
@@ -442,17 +602,18 @@ purge_sharded(PurgeCall *call, Oid relid)
  * one.
  */
 static bool
-purge_sharded_batch(PurgeCall *call, Oid relid, ShardedProgress *progress)
+purge_sharded_batch(PurgeCall *call, ShardedTable *table)
 {
-	Datum values[] = {ObjectIdGetDatum(relid), TimestampTzGetDatum(call->as_of),
+	Datum values[] = {ObjectIdGetDatum(table->relid),
+					  TimestampTzGetDatum(call->as_of),
 					  call->arguments[ARGUMENT_OLDER_THAN],
 					  call->arguments[ARGUMENT_BATCH_SIZE],
-					  TimestampTzGetDatum(progress->until)};
+					  TimestampTzGetDatum(table->until)};
 	char nulls[] = {' ',
 					' ',
 					call->nulls[ARGUMENT_OLDER_THAN],
 					call->nulls[ARGUMENT_BATCH_SIZE],
-					progress->has_until ? ' ' : 'n',
+					table->has_until ? ' ' : 'n',
 					'\0'};
 	HeapTuple row;
 	bool isnull;
@@ -462,27 +623,26 @@ purge_sharded_batch(PurgeCall *call, Oid relid, ShardedProgress *progress)
 			  5, (Oid[]){REGCLASSOID, TIMESTAMPTZOID, INTERVALOID, INT4OID, TIMESTAMPTZOID},
 			  values, nulls);
 	row = SPI_tuptable->vals[0];
-	progress->has_until = get_stamp(row, 1, &progress->until);
-	progress->purged +=
+	table->has_until = get_stamp(row, 1, &table->until);
+	table->purged +=
 		DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
-	progress->held =
+	table->held =
 		DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &isnull));
-	progress->referenced =
+	table->referenced =
 		DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &isnull));
-	return !progress->has_until;
+	return !table->has_until;
 }
 
 /*
  * Report what has been purged of a table that Citus has sharded.
  */
 static void
-report_sharded(Oid relid, const ShardedProgress *progress)
+report_sharded(const ShardedTable *table)
 {
-	char *name = get_rel_name(relid);
+	char *name = get_rel_name(table->relid);
 
 	if (name != NULL)
-		report_purged(name, progress->purged, progress->held,
-					  progress->referenced, 0);
+		report_purged(name, table->purged, table->held, table->referenced, 0);
 }
 
 /*

@@ -372,8 +372,7 @@ try_batch(PurgeScan *scan, const BatchRequest *request)
 	}
 	PG_CATCH();
 	{
-		message = end_failed_subtransactions(nestlevel, oldcontext, oldowner,
-											 end_time_limit(is_limited))
+		message = end_failed_subtransactions(nestlevel, oldcontext, oldowner, is_limited)
 					  ->message;
 		memcpy(scan->roots, counts, scan->nroots * sizeof(PurgeTable));
 	}

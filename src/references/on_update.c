@@ -283,16 +283,11 @@ stamp_of_newest_parent(const ForeignKey *fk, TupleTableSlot *old, TimestampTz *s
 static void
 append_younger_than(StringInfo query, Oid relid, StorageKind storage, TimestampTz stamp)
 {
-	const char *name = tombstone_name(relid);
-	const char *column = psprintf("c.%s", quote_identifier(name));
-
-	if (stamp_is_utc(relid, storage))
-		column = psprintf("pg_catalog.timezone('UTC', %s)", column);
 	/* microseconds since 2000-01-01, whatever the session's time zone */
 	appendStringInfo(query,
 					 " AND %s OPERATOR(pg_catalog.>) ('2000-01-01 00:00+00'::pg_catalog.timestamptz OPERATOR(pg_catalog.+) '" INT64_FORMAT
 					 " microseconds'::pg_catalog.interval)",
-					 column, stamp);
+					 stamp_of("c", relid, storage), stamp);
 }
 
 /*

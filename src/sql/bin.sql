@@ -43,11 +43,16 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	usual name[] := '{deleted_by,actor,reason,hold,stored_in,stored_place}';
 BEGIN
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = ANY (usual)) THEN
+		RETURN usual;
+	END IF;
 	RETURN (SELECT array_agg((SELECT candidate FROM generate_series(0, 4) AS n, CAST(repeat('soft_delete_', n) || field AS name) AS candidate
 					  WHERE NOT soft_delete_internal.has_column(relation, candidate)
 					  ORDER BY n LIMIT 1) ORDER BY position)
-	FROM unnest('{deleted_by,actor,reason,hold,stored_in,stored_place}'::text[]) WITH ORDINALITY AS u(field, position));
+	FROM unnest(usual) WITH ORDINALITY AS u(field, position));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_bin_columns(regclass) IS
@@ -68,8 +73,8 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS
 'names of the columns that the bin of a table has beside those of the table, or will have';
 
-CREATE FUNCTION soft_delete_internal.bin_expressions(relation regclass, stamp text) RETURNS text
-LANGUAGE plpgsql STABLE
+CREATE FUNCTION soft_delete_internal.bin_expressions(names name[], stamp text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -79,11 +84,27 @@ BEGIN
 					  WHEN 6 THEN format('ctid AS %I', name)
 					  ELSE format('soft_delete.deletion_of(tableoid, ctid, %s, %L) AS %I', stamp, ('{deleted_by,actor,reason}'::text[])[n], name) END,
 					  ', ' ORDER BY n)
-	FROM unnest(soft_delete_internal.bin_columns(relation)) WITH ORDINALITY AS u(name, n));
+	FROM unnest(names) WITH ORDINALITY AS u(name, n));
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.bin_expressions(regclass, text) IS
-'the columns that a bin has beside those of its table, as expressions; stamp: that for the stamp of a row';
+COMMENT ON FUNCTION soft_delete_internal.bin_expressions(name[], text) IS
+'the columns that a bin has beside those of its table, as expressions; names: theirs, as bin_columns() has them; stamp: that for the stamp of a row';
+
+CREATE FUNCTION soft_delete_internal.columns_in_place(relation regclass, deleted_at name) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- a companion has the base types of domains, and stamps with time zone
+	RETURN (SELECT string_agg(CASE WHEN attname = deleted_at AND atttypid = 'timestamp'::regtype THEN format('%s AS %I', soft_delete_internal.stamp_expression(relation, deleted_at), attname)
+		WHEN typtype = 'd' THEN format('%I::%s AS %1$I', attname, format_type(base, -1)) ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
+	FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid, soft_delete_internal.base_type(atttypid, atttypmod)
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.columns_in_place(regclass, name) IS
+'the columns of a table whose deleted rows are in place, with the types of its companion';
 
 CREATE FUNCTION soft_delete_internal.kept_columns(relation regclass, deleted_at name) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -91,9 +112,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	-- the companion computes no virtual column, and has stamps with time zone
+	-- the companion computes no virtual column
 	RETURN (SELECT string_agg(CASE WHEN attgenerated = 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname)
-		WHEN attname = deleted_at AND atttypid = 'timestamp'::regtype THEN format('pg_catalog.timezone(''UTC'', %I) AS %1$I', attname)
 		ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
 	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
@@ -111,7 +131,7 @@ BEGIN
 	-- the companion computes no virtual column
 	RETURN (SELECT format('SELECT %s, %I, %s FROM %s',
 		string_agg(CASE attgenerated WHEN 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
-		deleted_at, soft_delete_internal.bin_expressions(relation, quote_ident(deleted_at)), companion)
+		deleted_at, soft_delete_internal.bin_expressions(soft_delete_internal.bin_columns(relation), quote_ident(deleted_at)), companion)
 	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum, soft_delete_internal.tombstones_in(relation) AS companion
 	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 	  AND (attgenerated = 'v' OR dropped = '{}' OR (soft_delete_internal.has_column(companion, attname) AND attname <> ALL (dropped)))
@@ -125,25 +145,24 @@ CREATE FUNCTION soft_delete_internal.bin_query(relation regclass, deleted_at nam
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
+DECLARE
+	names name[] := soft_delete_internal.bin_columns(relation);
+	selected text;
 BEGIN
-	RETURN (WITH own AS (
-		SELECT format('SELECT %s, %s FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL '
-					  'UNION ALL SELECT %s, %s FROM %s',
-					  -- a companion has the base types of domains
-					  string_agg(CASE typtype WHEN 'd' THEN format('%I::%s AS %1$I', attname, format_type(base, -1)) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
-					  soft_delete_internal.bin_expressions(relation, soft_delete_internal.stamp_expression(relation, deleted_at)), relation, deleted_at,
-					  soft_delete_internal.kept_columns(relation, deleted_at), soft_delete_internal.bin_expressions(relation, quote_ident(deleted_at)),
-					  soft_delete_internal.companion_of(relation)) AS query,
-			array_agg(quote_ident(attname) ORDER BY attnum) FILTER (WHERE attname <> ALL (columns)) AS others
-		FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid, soft_delete_internal.base_type(atttypid, atttypmod)
-		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
-	)
-	SELECT CASE WHEN soft_delete_internal.is_aside(relation) THEN soft_delete_internal.aside_query(relation, deleted_at)
-		WHEN columns = '{}' THEN query
-		ELSE format('SELECT %s FROM (%s) AS bin',
-			array_to_string(ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n) || others, ', '), query) END
-	FROM own);
+	IF soft_delete_internal.is_aside(relation) THEN
+		RETURN soft_delete_internal.aside_query(relation, deleted_at);
+	END IF;
+	selected := format('SELECT %s, %s FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL UNION ALL SELECT %s, %s FROM %s',
+		soft_delete_internal.columns_in_place(relation, deleted_at),
+		soft_delete_internal.bin_expressions(names, soft_delete_internal.stamp_expression(relation, deleted_at)), relation, deleted_at,
+		soft_delete_internal.kept_columns(relation, deleted_at), soft_delete_internal.bin_expressions(names, quote_ident(deleted_at)),
+		soft_delete_internal.companion_of(relation));
+	IF columns = '{}' THEN
+		RETURN selected;
+	END IF;
+	RETURN format('SELECT %s FROM (%s) AS bin', array_to_string(
+		ARRAY(SELECT quote_ident(c) FROM unnest(columns) WITH ORDINALITY AS u(c, n) ORDER BY n)
+		|| ARRAY(SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> ALL (columns) ORDER BY attnum), ', '), selected);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_query(regclass, name, name[]) IS
@@ -240,17 +259,14 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.owners_in(timestamptz[]) IS
 'the roles whose tables may have rows of some deletions, by the ledger: the owners of those that it names, and the roles that the caller may act as; null if it does not know';
 
-CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, owners oid[] DEFAULT NULL, OUT relation regclass, OUT bin regclass, OUT tombstone name, OUT stamps text)
+CREATE FUNCTION soft_delete_internal.readable_bins(passes_over boolean DEFAULT false, owners oid[] DEFAULT NULL, OUT relation regclass, OUT bin regclass, OUT tombstone name)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	FOR relation, tombstone, stamps IN
-		SELECT tagged.relation, attname,
-			-- a timestamp column holds UTC
-			CASE atttypid WHEN 'timestamp'::regtype
-				THEN '(ARRAY(SELECT pg_catalog.timezone(''UTC'', s) FROM pg_catalog.unnest($1) AS s))' ELSE '($1)' END
+	FOR relation, tombstone IN
+		SELECT tagged.relation, attname
 		FROM soft_delete_internal.tagged_tables() AS tagged
 			JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
 		WHERE owners IS NULL OR (SELECT relowner FROM pg_class WHERE oid = tagged.relation) = ANY (owners)
@@ -273,32 +289,18 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.readable_bins(boolean, oid[]) IS
-'the tagged tables, of some owners or of all, whose bin the caller may read, locked so that they stay tagged; stamps: the array $1 of timestamptz in the type of the tombstone column; passes_over: a table that cannot be locked is a warning, and not an error';
+'the tagged tables, of some owners or of all, whose bin the caller may read, locked so that they stay tagged; passes_over: a table that cannot be locked is a warning, and not an error';
 
-CREATE FUNCTION soft_delete_internal.stamp_parameter(relation regclass, tombstone name) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-	-- a timestamp column holds UTC
-	RETURN (SELECT CASE atttypid WHEN 'timestamp'::regtype THEN 'timezone(''UTC'', $1::timestamptz)' ELSE '$1::timestamptz' END
-	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = tombstone AND NOT attisdropped);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.stamp_parameter(regclass, name) IS
-'parameter $1 of a query, a time, in the type of a tombstone column; null if there is no such column';
-
-CREATE FUNCTION soft_delete_internal.has_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.has_stamps(relation regclass, bin regclass, tombstone name, deletions timestamptz[]) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT EXISTS (SELECT FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s)', bin, tombstone, stamps), deletions) AS q(answer boolean));
+		format('SELECT EXISTS (SELECT FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY ($1))', bin, tombstone), deletions) AS q(answer boolean));
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.has_stamps(regclass, regclass, name, text, timestamptz[]) IS
+COMMENT ON FUNCTION soft_delete_internal.has_stamps(regclass, regclass, name, timestamptz[]) IS
 'whether a bin, as readable_bins() has it, lists rows of some deletions';
 
 /* What was purged of the tables that a restore names is no loss of its rows, unless it was all that was left of them. */

@@ -162,7 +162,7 @@ BEGIN
 	SELECT * INTO given FROM soft_delete_internal.given_key(root, key);
 	hash := ('x' || left(encode(given.hash, 'hex'), 16))::bit(64)::bigint;
 	stamps := ARRAY(SELECT stamp FROM soft_delete_internal.query_as_owner(root,
-		format('SELECT %s FROM %s AS b WHERE %s', soft_delete_internal.stamp_expression(root, tombstone), bin, given.condition), form => 'key') AS q(stamp timestamptz));
+		format('SELECT %I FROM %s AS b WHERE %s', tombstone, bin, given.condition), form => 'key') AS q(stamp timestamptz));
 
 	RETURN QUERY
 	WITH restored AS MATERIALIZED (

@@ -127,7 +127,7 @@ BEGIN
 					WHERE conrelid = relation AND contype = 'p'
 					  AND (soft_delete_internal.is_own_transaction(pg_constraint.xmin) OR soft_delete_internal.is_own_transaction(pg_attribute.xmin))) AS is_changed,
 			soft_delete_internal.key_expressions(relation) AS columns,
-			soft_delete_internal.stamp_expression(relation, (soft_delete_internal.tag_arguments(relation))[1]::name) AS stamp
+			quote_ident((soft_delete_internal.tag_arguments(relation))[1]) AS stamp
 		FROM soft_delete_internal.holds JOIN pg_class ON pg_class.oid = relation
 		WHERE key IS NOT NULL AND relation = ANY (members || retyped)
 		  -- a table that cannot be read must not keep others from altering types
@@ -176,12 +176,12 @@ AS $$
 DECLARE
 	was_held boolean;
 BEGIN
-	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
-		PERFORM soft_delete_internal.hold_sharded(relation, hold);
-		RETURN;
-	END IF;
 	-- not within the condition of IF: it is not evaluated where the rest decides
-	was_held := soft_delete_internal.set_hold(relation, NULL, hold);
+	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
+		was_held := soft_delete_internal.hold_sharded(relation, hold);
+	ELSE
+		was_held := soft_delete_internal.set_hold(relation, NULL, hold);
+	END IF;
 	IF NOT was_held AND hold IS NULL THEN
 		RAISE NOTICE 'table "%" is not held', relation;
 	END IF;
@@ -197,16 +197,21 @@ AS $$
 DECLARE
 	tables regclass[] := ARRAY(SELECT relation FROM soft_delete_internal.tagged_tables() JOIN pg_class ON oid = relation
 							   WHERE relnamespace = to_regnamespace(quote_ident(hold_schema.schema)) ORDER BY relation);
+	sharded regclass[] := ARRAY(SELECT s.relation FROM soft_delete_internal.sharded_tables() AS s JOIN pg_class ON oid = s.relation
+								WHERE relnamespace = to_regnamespace(quote_ident(hold_schema.schema)) ORDER BY s.relation);
 	relation regclass;
 	held bigint := 0;
 BEGIN
-	IF tables = '{}' THEN
+	IF tables || sharded = '{}' THEN
 		RAISE EXCEPTION 'no table of schema "%" is tagged', schema
 			USING ERRCODE = 'undefined_object',
 				DETAIL = 'Only rows of tagged tables can be held.';
 	END IF;
 	FOREACH relation IN ARRAY tables LOOP
 		held := held + soft_delete_internal.set_hold(relation, NULL, hold)::integer;
+	END LOOP;
+	FOREACH relation IN ARRAY sharded LOOP
+		held := held + soft_delete_internal.hold_sharded(relation, hold)::integer;
 	END LOOP;
 	RETURN held;
 END
@@ -221,8 +226,7 @@ SET datestyle = 'ISO'
 AS $$
 BEGIN
 	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s)', soft_delete_internal.bin_of(relation), tombstone,
-			   replace(soft_delete_internal.stamp_parameter(relation, tombstone), '$1', quote_nullable(deleted_at)))) AS q(answer boolean));
+		format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L::timestamptz)', soft_delete_internal.bin_of(relation), tombstone, deleted_at)) AS q(answer boolean));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.has_deletion(regclass, name, timestamptz) IS
@@ -270,16 +274,15 @@ SET datestyle = 'ISO'
 AS $$
 DECLARE
 	bin regclass := soft_delete_internal.bin_of(table_name);
-	stamp text := soft_delete_internal.stamp_parameter(table_name, tombstone);
 BEGIN
 	FOR relation, deleted_at IN
 		SELECT h.relation, h.deleted_at FROM soft_delete_internal.holds AS h
 		WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(table_name)) AND h.deleted_at IS NOT NULL AND h.key IS NULL
-		  AND bin IS NOT NULL AND stamp IS NOT NULL
+		  AND bin IS NOT NULL AND soft_delete_internal.has_column(soft_delete_internal.tombstones_in(table_name), tombstone)
 	LOOP
 		IF NOT (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
-				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %s AND %I = ANY (%L::oid[]))', bin, tombstone,
-					   replace(stamp, '$1', quote_literal(deleted_at)), (soft_delete_internal.bin_columns(table_name))[5], ARRAY[soft_delete_internal.tombstones_in(relation)::oid, soft_delete_internal.companion_of(relation)::oid] || ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
+				format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L::timestamptz AND %I = ANY (%L::oid[]))', bin, tombstone,
+					   deleted_at, (soft_delete_internal.bin_columns(table_name))[5], ARRAY[soft_delete_internal.tombstones_in(relation)::oid, soft_delete_internal.companion_of(relation)::oid] || ARRAY(SELECT soft_delete_internal.inheritance_tree(relation)::oid))) AS q(answer boolean)) THEN
 			RETURN NEXT;
 		END IF;
 	END LOOP;

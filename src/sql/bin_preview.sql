@@ -9,7 +9,7 @@ CREATE TYPE soft_delete_internal.found_rows AS (relations oid[], places tid[]);
 COMMENT ON TYPE soft_delete_internal.found_rows IS
 'rows that bins list, by tableoid and ctid';
 
-CREATE TYPE soft_delete_internal.deletion_bin AS (relation regclass, bin regclass, tombstone name, stamps text);
+CREATE TYPE soft_delete_internal.deletion_bin AS (relation regclass, bin regclass, tombstone name);
 COMMENT ON TYPE soft_delete_internal.deletion_bin IS
 'a bin, as readable_bins() has it, that lists rows of the deletions that one asks about';
 
@@ -121,11 +121,11 @@ AS $$
 				  soft_delete_internal.from_item(confrelid, 'p', 'all'), soft_delete_internal.key_match(con.oid), conname,
 				  soft_delete_internal.describe_columns(conrelid, conkey, 'c'), format(' is not present in table "%s".', relname),
 				  (SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
-				  (SELECT format(' AND (p.%I IS NULL OR (p.%1$I = ANY %s AND NOT %s))', tombstone, stamps, soft_delete_internal.is_found('p', found))
+				  (SELECT format(' AND (p.%I IS NULL OR (%s = ANY ($1) AND NOT %s))', tombstone, soft_delete_internal.stamp_expression(confrelid, tombstone, 'p'), soft_delete_internal.is_found('p', found))
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid) AND NOT soft_delete_internal.is_aside(confrelid)),
 				  -- a deleted parent is restored, too, wherever it is stored
-				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY %s AND NOT %s)', soft_delete_internal.from_item(confrelid, 'p', 'tombstones'),
-								 soft_delete_internal.key_match(con.oid), tombstone, stamps, soft_delete_internal.is_found('p', found))
+				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY ($1) AND NOT %s)', soft_delete_internal.from_item(confrelid, 'p', 'tombstones'),
+								 soft_delete_internal.key_match(con.oid), tombstone, soft_delete_internal.is_found('p', found))
 				   FROM soft_delete_internal.readable_bins() AS bins WHERE bins.relation = soft_delete_internal.root(confrelid)),
 				  soft_delete_internal.from_item(confrelid, 'p', CASE WHEN soft_delete_internal.is_aside(confrelid) THEN 'deleted' ELSE 'all' END))
 	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid
@@ -166,11 +166,11 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.restored_bridge(regclass, pg_attribute) IS
 'the column of a bridge as a restore leaves it in rows r; null for any other column';
 
-CREATE FUNCTION soft_delete_internal.preview_rows(relation regclass, bin regclass, tombstone name, stamps text, found soft_delete_internal.found_rows) RETURNS text
+CREATE FUNCTION soft_delete_internal.preview_rows(relation regclass, bin regclass, tombstone name, found soft_delete_internal.found_rows) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('WITH r AS (SELECT %s, %s FROM %s AS r WHERE %I = ANY %s), c (tableoid, ctid, outcome, "constraint", detail) AS (%s) '
+	SELECT format('WITH r AS (SELECT %s, %s FROM %s AS r WHERE %I = ANY ($1)), c (tableoid, ctid, outcome, "constraint", detail) AS (%s) '
 				  'SELECT %L::regclass, %s, coalesce(outcome, ''comes back''), "constraint", detail, %s, tableoid, ctid FROM r LEFT JOIN c USING (tableoid, ctid)',
 				  (SELECT string_agg(CASE WHEN attname = tombstone THEN format('NULL::%s AS %I', format_type(atttypid, atttypmod), attname)
 									 ELSE coalesce(soft_delete_internal.restored_bridge(relation, col), quote_ident(attname)) END, ', ' ORDER BY attnum)
@@ -178,7 +178,7 @@ AS $$
 				   WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 					 AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = bin AND attname = col.attname)),
 				  (SELECT format('%I AS tableoid, %I AS ctid', columns[5], columns[6]) FROM soft_delete_internal.bin_columns(relation) AS columns),
-				  bin, tombstone, stamps,
+				  bin, tombstone,
 				  (SELECT string_agg(query, ' UNION ALL ')
 				   FROM (SELECT 'SELECT tableoid, ctid, NULL, NULL::name, NULL FROM r WHERE false'
 						 UNION ALL SELECT soft_delete_internal.key_conflicts(relation)
@@ -192,7 +192,7 @@ AS $$
 							FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
 							WHERE conrelid = relation AND contype = 'p' AND attrelid = relation), 'NULL::jsonb'))
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_rows(regclass, regclass, name, text, soft_delete_internal.found_rows) IS
+COMMENT ON FUNCTION soft_delete_internal.preview_rows(regclass, regclass, name, soft_delete_internal.found_rows) IS
 'the query of preview() for the rows of one table';
 
 CREATE FUNCTION soft_delete_internal.preview_set_null_references("constraint" oid, deletions timestamptz[]) RETURNS text
@@ -236,7 +236,7 @@ DECLARE
 BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.readable_bins(true, soft_delete_internal.owners_in(deletions)) LOOP
 		BEGIN
-			IF soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, item.stamps, deletions) THEN
+			IF soft_delete_internal.has_stamps(item.relation, item.bin, item.tombstone, deletions) THEN
 				RETURN NEXT item;
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
@@ -265,7 +265,7 @@ BEGIN
 				FROM soft_delete_internal.query_as_owner(item.relation,
 						format('SELECT DISTINCT q.tableoid, q.ctid FROM (%s) AS q(relation, "row", outcome, "constraint", detail, key, tableoid, ctid) '
 							   'WHERE outcome <> ''comes back'' AND NOT %s',
-							   soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps, found), soft_delete_internal.is_found('q', found)),
+							   soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, found), soft_delete_internal.is_found('q', found)),
 						deletions) AS q(relation oid, place tid);
 			EXCEPTION WHEN OTHERS THEN
 				-- whoever reads its rows warns
@@ -327,7 +327,7 @@ BEGIN
 			triggers := soft_delete_internal.inserting_triggers(item.relation, tables);
 			RETURN QUERY
 				SELECT q.relation, q."row", q.outcome, q."constraint", CASE q.outcome WHEN 'comes back' THEN triggers ELSE q.detail END, q.key FROM soft_delete_internal.query_as_owner(item.relation,
-						soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, item.stamps, found), deletions)
+						soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, found), deletions)
 					AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb, tableoid oid, ctid tid);
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
@@ -348,6 +348,7 @@ BEGIN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
 	END LOOP;
+	RETURN QUERY SELECT * FROM soft_delete_internal.preview_sharded_undo(deletions);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview(timestamptz[]) IS

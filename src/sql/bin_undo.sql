@@ -14,7 +14,7 @@ BEGIN
 		rows := 0;
 		BEGIN
 			SELECT n INTO rows FROM soft_delete_internal.query_as_owner(relation,
-				format('SELECT pg_catalog.count(*) FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY %s', item.bin, item.tombstone, item.stamps),
+				format('SELECT pg_catalog.count(*) FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY ($1)', item.bin, item.tombstone),
 				ARRAY[deleted_at]) AS q(n bigint);
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM soft_delete_internal.warn_unreadable(relation, SQLSTATE, SQLERRM);
@@ -29,7 +29,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.deletion_rows(timestamptz) IS
 'does soft_delete.deletion_rows()';
 
-CREATE FUNCTION soft_delete_internal.must_have_stamps(relation regclass, bin regclass, tombstone name, stamps text, deletions timestamptz[]) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.must_have_stamps(relation regclass, bin regclass, tombstone name, deletions timestamptz[]) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -37,7 +37,7 @@ DECLARE
 	message text;
 	native_detail text;
 BEGIN
-	RETURN soft_delete_internal.has_stamps(relation, bin, tombstone, stamps, deletions);
+	RETURN soft_delete_internal.has_stamps(relation, bin, tombstone, deletions);
 EXCEPTION WHEN OTHERS THEN
 	IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 		RAISE;
@@ -55,7 +55,7 @@ EXCEPTION WHEN OTHERS THEN
 		USING ERRCODE = SQLSTATE, DETAIL = coalesce(nullif(native_detail, ''), 'Without them, what was deleted is not known, so nothing is restored.');
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.must_have_stamps(regclass, regclass, name, text, timestamptz[]) IS
+COMMENT ON FUNCTION soft_delete_internal.must_have_stamps(regclass, regclass, name, timestamptz[]) IS
 'whether a bin lists rows of some deletions; raises an error that names the table if its bin cannot be read';
 
 CREATE FUNCTION soft_delete_internal.undo_queries(deletions timestamptz[], OUT relation regclass, OUT owner oid, OUT forbidden regclass, OUT query text) RETURNS SETOF record
@@ -65,12 +65,12 @@ AS $$
 	-- foreign keys are checked at the end of the one statement, so the order does not matter
 	SELECT min(relation::oid)::regclass, relowner,
 		min(bin::oid) FILTER (WHERE NOT has_column_privilege(soft_delete_internal.caller(), bin, tombstone::text, 'UPDATE'))::regclass,
-		format('WITH %s SELECT %s', string_agg(format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY %4$s RETURNING 1)',
-													  n, bin, tombstone, stamps), ', ' ORDER BY n),
+		format('WITH %s SELECT %s', string_agg(format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY ($1) RETURNING 1)',
+													  n, bin, tombstone), ', ' ORDER BY n),
 			   string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n), ' OPERATOR(pg_catalog.+) ' ORDER BY n))
 	FROM (SELECT bins.*, relowner, row_number() OVER (PARTITION BY relowner ORDER BY relation) - 1 AS n
 		  FROM soft_delete_internal.readable_bins(owners => soft_delete_internal.owners_in(deletions)) AS bins JOIN pg_class ON pg_class.oid = bins.relation
-		  WHERE soft_delete_internal.must_have_stamps(relation, bin, tombstone, stamps, deletions)) AS affected
+		  WHERE soft_delete_internal.must_have_stamps(relation, bin, tombstone, deletions)) AS affected
 	GROUP BY relowner ORDER BY relowner
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS

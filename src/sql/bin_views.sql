@@ -43,21 +43,28 @@ COMMENT ON FUNCTION soft_delete_internal.update_views(regclass) IS
 'runs soft_delete_internal.rewrite_views() as the owner of the extension';
 
 CREATE FUNCTION soft_delete_internal.active_query(relation regclass, deleted_at name, columns name[] DEFAULT '{}') RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT %s FROM %s WHERE %I IS NULL',
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT format('SELECT %s FROM %s WHERE %I IS NULL',
 				  string_agg(quote_ident(attname), ', ' ORDER BY array_position(columns, attname), attnum), relation, deleted_at)
 	FROM pg_attribute
-	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> deleted_at
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> deleted_at);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.active_query(regclass, name, name[]) IS
 'the query of the view of live rows; columns: those that come first';
 
 CREATE FUNCTION soft_delete_internal.active_comment(relation text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('live rows of %s', relation) $$;
+AS $$
+BEGIN
+	RETURN format('live rows of %s', relation);
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.active_comment(text) IS
 'the comment of the view of live rows of a table';
 
@@ -68,6 +75,10 @@ AS $$
 DECLARE
 	command text;
 BEGIN
+	-- a new view has none, but for default privileges
+	IF wanted IS NULL AND "column" IS NULL AND (SELECT relacl IS NULL FROM pg_class WHERE oid = view) THEN
+		RETURN;
+	END IF;
 	FOR command IN
 		WITH present AS (
 			SELECT grantee, privilege_type, bool_or(is_grantable) AS is_grantable
@@ -198,7 +209,7 @@ BEGIN
 	view := soft_delete_internal.make_view(relation, view_schema, '_active', soft_delete_internal.active_query(relation, deleted_at),
 		-- privileges on the table and row security are those of the reader
 		'WITH (security_invoker = true)');
-	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.active_comment(relation::text));
+	PERFORM soft_delete_internal.set_comment('pg_class', view, 0, soft_delete_internal.active_comment(relation::text));
 	PERFORM soft_delete_internal.copy_grants(relation);
 END
 $$;
@@ -213,7 +224,7 @@ DECLARE
 	view regclass;
 BEGIN
 	view := soft_delete_internal.make_view(relation, view_schema, '_deleted', soft_delete_internal.bin_query(relation, deleted_at), '');
-	EXECUTE format('COMMENT ON VIEW %s IS %L', view, soft_delete_internal.bin_comment(relation::text, deleted_at));
+	PERFORM soft_delete_internal.set_comment('pg_class', view, 0, soft_delete_internal.bin_comment(relation::text, deleted_at));
 	PERFORM soft_delete_internal.make_bin_triggers(view, soft_delete_internal.bin_columns(relation));
 	-- default privileges for tables are not meant for the bin
 	PERFORM soft_delete_internal.set_grants(view, NULL, NULL);
@@ -283,8 +294,8 @@ BEGIN
 		SELECT 3, format('SELECT soft_delete_internal.set_grants(%L, %L, %L)', name, attname, attacl)
 		FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND attacl IS NOT NULL
 		UNION ALL
-		SELECT 3, format('COMMENT ON VIEW %s IS %L', name, obj_description(view, 'pg_class'))
-		WHERE obj_description(view, 'pg_class') IS NOT NULL
+		SELECT 3, format('COMMENT ON VIEW %s IS %L', name, soft_delete_internal.comment_on('pg_class', view))
+		WHERE soft_delete_internal.comment_on('pg_class', view) IS NOT NULL
 		UNION ALL
 		SELECT 3, format('COMMENT ON COLUMN %s.%I IS %L', name, attname, col_description(view, attnum))
 		FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND col_description(view, attnum) IS NOT NULL
@@ -293,11 +304,11 @@ BEGIN
 		FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = view AND NOT attisdropped
 		UNION ALL
 		SELECT 4 + n, made FROM pg_rewrite, unnest(ARRAY[pg_get_ruledef(pg_rewrite.oid),
-			format('COMMENT ON RULE %I ON %s IS %L', rulename, name, obj_description(pg_rewrite.oid, 'pg_rewrite'))]) WITH ORDINALITY AS u(made, n)
+			format('COMMENT ON RULE %I ON %s IS %L', rulename, name, soft_delete_internal.comment_on('pg_rewrite', pg_rewrite.oid))]) WITH ORDINALITY AS u(made, n)
 		WHERE ev_class = view AND rulename <> '_RETURN'
 		UNION ALL
 		SELECT 4 + n, made FROM pg_trigger, unnest(ARRAY[pg_get_triggerdef(pg_trigger.oid),
-			format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, name, obj_description(pg_trigger.oid, 'pg_trigger'))]) WITH ORDINALITY AS u(made, n)
+			format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, name, soft_delete_internal.comment_on('pg_trigger', pg_trigger.oid))]) WITH ORDINALITY AS u(made, n)
 		-- make_bin_triggers() makes those of a bin
 		WHERE tgrelid = view AND NOT tgisinternal
 		  AND NOT EXISTS (SELECT FROM pg_depend JOIN pg_extension ON refobjid = pg_extension.oid
@@ -447,11 +458,14 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.rename_view_columns(view, relation, sources);
 	PERFORM soft_delete_internal.change_view_column(view, v.attnum, relation, t.attnum)
-	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum], soft_delete_internal.base_type(t.atttypid, t.atttypmod)
+	FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum],
+		-- a tombstone column that is being renamed has its old name here
+		LATERAL (SELECT deleted_at IN (t.attname, v.attname)) AS of(is_stamp),
+		soft_delete_internal.base_type(CASE WHEN is_stamp THEN 'timestamptz'::regtype ELSE t.atttypid END, t.atttypmod)
 	WHERE v.attrelid = view AND v.attnum > 0 AND NOT v.attisdropped AND NOT t.attisdropped
 	  -- a bin has the base types of domains, and the stamps of the companion
 	  AND (v.atttypid, v.atttypmod, v.attcollation) IS DISTINCT FROM
-		(CASE WHEN is_bin THEN base ELSE t.atttypid END, CASE WHEN is_bin AND (base <> t.atttypid OR t.attname = (soft_delete_internal.tag_arguments(relation))[1]) THEN -1 ELSE t.atttypmod END, t.attcollation);
+		(CASE WHEN is_bin THEN base ELSE t.atttypid END, CASE WHEN is_bin AND (base <> t.atttypid OR is_stamp) THEN -1 ELSE t.atttypmod END, t.attcollation);
 
 	SELECT bool_or(v.attisdropped OR coalesce(t.attisdropped, false)) INTO has_lost
 	FROM pg_attribute v LEFT JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = sources[v.attnum] AND t.attnum > 0
@@ -483,8 +497,9 @@ DECLARE
 	bin regclass := soft_delete_internal.bin_of(relation);
 	view regclass;
 BEGIN
-	-- a bin that 0.1.0 has made has no columns of the extension, and its triggers no arguments
-	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0) THEN
+	-- a bin that 0.1.0 has made has no columns of the extension, and its triggers no arguments; one of 0.2.0 may show a timestamp
+	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0)
+	   OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = bin AND attname = deleted_at AND atttypid = 'timestamp'::regtype) THEN
 		bin := soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
 		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.new_bin_columns(relation));
 	END IF;
@@ -571,7 +586,7 @@ BEGIN
 		SELECT v.oid, v.relkind, v.relname AS name, n.nspname AS schema, vn.nspname AS view_schema,
 			CASE v.relname WHEN soft_delete_internal.add_suffix(old_name, suffix) THEN soft_delete_internal.add_suffix(t.relname, suffix) ELSE v.relname END AS new_name,
 			CASE v.relnamespace WHEN old_schema THEN n.nspname ELSE vn.nspname END AS new_schema,
-			CASE WHEN obj_description(v.oid, 'pg_class') = old_comment THEN new_comment END AS comment
+			CASE WHEN soft_delete_internal.comment_on('pg_class', v.oid) = old_comment THEN new_comment END AS comment
 		FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace,
 			(VALUES (soft_delete_internal.active_view_of(relation), '_active', soft_delete_internal.active_comment(old_table), soft_delete_internal.active_comment(relation::text)),
 					(soft_delete_internal.bin_of(relation), '_deleted', soft_delete_internal.bin_comment(old_table, deleted_at), soft_delete_internal.bin_comment(relation::text, deleted_at)),
@@ -608,6 +623,25 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.rename_views(regclass, name, oid, oid) IS
 'renames the views and the companion of a tagged table with the table, or moves them to its new schema, if they have the names that tag() gave them and the role may';
+
+CREATE FUNCTION soft_delete_internal.give_way(part regclass, relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	old_name name;
+	new_name name;
+BEGIN
+	SELECT relname, (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(own.relname, '_' || n) AS candidate
+					 WHERE NOT EXISTS (SELECT FROM pg_class AS other WHERE other.relname = candidate AND other.relnamespace = own.relnamespace) ORDER BY n LIMIT 1)
+	INTO old_name, new_name FROM pg_class AS own WHERE oid = part;
+	EXECUTE format('ALTER TABLE %s RENAME TO %I', part, new_name);
+	RAISE NOTICE '"%", which belongs to tagged table "%", is called "%" now', old_name, relation, new_name
+		USING DETAIL = 'The command needs its name.';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.give_way(regclass, regclass) IS
+'renames a view or the companion of a tagged table, whose name a command needs';
 
 CREATE FUNCTION soft_delete_internal.check_view_drop(view regclass) RETURNS void
 LANGUAGE plpgsql

@@ -31,17 +31,7 @@ COMMENT ON FUNCTION soft_delete_internal.is_aside(regclass) IS
 'whether the tombstones of a table are kept in its companion';
 
 CREATE FUNCTION soft_delete_internal.base_type(type oid, typmod integer, OUT base oid, OUT base_typmod integer)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	base := type;
-	base_typmod := typmod;
-	WHILE (SELECT typtype FROM pg_type WHERE oid = base) = 'd' LOOP
-		SELECT typbasetype, typtypmod INTO base, base_typmod FROM pg_type WHERE oid = base;
-	END LOOP;
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_base_type';
 COMMENT ON FUNCTION soft_delete_internal.base_type(oid, integer) IS
 'the type that a domain is made of, at any depth, and its modifier; any other type itself';
 
@@ -103,9 +93,13 @@ COMMENT ON FUNCTION soft_delete_internal.tagged_tables() IS
 'the tagged tables, without their partitions and inheritance children';
 
 CREATE FUNCTION soft_delete_internal.index_choice(tag_arguments text[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT CASE WHEN 'indexes:unique' = ANY (tag_arguments) THEN 'unique' ELSE 'all' END $$;
+AS $$
+BEGIN
+	RETURN CASE WHEN 'indexes:unique' = ANY (tag_arguments) THEN 'unique' ELSE 'all' END;
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.index_choice(text[]) IS
 'which indexes of a tagged table become partial: ''all'' or ''unique''';
 
@@ -115,7 +109,7 @@ COMMENT ON FUNCTION soft_delete_internal.is_used() IS
 'whether any table or schema is tagged, or anything kept of one; if not, DDL has no consequences for the extension';
 
 CREATE FUNCTION soft_delete_internal.is_own_transaction(xid) RETURNS boolean
-LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
+LANGUAGE c STABLE STRICT COST 1000 /* no plan asks it of all rows of a catalog */ AS 'MODULE_PATHNAME', 'soft_delete_is_own_transaction';
 COMMENT ON FUNCTION soft_delete_internal.is_own_transaction(xid) IS
 'whether a transaction is the current one or one of its subtransactions';
 
@@ -137,31 +131,12 @@ COMMENT ON FUNCTION soft_delete_internal.must_propagate(text) IS
 'whether an error is that of the transaction or the server and not of one table, so that it must not be caught';
 
 CREATE FUNCTION soft_delete_internal.add_suffix(name name, suffix text) RETURNS name
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-	IF octet_length(name) + octet_length(suffix) <= 63 THEN
-		RETURN name || suffix;
-	END IF;
-	-- the longest part of the name that leaves room for the suffix
-	RETURN (SELECT (left(name, max(length) FILTER (WHERE octet_length(left(name, length)) + octet_length(suffix) <= 63)) || suffix)::name
-	FROM generate_series(1, 63) AS length
-	WHERE length <= char_length(name));
-END
-$$;
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'soft_delete_add_suffix';
 COMMENT ON FUNCTION soft_delete_internal.add_suffix(name, text) IS
 'a name with a suffix, truncated to the length of an identifier';
 
 CREATE FUNCTION soft_delete_internal.caller_owns(relation regclass) RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN (SELECT pg_has_role(soft_delete_internal.caller(), relowner, 'USAGE') FROM pg_class WHERE oid = relation);
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_caller_owns';
 COMMENT ON FUNCTION soft_delete_internal.caller_owns(regclass) IS
 'whether the caller has the rights of the owner of a relation; null if there is none';
 
@@ -205,19 +180,21 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_places(regclass) IS
 'the companion of a table, and the tables for its months';
 
-CREATE FUNCTION soft_delete_internal.stamp_expression(relation regclass, deleted_at name) RETURNS text
+CREATE FUNCTION soft_delete_internal.stamp_expression(relation regclass, deleted_at name, alias text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
+DECLARE
+	-- a table that is going to be tagged may not have the column yet
+	type oid := (SELECT atttypid FROM pg_attribute WHERE attrelid = relation AND attname = deleted_at);
+	col text := concat_ws('.', alias, quote_ident(deleted_at));
 BEGIN
 	-- a timestamp column holds UTC
-	RETURN (SELECT format(CASE atttypid WHEN 'timestamp'::regtype THEN 'pg_catalog.timezone(''UTC'', %I)' ELSE '%I' END, attname)
-	FROM pg_attribute WHERE attrelid = soft_delete_internal.tombstones_in(relation) AND attname = deleted_at);
+	RETURN CASE type WHEN 'timestamp'::regtype THEN format('pg_catalog.timezone(''UTC'', %s)', col) ELSE col END;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.stamp_expression(regclass, name) IS
-'expression for the stamp of a row as timestamptz';
+COMMENT ON FUNCTION soft_delete_internal.stamp_expression(regclass, name, text) IS
+'expression for the stamp of a row that is deleted in place as timestamptz, which the index of the bin is on';
 
 CREATE FUNCTION soft_delete_internal.key_expressions(relation regclass) RETURNS text
 LANGUAGE sql STABLE
@@ -235,20 +212,23 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_qualified_name';
 COMMENT ON FUNCTION soft_delete_internal.qualified_name(regclass) IS
 'schema and name of a relation, whatever the search_path';
 
+CREATE FUNCTION soft_delete_internal.set_comment(classid regclass, objid oid, objsubid integer, comment text) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_set_comment';
+COMMENT ON FUNCTION soft_delete_internal.set_comment(regclass, oid, integer, text) IS
+'writes the comment on an object, as COMMENT does, but is no command';
+
+CREATE FUNCTION soft_delete_internal.comment_on(classid regclass, objid oid) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_comment_on';
+COMMENT ON FUNCTION soft_delete_internal.comment_on(regclass, oid) IS
+'the comment on an object; null if it has none';
+
 CREATE FUNCTION soft_delete_internal.has_column(relation regclass, name name) RETURNS boolean
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_has_column';
 COMMENT ON FUNCTION soft_delete_internal.has_column(regclass, name) IS
 'whether a relation has a column of that name';
 
 CREATE FUNCTION soft_delete_internal.view_name(relation regclass, suffix text) RETURNS name
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-	RETURN (SELECT soft_delete_internal.add_suffix(relname, suffix) FROM pg_class WHERE oid = relation);
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_view_name';
 COMMENT ON FUNCTION soft_delete_internal.view_name(regclass, text) IS
 'name of a view that tag() makes for a table';
 
@@ -275,11 +255,14 @@ COMMENT ON FUNCTION soft_delete_internal.active_view_of(regclass) IS
 'the view of live rows of a tagged table';
 
 CREATE FUNCTION soft_delete_internal.lists_library(setting text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(bool_or(btrim(entry, E' \t\n"') IN ('soft_delete', 'soft_delete.so', '$libdir/soft_delete', '$libdir/soft_delete.so')), false)
-	FROM string_to_table(setting, ',') AS entry
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT coalesce(bool_or(btrim(entry, E' \t\n"') IN ('soft_delete', 'soft_delete.so', '$libdir/soft_delete', '$libdir/soft_delete.so')), false)
+	FROM string_to_table(setting, ',') AS entry);
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS
 'whether a list of libraries names soft_delete';
@@ -331,12 +314,6 @@ COMMENT ON FUNCTION soft_delete_internal.tag_command(regclass, name, text, text,
 'the statement, without a semicolon, that tags a table, or completes what a tagged table lacks';
 
 CREATE FUNCTION soft_delete_internal.has_citus() RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN EXISTS (SELECT FROM pg_extension WHERE extname = 'citus');
-END
-$$;
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_has_citus';
 COMMENT ON FUNCTION soft_delete_internal.has_citus() IS
 'whether this database has Citus';

@@ -33,3 +33,8 @@ CREATE FUNCTION soft_delete_internal.command_is_own() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_is_own';
 COMMENT ON FUNCTION soft_delete_internal.command_is_own() IS
 'whether the extension itself runs the current utility command, and does what follows from it by itself';
+
+CREATE FUNCTION soft_delete_internal.command_is_seen() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_is_seen';
+COMMENT ON FUNCTION soft_delete_internal.command_is_seen() IS
+'whether the session had the library when the current utility command began';

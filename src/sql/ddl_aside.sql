@@ -22,17 +22,30 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_write_companion';
 COMMENT ON FUNCTION soft_delete_internal.write_companion(regclass, text) IS
 'runs a statement of the extension that writes to the companion of a table, as the owner of the table';
 
+CREATE FUNCTION soft_delete_internal.companion_columns(relation regclass, OUT attnum smallint, OUT name name, OUT definition text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- the companion computes no virtual column
+	RETURN QUERY
+	SELECT attnum, attname, concat_ws(' ', format('%I %s', attname, format_type(base, base_typmod)),
+		'COLLATE ' || (SELECT format('%I.%I', nspname, collname) FROM pg_collation JOIN pg_namespace AS n ON n.oid = collnamespace
+					   WHERE pg_collation.oid = attcollation AND attcollation <> typcollation))
+	FROM pg_attribute, soft_delete_internal.base_type(atttypid, atttypmod) JOIN pg_type ON pg_type.oid = base
+	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_columns(regclass) IS
+'the definitions of the columns of a companion that keep those of its table';
+
 CREATE FUNCTION soft_delete_internal.companion_column(relation regclass, attnum smallint) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (
-		SELECT concat_ws(' ', format('%I %s', attname, format_type(base, base_typmod)),
-			'COLLATE ' || (SELECT format('%I.%I', nspname, collname) FROM pg_collation JOIN pg_namespace AS n ON n.oid = collnamespace
-						   WHERE pg_collation.oid = attcollation AND attcollation <> typcollation))
-		FROM pg_attribute, soft_delete_internal.base_type(atttypid, atttypmod) JOIN pg_type ON pg_type.oid = base
-		WHERE attrelid = relation AND pg_attribute.attnum = companion_column.attnum);
+	RETURN (SELECT definition FROM soft_delete_internal.companion_columns(relation) AS c WHERE c.attnum = companion_column.attnum);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_column(regclass, smallint) IS
@@ -51,6 +64,33 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.has_stamp_index(regclass, name) IS
 'whether an index finds the rows of a companion by their stamps';
 
+CREATE FUNCTION soft_delete_internal.index_columns(index regclass) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n)
+			FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam, unnest(indkey::smallint[]) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
+			WHERE indexrelid = index AND attrelid = indrelid AND amname = 'btree' AND indisvalid AND NOT indisunique AND indpred IS NULL AND indexprs IS NULL AND indnatts = indnkeyatts);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.index_columns(regclass) IS
+'the columns, in order, of an index that is an ordinary one of a companion; null for any other';
+
+CREATE FUNCTION soft_delete_internal.make_companion_index(companion regclass, columns text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = companion AND soft_delete_internal.index_columns(indexrelid) = columns) THEN
+		-- the owner may not create anything in its schema; the server builds an index as the owner of the table
+		EXECUTE format('CREATE INDEX ON %s (%s)', companion, columns);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.make_companion_index(regclass, text) IS
+'makes an index of a companion, unless it has one on these columns';
+
 CREATE FUNCTION soft_delete_internal.make_companion_indexes(relation regclass, companion regclass, tombstone name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -59,8 +99,7 @@ DECLARE
 	key text;
 BEGIN
 	IF NOT soft_delete_internal.has_stamp_index(companion, tombstone) THEN
-		-- the owner may not create anything in its schema; the server builds an index as the owner of the table
-		EXECUTE format('CREATE INDEX ON %s (%I)', companion, tombstone);
+		PERFORM soft_delete_internal.make_companion_index(companion, quote_ident(tombstone));
 	END IF;
 	-- a restore, an erasure and a hold look for rows by their primary key
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) INTO key
@@ -69,12 +108,8 @@ BEGIN
 	-- a DROP may be about to take columns of the key along
 	IF key IS NOT NULL AND NOT EXISTS (
 			SELECT FROM pg_constraint, unnest(conkey) AS attnum JOIN pg_attribute USING (attnum)
-			WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid AND NOT soft_delete_internal.has_column(companion, attname))
-	   AND NOT EXISTS (
-			SELECT FROM pg_index WHERE indrelid = companion AND indpred IS NULL AND indexprs IS NULL
-			  AND (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) FROM unnest(indkey::smallint[]) WITH ORDINALITY AS u(attnum, n)
-				   JOIN pg_attribute USING (attnum) WHERE attrelid = indrelid) = key) THEN
-		EXECUTE format('CREATE INDEX ON %s (%s)', companion, key);
+			WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid AND NOT soft_delete_internal.has_column(companion, attname)) THEN
+		PERFORM soft_delete_internal.make_companion_index(companion, key);
 	END IF;
 	PERFORM soft_delete_internal.make_companion_indexes(relation, month, tombstone) FROM soft_delete_internal.companion_months(companion) AS month;
 END
@@ -82,12 +117,37 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.make_companion_indexes(regclass, regclass, name) IS
 'makes the indexes of a companion and its months that they lack: on stamps, and on the primary key of the table';
 
-CREATE FUNCTION soft_delete_internal.companion_constraint(relation regclass) RETURNS name
-LANGUAGE sql STABLE
+CREATE FUNCTION soft_delete_internal.missing_reference_indexes(relation regclass, OUT key name, OUT place regclass, OUT rows bigint, OUT command text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT conname, p, reltuples::bigint, format('CREATE INDEX CONCURRENTLY ON %s (%s)', p, columns)
+	FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_constraint ON conrelid = member
+		CROSS JOIN LATERAL (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n), array_agg(attname) FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = conrelid) AS k(columns, names)
+		CROSS JOIN LATERAL unnest(soft_delete_internal.companion_places(member)) AS p JOIN pg_class ON pg_class.oid = p
+	-- without an action of its own, the key hardly ever changes
+	WHERE contype = 'f' AND conparentid = 0 AND confupdtype IN ('c', 'n', 'd')
+	  -- fewer are read in a millisecond
+	  AND reltuples >= 10000
+	  AND NOT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+					  WHERE indrelid = p AND attname = ANY (names) AND indisvalid AND indpred IS NULL);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.missing_reference_indexes(regclass) IS
+'the foreign keys whose ON UPDATE actions read all of many deleted rows of a table, in a companion or a month, and the command that makes an index for each';
+
+CREATE FUNCTION soft_delete_internal.companion_constraint(relation regclass) RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
 	-- NO INHERIT fails where parent and child have constraints of one name that are not inherited
-	SELECT concat_ws('_', 'soft_delete_companion', nullif(soft_delete_internal.inheritance_depth(relation), 1))
+	RETURN concat_ws('_', 'soft_delete_companion', nullif(soft_delete_internal.inheritance_depth(relation), 1));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_constraint(regclass) IS
 'the name of the constraint by which the companion of a table names the table';
@@ -104,12 +164,11 @@ DECLARE
 	command text;
 BEGIN
 	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
-	PERFORM soft_delete_internal.check_child_of_monthly(relation, inhparent) FROM pg_inherits WHERE inhrelid = relation;
+	PERFORM soft_delete_internal.end_months_for_child(relation, inhparent) FROM pg_inherits WHERE inhrelid = relation;
 	EXECUTE format('CREATE %s TABLE %s (%I timestamptz NOT NULL%s, CONSTRAINT %I CHECK (%L::regclass IS NOT NULL) NO INHERIT) %s USING heap',
 		CASE class.relpersistence WHEN 't' THEN 'TEMPORARY' WHEN 'u' THEN 'UNLOGGED' END,
 		CASE class.relpersistence WHEN 't' THEN quote_ident(name) ELSE format('%I.%I', companion_schema, name) END, deleted_at,
-		(SELECT string_agg(', ' || soft_delete_internal.companion_column(relation, attnum), '' ORDER BY attnum)
-		 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v' AND attname <> deleted_at),
+		(SELECT string_agg(', ' || definition, '' ORDER BY attnum) FROM soft_delete_internal.companion_columns(relation) AS c WHERE c.name <> deleted_at),
 		soft_delete_internal.companion_constraint(relation), soft_delete_internal.qualified_name(relation),
 		(SELECT 'INHERITS (' || string_agg(parent::text, ', ' ORDER BY inhseqno) || ')'
 		 FROM pg_inherits, soft_delete_internal.own_companion(inhparent) AS parent WHERE inhrelid = relation AND parent IS NOT NULL));
@@ -126,7 +185,7 @@ BEGIN
 	-- not replicated, even where a publication has all tables, until somebody asks for it
 	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY NOTHING', companion);
 	PERFORM soft_delete_internal.make_companion_trigger(companion, deleted_at);
-	EXECUTE format('COMMENT ON TABLE %s IS %L', companion, soft_delete_internal.companion_comment(relation::text));
+	PERFORM soft_delete_internal.set_comment('pg_class', companion, 0, soft_delete_internal.companion_comment(relation::text));
 	PERFORM soft_delete_internal.explain_parts(companion);
 	EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
 	-- default privileges for tables are not meant for it
@@ -137,22 +196,35 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.make_companion(regclass, name, name) IS
 'creates the companion of a table, owned like the table, and at first readable by the owner alone';
 
-CREATE FUNCTION soft_delete_internal.check_child_of_monthly(relation regclass, parent regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.end_months_for_child(relation regclass, parent regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	companion regclass := soft_delete_internal.own_companion(parent);
+	months regclass[] := ARRAY(SELECT soft_delete_internal.companion_months(companion));
+	month regclass;
 BEGIN
-	IF soft_delete_internal.companion_month(companion) IS NOT NULL OR EXISTS (SELECT soft_delete_internal.companion_months(companion)) THEN
-		RAISE EXCEPTION 'table "%" cannot inherit from table "%", whose deleted rows are in a table for each month', relation, parent
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'Foreign keys must tell deleted rows of a table from those of its inheritance children.';
+	IF months = '{}' AND soft_delete_internal.companion_month(companion) IS NULL THEN
+		RETURN;
 	END IF;
+	FOREACH month IN ARRAY months LOOP
+		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', month);
+		-- by its file, for a row may be there that the snapshot does not see
+		IF pg_relation_size(month) > 0 THEN
+			RAISE EXCEPTION 'table "%" cannot inherit from table "%", whose deleted rows are in a table for each month', relation, parent
+				USING ERRCODE = 'feature_not_supported',
+					DETAIL = 'Foreign keys must tell deleted rows of a table from those of its inheritance children.';
+		END IF;
+	END LOOP;
+	PERFORM soft_delete_internal.drop_month(m) FROM unnest(months) AS m;
+	PERFORM soft_delete_internal.make_companion_trigger(companion, soft_delete_internal.companion_stamp(companion), '');
+	RAISE NOTICE 'deleted rows of table "%" are not kept in a table for each month any more', parent
+		USING DETAIL = format('Table %s inherits from it.', relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_child_of_monthly(regclass, regclass) IS
-'raises 0A000 if the companion of a table has, or gets, months: then no table can inherit from it';
+COMMENT ON FUNCTION soft_delete_internal.end_months_for_child(regclass, regclass) IS
+'takes the months, which are empty, from the companion of a table that gets an inheritance child; raises 0A000 if one has, or had, rows';
 
 CREATE FUNCTION soft_delete_internal.make_month(relation regclass, companion regclass, month text) RETURNS void
 LANGUAGE plpgsql
@@ -177,6 +249,9 @@ BEGIN
 	EXECUTE format('ALTER TABLE %I.%I OWNER TO %I', schema, name, pg_get_userbyid(class.relowner));
 	PERFORM soft_delete_internal.set_grants(format('%I.%I', schema, name)::regclass, NULL, class.relacl);
 	PERFORM soft_delete_internal.make_companion_indexes(relation, format('%I.%I', schema, name)::regclass, soft_delete_internal.companion_stamp(companion));
+	-- those that its owner has made for foreign keys
+	PERFORM soft_delete_internal.make_companion_index(format('%I.%I', schema, name)::regclass, columns)
+	FROM pg_index, soft_delete_internal.index_columns(indexrelid) AS columns WHERE indrelid = companion AND columns IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_month(regclass, regclass, text) IS
@@ -226,12 +301,23 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.drop_month(regclass) IS
 'drops the table for a month of a companion, whose rows a purge has counted and found due';
 
+CREATE FUNCTION soft_delete_internal.may_be_monthly(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT NOT (relpersistence = 't' OR relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE relation IN (inhparent, inhrelid))) FROM pg_class WHERE oid = relation);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.may_be_monthly(regclass) IS
+'whether the companion of a table can have months: the table is not temporary, and no part of an inheritance tree';
+
 CREATE FUNCTION soft_delete_internal.check_monthly(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF (SELECT relpersistence = 't' OR relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE relation IN (inhparent, inhrelid)) FROM pg_class WHERE oid = relation) THEN
+	IF NOT soft_delete_internal.may_be_monthly(relation) THEN
 		RAISE EXCEPTION 'cannot keep deleted rows of table "%" in a table for each month', relation
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'It is temporary, or has inheritance children or a parent.',
@@ -241,6 +327,31 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_monthly(regclass) IS
 'raises 0A000 for a table whose companion can have no months';
+
+CREATE FUNCTION soft_delete_internal.gets_months(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN coalesce(soft_delete_internal.companion_month(soft_delete_internal.companion_of(relation)) = 'monthly', false);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.gets_months(regclass) IS
+'whether the companion of a table, or of the root that it belongs to, gets months';
+
+CREATE FUNCTION soft_delete_internal.storage_of_new_child(child regclass, parent regclass) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN CASE WHEN NOT soft_delete_internal.is_aside(parent) THEN 'in_place'
+		WHEN soft_delete_internal.gets_months(parent)
+			AND NOT EXISTS (SELECT FROM unnest(soft_delete_internal.tagged_together(child, true)) AS m WHERE NOT soft_delete_internal.may_be_monthly(m)) THEN 'aside_monthly'
+		ELSE 'aside' END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.storage_of_new_child(regclass, regclass) IS
+'the storage with which a table is tagged that a foreign key makes a child of a tagged one: that of the parent, without months where it can have none';
 
 CREATE FUNCTION soft_delete_internal.set_monthly(relation regclass, monthly boolean) RETURNS text[]
 LANGUAGE plpgsql
@@ -268,7 +379,9 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT sum(pg_total_relation_size(place)) FROM unnest(companion || ARRAY(SELECT soft_delete_internal.companion_months(companion))) AS place WHERE place IS NOT NULL);
+	-- as companion_months() finds them
+	RETURN (SELECT pg_total_relation_size(companion) + coalesce(sum(pg_total_relation_size(inhrelid)), 0)
+			FROM pg_inherits WHERE inhparent = companion AND soft_delete_internal.companion_month(inhrelid) <> 'monthly');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_size(regclass) IS
@@ -307,9 +420,13 @@ COMMENT ON FUNCTION soft_delete_internal.drop_companions(regclass) IS
 'drops the companions of a table and of its inheritance children';
 
 CREATE FUNCTION soft_delete_internal.companion_comment(relation text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('deleted rows of %s: its bin lists, restores and purges them', relation) $$;
+AS $$
+BEGIN
+	RETURN format('deleted rows of %s: its bin lists, restores and purges them', relation);
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.companion_comment(text) IS
 'the comment of the companion of a table';
 
@@ -349,6 +466,7 @@ DECLARE
 	arguments text[] := soft_delete_internal.tag_arguments(relation);
 	item record;
 	has_changed boolean := false;
+	has_triggers boolean := false;
 BEGIN
 	IF arguments IS NULL THEN
 		arguments := array_remove(ARRAY[deleted_at, 'storage:aside', 'views:' || views]::text[], NULL);
@@ -358,7 +476,10 @@ BEGIN
 			WHEN 'create companion' THEN
 				PERFORM soft_delete_internal.make_companion(item.object, deleted_at, item.detail::name);
 			WHEN 'create trigger' THEN
-				PERFORM soft_delete_internal.make_triggers(relation, arguments);
+				IF NOT has_triggers THEN
+					PERFORM soft_delete_internal.make_triggers(relation, arguments);
+				END IF;
+				has_triggers := true;
 			WHEN 'create bin' THEN
 				PERFORM soft_delete_internal.make_bin(relation, deleted_at, item.detail::name);
 		END CASE;
@@ -450,7 +571,7 @@ BEGIN
 	PERFORM soft_delete_internal.drop_triggers(relation);
 	companion_schema := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = soft_delete_internal.companion_of(relation));
 	PERFORM soft_delete_internal.make_triggers(relation, array_remove(ARRAY[deleted_at, 'storage:aside',
-		CASE WHEN companion_schema <> own_schema AND NOT pg_is_other_temp_schema(companion_schema::regnamespace) AND companion_schema::regnamespace <> pg_my_temp_schema() THEN 'views:' || companion_schema END]::text[], NULL));
+		CASE WHEN companion_schema <> own_schema AND NOT pg_is_other_temp_schema(to_regnamespace(quote_ident(companion_schema))) AND to_regnamespace(quote_ident(companion_schema)) <> pg_my_temp_schema() THEN 'views:' || companion_schema END]::text[], NULL));
 	PERFORM soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.aside_query(relation, deleted_at, ARRAY[tombstone]),
 		format('SELECT soft_delete_internal.drop_in_place_parts(%L, %L, %L, %L)', relation::oid::regclass, tombstone, remembered, tombstone = deleted_at));
 	PERFORM soft_delete_internal.align_companion(member), soft_delete_internal.bind_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member
@@ -494,7 +615,6 @@ DECLARE
 	returns_rows boolean := tombstones = 'keep' AND bridge IS NOT NULL;
 	has_tombstones boolean;
 BEGIN
-	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	PERFORM soft_delete_internal.check_holds(relation, 'untag');
 	bin := soft_delete_internal.bin_of(relation);
 	companion := soft_delete_internal.companion_of(relation);
@@ -527,7 +647,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_aside(regclass, text) IS
-'takes the tag off one table whose deleted rows are kept aside, with its bin and its companion, which must be empty by then';
+'takes the tag off one table whose deleted rows are kept aside, and which is locked, with its bin and its companion, which must be empty by then';
 
 CREATE FUNCTION soft_delete_internal.move_tombstones(relation regclass, target regclass) RETURNS void
 LANGUAGE plpgsql
@@ -557,54 +677,201 @@ COMMENT ON FUNCTION soft_delete_internal.move_tombstones(regclass, regclass) IS
  * How the companion follows its table.  Its own columns are altered while the bin, which
  * reads them, is dropped; recreate_view() creates that again.
  */
-CREATE FUNCTION soft_delete_internal.try_to_convert(relation regclass, companion regclass, "column" name, new_type text, expression text) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.using_expression(command pg_ddl_command, relation regclass, attnum smallint) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_using_expression';
+COMMENT ON FUNCTION soft_delete_internal.using_expression(pg_ddl_command, regclass, smallint) IS
+'for event triggers: the expression of ALTER COLUMN ... TYPE ... USING for a column of a table; null if a command has none, or if it names a column that the command drops';
+
+CREATE FUNCTION soft_delete_internal.using_expressions(relation regclass) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT jsonb_object_agg(attname, expression)
+			FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = relation AND attnum > 0 AND NOT attisdropped,
+				soft_delete_internal.using_expression(command, attrelid, attnum) AS expression
+			-- the companion of an inheritance child inherits what that of its parent gets
+			WHERE command_tag = 'ALTER TABLE' AND attinhcount = 0 AND expression IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.using_expressions(regclass) IS
+'for event triggers: by which expressions a command computes columns of a table anew, by the names of the columns; null if there is none';
+
+CREATE FUNCTION soft_delete_internal.try_to_alter(relation regclass, command text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %s', companion, "column", new_type, expression));
-	RETURN true;
+	PERFORM soft_delete_internal.alter_as_owner(relation, command);
+	RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
-	IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+	IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
 		RAISE;
 	END IF;
-	RETURN false;
+	RETURN SQLSTATE;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.try_to_convert(regclass, regclass, name, text, text) IS
-'gives a column of a companion another type by an expression; false, and nothing is changed, where that fails';
+COMMENT ON FUNCTION soft_delete_internal.try_to_alter(regclass, text) IS
+'runs a utility command as the owner of a table; where it fails, nothing is changed, and its SQLSTATE is the result';
 
-CREATE FUNCTION soft_delete_internal.convert_companion_column(relation regclass, companion regclass, "column" name, new_type text, old_type text) RETURNS void
+CREATE FUNCTION soft_delete_internal.try_to_write(relation regclass, statement text) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete_internal.write_companion(relation, statement);
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
+		RAISE;
+	END IF;
+	RETURN SQLSTATE;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.try_to_write(regclass, text) IS
+'runs a statement that writes to the companion of a table; where it fails, nothing is changed, and its SQLSTATE is the result';
+
+CREATE FUNCTION soft_delete_internal.try_to_convert(relation regclass, companion regclass, columns name[], command text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	index regclass;
-	kept name;
+	state text := soft_delete_internal.try_to_alter(relation, command);
 BEGIN
-	-- those that are needed are made again
+	-- a type without an order can have no index; those that are needed are made again
+	IF state IS DISTINCT FROM '42704' THEN
+		RETURN state;
+	END IF;
 	FOR index IN
-		SELECT indexrelid FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
-		WHERE indrelid = ANY (companion || ARRAY(SELECT soft_delete_internal.companion_months(companion))) AND attname = "column" AND (SELECT count(*) FROM unnest(indkey::smallint[]) AS k WHERE k = 0) = 0
+		SELECT DISTINCT indexrelid FROM soft_delete_internal.inheritance_tree(companion) AS place JOIN pg_index ON indrelid = place
+			JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+		WHERE attname = ANY (columns)
 	LOOP
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP INDEX %s', index));
 	END LOOP;
-	IF soft_delete_internal.try_to_convert(relation, companion, "column", new_type, quote_ident("column"))
-	   OR soft_delete_internal.try_to_convert(relation, companion, "column", new_type, format('%I::text::%s', "column", new_type)) THEN
-		RETURN;
-	END IF;
-	-- nothing is lost: the values stay as text in a column of another name
-	kept := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix("column", format(' (%s)', concat_ws(' ', left(old_type, 20), nullif(n, 1)))) AS candidate
-			 WHERE NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
-	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I text', companion, kept));
-	PERFORM soft_delete_internal.write_companion(relation, format('UPDATE %s SET %I = %I::text', companion, kept, "column"));
-	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING NULL', companion, "column", new_type));
-	RAISE WARNING 'deleted rows of table "%" have no value in column "%" any more', relation, "column"
-		USING ERRCODE = '01000', DETAIL = format('Not all values of type %s can be converted to %s. They are in column %I of %s.', old_type, new_type, kept, companion);
+	RETURN soft_delete_internal.try_to_alter(relation, command);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.convert_companion_column(regclass, regclass, name, text, text) IS
-'gives a column of a companion another type; values that an assignment does not convert are kept as text in a column of another name';
+COMMENT ON FUNCTION soft_delete_internal.try_to_convert(regclass, regclass, name[], text) IS
+'runs a command that gives columns of a companion other types, as try_to_alter() does, and drops indexes that these types cannot have';
+
+CREATE FUNCTION soft_delete_internal.convert_range(relation regclass, place regclass, first_block bigint, last_block bigint, assignment text, keeping text, is_left text) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	condition text := format('ctid >= ''(%s,0)'' AND ctid < ''(%s,0)'' AND %s', first_block, last_block + 1, is_left);
+	middle bigint := (first_block + last_block) / 2;
+	lost bigint := 0;
+	tuple tid;
+BEGIN
+	IF first_block > last_block OR soft_delete_internal.try_to_write(relation, format('UPDATE ONLY %s SET %s WHERE %s', place, assignment, condition)) IS NULL THEN
+		RETURN 0;
+	ELSIF first_block < last_block THEN
+		RETURN soft_delete_internal.convert_range(relation, place, first_block, middle, assignment, keeping, is_left)
+			+ soft_delete_internal.convert_range(relation, place, middle + 1, last_block, assignment, keeping, is_left);
+	END IF;
+	FOR tuple IN SELECT r FROM soft_delete_internal.query_as_owner(relation, format('SELECT ctid FROM ONLY %s WHERE %s', place, condition)) AS q(r tid) LOOP
+		IF soft_delete_internal.try_to_write(relation, format('UPDATE ONLY %s SET %s WHERE ctid = %L', place, assignment, tuple)) IS NOT NULL THEN
+			lost := lost + soft_delete_internal.write_companion(relation, format('UPDATE ONLY %s SET %s AND ctid = %L', place, keeping, tuple));
+		END IF;
+	END LOOP;
+	RETURN lost;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.convert_range(regclass, regclass, bigint, bigint, text, text, text) IS
+'makes an assignment to the rows in some blocks of a companion or month, and another one, keeping, which has a condition, to those for which that fails; is_left: a condition that these fulfil no longer; returns their number';
+
+CREATE FUNCTION soft_delete_internal.convert_by_rows(relation regclass, companion regclass, "column" name, new_type text, old_type text, expression text) RETURNS name
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	converted name := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix("column", format(' (%s)', concat_ws(' ', 'converted', nullif(n, 1)))) AS candidate
+					   WHERE NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
+	kept name := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix("column", format(' (%s)', concat_ws(' ', left(old_type, 20), nullif(n, 1)))) AS candidate
+				  WHERE NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
+	keeping text := format('%1$I = %2$I::text WHERE %2$I IS NOT NULL', kept, "column");
+	assignment text;
+	candidate text;
+	lost bigint;
+BEGIN
+	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I %s, ADD COLUMN %I text', companion, converted, new_type, kept));
+	-- the expression may not be one of the companion: its function may be another role's, or there is no such cast
+	FOREACH candidate IN ARRAY array_remove(ARRAY[expression, quote_ident("column"), format('%I::text::%s', "column", new_type)], NULL) LOOP
+		assignment := format('%I = %s', converted, candidate);
+		EXIT WHEN coalesce(left(soft_delete_internal.try_to_write(relation, format('UPDATE %s SET %s WHERE false', companion, assignment)), 2), '') NOT IN ('42', '0A');
+	END LOOP;
+	IF soft_delete_internal.is_sharded(relation) THEN
+		-- Citus updates the rows of all shards
+		lost := CASE WHEN soft_delete_internal.try_to_write(relation, format('UPDATE %s SET %s', companion, assignment)) IS NULL THEN 0
+				ELSE soft_delete_internal.write_companion(relation, format('UPDATE %s SET %s', companion, keeping)) END;
+	ELSE
+		SELECT sum(soft_delete_internal.convert_range(relation, place, 0, pg_relation_size(place) / current_setting('block_size')::integer - 1, assignment, keeping, format('%I IS NULL', kept))) INTO lost
+		FROM soft_delete_internal.inheritance_tree(companion) AS place;
+	END IF;
+	IF lost = 0 THEN
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', companion, kept));
+	ELSE
+		-- nothing is lost: the values stay as text in a column of another name
+		RAISE WARNING 'deleted rows of table "%" have no value in column "%" any more', relation, "column"
+			USING ERRCODE = '01000', DETAIL = format('Not all values of type %s can be converted to %s. So many are in column %I of %s: %s.', old_type, new_type, kept, companion, lost);
+	END IF;
+	RETURN converted;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.convert_by_rows(regclass, regclass, name, text, text, text) IS
+'adds a column of another type to a companion, with the values that a column of it is converted to; where that fails for a row, its value is kept as text in a further column; returns the name';
+
+CREATE FUNCTION soft_delete_internal.convert_companion_columns(relation regclass, companion regclass, expressions jsonb) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	columns name[];
+	types text[];
+	old_types text[];
+	given text[];
+	converted name[];
+	form text;
+	command text;
+	state text;
+BEGIN
+	SELECT array_agg(own.attname ORDER BY own.attnum), array_agg(substr(definition, length(quote_ident(own.attname)) + 2) ORDER BY own.attnum),
+		array_agg(format_type(kept.atttypid, kept.atttypmod) ORDER BY own.attnum), array_agg(expressions ->> own.attname ORDER BY own.attnum)
+	INTO columns, types, old_types, given
+	FROM pg_attribute AS own JOIN pg_attribute AS kept ON kept.attrelid = companion AND kept.attname = own.attname AND NOT kept.attisdropped,
+		soft_delete_internal.companion_column(relation, own.attnum) AS definition
+	WHERE own.attrelid = relation AND own.attnum > 0 AND NOT own.attisdropped AND own.attname IS DISTINCT FROM soft_delete_internal.companion_stamp(companion)
+	  AND (expressions ? own.attname::text
+		   OR own.attnum IN (SELECT c.attnum FROM soft_delete_internal.companion_changes(relation, companion) AS c WHERE c.kept_type IS NOT NULL));
+	IF columns IS NULL THEN
+		RETURN;
+	END IF;
+	-- all at once, for expressions are about the values of before; where none is known, an assignment converts the value, or its text
+	FOREACH form IN ARRAY ARRAY['%1$I', '%1$I::text::%2$s'] LOOP
+		command := (SELECT format('ALTER TABLE %s ', companion) || string_agg(format('ALTER COLUMN %I TYPE %s USING %s', c, t, coalesce(e, format(form, c, t))), ', ')
+					FROM unnest(columns, types, given) AS u(c, t, e));
+		state := soft_delete_internal.try_to_convert(relation, companion, columns, command);
+		IF state IS NULL THEN
+			RETURN;
+		END IF;
+		-- a cast of a value that an assignment does not take might cut it off
+		EXIT WHEN array_position(given, NULL) IS NULL OR left(state, 2) NOT IN ('42', '0A');
+	END LOOP;
+	converted := ARRAY(SELECT soft_delete_internal.convert_by_rows(relation, companion, c, t, o, e) FROM unnest(columns, types, old_types, given) AS u(c, t, o, e));
+	command := (SELECT format('ALTER TABLE %s ', companion) || string_agg(format('ALTER COLUMN %I TYPE %s USING %I', c, t, n), ', ')
+				FROM unnest(columns, types, converted) AS u(c, t, n));
+	IF soft_delete_internal.try_to_convert(relation, companion, columns, command) IS NOT NULL THEN
+		-- with its own error
+		PERFORM soft_delete_internal.alter_as_owner(relation, command);
+	END IF;
+	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', companion, n)) FROM unnest(converted) AS n;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.convert_companion_columns(regclass, regclass, jsonb) IS
+'gives columns of a companion the types that those of its table have now, and computes them anew by the expressions of the command that are given by their names';
 
 CREATE FUNCTION soft_delete_internal.add_companion_column(relation regclass, companion regclass, attnum smallint) RETURNS void
 LANGUAGE plpgsql
@@ -686,27 +953,24 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_changes(regclass, regclass) IS
 'the columns of a table, but for its tombstone column, that its companion has with another type or collation, or not at all';
 
-CREATE FUNCTION soft_delete_internal.follow_columns(relation regclass, companion regclass) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_columns(relation regclass, companion regclass, expressions jsonb DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion) ORDER BY attnum LOOP
-		IF item.kept_type IS NULL THEN
-			PERFORM soft_delete_internal.add_companion_column(relation, companion, item.attnum);
-		ELSE
-			PERFORM soft_delete_internal.convert_companion_column(relation, companion, item.name,
-				substr(soft_delete_internal.companion_column(relation, item.attnum), length(quote_ident(item.name)) + 2), item.kept_type);
-		END IF;
+	-- before columns come that are generated from them
+	PERFORM soft_delete_internal.convert_companion_columns(relation, companion, expressions);
+	FOR item IN SELECT * FROM soft_delete_internal.companion_changes(relation, companion) WHERE kept_type IS NULL ORDER BY attnum LOOP
+		PERFORM soft_delete_internal.add_companion_column(relation, companion, item.attnum);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_columns(regclass, regclass) IS
-'adds to a companion, or to the bin of a sharded table, the columns that its table has now, and converts those of another type';
+COMMENT ON FUNCTION soft_delete_internal.follow_columns(regclass, regclass, jsonb) IS
+'adds to a companion, or to the bin of a sharded table, the columns that its table has now, and converts those of another type; expressions: as for convert_companion_columns()';
 
-CREATE FUNCTION soft_delete_internal.alter_companion(relation regclass, dropped name[], old_column name, new_column name) RETURNS void
+CREATE FUNCTION soft_delete_internal.alter_companion(relation regclass, dropped name[], old_column name, new_column name, expressions jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -726,14 +990,14 @@ BEGIN
 	END IF;
 	-- DROP and ADD in one command: what is new comes with the end of the command
 	IF dropped = '{}' THEN
-		PERFORM soft_delete_internal.follow_columns(relation, companion);
+		PERFORM soft_delete_internal.follow_columns(relation, companion, expressions);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.alter_companion(regclass, name[], name, name) IS
-'alters the columns of a companion: drops some, renames one, and adds and converts those that its table has now';
+COMMENT ON FUNCTION soft_delete_internal.alter_companion(regclass, name[], name, name, jsonb) IS
+'alters the columns of a companion: drops some, renames one, and adds and converts those that its table has now; expressions: as for convert_companion_columns()';
 
-CREATE FUNCTION soft_delete_internal.align_companion(relation regclass, dropped name[] DEFAULT '{}', old_column name DEFAULT NULL, new_column name DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete_internal.align_companion(relation regclass, dropped name[] DEFAULT '{}', old_column name DEFAULT NULL, new_column name DEFAULT NULL, expressions jsonb DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -747,26 +1011,26 @@ BEGIN
 	IF NOT soft_delete_internal.has_column(companion, old_column) OR soft_delete_internal.has_column(companion, new_column) THEN
 		old_column := NULL;
 	END IF;
-	IF companion IS NULL OR (dropped = '{}' AND old_column IS NULL
+	IF companion IS NULL OR (dropped = '{}' AND old_column IS NULL AND expressions IS NULL
 							 -- the table may still have what has gone with the column of a parent
 							 AND (drops OR NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion)))) THEN
 		RETURN;
 	END IF;
 	-- in place, the command that changes the columns has released the bin
 	IF bin IS NULL THEN
-		PERFORM soft_delete_internal.alter_companion(relation, dropped, old_column, new_column);
+		PERFORM soft_delete_internal.alter_companion(relation, dropped, old_column, new_column, expressions);
 	ELSE
 		PERFORM soft_delete_internal.rename_bin_columns(bin, relation);
 		-- the bin reads the columns that are altered
 		PERFORM soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.aside_query(relation, tombstone, dropped),
-			format('SELECT soft_delete_internal.alter_companion(%L, %L, %L, %L)', relation::oid::regclass, dropped, old_column, new_column));
+			format('SELECT soft_delete_internal.alter_companion(%L, %L, %L, %L, %L)', relation::oid::regclass, dropped, old_column, new_column, expressions));
 	END IF;
 	PERFORM soft_delete_internal.make_companion_indexes(relation, companion, soft_delete_internal.companion_stamp(companion));
 	PERFORM soft_delete_internal.bind_companion(relation);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.align_companion(regclass, name[], name, name) IS
-'gives the companion of a table, and the bin, the columns that the table has now; dropped: columns that a running command has dropped; old_column and new_column: the names of one that it has renamed';
+COMMENT ON FUNCTION soft_delete_internal.align_companion(regclass, name[], name, name, jsonb) IS
+'gives the companion of a table, and the bin, the columns that the table has now; dropped: columns that a running command has dropped; old_column and new_column: the names of one that it has renamed; expressions: as for convert_companion_columns()';
 
 CREATE FUNCTION soft_delete_internal.drop_companion_columns(relations regclass[], columns name[]) RETURNS void
 LANGUAGE plpgsql
@@ -877,7 +1141,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.rename_stamp_column(regclass, regclass, regclass) IS
 'gives the column for stamps of a companion, and of the bin, another name, which the table does not have';
 
-CREATE FUNCTION soft_delete_internal.follow_companion(relation regclass, old_name name, old_column name, new_column name) RETURNS void
+CREATE FUNCTION soft_delete_internal.follow_companion(relation regclass, old_name name, old_column name, new_column name, expressions jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -916,7 +1180,7 @@ BEGIN
 			EXECUTE format('ALTER TABLE %s SET %s', part, CASE class.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END);
 		END LOOP;
 	END IF;
-	schema_name := class.relnamespace::regnamespace;
+	SELECT nspname INTO schema_name FROM pg_namespace WHERE oid = class.relnamespace;
 	-- in place, rename_views() does that
 	FOREACH part IN ARRAY CASE WHEN soft_delete_internal.is_aside(relation) THEN array_remove(ARRAY[companion, bin] || months, NULL) ELSE '{}' END LOOP
 		suffix := CASE WHEN part = bin THEN '_deleted' ELSE concat('_tombstones', CASE WHEN part <> companion THEN '_' || replace(soft_delete_internal.companion_month(part), '-', '_') END) END;
@@ -934,18 +1198,18 @@ BEGIN
 				RAISE WARNING '"%" keeps its schema', part
 					USING ERRCODE = '01000', DETAIL = 'A relation of its name already exists.';
 			ELSE
-				EXECUTE format('ALTER TABLE %s SET SCHEMA %s', part, schema_name);
+				EXECUTE format('ALTER TABLE %s SET SCHEMA %I', part, schema_name);
 			END IF;
 		END IF;
 	END LOOP;
 	IF soft_delete_internal.is_aside(relation) AND soft_delete_internal.has_column(relation, arguments[1]) THEN
 		PERFORM soft_delete_internal.rename_stamp_column(relation, companion, bin);
 	END IF;
-	PERFORM soft_delete_internal.align_companion(relation, old_column => old_column, new_column => new_column);
+	PERFORM soft_delete_internal.align_companion(relation, old_column => old_column, new_column => new_column, expressions => expressions);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.follow_companion(regclass, name, name, name) IS
-'gives the companion and the bin of a table its owner, persistence, name, schema and columns; old_name: the name of the table before the command, old_column and new_column: of a column';
+COMMENT ON FUNCTION soft_delete_internal.follow_companion(regclass, name, name, name, jsonb) IS
+'gives the companion and the bin of a table its owner, persistence, name, schema and columns; old_name: the name of the table before the command, old_column and new_column: of a column; expressions: as for convert_companion_columns()';
 
 CREATE FUNCTION soft_delete_internal.repair_aside(relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -956,8 +1220,8 @@ DECLARE
 	tombstone name := arguments[1];
 	view_schema name;
 BEGIN
-	SELECT coalesce((SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%'), relnamespace::regnamespace::text) INTO view_schema
-	FROM pg_class WHERE oid = relation;
+	SELECT coalesce((SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%'), nspname) INTO view_schema
+	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
 	-- a bin that is missing reads all columns
 	PERFORM soft_delete_internal.align_companion(member) FROM soft_delete_internal.inheritance_tree(relation) AS member WHERE soft_delete_internal.own_companion(member) IS NOT NULL;
 	PERFORM soft_delete_internal.execute_aside_tag(relation, tombstone, view_schema);

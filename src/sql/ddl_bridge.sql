@@ -15,14 +15,7 @@ COMMENT ON FUNCTION soft_delete_internal.adopt_rows(regclass, bigint, bigint) IS
 'makes deleted rows of those that the column of the bridge says to be deleted, in some blocks of a relation; returns their number';
 
 CREATE FUNCTION soft_delete_internal.bridge_arguments(relation regclass) RETURNS text[]
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN (SELECT soft_delete_internal.trigger_arguments(oid) FROM pg_trigger
-			WHERE tgrelid = relation AND tgfoid = 'soft_delete.follow_bridge()'::regprocedure AND tgtype & 17 = 17); -- UPDATE FOR EACH ROW
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_bridge_arguments';
 COMMENT ON FUNCTION soft_delete_internal.bridge_arguments(regclass) IS
 'the bridge of a table: the column, its kind, a detail, and the value of live rows if it is not null; null if there is none';
 
@@ -239,14 +232,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	present text[] := soft_delete_internal.bridge_arguments(relation);
-	column_name name := soft_delete_internal.bridge_column(relation, bridge);
-	detail text := nullif(substr(bridge, length(column_name) + 2), '');
+	column_name name;
+	detail text;
 	col pg_attribute;
 	kind text[];
 BEGIN
 	IF bridge IS NULL THEN
 		RETURN present;
 	END IF;
+	column_name := soft_delete_internal.bridge_column(relation, bridge);
+	detail := nullif(substr(bridge, length(column_name) + 2), '');
 	-- what errors say of values is for the owner
 	PERFORM soft_delete_internal.check_relation(relation), soft_delete_internal.check_owner(relation);
 	SELECT * INTO col FROM pg_attribute WHERE attrelid = relation AND attname = column_name AND NOT attisdropped;

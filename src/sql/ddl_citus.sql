@@ -18,7 +18,7 @@ DECLARE
 	kind text;
 BEGIN
 	-- it is called for each table of a schema
-	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+	IF NOT soft_delete_internal.has_citus() THEN
 		RETURN NULL;
 	END IF;
 	EXECUTE $query$
@@ -65,7 +65,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
-	IF member = relation AND kind <> 'a shard of Citus' AND (SELECT relkind = 'r' AND NOT relispartition FROM pg_class WHERE oid = relation) THEN
+	IF member = relation AND kind <> 'a shard of Citus' AND (SELECT NOT relispartition FROM pg_class WHERE oid = relation) THEN
 		RAISE EXCEPTION 'cannot tag "%" in place, which is %', member, kind
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'Citus copies and moves its tables by queries that do not see deleted rows.',
@@ -147,6 +147,24 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.has_new_shard_name(regclass) IS
 'whether a table is called as the shard that Citus has made last in this session';
 
+CREATE FUNCTION soft_delete_internal.has_new_shard(relation regclass) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	shard bigint;
+	name text[];
+BEGIN
+	EXECUTE 'SELECT pg_catalog.currval(''pg_catalog.pg_dist_shardid_seq'')' INTO shard;
+	name := parse_ident(shard_name(relation, shard));
+	RETURN EXISTS (SELECT FROM pg_class AS own JOIN pg_class AS made USING (relnamespace) WHERE own.oid = relation AND made.relname = name[cardinality(name)]);
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_new_shard(regclass) IS
+'whether the shard that Citus has made last in this session is called as one of a table';
+
 CREATE FUNCTION soft_delete_internal.check_shard_names() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -173,7 +191,7 @@ BEGIN
 	RETURN soft_delete_internal.has_citus()
 		-- of a session of Citus itself, the metadata may not tell yet
 		AND (current_setting('application_name') ~ '^citus_(internal|rebalancer) gpid=' OR soft_delete_internal.citus_kind(relation) IS NOT NULL
-			 OR soft_delete_internal.has_new_shard_name(relation)
+			 OR soft_delete_internal.has_new_shard_name(relation) OR soft_delete_internal.has_new_shard(relation)
 			 OR EXISTS (SELECT FROM pg_class AS made JOIN pg_class AS own ON own.relnamespace = made.relnamespace
 						WHERE made.oid = relation AND own.relkind IN ('r', 'p') AND soft_delete_internal.citus_copy_of(own.oid) = relation));
 END

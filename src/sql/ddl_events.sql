@@ -46,7 +46,7 @@ BEGIN
 	WHERE v.attrelid = bin AND v.attname = arguments[1]
 	  AND t.attrelid = relation AND t.attnum = sources[v.attnum] AND t.attname <> v.attname AND NOT t.attisdropped;
 	IF FOUND THEN
-		IF obj_description(bin, 'pg_class') = soft_delete_internal.bin_comment(relation::text, arguments[1]) THEN
+		IF soft_delete_internal.comment_on('pg_class', bin) = soft_delete_internal.bin_comment(relation::text, arguments[1]) THEN
 			EXECUTE format('COMMENT ON VIEW %s IS %L', bin, soft_delete_internal.bin_comment(relation::text, new_name));
 		END IF;
 		arguments[1] := new_name;
@@ -55,7 +55,11 @@ BEGIN
 
 	IF NOT EXISTS (SELECT FROM pg_attribute
 				   WHERE attrelid = relation AND attname = arguments[1] AND NOT attisdropped
-					 AND atttypid = coalesce((SELECT atttypid FROM pg_attribute WHERE attrelid = bin AND attname IN (arguments[1], new_name) AND attnum > 0), atttypid)
+					 AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
+					 -- the index is on an expression where the column is a timestamp
+					 AND NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+									 WHERE indrelid = relation AND amhandler = 'soft_delete_internal.btree_handler(internal)'::regprocedure
+									   AND (indkey[0] = 0) <> (atttypid = 'timestamp'::regtype))
 					 AND NOT attnotnull AND NOT atthasdef AND attgenerated = '' AND atttypmod IN (-1, 6)) THEN
 		RAISE EXCEPTION 'cannot alter tombstone column "%" of tagged table "%"', arguments[1], relation
 			USING ERRCODE = 'feature_not_supported',
@@ -268,7 +272,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.bind_stand_ins(member);
+	IF tag NOT LIKE 'CREATE%TABLE%' THEN
+		PERFORM soft_delete_internal.bind_stand_ins(member);
+	END IF;
 	IF tag IN ('CREATE TRIGGER', 'ALTER TRIGGER') THEN
 		PERFORM soft_delete_internal.bind_views(member);
 		IF tag = 'ALTER TRIGGER' THEN
@@ -343,7 +349,7 @@ BEGIN
 		SELECT soft_delete_internal.renamed_from(command), attname INTO old_column, new_column
 		FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
 		WHERE classid = 'pg_class'::regclass AND objid = relation AND objsubid > 0 AND soft_delete_internal.renamed_from(command) IS NOT NULL;
-		PERFORM soft_delete_internal.follow_companion(relation, old_name, old_column, new_column);
+		PERFORM soft_delete_internal.follow_companion(relation, old_name, old_column, new_column, soft_delete_internal.using_expressions(relation));
 		IF soft_delete_internal.is_aside(relation) THEN
 			PERFORM soft_delete_internal.check_trigger_names(relation);
 			PERFORM soft_delete_internal.warn_of_disabled_tag(relation);
@@ -395,7 +401,7 @@ BEGIN
 		arguments := soft_delete_internal.tag_arguments(item.parent);
 		BEGIN
 			PERFORM soft_delete_internal.tag(item.child, deleted_at => arguments[1]::name, indexes => CASE WHEN 'indexes:unique' = ANY (arguments) THEN 'unique' ELSE 'all' END,
-				cascade => true, storage => CASE WHEN soft_delete_internal.is_aside(item.parent) THEN 'aside' ELSE 'in_place' END,
+				cascade => true, storage => soft_delete_internal.storage_of_new_child(item.child, item.parent),
 				bridge => soft_delete_internal.bridge_of_new_child(item.child, item.parent));
 		EXCEPTION WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
@@ -411,6 +417,36 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_new_children(regclass) IS
 'tags the tables that this transaction has made children of a tagged table by ON DELETE CASCADE, unless soft_delete.new_children says otherwise';
+
+CREATE FUNCTION soft_delete_internal.follow_new_foreign_keys(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+	actions text := '';
+	table_name regclass;
+BEGIN
+	-- a table that many others reference is changed with each of them
+	FOR item IN
+		SELECT con.oid, confdeltype FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
+		WHERE soft_delete_internal.is_own_transaction(con.xmin) ORDER BY con.oid
+	LOOP
+		PERFORM soft_delete_internal.set_reference_triggers(item.oid);
+		actions := actions || item.confdeltype::text;
+	END LOOP;
+	table_name := soft_delete_internal.root(relation);
+	IF actions ~ 'c' THEN
+		PERFORM soft_delete_internal.tag_new_children(table_name);
+		PERFORM soft_delete_internal.check_cascades(table_name, only_new => true);
+	END IF;
+	IF actions ~ '[nd]' THEN
+		PERFORM soft_delete_internal.warn_of_lost_references(table_name, only_new => true);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_new_foreign_keys(regclass) IS
+'for event triggers: does, or refuses, what the foreign keys mean that this transaction has added to a table';
 
 CREATE FUNCTION soft_delete_internal.update_changed(changed regclass[], tag text, restores boolean) RETURNS void
 LANGUAGE plpgsql
@@ -441,13 +477,8 @@ BEGIN
 	FOREACH relation IN ARRAY changed LOOP
 		IF tag = 'CREATE TRIGGER' OR restores THEN
 			PERFORM soft_delete_internal.make_reference_triggers(relation);
-		-- a table that many others reference is changed with each of them
-		ELSIF EXISTS (SELECT FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
-					  WHERE soft_delete_internal.is_own_transaction(con.xmin)) THEN
-			PERFORM soft_delete_internal.make_reference_triggers(relation, only_new => true);
-			PERFORM soft_delete_internal.tag_new_children(soft_delete_internal.root(relation));
-			PERFORM soft_delete_internal.check_cascades(soft_delete_internal.root(relation), only_new => true),
-				soft_delete_internal.warn_of_lost_references(soft_delete_internal.root(relation), only_new => true);
+		ELSE
+			PERFORM soft_delete_internal.follow_new_foreign_keys(relation);
 		END IF;
 	END LOOP;
 	IF renames AND tag = 'ALTER TABLE' THEN
@@ -501,6 +532,12 @@ BEGIN
 		UPDATE soft_delete_internal.retention AS r SET schema = nspname
 		FROM pg_event_trigger_ddl_commands() JOIN pg_namespace ON pg_namespace.oid = objid
 		WHERE classid = 'pg_namespace'::regclass AND r.schema = soft_delete_internal.renamed_from(command);
+	END IF;
+	-- most commands of a schema file: neither names nor columns nor other constraints change
+	IF tag = 'ALTER TABLE' AND NOT restores
+	   AND (SELECT bool_and(soft_delete_internal.adds_foreign_keys(command)) FROM pg_event_trigger_ddl_commands()) THEN
+		PERFORM soft_delete_internal.follow_new_foreign_keys(c) FROM unnest(changed) AS c;
+		RETURN;
 	END IF;
 	PERFORM soft_delete_internal.tag_changed_partitions();
 	PERFORM soft_delete_internal.tag_new_tables();

@@ -209,7 +209,7 @@ BEGIN
 			EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT soft_delete_companion TO %I', item.child,
 				soft_delete_internal.companion_constraint(soft_delete_internal.companions_table(item.child)));
 		END IF;
-		PERFORM soft_delete_internal.check_child_of_monthly(soft_delete_internal.companions_table(item.child), soft_delete_internal.companions_table(item.parent));
+		PERFORM soft_delete_internal.end_months_for_child(soft_delete_internal.companions_table(item.child), soft_delete_internal.companions_table(item.parent));
 		EXECUTE format('ALTER TABLE %s INHERIT %s', item.child, item.parent);
 	END LOOP;
 END
@@ -255,7 +255,7 @@ AS $$
 		   AND soft_delete_internal.index_corresponds(c.index, indexrelid))
 	UNION ALL
 	SELECT 'bin:' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-		JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+		JOIN pg_attribute ON attrelid = indrelid AND (attnum = indkey[0] OR soft_delete_internal.is_soft_delete_btree(indexrelid))
 	WHERE indrelid = partition AND attname = root_tag[1] AND NOT soft_delete_internal.index_hides(indexrelid, attnum)
 	  AND EXISTS (SELECT FROM unnest(root_tag[2:]) AS argument WHERE argument LIKE 'bin:%')
 	) AS kept(argument)
@@ -277,12 +277,16 @@ DECLARE
 BEGIN
 	PERFORM soft_delete_internal.check_owner(partition);
 	PERFORM soft_delete_internal.check_holds(partition, 'detach', ARRAY[parent, root]);
+	INSERT INTO soft_delete_internal.retention (relation, retain, former, shortened_at)
+	SELECT partition, retain, former, shortened_at FROM soft_delete_internal.retention WHERE relation = root
+	ON CONFLICT DO NOTHING;
 	IF soft_delete_internal.is_aside(root) THEN
 		-- what was deleted from it stays in the companion of its root
 		view_schema := (SELECT substr(argument, 7) FROM unnest(root_tag) AS argument WHERE argument LIKE 'views:%');
 		PERFORM soft_delete_internal.separate_companion(partition, root_tag[1], NULL);
 		PERFORM soft_delete_internal.check_tag(refusal, partition, root_tag[1], 'all', view_schema, 'aside') FROM unnest(soft_delete_internal.tag_checks()) AS refusal;
 		PERFORM soft_delete_internal.execute_aside_tag(partition, root_tag[1], view_schema);
+		PERFORM soft_delete_internal.set_monthly(partition, true) WHERE soft_delete_internal.gets_months(root);
 		PERFORM soft_delete_internal.make_bridge_triggers(partition, bridge) FROM soft_delete_internal.bridge_arguments(root) AS bridge WHERE bridge IS NOT NULL;
 		RETURN;
 	END IF;
@@ -312,8 +316,6 @@ BEGIN
 	PERFORM soft_delete_internal.make_active_view(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_bin(partition, arguments[1], view_schema);
 	PERFORM soft_delete_internal.make_reference_triggers(partition);
-	INSERT INTO soft_delete_internal.retention SELECT partition, NULL, retain FROM soft_delete_internal.retention WHERE relation = root
-	ON CONFLICT DO NOTHING;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_detached_partition(regclass, regclass) IS

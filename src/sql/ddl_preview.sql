@@ -242,6 +242,9 @@ BEGIN
 	IF width >= 1000 THEN
 		RETURN QUERY SELECT false, true, 'warning', format('a DELETE copies what a row has out of line, which is %s on average', pg_size_pretty(width)), 'storage => ''in_place''';
 	END IF;
+	IF NOT soft_delete_internal.may_be_monthly(relation) THEN
+		RETURN QUERY SELECT false, true, 'notice', 'its deleted rows cannot be in a table for each month: it is temporary, or has inheritance children or a parent', NULL;
+	END IF;
 	SELECT * INTO expected FROM soft_delete_internal.expected_tombstones(relation, deleted_at);
 	IF expected.is_forecast OR soft_delete_internal.is_aside(relation) THEN
 		total := total + expected.rows;

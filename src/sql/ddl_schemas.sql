@@ -9,7 +9,7 @@ CREATE TABLE soft_delete_internal.tagged_schemas (
 	deleted_at name NOT NULL CHECK (deleted_at <> ''),
 	indexes text NOT NULL CHECK (indexes IN ('all', 'unique')),
 	views name,
-	storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside')),
+	storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside', 'aside_monthly')),
 	bridge text
 ) USING heap;
 COMMENT ON TABLE soft_delete_internal.tagged_schemas IS
@@ -19,7 +19,7 @@ COMMENT ON COLUMN soft_delete_internal.tagged_schemas.exempt IS 'names of tables
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.views IS 'the schema of their views; null: their own';
-COMMENT ON COLUMN soft_delete_internal.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'' or ''aside''';
+COMMENT ON COLUMN soft_delete_internal.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'', ''aside'' or ''aside_monthly''';
 COMMENT ON COLUMN soft_delete_internal.tagged_schemas.bridge IS 'the column by which the application deletes softly from those that have it, as tag() is told it; null: by none';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.tagged_schemas', '');
 
@@ -42,6 +42,11 @@ CREATE FUNCTION soft_delete_internal.renamed_from(command pg_ddl_command) RETURN
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_renamed_from';
 COMMENT ON FUNCTION soft_delete_internal.renamed_from(pg_ddl_command) IS
 'for event triggers: what a schema, relation, column or constraint was named before ALTER ... RENAME; null for other commands';
+
+CREATE FUNCTION soft_delete_internal.adds_foreign_keys(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_adds_foreign_keys';
+COMMENT ON FUNCTION soft_delete_internal.adds_foreign_keys(pg_ddl_command) IS
+'for event triggers: whether a command is an ALTER TABLE that adds foreign keys, and does nothing else';
 
 CREATE FUNCTION soft_delete_internal.command_renames() RETURNS boolean
 LANGUAGE plpgsql STABLE
@@ -71,11 +76,6 @@ BEGIN
 			USING ERRCODE = 'wrong_object_type',
 				DETAIL = 'The server and the extension rely on deletions from their own tables.';
 	END IF;
-	IF soft_delete_internal.is_distributed_schema(schema) THEN
-		RAISE EXCEPTION 'cannot tag schema "%", which Citus distributes', schema
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'Citus makes each of its tables a distributed one, which cannot be tagged.';
-	END IF;
 	IF NOT pg_has_role(soft_delete_internal.caller(), owner, 'USAGE') THEN
 		RAISE EXCEPTION 'must be owner of schema %', schema
 			USING ERRCODE = 'insufficient_privilege';
@@ -83,7 +83,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_schema(name) IS
-'raises 3F000 if there is no such schema, 42809 or 0A000 if it cannot be tagged, 42501 unless the current role owns it';
+'raises 3F000 if there is no such schema, 42809 if it cannot be tagged, 42501 unless the current role owns it';
 
 /* The role that creates a table creates its views, and may have more rights than the owner of the schema. */
 CREATE FUNCTION soft_delete_internal.check_views(schema name, views name) RETURNS void
@@ -113,11 +113,11 @@ BEGIN
 		AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = relation AND deptype = 'e')
 		-- a companion has it from the beginning
 		AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
-		AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus' AND soft_delete_internal.citus_kind(relation) = 'a shard of Citus');
+		AND NOT (soft_delete_internal.has_citus() AND (soft_delete_internal.citus_kind(relation) = 'a shard of Citus' OR soft_delete_internal.sharded_table(relation) IS NOT NULL));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.may_have_tag(regclass) IS
-'whether a table can have a tag of its own: it is no partition, inheritance child, companion or shard, and does not belong to an extension';
+'whether a table can have a tag of its own: it is no partition, inheritance child, companion, shard or bin, and does not belong to an extension';
 
 CREATE FUNCTION soft_delete_internal.tables_of(schema name) RETURNS SETOF regclass
 LANGUAGE sql STABLE
@@ -127,7 +127,7 @@ AS $$
 	WHERE nspname = tables_of.schema AND relkind IN ('r', 'p', 'f') AND soft_delete_internal.may_have_tag(pg_class.oid)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tables_of(name) IS
-'the tables of a schema that can have a tag: not partitions and inheritance children, nor companions, nor what belongs to an extension';
+'the tables of a schema that can have a tag: not partitions and inheritance children, nor companions and bins, nor what belongs to an extension';
 
 CREATE FUNCTION soft_delete_internal.settings_of(relation regclass) RETURNS soft_delete_internal.tagged_schemas
 LANGUAGE plpgsql STABLE
@@ -141,6 +141,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.settings_of(regclass) IS
 'how tables of the schema of a table are tagged; null if the schema is not';
 
+CREATE FUNCTION soft_delete_internal.warn_not_tagged(relation regclass, message text, native_detail text, remedy text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE WARNING 'table "%" is not tagged: %', relation, message
+		USING ERRCODE = '01000', DETAIL = coalesce(nullif(native_detail, ''), 'Deletes from it are hard.'), HINT = remedy;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.warn_not_tagged(regclass, text, text, text) IS
+'warns of a table of a tagged schema that is refused';
+
 CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -151,23 +163,35 @@ DECLARE
 	message text;
 	native_detail text;
 	native_hint text;
+	settings soft_delete_internal.tagged_schemas[] := '{}';
 	bridge text[];
 BEGIN
 	FOREACH relation IN ARRAY relations LOOP
 		tagged := soft_delete_internal.settings_of(relation);
-		PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
+		settings := settings || tagged;
+		PERFORM soft_delete_internal.check_owner(relation);
+		IF tagged.views IS NOT NULL THEN
+			PERFORM soft_delete_internal.check_views(tagged.schema, tagged.views);
+		END IF;
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
-		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, tagged.storage, together => relations);
+		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, replace(tagged.storage, 'aside_monthly', 'aside'), together => relations);
 	END LOOP;
-	FOREACH relation IN ARRAY relations LOOP
-		tagged := soft_delete_internal.settings_of(relation);
+	FOR i IN 1 .. cardinality(relations) LOOP
+		relation := relations[i];
+		tagged := settings[i];
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
 		IF bridge IS NOT NULL THEN
 			PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);
 		END IF;
-		IF tagged.storage = 'aside' THEN
+		IF tagged.storage <> 'in_place' THEN
 			PERFORM soft_delete_internal.execute_aside_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.views);
+			IF tagged.storage = 'aside_monthly' AND soft_delete_internal.may_be_monthly(relation) THEN
+				PERFORM soft_delete_internal.set_monthly(relation, true);
+			ELSIF tagged.storage = 'aside_monthly' THEN
+				RAISE NOTICE 'deleted rows of table "%" are not kept in a table for each month', relation
+					USING DETAIL = 'It has inheritance children.';
+			END IF;
 		ELSE
 			PERFORM soft_delete_internal.execute_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.indexes, tagged.views);
 		END IF;
@@ -183,11 +207,7 @@ EXCEPTION WHEN OTHERS THEN
 		RAISE;
 	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
-	FOREACH relation IN ARRAY relations LOOP
-		RAISE WARNING 'table "%" is not tagged: %', relation, message
-			USING ERRCODE = '01000', DETAIL = coalesce(nullif(native_detail, ''), 'Deletes from it are hard.'),
-				HINT = coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L);', relation));
-	END LOOP;
+	PERFORM soft_delete_internal.warn_not_tagged(r, message, native_detail, coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L);', r))) FROM unnest(relations) AS r;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[]) IS
@@ -221,10 +241,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
+	IF schema IS NULL OR array_position(exempt, NULL) IS NOT NULL OR deleted_at = '' OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside', 'aside_monthly') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.%()', called
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', storage must be ''in_place'' or ''aside'', and cascade must be true or false.';
+				DETAIL = 'The schema must be given, exempt must name tables, indexes must be ''all'' or ''unique'', storage must be ''in_place'', ''aside'' or ''aside_monthly'', and cascade must be true or false.';
 	END IF;
 END
 $$;
@@ -266,9 +286,13 @@ BEGIN
 	PERFORM soft_delete_internal.check_schema(schema);
 	PERFORM soft_delete_internal.check_views(schema, views);
 	IF coalesce(storage, (SELECT s.storage FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = enter_schema.schema), 'in_place') = 'in_place' THEN
+		IF soft_delete_internal.is_distributed_schema(schema) THEN
+			RAISE EXCEPTION 'cannot tag schema "%", which Citus distributes', schema
+				USING ERRCODE = 'feature_not_supported', DETAIL = 'Deleted rows of distributed tables are not kept in place.',
+					HINT = format('SELECT soft_delete.tag_schema(%L, storage => ''aside'');', schema);
+		END IF;
 		PERFORM soft_delete_internal.check_library();
 	END IF;
-	PERFORM soft_delete_internal.lock_schema(schema);
 
 	INSERT INTO soft_delete_internal.tagged_schemas AS s
 	VALUES (schema, CASE WHEN is_own THEN coalesce(exempt, '{}') ELSE '{}' END, coalesce(deleted_at, 'deleted_at'), coalesce(indexes, 'all'), views, coalesce(storage, 'in_place'), bridge)
@@ -282,7 +306,74 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.enter_schema(name, name[], name, text, name, text, text, boolean) IS
-'writes down that a schema is tagged, and how, and locks it; is_own: it was named, and not found by its foreign keys';
+'writes down that a schema is tagged, and how; is_own: it was named, and not found by its foreign keys';
+
+CREATE FUNCTION soft_delete_internal.is_tagged_by_shards(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- where it is kept in place it is refused as others are
+	RETURN soft_delete_internal.has_citus() AND soft_delete_internal.is_sharded(relation)
+		AND (soft_delete_internal.sharded_tag(relation) IS NOT NULL OR (soft_delete_internal.settings_of(relation)).storage = 'aside');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_tagged_by_shards(regclass) IS
+'whether a table of a tagged schema is tagged as one that Citus has sharded';
+
+CREATE FUNCTION soft_delete_internal.try_to_tag_sharded(relations regclass[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET citus.multi_shard_modify_mode = sequential
+AS $$
+DECLARE
+	relation regclass;
+	tagged soft_delete_internal.tagged_schemas;
+	message text;
+	native_detail text;
+	native_hint text;
+BEGIN
+	FOREACH relation IN ARRAY relations LOOP
+		tagged := soft_delete_internal.settings_of(relation);
+		PERFORM soft_delete_internal.check_sharded(relation, tagged.deleted_at, tagged.views, (soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false))[1], relations);
+	END LOOP;
+	FOREACH relation IN ARRAY relations LOOP
+		PERFORM soft_delete_internal.make_sharded_bin(relation, (soft_delete_internal.settings_of(relation)).deleted_at);
+	END LOOP;
+EXCEPTION WHEN OTHERS THEN
+	IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
+		RAISE;
+	END IF;
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
+	PERFORM soft_delete_internal.warn_not_tagged(r, message, native_detail, coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L, storage => ''aside'');', r))) FROM unnest(relations) AS r;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.try_to_tag_sharded(regclass[]) IS
+'tags tables of tagged schemas that Citus has sharded and ON DELETE CASCADE connects, all of them or none; a refusal is a warning';
+
+CREATE FUNCTION soft_delete_internal.tag_sharded_of(schemas name[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	candidates regclass[];
+	members regclass[];
+BEGIN
+	IF NOT soft_delete_internal.has_citus() THEN
+		RETURN;
+	END IF;
+	candidates := ARRAY(SELECT t FROM unnest(schemas) AS s, soft_delete_internal.tables_of(s) AS t JOIN pg_class ON oid = t
+						WHERE soft_delete_internal.is_tagged_by_shards(t) AND soft_delete_internal.sharded_tag(t) IS NULL
+						  AND relname <> ALL ((soft_delete_internal.settings_of(t)).exempt) ORDER BY t);
+	WHILE candidates <> '{}' LOOP
+		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
+		PERFORM soft_delete_internal.try_to_tag_sharded(members);
+		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tag_sharded_of(name[]) IS
+'tags the tables of tagged schemas that Citus has sharded, or warns why they are not tagged';
 
 CREATE FUNCTION soft_delete_internal.tag_schema(schema name, exempt name[] DEFAULT NULL, deleted_at name DEFAULT NULL,
 	indexes text DEFAULT NULL, views name DEFAULT NULL, storage text DEFAULT NULL, cascade boolean DEFAULT false, bridge text DEFAULT NULL) RETURNS void
@@ -292,6 +383,7 @@ SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off 
 AS $$
 DECLARE
 	member name;
+	schemas name[] := '{}';
 	relation regclass;
 	own regclass[] := '{}';
 	candidates regclass[];
@@ -306,7 +398,13 @@ BEGIN
 	END IF;
 	FOREACH member IN ARRAY schema || CASE WHEN cascade THEN soft_delete_internal.cascade_schemas(schema) END LOOP
 		PERFORM soft_delete_internal.enter_schema(member, exempt, deleted_at, indexes, views, storage, bridge, is_own => member = schema);
-		own := own || ARRAY(SELECT soft_delete_internal.tables_of(member));
+		schemas := schemas || member;
+	END LOOP;
+	-- before the locks, for which other sessions that make shards of bins would wait
+	PERFORM soft_delete_internal.tag_sharded_of(schemas);
+	FOREACH member IN ARRAY schemas LOOP
+		PERFORM soft_delete_internal.lock_schema(member);
+		own := own || ARRAY(SELECT t FROM soft_delete_internal.tables_of(member) AS t WHERE NOT soft_delete_internal.is_tagged_by_shards(t));
 	END LOOP;
 
 	FOR relation IN
@@ -320,13 +418,13 @@ BEGIN
 
 	-- a family of tables in several schemas is tagged with the last of them
 	candidates := ARRAY(SELECT t FROM unnest(soft_delete_internal.current_tagged_schemas()) AS s JOIN pg_namespace ON nspname = s.schema, soft_delete_internal.tables_of(s.schema) AS t JOIN pg_class ON oid = t
-						WHERE relname <> ALL (s.exempt) AND soft_delete_internal.tag_arguments(t) IS NULL
+						WHERE relname <> ALL (s.exempt) AND soft_delete_internal.tag_arguments(t) IS NULL AND NOT soft_delete_internal.is_tagged_by_shards(t)
 						  AND pg_has_role(soft_delete_internal.caller(), nspowner, 'USAGE')
 						ORDER BY s.schema <> tag_schema.schema, t);
 	WHILE candidates <> '{}' LOOP
 		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
 		IF members && own THEN
-			PERFORM soft_delete_internal.warn_of_wide_rows(m) FROM unnest(members) AS m WHERE (soft_delete_internal.settings_of(m)).storage = 'aside';
+			PERFORM soft_delete_internal.warn_of_wide_rows(m) FROM unnest(members) AS m WHERE (soft_delete_internal.settings_of(m)).storage <> 'in_place';
 			PERFORM soft_delete_internal.try_to_tag(members);
 		END IF;
 		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);
@@ -376,6 +474,7 @@ DECLARE
 	members regclass[] := '{}';
 	member name;
 	schemas name[] := ARRAY[schema];
+	sharded regclass[] := '{}';
 	returning_rows regclass[];
 BEGIN
 	IF schema IS NULL OR cascade IS NULL OR tombstones IS NULL OR tombstones NOT IN ('error', 'purge', 'keep') THEN
@@ -388,7 +487,6 @@ BEGIN
 	END IF;
 	FOREACH member IN ARRAY schemas LOOP
 		PERFORM soft_delete_internal.check_schema(member);
-		PERFORM soft_delete_internal.lock_schema(member);
 		DELETE FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = member;
 		IF NOT FOUND THEN
 			RAISE NOTICE 'schema "%" is not tagged', member;
@@ -397,8 +495,14 @@ BEGIN
 		IF member <> schema THEN
 			RAISE NOTICE 'schema "%" is untagged too', member;
 		END IF;
+		sharded := sharded || ARRAY(SELECT t FROM soft_delete_internal.tables_of(member) AS t WHERE soft_delete_internal.sharded_tag(t) IS NOT NULL ORDER BY t);
+	END LOOP;
+	PERFORM soft_delete_internal.untag_sharded_tables(sharded, tombstones);
+	FOREACH member IN ARRAY schemas LOOP
+		PERFORM soft_delete_internal.lock_schema(member);
 		members := members || ARRAY(SELECT t FROM soft_delete_internal.tables_of(member) AS t WHERE soft_delete_internal.tag_arguments(t) IS NOT NULL ORDER BY t);
 	END LOOP;
+	PERFORM soft_delete_internal.check_owner(m) FROM unnest(members) AS m;
 	IF tombstones = 'purge' THEN
 		PERFORM soft_delete_internal.purge_bins(members);
 	END IF;
@@ -455,7 +559,9 @@ BEGIN
 	SELECT s.* INTO tagged
 	FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace JOIN unnest(soft_delete_internal.current_tagged_schemas()) AS s ON schema = nspname
 	WHERE pg_class.oid = relation AND relname <> ALL (exempt) AND relkind IN ('r', 'p', 'f') AND soft_delete_internal.may_have_tag(relation);
-	IF NOT FOUND OR soft_delete_internal.tag_arguments(relation) IS NOT NULL OR soft_delete_internal.is_made_by_citus(relation) THEN
+	IF NOT FOUND OR soft_delete_internal.tag_arguments(relation) IS NOT NULL OR soft_delete_internal.is_made_by_citus(relation)
+	   -- tag_new_sharded() tags it when it is distributed
+	   OR soft_delete_internal.is_distributed_schema(tagged.schema) THEN
 		RETURN;
 	END IF;
 
@@ -485,6 +591,31 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_new_table(regclass, boolean) IS
 'tags a table that is new in a tagged schema, or warns why it is not tagged; is_query: CREATE TABLE AS has created it';
+
+CREATE FUNCTION soft_delete_internal.tag_new_sharded(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	tagged soft_delete_internal.tagged_schemas;
+BEGIN
+	IF NOT soft_delete_internal.leads_citus() OR NOT current_setting('row_security')::boolean THEN
+		RETURN;
+	ELSIF (SELECT relispartition FROM pg_class WHERE oid = relation) THEN
+		PERFORM soft_delete_internal.guard_partitions(root) FROM soft_delete_internal.root(relation) AS root WHERE soft_delete_internal.sharded_tag(root) IS NOT NULL;
+		RETURN;
+	ELSIF soft_delete_internal.current_tagged_schemas() IS NULL THEN
+		RETURN;
+	END IF;
+	tagged := soft_delete_internal.settings_of(relation);
+	IF tagged.storage = 'aside' AND soft_delete_internal.is_distributed_schema(tagged.schema) AND soft_delete_internal.is_sharded(relation)
+	   AND soft_delete_internal.sharded_tag(relation) IS NULL AND (SELECT relname FROM pg_class WHERE oid = relation) <> ALL (tagged.exempt) THEN
+		PERFORM soft_delete_internal.try_to_tag_sharded(ARRAY[relation]);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tag_new_sharded(regclass) IS
+'tags a new table that Citus has distributed because it distributes the schema, if that is tagged; gives a new partition its trigger';
 
 CREATE FUNCTION soft_delete_internal.tag_new_tables() RETURNS void
 LANGUAGE plpgsql

@@ -3,7 +3,8 @@
  *
  * The bin is an ordinary distributed table beside the table, colocated with it: UPDATE of
  * it restores, DELETE purges, and Citus distributes both (delete/sharded.c).  It has who
- * has deleted each row, and is the ledger, too: nothing is written on the coordinator.
+ * has deleted each row, and is the ledger, too: nothing is written on the coordinator.  It
+ * has holds on single rows, and triggers for others (bin_sharded.sql).
  *
  * Table and bin find each other by the first argument of their triggers, which Citus
  * copies to all nodes and shards.  OIDs are others there, and names change.
@@ -29,7 +30,7 @@ COMMENT ON FUNCTION soft_delete.restore_shard_rows() IS
 CREATE FUNCTION soft_delete.guard_shard_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_guard_shard_row';
 COMMENT ON FUNCTION soft_delete.guard_shard_row() IS
-'BEFORE DELETE and BEFORE TRUNCATE trigger of the bin of a table that Citus has sharded: a hold, made by soft_delete.hold()';
+'BEFORE DELETE and BEFORE TRUNCATE trigger of the bin of a table that Citus has sharded: a hold, made by soft_delete.hold(), or what obeys those of single rows';
 
 CREATE FUNCTION soft_delete_internal.is_sharded(relation regclass) RETURNS boolean
 LANGUAGE plpgsql STABLE
@@ -68,6 +69,13 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_stamp(regclass) IS
 'the name of the column for stamps that the bin of a sharded table, or of a shard of it, has';
 
+CREATE FUNCTION soft_delete_internal.is_column_of_bin(name name, stamp name) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT name IN (stamp, 'deleted_by', 'hold', 'unlinked') $$;
+COMMENT ON FUNCTION soft_delete_internal.is_column_of_bin(name, name) IS
+'whether the bin of a sharded table has a column of that name beside those of the table; stamp: the name of its column for stamps';
+
 CREATE FUNCTION soft_delete_internal.sharded_partner(relation regclass, own regprocedure, others regprocedure) RETURNS regclass
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -79,13 +87,13 @@ BEGIN
 	-- who cannot make a table of that owner cannot pass off one; of two, none is the one
 	RETURN (SELECT min(other.tgrelid) FROM pg_trigger AS here JOIN pg_class AS own_class ON own_class.oid = here.tgrelid
 				JOIN pg_trigger AS other USING (tgargs) JOIN pg_class AS other_class ON other_class.oid = other.tgrelid AND other_class.relowner = own_class.relowner
-			WHERE here.tgrelid = relation AND here.tgfoid = own AND other.tgfoid = others
+			WHERE here.tgrelid = relation AND here.tgfoid = own AND other.tgfoid = others AND other.tgparentid = 0
 			  AND EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = other.tgrelid)
 			HAVING min(other.tgrelid) = max(other.tgrelid));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_partner(regclass, regprocedure, regprocedure) IS
-'the distributed table of the same owner that has a trigger of the function "others" with the arguments of the one of the function "own" of a table';
+'the distributed table of the same owner, no partition, that has a trigger of the function "others" with the arguments of the one of the function "own" of a table';
 
 CREATE FUNCTION soft_delete_internal.sharded_bin(relation regclass) RETURNS regclass
 LANGUAGE sql STABLE
@@ -140,21 +148,93 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.shard_beside(regclass, text) IS
 'the shard of a table, on this node, for rows whose least hash is that; null if it is elsewhere';
 
-CREATE FUNCTION soft_delete_internal.untagged_children(relation regclass) RETURNS SETOF regclass
+CREATE FUNCTION soft_delete_internal.untagged_children(relation regclass, truncates boolean) RETURNS SETOF regclass
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+SET citus.override_table_visibility = off
+AS $$
+DECLARE
+	-- one that fires before foreign keys act
+	is_early boolean := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND starts_with(tgname, '!'));
+BEGIN
+	RETURN QUERY
+		SELECT DISTINCT conrelid::regclass FROM pg_constraint
+		-- of a partition, what references its table, too
+		WHERE contype = 'f' AND confrelid = relation
+		  AND (confdeltype = 'd' OR confdeltype = 'n' AND (truncates OR NOT is_early OR NOT soft_delete_internal.is_relinkable(pg_constraint.oid)) OR confdeltype = 'c')
+		  AND (confdeltype IN ('n', 'd') AND NOT truncates OR NOT EXISTS (
+			SELECT FROM pg_trigger WHERE tgrelid = conrelid AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgenabled IN ('O', 'A')));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.untagged_children(regclass, boolean) IS
+'the tables whose rows, or references, foreign keys would destroy with rows of a sharded table, or of a shard of it; truncates: by TRUNCATE';
+
+CREATE FUNCTION soft_delete_internal.is_relinkable("constraint" oid) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- of a distributed table that references a replicated one each node knows only the rows that it has
+	RETURN EXISTS (SELECT FROM pg_constraint AS con JOIN pg_dist_partition AS child ON child.logicalrelid = coalesce(soft_delete_internal.table_of_shard(conrelid), conrelid)
+					JOIN pg_dist_partition AS parent ON parent.logicalrelid = coalesce(soft_delete_internal.table_of_shard(confrelid), confrelid)
+				   WHERE con.oid = "constraint" AND confdeltype = 'n' AND child.partmethod = parent.partmethod AND child.repmodel = parent.repmodel AND child.colocationid = parent.colocationid)
+		AND EXISTS (SELECT FROM pg_constraint AS con JOIN pg_constraint AS pk USING (conrelid) WHERE con.oid = "constraint" AND pk.contype = 'p');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_relinkable(oid) IS
+'whether references of sharded tables are kept that a foreign key with ON DELETE SET NULL overwrites';
+
+CREATE FUNCTION soft_delete_internal.tag_name(relation regclass) RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- triggers fire in the order of their names, those of foreign keys among them
+	RETURN CASE WHEN EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'n' AND confrelid = relation) THEN '!' ELSE '~' END || 'soft_delete_shard';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.tag_name(regclass) IS
+'how the tag of a sharded table has to be called';
+
+CREATE FUNCTION soft_delete_internal.name_of_reference(con pg_constraint) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- Citus appends the number of the shard
+	RETURN CASE WHEN soft_delete_internal.table_of_shard(con.conrelid) IS NULL THEN con.conname::text ELSE regexp_replace(con.conname, '_[0-9]{1,18}$', '') END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.name_of_reference(pg_constraint) IS
+'the name of a foreign key, or of one of a shard without its number, by which bins know references';
+
+CREATE FUNCTION soft_delete_internal.key_of_row(relation regclass, alias text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT format('pg_catalog.jsonb_build_array(%s)::pg_catalog.text', string_agg(format('%s.%I::pg_catalog.text', alias, attname), ', ' ORDER BY n))
+			FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.key_of_row(regclass, text) IS
+'an expression for the primary key of a row of a sharded table, or of a shard of it, by which bins know references; null if there is none';
+
+CREATE FUNCTION soft_delete_internal.unlinking_statements(shard regclass, OUT relation regclass, OUT statement text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 SET citus.override_table_visibility = off
 AS $$
 BEGIN
 	RETURN QUERY
-		SELECT DISTINCT conrelid::regclass FROM pg_constraint
-		WHERE contype = 'f' AND confrelid = relation
-		  AND (confdeltype IN ('n', 'd') OR confdeltype = 'c' AND NOT EXISTS (
-			SELECT FROM pg_trigger WHERE tgrelid = conrelid AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgenabled IN ('O', 'A')));
+		SELECT conrelid::regclass, format('SELECT pg_catalog.jsonb_build_object(%L, keys) FROM (SELECT pg_catalog.jsonb_object_agg(%s, 1) AS keys FROM %s AS c WHERE %s) AS k WHERE keys IS NOT NULL',
+			soft_delete_internal.name_of_reference(con), soft_delete_internal.key_of_row(conrelid, 'c'), conrelid::regclass,
+			soft_delete_internal.key_match(con.oid, '($1)', 'c'))
+		FROM pg_constraint AS con WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'n' AND confrelid = shard;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.untagged_children(regclass) IS
-'the tables whose rows, or references, foreign keys would destroy with rows of a sharded table, or of a shard of it';
+COMMENT ON FUNCTION soft_delete_internal.unlinking_statements(regclass) IS
+'for each foreign key that sets references to a row $1 of a shard to null, a query for the keys of the rows with these';
 
 CREATE FUNCTION soft_delete_internal.shard_of_bin(shard regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
@@ -179,10 +259,12 @@ BEGIN
 					WHEN bin IS NULL THEN format('Table %s is tagged, and its bin is missing.', own)
 					ELSE format('Its bin is %s, which has no shard beside it.', bin) END;
 	END IF;
-	SELECT c INTO child FROM soft_delete_internal.untagged_children(shard) AS c LIMIT 1;
+	SELECT c INTO child FROM soft_delete_internal.untagged_children(shard, false) AS c LIMIT 1;
 	IF EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = shard AND conrelid = child AND confdeltype IN ('n', 'd')) THEN
 		RAISE EXCEPTION 'cannot delete from tagged table "%": a foreign key would overwrite references of table "%"', own, coalesce(soft_delete_internal.table_of_shard(child), child)
-			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'ON DELETE SET NULL and SET DEFAULT are not recorded.';
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'The tag keeps no references that it sets to null or a default.',
+				HINT = coalesce((SELECT CASE WHEN soft_delete_internal.is_relinkable(pg_constraint.oid) THEN format('SELECT soft_delete.repair(%L);', own) ELSE format('ALTER TABLE %s DROP CONSTRAINT %I;', conrelid::regclass, conname) END FROM pg_constraint
+								 WHERE contype = 'f' AND confrelid = own AND conrelid = coalesce(soft_delete_internal.table_of_shard(child), child) AND confdeltype IN ('n', 'd') LIMIT 1), '');
 	ELSIF child IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot delete from tagged table "%": a foreign key would destroy rows of table "%"', own, coalesce(soft_delete_internal.table_of_shard(child), child)
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -209,6 +291,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.common_columns(regclass, regclass) IS
 'the columns, by name and without generated ones, that a sharded table has and its bin, too';
 
+CREATE FUNCTION soft_delete_internal.unguarded_partitions(relation regclass) RETURNS SETOF regclass
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY SELECT m FROM soft_delete_internal.inheritance_tree(relation) AS m
+		WHERE m <> relation AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgfoid = 'soft_delete.keep_truncated()'::regprocedure AND tgenabled IN ('O', 'A'));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.unguarded_partitions(regclass) IS
+'the partitions of a sharded table whose rows TRUNCATE would destroy, for a trigger is missing or disabled';
+
 CREATE FUNCTION soft_delete_internal.truncating_statements(relation regclass, OUT relation_of regclass, OUT statement text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 2
@@ -228,10 +322,19 @@ BEGIN
 		RAISE EXCEPTION 'there is no bin for the rows of table "%"', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It has the tag of a table that Citus has sharded.';
 	END IF;
-	SELECT c INTO child FROM soft_delete_internal.untagged_children(relation) AS c LIMIT 1;
+	SELECT c INTO child FROM soft_delete_internal.untagged_children(relation, true) AS c LIMIT 1;
 	IF child IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot truncate tagged table "%": table "%" references it, and is not tagged', relation, child
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'TRUNCATE would destroy its rows.';
+	END IF;
+	IF (SELECT relkind = 'p' FROM pg_class WHERE oid = relation) THEN
+		-- the triggers of its partitions fire, too
+		SELECT m INTO child FROM soft_delete_internal.unguarded_partitions(relation) AS m LIMIT 1;
+		IF FOUND THEN
+			RAISE EXCEPTION 'cannot truncate tagged table "%" with its partition "%"', relation, child
+				USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It has no trigger that keeps its rows.', HINT = format('SELECT soft_delete.repair(%L);', relation);
+		END IF;
+		RETURN;
 	END IF;
 	SELECT string_agg(quote_ident(own.attname), ', ' ORDER BY own.attnum) INTO columns
 	FROM pg_attribute AS own WHERE own.attrelid = relation AND own.attnum > 0 AND NOT own.attisdropped AND own.attgenerated <> 'v';
@@ -244,7 +347,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.truncating_statements(regclass) IS
-'what keeps the rows of a sharded table that is truncated; $1: the stamp, $2: who does it; nothing for a shard';
+'what keeps the rows of a sharded table that is truncated; $1: the stamp, $2: who does it; nothing for a shard, nor for a partitioned table, whose partitions have triggers of their own';
 
 CREATE FUNCTION soft_delete_internal.restoring_statements(shard regclass, OUT relation regclass, OUT statement text)
 RETURNS SETOF record
@@ -267,13 +370,24 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'A bin restores to a tagged table that Citus has distributed with it.';
 	END IF;
 	relation := shard;
-	-- no value is lost with a column that the table has lost
-	statement := format('SELECT pg_catalog.count(*) FROM soft_delete_new WHERE %I IS NOT NULL', stamp)
-		|| coalesce((SELECT string_agg(format(' OR %I IS NOT NULL', attname), '') FROM pg_attribute
-					 WHERE attrelid = shard AND attnum > 0 AND NOT attisdropped AND attname NOT IN (stamp, 'deleted_by')
-					   AND NOT EXISTS (SELECT FROM pg_attribute AS own WHERE own.attrelid = relation_shard AND own.attname = pg_attribute.attname AND own.attnum > 0)), '');
+	statement := format('SELECT pg_catalog.count(*) FROM soft_delete_new WHERE %I IS NULL', stamp);
 	RETURN NEXT;
-	statement := format('INSERT INTO %s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM soft_delete_new', relation_shard, soft_delete_internal.common_columns(relation_shard, shard));
+	statement := format('SELECT pg_catalog.count(*) FROM soft_delete_new WHERE %I IS NULL AND hold IS NOT NULL', stamp);
+	RETURN NEXT;
+	-- no value is lost with a column that the table has lost
+	statement := format('SELECT pg_catalog.count(*) FROM soft_delete_new WHERE %I IS NULL AND (false', stamp)
+		|| coalesce((SELECT string_agg(format(' OR %I IS NOT NULL', attname), '') FROM pg_attribute
+					 WHERE attrelid = shard AND attnum > 0 AND NOT attisdropped AND NOT soft_delete_internal.is_column_of_bin(attname, stamp)
+					   AND NOT EXISTS (SELECT FROM pg_attribute AS own WHERE own.attrelid = relation_shard AND own.attname = pg_attribute.attname AND own.attnum > 0)), '')
+		|| ')';
+	RETURN NEXT;
+	-- what stays is as it was, but for its hold; types need not have an operator of equality
+	SELECT format('SELECT CASE WHEN EXISTS (SELECT FROM soft_delete_new WHERE %1$I IS NOT NULL) THEN (SELECT pg_catalog.count(*) FROM '
+				  '(SELECT ROW(%2$s)::pg_catalog.text FROM soft_delete_new WHERE %1$I IS NOT NULL EXCEPT ALL SELECT ROW(%2$s)::pg_catalog.text FROM soft_delete_old) AS altered) ELSE 0 END',
+				  stamp, string_agg(quote_ident(attname), ', ' ORDER BY attnum)) INTO statement
+	FROM pg_attribute WHERE attrelid = shard AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('hold', 'unlinked');
+	RETURN NEXT;
+	statement := format('INSERT INTO %s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM soft_delete_new WHERE %3$I IS NULL', relation_shard, soft_delete_internal.common_columns(relation_shard, shard), stamp);
 	relation := relation_shard;
 	RETURN NEXT;
 	statement := format('DELETE FROM ONLY %s WHERE %I IS NULL', shard, stamp);
@@ -294,20 +408,40 @@ BEGIN
 				SELECT string_agg(format('b.%I IS NOT NULL', c.attname), ' AND ') AS has_all, string_agg(format('o.%I OPERATOR(%I.%s) b.%I', p.attname, nspname, oprname, c.attname), ' AND ') AS is_there
 				FROM unnest(further.conkey, further.confkey, further.conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = further.conrelid AND c.attnum = child
 					JOIN pg_attribute AS p ON p.attrelid = further.confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace) AS columns
-			 WHERE further.contype = 'f' AND further.conrelid = con.conrelid AND further.confrelid NOT IN (con.conrelid, con.confrelid)) AS parents_exist
+			 WHERE further.contype = 'f' AND further.conparentid = 0 AND further.conrelid = con.conrelid AND further.confrelid NOT IN (con.conrelid, con.confrelid)) AS parents_exist
 		FROM pg_constraint AS con JOIN pg_trigger ON tgrelid = conrelid AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure
-		WHERE contype = 'f' AND confdeltype = 'c' AND confrelid = relation_shard
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND confrelid = relation_shard
 		ORDER BY conname
 	LOOP
-		statement := format('UPDATE ONLY %s AS b SET %I = NULL FROM soft_delete_old AS o WHERE %s AND b.%2$I OPERATOR(pg_catalog.=) o.%4$I AND EXISTS (SELECT FROM soft_delete_new AS n WHERE %s)%s',
+		statement := format('UPDATE ONLY %s AS b SET %I = NULL FROM soft_delete_old AS o WHERE %s AND b.%2$I OPERATOR(pg_catalog.=) o.%4$I AND EXISTS (SELECT FROM soft_delete_new AS n WHERE n.%4$I IS NULL AND %5$s)%6$s',
 			other.child_bin, other.child_stamp, other.matches, stamp, other.keeps_key, other.parents_exist);
 		relation := other.child_bin;
+		RETURN NEXT;
+	END LOOP;
+	-- references to them that are still null
+	FOR other IN
+		SELECT conrelid AS child, soft_delete_internal.name_of_reference(con) AS name, sets, is_unlinked, keeps_key,
+			(SELECT string_agg(format('c.%I OPERATOR(pg_catalog.=) CAST(u.k::pg_catalog.jsonb OPERATOR(pg_catalog.->>) %s AS %s)', attname, n - 1, format_type(atttypid, atttypmod)), ' AND ')
+			 FROM pg_constraint AS pk, unnest(pk.conkey) WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute USING (attnum) WHERE pk.conrelid = con.conrelid AND pk.contype = 'p' AND attrelid = pk.conrelid) AS is_row
+		FROM pg_constraint AS con, LATERAL (
+			SELECT string_agg(format('%I = n.%I', c.attname, p.attname), ', ') FILTER (WHERE is_set) AS sets,
+				string_agg(CASE WHEN is_set THEN format('c.%I IS NULL', c.attname) ELSE format('n.%I OPERATOR(%I.%s) c.%I', p.attname, nspname, oprname, c.attname) END, ' AND ') AS is_unlinked,
+				string_agg(format('n.%1$I OPERATOR(pg_catalog.=) o.%1$I', p.attname), ' AND ') AS keeps_key
+			FROM unnest(conkey, confkey, conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
+				JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace,
+				LATERAL (SELECT confdelsetcols IS NULL OR child = ANY (confdelsetcols)) AS s(is_set)) AS columns
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'n' AND confrelid = relation_shard
+		ORDER BY conname
+	LOOP
+		relation := other.child;
+		statement := format('UPDATE %s AS c SET %s FROM soft_delete_new AS n, LATERAL pg_catalog.jsonb_object_keys(n.unlinked OPERATOR(pg_catalog.->) %L) AS u(k) WHERE n.%I IS NULL AND %s AND %s AND EXISTS (SELECT FROM soft_delete_old AS o WHERE %s)',
+			relation, other.sets, other.name, stamp, other.is_row, other.is_unlinked, other.keeps_key);
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.restoring_statements(regclass) IS
-'what restores the rows that an UPDATE of a shard of a bin has restored: the number of those that it alters otherwise, an INSERT, a DELETE from the bin of as many rows, and an UPDATE of the bin of each child; each as the owner of a relation';
+'what restores the rows that an UPDATE of a shard of a bin has restored: their number, and how many of them are held, and have lost a column; how many others it has altered, but for a hold; an INSERT, a DELETE from the bin of as many rows, an UPDATE of the bin of each child, and one of each table whose references were set to null; each as the owner of a relation';
 
 CREATE FUNCTION soft_delete_internal.check_sharded(relation regclass, deleted_at name, views name, bridge text, together regclass[]) RETURNS void
 LANGUAGE plpgsql
@@ -320,21 +454,25 @@ DECLARE
 BEGIN
 	PERFORM soft_delete_internal.check_owner(relation);
 	SELECT CASE WHEN partmethod NOT IN ('h', 'n') THEN 'It is not distributed by the hash of a column.'
-			WHEN relkind <> 'r' OR relispartition OR relhassubclass THEN 'It is partitioned, a partition, or has inheritance children.'
+			WHEN relispartition THEN 'It is a partition, and has the tag of the partitioned table.'
+			WHEN relkind <> 'p' AND (relkind <> 'r' OR relhassubclass) THEN 'It has inheritance children.'
 			WHEN relpersistence <> 'p' THEN 'It is not logged.'
 			WHEN soft_delete_internal.sharded_table(relation) IS NOT NULL THEN 'It is the bin of another table.'
 			WHEN bridge IS NOT NULL THEN 'A sharded table has no bridge.'
-			WHEN views IS NOT NULL AND views <> relnamespace::regnamespace::text THEN 'The bin of a sharded table is in the schema of the table.'
-			WHEN soft_delete_internal.has_column(relation, deleted_at) OR soft_delete_internal.has_column(relation, 'deleted_by') THEN format('It has a column %I or deleted_by, which the bin has of its own.', deleted_at)
-			WHEN deleted_at = 'deleted_by' THEN 'That is another column of the bin.' END
+			WHEN views IS NOT NULL AND to_regnamespace(quote_ident(views)) IS DISTINCT FROM relnamespace::regnamespace THEN 'The bin of a sharded table is in the schema of the table.'
+			WHEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND soft_delete_internal.is_column_of_bin(attname, deleted_at)) THEN format('It has a column %I, deleted_by, hold or unlinked, which the bin has of its own.', deleted_at)
+			WHEN deleted_at IN ('deleted_by', 'hold', 'unlinked') THEN 'That is another column of the bin.' END
 	INTO reason FROM pg_dist_partition JOIN pg_class ON pg_class.oid = logicalrelid WHERE logicalrelid = relation;
-	IF reason IS NULL THEN
+	IF (SELECT relispartition FROM pg_class WHERE oid = relation) THEN
+		remedy := format('SELECT soft_delete.tag(%L, storage => ''aside'');', soft_delete_internal.root(relation));
+	ELSIF reason IS NULL THEN
+		PERFORM soft_delete_internal.check_access_method(relation);
 		SELECT conrelid::regclass, CASE WHEN confdeltype = 'c' AND soft_delete_internal.is_sharded(conrelid) THEN format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', relation)
 			ELSE format('ALTER TABLE %s DROP CONSTRAINT %I;', conrelid::regclass, conname) END INTO child, remedy
-		FROM pg_constraint WHERE contype = 'f' AND confrelid = relation
-		  AND (confdeltype IN ('n', 'd') OR confdeltype = 'c' AND conrelid <> ALL (together) AND soft_delete_internal.sharded_tag(conrelid) IS NULL) LIMIT 1;
+		FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
+		  AND (confdeltype = 'd' OR confdeltype = 'n' AND NOT soft_delete_internal.is_relinkable(pg_constraint.oid) OR confdeltype = 'c' AND soft_delete_internal.root(conrelid) <> ALL (together) AND soft_delete_internal.sharded_tag(conrelid) IS NULL) LIMIT 1;
 		IF FOUND THEN
-			reason := format('Its deletes would destroy rows of table %s by ON DELETE CASCADE, or references by SET NULL or SET DEFAULT, which is not kept.', child);
+			reason := format('Its deletes would destroy rows of table %s by ON DELETE CASCADE, or references by SET DEFAULT, or by SET NULL of a table that is distributed otherwise or has no primary key.', child);
 		END IF;
 	END IF;
 	IF remedy IS NOT NULL THEN
@@ -348,6 +486,56 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_sharded(regclass, name, name, text, regclass[]) IS
 'raises what tag() refuses for a sharded table; together: those that are tagged with it';
+
+CREATE FUNCTION soft_delete_internal.rename_sharded_tag(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET citus.enable_unsafe_triggers = on
+SET citus.multi_shard_modify_mode = sequential
+AS $$
+DECLARE
+	arguments text[];
+	old_name name;
+BEGIN
+	SELECT soft_delete_internal.trigger_arguments(oid), tgname INTO arguments, old_name FROM pg_trigger
+	WHERE tgrelid = relation AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgnargs = 2 AND tgname <> soft_delete_internal.tag_name(relation) LIMIT 1;
+	IF FOUND AND starts_with(old_name, '~') THEN
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.keep_shard_row(%L, %L)', soft_delete_internal.tag_name(relation), relation, arguments[1], arguments[2]));
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP TRIGGER %I ON %s', old_name, relation));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.rename_sharded_tag(regclass) IS
+'lets the tag of a sharded table fire before foreign keys act, if one sets references to null';
+
+/* Partitions have the row trigger of their table, but not the one for TRUNCATE. */
+CREATE FUNCTION soft_delete_internal.guard_partitions(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET citus.enable_unsafe_triggers = on
+SET citus.multi_shard_modify_mode = sequential
+AS $$
+DECLARE
+	member regclass;
+	arguments text[] := (SELECT soft_delete_internal.trigger_arguments(oid) FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgnargs = 2 LIMIT 1);
+BEGIN
+	IF (SELECT relkind <> 'p' FROM pg_class WHERE oid = relation) THEN
+		RETURN;
+	END IF;
+	FOR member IN SELECT m FROM soft_delete_internal.unguarded_partitions(relation) AS m LOOP
+		PERFORM soft_delete_internal.alter_as_owner(member, format('CREATE OR REPLACE TRIGGER "~soft_delete_shard_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.keep_truncated(%L, %L)', member, arguments[1], arguments[2]));
+	END LOOP;
+	-- those that were detached
+	FOR member IN
+		SELECT tgrelid::regclass FROM pg_trigger JOIN pg_dist_partition ON logicalrelid = tgrelid
+		WHERE tgfoid = 'soft_delete.keep_truncated()'::regprocedure AND tgargs = soft_delete_internal.sharded_tag(relation) AND soft_delete_internal.root(tgrelid) <> relation
+	LOOP
+		PERFORM soft_delete_internal.alter_as_owner(member, format('DROP TRIGGER "~soft_delete_shard_truncate" ON %s', member));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.guard_partitions(regclass) IS
+'gives the partitions of a sharded table the trigger that keeps what TRUNCATE deletes, and takes it from those that were detached';
 
 CREATE FUNCTION soft_delete_internal.make_sharded_bin(relation regclass, deleted_at name) RETURNS void
 LANGUAGE plpgsql
@@ -364,10 +552,10 @@ BEGIN
 	SELECT format('%I.%I', nspname, name) INTO bin FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
 	-- as the owner: Citus has a connection for each role, which does not see what that of another one has done in the transaction
 	FOREACH command IN ARRAY ARRAY[
-		format('CREATE TABLE %s (%s, %I timestamptz, deleted_by text) USING heap', bin,
-			(SELECT string_agg(soft_delete_internal.companion_column(relation, attnum), ', ' ORDER BY attnum)
-			 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v'), deleted_at),
+		format('CREATE TABLE %s (%s, %I timestamptz, deleted_by text, hold text[], unlinked jsonb) USING heap', bin,
+			(SELECT string_agg(definition, ', ' ORDER BY attnum) FROM soft_delete_internal.companion_columns(relation)), deleted_at),
 		format('CREATE INDEX ON %s (%I)', bin, deleted_at),
+		format('CREATE INDEX ON %s (%I) WHERE hold IS NOT NULL', bin, deleted_at),
 		-- it moves with the table, whose rows can be updated while they move
 		format('ALTER TABLE %s REPLICA IDENTITY FULL', bin)]
 	LOOP
@@ -385,11 +573,14 @@ BEGIN
 	FOREACH command IN ARRAY ARRAY[
 		format('CREATE TRIGGER "~soft_delete_shard_bin" AFTER UPDATE ON %s REFERENCING OLD TABLE AS soft_delete_old NEW TABLE AS soft_delete_new '
 			'FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.restore_shard_rows(%L, %L)', bin, tag, deleted_at),
+		format('CREATE TRIGGER "~soft_delete_shard_held" BEFORE DELETE ON %s FOR EACH ROW WHEN (OLD.hold IS NOT NULL) EXECUTE FUNCTION soft_delete.guard_shard_row(%L, %L)', bin, tag, deleted_at),
+		format('CREATE TRIGGER "~soft_delete_shard_held_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_shard_row(%L, %L)', bin, tag, deleted_at),
 		format('CREATE TRIGGER "~soft_delete_shard_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.keep_truncated(%L, %L)', relation, tag, deleted_at),
-		format('CREATE TRIGGER "~soft_delete_shard" AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.keep_shard_row(%L, %L)', relation, tag, deleted_at)]
+		format('CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION soft_delete.keep_shard_row(%L, %L)', soft_delete_internal.tag_name(relation), relation, tag, deleted_at)]
 	LOOP
 		PERFORM soft_delete_internal.alter_as_owner(relation, command);
 	END LOOP;
+	PERFORM soft_delete_internal.guard_partitions(relation);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_sharded_bin(regclass, name) IS
@@ -419,7 +610,7 @@ BEGIN
 	FOREACH member IN ARRAY members LOOP
 		PERFORM soft_delete_internal.make_sharded_bin(member, deleted_at);
 		made := made || format('creates table %s, the bin, for deleted rows of %s, distributed as that is', soft_delete_internal.sharded_bin(member), member)
-			|| format('creates triggers "~soft_delete_shard", "~soft_delete_shard_truncate" on %s', member);
+			|| format('creates triggers "%s", "~soft_delete_shard_truncate" on %s', soft_delete_internal.tag_name(member), member);
 		IF member <> relation THEN
 			RAISE NOTICE 'table "%" is tagged too', member;
 		END IF;
@@ -469,7 +660,7 @@ BEGIN
 		SELECT format('creates table %I.%I, the bin, for deleted rows of %s, distributed as that is', nspname, soft_delete_internal.view_name(relation, '_deleted'), relation) INTO effect
 		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
 		RETURN NEXT;
-		effect := format('creates triggers "~soft_delete_shard", "~soft_delete_shard_truncate" on %s', relation);
+		effect := format('creates triggers "%s", "~soft_delete_shard_truncate" on %s', soft_delete_internal.tag_name(relation), relation);
 		RETURN NEXT;
 	EXCEPTION WHEN OTHERS THEN
 		IF soft_delete_internal.must_propagate(SQLSTATE) THEN
@@ -504,12 +695,12 @@ DECLARE
 	bin regclass := soft_delete_internal.sharded_bin(relation);
 	stamp name := soft_delete_internal.sharded_stamp(relation);
 BEGIN
-	IF soft_delete_internal.has_column(relation, stamp) OR soft_delete_internal.has_column(relation, 'deleted_by') THEN
-		RAISE EXCEPTION 'table "%" cannot have a column "%" or "deleted_by"', relation, stamp
+	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND soft_delete_internal.is_column_of_bin(attname, stamp)) THEN
+		RAISE EXCEPTION 'table "%" cannot have a column "%", "deleted_by", "hold" or "unlinked"', relation, stamp
 			USING ERRCODE = 'feature_not_supported', DETAIL = format('Its bin %s has those of its own.', bin);
 	END IF;
 	PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', bin, d)) FROM unnest(dropped) AS d
-	WHERE soft_delete_internal.has_column(bin, d) AND d NOT IN (stamp, 'deleted_by');
+	WHERE soft_delete_internal.has_column(bin, d) AND NOT soft_delete_internal.is_column_of_bin(d, stamp);
 	IF soft_delete_internal.has_column(bin, old_column) AND NOT soft_delete_internal.has_column(bin, new_column) THEN
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', bin, old_column, new_column));
 	END IF;
@@ -532,6 +723,24 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.leads_citus() IS
 'whether what this session does to a sharded table is a command of a client, and not Citus'' own on its behalf';
 
+/* tag_new_sharded() gives it a trigger, once Citus has distributed it. */
+CREATE FUNCTION soft_delete_internal.check_new_partition(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	parent regclass := (SELECT inhparent FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhrelid = relation AND relispartition);
+BEGIN
+	IF soft_delete_internal.sharded_tag(parent) IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot create partition "%" of tagged table "%"', relation, parent
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'The session had not loaded the library soft_delete, without which TRUNCATE of the partition would destroy its rows. Now it has: run the command again.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_new_partition(regclass) IS
+'raises 55000 for a new partition of a sharded table that cannot get its trigger';
+
 CREATE FUNCTION soft_delete_internal.follow_sharded(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -541,17 +750,21 @@ DECLARE
 	old_column name;
 	new_column name;
 BEGIN
-	IF tag NOT IN ('ALTER TABLE', 'ALTER TYPE') OR NOT soft_delete_internal.leads_citus() THEN
+	IF tag NOT IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TABLE') OR NOT soft_delete_internal.leads_citus() THEN
+		RETURN;
+	ELSIF tag = 'CREATE TABLE' THEN
+		PERFORM soft_delete_internal.check_new_partition(objid) FROM pg_event_trigger_ddl_commands() WHERE classid = 'pg_class'::regclass AND NOT soft_delete_internal.command_is_seen();
 		RETURN;
 	END IF;
-	FOR relation IN SELECT DISTINCT c FROM unnest(soft_delete_internal.changed_relations()) AS c
-					WHERE soft_delete_internal.is_sharded(c) AND soft_delete_internal.sharded_bin(c) IS NOT NULL ORDER BY c
+	FOR relation IN SELECT DISTINCT c FROM unnest(soft_delete_internal.changed_relations()) AS c JOIN pg_class ON oid = c
+					WHERE NOT relispartition AND soft_delete_internal.is_sharded(c) AND soft_delete_internal.sharded_bin(c) IS NOT NULL ORDER BY c
 	LOOP
 		old_column := NULL;
 		SELECT soft_delete_internal.renamed_from(command), attname INTO old_column, new_column
 		FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
 		WHERE classid = 'pg_class'::regclass AND objid = relation AND objsubid > 0 AND soft_delete_internal.renamed_from(command) IS NOT NULL;
 		PERFORM soft_delete_internal.align_sharded(relation, old_column => old_column, new_column => new_column);
+		PERFORM soft_delete_internal.guard_partitions(relation);
 	END LOOP;
 END
 $$;
@@ -571,7 +784,7 @@ BEGIN
 	PERFORM soft_delete_internal.align_sharded(objid, names)
 	FROM (SELECT objid, array_agg(address_names[3]::name) AS names FROM pg_event_trigger_dropped_objects()
 		  WHERE classid = 'pg_class'::regclass AND object_type = 'table column' GROUP BY objid) AS dropped
-	WHERE soft_delete_internal.is_sharded(objid) AND soft_delete_internal.sharded_bin(objid) IS NOT NULL;
+	WHERE soft_delete_internal.root(objid) = objid AND soft_delete_internal.is_sharded(objid) AND soft_delete_internal.sharded_bin(objid) IS NOT NULL;
 	-- one of them may be the bin of a table that is still tagged
 	IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'trigger' AND address_names[3] = '~soft_delete_shard_bin') AND NOT soft_delete_internal.command_is_own() THEN
 		SELECT tgrelid INTO relation FROM pg_trigger JOIN pg_dist_partition ON logicalrelid = tgrelid
@@ -602,11 +815,38 @@ LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN QUERY SELECT * FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.guard_shard_row()'::regprocedure;
+	RETURN QUERY SELECT * FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.guard_shard_row()'::regprocedure AND NOT starts_with(tgname, '~soft_delete_shard_held');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_holds(regclass) IS
-'the triggers that hold the rows of the bin of a sharded table: two for each hold';
+'the triggers that hold all rows of the bin of a sharded table, or those of a deletion: two for each hold';
+
+CREATE FUNCTION soft_delete_internal.held_row_of(bin regclass) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- a shard is truncated because the table is
+	IF soft_delete_internal.table_of_shard(bin) IS NOT NULL THEN
+		RETURN NULL;
+	END IF;
+	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(bin, format('SELECT hold[1] FROM %s WHERE hold IS NOT NULL LIMIT 1', bin)) AS q(answer text));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.held_row_of(regclass) IS
+'why a row of the bin of a sharded table is held, one of those that are held by themselves or with another row; null if there is none, and for a shard';
+
+CREATE FUNCTION soft_delete_internal.refuse_untagging(relation regclass, remedy text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'cannot untag table "%", where rows are held', relation
+		USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = coalesce(remedy, '');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.refuse_untagging(regclass, text) IS
+'raises 55006 for a sharded table with held rows; remedy: what lifts the holds';
 
 CREATE FUNCTION soft_delete_internal.untag_sharded_table(relation regclass, tombstones text, together regclass[]) RETURNS void
 LANGUAGE plpgsql
@@ -620,7 +860,7 @@ DECLARE
 	has_rows boolean;
 BEGIN
 	PERFORM soft_delete_internal.check_owner(relation);
-	SELECT confrelid INTO parent FROM pg_constraint WHERE contype = 'f' AND conrelid = relation AND confrelid <> ALL (together) AND confdeltype = 'c'
+	SELECT confrelid INTO parent FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = relation AND confrelid <> ALL (together) AND confdeltype = 'c'
 	  AND soft_delete_internal.sharded_tag(confrelid) IS NOT NULL LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'cannot untag table "%", whose rows are deleted with those of tagged table "%"', relation, parent
@@ -628,14 +868,14 @@ BEGIN
 				HINT = format('SELECT soft_delete.untag(%L, cascade => true);', relation);
 	END IF;
 	IF EXISTS (SELECT FROM soft_delete_internal.sharded_holds(bin)) THEN
-		RAISE EXCEPTION 'cannot untag table "%", where rows are held', relation
-			USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = (
-				SELECT string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN format('SELECT soft_delete.hold(%L, NULL);', origin) ELSE format('SELECT soft_delete.hold_deletion(%L, NULL);', arguments[3]) END, ' ')
-				FROM soft_delete_internal.sharded_holds(bin) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments, soft_delete_internal.origin_of_hold(t.tgname) AS origin);
+		PERFORM soft_delete_internal.refuse_untagging(relation, (
+			SELECT string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN format('SELECT soft_delete.hold(%L, NULL);', origin) ELSE format('SELECT soft_delete.hold_deletion(%L, NULL);', arguments[3]) END, ' ')
+			FROM soft_delete_internal.sharded_holds(bin) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments, soft_delete_internal.origin_of_hold(t.tgname) AS origin));
 	END IF;
 	IF bin IS NOT NULL THEN
-		-- nobody deletes from now on
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation));
+		-- nobody deletes or holds rows from now on
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE', relation, bin));
+		PERFORM soft_delete_internal.refuse_untagging(relation, format('SELECT soft_delete.lift(%L, %L);', relation, held)) FROM soft_delete_internal.held_row_of(bin) AS held WHERE held IS NOT NULL;
 		IF tombstones = 'keep' THEN
 			PERFORM soft_delete_internal.change_shards(relation, format('UPDATE %s SET %I = NULL', bin, stamp));
 		END IF;
@@ -646,8 +886,8 @@ BEGIN
 					DETAIL = 'Without the tag there is no bin for them. tombstones => ''keep'' makes them live rows, ''purge'' destroys them.', HINT = format('SELECT * FROM %s;', bin);
 		END IF;
 	END IF;
-	PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP TRIGGER %I ON %s', tgname, relation)) FROM pg_trigger
-	WHERE tgrelid = relation AND tgfoid IN ('soft_delete.keep_shard_row()'::regprocedure, 'soft_delete.keep_truncated()'::regprocedure);
+	PERFORM soft_delete_internal.alter_as_owner(tgrelid, format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass)) FROM pg_trigger
+	WHERE tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND tgparentid = 0 AND tgfoid IN ('soft_delete.keep_shard_row()'::regprocedure, 'soft_delete.keep_truncated()'::regprocedure);
 	IF bin IS NOT NULL THEN
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP TABLE %s', bin));
 	END IF;
@@ -657,27 +897,39 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_sharded_table(regclass, text, regclass[]) IS
 'takes the tag off one table that Citus has sharded; together: those that are untagged with it';
 
-CREATE FUNCTION soft_delete_internal.untag_sharded(relation regclass, tombstones text, cascade boolean) RETURNS void
+CREATE FUNCTION soft_delete_internal.untag_sharded_tables(members regclass[], tombstones text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET citus.multi_shard_modify_mode = sequential
 AS $$
 DECLARE
-	members regclass[] := ARRAY[relation];
-	waiting regclass[];
+	waiting regclass[] := members;
 	member regclass;
+BEGIN
+	-- parents first: what is kept needs them
+	WHILE waiting <> '{}' LOOP
+		SELECT m INTO member FROM unnest(waiting) AS m
+		ORDER BY EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = m AND confrelid <> m AND confrelid = ANY (waiting)), m LIMIT 1;
+		PERFORM soft_delete_internal.untag_sharded_table(member, tombstones, members);
+		waiting := array_remove(waiting, member);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.untag_sharded_tables(regclass[], text) IS
+'takes the tags off tables that Citus has sharded';
+
+CREATE FUNCTION soft_delete_internal.untag_sharded(relation regclass, tombstones text, cascade boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	members regclass[] := ARRAY[relation];
 BEGIN
 	IF cascade THEN
 		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(relation) AS m WHERE soft_delete_internal.sharded_tag(m) IS NOT NULL);
 	END IF;
-	waiting := members;
-	-- parents first: what is kept needs them
-	WHILE waiting <> '{}' LOOP
-		SELECT m INTO member FROM unnest(waiting) AS m
-		ORDER BY EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = m AND confrelid <> m AND confrelid = ANY (waiting)), m LIMIT 1;
-		PERFORM soft_delete_internal.untag_sharded_table(member, tombstones, members);
-		waiting := array_remove(waiting, member);
-	END LOOP;
+	PERFORM soft_delete_internal.untag_sharded_tables(members, tombstones);
+	PERFORM soft_delete_internal.set_exempt(m, true) FROM unnest(members) AS m;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.untag_sharded(regclass, text, boolean) IS
@@ -689,12 +941,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL THEN
-		RAISE EXCEPTION 'that cannot be done for table "%", which Citus has sharded', relation
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'Its bin is a distributed table: UPDATE restores rows of it, DELETE purges them, soft_delete.hold() forbids that for all of them.',
-				HINT = format('SELECT * FROM %s;', soft_delete_internal.sharded_bin(relation));
+		RAISE EXCEPTION 'there is no bin for the rows of table "%"', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It has the tag of a table that Citus has sharded.';
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.refuse_sharded(regclass) IS
-'raises 0A000 for a tagged table that Citus has sharded';
+'raises 55000 for a table that Citus has sharded and whose bin is missing';

@@ -66,7 +66,7 @@ BEGIN
 	RETURN QUERY SELECT m, expected
 	FROM soft_delete_internal.inheritance_tree(relation) AS m,
 		unnest('{~soft_delete,~soft_delete_key,~soft_delete_truncate}'::name[]) AS expected
-	WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = m AND tgname = expected)
+	WHERE (SELECT oid FROM pg_trigger WHERE tgrelid = m AND tgname = expected) IS NULL
 	  AND NOT (expected = '~soft_delete_key' AND storage = 'aside');
 END
 $$;
@@ -77,6 +77,34 @@ COMMENT ON FUNCTION soft_delete_internal.missing_triggers(regclass, text) IS
  * tag() first finds out what it has to do, then makes all its refusals, and then acts:
  * plan_tag(), check_tag() and execute_tag(), one table each.
  */
+CREATE FUNCTION soft_delete_internal.plan_views(relation regclass, views name, storage text,
+	OUT action text, OUT object regclass, OUT name name, OUT other regclass, OUT detail text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(relation);
+	active regclass := CASE WHEN storage = 'in_place' THEN coalesce(soft_delete_internal.active_view_of(relation), (SELECT view FROM soft_delete_internal.unbound_views(relation) WHERE NOT is_bin)) END;
+	view_schema name := coalesce(views, (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+										 WHERE pg_class.oid = coalesce(bin, active, relation)));
+BEGIN
+	RETURN QUERY
+	SELECT 'create companion', m.member, soft_delete_internal.view_name(m.member, '_tombstones'), NULL::regclass,
+		CASE WHEN m.member = relation THEN view_schema ELSE coalesce(views, m.schema) END::text
+	FROM soft_delete_internal.missing_companions(relation) AS m;
+	IF storage = 'in_place' AND active IS NULL THEN
+		RETURN QUERY SELECT 'create active view', relation, soft_delete_internal.view_name(relation, '_active'), NULL::regclass, view_schema::text;
+	END IF;
+	IF bin IS NULL THEN
+		RETURN QUERY SELECT 'create bin', relation, soft_delete_internal.view_name(relation, '_deleted'), NULL::regclass, view_schema::text;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.plan_views(regclass, name, text) IS
+'the part of plan_tag() that creates relations of their own: companions first, then views';
+
 CREATE FUNCTION soft_delete_internal.plan_tag(relation regclass, deleted_at name, indexes text, views name, storage text,
 	OUT action text, OUT object regclass, OUT name name, OUT other regclass, OUT detail text)
 RETURNS SETOF record
@@ -84,43 +112,27 @@ LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-	bin regclass := soft_delete_internal.bin_of(relation);
-	active regclass := coalesce(soft_delete_internal.active_view_of(relation), (SELECT view FROM soft_delete_internal.unbound_views(relation) WHERE NOT is_bin));
-	view_schema name := coalesce(views, (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-										 WHERE pg_class.oid = coalesce(bin, active, relation)));
 BEGIN
-	IF storage = 'aside' THEN
+	IF storage = 'in_place' THEN
 		RETURN QUERY
-		SELECT 'create companion', m.member, soft_delete_internal.view_name(m.member, '_tombstones'), NULL::regclass,
-			CASE WHEN m.member = relation THEN view_schema ELSE coalesce(views, m.schema) END::text
-		FROM soft_delete_internal.missing_companions(relation) AS m;
+		SELECT 'add column', relation, deleted_at, NULL::regclass, NULL::text WHERE NOT soft_delete_internal.has_column(relation, deleted_at);
 		RETURN QUERY
-		SELECT 'create trigger', m.member, m.name, NULL::regclass, NULL::text FROM soft_delete_internal.missing_triggers(relation, storage) AS m;
+		SELECT CASE WHEN hides THEN 'keep index' ELSE 'convert index' END, c.index, c.name, NULL::regclass, NULL::text
+		FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) AS c WHERE NOT (hides AND was_constraint);
 		RETURN QUERY
-		SELECT 'create bin', relation, soft_delete_internal.view_name(relation, '_deleted'), NULL::regclass, view_schema::text WHERE bin IS NULL;
-		RETURN;
+		SELECT 'create index', m.member, m.name, m.prepared, NULL::text FROM soft_delete_internal.missing_bin_indexes(relation, deleted_at) AS m;
+		RETURN QUERY
+		SELECT 'leave index', u.index, NULL::name, NULL::regclass, u.reason FROM soft_delete_internal.unconvertible_indexes(relation, deleted_at) AS u;
 	END IF;
 	RETURN QUERY
-	SELECT 'add column', relation, deleted_at, NULL::regclass, NULL::text WHERE NOT soft_delete_internal.has_column(relation, deleted_at);
-	RETURN QUERY
-	SELECT CASE WHEN hides THEN 'keep index' ELSE 'convert index' END, c.index, c.name, NULL::regclass, NULL::text
-	FROM soft_delete_internal.convertible_indexes(relation, deleted_at, indexes) AS c WHERE NOT (hides AND was_constraint);
-	RETURN QUERY
-	SELECT 'create index', m.member, m.name, m.prepared, NULL::text FROM soft_delete_internal.missing_bin_indexes(relation, deleted_at) AS m;
-	RETURN QUERY
-	SELECT 'leave index', u.index, NULL::name, NULL::regclass, u.reason FROM soft_delete_internal.unconvertible_indexes(relation, deleted_at) AS u;
-	RETURN QUERY
-	SELECT 'create companion', m.member, soft_delete_internal.view_name(m.member, '_tombstones'), NULL::regclass,
-		CASE WHEN m.member = relation THEN view_schema ELSE coalesce(views, m.schema) END::text
-	FROM soft_delete_internal.missing_companions(relation) AS m;
-	RETURN QUERY
-	SELECT 'create trigger', m.member, m.name, NULL::regclass, NULL::text FROM soft_delete_internal.missing_triggers(relation, storage) AS m;
-	RETURN QUERY
-	SELECT 'bind view', u.view, NULL::name, NULL::regclass, NULL::text FROM soft_delete_internal.unbound_views(relation) AS u;
-	RETURN QUERY
-	SELECT made.action, relation, soft_delete_internal.view_name(relation, made.suffix), NULL::regclass, view_schema::text
-	FROM (VALUES ('create active view', '_active', active), ('create bin', '_deleted', bin)) AS made(action, suffix, view) WHERE made.view IS NULL;
+	SELECT step.action, step.object, step.name, step.other, step.detail FROM (
+		SELECT CASE v.action WHEN 'create companion' THEN 1 ELSE 4 END AS part, n, v.action, v.object, v.name, v.other, v.detail
+		FROM soft_delete_internal.plan_views(relation, views, storage) WITH ORDINALITY AS v(action, object, name, other, detail, n)
+		UNION ALL
+		SELECT 2, n, 'create trigger', m.member, m.name, NULL, NULL FROM soft_delete_internal.missing_triggers(relation, storage) WITH ORDINALITY AS m(member, name, n)
+		UNION ALL
+		SELECT 3, n, 'bind view', u.view, NULL, NULL, NULL FROM soft_delete_internal.unbound_views(relation) WITH ORDINALITY AS u(view, is_bin, n) WHERE storage = 'in_place') AS step
+	ORDER BY part, n;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.plan_tag(regclass, name, text, name, text) IS
@@ -131,9 +143,13 @@ COMMENT ON FUNCTION soft_delete_internal.plan_tag(regclass, name, text, name, te
  * preview_tag() leave out the lock.
  */
 CREATE FUNCTION soft_delete_internal.tag_checks() RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT '{relation,owner,library,lock,tag,column,triggers,views}'::text[] $$;
+AS $$
+BEGIN
+	RETURN '{relation,owner,library,lock,tag,column,triggers,views}';
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.tag_checks() IS
 'the checks of check_tag(), in order; each relies on those before it';
 
@@ -160,7 +176,13 @@ BEGIN
 				EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 			ELSE
 				EXECUTE format('LOCK TABLE %s IN %s MODE', relation, CASE WHEN is_aside THEN 'SHARE ROW EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
+				-- another session may have tagged it while this waited
+				IF soft_delete_internal.changes_storage(relation, storage) THEN
+					PERFORM soft_delete_internal.lock_views(relation);
+					EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+				END IF;
 			END IF;
+			PERFORM soft_delete_internal.check_owner(relation), soft_delete_internal.check_snapshot(relation);
 		WHEN 'tag' THEN
 			PERFORM soft_delete_internal.check_present_tag(relation, deleted_at, storage);
 		WHEN 'column' THEN
@@ -172,9 +194,7 @@ BEGIN
 		WHEN 'triggers' THEN
 			PERFORM soft_delete_internal.check_triggers(relation), soft_delete_internal.check_other_triggers(relation, is_aside);
 		WHEN 'views' THEN
-			PERFORM soft_delete_internal.check_new_view(p.object, p.detail::name, p.name)
-			FROM soft_delete_internal.plan_tag(relation, deleted_at, indexes, views, storage) AS p
-			WHERE p.action IN ('create companion', 'create active view', 'create bin');
+			PERFORM soft_delete_internal.check_new_view(p.object, p.detail::name, p.name) FROM soft_delete_internal.plan_views(relation, views, storage) AS p;
 	END CASE;
 END
 $$;
@@ -222,7 +242,7 @@ BEGIN
 		CASE item.action
 			WHEN 'add column' THEN
 				PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ADD COLUMN %I timestamptz', relation, item.name));
-				EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', relation, item.name, soft_delete_internal.comment_of('column'));
+				PERFORM soft_delete_internal.set_comment('pg_class', relation, attnum, soft_delete_internal.comment_of('column')) FROM pg_attribute WHERE attrelid = relation AND attname = item.name;
 			WHEN 'convert index' THEN
 				PERFORM soft_delete_internal.replace_index(item.object, deleted_at, true, false);
 			WHEN 'keep index' THEN
@@ -329,6 +349,7 @@ DECLARE
 	tombstones name[] := '{}';
 	made text[] := '{}';
 	monthly boolean := storage = 'aside_monthly';
+	told_storage text := storage;
 BEGIN
 	PERFORM soft_delete_internal.check_tag_arguments('tag', CASE WHEN only_if_prepared IS NOT NULL THEN relation END, deleted_at, indexes, cascade, storage);
 	IF soft_delete_internal.sharded_tag(relation) IS NOT NULL AND storage IS NULL OR storage IN ('aside', 'aside_monthly') AND soft_delete_internal.is_sharded(relation) THEN
@@ -346,6 +367,10 @@ BEGIN
 		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);
 	END LOOP;
 	PERFORM soft_delete_internal.check_tags(members, tombstones, indexes, views, storage);
+	-- another session may have tagged it while this waited for the lock
+	IF told_storage IS NULL AND soft_delete_internal.changes_storage(relation, storage) THEN
+		RETURN soft_delete_internal.tag(relation, deleted_at, indexes, cascade, views, NULL, only_if_prepared, bridge);
+	END IF;
 	IF only_if_prepared AND storage = 'in_place' THEN
 		PERFORM soft_delete_internal.check_prepared(m, t, indexes, views,
 			format('SELECT soft_delete.plan(%L, deleted_at => %L, indexes => %L, cascade => %L%s);', relation, deleted_at, indexes, cascade, coalesce(', bridge => ' || quote_literal(bridge), ''))) FROM unnest(members, tombstones) AS u(m, t);
@@ -448,13 +473,19 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.check_owner(relation);
 	PERFORM soft_delete_internal.check_relation(relation);
+	-- the views first, as a query that reads them does
+	PERFORM soft_delete_internal.lock_views(relation);
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	PERFORM soft_delete_internal.check_owner(relation), soft_delete_internal.check_snapshot(relation);
+	-- another session may have untagged it, or changed its storage, while this waited
+	IF soft_delete_internal.tag_arguments(relation) IS DISTINCT FROM arguments THEN
+		PERFORM soft_delete_internal.untag_table(relation, tombstones);
+		RETURN;
+	END IF;
 	IF soft_delete_internal.is_aside(relation) THEN
 		PERFORM soft_delete_internal.untag_aside(relation, tombstones);
 		RETURN;
 	END IF;
-	-- the views first, as a query that reads them does
-	PERFORM soft_delete_internal.lock_views(relation);
-	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	PERFORM soft_delete_internal.check_holds(relation, 'untag');
 	bin := soft_delete_internal.bin_of(relation);
 

@@ -32,6 +32,27 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_owner(regclass) IS
 'raises 42501 unless the current role owns the table';
 
+CREATE FUNCTION soft_delete_internal.check_snapshot(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	unseen oid;
+BEGIN
+	-- foreign_keys_of() and inheritance_tree() read what is committed now, and a query what the snapshot of the transaction sees
+	SELECT fk INTO unseen FROM soft_delete_internal.foreign_keys_of(relation) AS fk WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE oid = fk)
+	UNION ALL
+	SELECT m FROM soft_delete_internal.inheritance_tree(relation) AS m WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = m) LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'could not serialize access to table "%" due to concurrent changes', relation
+			USING ERRCODE = 'serialization_failure',
+				DETAIL = 'Others have given it a foreign key, a partition or an inheritance child, which the snapshot of the transaction does not see.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_snapshot(regclass) IS
+'raises 40001 if a table has foreign keys, partitions or inheritance children that a transaction which keeps its snapshot does not see';
+
 CREATE FUNCTION soft_delete_internal.check_relation(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

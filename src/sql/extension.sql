@@ -73,6 +73,8 @@ BEGIN
 	PERFORM soft_delete_internal.check_owner(relation);
 	IF soft_delete_internal.sharded_bin(relation) IS NOT NULL THEN
 		PERFORM soft_delete_internal.align_sharded(relation);
+		PERFORM soft_delete_internal.rename_sharded_tag(relation);
+		PERFORM soft_delete_internal.guard_partitions(relation);
 		RETURN;
 	END IF;
 	IF soft_delete_internal.tag_arguments(relation) IS NULL THEN

@@ -118,18 +118,18 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';
 COMMENT ON FUNCTION soft_delete.undo(timestamptz, boolean, boolean) IS
 'restores all that one deletion deleted, from every table whose bin the caller may read, or nothing; skip_conflicts: what cannot come back stays, with what is below it; with_parents: deleted parents come back, too, with what went with them; returns the number of rows, those of cascades included';
 
-/* A tombstone column of type timestamp has UTC, whatever the session's time zone. */
+/* A tombstone column of type timestamp, which the table shows, has UTC, whatever the session's time zone. */
 CREATE FUNCTION soft_delete.undo(deleted_at timestamp, skip_conflicts boolean DEFAULT false, with_parents boolean DEFAULT false) RETURNS bigint
 LANGUAGE sql
 RETURN soft_delete.undo(pg_catalog.timezone('UTC', deleted_at), skip_conflicts, with_parents);
 COMMENT ON FUNCTION soft_delete.undo(timestamp, boolean, boolean) IS
-'undo() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
+'undo() of a stamp of a table whose deleted_at is a timestamp: it is in UTC';
 
 CREATE FUNCTION soft_delete.hold_deletion(deleted_at timestamp, hold text) RETURNS bigint
 LANGUAGE sql
 RETURN soft_delete.hold_deletion(pg_catalog.timezone('UTC', deleted_at), hold);
 COMMENT ON FUNCTION soft_delete.hold_deletion(timestamp, text) IS
-'hold_deletion() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
+'hold_deletion() of a stamp of a table whose deleted_at is a timestamp: it is in UTC';
 
 CREATE FUNCTION soft_delete.deletion_rows(deleted_at timestamp) RETURNS TABLE (relation regclass, rows bigint)
 LANGUAGE sql STABLE
@@ -137,7 +137,7 @@ BEGIN ATOMIC
 	SELECT * FROM soft_delete.deletion_rows(pg_catalog.timezone('UTC', deleted_at));
 END;
 COMMENT ON FUNCTION soft_delete.deletion_rows(timestamp) IS
-'deletion_rows() of a stamp of a bin whose deleted_at is a timestamp: it is in UTC';
+'deletion_rows() of a stamp of a table whose deleted_at is a timestamp: it is in UTC';
 
 CREATE FUNCTION soft_delete.preview(VARIADIC deletions timestamp[]) RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
 LANGUAGE sql STABLE
@@ -145,7 +145,7 @@ BEGIN ATOMIC
 	SELECT * FROM soft_delete.preview(VARIADIC ARRAY(SELECT pg_catalog.timezone('UTC', d) FROM pg_catalog.unnest(deletions) AS d));
 END;
 COMMENT ON FUNCTION soft_delete.preview(timestamp[]) IS
-'preview() of stamps of a bin whose deleted_at is a timestamp: they are in UTC';
+'preview() of stamps of a table whose deleted_at is a timestamp: they are in UTC';
 
 CREATE FUNCTION soft_delete.undo_transaction(xid xid8, skip_conflicts boolean DEFAULT false, with_parents boolean DEFAULT false) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_enter';

@@ -102,7 +102,7 @@ COMMENT ON COLUMN soft_delete.tagged_schemas.exempt IS 'names of tables that are
 COMMENT ON COLUMN soft_delete.tagged_schemas.deleted_at IS 'the tombstone column of new tables';
 COMMENT ON COLUMN soft_delete.tagged_schemas.indexes IS 'which of their indexes become partial: ''all'' or ''unique''';
 COMMENT ON COLUMN soft_delete.tagged_schemas.views IS 'the schema of their views; null: their own';
-COMMENT ON COLUMN soft_delete.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'' or ''aside''';
+COMMENT ON COLUMN soft_delete.tagged_schemas.storage IS 'where their deleted rows are: ''in_place'', ''aside'' or ''aside_monthly''';
 COMMENT ON COLUMN soft_delete.tagged_schemas.bridge IS 'the column by which the application deletes softly from those that have it; null: by none';
 
 CREATE VIEW soft_delete.retention WITH (security_barrier) AS

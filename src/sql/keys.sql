@@ -48,15 +48,15 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT format('COMMENT ON INDEX %s IS %L', soft_delete_internal.qualified_name(comments_on.index), obj_description(comments_on.index, 'pg_class'))
-	WHERE obj_description(comments_on.index, 'pg_class') IS NOT NULL
+	SELECT format('COMMENT ON INDEX %s IS %L', soft_delete_internal.qualified_name(comments_on.index), soft_delete_internal.comment_on('pg_class', comments_on.index))
+	WHERE soft_delete_internal.comment_on('pg_class', comments_on.index) IS NOT NULL
 	UNION ALL
-	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint'))
+	SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, soft_delete_internal.comment_on('pg_constraint', oid))
 	FROM pg_constraint
 	WHERE conrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = comments_on.index)
 	  AND (oid = soft_delete_internal.stand_in(comments_on.index) OR (conindid = comments_on.index AND contype IN ('u', 'x')))
 	  -- the constraint that comes back is the application's
-	  AND obj_description(oid, 'pg_constraint') <> soft_delete_internal.comment_of('stand-in');
+	  AND soft_delete_internal.comment_on('pg_constraint', oid) <> soft_delete_internal.comment_of('stand-in');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.comments_on(regclass) IS
@@ -296,6 +296,7 @@ BEGIN
 		  AND (indisunique OR indisexclusion OR indexes = 'all')
 		  AND NOT indisclustered			-- a partial index cannot be
 		  AND indkey[0] IS DISTINCT FROM attnum	-- finds tombstones
+		  AND amhandler <> 'soft_delete_internal.btree_handler(internal)'::regprocedure
 		  AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 		  AND NOT EXISTS (SELECT FROM pg_index replaced
 						  WHERE replaced.indrelid = member AND relname = soft_delete_internal.prepared_name(replaced.indexrelid))
@@ -316,14 +317,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	RETURN QUERY SELECT indexrelid::regclass, reasons.reason
+	RETURN QUERY SELECT indexrelid::regclass, CASE WHEN member_of IS NOT NULL THEN 'It belongs to an extension.' WHEN NOT indisready THEN 'It is being built.' ELSE 'It is invalid.' END
 	FROM pg_index LEFT JOIN pg_attribute ON attrelid = indrelid AND attname = deleted_at,
-		LATERAL (SELECT CASE
-			WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e') THEN 'It belongs to an extension.'
-			WHEN NOT indisready THEN 'It is being built.'
-			WHEN NOT indisvalid THEN 'It is invalid.' END) AS reasons(reason)
+		-- by index, and not all members of extensions
+		LATERAL (SELECT (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = indexrelid AND deptype = 'e' LIMIT 1)) AS of(member_of)
 	-- an array, so that no plan opens the indexes of other tables
-	WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.inheritance_tree(relation))) AND reasons.reason IS NOT NULL
+	WHERE indrelid = ANY (ARRAY(SELECT soft_delete_internal.inheritance_tree(relation))) AND (member_of IS NOT NULL OR NOT indisready OR NOT indisvalid)
 	  AND NOT coalesce(soft_delete_internal.index_hides(indexrelid, attnum), false)
 	ORDER BY indexrelid;
 END

@@ -51,15 +51,7 @@ ALTER OPERATOR FAMILY soft_delete_internal.datetime_ops USING soft_delete_btree 
 	FUNCTION 1 (timestamp, date) pg_catalog.timestamp_cmp_date(timestamp, date);
 
 CREATE FUNCTION soft_delete_internal.is_soft_delete_btree(index regclass) RETURNS boolean
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-	RETURN (SELECT EXISTS (SELECT FROM pg_class JOIN pg_am ON pg_am.oid = relam
-				   WHERE pg_class.oid = index AND amhandler = 'soft_delete_internal.btree_handler(internal)'::regprocedure));
-END
-$$;
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_is_btree';
 COMMENT ON FUNCTION soft_delete_internal.is_soft_delete_btree(regclass) IS
 'whether an index is of our access method';
 
@@ -69,8 +61,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	RETURN (SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+	RETURN (SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid
 				   WHERE indrelid = relation AND attname = deleted_at AND indisvalid AND indnatts = 1 AND indoption[0] & 1 = 0
+					 -- stamp_expression(), as the server writes it
+					 AND CASE WHEN atttypid = 'timestamp'::regtype THEN pg_get_indexdef(indexrelid, 1, false) = format('timezone(''UTC''::text, %I)', attname) ELSE attnum = indkey[0] END
 					 AND coalesce(pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', deleted_at), true)
 					 AND soft_delete_internal.is_soft_delete_btree(indexrelid)));
 END
@@ -102,7 +96,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF prepared IS NULL THEN
-		EXECUTE format('CREATE INDEX ON %s USING soft_delete_btree (%I) WHERE %2$I IS NOT NULL', member, deleted_at);
+		EXECUTE format('CREATE INDEX ON %s USING soft_delete_btree (%s) WHERE %I IS NOT NULL', member, soft_delete_internal.stamp_expression(member, deleted_at), deleted_at);
 		SELECT indexrelid INTO prepared FROM pg_index WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1;
 	ELSIF to_regclass((SELECT format('%s.%I', relnamespace::regnamespace, make_bin_index.name) FROM pg_class WHERE oid = member)) IS NULL THEN
 		EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);

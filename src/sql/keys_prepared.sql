@@ -44,11 +44,14 @@ COMMENT ON FUNCTION soft_delete_internal.prepared_index(regclass) IS
 'the index that plan() has prepared to replace an index';
 
 CREATE FUNCTION soft_delete_internal.is_prepared(index regclass, deleted_at name) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
-					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false)
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT coalesce((SELECT indisvalid AND soft_delete_internal.differs_by_condition(index, indexrelid, deleted_at)
+					 FROM pg_index WHERE indexrelid = soft_delete_internal.prepared_index(index)), false));
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_prepared(regclass, name) IS
 'whether the index that plan() has prepared to replace an index is ready';
@@ -114,7 +117,7 @@ BEGIN
 			format('%I.%I', nspname, soft_delete_internal.prepared_name(member)) AS prepared,
 			LATERAL (SELECT format('DROP INDEX CONCURRENTLY %s', prepared) WHERE to_regclass(prepared) IS NOT NULL
 					 UNION ALL
-					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s USING soft_delete_btree (%I) WHERE %3$I IS NOT NULL', soft_delete_internal.prepared_name(member), member, deleted_at)
+					 SELECT format('CREATE INDEX CONCURRENTLY %I ON %s USING soft_delete_btree (%s) WHERE %I IS NOT NULL', soft_delete_internal.prepared_name(member), member, soft_delete_internal.stamp_expression(member, deleted_at), deleted_at)
 					) AS commands(command)
 		WHERE relkind = 'r' AND NOT soft_delete_internal.has_bin_index(member, deleted_at)
 		ORDER BY n, command DESC;		-- DROP before CREATE
@@ -137,19 +140,22 @@ DECLARE
 	is_prepared boolean := true;
 	kind text;
 BEGIN
-	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside') THEN
+	IF relation IS NULL OR deleted_at IS NULL OR deleted_at = '' OR cascade IS NULL OR indexes IS NULL OR indexes NOT IN ('all', 'unique') OR storage NOT IN ('in_place', 'aside', 'aside_monthly') THEN
 		RAISE EXCEPTION 'invalid argument of soft_delete.plan()'
 			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'' or ''aside''.';
+				DETAIL = 'The table and the column must be given, cascade must be true or false, indexes must be ''all'' or ''unique'', and storage must be ''in_place'', ''aside'' or ''aside_monthly''.';
 	END IF;
-	IF storage = 'aside' AND soft_delete_internal.is_sharded(relation) THEN
+	IF storage IN ('aside', 'aside_monthly') AND soft_delete_internal.is_sharded(relation) THEN
 		RETURN QUERY SELECT * FROM soft_delete_internal.plan_sharded(relation, deleted_at, cascade, bridge);
 		RETURN;
 	END IF;
 	IF cascade THEN
 		members := soft_delete_internal.tagged_together(relation, true);
 	END IF;
-	kind := coalesce(storage, CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
+	IF storage = 'aside_monthly' THEN
+		PERFORM soft_delete_internal.check_monthly(m) FROM unnest(members) AS m;
+	END IF;
+	kind := coalesce(replace(storage, 'aside_monthly', 'aside'), CASE WHEN soft_delete_internal.is_aside(relation) THEN 'aside' ELSE 'in_place' END);
 	FOREACH member IN ARRAY members LOOP
 		own_bridge := soft_delete_internal.resolve_bridge(member, bridge, is_named => member = relation);
 		tombstones := tombstones || soft_delete_internal.tombstone_for(member, deleted_at, own_bridge);

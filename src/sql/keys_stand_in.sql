@@ -5,17 +5,7 @@
  */
 
 CREATE FUNCTION soft_delete_internal.stand_in(index regclass) RETURNS oid
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-	RETURN (SELECT con.oid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-		JOIN pg_constraint con ON conrelid = indrelid AND conname = relname
-	WHERE indexrelid = index AND indisunique AND indpred IS NOT NULL
-	  AND indexprs IS NULL AND contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true');
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_stand_in';
 COMMENT ON FUNCTION soft_delete_internal.stand_in(regclass) IS
 'the constraint that stands in for the unique constraint which an index was';
 
@@ -44,31 +34,24 @@ CREATE FUNCTION soft_delete_internal.explain_parts(relation regclass) RETURNS vo
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	command text;
 BEGIN
-	FOR command IN
-		SELECT format('COMMENT ON %s IS %L', object, soft_delete_internal.comment_of(part)) FROM (
-			SELECT format('TRIGGER %I ON %s', tgname, relation), proname::text
+	PERFORM soft_delete_internal.set_comment(classid, objid, 0, soft_delete_internal.comment_of(part)) FROM (
+			SELECT 'pg_trigger'::regclass, pg_trigger.oid, proname::text
 			FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
 			WHERE tgrelid = relation AND NOT tgisinternal AND tgparentid = 0 AND pronamespace = 'soft_delete'::regnamespace
-			  AND obj_description(pg_trigger.oid, 'pg_trigger') IS NULL
+			  AND soft_delete_internal.comment_on('pg_trigger', pg_trigger.oid) IS NULL
 			UNION ALL
-			SELECT format('INDEX %s', indexrelid::regclass), 'index'
+			SELECT 'pg_class'::regclass, indexrelid, 'index'
 			FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 			WHERE indrelid = relation AND NOT relispartition AND soft_delete_internal.is_soft_delete_btree(indexrelid)
-			  AND obj_description(indexrelid, 'pg_class') IS NULL
+			  AND soft_delete_internal.comment_on('pg_class', indexrelid) IS NULL
 			UNION ALL
-			SELECT format('CONSTRAINT %I ON %s', conname, relation), CASE WHEN conname = 'soft_delete_companion' THEN 'companion' ELSE 'stand-in' END
+			SELECT 'pg_constraint'::regclass, con.oid, CASE WHEN conname = 'soft_delete_companion' THEN 'companion' ELSE 'stand-in' END
 			FROM pg_constraint AS con
-			WHERE conrelid = relation AND contype = 'c' AND coninhcount = 0 AND obj_description(oid, 'pg_constraint') IS NULL
+			WHERE conrelid = relation AND contype = 'c' AND coninhcount = 0 AND soft_delete_internal.comment_on('pg_constraint', oid) IS NULL
 			  AND (oid IN (SELECT soft_delete_internal.stand_in(indexrelid) FROM pg_index WHERE indrelid = relation)
 				   OR (conname = 'soft_delete_companion'
-					   AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.guard_companion()'::regprocedure)))) AS parts(object, part)
-		WHERE soft_delete_internal.comment_of(part) IS NOT NULL
-	LOOP
-		EXECUTE command;
-	END LOOP;
+					   AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.guard_companion()'::regprocedure)))) AS parts(classid, objid, part);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.explain_parts(regclass) IS
@@ -102,8 +85,8 @@ BEGIN
 			stand_in := soft_delete_internal.stand_in(item.index);
 		END IF;
 		PERFORM soft_delete_internal.bind_index(item.index, stand_in);
-		IF obj_description(stand_in, 'pg_constraint') IS NULL THEN
-			EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', item.relname, item.relation, soft_delete_internal.comment_of('stand-in'));
+		IF soft_delete_internal.comment_on('pg_constraint', stand_in) IS NULL THEN
+			PERFORM soft_delete_internal.set_comment('pg_constraint', stand_in, 0, soft_delete_internal.comment_of('stand-in'));
 		END IF;
 	END LOOP;
 END

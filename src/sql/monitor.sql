@@ -94,6 +94,7 @@ DECLARE
 	stated record;
 	is_any_retained boolean := EXISTS (SELECT FROM soft_delete_internal.retention);
 	is_any_purged boolean := EXISTS (SELECT FROM soft_delete_internal.purge_log);
+	is_any_held boolean := EXISTS (SELECT FROM soft_delete_internal.holds);
 BEGIN
 	ledger_bytes := pg_total_relation_size('soft_delete_internal.ledger') + pg_total_relation_size('soft_delete_internal.events');
 	FOR relation, tombstone_column IN SELECT t.relation, t.tombstone_column FROM soft_delete_internal.tagged_tables() AS t LOOP
@@ -118,13 +119,14 @@ BEGIN
 				SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
 				retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
 			END IF;
-			holds := (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation)));
+			holds := CASE WHEN is_any_held THEN (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation))) ELSE 0 END;
 
 			IF soft_delete_internal.has_no_tombstone(relation) THEN
 				live_rows := soft_delete_internal.estimated_rows(relation);
 				deleted_rows := 0; displaced_rows := 0; due_rows := 0; graveyard_share := round(0::numeric / nullif(live_rows, 0), 3);
 				companion_bytes := (SELECT sum(soft_delete_internal.companion_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
-				index_bytes_saved := CASE WHEN live_rows > 0 AND NOT soft_delete_internal.is_aside(relation) AND soft_delete_internal.live_index_bytes(relation) IS NOT NULL THEN 0 END;
+				-- smaller ones have no index of 1,000 entries
+				index_bytes_saved := CASE WHEN live_rows >= 1000 AND storage = 'in_place' AND soft_delete_internal.live_index_bytes(relation) IS NOT NULL THEN 0 END;
 				RETURN NEXT;
 				CONTINUE;
 			END IF;
@@ -197,15 +199,13 @@ BEGIN
 
 	FOR item IN
 		SELECT tagged.relation, soft_delete_internal.bin_of(tagged.relation) AS bin, tombstone_column AS tombstone,
-			soft_delete_internal.qualified_name(tagged.relation) AS name,
-			soft_delete_internal.stamp_expression(tagged.relation, tombstone_column) AS stamp,
-			soft_delete_internal.stamp_parameter(tagged.relation, tombstone_column) AS start
+			soft_delete_internal.qualified_name(tagged.relation) AS name
 		FROM soft_delete_internal.tagged_tables() AS tagged
 		WHERE (timeline.relation IS NULL OR tagged.relation = timeline.relation) AND soft_delete_internal.may_watch(tagged.relation)
 		  AND soft_delete_internal.bin_of(tagged.relation) IS NOT NULL
 		  AND soft_delete_internal.has_column(soft_delete_internal.tombstones_in(tagged.relation), tombstone_column)
 		UNION ALL
-		SELECT s.relation, s.bin, s.stamp, soft_delete_internal.qualified_name(s.relation), quote_ident(s.stamp), '$1::timestamptz' FROM soft_delete_internal.sharded_tables() AS s
+		SELECT s.relation, s.bin, s.stamp, soft_delete_internal.qualified_name(s.relation) FROM soft_delete_internal.sharded_tables() AS s
 		WHERE (timeline.relation IS NULL OR s.relation = timeline.relation) AND s.bin IS NOT NULL AND soft_delete_internal.may_watch_sharded(s.relation, s.bin)
 	LOOP
 		is_known := true;
@@ -214,8 +214,8 @@ BEGIN
 			IF soft_delete_internal.tag_arguments(item.relation) IS NULL OR NOT soft_delete_internal.has_no_tombstone(item.relation) THEN
 				FOR found IN
 					SELECT * FROM soft_delete_internal.query_as_owner(item.relation,
-						format('SELECT %s::date - %L::date + 1, count(*) FROM %s WHERE %I >= %s AND %1$s < now() GROUP BY 1',
-							   item.stamp, first_day, item.bin, item.tombstone, replace(item.start, '$1', quote_literal(first_day)))) AS q(n integer, rows bigint)
+						format('SELECT %I::date - %L::date + 1, count(*) FROM %s WHERE %1$I >= %2$L::timestamptz AND %1$I < now() GROUP BY 1',
+							   item.tombstone, first_day, item.bin)) AS q(n integer, rows bigint)
 				LOOP
 					days_deleted[found.n] := found.rows;
 				END LOOP;

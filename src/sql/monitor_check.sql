@@ -33,6 +33,11 @@ AS $$
 	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
 	  AND soft_delete_internal.may_watch(untagged) AND soft_delete_internal.citus_kind(untagged) IS NULL
 	UNION ALL
+	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', untagged)
+	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
+	WHERE storage = 'aside' AND relname <> ALL (exempt) AND soft_delete_internal.is_sharded(untagged) AND soft_delete_internal.sharded_tag(untagged) IS NULL
+	  AND soft_delete_internal.may_watch(untagged)
+	UNION ALL
 	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)
 	FROM soft_delete_internal.retention
 	WHERE soft_delete_internal.may_watch(retention.relation) AND soft_delete_internal.tag_arguments(retention.relation) IS NULL
@@ -130,6 +135,9 @@ BEGIN
 		format('SELECT soft_delete.repair(%L);', table_name)
 	WHERE companion IS NOT NULL AND soft_delete_internal.has_column(companion, tombstone) AND NOT soft_delete_internal.has_stamp_index(companion, tombstone)
 	UNION ALL
+	SELECT 'notice', table_name, format('no index is for foreign key "%s" in %s: a change of the key that it references reads all %s deleted rows there', m.key, m.place, m.rows), m.command || ';'
+	FROM soft_delete_internal.missing_reference_indexes(table_name) AS m WHERE is_aside
+	UNION ALL
 	SELECT 'warning', table_name, format('%s is not tied to its table: DROP TABLE would fail', part), format('SELECT soft_delete.repair(%L);', table_name)
 	FROM unnest(array_remove(ARRAY[companion, CASE WHEN is_aside THEN soft_delete_internal.bin_of(table_name) END], NULL)) AS part
 	WHERE NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = part AND objsubid = 0
@@ -151,7 +159,7 @@ BEGIN
 	-- the index of the bin is on the renamed column
 	SELECT 'error', table_name, format('tombstone column "%s" has another name: every statement fails', tombstone),
 		format('ALTER TABLE %s RENAME COLUMN %I TO %I;', table_name, attname, tombstone)
-	FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+	FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND (attnum = indkey[0] OR soft_delete_internal.is_soft_delete_btree(indexrelid))
 	WHERE indrelid = table_name AND pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', attname)
 	  AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
 	  AND NOT soft_delete_internal.has_column(table_name, tombstone)
@@ -190,7 +198,7 @@ BEGIN
 			ELSE format('index "%s", which is to find deleted rows, is invalid: the bin reads the whole table', invalid) END,
 		concat_ws(' ', 'DROP INDEX ' || invalid::text || ';', soft_delete_internal.tag_command(table_name, tombstone, 'unique') || ';')
 	FROM soft_delete_internal.inheritance_tree(table_name) AS member JOIN pg_class ON pg_class.oid = member
-		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+		CROSS JOIN LATERAL (SELECT (SELECT indexrelid::regclass FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND (attnum = indkey[0] OR soft_delete_internal.is_soft_delete_btree(indexrelid))
 									WHERE indrelid = member AND attname = tombstone AND NOT indisvalid LIMIT 1)) AS broken(invalid)
 	WHERE NOT relispartition AND NOT soft_delete_internal.has_bin_index(member, tombstone)
 	  AND soft_delete_internal.has_column(member, tombstone);
@@ -331,8 +339,8 @@ BEGIN
 		-- held rows are not overdue
 		IF overdue > 0 AND bin IS NOT NULL AND EXISTS (SELECT FROM soft_delete_internal.holds) THEN
 			overdue := (SELECT answer FROM soft_delete_internal.query_as_owner(table_name,
-				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %s AND soft_delete.hold_of(%I, %I, true) IS NULL LIMIT 1000) AS due',
-					   bin, tombstone, replace(soft_delete_internal.stamp_parameter(table_name, tombstone), '$1', quote_literal(due_before)),
+				format('SELECT count(*) FROM (SELECT FROM %s WHERE %I < %L::timestamptz AND soft_delete.hold_of(%I, %I, true) IS NULL LIMIT 1000) AS due',
+					   bin, tombstone, due_before,
 					   (soft_delete_internal.bin_columns(table_name))[5], (soft_delete_internal.bin_columns(table_name))[6])) AS q(answer bigint));
 		END IF;
 		IF overdue > 0 THEN
@@ -359,7 +367,7 @@ BEGIN
 		SELECT conname, confdeltype, conparentid, conrelid, soft_delete_internal.root(conrelid) AS child, soft_delete_internal.root(confrelid) AS parent,
 			soft_delete_internal.tag_arguments(conrelid) IS NOT NULL AS child_is_tagged,
 			soft_delete_internal.tag_arguments(confrelid) IS NOT NULL AS parent_is_tagged
-		FROM pg_constraint WHERE oid = "constraint"
+		FROM pg_constraint AS con WHERE oid = "constraint" AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
 	)
 	SELECT 'error', child,
 		format(CASE WHEN parent_is_tagged THEN 'a delete from %s would destroy rows for good by foreign key "%s"'

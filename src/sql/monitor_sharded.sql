@@ -19,8 +19,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT pg_catalog.sum(result::bigint)::bigint FROM run_command_on_shards(%L, ''SELECT CASE WHEN reltuples < 0 THEN pg_stat_get_live_tuples(oid) ELSE reltuples::bigint END FROM pg_class WHERE oid = ''''%%s''''::regclass'') WHERE success', relation)) AS q(answer bigint));
+	RETURN (SELECT coalesce(sum(answer), 0) FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON pg_class.oid = member,
+		LATERAL soft_delete_internal.query_as_owner(member, format('SELECT pg_catalog.sum(result::bigint)::bigint FROM run_command_on_shards(%L, ''SELECT CASE WHEN reltuples < 0 THEN pg_stat_get_live_tuples(oid) ELSE reltuples::bigint END FROM pg_class WHERE oid = ''''%%s''''::regclass'') WHERE success', member)) AS q(answer bigint)
+		WHERE relkind = 'r');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.estimate_sharded(regclass) IS
@@ -46,9 +47,9 @@ BEGIN
 		last_purge_result := CASE WHEN log.purged_at IS NULL THEN NULL WHEN log.error IS NULL OR log.error = 'not finished' THEN coalesce(log.error, 'done')
 			ELSE 'failed' || CASE WHEN soft_delete_internal.caller_owns(relation) THEN ': ' || log.error ELSE '' END END;
 		BEGIN
-			holds := (SELECT count(*) FROM soft_delete_internal.sharded_holds(bin) AS t WHERE t.tgname LIKE '%\_delete');
-			SELECT q.rows, q.oldest INTO deleted_rows, oldest FROM soft_delete_internal.query_as_owner(relation,
-				format('SELECT (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %1$s LIMIT 1001) AS first), (SELECT pg_catalog.min(%2$I) FROM %1$s)', bin, tombstone_column)) AS q(rows bigint, oldest timestamptz);
+			SELECT q.rows, q.oldest, q.held INTO deleted_rows, oldest, holds FROM soft_delete_internal.query_as_owner(relation,
+				format('SELECT (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %1$s LIMIT 1001) AS first), (SELECT pg_catalog.min(%2$I) FROM %1$s), (SELECT pg_catalog.count(*) FROM %1$s WHERE hold IS NOT NULL)', bin, tombstone_column)) AS q(rows bigint, oldest timestamptz, held bigint);
+			holds := holds + (SELECT count(*) FROM soft_delete_internal.sharded_holds(bin) AS t WHERE t.tgname LIKE '%\_delete');
 			IF deleted_rows > 1000 THEN
 				deleted_rows := greatest(deleted_rows, soft_delete_internal.estimate_sharded(bin));
 			END IF;
@@ -76,6 +77,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	item record;
+	has_holds boolean;
 BEGIN
 	FOR item IN
 		SELECT s.*, relname, relowner FROM soft_delete_internal.sharded_tables() AS s JOIN pg_class ON pg_class.oid = s.relation
@@ -98,19 +100,36 @@ BEGIN
 		FROM pg_attribute WHERE attrelid = item.relation AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v' AND item.bin IS NOT NULL AND NOT soft_delete_internal.has_column(item.bin, attname)
 		UNION ALL
 		SELECT 'error', item.relation, format('foreign key "%s" would destroy rows of table %s, which is not tagged: DELETE fails', conname, conrelid::regclass), format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', item.relation)
-		FROM pg_constraint WHERE contype = 'f' AND confrelid = item.relation AND confdeltype = 'c' AND soft_delete_internal.sharded_tag(conrelid) IS NULL
+		FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confrelid = item.relation AND confdeltype = 'c' AND soft_delete_internal.sharded_tag(conrelid) IS NULL
 		UNION ALL
-		SELECT 'error', item.relation, format('foreign key "%s" would overwrite references of table %s: DELETE fails', conname, conrelid::regclass), NULL
-		FROM pg_constraint WHERE contype = 'f' AND confrelid = item.relation AND confdeltype IN ('n', 'd')
+		SELECT 'error', item.relation, format('foreign key "%s" would overwrite references of table %s: DELETE fails', conname, conrelid::regclass),
+			CASE WHEN soft_delete_internal.is_relinkable(pg_constraint.oid) THEN format('SELECT soft_delete.repair(%L);', item.relation) END
+		FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confrelid = item.relation AND (confdeltype = 'd' OR confdeltype = 'n'
+			AND (NOT soft_delete_internal.is_relinkable(pg_constraint.oid) OR NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = item.relation AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND starts_with(tgname, '!'))))
 		UNION ALL
-		SELECT 'error', tgrelid::regclass, format('trigger "%s" is disabled: %s', tgname, CASE WHEN tgrelid = item.relation THEN 'deleted rows are not kept' ELSE 'nothing is restored' END), format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
-		FROM pg_trigger WHERE tgrelid IN (item.relation, item.bin) AND tgname LIKE '~soft\_delete%' AND tgenabled NOT IN ('O', 'A')
+		SELECT 'error', tgrelid::regclass, format('trigger "%s" is disabled: %s', tgname, CASE WHEN tgrelid = item.relation THEN 'deleted rows are not kept' WHEN tgfoid = 'soft_delete.guard_shard_row()'::regprocedure THEN 'held rows can be purged' ELSE 'nothing is restored' END), format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
+		FROM pg_trigger WHERE tgrelid IN (item.relation, item.bin) AND tgname ~ '^[!~]soft_delete' AND tgenabled NOT IN ('O', 'A')
 		UNION ALL
 		SELECT 'error', item.relation, 'trigger "~soft_delete_shard_truncate" is missing: TRUNCATE destroys', format('SELECT soft_delete.untag(%L, tombstones => ''keep'');', item.relation)
-		WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = item.relation AND tgfoid = 'soft_delete.keep_truncated()'::regprocedure);
+		WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = item.relation AND tgfoid = 'soft_delete.keep_truncated()'::regprocedure)
+		UNION ALL
+		SELECT 'error', partition, 'trigger "~soft_delete_shard_truncate" is missing: TRUNCATE destroys', format('SELECT soft_delete.repair(%L);', item.relation)
+		FROM soft_delete_internal.unguarded_partitions(item.relation) AS partition
+		UNION ALL
+		SELECT 'error', tgrelid::regclass, format('trigger "%s" is disabled: deleted rows are not kept', tgname), format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
+		FROM pg_trigger WHERE tgrelid <> item.relation AND tgrelid IN (SELECT soft_delete_internal.inheritance_tree(item.relation)) AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgenabled NOT IN ('O', 'A');
+		CONTINUE WHEN item.bin IS NULL;
+		BEGIN
+			has_holds := EXISTS (SELECT FROM soft_delete_internal.sharded_holds(item.bin)) OR soft_delete_internal.held_row_of(item.bin) IS NOT NULL;
+		EXCEPTION WHEN OTHERS THEN
+			IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			has_holds := false;
+		END;
 		-- held rows are not overdue, and here they are not told from others
 		RETURN QUERY SELECT * FROM soft_delete_internal.find_purge_problems(item.relation, item.stamp) AS p
-			WHERE item.bin IS NOT NULL AND (p.severity = 'error' OR NOT EXISTS (SELECT FROM soft_delete_internal.sharded_holds(item.bin)));
+			WHERE p.severity = 'error' OR NOT has_holds;
 	END LOOP;
 END
 $$;

@@ -25,7 +25,7 @@ BEGIN
 	END IF;
 	RETURN QUERY SELECT tgrelid::regclass, soft_delete_internal.sharded_bin(tgrelid), soft_delete_internal.sharded_stamp(tgrelid)
 		FROM pg_trigger JOIN pg_dist_partition ON logicalrelid = tgrelid
-		WHERE tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgnargs = 2 ORDER BY tgrelid;
+		WHERE tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgnargs = 2 AND tgparentid = 0 ORDER BY tgrelid;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_tables() IS
@@ -67,7 +67,7 @@ BEGIN
 		), edges AS MATERIALIZED (
 			SELECT DISTINCT confrelid::regclass AS parent, conrelid::regclass AS child, confdeltype
 			FROM pg_constraint JOIN tables AS p ON p.member = confrelid JOIN tables AS c ON c.member = conrelid
-			WHERE contype = 'f' AND confrelid <> conrelid
+			WHERE contype = 'f' AND conparentid = 0 AND confrelid <> conrelid
 		), wanted AS (
 			SELECT member FROM tables WHERE sharded_groups.relation IS NULL OR member = sharded_groups.relation
 			UNION
@@ -88,7 +88,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT coalesce(string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN 'true' ELSE format('%s.%I OPERATOR(pg_catalog.=) %L::pg_catalog.timestamptz', alias, stamp, arguments[3]) END, ' OR '), 'false')
+	RETURN (SELECT concat_ws(' OR ', format('%s.hold IS NOT NULL', alias), string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN 'true' ELSE format('%s.%I OPERATOR(pg_catalog.=) %L::pg_catalog.timestamptz', alias, stamp, arguments[3]) END, ' OR '))
 			FROM soft_delete_internal.sharded_holds(bin) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments);
 END
 $$;
@@ -116,7 +116,7 @@ BEGIN
 		SELECT conrelid::regclass AS child, conrelid <> confrelid AND partmethod = own.partmethod AND colocationid = own.colocationid AND relowner = own.relowner AS is_beside,
 			soft_delete_internal.key_match(con.oid, 'b', 'c') AS matches
 		FROM pg_constraint AS con JOIN pg_dist_partition ON logicalrelid = conrelid JOIN pg_class ON pg_class.oid = conrelid
-		WHERE contype = 'f' AND confrelid = relation
+		WHERE contype = 'f' AND conparentid = 0 AND confrelid = relation
 	LOOP
 		child_bin := soft_delete_internal.sharded_bin(other.child);
 		CONTINUE WHEN child_bin IS NULL;
@@ -155,6 +155,19 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.log_sharded_purge(regclass, timestamptz, bigint, timestamptz, timestamptz, text) IS
 'adds what a batch has purged of a sharded table to the row of its purge in the log';
+
+CREATE FUNCTION soft_delete_internal.report_failed_purge(relation regclass, started timestamptz, error text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete_internal.log_sharded_purge(relation, started, 0, NULL, NULL, error);
+	RAISE WARNING 'purge of table "%" failed: %', relation, error
+		USING ERRCODE = '01000';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.report_failed_purge(regclass, timestamptz, text) IS
+'logs that a batch of a sharded table has failed, and warns';
 
 CREATE FUNCTION soft_delete_internal.purge_sharded(relation regclass, as_of timestamptz, older_than interval, batch_size integer, after timestamptz,
 	OUT until timestamptz, OUT purged bigint, OUT held bigint, OUT referenced bigint)
@@ -206,9 +219,7 @@ BEGIN
 		END IF;
 		until := NULL;
 		purged := 0;
-		PERFORM soft_delete_internal.log_sharded_purge(relation, as_of, 0, NULL, NULL, SQLERRM);
-		RAISE WARNING 'purge of table "%" failed: %', relation, SQLERRM
-			USING ERRCODE = '01000';
+		PERFORM soft_delete_internal.report_failed_purge(relation, as_of, SQLERRM);
 	END;
 END
 $$;

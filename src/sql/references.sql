@@ -136,20 +136,15 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_of_lost_references(regclass, boolean) IS
 'warns of lost_references()';
 
-CREATE FUNCTION soft_delete_internal.make_reference_triggers(relation regclass, only_new boolean DEFAULT false) RETURNS void
+CREATE FUNCTION soft_delete_internal.make_reference_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item oid;
 BEGIN
-	IF NOT only_new THEN
-		PERFORM soft_delete_internal.make_hold_triggers(relation);
-	END IF;
-	FOR item IN
-		SELECT con.oid FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
-		WHERE NOT only_new OR soft_delete_internal.is_own_transaction(con.xmin) ORDER BY con.oid
-	LOOP
+	PERFORM soft_delete_internal.make_hold_triggers(relation);
+	FOR item IN SELECT fk FROM soft_delete_internal.foreign_keys_of(relation) AS fk ORDER BY fk LOOP
 		IF current_setting('row_security')::boolean THEN
 			PERFORM soft_delete_internal.set_reference_triggers(item);
 			CONTINUE;
@@ -163,7 +158,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.make_reference_triggers(regclass, boolean) IS
+COMMENT ON FUNCTION soft_delete_internal.make_reference_triggers(regclass) IS
 'creates the triggers of the extension that the foreign keys from and to a table need, and drops the others';
 
 CREATE FUNCTION soft_delete_internal.rename_set_null_references() RETURNS void

@@ -32,9 +32,9 @@ BEGIN
 	ELSIF arguments IS NULL OR is_aside THEN
 		RETURN concat(item, ' ', alias);
 	ELSIF which = 'tombstones' THEN
-		RETURN format('(SELECT *, tableoid, ctid FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
+		RETURN format('(SELECT %5$s, tableoid, ctid FROM %1$s TABLESAMPLE soft_delete.rows(''deleted'') '
 			'UNION ALL SELECT %4$s, tableoid, ctid FROM %3$s) AS %2$s', item, alias, kept,
-			soft_delete_internal.kept_columns(relation, arguments[1]));
+			soft_delete_internal.kept_columns(relation, arguments[1]), soft_delete_internal.columns_in_place(relation, arguments[1]));
 	END IF;
 	RETURN format('%s %s TABLESAMPLE soft_delete.rows(%L)', item, alias, which);
 END

@@ -53,9 +53,12 @@ struct Keeper
 	Oid companion;		   /* which is inserted into, or a month of it */
 	TimestampTz from;	   /* it is for stamps from here on */
 	TimestampTz until;	   /* to before this one */
+	uint64 changes;		   /* value of relcache_changes when it was made */
 	MemoryContext context; /* the builder's */
 	AttrNumber stamp;	   /* the companion's column for stamps */
 	AttrNumber deleted_by; /* its column for who has deleted a row, or 0 */
+	AttrNumber unlinked; /* its column for references that were set to null, or 0 */
+	Datum references; /* those to the next row, a jsonb, or 0 */
 	AttrNumber *sources; /* for each column of the companion, that of the relation */
 	VersionBuilder *builder; /* of rows of the companion, with its indexes */
 	VersionBuilder *bridged; /* of rows whose bridge says deleted, or NULL */
@@ -65,7 +68,8 @@ static Keeper *make_keeper_in(Relation rel, Relation companion,
 							  AttrNumber stamp, MemoryContext context);
 static Keeper *make_keeper_for(Relation rel, TimestampTz stamp, MemoryContext context);
 static Relation open_for_stamp(Relation rel, TimestampTz stamp, Month *month);
-static void change_month(Keeper *keeper, TimestampTz stamp);
+static bool is_outdated(const Keeper *keeper);
+static void change_place(Keeper *keeper, TimestampTz stamp);
 static AttrNumber *map_columns(Relation from, Relation to, AttrNumber stamp,
 							   bool to_companion);
 static void report_column(Relation from, Relation to, Form_pg_attribute att,
@@ -299,7 +303,26 @@ make_shards_keeper(Relation rel, Relation bin, const char *stamp, MemoryContext 
 						   stamp)));
 	keeper = make_keeper_in(rel, bin, stamp_attnum, context);
 	keeper->deleted_by = deleted_by;
+	keeper->unlinked = get_attnum(relid, "unlinked");
 	return keeper;
+}
+
+/*
+ * Note the references to the next row that a deletion sets to null, a jsonb, or 0 for none.
+ *
+ * Raises 42703 if the bin has no column for them.
+ */
+void
+set_unlinked(Keeper *keeper, Datum references)
+{
+	if (references && (keeper->unlinked == 0 ||
+					   get_atttype(keeper->companion, keeper->unlinked) != JSONBOID))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("bin \"%s\" does not keep references that are set to null",
+						get_rel_name(keeper->companion)),
+				 errdetail("It has a column \"unlinked\" of type jsonb.")));
+	keeper->references = references;
 }
 
 /*
@@ -313,6 +336,7 @@ make_keeper_in(Relation rel, Relation companion, AttrNumber stamp, MemoryContext
 
 	keeper->relid = RelationGetRelid(rel);
 	keeper->companion = RelationGetRelid(companion);
+	keeper->changes = relcache_changes;
 	keeper->from = DT_NOBEGIN;
 	keeper->until = DT_NOEND;
 	keeper->context = context;
@@ -395,8 +419,8 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 	Relation companion;
 	MemoryContext oldcontext;
 
-	if (stamp < keeper->from || stamp >= keeper->until)
-		change_month(keeper, stamp);
+	if (stamp < keeper->from || stamp >= keeper->until || is_outdated(keeper))
+		change_place(keeper, stamp);
 	builder = keeper->builder;
 	slot = builder->slot;
 	companion = table_open(keeper->companion, NoLock);
@@ -410,6 +434,11 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 		slot->tts_values[keeper->deleted_by - 1] =
 			CStringGetTextDatum(GetUserNameFromId(deleting_role(), false));
 		slot->tts_isnull[keeper->deleted_by - 1] = false;
+	}
+	if (keeper->references)
+	{
+		slot->tts_values[keeper->unlinked - 1] = keeper->references;
+		slot->tts_isnull[keeper->unlinked - 1] = false;
 	}
 	slot->tts_tableOid = keeper->companion;
 	/* a publication of all tables is not told of a companion, whose subscribers lack it */
@@ -425,10 +454,23 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 }
 
 /*
- * Make a keeper one for rows with a stamp, which are in another month.
+ * May the companion have changed since the keeper was made?  A trigger of the owner may have
+ * given it an index, for the statement that keeps rows there has not opened it.
+ */
+static bool
+is_outdated(const Keeper *keeper)
+{
+	/* the bin of a shard is changed on all nodes, between statements */
+	return keeper->deleted_by == InvalidAttrNumber &&
+		   keeper->changes != relcache_changes;
+}
+
+/*
+ * Make a keeper one for rows with a stamp, which are in another month, or in a companion
+ * that has changed.
  */
 static void
-change_month(Keeper *keeper, TimestampTz stamp)
+change_place(Keeper *keeper, TimestampTz stamp)
 {
 	Relation rel = table_open(keeper->relid, NoLock);
 	Keeper *other = make_keeper_for(rel, stamp, keeper->context);

@@ -109,14 +109,13 @@ record_counts(void)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < ncounts; i++)
 	{
-		int64 rows;
+		Event event = {.stamp = counts[i].stamp, .table_name = counts[i].table_name};
 
 		if (!OidIsValid(counts[i].relid))
 			continue;
-		rows = take_rows_of(i);
-		if (rows != 0)
-			record_event(counts[i].stamp, EVENT_OF_DELETION,
-						 counts[i].table_name, rows, 0, NULL);
+		event.rows = take_rows_of(i);
+		if (event.rows != 0)
+			record_events(EVENT_OF_DELETION, &event, 1, 0);
 	}
 	if (needs_snapshot)
 		PopActiveSnapshot();

@@ -73,6 +73,7 @@ static bool next_in_stamp_index(TombstoneScan *scan, InPlaceScan *state);
 static void read_all_tombstones(TombstoneScan *scan, InPlaceScan *state);
 static int compare_by_age(const void *a, const void *b);
 static bool is_stamp_index(Relation index, AttrNumber attnum);
+static bool begins_with_stamp(Relation index, AttrNumber attnum);
 
 const StorageRoutine in_place_storage = {
 	.sample = "deleted",
@@ -271,7 +272,10 @@ begin_stamp_index_scan(TombstoneScan *scan, InPlaceScan *state)
 
 	scan->is_resumable = true;
 	scan->is_by_place = IndexRelationGetNumberOfKeyAttributes(state->index) == 1;
-	init_stamp_key(&keys[0], state->index, 1, BTLessStrategyNumber, scan->limit);
+	init_stamp_key(&keys[0], state->index, 1,
+				   TIMESTAMP_IS_NOEND(scan->limit) ? BTLessEqualStrategyNumber
+												   : BTLessStrategyNumber,
+				   scan->limit);
 	if (state->start.is_set)
 		init_stamp_key(&keys[nkeys++], state->index, 1,
 					   state->start.has_whole_stamp ? BTGreaterStrategyNumber
@@ -326,7 +330,7 @@ read_all_tombstones(TombstoneScan *scan, InPlaceScan *state)
 			DatumGetTimestampTz(slot_getattr(state->slot, state->attnum, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (isnull || stamp >= scan->limit)
+		if (isnull || (stamp >= scan->limit && !TIMESTAMP_IS_NOEND(scan->limit)))
 			continue;
 		state->rows = grow_if_full(CurrentMemoryContext, state->rows, state->nrows,
 								   &state->nallocated, sizeof(ReadTombstone));
@@ -484,9 +488,24 @@ is_stamp_index(Relation index, AttrNumber attnum)
 	Form_pg_index form = index->rd_index;
 
 	return (index->rd_rel->relam == BTREE_AM_OID || has_own_method(index)) &&
-		   form->indisvalid && form->indkey.values[0] == attnum &&
+		   form->indisvalid && begins_with_stamp(index, attnum) &&
 		   (index->rd_indoption[0] & INDOPTION_DESC) == 0 &&
 		   index_has_tombstones(index, attnum);
+}
+
+/*
+ * Is the first column of an index the tombstone column, or that as timestamptz?
+ */
+static bool
+begins_with_stamp(Relation index, AttrNumber attnum)
+{
+	AttrNumber first = index->rd_index->indkey.values[0];
+	Var *column;
+
+	if (first != InvalidAttrNumber)
+		return first == attnum;
+	column = column_in_utc(linitial(RelationGetIndexExpressions(index)));
+	return column != NULL && column->varattno == attnum;
 }
 
 /*

@@ -15,13 +15,17 @@
 #include "postgres.h"
 
 #include "access/amapi.h"
+#include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "utils/fmgrprotos.h"
+#include "utils/syscache.h"
 
 #include "storage/sd_storage.h"
 
 PG_FUNCTION_INFO_V1(soft_delete_btree_handler);
+PG_FUNCTION_INFO_V1(soft_delete_is_btree);
 
 #if SORTS_FOR_BTREE_ONLY || defined(USE_ASSERT_CHECKING)
 static IndexBuildResult *build_as_btree(Relation heap, Relation index,
@@ -115,4 +119,30 @@ has_own_method(Relation index)
 {
 	return OidIsValid(index->rd_amhandler) &&
 		   index->rd_amhandler == extension_function(INDEX_HANDLER);
+}
+
+/*
+ * soft_delete_internal.is_soft_delete_btree(index regclass) returns boolean
+ *
+ * Returns whether an index uses this access method.
+ */
+Datum
+soft_delete_is_btree(PG_FUNCTION_ARGS)
+{
+	HeapTuple index = SearchSysCache1(RELOID, ObjectIdGetDatum(PG_GETARG_OID(0)));
+	HeapTuple method;
+	bool result = false;
+
+	if (!HeapTupleIsValid(index))
+		PG_RETURN_BOOL(false);
+	method = SearchSysCache1(
+		AMOID, ObjectIdGetDatum(((Form_pg_class) GETSTRUCT(index))->relam));
+	ReleaseSysCache(index);
+	if (HeapTupleIsValid(method))
+	{
+		result = ((Form_pg_am) GETSTRUCT(method))->amhandler ==
+				 extension_function(INDEX_HANDLER);
+		ReleaseSysCache(method);
+	}
+	PG_RETURN_BOOL(result);
 }

@@ -54,6 +54,9 @@ enum LedgerColumn
 	N_LEDGER_COLUMNS
 };
 
+/* How many events are written together */
+#define EVENTS_AT_ONCE 1000
+
 /* Columns of soft_delete_internal.events */
 enum EventColumn
 {
@@ -232,30 +235,28 @@ deletion_text(TimestampTz stamp, const char *column)
 }
 
 /*
- * Record what has become of rows of a deletion.  An event "deleted" completes the row of
- * the ledger, which says when and by whom; with other events that is recorded here.
- * "key_hashes" is NULL, or has a hash of the primary key of each row (bigint[]).
+ * Record what has become of rows, by their deletion and table.  An event "deleted"
+ * completes the row of the ledger, which says when and by whom; with other events that is
+ * recorded here.
  */
 void
-record_event(TimestampTz stamp, const char *event, const char *table_name,
-			 int64 rows, TimestampTz happened_at, ArrayType *key_hashes)
+record_events(const char *event, const Event *events, int n, TimestampTz happened_at)
 {
 	static RelationMemo memo; /* events, for each statement needs its OID */
 	bool is_deletion = strcmp(event, EVENT_OF_DELETION) == 0;
 	Datum values[N_EVENT_COLUMNS] = {0};
 	bool nulls[N_EVENT_COLUMNS];
-	Relation events;
+	HeapTuple *tuples = palloc_array(HeapTuple, Min(n, EVENTS_AT_ONCE));
+	int ntuples = 0;
+	Relation rel;
 
 	if (!memo_holds(&memo, memo.relid) || !OidIsValid(memo.relid))
 		memo_set(&memo, extension_relation("events"));
-	events = table_open(memo.relid, RowExclusiveLock);
+	rel = table_open(memo.relid, RowExclusiveLock);
 	memset(nulls, is_deletion, sizeof(nulls));
 	nulls[EVENT_DELETED_AT] = nulls[EVENT_EVENT] = false;
 	nulls[EVENT_TABLE_NAME] = nulls[EVENT_ROWS] = false;
-	values[EVENT_DELETED_AT] = TimestampTzGetDatum(stamp);
 	values[EVENT_EVENT] = CStringGetTextDatum(event);
-	values[EVENT_TABLE_NAME] = CStringGetTextDatum(table_name);
-	values[EVENT_ROWS] = Int64GetDatum(rows);
 	if (!is_deletion)
 	{
 		values[EVENT_HAPPENED_AT] = TimestampTzGetDatum(happened_at);
@@ -265,10 +266,28 @@ record_event(TimestampTz stamp, const char *event, const char *table_name,
 		set_text(&values[EVENT_REASON], &nulls[EVENT_REASON], reason);
 		values[EVENT_ROLEID] = ObjectIdGetDatum(acting_role());
 	}
-	nulls[EVENT_KEY_HASHES] = key_hashes == NULL;
-	values[EVENT_KEY_HASHES] = PointerGetDatum(key_hashes);
-	(void) append_row(events, values, nulls);
-	table_close(events, NoLock);
+	for (int i = 0; i < n; i++)
+	{
+		values[EVENT_DELETED_AT] = TimestampTzGetDatum(events[i].stamp);
+		values[EVENT_TABLE_NAME] = CStringGetTextDatum(events[i].table_name);
+		values[EVENT_ROWS] = Int64GetDatum(events[i].rows);
+		nulls[EVENT_KEY_HASHES] = events[i].key_hashes == NULL;
+		values[EVENT_KEY_HASHES] = PointerGetDatum(events[i].key_hashes);
+		if (n == 1)
+			(void) append_row(rel, values, nulls);
+		else
+			tuples[ntuples++] =
+				heap_form_tuple(RelationGetDescr(rel), values, nulls);
+		pfree(DatumGetPointer(values[EVENT_TABLE_NAME]));
+		if (ntuples > 0 && (ntuples == EVENTS_AT_ONCE || i == n - 1))
+		{
+			append_rows(rel, tuples, ntuples);
+			while (ntuples > 0)
+				heap_freetuple(tuples[--ntuples]);
+		}
+	}
+	table_close(rel, NoLock);
+	pfree(tuples);
 }
 
 /*

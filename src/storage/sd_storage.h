@@ -51,9 +51,18 @@ extern const char *current_actor(void);
 extern void init_ledger(void);
 extern const char *recorded_name(Oid relid);
 extern bool record_deletion(TimestampTz stamp, Oid relid);
-extern void record_event(TimestampTz stamp, const char *event,
-						 const char *table_name, int64 rows,
-						 TimestampTz happened_at, ArrayType *key_hashes);
+
+/* What has become of rows of a deletion in one table */
+typedef struct Event
+{
+	TimestampTz stamp;
+	const char *table_name;
+	int64 rows;
+	ArrayType *key_hashes; /* of the primary key of each row (bigint[]), or NULL */
+} Event;
+
+extern void record_events(const char *event, const Event *events, int n,
+						  TimestampTz happened_at);
 
 /*
  * tally.c: how many rows are restored, purged or erased
@@ -304,6 +313,7 @@ extern Relation open_place(Relation rel, const Tombstone *tombstone,
 extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern Keeper *make_shards_keeper(Relation rel, Relation bin, const char *stamp,
 								  MemoryContext context);
+extern void set_unlinked(Keeper *keeper, Datum references);
 extern void free_keeper(Keeper *keeper);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
 extern void keep_aside(Keeper *keeper, Relation rel, TupleTableSlot *row);

@@ -198,12 +198,15 @@ start_executor(QueryDesc *queryDesc, int eflags)
 }
 
 /*
- * Count the executor run as one that statements may be nested in (ExecutorRun
- * hook).
+ * Count the executor run as one that statements may be nested in, and have a query that was
+ * announced run as its role (ExecutorRun hook).
  */
 static void
 run_executor(EXECUTOR_RUN_PARAMS)
 {
+	SavedRole saved;
+	bool is_lent = begin_lent_query(queryDesc->sourceText, &saved);
+
 	enter_statement();
 	PG_TRY();
 	{
@@ -215,6 +218,8 @@ run_executor(EXECUTOR_RUN_PARAMS)
 	PG_FINALLY();
 	{
 		leave_statement();
+		if (is_lent)
+			restore_role(&saved);
 	}
 	PG_END_TRY();
 }

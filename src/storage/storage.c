@@ -197,7 +197,8 @@ destroy_tombstone_unless_locked(Relation rel, const Tombstone *tombstone)
 /*
  * Begin to read the tombstones of a table in a storage that are older than the limit, of
  * those in its companion the ones of a month or of none, oldest first, as the active
- * snapshot sees them.  A resumable scan begins after the position.
+ * snapshot sees them.  DT_NOEND is no limit: all of them are read, for the owner can give a
+ * row that stamp, too.  A resumable scan begins after the position.
  *
  * To be called as the owner of the table, for reading the predicate of an index may
  * call functions in it.

@@ -37,6 +37,7 @@ typedef struct TalliedRows
 
 static TalliedRows *find_entry(HTAB *tally, Oid relid, TimestampTz stamp);
 static int64 hash_key(Datum key);
+static int compare_by_stamp(const void *a, const void *b);
 
 /*
  * Make a tally without rows in the current memory context.
@@ -129,21 +130,38 @@ hash_key(Datum key)
 void
 record_tally(HTAB *tally, const char *event)
 {
+	Event *events = palloc_array(Event, Max(hash_get_num_entries(tally), 1));
 	HASH_SEQ_STATUS status;
 	TalliedRows *entry;
-	TimestampTz now = GetCurrentTimestamp();
+	int n = 0;
 
 	hash_seq_init(&status, tally);
 	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		ArrayType *hashes = NULL;
-
-		if (entry->hashes != NULL)
-			hashes =
-				construct_array(entry->hashes, entry->nhashes, INT8OID,
-								sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-		record_event(entry->key.stamp, event, recorded_name(entry->key.relid),
-					 entry->rows, now, hashes);
-	}
+		events[n++] =
+			(Event){.stamp = entry->key.stamp,
+					.table_name = recorded_name(entry->key.relid),
+					.rows = entry->rows,
+					.key_hashes =
+						entry->hashes == NULL
+							? NULL
+							: construct_array(entry->hashes, entry->nhashes,
+											  INT8OID, sizeof(int64),
+											  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)};
+	/* the index on stamps takes them faster in their order */
+	qsort(events, n, sizeof(Event), compare_by_stamp);
+	record_events(event, events, n, GetCurrentTimestamp());
+	pfree(events);
 	hash_destroy(tally);
+}
+
+/*
+ * Compare the stamps of two events for qsort().
+ */
+static int
+compare_by_stamp(const void *a, const void *b)
+{
+	TimestampTz one = ((const Event *) a)->stamp;
+	TimestampTz other = ((const Event *) b)->stamp;
+
+	return one < other ? -1 : one > other;
 }

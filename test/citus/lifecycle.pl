@@ -72,6 +72,11 @@ foreach my $s (sort keys %kind)
 
 	# undo
 	is(ask("BEGIN; SELECT soft_delete.undo('$second'::timestamptz); $counts{$s}; ROLLBACK"), "30\n80|20|20|21", "$s: undo() restores a deletion with what went with it, and counts it");
+	my $preview = sub { my ($stamp) = @_; return qq{SELECT relation, outcome, "constraint", count(*), min("row") FROM soft_delete.preview('$stamp'::timestamptz) GROUP BY 1, 2, 3 ORDER BY 1, 2} };
+	is(ask($preview->($second)), join("\n", map { "$s.$_|comes back||10|(k, id)=(0, 20)" } qw(p c d)), "$s: preview()");
+	is(ask("BEGIN; INSERT INTO $s.p VALUES (12, 12, 'new'); " . $preview->($second) . "; ROLLBACK"), "$s.p|comes back||9|(k, id)=(0, 20)\n$s.p|key is taken|p_pkey|1|(k, id)=(12, 12)\n$s.c|comes back||10|(k, id)=(0, 20)\n$s.d|comes back||10|(k, id)=(0, 20)", "$s: preview() of a key that is taken");
+	my $of_child = $node->safe_psql('app', "SELECT deleted_at FROM $s.d_deleted WHERE id = 40");
+	is(ask("BEGIN; DELETE FROM $s.p WHERE id = 40; SELECT outcome FROM soft_delete.preview('$of_child'::timestamptz); ROLLBACK"), 'parent is deleted', "$s: preview() of a child whose parent another deletion has");
 	fails("$s: undo() of nothing", q{SELECT soft_delete.undo('2020-01-01'::timestamptz)}, qr/^ERROR:  no deletion has the stamp 2020-01-01/m, $counts{$s});
 	fails("$s: undo() with $_", "SELECT soft_delete.undo('$second'::timestamptz, $_ => true)", qr/^ERROR:  that cannot be done for table "$s\.p", which Citus has sharded\n.*\nHINT:  SELECT \* FROM $s\.p_deleted WHERE/m, $counts{$s}) foreach ('skip_conflicts', 'with_parents');
 	fails("$s: undo() where a key is taken", "BEGIN; INSERT INTO $s.p VALUES (12, 12, 'new'); SELECT soft_delete.undo('$second'::timestamptz)", qr/^ERROR:  duplicate key value violates unique constraint "p_pkey/m, $counts{$s});
@@ -121,6 +126,31 @@ foreach my $s (sort keys %kind)
 	$node->safe_psql('app', "SET client_min_messages = error; SET citus.enable_unsafe_triggers = on; ALTER TABLE $s.p DISABLE TRIGGER \"~soft_delete_shard\"");
 	is(ask("SELECT problem, remedy FROM soft_delete.check()"), qq{trigger "~soft_delete_shard" is disabled: deleted rows are not kept|ALTER TABLE $s.p ENABLE TRIGGER "~soft_delete_shard";}, "$s: a trigger that is disabled");
 	is(ask(qq{SET citus.enable_unsafe_triggers = on; ALTER TABLE $s.p ENABLE TRIGGER "~soft_delete_shard"; SELECT * FROM soft_delete.check()}), '', "$s: its remedy enables it");
+
+	# holds on single rows, and what went with them; each is lifted by itself
+	ask("DELETE FROM $s.p WHERE id IN (61, 62); DELETE FROM $s.d WHERE id = 63");
+	my $held = join(' UNION ALL ', map { "SELECT '$_', id, regexp_replace(hold::text, '[0-9a-f]{16}', 'X', 'g') FROM $s.${_}_deleted" } qw(p c d)) . ' ORDER BY 1, 2';
+	is(ask("SELECT soft_delete.hold('$s.p', 1, 61, 'lawsuit'); SELECT soft_delete.hold('$s.p', '1', '61', 'lawsuit'); SELECT soft_delete.hold('$s.d', 2, 62, 'audit'); $held"), qq{c|61|{"lawsuit (with X)"}\nc|62|\nd|61|{"lawsuit (with X)"}\nd|62|{audit}\nd|63|\np|61|{lawsuit}\np|62|}, "$s: a row is held with what went with it");
+	fails("$s: $$_[0]", $$_[0], $$_[1], "$counts{$s}; $held")
+		foreach ([ "DELETE FROM $s.p_deleted WHERE k = 1 AND id = 61", qr/^ERROR:  cannot purge rows of "p_deleted\w*", which are held: \{lawsuit\}/m ],
+			[ "DELETE FROM $s.d_deleted", qr/^ERROR:  cannot purge rows of "d_deleted\w*", which are held: \{/m ],
+			[ "TRUNCATE $s.p_deleted", qr/^ERROR:  cannot purge rows of "p_deleted", which are held: lawsuit/m ],
+			[ "UPDATE $s.p_deleted SET deleted_at = NULL WHERE id = 61", qr/^ERROR:  cannot restore rows of "p_deleted\w*", which are held\nDETAIL/m ],
+			[ "UPDATE $s.p_deleted SET deleted_at = NULL WHERE k = 2 AND id = 62", qr/^ERROR:  cannot restore rows of "d_deleted\w*", which are held/m ],
+			[ "UPDATE $s.p_deleted SET hold = '{forged}', name = 'forged' WHERE id = 62", qr/^ERROR:  cannot alter deleted rows in "p_deleted/m ],
+			[ "SELECT soft_delete.erase('$s.p', 1, 61)", qr/^ERROR:  cannot purge rows of "d_deleted\w*", which are held/m ],
+			[ "SELECT soft_delete.untag('$s.p', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.p", where rows are held\n.*\nHINT:  SELECT soft_delete\.lift\('$s\.p', 'lawsuit'\);/m ],
+			[ "SELECT soft_delete.hold('$s.p', 10, 70, 'why')", qr/^ERROR:  cannot hold a row of table "$s\.p", which Citus has sharded, before it is deleted\n.*\nHINT:  SELECT soft_delete\.hold\('$s\.p', 'why'\);$/m ],
+			[ "SELECT soft_delete.hold('$s.p', 1, 999, 'why')", qr/^ERROR:  table "$s\.p" has no row with that primary key, live or deleted/m ],
+			[ "SELECT soft_delete.hold('$s.p', 1, 'why')", qr/^ERROR:  the key of table "$s\.p" must have 2 values/m ],
+			[ "SELECT soft_delete.lift('$s.p', NULL)", qr/^ERROR:  the hold to lift must not be null/m ]);
+	is(ask("SELECT relation, holds FROM soft_delete.tables WHERE relation::text LIKE '$s.%'; SELECT member, rows, held, referenced FROM soft_delete.preview_purge('$s.p', older_than => '0')"), "$s.p|1\n$s.c|1\n$s.d|2\n$s.d|1|2|0\n$s.c|0|1|1\n$s.p|1|1|0", "$s: soft_delete.tables and preview_purge() know of them");
+	ask("CALL soft_delete.purge('$s.p', older_than => '0')");
+	is(ask($counts{$s}), '66|2|2|2', "$s: purge() leaves them, and what they reference");
+	is(ask("SELECT soft_delete.hold('$s.c', 1, 61, 'other'); SELECT soft_delete.hold('$s.p', 1, 61, NULL); $held"), qq{c|61|{other}\nc|62|\nd|61|{"other (with X)"}\nd|62|{audit}\np|61|\np|62|}, "$s: a hold is lifted, and another one stays");
+	is(ask("SELECT soft_delete.lift('$s.c', 1, 61, 'audit'), soft_delete.lift('$s.d', 2, 62, 'audit'), soft_delete.lift('other'); $held"), "0|1|1\nc|61|\nc|62|\nd|61|\nd|62|\np|61|\np|62|", "$s: lift() of a row, and of whatever is held by that name");
+	is(ask("SELECT soft_delete.hold('$s.p', 2, 62, 'a'); SELECT soft_delete.hold('$s.c', 'a'); SELECT deleted_at AS stamp FROM $s.p_deleted WHERE id = 62 \\gset\nSELECT soft_delete.hold_deletion(:'stamp'::timestamptz, 'a'); SELECT soft_delete.lift('$s.p', 'a'), soft_delete.lift('$s.c', 'a'), soft_delete.lift('a'); $held; SELECT sum(holds) FROM soft_delete.tables WHERE relation::text LIKE '$s.%'"), "3\n2|2|1\nc|61|\nc|62|\nd|61|\nd|62|\np|61|\np|62|\n0", "$s: lift() of a table's rows, deletions and its own hold");
+	is(ask("UPDATE $s.p_deleted SET deleted_at = NULL; $counts{$s}; SELECT soft_delete.hold_schema('$s', 'all'); SELECT relation, holds FROM soft_delete.tables WHERE relation::text LIKE '$s.%'; SELECT soft_delete.hold_schema('$s', NULL), soft_delete.hold_schema('$s', NULL)"), "68|0|0|0\n3\n$s.p|1\n$s.c|2\n$s.d|3\n3|0", "$s: hold_schema()");
 }
 
 foreach my $s (sort keys %kind)
@@ -168,7 +198,8 @@ $node->safe_psql('app', q{
 	SELECT soft_delete.tag('tree', storage => 'aside')});
 my $stamp = $node->safe_psql('app', 'DELETE FROM tree WHERE id = 8; SELECT DISTINCT deleted_at FROM tree_deleted');
 ask('DELETE FROM tree WHERE id = 4; DELETE FROM tree WHERE id = 2');
-fails('erase() in a tree', q{SELECT soft_delete.erase('tree', 1, 2)}, qr/^ERROR:  cannot erase rows of table "(?:public\.)?tree", whose deletes reach it again\nDETAIL:  .*\nHINT:  SELECT \* FROM (?:public\.)?tree_deleted;$/m, 'SELECT count(*) FROM tree_deleted');
+fails('a hold on a row of a tree', q{SELECT soft_delete.hold('tree', 1, 8, 'why')}, qr/^ERROR:  cannot find what went with a row of table "(?:public\.)?tree", whose deletes reach it again\nDETAIL:  .*\nHINT:  SELECT \* FROM (?:public\.)?tree_deleted;$/m, 'SELECT count(*), count(hold) FROM tree_deleted');
+fails('erase() in a tree', q{SELECT soft_delete.erase('tree', 1, 2)}, qr/^ERROR:  cannot find what went with a row of table "(?:public\.)?tree", whose deletes reach it again\nDETAIL:  .*\nHINT:  SELECT \* FROM (?:public\.)?tree_deleted;$/m, 'SELECT count(*) FROM tree_deleted');
 ask("SELECT soft_delete.hold_deletion('$stamp'::timestamptz, 'branch'); CALL soft_delete.purge('tree', older_than => '0')");
 is(ask('SELECT count(*) FROM tree_deleted'), 75, 'with a branch that is held its trunk stays');
 ask("SELECT soft_delete.hold_deletion('$stamp'::timestamptz, NULL); CALL soft_delete.purge('tree', older_than => '0', batch_size => 1)");
@@ -177,6 +208,8 @@ is(ask('SELECT count(*) FROM tree_deleted'), 0, 'and all goes without the hold')
 # a worker of Citus does not know retentions
 like(answer($worker, 'app', q{SELECT soft_delete.retain('hash.p', '1 day')}), qr/^ERROR:  that cannot be done for table "hash\.p" on a worker of Citus/m, 'retain() on a worker');
 is(answer($worker, 'app', q{SET client_min_messages = error; DELETE FROM hash.p WHERE id = 77; CALL soft_delete.purge(older_than => '0'); SELECT count(*) FROM hash.p_deleted}), 1, 'purge() there leaves sharded tables alone');
+like(answer($worker, 'app', q{SET client_min_messages = error; SELECT soft_delete.hold('hash.p', 17, 77, 'from a worker'); DELETE FROM hash.p_deleted}), qr/^ERROR:  cannot purge rows of "p_deleted\w*", which are held: \{"from a worker"\}/m, 'hold() of a row there');
+is(answer($worker, 'app', q{SET client_min_messages = error; SELECT soft_delete.lift('from a worker')}), 1, 'and lift()');
 ask('DELETE FROM hash.p_deleted');
 
 # ordinary roles
@@ -197,7 +230,7 @@ is(ask("SET ROLE keeper; SELECT relation, live_rows IS NOT NULL, deleted_rows, o
 is(ask('SET ROLE monitor; SELECT relation, deleted_rows FROM soft_delete.tables WHERE relation::text = \'shop.t\''), 'shop.t|50', 'and so does a monitor');
 is(ask("SET ROLE clerk; SELECT * FROM soft_delete.tables; SELECT * FROM soft_delete.deletion_rows('$stamp'::timestamptz); CALL soft_delete.purge(older_than => '0'); SELECT * FROM soft_delete.preview_purge()"), '', 'who may not read the bin sees nothing, and purges nothing');
 fails("who is not the owner: $_", "SET ROLE clerk; $_", qr/^ERROR:  (?:must be owner of table|permission denied for table|no deletion has the stamp|no deleted row that you may hold|table "shop\.t" is not tagged, or)/m, $state)
-	foreach (q{SELECT soft_delete.retain('shop.t', '0')}, q{CALL soft_delete.purge('shop.t', older_than => '0')}, q{SELECT soft_delete.erase('shop.t', 1)}, q{SELECT soft_delete.hold('shop.t', 'mine')}, q{SELECT * FROM soft_delete.history('shop.t', '1')},
+	foreach (q{SELECT soft_delete.retain('shop.t', '0')}, q{CALL soft_delete.purge('shop.t', older_than => '0')}, q{SELECT soft_delete.erase('shop.t', 1)}, q{SELECT soft_delete.hold('shop.t', 'mine')}, q{SELECT soft_delete.hold('shop.t', 1, 'mine')}, q{SELECT soft_delete.lift('shop.t', 'mine')}, q{SELECT * FROM soft_delete.history('shop.t', '1')},
 	"SELECT soft_delete.undo('$stamp'::timestamptz)", "SELECT soft_delete.hold_deletion('$stamp'::timestamptz, 'mine')", q{SELECT * FROM soft_delete.preview_purge('shop.t', '0')}, q{SELECT * FROM soft_delete.timeline('shop.t')});
 ask('GRANT SELECT ON shop.t_deleted TO clerk');
 fails('who may read the bin and not update it', "SET ROLE clerk; SELECT soft_delete.undo('$stamp'::timestamptz)", qr/^ERROR:  permission denied for table shop\.t_deleted/m, $state);
@@ -242,6 +275,7 @@ $node->safe_psql('app', q{
 	SELECT create_distributed_table('shop.second', 'id', colocate_with => 'shop.broken')});
 $node->safe_psql('app', q{SET ROLE keeper; SET citus.enable_unsafe_triggers = on; } . $node->safe_psql('app', q{SELECT replace(pg_get_triggerdef(oid), 'shop.broken_deleted', 'shop.second') FROM pg_trigger WHERE tgrelid = 'shop.broken_deleted'::regclass AND tgname = '~soft_delete_shard_bin'}));
 ask(q{DELETE FROM hash.p WHERE id = 88});
+like(ask("SELECT soft_delete.$_"), qr/^ERROR:  there is no bin for the rows of table "shop\.broken"/m, "$_ without one") foreach ("hold('shop.broken', 1, 'why')", "lift('shop.broken', 'why')");
 is(ask(q{SELECT problem FROM soft_delete.check() WHERE relation = 'shop.broken'::regclass; CALL soft_delete.purge(older_than => '0'); SELECT count(*) FROM hash.p_deleted; SELECT deleted_rows FROM soft_delete.tables WHERE relation = 'hash.p'::regclass; DROP TABLE shop.second; SELECT count(*) FROM shop.broken_deleted}), "it has two bins, of which none is the one: DELETE fails\n0\n0\n20", 'two bins of a table are its own problem');
 ask(q{SET citus.enable_unsafe_triggers = on; SET ROLE keeper; CREATE TRIGGER x BEFORE DELETE ON shop.broken_deleted FOR EACH ROW EXECUTE FUNCTION soft_delete.guard_shard_row('forged', 'nobody', 'no time at all')});
 ask(q{DELETE FROM hash.p WHERE id = 89});
@@ -249,11 +283,45 @@ like(notices(q{CALL soft_delete.purge(older_than => '0')}), qr/^WARNING:  purge 
 is(ask(q{SELECT count(*) FROM hash.p_deleted; SELECT count(*) FROM shop.broken_deleted; SELECT count(*) > 0 FROM soft_delete.tables; SELECT problem LIKE 'its last purge failed%' FROM soft_delete.check() WHERE relation = 'shop.broken'::regclass}), "0\n20\nt\nt", 'keeps its own table alone');
 ask('DROP TABLE shop.broken, shop.broken_deleted');
 
+# an owner's triggers take their time on any node, and not that of others
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE ROLE sleeper LOGIN; CREATE SCHEMA bed; GRANT ALL ON SCHEMA bed TO sleeper;
+	SET ROLE sleeper;
+	CREATE TABLE bed.slow (id integer PRIMARY KEY); CREATE TABLE bed.stubborn (id integer PRIMARY KEY);
+	SELECT create_distributed_table('bed.' || t, 'id', colocate_with => 'none') FROM unnest('{slow,stubborn}'::text[]) AS t;
+	SELECT soft_delete.tag(t, storage => 'aside') FROM unnest('{bed.slow,bed.stubborn}'::regclass[]) AS t;
+	INSERT INTO bed.slow SELECT generate_series(1, 50); INSERT INTO bed.stubborn SELECT generate_series(1, 50);
+	DELETE FROM bed.slow; DELETE FROM bed.stubborn;
+	CREATE FUNCTION bed.sleep() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN PERFORM pg_sleep(600); RETURN OLD; END $f$;
+	CREATE FUNCTION bed.sleep_on() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN LOOP BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $f$;
+	SET citus.enable_unsafe_triggers = on;
+	CREATE TRIGGER sleep BEFORE DELETE ON bed.slow_deleted FOR EACH ROW EXECUTE FUNCTION bed.sleep();
+	CREATE TRIGGER sleep BEFORE DELETE ON bed.stubborn_deleted FOR EACH ROW EXECUTE FUNCTION bed.sleep_on();
+	RESET ROLE;
+	CREATE TABLE last (id integer PRIMARY KEY); SELECT create_distributed_table('last', 'id', colocate_with => 'none');
+	SELECT soft_delete.tag('last', storage => 'aside'); INSERT INTO last SELECT generate_series(1, 20); DELETE FROM last});
+my $rows = 'SELECT (SELECT count(*) FROM bed.slow_deleted), (SELECT count(*) FROM bed.stubborn_deleted)';
+my $late = q{SET client_min_messages = warning; SET soft_delete.owner_timeout = '2s'};
+my $started = time;
+my $answer = notices("$late; CALL soft_delete.purge(older_than => '0')");
+like($answer, qr/^WARNING:  purge of table "bed\.slow" failed: soft_delete\.owner_timeout has passed$/m, 'a purge cancels triggers that sleep on other nodes');
+like($answer, qr/^WARNING:  table "stubborn" was not purged: another table of its owner took longer than soft_delete\.owner_timeout$/m, 'and leaves other tables of their owner');
+unlike($answer, qr/ERROR/, 'without an error');
+is(ask("$rows; SELECT count(*) FROM last_deleted; SELECT rows, error FROM soft_delete.purge_log WHERE relation = 'bed.slow'; SELECT count(*) FROM pg_prepared_xacts"), "50|50\n0\n0|soft_delete.owner_timeout has passed\n0", 'the log says so, and other tables are purged');
+like(notices("$late; CALL soft_delete.purge('bed.stubborn', older_than => '0')"), qr/^WARNING:  purge of table "bed\.stubborn" failed: soft_delete\.owner_timeout has passed$/m, 'one that catches the cancellation is left behind');
+is(ask($rows), '50|50', 'nothing has changed');
+cmp_ok(time - $started, '<', 60, 'within the time');
+like(notices(q{SET client_min_messages = warning; SET ROLE sleeper; SET statement_timeout = '3s'; SET soft_delete.owner_timeout = '1s'; CALL soft_delete.purge('bed.slow', older_than => '0')}), qr/^ERROR:  canceling statement due to statement timeout$/m, 'an owner has no limit');
+# what sleeps on has to be ended by its server
+ask(q{SELECT run_command_on_all_nodes($$SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'sleeper'$$)});
+is(ask('DROP SCHEMA bed CASCADE; DROP TABLE last, last_deleted'), '', 'both go');
+
 # the worker purges what is due, on all nodes
 ask(q{SELECT soft_delete.retain('hash.p', '0'); SELECT soft_delete.retain('tenant.p', '0'); DELETE FROM hash.p; DELETE FROM tenant.p});
 $node->append_conf('postgresql.conf', "soft_delete.purge_databases = 'app'\nsoft_delete.purge_interval = '1s'");
 $node->reload;
 ok($node->poll_query_until('app', 'SELECT (SELECT count(*) FROM hash.p_deleted) + (SELECT count(*) FROM hash.c_deleted) + (SELECT count(*) FROM hash.d_deleted) + (SELECT count(*) FROM tenant.p_deleted) = 0'), 'the worker purges sharded tables');
-is(ask(q{SELECT error FROM soft_delete.purge_log WHERE error IS NOT NULL AND relation NOT LIKE 'shop.%'; SELECT count(*) FROM pg_prepared_xacts}), '0', 'without an error');
+is(ask(q{SELECT error FROM soft_delete.purge_log WHERE error IS NOT NULL AND relation !~ '^(shop|bed)\.'; SELECT count(*) FROM pg_prepared_xacts}), '0', 'without an error');
 
 done_testing();

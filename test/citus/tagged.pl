@@ -45,9 +45,9 @@ foreach my $storage ('in_place', 'aside')
 	my %kind = (ref => 'a reference table of Citus', distributed => 'a distributed table of Citus', single_shard => 'a distributed table of Citus',
 		managed => 'a local table in the metadata of Citus', referencing => 'a local table in the metadata of Citus', parts => 'a distributed table of Citus');
 	# aside, those of one shard or more can be tagged: sharded.pl
-	foreach my $table ($storage eq 'aside' ? 'parts' : sort keys %kind)
+	foreach my $table ($storage eq 'aside' ? 'parts_1' : sort keys %kind)
 	{
-		is_refused('app', "$storage: tag() of $table", "SELECT soft_delete.tag('$table', storage => '$storage')", $storage eq 'aside' ? qr/^ERROR:  cannot tag "public\.$table", which is $kind{$table}, so\nDETAIL:  It is partitioned/m : cannot_tag($table, $kind{$table}), $nothing);
+		is_refused('app', "$storage: tag() of $table", "SELECT soft_delete.tag('$table', storage => '$storage')", $storage eq 'aside' ? qr/^ERROR:  cannot tag "public\.parts_1", which is a distributed table of Citus, alone\nDETAIL:  It is a partition.*\nHINT:  SELECT soft_delete\.tag\('public\.parts', storage => 'aside'\);$/m : cannot_tag($table, $kind{$table}), $nothing);
 	}
 	is_refused('app', "$storage: tag() of a columnar table", "SELECT soft_delete.tag('columns', storage => '$storage')",
 		qr/^ERROR:  cannot tag table "public\.columns", which has access method "columnar"\nDETAIL:  .*\nHINT:  ALTER TABLE public\.columns SET ACCESS METHOD heap;$/m, $nothing);
@@ -195,7 +195,7 @@ foreach my $unsafe ('off', 'on')
 	is_refused('app', "SET SCHEMA to that of a tenant, unsafe triggers $unsafe", "SET citus.enable_unsafe_triggers = $unsafe; ALTER TABLE plain.t SET SCHEMA tenant", $error, $plain);
 }
 is_refused('app', "$_: bins in the schema of a tenant", "SELECT soft_delete.tag('untagged', storage => '$_', views => 'tenant')", qr/^ERROR:  cannot keep deleted rows in schema "tenant", which Citus distributes$/m, q{SELECT relname FROM pg_class WHERE relnamespace = 'tenant'::regnamespace}) foreach ('in_place', 'aside');
-is_refused('app', 'tag_schema() of that of a tenant', "SELECT soft_delete.tag_schema('tenant')", qr/^ERROR:  cannot tag schema "tenant", which Citus distributes$/m, 'SELECT * FROM soft_delete.tagged_schemas');
+is_refused('app', 'tag_schema() of that of a tenant', "SELECT soft_delete.tag_schema('tenant')", qr/^ERROR:  cannot tag schema "tenant", which Citus distributes\n.*\nHINT:  SELECT soft_delete\.tag_schema\('tenant', storage => 'aside'\);$/m, 'SELECT * FROM soft_delete.tagged_schemas');
 # a worker has tables of its own, too
 my $on_worker = sub { return answer($worker, 'app', "SET client_min_messages = warning; $_[0]") =~ s/^\n+//r =~ s/\n{2,}/\n/gr };
 is($on_worker->(q{CREATE TABLE w (id integer PRIMARY KEY, ref_id integer); SELECT FROM soft_delete.tag('w'); INSERT INTO w VALUES (1, 1), (2, 1); DELETE FROM w WHERE id = 1; SELECT w.id, d.name FROM w JOIN distributed AS d USING (id); SELECT id FROM w_deleted}), "2|row 2\n1", 'a tagged table of a worker');

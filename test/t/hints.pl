@@ -330,10 +330,13 @@ my %elsewhere = (
 	'catalog/caller.c: extension "%s" is older than its library' => 't/climb.pl',
 	'catalog/membership.c: extension "%s" is older than its library' => 't/climb.pl',
 	'sql/ddl_citus.sql: cannot tag "%" in place, which is %' => 'citus/tagged.pl',
-	(map { ("sql/ddl_sharded.sql: $_" => 'citus/sharded.pl') } 'cannot delete from tagged table "%": a foreign key would destroy rows of table "%"', 'cannot tag "%", which is %, alone',
+	(map { ("sql/ddl_sharded.sql: $_" => 'citus/sharded.pl') } 'cannot delete from tagged table "%": a foreign key would destroy rows of table "%"', 'cannot delete from tagged table "%": a foreign key would overwrite references of table "%"', 'cannot tag "%", which is %, alone',
 		'cannot untag table "%", whose rows are deleted with those of tagged table "%"', 'cannot untag table "%", where rows are held', 'table "%" has deleted rows',
-		'cannot drop the bin of tagged table "%"', 'that cannot be done for table "%", which Citus has sharded'),
-	(map { ("sql/bin_sharded.sql: $_" => 'citus/lifecycle.pl') } 'that cannot be done for table "%", which Citus has sharded', 'cannot erase rows of table "%", whose deletes reach it again'),
+		'cannot drop the bin of tagged table "%"'),
+	(map { ("sql/bin_sharded.sql: $_" => 'citus/lifecycle.pl') } 'that cannot be done for table "%", which Citus has sharded', 'cannot find what went with a row of table "%", whose deletes reach it again',
+		'cannot hold a row of table "%", which Citus has sharded, before it is deleted'),
+	'sql/ddl_schemas.sql: cannot tag schema "%", which Citus distributes' => 'citus/tagged.pl',
+	'sql/ddl_sharded.sql: cannot truncate tagged table "%" with its partition "%"' => 'citus/partitions.pl',
 	'sql/ddl_citus.sql: Citus cannot convert tagged table "%"' => 'citus/tagged.pl');
 # It is in the log of the server
 my $of_worker = 'purge/worker.c: could not start a background worker that purges database "%s"';

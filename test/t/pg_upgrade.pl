@@ -42,6 +42,8 @@ $old->safe_psql('app', q{
 	CREATE TABLE linked (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE SET NULL);
 	CREATE TABLE adopted (id integer, "Gone" timestamp);
 	CREATE TABLE bystander (id integer PRIMARY KEY);
+	CREATE TABLE away (id integer PRIMARY KEY, mood mood, note text);
+	SELECT soft_delete.tag('away', storage => 'aside_monthly');
 	SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('adopted', deleted_at => 'Gone', views => 'Old Style'), soft_delete.tag('linked');
 	INSERT INTO parent SELECT g, 'code ' || g, 'ok', 'note ' || g FROM generate_series(1, 9) g;
 	INSERT INTO child SELECT g, g, g FROM generate_series(1, 9) g;
@@ -49,6 +51,7 @@ $old->safe_psql('app', q{
 	INSERT INTO linked SELECT g, g FROM generate_series(1, 9) g;
 	INSERT INTO adopted SELECT generate_series(1, 9);
 	INSERT INTO bystander VALUES (1);
+	INSERT INTO away SELECT g, 'ok', 'note ' || g FROM generate_series(1, 9) g;
 	SET soft_delete.actor = 'alice';
 	DELETE FROM child WHERE id < 5;
 	DELETE FROM parent WHERE id < 4;
@@ -57,7 +60,8 @@ $old->safe_psql('app', q{
 	INSERT INTO child VALUES (4);
 	DELETE FROM part WHERE id = 5;
 	INSERT INTO part VALUES (5, 5);
-	DELETE FROM adopted WHERE id > 3});
+	DELETE FROM adopted WHERE id > 3;
+	DELETE FROM away WHERE id > 3});
 
 # state_of NODE: everything that must be as before; what lives in catalogs is named, for oids change
 sub state_of
@@ -69,6 +73,9 @@ sub state_of
 		SELECT * FROM soft_delete_internal.set_null_references ORDER BY relation, key;
 		SELECT tableoid::regclass, * FROM child_tombstones ORDER BY deleted_at;
 		SELECT tableoid::regclass, * FROM part_tombstones ORDER BY deleted_at;
+		SELECT tableoid::regclass, * FROM away_tombstones ORDER BY id;
+		SELECT * FROM away_deleted ORDER BY id;
+		SELECT * FROM away ORDER BY id;
 		SELECT * FROM soft_delete.deletions, soft_delete.deletion_rows(deleted_at) ORDER BY 1, relation;
 		SELECT 'problem', * FROM soft_delete.check();
 		SELECT pg_describe_object(classid, objid, objsubid) FROM pg_depend JOIN pg_extension e ON e.oid = refobjid
@@ -156,6 +163,8 @@ is_refused('DELETE FROM parent WHERE id = 77; INSERT INTO child VALUES (70, 77)'
 	'ERROR:  insert or update on table "child" violates foreign key constraint "child_parent_id_fkey"', 'a child of a deleted parent is refused');
 is_answer(q{SELECT bool_and(n.deleted_at > o.deleted_at AND n.xid > o.xid) FROM soft_delete_internal.ledger n, soft_delete_internal.ledger o
 	WHERE n.actor IS NULL AND o.actor = 'alice'}, 't', 'new stamps and transactions are later than all before');
+is_answer(q{DELETE FROM away WHERE id = 1; SELECT count(*), count(*) FILTER (WHERE stored_in = 'away_tombstones'::regclass) FROM away_deleted}, '7|0', 'what is deleted aside goes to its month');
+is_answer(q{SELECT soft_delete.undo(deleted_at) FROM away_deleted WHERE id = 9; SELECT count(*) FROM away}, "6\n8", 'and comes back from there');
 is_answer(q{ALTER TABLE parent DROP CONSTRAINT parent_code_key; SELECT to_regclass('parent_code_key') IS NULL}, 't', 'DROP CONSTRAINT takes the index along');
 is_answer(q{DROP TABLE adopted; SELECT to_regclass('adopted_deleted') IS NULL}, 't', 'DROP TABLE takes the views along');
 is_answer(q{

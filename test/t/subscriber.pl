@@ -1,5 +1,6 @@
 # Logical replication: to a subscriber a deletion is an UPDATE of the tombstone
-# column and a purge is a DELETE, whether its table is tagged or not.
+# column and a purge is a DELETE, whether its table is tagged or not.  Where deleted rows are
+# kept aside, a deletion is a DELETE and a restore is an INSERT.
 use strict;
 use warnings;
 use FindBin;
@@ -16,8 +17,9 @@ $subscriber->safe_psql('postgres', 'CREATE DATABASE plain');
 my $tables = q{
 	CREATE TABLE parent (id integer PRIMARY KEY, code text UNIQUE);
 	CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE CASCADE, note text);
+	CREATE TABLE away (id integer PRIMARY KEY, note text);
 };
-my $tag = q{CREATE EXTENSION soft_delete; SELECT soft_delete.tag('parent', cascade => true)};
+my $tag = q{CREATE EXTENSION soft_delete; SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('away', storage => 'aside')};
 $publisher->safe_psql('postgres', "$tables; $tag");
 $subscriber->safe_psql('postgres', "$tables; $tag");
 # without the extension, a table has the tombstone column as any other
@@ -27,7 +29,9 @@ $publisher->safe_psql('postgres', q{
 	INSERT INTO parent SELECT g, 'code ' || g FROM generate_series(1, 9) g;
 	INSERT INTO child SELECT g, g FROM generate_series(1, 9) g;
 	DELETE FROM parent WHERE id < 3;
-	CREATE PUBLICATION tables FOR TABLE parent, child;
+	INSERT INTO away SELECT g, 'note ' || g FROM generate_series(1, 3) g;
+	DELETE FROM away WHERE id = 3;
+	CREATE PUBLICATION tables FOR TABLE parent, child, away;
 });
 
 my $version = $subscriber->safe_psql('postgres', 'SHOW server_version_num');
@@ -97,6 +101,15 @@ rows_are('a bulk deletion arrives');
 ok($publisher->poll_query_until('postgres', "$streamed AND stream_txns > $before", $before + 1), 'it was streamed while it ran');
 $publisher->safe_psql('postgres', 'DELETE FROM parent_deleted WHERE id > 1000');
 rows_are('a bulk purge arrives');
+
+# of a table whose deleted rows are aside, subscribers have the live ones
+foreach my $step ([ 'DELETE FROM away WHERE id < 3', '', 'a deletion aside is a DELETE' ], [ 'SELECT soft_delete.undo(deleted_at) FROM away_deleted WHERE id = 1', "1|note 1\n2|note 2", 'its restore is an INSERT' ],
+	[ 'DELETE FROM away_deleted', "1|note 1\n2|note 2", 'a purge is nothing' ])
+{
+	$publisher->safe_psql('postgres', $step->[0]);
+	catch_up();
+	is($subscriber->safe_psql($_, 'SELECT * FROM away ORDER BY id'), $step->[1], "$step->[2], to database $_") foreach ('plain', 'postgres');
+}
 
 # the tagged subscriber is an ordinary tagged database
 is($subscriber->safe_psql('postgres', 'SELECT * FROM soft_delete.check()'), '', 'check() finds nothing');

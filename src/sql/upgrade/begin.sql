@@ -70,7 +70,7 @@ BEGIN
 END
 $$;
 
-ALTER TABLE IF EXISTS soft_delete_internal.tagged_schemas ADD COLUMN IF NOT EXISTS storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside')), ADD COLUMN IF NOT EXISTS bridge text;
+ALTER TABLE IF EXISTS soft_delete_internal.tagged_schemas ADD COLUMN IF NOT EXISTS storage text NOT NULL DEFAULT 'in_place' CHECK (storage IN ('in_place', 'aside', 'aside_monthly')), ADD COLUMN IF NOT EXISTS bridge text;
 ALTER TABLE IF EXISTS soft_delete_internal.retention ADD COLUMN IF NOT EXISTS former interval, ADD COLUMN IF NOT EXISTS shortened_at timestamptz;
 ALTER TABLE soft_delete_internal.ledger ADD COLUMN IF NOT EXISTS roleid oid NOT NULL DEFAULT 0;
 ALTER TABLE soft_delete_internal.ledger ALTER COLUMN roleid DROP DEFAULT;

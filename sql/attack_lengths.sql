@@ -1,0 +1,91 @@
+-- Names of 63 bytes, of characters of several bytes and of quotes, and times at the ends of
+-- time: what works with short ones works with these.
+SET client_min_messages = warning;
+\set VERBOSITY terse
+SELECT repeat('"', 63) AS q, repeat('ä', 31) || '.' AS m, repeat('X', 62) || '"' AS x \gset
+CREATE SCHEMA :"q";
+CREATE SCHEMA :"m";
+CREATE SCHEMA :"x";
+SET search_path = :"q";
+-- each kind of table, in each schema, goes to the next one and back
+CREATE TABLE :"m" (id integer PRIMARY KEY, :"x" text UNIQUE, :"q" text);
+CREATE TABLE :"x" (id integer PRIMARY KEY, :"m" integer);
+SELECT soft_delete.tag(quote_ident(:'m')) IS NOT NULL AS in_place;
+SELECT soft_delete.tag(quote_ident(:'x'), deleted_at => :'q', storage => 'aside_monthly') IS NOT NULL AS aside;
+INSERT INTO :"m" VALUES (1, 'a', 'b'), (2, 'b', 'c');
+INSERT INTO :"x" VALUES (1, 1), (2, 2);
+DELETE FROM :"m" WHERE id = 1;
+DELETE FROM :"x" WHERE id = 1;
+INSERT INTO :"m" VALUES (1, 'a', 'again');
+ALTER TABLE :"m" SET SCHEMA :"m";
+ALTER TABLE :"x" SET SCHEMA :"m";
+ALTER TABLE :"m".:"x" SET SCHEMA :"x";
+ALTER TABLE :"x".:"x" RENAME TO :"q";
+ALTER TABLE :"x".:"q" ADD COLUMN "a""b" text;
+SELECT bin.relnamespace = c.relnamespace AS bin_is_there, kept.relnamespace = c.relnamespace AS companion_is_there, deleted_rows + displaced_rows AS deleted
+FROM soft_delete.tables AS t JOIN pg_class AS c ON c.oid = t.relation JOIN pg_class AS bin ON bin.oid = t.bin JOIN pg_class AS kept ON kept.oid = t.companion
+ORDER BY t.storage;
+SELECT relation::text <> '', severity, problem FROM soft_delete.check() WHERE severity <> 'notice';
+SELECT soft_delete.repair(relation) FROM soft_delete.tables;
+-- a bin and a companion that are missing are made in the schema of the table
+ALTER TABLE :"x".:"q" RENAME TO t;
+ALTER EVENT TRIGGER soft_delete_drops DISABLE;
+SET session_replication_role = replica;
+SELECT format('DROP VIEW %s', bin) AS command FROM soft_delete.tables WHERE storage = 'aside' \gexec
+RESET session_replication_role;
+ALTER EVENT TRIGGER soft_delete_drops ENABLE;
+SELECT soft_delete.repair(relation) FROM soft_delete.tables WHERE storage = 'aside';
+SELECT count(*) AS bins FROM soft_delete.tables WHERE bin IS NOT NULL;
+-- storage changes there, with the companion in another schema, too
+SELECT soft_delete.tag(relation, deleted_at => 'gone', storage => 'aside') IS NOT NULL AS aside FROM soft_delete.tables WHERE storage = 'in_place';
+SELECT soft_delete.tag(relation, deleted_at => 'gone', storage => 'in_place') IS NOT NULL AS in_place FROM soft_delete.tables ORDER BY relation LIMIT 1;
+CREATE TABLE :"x".other (id integer PRIMARY KEY);
+SELECT soft_delete.tag(format('%I.other', :'x')::regclass, views => :'q') IS NOT NULL AS in_place;
+INSERT INTO :"x".other VALUES (1);
+DELETE FROM :"x".other;
+SELECT soft_delete.tag(format('%I.other', :'x')::regclass, storage => 'aside') IS NOT NULL AS aside;
+SELECT relation FROM soft_delete.tables WHERE bin IS NULL OR companion IS NULL;
+SELECT soft_delete.untag(relation, tombstones => 'purge') FROM soft_delete.tables;
+DROP SCHEMA :"q", :"m", :"x" CASCADE;
+
+-- dates that are no timestamps, and times that have no time zone: of deleted rows of an application
+CREATE SCHEMA lengths;
+SET search_path = lengths;
+CREATE TABLE days (id integer PRIMARY KEY, gone date);
+CREATE TABLE times (id integer PRIMARY KEY, gone timestamp);
+CREATE TABLE zones (id integer PRIMARY KEY, gone timestamptz);
+INSERT INTO days VALUES (1, '5874897-12-31'), (2, '4714-11-24 BC'), (3, 'infinity'), (4, '-infinity'), (5, '2000-01-01'), (6, NULL);
+INSERT INTO times VALUES (1, '294276-12-31 23:59:59'), (2, '4714-11-24 00:00:00 BC'), (3, 'infinity'), (4, '-infinity'), (5, '2000-01-01'), (6, NULL);
+INSERT INTO zones VALUES (1, '294276-12-31 23:59:59+00'), (2, '4714-11-24 00:00:00+00 BC'), (3, 'infinity'), (4, '-infinity'), (5, '2000-01-01'), (6, NULL);
+SELECT soft_delete.tag('days', bridge => 'gone=Pacific/Kiritimati') IS NOT NULL AND soft_delete.tag('times', bridge => 'gone=Pacific/Kiritimati') IS NOT NULL
+	AND soft_delete.tag('zones', storage => 'aside', bridge => 'gone') IS NOT NULL AS tagged;
+SELECT id FROM days_deleted ORDER BY id;
+SELECT id FROM times_deleted ORDER BY id;
+SELECT id FROM zones_deleted ORDER BY id;
+UPDATE days SET gone = '5874897-12-31' WHERE id = 3;
+UPDATE times SET gone = '4714-11-24 00:00:00 BC' WHERE id = 3;
+UPDATE days SET gone = NULL WHERE gone IS NOT NULL;
+SELECT count(*) FROM days;
+SELECT count(*) FROM zones;
+
+-- a stamp at the end of time, which a maintenance session can write
+SET session_replication_role = replica;
+SET row_security = off;
+CREATE TABLE late (id integer PRIMARY KEY);
+INSERT INTO late VALUES (1), (2), (3);
+SELECT soft_delete.tag('late') IS NOT NULL AS tagged;
+UPDATE late SET deleted_at = 'infinity' WHERE id = 1;
+UPDATE late SET deleted_at = '-infinity' WHERE id = 2;
+RESET row_security;
+RESET session_replication_role;
+SELECT id, deleted_at FROM late_deleted ORDER BY id;
+SELECT deleted_rows FROM soft_delete.tables WHERE relation = 'late'::regclass;
+SELECT soft_delete.untag('late');
+SELECT soft_delete.move_aside('late');
+SELECT count(*) FROM late_tombstones;
+SELECT soft_delete.tag('late', storage => 'aside') IS NOT NULL AS tagged;
+SELECT id FROM late ORDER BY id;
+SELECT id, deleted_at FROM late_deleted ORDER BY id;
+UPDATE late_deleted SET deleted_at = NULL;
+SELECT id FROM late ORDER BY id;
+DROP SCHEMA lengths CASCADE;

@@ -1,0 +1,88 @@
+# A reference that ON DELETE SET NULL overwrites is set again when the row comes back: between reference tables, between
+# local tables, and in the schema of a tenant. Where Citus has a row of which no node knows all references it is refused.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Citus;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my ($node, $worker) = start_citus();
+add_database('app');
+my $quiet = 'SET client_min_messages = error;';
+# ask SQL: what a session of the coordinator answers
+sub ask { return answer($node, 'app', "$quiet $_[0]") =~ s/^\n+//r =~ s/\n{2,}/\n/gr }
+# same NAME, SQL, EXPECTED: the SQL answers that, in a transaction that is rolled back
+sub same
+{
+	my ($name, $sql, $expected) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is(ask("BEGIN; $sql; ROLLBACK"), $expected, $name);
+	return;
+}
+
+$node->safe_psql('app', "$quiet CREATE EXTENSION soft_delete; SET citus.enable_schema_based_sharding = on; CREATE SCHEMA tenant; RESET citus.enable_schema_based_sharding; CREATE SCHEMA replicated; CREATE SCHEMA local");
+my %kind = (
+	replicated => q{SELECT create_reference_table('replicated.' || t) FROM unnest('{p,c,d}'::text[]) AS t;},
+	local => q{SELECT citus_add_local_table_to_metadata(('local.' || t)::regclass) FROM unnest('{p,c,d}'::text[]) AS t;},
+	tenant => '');
+# p has c, which lose their reference, and d, which lose half of it
+foreach my $s (sort keys %kind)
+{
+	$node->safe_psql('app', qq{
+		$quiet
+		CREATE TABLE $s.p (k integer, id integer, PRIMARY KEY (k, id));
+		CREATE TABLE $s.c (at date, id integer, pk integer, pid integer, PRIMARY KEY (at, id));
+		CREATE TABLE $s.d (id integer PRIMARY KEY, pk integer, pid integer);
+		$kind{$s}
+		ALTER TABLE $s.c ADD CONSTRAINT c_p FOREIGN KEY (pk, pid) REFERENCES $s.p ON DELETE SET NULL;
+		ALTER TABLE $s.d ADD CONSTRAINT d_p FOREIGN KEY (pk, pid) REFERENCES $s.p ON DELETE SET NULL (pid);
+		INSERT INTO $s.p SELECT g % 3, g FROM generate_series(1, 10) AS g;
+		INSERT INTO $s.c SELECT '2026-01-01'::date + g, id, k, id FROM $s.p, generate_series(1, 2) AS g;
+		INSERT INTO $s.d SELECT id, k, id FROM $s.p;
+		SELECT soft_delete.tag('$s.p', storage => 'aside')});
+	my $links = "SELECT (SELECT count(pid) FROM $s.c), (SELECT count(pid) FROM $s.d), (SELECT count(pk) FROM $s.d), (SELECT count(*) FROM $s.p)";
+	my $rows = "TABLE $s.p ORDER BY id; TABLE $s.c ORDER BY id, pid, at; TABLE $s.d ORDER BY id";
+	my $whole = ask($rows);
+	is(ask("$links; SELECT * FROM soft_delete.check()"), '20|10|10|10', "$s: the table is tagged");
+	same("$s: a row comes back with the references to it", "SET datestyle = 'German'; DELETE FROM $s.p WHERE id = 4; $links; SELECT k, id, unlinked FROM $s.p_deleted; SET datestyle = 'ISO'; UPDATE $s.p_deleted SET deleted_at = NULL; $rows",
+		qq[18|9|10|9\n1|4|{"c_p": {"[\\"2026-01-02\\", \\"4\\"]": 1, "[\\"2026-01-03\\", \\"4\\"]": 1}, "d_p": {"[\\"4\\"]": 1}}\n$whole]);
+	is(ask("DELETE FROM $s.p WHERE id <= 6; $links; UPDATE $s.p_deleted SET deleted_at = NULL; $rows"), "8|4|10|4\n$whole", "$s: and so do many");
+	is(answer($worker, 'app', "$quiet DELETE FROM $s.p WHERE id = 5; UPDATE $s.p_deleted SET deleted_at = NULL; SELECT count(*) FROM $s.c WHERE pid = 5") =~ s/^\n+//r, 2, "$s: from a worker") if $s ne 'local';
+	same("$s: what has been changed meanwhile stays", "DELETE FROM $s.p WHERE id IN (4, 5); UPDATE $s.c SET pk = 0, pid = 6 WHERE id = 4 AND at = '2026-01-02'; DELETE FROM $s.c WHERE id = 4 AND at = '2026-01-03'; UPDATE $s.d SET pk = 0 WHERE id = 4; UPDATE $s.p_deleted SET deleted_at = NULL; SELECT id, at, pid FROM $s.c WHERE id IN (4, 5) ORDER BY at, id; SELECT id, pk, pid FROM $s.d WHERE id IN (4, 5) ORDER BY id", "4|2026-01-02|6\n5|2026-01-02|5\n5|2026-01-03|5\n4|0|\n5|2|5");
+	same("$s: under another key it has none of them", "DELETE FROM $s.p WHERE id = 4; UPDATE $s.p_deleted SET deleted_at = NULL, id = 40; $links; SELECT count(*) FROM $s.p_deleted", "18|9|10|10\n0");
+	is(ask("UPDATE $s.p_deleted SET unlinked = '{}'; $rows"), $whole, "$s: an UPDATE of nothing");
+	is(ask("DELETE FROM $s.p WHERE id = 7; DELETE FROM $s.p_deleted; INSERT INTO $s.p VALUES (1, 7); UPDATE $s.c SET pk = 1, pid = 7 WHERE id = 7; UPDATE $s.d SET pid = 7 WHERE id = 7; $rows"), $whole, "$s: they go with the row");
+	like(ask("TRUNCATE $s.p CASCADE"), qr/^ERROR:  cannot truncate tagged table "$s\.p": table "$s\.[cd]" references it, and is not tagged/m, "$s: TRUNCATE with tables that are not tagged");
+
+	# the tables that reference it are tagged, too
+	is(ask("SELECT FROM soft_delete.tag('$s.c', storage => 'aside'); SELECT FROM soft_delete.tag('$s.d', storage => 'aside'); TRUNCATE $s.p CASCADE; $links; UPDATE $s.p_deleted SET deleted_at = NULL; UPDATE $s.c_deleted SET deleted_at = NULL; UPDATE $s.d_deleted SET deleted_at = NULL; $rows"), "0|0|0|0\n$whole", "$s: TRUNCATE of all of them");
+	is(ask("DELETE FROM $s.p WHERE id = 8; DELETE FROM $s.c WHERE id = 8; UPDATE $s.p_deleted SET deleted_at = NULL; UPDATE $s.c_deleted SET deleted_at = NULL; SELECT count(*), count(pid) FROM $s.c WHERE id = 8; UPDATE $s.c SET pk = 2, pid = 8 WHERE id = 8; $rows"), "2|0\n$whole", "$s: a deleted one comes back as it was deleted");
+	is(ask("DELETE FROM $s.p WHERE id = 9; SELECT soft_delete.erase('$s.c', '2026-01-02', 9), soft_delete.erase('$s.d', 9); SELECT unlinked FROM $s.p_deleted; UPDATE $s.p_deleted SET deleted_at = NULL; SELECT count(pid) FROM $s.c WHERE id = 9"), qq[1|1\n{"c_p": {"[\\"2026-01-03\\", \\"9\\"]": 1}, "d_p": {}}\n1], "$s: an erased row leaves no key");
+
+	# the foreign key comes later
+	is(ask("SELECT soft_delete.untag(t, tombstones => 'keep') FROM unnest('{$s.p,$s.c,$s.d}'::regclass[]) AS t; ALTER TABLE $s.c DROP CONSTRAINT c_p; ALTER TABLE $s.d DROP CONSTRAINT d_p; SELECT FROM soft_delete.tag('$s.p', storage => 'aside'); ALTER TABLE $s.c ADD CONSTRAINT c_p FOREIGN KEY (pk, pid) REFERENCES $s.p ON DELETE SET NULL; SELECT problem, remedy FROM soft_delete.check()"), qq{foreign key "c_p" would overwrite references of table $s.c: DELETE fails|SELECT soft_delete.repair('$s.p');}, "$s: check() finds a foreign key that comes later");
+	like(ask("DELETE FROM $s.p WHERE id = 1"), qr/^ERROR:  cannot delete from tagged table "$s\.p": a foreign key would overwrite references of table "$s\.c"\nDETAIL.*\nHINT:  SELECT soft_delete\.repair\('$s\.p'\);$/m, "$s: DELETE fails then");
+	is(ask("SELECT soft_delete.repair('$s.p'); SELECT * FROM soft_delete.check(); DELETE FROM $s.p WHERE id = 1; SELECT count(pid) FROM $s.c WHERE id = 1; UPDATE $s.p_deleted SET deleted_at = NULL; SELECT count(pid) FROM $s.c WHERE id = 1"), "0\n2", "$s: the hint works");
+}
+
+# a table that references itself, and tables of two owners, in the schema of a tenant
+$node->safe_psql('app', qq{
+	$quiet
+	CREATE TABLE tenant.tree (id integer PRIMARY KEY, up integer REFERENCES tenant.tree ON DELETE SET NULL);
+	INSERT INTO tenant.tree VALUES (1, NULL), (2, 1), (3, 1), (4, 2);
+	SELECT soft_delete.tag('tenant.tree', storage => 'aside')});
+same('a table that references itself', 'DELETE FROM tenant.tree WHERE id = 1; SELECT id, up FROM tenant.tree ORDER BY id; UPDATE tenant.tree_deleted SET deleted_at = NULL; SELECT id, up FROM tenant.tree ORDER BY id', "2|\n3|\n4|2\n1|\n2|1\n3|1\n4|2");
+
+# what is refused
+$node->safe_psql('app', qq{
+	$quiet
+	CREATE TABLE country (id integer PRIMARY KEY); SELECT create_reference_table('country');
+	CREATE TABLE town (k integer PRIMARY KEY, country integer); SELECT create_distributed_table('town', 'k');
+	ALTER TABLE town ADD CONSTRAINT town_country FOREIGN KEY (country) REFERENCES country ON DELETE SET NULL});
+like(ask(q{SELECT soft_delete.tag('country', storage => 'aside')}), qr/^ERROR:  cannot tag "public\.country", which is a reference table of Citus, alone\nDETAIL:  .*\nHINT:  ALTER TABLE public\.town DROP CONSTRAINT town_country;$/m, 'a reference table that distributed ones reference');
+is(ask(q{ALTER TABLE public.town DROP CONSTRAINT town_country; SELECT FROM soft_delete.tag('country', storage => 'aside'); INSERT INTO country VALUES (1); DELETE FROM country; SELECT count(*) FROM country_deleted}), 1, 'the hint works');
+
+done_testing();
