@@ -20,7 +20,7 @@ function literal(text) {
 	return text
 }
 
-# inline TEXT: code and bold text in bold, links as their words
+# inline TEXT: code and bold text in bold, emphasis in italics, links as their words
 function inline(text,    parts, n, i, result) {
 	while (match(text, /\]\([^)]*\)/)) text = substr(text, 1, RSTART - 1) "\001" substr(text, RSTART + RLENGTH)
 	gsub(/\[/, "\002", text)
@@ -34,6 +34,9 @@ function inline(text,    parts, n, i, result) {
 			gsub(/\\/, "\\e", parts[i])
 			while (match(parts[i], /\*\*[^*]*\*\*/))
 				parts[i] = substr(parts[i], 1, RSTART - 1) "\\fB" substr(parts[i], RSTART + 2, RLENGTH - 4) "\\fR" substr(parts[i], RSTART + RLENGTH)
+			# a lone *word* is in italics
+			while (match(parts[i], /\*[^* ][^*]*\*/))
+				parts[i] = substr(parts[i], 1, RSTART - 1) "\\fI" substr(parts[i], RSTART + 1, RLENGTH - 2) "\\fR" substr(parts[i], RSTART + RLENGTH)
 			result = result parts[i]
 		} else {
 			gsub("\002", "[", parts[i])

@@ -177,19 +177,20 @@ def decision_tree():
         (["Would you want a deleted row back,", "or must you keep it for a time?"], "no", ["leave it untagged"], ""),
         (["Do rows come and go by the minute?", "queues, caches, sessions"], "yes", ["leave it untagged"], ""),
         (["Does the application delete softly", "by itself?"], "yes", ["tag it with a bridge", "bridge => 'deleted'"], "held"),
-        (["Are rows many kB wide?", "files, documents, images"], "yes", ["in place", "nothing is copied"], "bin"),
-        (["Read by position, compared by tools,", "mostly deleted, or without the library?"], "yes",
-         ["aside", "storage => 'aside'"], "live"),
+        (["Read by position, compared by tools,", "mostly deleted, or without the library?"], "no",
+         ["in place", "the default"], "bin"),
+        (["Are rows many kB wide?", "files, documents, images"], "yes",
+         ["in place, once code", "names its columns"], "bin"),
     )
     for number, (question, answer, outcome, kind) in enumerate(questions):
         y = 10 + 76 * number
         picture.box(20, y, 330, 50, [], "")
         for line, words in enumerate(question):
-            picture.text(185, y + 21 + 18 * line, words, "" if line == 0 else "small" if number in (1, 3) else "")
+            picture.text(185, y + 21 + 18 * line, words, "" if line == 0 else "small" if number in (1, 4) else "")
         picture.arrow(f"M350 {y + 25}H525", answer, (438, y + 17), "small")
         picture.box(530, y, 210, 50, outcome, kind)
         picture.arrow(f"M185 {y + 50}V{y + 71}", "yes" if answer == "no" else "no", (205, y + 66), "small")
-    picture.box(80, 390, 210, 44, ["in place", "the default"], "bin")
+    picture.box(80, 390, 210, 44, ["aside", "storage => 'aside'"], "live")
     picture.save()
 
 
