@@ -158,16 +158,13 @@ CREATE TABLE noted (ledgered integer REFERENCES ledgered);
 INSERT INTO ledgered VALUES (1);
 SELECT severity, effect, in_place, aside, remedy FROM soft_delete.preview_tag('ledgered') WHERE effect ~ 'enter\(\)|noted';
 \set VERBOSITY default
-BEGIN;
-SELECT soft_delete.tag('ledgered', storage => 'aside') \g /dev/null
-DELETE FROM ledgered;
-ROLLBACK;
 SELECT soft_delete.tag('ledgered') \g /dev/null
 DELETE FROM ledgered;
 -- once
 SELECT soft_delete.tag('ledgered') \g /dev/null
 \set VERBOSITY terse
 SELECT soft_delete.untag('ledgered');
+ALTER TABLE ledgered DROP COLUMN deleted_at;
 BEGIN;
 SELECT soft_delete.tag('noted') \g /dev/null
 SELECT severity, effect FROM soft_delete.preview_tag('ledgered') WHERE effect ~ 'noted';
@@ -178,6 +175,10 @@ CREATE SCHEMA tag_preview_ledgered;
 ALTER TABLE ledgered SET SCHEMA tag_preview_ledgered;
 SELECT soft_delete.tag_schema('tag_preview_ledgered');
 ROLLBACK;
+SET ROLE regress_tag_preview;
+SELECT soft_delete.tag('ledgered', storage => 'aside') \g /dev/null
+DELETE FROM ledgered;
+SELECT * FROM ledger;
 
 RESET ROLE;
 SET client_min_messages = warning;
