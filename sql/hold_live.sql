@@ -34,7 +34,16 @@ ALTER TABLE t DROP CONSTRAINT t_pkey CASCADE;
 \set VERBOSITY default
 SET soft_delete.truncate = 'hard';
 TRUNCATE t CASCADE;
+-- the hint of a hold on a live row can be pasted, one hold at a time
 SELECT soft_delete.erase('t', '1', 'x');
+BEGIN;
+SELECT soft_delete.lift('hold_live.t', '1', 'x', 'case 1');
+SAVEPOINT one;
+SELECT soft_delete.erase('t', '1', 'x');
+ROLLBACK TO one;
+SELECT soft_delete.lift('hold_live.t', '1', 'x', 'case 2');
+SELECT soft_delete.erase('t', '1', 'x');
+ROLLBACK;
 DROP TABLE t CASCADE;
 SELECT soft_delete.untag('t', cascade => true);
 RESET soft_delete.truncate;

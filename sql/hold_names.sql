@@ -98,6 +98,47 @@ GRANT CREATE ON SCHEMA hold_names TO regress_names_lawyer;
 SET ROLE regress_names_lawyer;
 CREATE TABLE t (id integer PRIMARY KEY);
 SELECT count(*) FROM soft_delete.lifted_holds;
+
+-- a key without a name holds the table, and says so
+RESET ROLE;
+CREATE SCHEMA hold_names_keys AUTHORIZATION regress_names;
+SET ROLE regress_names;
+SET search_path = hold_names_keys;
+CREATE TABLE owners (id integer PRIMARY KEY);
+CREATE TABLE pets (id integer PRIMARY KEY, owner integer REFERENCES owners ON DELETE CASCADE);
+CREATE TABLE codes (code text PRIMARY KEY);
+CREATE TABLE devices (id uuid PRIMARY KEY);
+SELECT soft_delete.tag('owners', cascade => true), soft_delete.tag('codes'), soft_delete.tag('devices') \g /dev/null
+INSERT INTO owners VALUES (5), (6);
+INSERT INTO pets VALUES (1, 5), (2, 6);
+SELECT soft_delete.hold('owners', '5'), soft_delete.hold('codes', 'x'), soft_delete.hold('devices', '00000000-0000-0000-0000-000000000005');
+SELECT soft_delete.hold('owners', 'case 5'), soft_delete.hold('devices', 'case 5');
+SELECT soft_delete.lift('5'), soft_delete.lift('x'), soft_delete.lift('case 5');
+
+-- who may see a hold, but not lift it, is told, as is who has mistaken its name
+SELECT soft_delete.hold('owners', 5, 'case 6');
+SELECT soft_delete.lift('case 9');
+RESET ROLE;
+GRANT pg_read_all_data TO regress_names_lawyer;
+SET ROLE regress_names_lawyer;
+SELECT relation, key, hold FROM soft_delete.holds WHERE hold = 'case 6';
+SELECT soft_delete.lift('case 6');
+SET ROLE regress_names;
+
+-- a row that is held counts as held, be it referenced by held rows or not
+DELETE FROM owners;
+SELECT member, rows, held, referenced FROM soft_delete.preview_purge('owners', older_than => '0') ORDER BY member;
+SELECT soft_delete.retain('owners', '0');
+CALL soft_delete.purge('owners');
+SELECT soft_delete.lift('case 6');
+RESET ROLE;
+REVOKE pg_read_all_data FROM regress_names_lawyer;
+SELECT soft_delete.lift('00000000-0000-0000-0000-000000000005');
+SET client_min_messages = warning;
+DROP SCHEMA hold_names_keys CASCADE;
+RESET client_min_messages;
+SET search_path = hold_names;
+
 RESET ROLE;
 SELECT count(*) FROM soft_delete.lifted_holds WHERE hold = 'case 3';
 DELETE FROM soft_delete_internal.holds;

@@ -109,6 +109,17 @@ SELECT soft_delete.untag('"App 2".of_stranger');
 SELECT exempt FROM soft_delete.tagged_schemas;
 RESET ROLE;
 
+-- a reference that a restore gives back is not warned of, whichever table is tagged first; one that it does not give back is
+CREATE SCHEMA schema_links;
+CREATE TABLE schema_links.p (id integer PRIMARY KEY);
+CREATE TABLE schema_links.ab (id integer PRIMARY KEY, p integer REFERENCES schema_links.p ON DELETE SET NULL);
+SELECT soft_delete.tag_schema('schema_links');
+SELECT soft_delete.untag_schema('schema_links');
+CREATE TABLE schema_links.bare (p integer REFERENCES schema_links.p ON DELETE SET NULL);
+SELECT soft_delete.tag_schema('schema_links', exempt => '{bare}');
+CREATE TABLE schema_links.later (id integer PRIMARY KEY, p integer REFERENCES schema_links.p ON DELETE SET NULL);
+DROP SCHEMA schema_links CASCADE;
+
 -- it goes with the schema
 DROP SCHEMA "App 2", views_2 CASCADE;
 SELECT * FROM soft_delete.tagged_schemas;

@@ -147,6 +147,39 @@ SELECT * FROM soft_delete.preview_tag('tag_preview.users'::regclass);
 SELECT * FROM soft_delete.preview_tag('pg_class');
 SELECT * FROM soft_delete.preview_tag_schema('tag_preview');
 
+-- tag() in place warns of what breaks, as its preview does; aside, nothing breaks
+SET ROLE regress_tag_preview;
+SET search_path = tag_preview;
+CREATE TABLE ledgered (id integer PRIMARY KEY, v text);
+CREATE TABLE ledger (op text, LIKE ledgered);
+CREATE FUNCTION enter() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO ledger SELECT TG_OP, OLD.*; RETURN NULL; END$$;
+CREATE TRIGGER enter AFTER DELETE ON ledgered FOR EACH ROW EXECUTE FUNCTION enter();
+CREATE TABLE noted (ledgered integer REFERENCES ledgered);
+INSERT INTO ledgered VALUES (1);
+SELECT severity, effect, in_place, aside, remedy FROM soft_delete.preview_tag('ledgered') WHERE effect ~ 'enter\(\)|noted';
+\set VERBOSITY default
+SELECT soft_delete.tag('ledgered') \g /dev/null
+DELETE FROM ledgered;
+-- once
+SELECT soft_delete.tag('ledgered') \g /dev/null
+\set VERBOSITY terse
+SELECT soft_delete.untag('ledgered');
+ALTER TABLE ledgered DROP COLUMN deleted_at;
+BEGIN;
+SELECT soft_delete.tag('noted') \g /dev/null
+SELECT severity, effect FROM soft_delete.preview_tag('ledgered') WHERE effect ~ 'noted';
+ROLLBACK;
+RESET ROLE;
+BEGIN;
+CREATE SCHEMA tag_preview_ledgered;
+ALTER TABLE ledgered SET SCHEMA tag_preview_ledgered;
+SELECT soft_delete.tag_schema('tag_preview_ledgered');
+ROLLBACK;
+SET ROLE regress_tag_preview;
+SELECT soft_delete.tag('ledgered', storage => 'aside') \g /dev/null
+DELETE FROM ledgered;
+SELECT * FROM ledger;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DROP PUBLICATION regress_updates, regress_listed;

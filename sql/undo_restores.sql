@@ -152,6 +152,26 @@ CREATE TRIGGER object AFTER INSERT ON loop_a FOR EACH ROW EXECUTE FUNCTION objec
 RESET ROLE;
 SELECT soft_delete.undo(:'stamp');
 
+-- the transaction of another role is not found, and that is said
+RESET ROLE;
+DROP TABLE loop_a CASCADE;
+SET ROLE regress_undo;
+CREATE TABLE lent (id integer PRIMARY KEY);
+SELECT soft_delete.tag('lent') \g /dev/null
+INSERT INTO lent VALUES (1);
+GRANT SELECT, DELETE ON lent TO regress_undo_helper;
+SET ROLE regress_undo_helper;
+BEGIN;
+DELETE FROM undo.lent;
+SELECT pg_current_xact_id() AS xid \gset
+COMMIT;
+SET ROLE regress_undo;
+SET client_min_messages = notice;
+DO $$ BEGIN PERFORM soft_delete.undo_transaction('3'); END $$;
+SET client_min_messages = warning;
+SELECT soft_delete.undo_transaction(:'xid'), count(*) AS deleted FROM lent_deleted;
+SELECT soft_delete.undo(deleted_at) FROM lent_deleted;
+
 RESET ROLE;
 SET client_min_messages = error;
 DROP SCHEMA undo CASCADE;

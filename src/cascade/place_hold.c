@@ -326,7 +326,7 @@ keys_equal(Datum a, Datum b)
  * soft_delete.lift(hold text) returns bigint
  *
  * Lifts all holds with a text that the caller may lift, whatever they are on.  Returns
- * their number.
+ * their number, and tells if there are none.
  */
 Datum
 soft_delete_lift_everywhere(PG_FUNCTION_ARGS)
@@ -351,5 +351,10 @@ soft_delete_lift_everywhere(PG_FUNCTION_ARGS)
 		n += lift_holds_on(lfirst_oid(lc), (Datum) 0, name);
 	n += call_internal_for_number("lift_sharded_everywhere", 1, (Oid[]){TEXTOID},
 								  (Datum[]){PG_GETARG_DATUM(0)});
+	/* the same for who sees a hold and who does not: it tells nothing of those of others */
+	if (n == 0)
+		ereport(NOTICE,
+				(errmsg("no hold is lifted: %s", name),
+				 errdetail("Nothing that the caller may hold has a hold of that name.")));
 	PG_RETURN_INT64(n);
 }

@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(soft_delete_check_holds);
 static void report_held(Relation rel, const Hold *hold, bool is_purge);
 static int errdetail_held(Relation rel, const Hold *hold, const char *otherwise);
 static char *row_lifting_statement(const Hold *hold);
+static char *key_lifting_statement(const Hold *hold);
 static char *hold_statement(const char *function, Oid relid, const char *text);
 static void refuse_held_below(Relation rel, List *ancestors, const char *action);
 static void report_held_table(Relation rel, Oid named, List *texts,
@@ -110,6 +111,8 @@ lifting_statement(const Hold *hold)
 		case HOLD_ON_DELETION:
 			return psprintf("SELECT soft_delete.hold_deletion('%s', NULL);",
 							timestamptz_to_str(hold->tombstone.stamp));
+		case HOLD_ON_KEY:
+			return key_lifting_statement(hold);
 		default:
 			return row_lifting_statement(hold);
 	}
@@ -140,6 +143,52 @@ row_lifting_statement(const Hold *hold)
 	table_close(rel, NoLock);
 	return psprintf("UPDATE %s SET %s = NULL WHERE %s;", bin_name(hold->holder),
 					column, condition);
+}
+
+/*
+ * Return the statement that lifts the first of the holds on a row by its key, whose row
+ * may be a live one once the statement that is refused is undone: the bin would not have it.
+ * A role that may not read the key is told only the form.
+ */
+static char *
+key_lifting_statement(const Hold *hold)
+{
+	Relation rel = table_open(hold->holder, AccessShareLock);
+	Relation holds = table_open(extension_relation("holds"), AccessShareLock);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	AttrNumber attnums[INDEX_MAX_KEYS];
+	int nkeys = primary_key(hold->holder, attnums);
+	HoldKey on_key = {.relid = hold->relid};
+	StringInfoData statement;
+	SavedRole saved;
+	List *texts;
+	Datum *values;
+	int n;
+
+	fetch_tombstone(rel, &hold->tombstone, row);
+	become_owner(rel, &saved);
+	on_key.key = primary_key_text(hold->holder, row);
+	restore_role(&saved);
+	deconstruct_array(DatumGetArrayTypeP(on_key.key), TEXTOID, -1, false,
+					  TYPALIGN_INT, &values, NULL, &n);
+	texts = add_texts(NIL, holds_with_key(holds, &on_key, SnapshotSelf));
+	initStringInfo(&statement);
+	appendStringInfo(&statement, "SELECT soft_delete.lift(%s",
+					 quote_literal_cstr(qualified_name(hold->relid)));
+	if (!may_read_tombstones(hold->holder, nkeys, attnums))
+	{
+		appendStringInfoString(&statement, ", ...");
+		n = 0;
+	}
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&statement, ", %s",
+						 quote_literal_cstr(TextDatumGetCString(values[i])));
+	appendStringInfo(&statement, ", %s);",
+					 quote_literal_cstr(texts == NIL ? hold->text : linitial(texts)));
+	ExecDropSingleTupleTableSlot(row);
+	table_close(holds, NoLock);
+	table_close(rel, NoLock);
+	return statement.data;
 }
 
 /*

@@ -111,6 +111,7 @@ static void check_circles(PurgeScan *scan);
 static bool destroy_circles(PurgeScan *scan);
 static bool may_destroy(PurgeScan *scan, DueRow *row);
 static bool is_same_version(PurgeScan *scan, DueRow *row);
+static void count_kept_row(const DueRow *row);
 static void find_held_rows(PurgeScan *scan, int first, int n);
 static void find_held_rows_of(PurgeScan *scan, PurgeLeaf *leaf, int first, int n);
 static bool destroy_due_row(PurgeScan *scan, DueRow *row);
@@ -532,7 +533,7 @@ purge_rows(PurgeScan *scan, int n)
 
 		CHECK_FOR_INTERRUPTS();
 		if (row->is_kept)
-			row->leaf->root->referenced++;
+			count_kept_row(row);
 		else if (may_destroy(scan, row) && destroy_due_row(scan, row))
 			continue;
 		else
@@ -540,6 +541,19 @@ purge_rows(PurgeScan *scan, int n)
 		row->leaf->has_left = true;
 	}
 	close_leaves(scan);
+}
+
+/*
+ * Count a row that is kept because another one references it: as held if it is held
+ * itself, which is what a reader of the counts decides about.
+ */
+static void
+count_kept_row(const DueRow *row)
+{
+	if (row->is_held)
+		row->leaf->root->held++;
+	else
+		row->leaf->root->referenced++;
 }
 
 /*
@@ -617,7 +631,7 @@ destroy_circles(PurgeScan *scan)
 				return false;
 		}
 		else if (!row->is_kept_itself)
-			row->leaf->root->referenced++;
+			count_kept_row(row);
 	}
 	return true;
 }
@@ -694,7 +708,7 @@ find_held_rows_of(PurgeScan *scan, PurgeLeaf *leaf, int first, int n)
 	{
 		DueRow *row = nth_row(scan, i);
 
-		if (row->leaf != leaf || row->is_kept || !is_same_version(scan, row))
+		if (row->leaf != leaf || !is_same_version(scan, row))
 			continue;
 		table.members[table.nmembers].tombstone = row->tombstone;
 		rows[table.nmembers++] = row;

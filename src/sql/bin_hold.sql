@@ -185,6 +185,14 @@ BEGIN
 	IF NOT was_held AND hold IS NULL THEN
 		RAISE NOTICE 'table "%" is not held', relation;
 	END IF;
+	-- a key that no name follows is taken for a name
+	IF EXISTS (SELECT FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey) JOIN pg_type ON pg_type.oid = atttypid
+			   WHERE conrelid = relation AND contype = 'p' AND cardinality(conkey) = 1
+				 AND CASE typcategory WHEN 'N' THEN hold ~ '^\s*[-+]?\d+\s*$' WHEN 'S' THEN hold IS NOT NULL
+						ELSE atttypid = 'uuid'::regtype AND hold ~* '^\s*[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}\s*$' END) THEN
+		RAISE NOTICE 'all that is deleted from table "%" is held: %', relation, hold
+			USING DETAIL = 'A single row is held by its key, which comes before the name of the hold.';
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.hold(regclass, text) IS

@@ -220,14 +220,20 @@ CREATE FUNCTION soft_delete_internal.undo_transaction(xid xid8, skip_conflicts b
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-BEGIN
+DECLARE
 	-- as soft_delete.deletions shows them
-	RETURN soft_delete_internal.undo_deletions(ARRAY(
+	deletions timestamptz[] := ARRAY(
 		SELECT deleted_at FROM soft_delete_internal.ledger AS l
 		WHERE l.xid = undo_transaction.xid
 		  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
 			   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = deleted_by::name
-						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')))), skip_conflicts, with_parents);
+						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE'))));
+BEGIN
+	IF deletions = '{}' AND xid IS NOT NULL THEN
+		RAISE NOTICE 'no deletion of transaction % is visible to the caller', xid
+			USING DETAIL = 'What other roles have deleted is undone by its stamp, which the bins show.';
+	END IF;
+	RETURN soft_delete_internal.undo_deletions(deletions, skip_conflicts, with_parents);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_transaction(xid8, boolean, boolean) IS

@@ -264,7 +264,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_figures(regclass, name) IS
 'what size, statistics and keys of a table say for and against a storage';
 
-CREATE FUNCTION soft_delete_internal.preview_effects(relation regclass, members regclass[], deleted_at name) RETURNS TABLE (in_place boolean, aside boolean, severity text, effect text, remedy text)
+CREATE FUNCTION soft_delete_internal.preview_objects(relation regclass, deleted_at name) RETURNS TABLE (in_place boolean, aside boolean, severity text, effect text, remedy text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -285,11 +285,47 @@ BEGIN
 	FROM named AS n WHERE is_named
 	UNION ALL
 	SELECT n.in_place, n.aside, n.severity, format('a %s that is not yours to see %s', kind, n.effect), n.remedy
-	FROM named AS n WHERE NOT is_named GROUP BY 1, 2, 3, 4, 5
+	FROM named AS n WHERE NOT is_named GROUP BY 1, 2, 3, 4, 5;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.preview_objects(regclass, name) IS
+'what the tag of a table means for functions, relations and publications';
+
+CREATE FUNCTION soft_delete_internal.warn_of_broken(relation regclass, deleted_at name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT * FROM soft_delete_internal.preview_objects(relation, deleted_at) AS o
+		-- what fails at once, or with the next write; the rest is for who asks before
+		WHERE o.in_place AND NOT o.aside AND (o.severity = 'error' OR o.severity = 'warning' AND o.effect ~ 'is a trigger of the table') ORDER BY o.effect COLLATE "C"
+	LOOP
+		RAISE WARNING 'tag of table "%": %', relation, item.effect
+			USING ERRCODE = '01000', DETAIL = format('What helps: %s; or storage => ''aside''.', item.remedy);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.warn_of_broken(regclass, name) IS
+'warns of what the tombstone column of a table breaks at once, and of triggers that it may break, as preview_tag() shows them';
+
+CREATE FUNCTION soft_delete_internal.preview_effects(relation regclass, members regclass[], deleted_at name) RETURNS TABLE (in_place boolean, aside boolean, severity text, effect text, remedy text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY
+	SELECT * FROM soft_delete_internal.preview_objects(relation, deleted_at)
 	UNION ALL
 	SELECT * FROM soft_delete_internal.preview_figures(relation, deleted_at)
 	UNION ALL
-	SELECT true, true, 'warning', message, 'a restore does not bring that back' FROM soft_delete_internal.lost_references(relation, tagged => members) AS message;
+	SELECT true, true, 'warning', message, 'a restore does not bring that back' FROM soft_delete_internal.lost_references(relation, tagged => members) AS message
+	UNION ALL
+	SELECT true, true, 'notice', format('table "%s" references the table by foreign key "%s" and is not tagged: its own deletes destroy rows', child, conname), format('SELECT soft_delete.tag(%L);', child)
+	FROM soft_delete_internal.references_of(relation) AS r JOIN pg_constraint ON pg_constraint.oid = r."constraint"
+	WHERE parent = relation AND child <> ALL (members || relation) AND action IN ('a', 'r') AND soft_delete_internal.tag_arguments(child) IS NULL;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_effects(regclass, regclass[], name) IS

@@ -198,9 +198,6 @@ BEGIN
 		PERFORM soft_delete_internal.execute_bridge(relation, bridge, adopts => true);
 	END LOOP;
 	PERFORM soft_delete_internal.adopt_together(relations);
-	FOREACH relation IN ARRAY relations LOOP
-		PERFORM soft_delete_internal.warn_of_lost_references(relation);
-	END LOOP;
 EXCEPTION WHEN OTHERS THEN
 	-- errors of the transaction or the server, and lock timeouts, are no refusals
 	IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
@@ -388,6 +385,7 @@ DECLARE
 	own regclass[] := '{}';
 	candidates regclass[];
 	members regclass[];
+	done regclass[] := '{}';
 BEGIN
 	PERFORM soft_delete_internal.check_tag_schema_arguments('tag_schema', CASE WHEN cascade IS NOT NULL THEN schema END, exempt, deleted_at, indexes, storage);
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -425,10 +423,14 @@ BEGIN
 		members := ARRAY(SELECT m FROM soft_delete_internal.cascade_tables(candidates[1]) AS m WHERE m = ANY (candidates) ORDER BY m);
 		IF members && own THEN
 			PERFORM soft_delete_internal.warn_of_wide_rows(m) FROM unnest(members) AS m WHERE (soft_delete_internal.settings_of(m)).storage <> 'in_place';
+			PERFORM soft_delete_internal.warn_of_broken(m, (soft_delete_internal.settings_of(m)).deleted_at) FROM unnest(members) AS m WHERE (soft_delete_internal.settings_of(m)).storage = 'in_place';
 			PERFORM soft_delete_internal.try_to_tag(members);
+			done := done || members;
 		END IF;
 		candidates := ARRAY(SELECT c FROM unnest(candidates) WITH ORDINALITY AS u(c, n) WHERE c <> ALL (members) ORDER BY n);
 	END LOOP;
+	-- at the end, for the table that has the reference may be tagged after the one that it references
+	PERFORM soft_delete_internal.warn_of_lost_references(d) FROM unnest(done) AS d WHERE soft_delete_internal.tag_arguments(d) IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_schema(name, name[], name, text, name, text, boolean, text) IS
@@ -587,6 +589,7 @@ BEGIN
 		END IF;
 	END IF;
 	PERFORM soft_delete_internal.try_to_tag(ARRAY[relation]);
+	PERFORM soft_delete_internal.warn_of_lost_references(relation) WHERE soft_delete_internal.tag_arguments(relation) IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_new_table(regclass, boolean) IS

@@ -383,6 +383,8 @@ BEGIN
 		END IF;
 		IF storage = 'aside' AND NOT soft_delete_internal.is_aside(member) THEN
 			PERFORM soft_delete_internal.warn_of_wide_rows(member);
+		ELSIF storage = 'in_place' AND soft_delete_internal.storage_of(member) IS DISTINCT FROM 'in_place' THEN
+			PERFORM soft_delete_internal.warn_of_broken(member, tombstones[i]);
 		END IF;
 		made := made || ARRAY(SELECT soft_delete_internal.list_made(member, tombstones[i], indexes, views, storage))
 			|| ARRAY(SELECT soft_delete_internal.list_made_by_bridge(member, own_bridge));

@@ -28,7 +28,8 @@ AS $$
 	WHERE extname = 'soft_delete' AND evtenabled NOT IN ('O', 'A')
 	UNION ALL
 	-- tag_new_table() warned of these
-	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L);', untagged)
+	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema) || CASE WHEN soft_delete_internal.caller_owns(untagged) THEN '' ELSE format('; its owner, %I, can tag it', pg_get_userbyid(relowner)) END,
+		format('SELECT soft_delete.tag(%L);', untagged)
 	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
 	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
 	  AND soft_delete_internal.may_watch(untagged) AND soft_delete_internal.citus_kind(untagged) IS NULL
@@ -105,11 +106,15 @@ DECLARE
 	is_aside boolean := soft_delete_internal.is_aside(table_name);
 	kept text := CASE WHEN is_aside THEN 'its deleted rows' ELSE 'deleted rows whose key a live row takes' END;
 	statements text := CASE WHEN is_aside THEN 'deletes' ELSE 'inserts of such a key' END;
+	views name := (SELECT substr(argument, 7) FROM unnest(soft_delete_internal.tag_arguments(table_name)) AS argument WHERE argument LIKE 'views:%');
+	-- a dump of some schemas may lack that of the views
+	remaking text := CASE WHEN is_aside AND views IS NOT NULL AND to_regnamespace(quote_ident(views)) IS NULL THEN format('CREATE SCHEMA %I; ', views) ELSE '' END
+		|| format('SELECT soft_delete.repair(%L);', table_name);
 BEGIN
 	RETURN QUERY
 	SELECT 'error', table_name, CASE WHEN bound IS NULL THEN format('its companion, which keeps %s, is missing: %s fail', kept, statements)
 			ELSE format('its companion %s does not belong to its owner: %s fail', bound, statements) END,
-		CASE WHEN bound IS NULL THEN format('SELECT soft_delete.repair(%L);', table_name) ELSE format('ALTER TABLE %s OWNER TO %I;', bound, pg_get_userbyid(relowner)) END
+		CASE WHEN bound IS NULL THEN remaking ELSE format('ALTER TABLE %s OWNER TO %I;', bound, pg_get_userbyid(relowner)) END
 	-- companion_of() does not find one of another owner
 	FROM pg_class, (SELECT (SELECT other.oid::regclass FROM pg_class AS other, pg_class AS own
 							WHERE other.oid = soft_delete_internal.bound_companion(table_name) AND own.oid = table_name AND other.relowner <> own.relowner)) AS found(bound)
@@ -127,7 +132,7 @@ BEGIN
 	  AND kept.atttypid IS DISTINCT FROM (SELECT base FROM soft_delete_internal.base_type(own.atttypid, own.atttypmod))
 	UNION ALL
 	SELECT 'error', table_name, CASE WHEN bound IS NULL THEN 'its bin is missing' ELSE format('%s does not belong to the owner of its table', bound) END,
-		CASE WHEN bound IS NULL THEN format('SELECT soft_delete.repair(%L);', table_name) ELSE format('ALTER VIEW %s OWNER TO %I;', bound, pg_get_userbyid(relowner)) END
+		CASE WHEN bound IS NULL THEN remaking ELSE format('ALTER VIEW %s OWNER TO %I;', bound, pg_get_userbyid(relowner)) END
 	FROM pg_class, soft_delete_internal.bound_bin(table_name) AS bound
 	WHERE oid = table_name AND is_aside AND soft_delete_internal.bin_of(table_name) IS NULL AND NOT EXISTS (SELECT FROM pg_class AS view WHERE view.oid = bound AND view.relowner = pg_class.relowner)
 	UNION ALL

@@ -112,8 +112,8 @@ BEGIN
 		due := soft_delete_internal.count_due(relation, clock_timestamp() - retain);
 		IF retain IS NOT NULL AND due > 0 THEN
 			RAISE NOTICE 'deleted rows of table "%" that are due: %', relation, due
-				USING DETAIL = CASE WHEN grace > '0' THEN format('A purge destroys them when %s have passed, unless their retention is longer by then.', grace)
-						ELSE 'The next purge destroys them.' END,
+				USING DETAIL = CASE WHEN grace > '0' THEN format('A purge destroys them when %s have passed, but for those that are held or referenced, unless their retention is longer by then.', grace)
+						ELSE 'The next purge destroys them, but for those that are held or referenced.' END,
 					HINT = format('SELECT * FROM soft_delete.preview_purge(%L);', relation);
 		END IF;
 	END LOOP;
