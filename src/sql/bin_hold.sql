@@ -171,7 +171,7 @@ COMMENT ON FUNCTION soft_delete_internal.check_held_keys(regclass[], regclass[])
 
 CREATE FUNCTION soft_delete_internal.hold(relation regclass, hold text) RETURNS void
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 DECLARE
 	was_held boolean;

@@ -287,7 +287,7 @@ COMMENT ON FUNCTION soft_delete_internal.find_conflicts(soft_delete_internal.del
 
 CREATE FUNCTION soft_delete_internal.name_pattern(relation regclass) RETURNS text
 LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 	SELECT format('(?:"?%s"?\s*\.\s*)?(?:"%s"|\m%2$s\M)', regexp_replace(nspname, '([^[:alnum:]_])', '\\\1', 'g'), regexp_replace(relname, '([^[:alnum:]_])', '\\\1', 'g'))
 	FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation
@@ -298,7 +298,7 @@ COMMENT ON FUNCTION soft_delete_internal.name_pattern(regclass) IS
 /* It is read, not run: what it does to one row is known by doing it. */
 CREATE FUNCTION soft_delete_internal.inserting_triggers(relation regclass, restored regclass[]) RETURNS text
 LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 	SELECT string_agg(format('Trigger "%s" of table "%s" may insert such a row, too.', tgname, relname), ' ' ORDER BY relname, tgname)
 	FROM (SELECT DISTINCT soft_delete_internal.inheritance_tree(r) AS member FROM unnest(restored) AS r) AS tree

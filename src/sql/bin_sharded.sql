@@ -434,7 +434,7 @@ COMMENT ON FUNCTION soft_delete_internal.hold_with_cascade(regclass, text[], tex
 
 CREATE FUNCTION soft_delete_internal.own_holds(relation regclass, condition text) RETURNS SETOF text
 LANGUAGE plpgsql STABLE ROWS 2
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 BEGIN
 	RETURN QUERY SELECT DISTINCT h FROM soft_delete_internal.query_as_owner(relation, format('SELECT b.hold FROM %s AS b WHERE b.hold IS NOT NULL AND (%s)', soft_delete_internal.sharded_bin(relation), condition)) AS q(holds text[]), unnest(holds) AS h
@@ -487,7 +487,7 @@ COMMENT ON FUNCTION soft_delete_internal.hold_sharded_row(regclass, text[]) IS
 
 CREATE FUNCTION soft_delete_internal.lift_sharded(relation regclass, arguments text[]) RETURNS bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 SET citus.enable_unsafe_triggers = on
 SET citus.multi_shard_modify_mode = sequential
 AS $$

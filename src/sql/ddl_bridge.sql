@@ -99,7 +99,7 @@ COMMENT ON FUNCTION soft_delete_internal.number_kind(regclass, name, text) IS
 
 CREATE FUNCTION soft_delete_internal.bridge_kind(relation regclass, col pg_attribute, detail text) RETURNS text[]
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 DECLARE
 	kind text;

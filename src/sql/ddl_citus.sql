@@ -106,7 +106,7 @@ COMMENT ON FUNCTION soft_delete_internal.refuse_citus(regclass, text) IS
 /* Citus makes the name of a copy of the name of the table, and the hash of that. */
 CREATE FUNCTION soft_delete_internal.citus_copy_of(relation regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 BEGIN
 	RETURN (SELECT copy.oid FROM pg_class AS own JOIN pg_class AS copy ON copy.relnamespace = own.relnamespace

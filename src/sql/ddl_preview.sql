@@ -102,7 +102,7 @@ COMMENT ON FUNCTION soft_delete_internal.list_made(regclass, name, text, name, t
 
 CREATE FUNCTION soft_delete_internal.preview_functions(relation regclass, deleted_at name) RETURNS TABLE (severity text, classid regclass, objid oid, effect text, remedy text)
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 DECLARE
 	name text := soft_delete_internal.name_pattern(relation);

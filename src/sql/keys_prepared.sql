@@ -128,7 +128,7 @@ COMMENT ON FUNCTION soft_delete_internal.plan_table(regclass, name, text) IS
 
 CREATE FUNCTION soft_delete_internal.plan(relation regclass, deleted_at name DEFAULT 'deleted_at', indexes text DEFAULT 'all', cascade boolean DEFAULT false, bridge text DEFAULT NULL, storage text DEFAULT NULL) RETURNS SETOF text
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 DECLARE
 	member regclass;

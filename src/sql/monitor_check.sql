@@ -694,7 +694,7 @@ COMMENT ON FUNCTION soft_delete_internal.find_foreign_keys_problems(oid[], boole
  */
 CREATE FUNCTION soft_delete_internal.is_safe_remedy(remedy text, completes_tag boolean) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 BEGIN
 	RETURN remedy ~ '^(SELECT soft_delete\.repair\(|SELECT tableoid::|ALTER DATABASE |ALTER EVENT TRIGGER |ALTER TRIGGER |ALTER VIEW .* OWNER TO |DROP INDEX '

@@ -31,7 +31,7 @@ CREATE FUNCTION soft_delete_internal.list_sharded_tables()
 RETURNS TABLE (relation regclass, tombstone_column name, bin regclass, live_rows bigint, deleted_rows bigint, graveyard_share numeric, oldest timestamptz,
 	retention interval, due_rows bigint, last_purge timestamptz, last_purge_rows bigint, last_purge_result text, companion_bytes bigint, holds bigint)
 LANGUAGE plpgsql ROWS 10
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 DECLARE
 	stated record;
