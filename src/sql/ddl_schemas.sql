@@ -113,7 +113,7 @@ BEGIN
 		AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = relation AND deptype = 'e')
 		-- a companion has it from the beginning
 		AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
-		AND NOT (soft_delete_internal.has_citus() AND (soft_delete_internal.citus_kind(relation) = 'a shard of Citus' OR soft_delete_internal.sharded_table(relation) IS NOT NULL));
+		AND NOT (soft_delete_internal.has_citus() AND (soft_delete_internal.citus_kind(relation) IS NOT DISTINCT FROM 'a shard of Citus' OR soft_delete_internal.sharded_table(relation) IS NOT NULL));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.may_have_tag(regclass) IS
