@@ -70,7 +70,7 @@ COMMENT ON FUNCTION soft_delete_internal.sharded_stamp(regclass) IS
 'the name of the column for stamps that the bin of a sharded table, or of a shard of it, has';
 
 CREATE FUNCTION soft_delete_internal.is_column_of_bin(name name, stamp name) RETURNS boolean
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT name IN (stamp, 'deleted_by', 'hold', 'unlinked') $$;
 COMMENT ON FUNCTION soft_delete_internal.is_column_of_bin(name, name) IS
