@@ -497,11 +497,14 @@ DECLARE
 	bin regclass := soft_delete_internal.bin_of(relation);
 	view regclass;
 BEGIN
-	-- a bin that 0.1.0 has made has no columns of the extension, and its triggers no arguments; one of 0.2.0 may show a timestamp
-	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0)
-	   OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = bin AND attname = deleted_at AND atttypid = 'timestamp'::regtype) THEN
+	-- a bin that 0.1.0 has made has no columns of the extension, and its triggers no arguments
+	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgnargs = 0) THEN
 		bin := soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
 		PERFORM soft_delete_internal.make_bin_triggers(bin, soft_delete_internal.new_bin_columns(relation));
+	-- one of 0.2.0 may show a timestamp
+	ELSIF EXISTS (SELECT FROM pg_attribute WHERE attrelid = bin AND attname = deleted_at AND atttypid = 'timestamp'::regtype) THEN
+		PERFORM soft_delete_internal.rename_bin_columns(bin, relation);
+		bin := soft_delete_internal.recreate_view(bin, relation, soft_delete_internal.bin_query(relation, deleted_at));
 	END IF;
 	FOREACH view IN ARRAY array_remove(ARRAY[active, bin], NULL) LOOP
 		-- null while a command that is running changes them

@@ -94,9 +94,15 @@ CREATE FUNCTION soft_delete_internal.make_bin_index(member regclass, deleted_at 
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	stamp text := soft_delete_internal.stamp_expression(member, deleted_at);
 BEGIN
 	IF prepared IS NULL THEN
-		EXECUTE format('CREATE INDEX ON %s USING soft_delete_btree (%s) WHERE %I IS NOT NULL', member, soft_delete_internal.stamp_expression(member, deleted_at), deleted_at);
+		-- the server does not name an index on an expression so
+		EXECUTE format('CREATE INDEX %s ON %s USING soft_delete_btree (%s) WHERE %I IS NOT NULL',
+			(SELECT quote_ident(column_name) FROM pg_class, soft_delete_internal.add_suffix(relname, format('_%s_idx', deleted_at)) AS column_name
+			 WHERE oid = member AND stamp <> quote_ident(deleted_at) AND to_regclass(format('%s.%I', relnamespace::regnamespace, column_name)) IS NULL),
+			member, stamp, deleted_at);
 		SELECT indexrelid INTO prepared FROM pg_index WHERE indrelid = member ORDER BY indexrelid DESC LIMIT 1;
 	ELSIF to_regclass((SELECT format('%s.%I', relnamespace::regnamespace, make_bin_index.name) FROM pg_class WHERE oid = member)) IS NULL THEN
 		EXECUTE format('ALTER INDEX %s RENAME TO %I', prepared, name);

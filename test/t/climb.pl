@@ -78,11 +78,13 @@ sub make_tables
 		CREATE TABLE base (id integer PRIMARY KEY);
 		CREATE TABLE derived (more text) INHERITS (base);
 		CREATE TABLE linked (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE SET NULL);
-		SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('base'), soft_delete.tag('linked');
+		CREATE TABLE timed (id integer PRIMARY KEY, deleted_at timestamp);
+		SELECT soft_delete.tag('parent', cascade => true), soft_delete.tag('base'), soft_delete.tag('linked'), soft_delete.tag('timed');
 		GRANT SELECT ON parent_deleted TO PUBLIC;
 		INSERT INTO parent SELECT g, 'code ' || g FROM generate_series(1, 9) g;
 		INSERT INTO child SELECT g, g FROM generate_series(1, 9) g;
 		INSERT INTO linked SELECT g, g FROM generate_series(1, 9) g;
+		INSERT INTO timed SELECT g FROM generate_series(1, 9) g;
 		INSERT INTO base VALUES (1), (2)});
 	$node->safe_psql($database, q{
 		SET ROLE climb_owner;
@@ -92,7 +94,8 @@ sub make_tables
 		DELETE FROM app.parent WHERE id = 4;
 		UPDATE app.parent_deleted SET deleted_at = NULL WHERE id = 4;
 		DELETE FROM app.parent_deleted WHERE id = 2;
-		DELETE FROM app.linked WHERE id = 9});
+		DELETE FROM app.linked WHERE id = 9;
+		DELETE FROM app.timed WHERE id = 9});
 	return;
 }
 
@@ -118,7 +121,7 @@ sub answers
 {
 	my ($database) = @_;
 	my @answers;
-	foreach my $relation ('parent', 'child', 'base', 'linked')
+	foreach my $relation ('parent', 'child', 'base', 'linked', 'timed')
 	{
 		push @answers, answer($node, $database, qq{
 			SET ROLE climb_owner;
@@ -136,6 +139,8 @@ sub answers
 		DELETE FROM app.parent_deleted WHERE id = 8;
 		SELECT soft_delete.undo(max(deleted_at)) FROM app.parent_deleted WHERE id = 3;
 		SELECT count(*), sum(parent_id) FROM app.linked;
+		UPDATE app.timed_deleted SET deleted_at = NULL WHERE deleted_at > '2020-01-01 UTC';
+		SELECT count(*), count(deleted_at) FROM app.timed;
 		ROLLBACK});
 	# what was purged with an old version is not recorded
 	return join("\n", @answers) =~ s/\nNOTICE:  not all that was deleted.*\nDETAIL:.*//gr;

@@ -210,6 +210,17 @@ CREATE TABLE app.linked (
 ALTER TABLE app.linked OWNER TO climb_owner;
 
 --
+-- Name: timed; Type: TABLE; Schema: app; Owner: climb_owner
+--
+
+CREATE TABLE app.timed (
+    id integer NOT NULL,
+    deleted_at timestamp without time zone
+);
+
+ALTER TABLE app.timed OWNER TO climb_owner;
+
+--
 -- Name: linked_active; Type: VIEW; Schema: app; Owner: climb_owner
 --
 
@@ -222,10 +233,27 @@ CREATE VIEW app.linked_active WITH (security_invoker='true') AS
 ALTER TABLE app.linked_active OWNER TO climb_owner;
 
 --
+-- Name: timed_active; Type: VIEW; Schema: app; Owner: climb_owner
+--
+
+CREATE VIEW app.timed_active WITH (security_invoker='true') AS
+ SELECT timed.id
+   FROM app.timed
+  WHERE (timed.deleted_at IS NULL);
+
+ALTER TABLE app.timed_active OWNER TO climb_owner;
+
+--
 -- Name: VIEW linked_active; Type: COMMENT; Schema: app; Owner: climb_owner
 --
 
 COMMENT ON VIEW app.linked_active IS 'live rows of app.linked';
+
+--
+-- Name: VIEW timed_active; Type: COMMENT; Schema: app; Owner: climb_owner
+--
+
+COMMENT ON VIEW app.timed_active IS 'live rows of app.timed';
 
 --
 -- Name: linked_deleted; Type: VIEW; Schema: app; Owner: climb_owner
@@ -258,10 +286,44 @@ UNION ALL
 ALTER TABLE app.linked_deleted OWNER TO climb_owner;
 
 --
+-- Name: timed_deleted; Type: VIEW; Schema: app; Owner: climb_owner
+--
+
+CREATE VIEW app.timed_deleted AS
+ SELECT timed.id,
+    timed.deleted_at,
+    soft_delete.deletion_of(timed.tableoid, timed.ctid, timezone('UTC'::text, timed.deleted_at), 'deleted_by'::text) AS deleted_by,
+    soft_delete.deletion_of(timed.tableoid, timed.ctid, timezone('UTC'::text, timed.deleted_at), 'actor'::text) AS actor,
+    soft_delete.deletion_of(timed.tableoid, timed.ctid, timezone('UTC'::text, timed.deleted_at), 'reason'::text) AS reason,
+    soft_delete.hold_of(timed.tableoid, timed.ctid, true) AS hold,
+    timed.tableoid,
+    timed.ctid
+   FROM app.timed TABLESAMPLE soft_delete.rows ('all'::text)
+  WHERE (timed.deleted_at IS NOT NULL)
+UNION ALL
+ SELECT timed.id,
+    timed.deleted_at,
+    soft_delete.deletion_of(timed.tableoid, timed.ctid, timezone('UTC'::text, timed.deleted_at), 'deleted_by'::text) AS deleted_by,
+    soft_delete.deletion_of(timed.tableoid, timed.ctid, timezone('UTC'::text, timed.deleted_at), 'actor'::text) AS actor,
+    soft_delete.deletion_of(timed.tableoid, timed.ctid, timezone('UTC'::text, timed.deleted_at), 'reason'::text) AS reason,
+    soft_delete.hold_of(timed.tableoid, timed.ctid, true) AS hold,
+    timed.tableoid,
+    timed.ctid
+   FROM app.timed TABLESAMPLE soft_delete.rows ('displaced'::text);
+
+ALTER TABLE app.timed_deleted OWNER TO climb_owner;
+
+--
 -- Name: VIEW linked_deleted; Type: COMMENT; Schema: app; Owner: climb_owner
 --
 
 COMMENT ON VIEW app.linked_deleted IS 'bin of app.linked: UPDATE ... SET deleted_at = NULL restores, DELETE purges';
+
+--
+-- Name: VIEW timed_deleted; Type: COMMENT; Schema: app; Owner: climb_owner
+--
+
+COMMENT ON VIEW app.timed_deleted IS 'bin of app.timed: UPDATE ... SET deleted_at = NULL restores, DELETE purges';
 
 --
 -- Name: parent; Type: TABLE; Schema: app; Owner: climb_owner
@@ -383,6 +445,22 @@ COPY app.linked (id, parent_id, deleted_at) FROM stdin;
 \.
 
 --
+-- Data for Name: timed; Type: TABLE DATA; Schema: app; Owner: climb_owner
+--
+
+COPY app.timed (id, deleted_at) FROM stdin;
+5	\N
+6	\N
+7	\N
+8	\N
+1	\N
+2	\N
+3	\N
+4	\N
+9	2026-11-29 00:09:30.511774
+\.
+
+--
 -- Data for Name: parent; Type: TABLE DATA; Schema: app; Owner: climb_owner
 --
 
@@ -497,6 +575,13 @@ ALTER TABLE ONLY app.linked
     ADD CONSTRAINT linked_pkey PRIMARY KEY (id);
 
 --
+-- Name: timed timed_pkey; Type: CONSTRAINT; Schema: app; Owner: climb_owner
+--
+
+ALTER TABLE ONLY app.timed
+    ADD CONSTRAINT timed_pkey PRIMARY KEY (id);
+
+--
 -- Name: parent parent_code_key; Type: CHECK CONSTRAINT; Schema: app; Owner: climb_owner
 --
 
@@ -541,6 +626,12 @@ CREATE INDEX derived_deleted_at_idx ON app.derived USING btree (deleted_at) WHER
 CREATE INDEX linked_deleted_at_idx ON app.linked USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 
 --
+-- Name: timed_deleted_at_idx; Type: INDEX; Schema: app; Owner: climb_owner
+--
+
+CREATE INDEX timed_deleted_at_idx ON app.timed USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+--
 -- Name: parent_code_key; Type: INDEX; Schema: app; Owner: climb_owner
 --
 
@@ -583,6 +674,12 @@ CREATE TRIGGER soft_delete_purge INSTEAD OF DELETE ON app.child_deleted FOR EACH
 CREATE TRIGGER soft_delete_purge INSTEAD OF DELETE ON app.linked_deleted FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row();
 
 --
+-- Name: timed_deleted soft_delete_purge; Type: TRIGGER; Schema: app; Owner: climb_owner
+--
+
+CREATE TRIGGER soft_delete_purge INSTEAD OF DELETE ON app.timed_deleted FOR EACH ROW EXECUTE FUNCTION soft_delete.purge_row();
+
+--
 -- Name: parent_deleted soft_delete_purge; Type: TRIGGER; Schema: app; Owner: climb_owner
 --
 
@@ -607,6 +704,12 @@ CREATE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON app.child_deleted FOR EA
 CREATE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON app.linked_deleted FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row('deleted_by', 'actor', 'reason', 'hold');
 
 --
+-- Name: timed_deleted soft_delete_restore; Type: TRIGGER; Schema: app; Owner: climb_owner
+--
+
+CREATE TRIGGER soft_delete_restore INSTEAD OF UPDATE ON app.timed_deleted FOR EACH ROW EXECUTE FUNCTION soft_delete.restore_row('deleted_by', 'actor', 'reason', 'hold');
+
+--
 -- Name: parent_deleted soft_delete_restore; Type: TRIGGER; Schema: app; Owner: climb_owner
 --
 
@@ -629,6 +732,12 @@ CREATE TRIGGER soft_delete_statement AFTER DELETE OR UPDATE ON app.child_deleted
 --
 
 CREATE TRIGGER soft_delete_statement AFTER DELETE OR UPDATE ON app.linked_deleted FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin();
+
+--
+-- Name: timed_deleted soft_delete_statement; Type: TRIGGER; Schema: app; Owner: climb_owner
+--
+
+CREATE TRIGGER soft_delete_statement AFTER DELETE OR UPDATE ON app.timed_deleted FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.finish_bin();
 
 --
 -- Name: parent_deleted soft_delete_statement; Type: TRIGGER; Schema: app; Owner: climb_owner
@@ -661,6 +770,12 @@ CREATE TRIGGER "~soft_delete" BEFORE DELETE ON app.derived FOR EACH ROW EXECUTE 
 CREATE TRIGGER "~soft_delete" BEFORE DELETE ON app.linked FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at', 'bin:linked_deleted_at_idx');
 
 --
+-- Name: timed ~soft_delete; Type: TRIGGER; Schema: app; Owner: climb_owner
+--
+
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON app.timed FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at', 'bin:timed_deleted_at_idx');
+
+--
 -- Name: parent ~soft_delete; Type: TRIGGER; Schema: app; Owner: climb_owner
 --
 
@@ -689,6 +804,12 @@ CREATE TRIGGER "~soft_delete_key" BEFORE INSERT ON app.derived FOR EACH ROW EXEC
 --
 
 CREATE TRIGGER "~soft_delete_key" BEFORE INSERT ON app.linked FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key();
+
+--
+-- Name: timed ~soft_delete_key; Type: TRIGGER; Schema: app; Owner: climb_owner
+--
+
+CREATE TRIGGER "~soft_delete_key" BEFORE INSERT ON app.timed FOR EACH ROW EXECUTE FUNCTION soft_delete.claim_key();
 
 --
 -- Name: parent ~soft_delete_key; Type: TRIGGER; Schema: app; Owner: climb_owner
@@ -725,6 +846,12 @@ CREATE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON app.derived FOR EACH S
 --
 
 CREATE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON app.linked FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_truncate();
+
+--
+-- Name: timed ~soft_delete_truncate; Type: TRIGGER; Schema: app; Owner: climb_owner
+--
+
+CREATE TRIGGER "~soft_delete_truncate" BEFORE TRUNCATE ON app.timed FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.guard_truncate();
 
 --
 -- Name: parent ~soft_delete_truncate; Type: TRIGGER; Schema: app; Owner: climb_owner
