@@ -426,7 +426,8 @@ find_newest_place(Relation rel, ItemPointer tid)
 /*
  * Delete the rows of a table that are at some places.  Returns their number.  BEFORE
  * triggers fire with the rights and the search_path of the current user, and AFTER triggers
- * with those of the statement that runs.  SPI must be connected.
+ * with those of the statement that runs; where our own code runs, with those of the owner.
+ * SPI must be connected.
  */
 static uint64
 delete_by_places(Relation rel, const FlaggedTable *table)

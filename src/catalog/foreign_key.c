@@ -249,8 +249,8 @@ append_collation(StringInfo query, const ForeignKey *fk, int i)
  * committed now, also in a transaction that keeps its snapshot.  The triggers that
  * it queues fire with those of the statement that runs.
  *
- * A SELECT needs no names of the application.  Where the owner is another role, its code
- * must not see the search_path of the current user, for it would call that role's functions.
+ * A SELECT needs no names of the application.  Where the owner is another role than the
+ * caller, its code must not see the caller's search_path, for it would call his functions.
  *
  * SPI must be connected, and must return the result code "expected".  Returns the
  * number of rows.
@@ -263,7 +263,7 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 	SavedRole saved;
 	uint64 nrows;
 
-	if (expected == SPI_OK_SELECT && rel->rd_rel->relowner != GetUserId())
+	if (expected == SPI_OK_SELECT && rel->rd_rel->relowner != calling_role())
 		become_owner(rel, &saved);
 	else
 		become_owner_for_reference(relid, &saved);

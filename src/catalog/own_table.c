@@ -78,16 +78,21 @@ append_rows(Relation rel, HeapTuple *tuples, int n)
 	TupleTableSlot **slots = palloc(n * sizeof(TupleTableSlot *));
 	/* a copy: no reference to it must be remembered for each slot */
 	TupleDesc tupdesc = CreateTupleDescCopy(RelationGetDescr(rel));
+	/* heap_multi_insert() cannot keep rows from being decoded */
+	bool is_decoded = RelationIsLogicallyLogged(rel);
+	CommandId cid = GetCurrentCommandId(true);
 	List *indexes = RelationGetIndexList(rel);
 	ListCell *lc;
 
 	for (int i = 0; i < n; i++)
 	{
 		slots[i] = MakeSingleTupleTableSlot(tupdesc, &TTSOpsHeapTuple);
+		if (is_decoded)
+			heap_insert(rel, tuples[i], cid, HEAP_INSERT_NO_LOGICAL, NULL);
 		ExecStoreHeapTuple(tuples[i], slots[i], false);
 	}
-	heap_multi_insert(rel, slots, n, GetCurrentCommandId(true),
-					  HEAP_INSERT_NO_LOGICAL, NULL);
+	if (!is_decoded)
+		heap_multi_insert(rel, slots, n, cid, 0, NULL);
 	foreach (lc, indexes)
 	{
 		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);

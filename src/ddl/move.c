@@ -221,7 +221,10 @@ move_oldest_aside(Relation rel, uint64 most)
 	bool found = true;
 
 	PushActiveSnapshot(GetLatestSnapshot());
+	/* reading the predicate of an index may call functions of the owner */
+	become_owner(rel, &saved);
 	scan = begin_tombstone_scan(rel, IN_PLACE, InvalidOid, DT_NOEND, &beginning);
+	restore_role(&saved);
 	while (found && n < most)
 	{
 		/* types and indexes may call functions of the owner */

@@ -137,16 +137,17 @@ soft_delete_stand_in(PG_FUNCTION_ARGS)
 {
 	Oid indexoid = PG_GETARG_OID(0);
 	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexoid));
+	char *name = get_rel_name(indexoid); /* NULL if it has just been dropped */
 	Oid constraint = InvalidOid;
 
 	if (!HeapTupleIsValid(tuple))
 		PG_RETURN_NULL();
-	if (((Form_pg_index) GETSTRUCT(tuple))->indisunique &&
+	if (name != NULL && ((Form_pg_index) GETSTRUCT(tuple))->indisunique &&
 		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
 		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL))
 		constraint =
 			get_relation_constraint_oid(((Form_pg_index) GETSTRUCT(tuple))->indrelid,
-										get_rel_name(indexoid), true);
+										name, true);
 	ReleaseSysCache(tuple);
 	if (!OidIsValid(constraint))
 		PG_RETURN_NULL();

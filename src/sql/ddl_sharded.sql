@@ -196,7 +196,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_name(regclass) IS
 'how the tag of a sharded table has to be called';
 
-CREATE FUNCTION soft_delete_internal.name_of_reference(con pg_constraint) RETURNS text
+CREATE FUNCTION soft_delete_internal.own_name(con pg_constraint) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -205,8 +205,25 @@ BEGIN
 	RETURN CASE WHEN soft_delete_internal.table_of_shard(con.conrelid) IS NULL THEN con.conname::text ELSE regexp_replace(con.conname, '_[0-9]{1,18}$', '') END;
 END
 $$;
+COMMENT ON FUNCTION soft_delete_internal.own_name(pg_constraint) IS
+'the name of a foreign key, or of one of a shard without its number';
+
+CREATE FUNCTION soft_delete_internal.name_of_reference(con pg_constraint) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text := soft_delete_internal.own_name(con);
+BEGIN
+	-- two tables may have foreign keys of one name: then that of the table tells them apart
+	RETURN CASE WHEN EXISTS (SELECT FROM pg_constraint AS other
+							 WHERE other.contype = 'f' AND other.confrelid = con.confrelid AND other.conparentid = 0 AND other.conrelid <> con.conrelid
+							   AND soft_delete_internal.own_name(other) = name)
+		THEN concat(soft_delete_internal.qualified_name(coalesce(soft_delete_internal.table_of_shard(con.conrelid), con.conrelid)), '.') ELSE '' END || name;
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.name_of_reference(pg_constraint) IS
-'the name of a foreign key, or of one of a shard without its number, by which bins know references';
+'the name of a foreign key by which bins know references';
 
 CREATE FUNCTION soft_delete_internal.key_of_row(relation regclass, alias text) RETURNS text
 LANGUAGE plpgsql STABLE

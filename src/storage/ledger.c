@@ -246,7 +246,7 @@ record_events(const char *event, const Event *events, int n, TimestampTz happene
 	bool is_deletion = strcmp(event, EVENT_OF_DELETION) == 0;
 	Datum values[N_EVENT_COLUMNS] = {0};
 	bool nulls[N_EVENT_COLUMNS];
-	HeapTuple *tuples = palloc_array(HeapTuple, Min(n, EVENTS_AT_ONCE));
+	HeapTuple *tuples = palloc(Min(n, EVENTS_AT_ONCE) * sizeof(HeapTuple));
 	int ntuples = 0;
 	Relation rel;
 

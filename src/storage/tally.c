@@ -130,7 +130,7 @@ hash_key(Datum key)
 void
 record_tally(HTAB *tally, const char *event)
 {
-	Event *events = palloc_array(Event, Max(hash_get_num_entries(tally), 1));
+	Event *events = palloc(Max(hash_get_num_entries(tally), 1) * sizeof(Event));
 	HASH_SEQ_STATUS status;
 	TalliedRows *entry;
 	int n = 0;
