@@ -187,7 +187,7 @@ give_way(RangeVar *name)
 {
 	Oid relid, table;
 
-	if (command_is_own() || !row_security || IsBinaryUpgrade ||
+	if (XactReadOnly || command_is_own() || !row_security || IsBinaryUpgrade ||
 		!OidIsValid(extension_function(TAG_TRIGGER)))
 		return;
 	relid = get_relname_relid(name->relname, RangeVarGetCreationNamespace(name));

@@ -7,7 +7,7 @@
 
 CREATE FUNCTION soft_delete_internal.readable_sharded(deletions timestamptz[], OUT relation regclass, OUT bin regclass, OUT stamp name, OUT rows bigint) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 DECLARE
 	message text;
@@ -57,7 +57,7 @@ COMMENT ON FUNCTION soft_delete_internal.sharded_ancestors(regclass) IS
 
 CREATE FUNCTION soft_delete_internal.undo_sharded(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 DECLARE
 	item record;
@@ -133,7 +133,7 @@ COMMENT ON FUNCTION soft_delete_internal.sharded_conflicts(regclass, timestamptz
 CREATE FUNCTION soft_delete_internal.preview_sharded_undo(deletions timestamptz[])
 RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -636,7 +636,8 @@ DECLARE
 	new_name name;
 BEGIN
 	SELECT relname, (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(own.relname, '_' || n) AS candidate
-					 WHERE NOT EXISTS (SELECT FROM pg_class AS other WHERE other.relname = candidate AND other.relnamespace = own.relnamespace) ORDER BY n LIMIT 1)
+					 WHERE NOT EXISTS (SELECT FROM pg_class AS other WHERE other.relname = candidate AND other.relnamespace = own.relnamespace)
+					   AND NOT EXISTS (SELECT FROM pg_type WHERE typname = candidate AND typnamespace = own.relnamespace) ORDER BY n LIMIT 1)
 	INTO old_name, new_name FROM pg_class AS own WHERE oid = part;
 	EXECUTE format('ALTER TABLE %s RENAME TO %I', part, new_name);
 	RAISE NOTICE '"%", which belongs to tagged table "%", is called "%" now', old_name, relation, new_name

@@ -100,7 +100,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.list_made(regclass, name, text, name, text) IS
 'what tag() makes of one table, a text each, as plan_tag() says';
 
-CREATE FUNCTION soft_delete_internal.preview_functions(relation regclass, deleted_at name) RETURNS TABLE (severity text, classid regclass, objid oid, effect text, remedy text)
+CREATE FUNCTION soft_delete_internal.preview_functions(relation regclass, deleted_at name, reads_all boolean DEFAULT true) RETURNS TABLE (severity text, classid regclass, objid oid, effect text, remedy text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
@@ -136,21 +136,21 @@ BEGIN
 		UNION ALL
 		SELECT 'warning', oid, format('may copy rows of the table by position, and so column "%s", too', deleted_at), 'name the columns'
 		FROM candidates
-		WHERE strpos(lower(prosrc), plain_name) > 0
+		WHERE reads_all AND strpos(lower(prosrc), plain_name) > 0
 		  AND (prosrc ~* ('\minsert\s+into\M[^;]*\mselect\s+(?:distinct\s+)?(?:\w+\s*\.\s*)?\*[^;]*\mfrom\s+(?:only\s+)?' || name) OR prosrc ~* (name || '[^;]*\mreturning\s+(?:\w+\s*\.\s*)?\*[^;]*\minsert\s+into\M'))
 		UNION ALL
 		SELECT 'warning', oid, format('may insert into the table by position: that fails after ADD COLUMN, which comes after column "%s"', deleted_at), 'name the columns'
-		FROM candidates WHERE strpos(lower(prosrc), plain_name) > 0 AND prosrc ~* ('\minsert\s+into\s+' || name || '\s+(?:as\s+\w+\s+)?(?:overriding\s+\w+\s+value\s+)?(?:values|select|table)\M')
+		FROM candidates WHERE reads_all AND strpos(lower(prosrc), plain_name) > 0 AND prosrc ~* ('\minsert\s+into\s+' || name || '\s+(?:as\s+\w+\s+)?(?:overriding\s+\w+\s+value\s+)?(?:values|select|table)\M')
 		UNION ALL
 		SELECT 'warning', oid, format('may make copies of the table by LIKE: COPY without a list of columns fails into them, for they have column "%s"', deleted_at), 'name the columns of COPY'
-		FROM candidates WHERE strpos(lower(prosrc), plain_name) > 0 AND prosrc ~* ('[(,]\s*like\s+' || name)
+		FROM candidates WHERE reads_all AND strpos(lower(prosrc), plain_name) > 0 AND prosrc ~* ('[(,]\s*like\s+' || name)
 	LOOP
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_functions(regclass, name) IS
-'functions that a tombstone column in a table may break; effect: what the function does';
+COMMENT ON FUNCTION soft_delete_internal.preview_functions(regclass, name, boolean) IS
+'functions that a tombstone column in a table may break; effect: what the function does; reads_all: look into those that neither take nor return its rows and are no triggers of it, too';
 
 CREATE FUNCTION soft_delete_internal.preview_publications(relation regclass, deleted_at name) RETURNS TABLE (in_place boolean, aside boolean, severity text, classid regclass, objid oid, effect text, remedy text)
 LANGUAGE plpgsql STABLE
@@ -264,14 +264,14 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_figures(regclass, name) IS
 'what size, statistics and keys of a table say for and against a storage';
 
-CREATE FUNCTION soft_delete_internal.preview_objects(relation regclass, deleted_at name) RETURNS TABLE (in_place boolean, aside boolean, severity text, effect text, remedy text)
+CREATE FUNCTION soft_delete_internal.preview_objects(relation regclass, deleted_at name, reads_all boolean DEFAULT true) RETURNS TABLE (in_place boolean, aside boolean, severity text, effect text, remedy text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY
 	WITH found AS (
-		SELECT true AS in_place, false AS aside, f.severity, f.classid, f.objid, f.effect, f.remedy FROM soft_delete_internal.preview_functions(relation, deleted_at) AS f
+		SELECT true AS in_place, false AS aside, f.severity, f.classid, f.objid, f.effect, f.remedy FROM soft_delete_internal.preview_functions(relation, deleted_at, reads_all) AS f
 		UNION ALL SELECT * FROM soft_delete_internal.preview_relations(relation, deleted_at)
 		UNION ALL SELECT * FROM soft_delete_internal.preview_publications(relation, deleted_at)
 	), named AS (
@@ -288,8 +288,8 @@ BEGIN
 	FROM named AS n WHERE NOT is_named GROUP BY 1, 2, 3, 4, 5;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.preview_objects(regclass, name) IS
-'what the tag of a table means for functions, relations and publications';
+COMMENT ON FUNCTION soft_delete_internal.preview_objects(regclass, name, boolean) IS
+'what the tag of a table means for functions, relations and publications; reads_all: as for preview_functions()';
 
 CREATE FUNCTION soft_delete_internal.warn_of_broken(relation regclass, deleted_at name) RETURNS void
 LANGUAGE plpgsql
@@ -299,7 +299,7 @@ DECLARE
 	item record;
 BEGIN
 	FOR item IN
-		SELECT * FROM soft_delete_internal.preview_objects(relation, deleted_at) AS o
+		SELECT * FROM soft_delete_internal.preview_objects(relation, deleted_at, reads_all => false) AS o
 		-- what fails at once, or with the next write; the rest is for who asks before
 		WHERE o.in_place AND NOT o.aside AND (o.severity = 'error' OR o.severity = 'warning' AND o.effect ~ 'is a trigger of the table') ORDER BY o.effect COLLATE "C"
 	LOOP

@@ -312,7 +312,7 @@ AS $$
 BEGIN
 	-- where it is kept in place it is refused as others are
 	RETURN soft_delete_internal.has_citus() AND soft_delete_internal.is_sharded(relation)
-		AND (soft_delete_internal.sharded_tag(relation) IS NOT NULL OR (soft_delete_internal.settings_of(relation)).storage = 'aside');
+		AND (soft_delete_internal.sharded_tag(relation) IS NOT NULL OR (soft_delete_internal.settings_of(relation)).storage <> 'in_place');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_tagged_by_shards(regclass) IS
@@ -611,7 +611,7 @@ BEGIN
 		RETURN;
 	END IF;
 	tagged := soft_delete_internal.settings_of(relation);
-	IF tagged.storage = 'aside' AND soft_delete_internal.is_distributed_schema(tagged.schema) AND soft_delete_internal.is_sharded(relation)
+	IF tagged.storage <> 'in_place' AND soft_delete_internal.is_distributed_schema(tagged.schema) AND soft_delete_internal.is_sharded(relation)
 	   AND soft_delete_internal.sharded_tag(relation) IS NULL AND (SELECT relname FROM pg_class WHERE oid = relation) <> ALL (tagged.exempt) THEN
 		PERFORM soft_delete_internal.try_to_tag_sharded(ARRAY[relation]);
 	END IF;

@@ -196,34 +196,28 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_name(regclass) IS
 'how the tag of a sharded table has to be called';
 
-CREATE FUNCTION soft_delete_internal.own_name(con pg_constraint) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	-- Citus appends the number of the shard
-	RETURN CASE WHEN soft_delete_internal.table_of_shard(con.conrelid) IS NULL THEN con.conname::text ELSE regexp_replace(con.conname, '_[0-9]{1,18}$', '') END;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.own_name(pg_constraint) IS
-'the name of a foreign key, or of one of a shard without its number';
-
 CREATE FUNCTION soft_delete_internal.name_of_reference(con pg_constraint) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text := soft_delete_internal.own_name(con);
+	-- Citus appends the number of the shard to the name, and may shorten it before: the columns tell which it is
+	own regclass := coalesce(soft_delete_internal.table_of_shard(con.conrelid), con.conrelid);
+	parent regclass := coalesce(soft_delete_internal.table_of_shard(con.confrelid), con.confrelid);
+	columns name[] := ARRAY(SELECT attname FROM unnest(con.conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = con.conrelid ORDER BY n);
+	name name;
 BEGIN
+	SELECT conname INTO name FROM pg_constraint
+	WHERE conrelid = own AND confrelid = parent AND contype = 'f' AND conparentid = 0 AND confdeltype = 'n'
+	  AND ARRAY(SELECT attname FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = own ORDER BY n) = columns
+	ORDER BY pg_constraint.oid LIMIT 1;
 	-- two tables may have foreign keys of one name: then that of the table tells them apart
-	RETURN CASE WHEN EXISTS (SELECT FROM pg_constraint AS other
-							 WHERE other.contype = 'f' AND other.confrelid = con.confrelid AND other.conparentid = 0 AND other.conrelid <> con.conrelid
-							   AND soft_delete_internal.own_name(other) = name)
-		THEN concat(soft_delete_internal.qualified_name(coalesce(soft_delete_internal.table_of_shard(con.conrelid), con.conrelid)), '.') ELSE '' END || name;
+	RETURN CASE WHEN EXISTS (SELECT FROM pg_constraint WHERE confrelid = parent AND contype = 'f' AND conparentid = 0 AND conrelid <> own AND conname = name)
+		THEN format('%s.%s', soft_delete_internal.qualified_name(own), name) ELSE name::text END;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.name_of_reference(pg_constraint) IS
-'the name of a foreign key by which bins know references';
+'the name by which bins know the references of a foreign key, of a sharded table or of a shard of it';
 
 CREATE FUNCTION soft_delete_internal.key_of_row(relation regclass, alias text) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -534,6 +528,7 @@ SET citus.multi_shard_modify_mode = sequential
 AS $$
 DECLARE
 	member regclass;
+	item record;
 	arguments text[] := (SELECT soft_delete_internal.trigger_arguments(oid) FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgnargs = 2 LIMIT 1);
 BEGIN
 	IF (SELECT relkind <> 'p' FROM pg_class WHERE oid = relation) THEN
@@ -542,12 +537,13 @@ BEGIN
 	FOR member IN SELECT m FROM soft_delete_internal.unguarded_partitions(relation) AS m LOOP
 		PERFORM soft_delete_internal.alter_as_owner(member, format('CREATE OR REPLACE TRIGGER "~soft_delete_shard_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.keep_truncated(%L, %L)', member, arguments[1], arguments[2]));
 	END LOOP;
-	-- those that were detached
-	FOR member IN
-		SELECT tgrelid::regclass FROM pg_trigger JOIN pg_dist_partition ON logicalrelid = tgrelid
+	-- those that were detached; others may have made such a trigger, too
+	FOR item IN
+		SELECT tgrelid::regclass AS member, tgname FROM pg_trigger JOIN pg_dist_partition ON logicalrelid = tgrelid JOIN pg_class ON pg_class.oid = tgrelid
 		WHERE tgfoid = 'soft_delete.keep_truncated()'::regprocedure AND tgargs = soft_delete_internal.sharded_tag(relation) AND soft_delete_internal.root(tgrelid) <> relation
+		  AND relowner = (SELECT own.relowner FROM pg_class AS own WHERE own.oid = relation)
 	LOOP
-		PERFORM soft_delete_internal.alter_as_owner(member, format('DROP TRIGGER "~soft_delete_shard_truncate" ON %s', member));
+		PERFORM soft_delete_internal.alter_as_owner(item.member, format('DROP TRIGGER %I ON %s', item.tgname, item.member));
 	END LOOP;
 END
 $$;

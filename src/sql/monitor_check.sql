@@ -36,7 +36,7 @@ AS $$
 	UNION ALL
 	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', untagged)
 	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
-	WHERE storage = 'aside' AND relname <> ALL (exempt) AND soft_delete_internal.is_sharded(untagged) AND soft_delete_internal.sharded_tag(untagged) IS NULL
+	WHERE storage <> 'in_place' AND relname <> ALL (exempt) AND soft_delete_internal.is_sharded(untagged) AND soft_delete_internal.sharded_tag(untagged) IS NULL
 	  AND soft_delete_internal.may_watch(untagged)
 	UNION ALL
 	SELECT 'notice', retention.relation, 'the table has a retention, but is not tagged', format('SELECT soft_delete.repair(%L);', retention.relation)

@@ -172,7 +172,7 @@ COMMENT ON FUNCTION soft_delete_internal.report_failed_purge(regclass, timestamp
 CREATE FUNCTION soft_delete_internal.purge_sharded(relation regclass, as_of timestamptz, older_than interval, batch_size integer, after timestamptz,
 	OUT until timestamptz, OUT purged bigint, OUT held bigint, OUT referenced bigint)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 DECLARE
 	bin regclass := soft_delete_internal.sharded_bin(relation);
@@ -229,7 +229,7 @@ COMMENT ON FUNCTION soft_delete_internal.purge_sharded(regclass, timestamptz, in
 CREATE FUNCTION soft_delete_internal.preview_sharded_purge(relation regclass, as_of timestamptz, older_than interval)
 RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 DECLARE
 	due_before timestamptz;
