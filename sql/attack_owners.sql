@@ -389,6 +389,11 @@ CREATE INDEX ON eve.base_aside (v) WHERE eve.of_index(1);
 CREATE INDEX ON eve.base_aside_tombstones (v) WHERE eve.of_index(1);
 CREATE INDEX ON eve.goes (top_id) WHERE eve.of_index(1);
 CREATE INDEX ON eve.stays (top_id) WHERE eve.of_index(1);
+CREATE TABLE eve.early (id integer PRIMARY KEY, deleted_at timestamptz);
+CREATE INDEX ON eve.early (deleted_at) WHERE eve.of_index(1);
+SELECT soft_delete.tag('eve.early') IS NOT NULL AS tagged;
+INSERT INTO eve.early VALUES (1);
+DELETE FROM eve.early;
 RESET ROLE;
 TRUNCATE public.loot;
 SELECT deleted_at AS of_upon FROM public.upon_deleted \gset
@@ -406,6 +411,11 @@ SELECT problem FROM soft_delete.check() WHERE relation IN ('public.upon'::regcla
 \c -
 \set VERBOSITY terse
 SELECT outcome FROM soft_delete.preview(:'of_top');
+\c -
+\set VERBOSITY terse
+SET ROLE regress_owners_eve;
+SELECT soft_delete.move_aside('eve.early', 10);
+RESET ROLE;
 SELECT DISTINCT who, trap FROM public.loot WHERE who <> 'regress_owners_eve';
 SET client_min_messages = error;
 DROP TABLE public.upon, public.top CASCADE;

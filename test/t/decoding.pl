@@ -41,6 +41,11 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE plain (id integer REFERENCES t);
 	TRUNCATE t, plain});
 is(changes(), 'INSERT UPDATE UPDATE table public.plain: TRUNCATE: (no-flags)', 'TRUNCATE updates each row, and empties the table that is not tagged');
+$node->safe_psql('postgres', $_)
+	foreach 'CREATE TABLE u (id integer)', "SELECT soft_delete.tag('u')", 'INSERT INTO u VALUES (1), (2)', 'DELETE FROM u WHERE id = 1', 'DELETE FROM u', 'DELETE FROM u_deleted';
+is($node->safe_psql('postgres', q{
+	SELECT (SELECT count(*) FROM soft_delete_internal.events WHERE table_name = 'public.u' AND event = 'purged'), (SELECT count(*)
+	FROM pg_logical_slot_get_changes('soft_delete_test', NULL, NULL) WHERE data ~ '^table soft_delete_internal')}), '2|0', 'what becomes of deletions is recorded, and not decoded');
 $node->safe_psql('postgres', q{SELECT pg_drop_replication_slot('soft_delete_test')});
 
 $node->safe_psql('postgres', q{INSERT INTO t VALUES (4, 'd')});
