@@ -54,9 +54,20 @@ CREATE TABLE many (id integer PRIMARY KEY, deleted_at timestamp);
 INSERT INTO many SELECT g, CASE WHEN g % 2 = 0 THEN timestamp '2025-05-05' + g * interval '1 second' END FROM generate_series(1, 10000) AS g;
 SELECT soft_delete.tag('many');
 VACUUM ANALYZE many;
-EXPLAIN (COSTS OFF) SELECT id FROM many_deleted WHERE deleted_at = '2025-05-05 00:00:02+00';
-EXPLAIN (COSTS OFF) SELECT id FROM many_deleted WHERE deleted_at > '2025-05-05 02:46:00+00';
-EXPLAIN (COSTS OFF) SELECT id FROM many_deleted WHERE deleted_at = ANY ('{2025-05-05 00:00:02+00,2025-05-05 00:00:04+00}');
+CREATE FUNCTION index_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		IF line ~ ' Index ' THEN
+			RETURN NEXT btrim(line);
+		END IF;
+	END LOOP;
+END
+$$;
+SELECT index_of($$SELECT id FROM many_deleted WHERE deleted_at = '2025-05-05 00:00:02+00'$$);
+SELECT index_of($$SELECT id FROM many_deleted WHERE deleted_at > '2025-05-05 02:46:00+00'$$);
+SELECT index_of($$SELECT id FROM many_deleted WHERE deleted_at = ANY ('{2025-05-05 00:00:02+00,2025-05-05 00:00:04+00}')$$);
 SELECT deleted_rows, oldest FROM soft_delete.tables WHERE relation = 'many'::regclass;
 SELECT * FROM soft_delete.check();
 CALL soft_delete.purge('many', older_than => now() - '2025-05-05 02:46:00+00');
