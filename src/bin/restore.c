@@ -311,10 +311,7 @@ split_members(CascadeTable *table, List **tables)
 			part->is_others = table->is_others;
 			parts = lappend(parts, part);
 		}
-		part->members =
-			grow_if_full(CurrentMemoryContext, part->members, part->nmembers,
-						 &part->nallocated, sizeof(Member));
-		part->members[part->nmembers++] = table->members[i];
+		append_member(CurrentMemoryContext, part, table->members[i]);
 	}
 	ExecCleanupTupleRouting(mtstate, routing);
 	ExecResetTupleTable(estate->es_tupleTable, false);

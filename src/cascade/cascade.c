@@ -153,10 +153,7 @@ add_member(Cascade *cascade, Relation rel, const Member *member)
 	joined->cascade = cascade;
 	joined->table = table;
 	joined->number = table->nmembers;
-
-	table->members = grow_if_full(cascade->context, table->members, table->nmembers,
-								  &table->nallocated, sizeof(Member));
-	table->members[table->nmembers++] = *member;
+	append_member(cascade->context, table, *member);
 	return true;
 }
 
@@ -325,18 +322,15 @@ children_query(Cascade *cascade, const ForeignKey *fk, const char *which)
 
 /*
  * Return the expression for the stamp of tombstones of a table, in that storage, as a
- * timestamptz, which their index is on: a tombstone column of type timestamp has UTC.
+ * timestamptz: a companion has no other.
  */
 char *
 stamp_of(const char *alias, Oid relid, StorageKind storage)
 {
 	const char *name = tombstone_name(relid);
 
-	if (storage == IN_PLACE &&
-		get_atttype(relid, get_attnum(relid, name)) == TIMESTAMPOID)
-		return psprintf("pg_catalog.timezone('UTC', %s.%s)", alias,
-						quote_identifier(name));
-	return psprintf("%s.%s", alias, quote_identifier(name));
+	return storage == IN_PLACE ? stamp_expression(alias, relid, name)
+							   : psprintf("%s.%s", alias, quote_identifier(name));
 }
 
 /*

@@ -394,10 +394,8 @@ add_tombstones(CascadeTable *table, Relation rel, StorageKind storage, Oid month
 	while (next_tombstone(scan))
 	{
 		CHECK_FOR_INTERRUPTS();
-		table->members =
-			grow_if_full(CurrentMemoryContext, table->members, table->nmembers,
-						 &table->nallocated, sizeof(Member));
-		table->members[table->nmembers++] = (Member){.tombstone = scan->current};
+		append_member(CurrentMemoryContext, table,
+					  (Member){.tombstone = scan->current});
 	}
 	end_tombstone_scan(scan);
 }

@@ -34,6 +34,17 @@ typedef struct CascadeTable
 	Member *members;
 } CascadeTable;
 
+/*
+ * Add a member to a table, whose members are in a memory context.
+ */
+static inline void
+append_member(MemoryContext context, CascadeTable *table, Member member)
+{
+	table->members = grow_if_full(context, table->members, table->nmembers,
+								  &table->nallocated, sizeof(Member));
+	table->members[table->nmembers++] = member;
+}
+
 /* Two members, of which the parent was there when the child was inserted */
 typedef struct Kinship
 {

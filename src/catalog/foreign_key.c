@@ -17,7 +17,6 @@
 #include "catalog/pg_trigger.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -245,12 +244,23 @@ append_collation(StringInfo query, const ForeignKey *fk, int i)
 }
 
 /*
+ * Switch to the owner of a relation for a SELECT, which needs no names of the application.
+ * Where the owner is another role than the caller, its code must not see the caller's
+ * search_path, for it would call his functions.  To be ended by restore_role().
+ */
+void
+become_owner_to_read(Oid relid, SavedRole *saved)
+{
+	if (owner_of(relid) != calling_role())
+		become_owner_of(relid, saved);
+	else
+		become_owner_for_reference(relid, saved);
+}
+
+/*
  * Run a query as the owner of a relation, as foreign keys do.  It sees what is
  * committed now, also in a transaction that keeps its snapshot.  The triggers that
  * it queues fire with those of the statement that runs.
- *
- * A SELECT needs no names of the application.  Where the owner is another role than the
- * caller, its code must not see the caller's search_path, for it would call his functions.
  *
  * SPI must be connected, and must return the result code "expected".  Returns the
  * number of rows.
@@ -263,8 +273,8 @@ execute_as_owner(Oid relid, const char *query, int nargs, Oid *argtypes,
 	SavedRole saved;
 	uint64 nrows;
 
-	if (expected == SPI_OK_SELECT && rel->rd_rel->relowner != calling_role())
-		become_owner(rel, &saved);
+	if (expected == SPI_OK_SELECT)
+		become_owner_to_read(relid, &saved);
 	else
 		become_owner_for_reference(relid, &saved);
 	nrows = execute_latest(query, nargs, argtypes, values, false, expected);

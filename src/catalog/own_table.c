@@ -18,7 +18,7 @@
 
 #include "catalog/sd_catalog.h"
 
-static bool insert_index_entry(Relation rel, HeapTuple tuple, Relation index,
+static bool insert_index_entry(Relation rel, ItemPointer tid, Relation index,
 							   IndexInfo *info, Datum *values, bool *nulls);
 
 /*
@@ -55,7 +55,8 @@ append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid)
 		IndexInfo *info = BuildIndexInfo(index);
 
 		if (info->ii_ReadyForInserts)
-			is_unique &= insert_index_entry(rel, tuple, index, info, values, nulls);
+			is_unique &= insert_index_entry(rel, &tuple->t_self, index, info,
+											values, nulls);
 		index_close(index, NoLock);
 	}
 	list_free(indexes);
@@ -102,14 +103,10 @@ append_rows(Relation rel, HeapTuple *tuples, int n)
 		Assert(!info->ii_Unique);
 		for (int i = 0; i < n && info->ii_ReadyForInserts; i++)
 		{
-			Datum keys[INDEX_MAX_KEYS];
-			bool key_nulls[INDEX_MAX_KEYS];
-
-			FormIndexDatum(info, slots[i], NULL, keys, key_nulls);
-			(void) index_insert(index, keys, key_nulls, &slots[i]->tts_tid, rel,
-								UNIQUE_CHECK_NO, false, info);
+			slot_getallattrs(slots[i]);
+			(void) insert_index_entry(rel, &slots[i]->tts_tid, index, info,
+									  slots[i]->tts_values, slots[i]->tts_isnull);
 		}
-		index_insert_cleanup(index, info);
 		index_close(index, NoLock);
 	}
 	for (int i = 0; i < n; i++)
@@ -124,7 +121,7 @@ append_rows(Relation rel, HeapTuple *tuples, int n)
  * has the key already.
  */
 static bool
-insert_index_entry(Relation rel, HeapTuple tuple, Relation index,
+insert_index_entry(Relation rel, ItemPointer tid, Relation index,
 				   IndexInfo *info, Datum *values, bool *nulls)
 {
 	Datum keys[INDEX_MAX_KEYS];
@@ -136,7 +133,7 @@ insert_index_entry(Relation rel, HeapTuple tuple, Relation index,
 		keys[i] = values[info->ii_IndexAttrNumbers[i] - 1];
 		key_nulls[i] = nulls[info->ii_IndexAttrNumbers[i] - 1];
 	}
-	is_unique = index_insert(index, keys, key_nulls, &tuple->t_self, rel,
+	is_unique = index_insert(index, keys, key_nulls, tid, rel,
 							 info->ii_Unique ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_NO,
 							 false, info);
 	index_insert_cleanup(index, info);

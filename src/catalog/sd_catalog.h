@@ -267,6 +267,7 @@ extern void init_tagged(void);
 extern bool shows_deleted(void);
 extern AttrNumber tombstone_attribute(Relation rel);
 extern Var *column_in_utc(Node *node);
+extern char *stamp_expression(const char *alias, Oid relid, const char *column);
 extern bool has_tag(Relation rel);
 extern bool is_aside_tag(const Trigger *tag);
 extern bool tag_is_enabled(Relation rel);
@@ -430,6 +431,7 @@ extern void append_side(StringInfo query, Oid relid, const char *alias,
 extern void append_key_match(StringInfo query, const ForeignKey *fk,
 							 const char *parent, const AttrNumber *parent_attnums,
 							 const char *child, const AttrNumber *child_attnums);
+extern void become_owner_to_read(Oid relid, SavedRole *saved);
 extern uint64 execute_as_owner(Oid relid, const char *query, int nargs,
 							   Oid *argtypes, Datum *values, int expected);
 extern uint64 execute_latest(const char *query, int nargs, Oid *argtypes,

@@ -360,6 +360,22 @@ column_in_utc(Node *node)
 }
 
 /*
+ * Return the expression for a column of stamps of a relation as a timestamptz, which their
+ * index is on: one of type timestamp has UTC.  "alias" is that of the relation, or NULL.
+ */
+char *
+stamp_expression(const char *alias, Oid relid, const char *column)
+{
+	char *name = alias == NULL
+					 ? pstrdup(quote_identifier(column))
+					 : psprintf("%s.%s", alias, quote_identifier(column));
+
+	return get_atttype(relid, get_attnum(relid, column)) == TIMESTAMPOID
+			   ? psprintf("pg_catalog.timezone('UTC', %s)", name)
+			   : name;
+}
+
+/*
  * Raise 42804 unless the tombstone column is of type timestamptz or timestamp, and
  * not generated.
  */

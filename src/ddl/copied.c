@@ -57,7 +57,6 @@ static void refuse_other_access_method(Oid relid, Oid function);
 static bool keeps_tombstones(Oid relid);
 static bool is_sharded(Oid relid);
 static bool was_detached(Oid relid);
-static bool has_citus(void);
 
 /*
  * Install the object access hook.
@@ -290,7 +289,7 @@ check_dropped_tables(DropStmt *stmt)
 /*
  * Has this database Citus?
  */
-static bool
+bool
 has_citus(void)
 {
 	return OidIsValid(get_extension_oid("citus", true));

@@ -29,7 +29,7 @@
 /* How many tombstones move together */
 #define MOVED_AT_ONCE 10000
 
-/* The tombstones of a relation that move together */
+/* The tombstones of a relation that move together, which nobody can change meanwhile */
 typedef struct Batch
 {
 	MemoryContext context;
@@ -44,7 +44,6 @@ static void refuse_referenced(Relation rel, uint64 left);
 static uint64 move_aside(Relation rel, AttrNumber nullable, uint64 *left);
 static uint64 move_oldest_aside(Relation rel, uint64 most);
 static Batch *begin_batch(Relation rel);
-static void add_to_batch(Batch *batch, const Tombstone *tombstone);
 static uint64 move_batch(Batch *batch, Relation rel, TupleTableSlot *slot);
 
 /*
@@ -191,7 +190,8 @@ move_aside(Relation rel, AttrNumber nullable, uint64 *left)
 		if (is_live || !is_null ||
 			(others_write && !lock_tombstone(rel, &tombstone, NULL, slot)))
 			continue;
-		add_to_batch(batch, &tombstone);
+		append_member(batch->context, &batch->table,
+					  (Member){.tombstone = tombstone});
 		if (batch->table.nmembers == MOVED_AT_ONCE)
 			n += move_batch(batch, rel, slot);
 	}
@@ -236,7 +236,8 @@ move_oldest_aside(Relation rel, uint64 most)
 
 			CHECK_FOR_INTERRUPTS();
 			if (lock_tombstone(rel, &tombstone, NULL, slot))
-				add_to_batch(batch, &tombstone);
+				append_member(batch->context, &batch->table,
+							  (Member){.tombstone = tombstone});
 		}
 		restore_role(&saved);
 		n += move_batch(batch, rel, slot);
@@ -262,19 +263,6 @@ begin_batch(Relation rel)
 	batch->context = context;
 	batch->table.relid = RelationGetRelid(rel);
 	return batch;
-}
-
-/*
- * Add a tombstone, which nobody can change meanwhile, to a batch.
- */
-static void
-add_to_batch(Batch *batch, const Tombstone *tombstone)
-{
-	CascadeTable *table = &batch->table;
-
-	table->members = grow_if_full(batch->context, table->members, table->nmembers,
-								  &table->nallocated, sizeof(Member));
-	table->members[table->nmembers++] = (Member){.tombstone = *tombstone};
 }
 
 /*

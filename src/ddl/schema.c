@@ -289,9 +289,8 @@ tag_distributed(Node *command)
 						 : NULL;
 	Oid relid;
 
-	if (name == NULL || command_is_own() || creating_extension ||
-		IsBinaryUpgrade || !OidIsValid(extension_function(SHARD_TRIGGER)) ||
-		!OidIsValid(get_extension_oid("citus", true)))
+	if (name == NULL || command_is_own() || creating_extension || IsBinaryUpgrade ||
+		!OidIsValid(extension_function(SHARD_TRIGGER)) || !has_citus())
 		return;
 	relid = RangeVarGetRelid(name, NoLock, true);
 	if (OidIsValid(relid))

@@ -223,11 +223,7 @@ unlinked_references(const ShardKeeper *keeper, TriggerData *trigdata)
 		Datum found = 0;
 		int result;
 
-		/* as by execute_as_owner() */
-		if (owner_of(statement->relid) != GetUserId())
-			become_owner_of(statement->relid, &saved);
-		else
-			become_owner_for_reference(statement->relid, &saved);
+		become_owner_to_read(statement->relid, &saved);
 		nestlevel = begin_key_form();
 		result =
 			SPI_execute_with_args(statement->text, 1,

@@ -45,7 +45,6 @@ static bool lacks_tombstones_in(Oid relid, StorageKind storage, Oid month);
 static bool has_stamp_index(Relation rel, AttrNumber attnum);
 static const char *monitored_rows(Oid relid, Oid companion, const char *which);
 static const char *monitored_column(Oid relid, Oid *companion);
-static const char *monitored_stamp(Oid relid, Oid companion, const char *tombstone);
 static int64 fetch_by_index(Oid relid, const char *query, int nargs,
 							Datum *values, long limit, double *estimate);
 static bool lock_tree_unless_busy(Oid relid, LOCKMODE lockmode);
@@ -106,7 +105,8 @@ soft_delete_count_tombstones(PG_FUNCTION_ARGS)
 	/* live rows have no stamp: a second condition that excludes them would lower the estimate */
 	if (!PG_ARGISNULL(1))
 		appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.<) $1",
-						 monitored_stamp(relid, companion, tombstone));
+						 stamp_expression(NULL, OidIsValid(companion) ? companion : relid,
+										  tombstone));
 	count = fetch_by_index(relid, query.data, PG_ARGISNULL(1) ? 0 : 1, &before,
 						   MAX_COUNTED + 1, &estimate);
 	if (count > MAX_COUNTED)
@@ -140,9 +140,11 @@ soft_delete_oldest_tombstone(PG_FUNCTION_ARGS)
 	tombstone = monitored_column(relid, &companion);
 	if (tombstone != NULL)
 	{
-		char *query = psprintf("SELECT %1$s FROM %2$s ORDER BY %1$s LIMIT 1",
-							   monitored_stamp(relid, companion, tombstone),
-							   monitored_rows(relid, companion, "deleted"));
+		char *query =
+			psprintf("SELECT %1$s FROM %2$s ORDER BY %1$s LIMIT 1",
+					 stamp_expression(NULL, OidIsValid(companion) ? companion : relid,
+									  tombstone),
+					 monitored_rows(relid, companion, "deleted"));
 
 		if (fetch_by_index(relid, query, 0, NULL, 1, &estimate) > 0)
 			oldest = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
@@ -319,21 +321,6 @@ monitored_column(Oid relid, Oid *companion)
 		!may_monitor(OidIsValid(table) ? table : relid))
 		return NULL;
 	return linitial(arguments);
-}
-
-/*
- * Return the expression for stamps as timestamptz, which their index is on: a tombstone
- * column of type timestamp has UTC.
- */
-static const char *
-monitored_stamp(Oid relid, Oid companion, const char *tombstone)
-{
-	const char *column = quote_identifier(tombstone);
-
-	return !OidIsValid(companion) &&
-				   get_atttype(relid, get_attnum(relid, tombstone)) == TIMESTAMPOID
-			   ? psprintf("pg_catalog.timezone('UTC', %s)", column)
-			   : column;
 }
 
 /*

@@ -53,13 +53,12 @@ typedef struct PurgeCall
 	Datum arguments[N_ARGUMENTS];
 	char nulls[N_ARGUMENTS + 1]; /* in SPI's format: 'n' for null, else ' ' */
 	TimestampTz as_of;			 /* the time that ages are measured from */
-	List *groups; /* of tables that are purged together: regclass[] (ArrayType) */
-	List *sharded;	 /* tables that Citus has sharded: ShardedTable */
+	List *groups;	 /* PurgeUnit: of tables that are purged together */
+	List *sharded;	 /* PurgeUnit: tables that Citus has sharded */
 	List *postponed; /* groups that would have to wait; they come last */
 	ArrayType *postponed_tables; /* all tables of these groups: regclass[] */
-	List *last; /* groups of owners who have had their time, and let others go first */
-	List *last_sharded; /* their tables that Citus has sharded */
-	List *times;		/* OwnerTime */
+	List *last; /* PurgeUnit: of owners who have had their time, and let others go first */
+	List *times; /* OwnerTime */
 	/* the range of the stamps whose deletions may have no rows left */
 	bool has_oldest;
 	TimestampTz oldest;
@@ -67,42 +66,47 @@ typedef struct PurgeCall
 	TimestampTz newest;
 } PurgeCall;
 
-/* A table that Citus has sharded, and how far its purge has come */
-typedef struct ShardedTable
+/*
+ * What is purged batch by batch: a group of tables, or a table that Citus has sharded, and
+ * how far its purge has come
+ */
+typedef struct PurgeUnit
 {
+	ArrayType *group; /* regclass[], or NULL: the table is sharded */
+	/*
+	 * The table, or the first one of the group.  Its owner is that of the group: only who may
+	 * reference the tables of another can be in a circle with them.
+	 */
 	Oid relid;
 	bool has_until;
 	TimestampTz until; /* the newest stamp that has been looked at */
 	int64 purged;
 	int64 held; /* due rows that remain, known at the end */
 	int64 referenced;
-} ShardedTable;
+} PurgeUnit;
 
 PG_FUNCTION_INFO_V1(soft_delete_purge);
 
 static void read_arguments(FunctionCallInfo fcinfo, PurgeCall *call);
 static void begin_purge(PurgeCall *call);
 static void begin_next_transaction(void);
-static bool must_wait(PurgeCall *call, ArrayType *group);
-static void postpone_group(PurgeCall *call, ArrayType *group);
-static void purge_or_put_off(PurgeCall *call, ArrayType *group);
+static bool must_wait(PurgeCall *call, const PurgeUnit *group);
+static void postpone_group(PurgeCall *call, PurgeUnit *group);
+static void purge_or_put_off(PurgeCall *call, PurgeUnit *unit);
 static void purge_what_was_put_off(PurgeCall *call);
-static bool may_go_last(PurgeCall *call, Oid relid);
-static bool purge_group(PurgeCall *call, ArrayType *group, bool is_last);
-static Oid first_table(const ArrayType *group);
+static bool may_go_last(PurgeCall *call, const PurgeUnit *unit);
+static bool purge_unit(PurgeCall *call, PurgeUnit *unit, bool is_last);
 static OwnerTime *time_of_owner(PurgeCall *call, Oid relid);
 static bool has_had_time(const OwnerTime *time);
 static void add_time(OwnerTime *time, TimestampTz started);
 static bool must_stop(PurgeCall *call, const OwnerTime *time, bool is_last);
 static void begin_next_batch(PurgeCall *call);
-static bool purge_batch(PurgeCall *call, Datum group, bool begins);
-static void purge_sharded_or_put_off(PurgeCall *call, ShardedTable *table);
-static bool purge_sharded(PurgeCall *call, ShardedTable *table, bool is_last);
-static bool try_sharded_batch(PurgeCall *call, ShardedTable *table);
-static void end_late_batch(PurgeCall *call, const ShardedTable *table,
+static bool purge_batch(PurgeCall *call, const PurgeUnit *group, bool begins);
+static bool try_sharded_batch(PurgeCall *call, PurgeUnit *table);
+static void end_late_batch(PurgeCall *call, const PurgeUnit *table,
 						   const char *message);
-static bool purge_sharded_batch(PurgeCall *call, ShardedTable *table);
-static void report_sharded(const ShardedTable *table);
+static bool purge_sharded_batch(PurgeCall *call, PurgeUnit *table);
+static void report_sharded(const PurgeUnit *table);
 static void remove_empty_deletions(PurgeCall *call);
 static void widen_range(PurgeCall *call, HeapTuple row, int column);
 static bool get_stamp(HeapTuple row, int column, TimestampTz *stamp);
@@ -156,7 +160,7 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 	foreach (lc, call.sharded)
 	{
 		begin_next_transaction();
-		purge_sharded_or_put_off(&call, lfirst(lc));
+		purge_or_put_off(&call, lfirst(lc));
 	}
 	purge_what_was_put_off(&call);
 	while (call.has_oldest && call.has_newest)
@@ -176,7 +180,7 @@ read_arguments(FunctionCallInfo fcinfo, PurgeCall *call)
 {
 	call->context = CurrentMemoryContext;
 	call->groups = call->sharded = call->postponed = NIL;
-	call->last = call->last_sharded = call->times = NIL;
+	call->last = call->times = NIL;
 	call->postponed_tables = construct_empty_array(REGCLASSOID);
 	call->has_oldest = call->has_newest = false;
 	call->as_of = GetCurrentTimestamp();
@@ -222,11 +226,14 @@ begin_purge(PurgeCall *call)
 	oldcontext = MemoryContextSwitchTo(call->context);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
+		PurgeUnit *unit = palloc0(sizeof(PurgeUnit));
 		bool isnull;
 		Datum group = SPI_getbinval(SPI_tuptable->vals[i],
 									SPI_tuptable->tupdesc, 1, &isnull);
 
-		call->groups = lappend(call->groups, DatumGetArrayTypePCopy(group));
+		unit->group = DatumGetArrayTypePCopy(group);
+		unit->relid = ((Oid *) ARR_DATA_PTR(unit->group))[0];
+		call->groups = lappend(call->groups, unit);
 	}
 	MemoryContextSwitchTo(oldcontext);
 
@@ -236,13 +243,13 @@ begin_purge(PurgeCall *call)
 	oldcontext = MemoryContextSwitchTo(call->context);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		ShardedTable *table = palloc0(sizeof(ShardedTable));
+		PurgeUnit *unit = palloc0(sizeof(PurgeUnit));
 		bool isnull;
 
-		table->relid =
+		unit->relid =
 			DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
 										   SPI_tuptable->tupdesc, 1, &isnull));
-		call->sharded = lappend(call->sharded, table);
+		call->sharded = lappend(call->sharded, unit);
 	}
 	MemoryContextSwitchTo(oldcontext);
 }
@@ -263,13 +270,13 @@ begin_next_transaction(void)
  * has been postponed?
  */
 static bool
-must_wait(PurgeCall *call, ArrayType *group)
+must_wait(PurgeCall *call, const PurgeUnit *group)
 {
 	bool isnull;
 
 	run_query("SELECT " INTERNAL_SCHEMA ".must_wait($1, $2)", 2,
 			  (Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
-			  (Datum[]){PointerGetDatum(group),
+			  (Datum[]){PointerGetDatum(group->group),
 						PointerGetDatum(call->postponed_tables)},
 			  NULL);
 	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
@@ -280,7 +287,7 @@ must_wait(PurgeCall *call, ArrayType *group)
  * Postpone a group of tables until the others have been purged.
  */
 static void
-postpone_group(PurgeCall *call, ArrayType *group)
+postpone_group(PurgeCall *call, PurgeUnit *group)
 {
 	MemoryContext oldcontext;
 	bool isnull;
@@ -288,7 +295,7 @@ postpone_group(PurgeCall *call, ArrayType *group)
 	run_query("SELECT $1 OPERATOR(pg_catalog.||) $2", 2,
 			  (Oid[]){REGCLASSARRAYOID, REGCLASSARRAYOID},
 			  (Datum[]){PointerGetDatum(call->postponed_tables),
-						PointerGetDatum(group)},
+						PointerGetDatum(group->group)},
 			  NULL);
 	oldcontext = MemoryContextSwitchTo(call->context);
 	call->postponed = lappend(call->postponed, group);
@@ -298,19 +305,19 @@ postpone_group(PurgeCall *call, ArrayType *group)
 }
 
 /*
- * Purge a group of tables, or what its owner has time for, and put the rest off until the
- * groups of others have been purged.  The transaction of the first batch has begun.
+ * Purge tables, or what their owner has time for, and put the rest off until those of others
+ * have been purged.  The transaction of the first batch has begun.
  */
 static void
-purge_or_put_off(PurgeCall *call, ArrayType *group)
+purge_or_put_off(PurgeCall *call, PurgeUnit *unit)
 {
-	OwnerTime *time = time_of_owner(call, first_table(group));
 	MemoryContext oldcontext;
 
-	if (!has_had_time(time) && purge_group(call, group, false))
+	if (!has_had_time(time_of_owner(call, unit->relid)) &&
+		purge_unit(call, unit, false))
 		return;
 	oldcontext = MemoryContextSwitchTo(call->context);
-	call->last = lappend(call->last, group);
+	call->last = lappend(call->last, unit);
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -328,54 +335,49 @@ purge_what_was_put_off(PurgeCall *call)
 		if (next_purge_is_due(call->as_of))
 			return;
 		begin_next_transaction();
-		if (may_go_last(call, first_table(lfirst(lc))))
-			(void) purge_group(call, lfirst(lc), true);
-	}
-	foreach (lc, call->last_sharded)
-	{
-		ShardedTable *table = lfirst(lc);
-
-		if (next_purge_is_due(call->as_of))
-			return;
-		begin_next_transaction();
-		if (may_go_last(call, table->relid))
-			(void) purge_sharded(call, table, true);
+		if (may_go_last(call, lfirst(lc)))
+			(void) purge_unit(call, lfirst(lc), true);
 	}
 }
 
 /*
- * May a table that was put off be purged?  Not after a batch of its owner was canceled,
- * which is reported.
+ * May what was put off be purged?  Not after a batch of its owner was canceled, which is
+ * reported.
  */
 static bool
-may_go_last(PurgeCall *call, Oid relid)
+may_go_last(PurgeCall *call, const PurgeUnit *unit)
 {
-	if (!time_of_owner(call, relid)->is_late)
+	char *name = get_rel_name(unit->relid);
+
+	if (!time_of_owner(call, unit->relid)->is_late)
 		return true;
-	if (get_rel_name(relid) != NULL)
+	if (name != NULL)
 		ereport(WARNING, (errcode(ERRCODE_WARNING),
 						  errmsg("table \"%s\" was not purged: another table of its owner took longer than soft_delete.owner_timeout",
-								 get_rel_name(relid))));
+								 name)));
 	return false;
 }
 
 /*
- * Purge a group of tables batch by batch.  The transaction of the first batch has
- * begun.  Unless "is_last", ends when its owner has had his time.  Returns whether the group
- * is done.
+ * Purge tables batch by batch, until the time of their owner is up or, if "is_last", the
+ * next purge of the worker is due.  The transaction of the first batch has begun.  Returns
+ * whether all has been purged.
  */
 static bool
-purge_group(PurgeCall *call, ArrayType *group, bool is_last)
+purge_unit(PurgeCall *call, PurgeUnit *unit, bool is_last)
 {
-	OwnerTime *time = time_of_owner(call, first_table(group));
+	OwnerTime *time = time_of_owner(call, unit->relid);
 	bool begins = true;
 
 	for (;;)
 	{
 		TimestampTz started = GetCurrentTimestamp();
-		bool is_done = purge_batch(call, PointerGetDatum(group), begins);
+		bool is_done = unit->group != NULL ? purge_batch(call, unit, begins)
+										   : try_sharded_batch(call, unit);
 
 		add_time(time, started);
+		if (is_done && unit->group == NULL)
+			report_sharded(unit);
 		if (is_done)
 			return true;
 		if (must_stop(call, time, is_last))
@@ -383,16 +385,6 @@ purge_group(PurgeCall *call, ArrayType *group, bool is_last)
 		begins = false;
 		begin_next_batch(call);
 	}
-}
-
-/*
- * Return the first table of a group.  Its owner is that of the group: only who may reference
- * the tables of another can be in a circle with them.
- */
-static Oid
-first_table(const ArrayType *group)
-{
-	return ((Oid *) ARR_DATA_PTR(group))[0];
 }
 
 /*
@@ -470,9 +462,10 @@ begin_next_batch(PurgeCall *call)
  * whether it was the last one.
  */
 static bool
-purge_batch(PurgeCall *call, Datum group, bool begins)
+purge_batch(PurgeCall *call, const PurgeUnit *group, bool begins)
 {
-	Datum values[] = {group, TimestampTzGetDatum(call->as_of),
+	Datum values[] = {PointerGetDatum(group->group),
+					  TimestampTzGetDatum(call->as_of),
 					  call->arguments[ARGUMENT_OLDER_THAN],
 					  call->arguments[ARGUMENT_BATCH_SIZE], BoolGetDatum(begins)};
 	char nulls[] = {' ',
@@ -499,48 +492,6 @@ purge_batch(PurgeCall *call, Datum group, bool begins)
 }
 
 /*
- * Purge a table that Citus has sharded, or what its owner has time for, and put the rest off
- * until the tables of others have been purged.  The transaction of the first batch has begun.
- */
-static void
-purge_sharded_or_put_off(PurgeCall *call, ShardedTable *table)
-{
-	MemoryContext oldcontext;
-
-	if (!has_had_time(time_of_owner(call, table->relid)) &&
-		purge_sharded(call, table, false))
-		return;
-	oldcontext = MemoryContextSwitchTo(call->context);
-	call->last_sharded = lappend(call->last_sharded, table);
-	MemoryContextSwitchTo(oldcontext);
-}
-
-/*
- * Purge a table that Citus has sharded, batch by batch, as purge_group() does.
- */
-static bool
-purge_sharded(PurgeCall *call, ShardedTable *table, bool is_last)
-{
-	OwnerTime *time = time_of_owner(call, table->relid);
-
-	for (;;)
-	{
-		TimestampTz started = GetCurrentTimestamp();
-		bool is_done = try_sharded_batch(call, table);
-
-		add_time(time, started);
-		if (is_done)
-		{
-			report_sharded(table);
-			return true;
-		}
-		if (must_stop(call, time, is_last))
-			return false;
-		begin_next_batch(call);
-	}
-}
-
-/*
  * Purge the next batch of a table that Citus has sharded, and cancel it if it takes longer
  * than its owner may.  Returns whether it was the last one.
  *
@@ -548,7 +499,7 @@ purge_sharded(PurgeCall *call, ShardedTable *table, bool is_last)
  * ended what they do, and cannot commit anything of theirs.
  */
 static bool
-try_sharded_batch(PurgeCall *call, ShardedTable *table)
+try_sharded_batch(PurgeCall *call, PurgeUnit *table)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -585,7 +536,7 @@ try_sharded_batch(PurgeCall *call, ShardedTable *table)
  * Roll back the transaction of a batch that was canceled, and report it.
  */
 static void
-end_late_batch(PurgeCall *call, const ShardedTable *table, const char *message)
+end_late_batch(PurgeCall *call, const PurgeUnit *table, const char *message)
 {
 	SPI_rollback();
 	XactIsoLevel = XACT_READ_COMMITTED;
@@ -602,7 +553,7 @@ end_late_batch(PurgeCall *call, const ShardedTable *table, const char *message)
  * one.
  */
 static bool
-purge_sharded_batch(PurgeCall *call, ShardedTable *table)
+purge_sharded_batch(PurgeCall *call, PurgeUnit *table)
 {
 	Datum values[] = {ObjectIdGetDatum(table->relid),
 					  TimestampTzGetDatum(call->as_of),
@@ -637,7 +588,7 @@ purge_sharded_batch(PurgeCall *call, ShardedTable *table)
  * Report what has been purged of a table that Citus has sharded.
  */
 static void
-report_sharded(const ShardedTable *table)
+report_sharded(const PurgeUnit *table)
 {
 	char *name = get_rel_name(table->relid);
 

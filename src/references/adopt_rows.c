@@ -164,10 +164,7 @@ lock_deleted_rows(Relation rel, BlockNumber first, BlockNumber last)
 			!lock_newest_version(rel, &tid, row) || !row_says_deleted(bridge, row))
 			continue;
 		tombstone.tid = row->tts_tid;
-		table.members =
-			grow_if_full(CurrentMemoryContext, table.members, table.nmembers,
-						 &table.nallocated, sizeof(Member));
-		table.members[table.nmembers++] = (Member){.tombstone = tombstone};
+		append_member(CurrentMemoryContext, &table, (Member){.tombstone = tombstone});
 	}
 	table_endscan(scan);
 	PopActiveSnapshot();
