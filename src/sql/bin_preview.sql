@@ -62,6 +62,19 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.describe_columns(regclass, smallint[], text) IS
 'expression for the values of some columns in the form of the server''s messages: (a, b)=(1, 2)';
 
+CREATE FUNCTION soft_delete_internal.key_object(relation regclass, alias text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN coalesce((SELECT format('pg_catalog.jsonb_build_object(%s)', string_agg(format('%1$L, %2$s.%1$I', attname, alias), ', ' ORDER BY n))
+					 FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
+					 WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid), 'NULL::pg_catalog.jsonb');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.key_object(regclass, text) IS
+'expression for the primary key of a row as jsonb, by the names of its columns; null where there is none';
+
 /* Aliases: c is the referencing table, p the referenced one. */
 CREATE FUNCTION soft_delete_internal.key_match("constraint" oid, parent text DEFAULT 'p', child text DEFAULT 'c') RETURNS text
 LANGUAGE plpgsql STABLE
@@ -190,9 +203,7 @@ AS $$
 				  relation,
 				  coalesce((SELECT soft_delete_internal.describe_columns(relation, conkey, 'r') FROM pg_constraint WHERE conrelid = relation AND contype = 'p'),
 						   'format(''(ctid)=(%s)'', ctid)'),
-				  coalesce((SELECT format('jsonb_build_object(%s)', string_agg(format('%1$L, r.%1$I', attname), ', ' ORDER BY n))
-							FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
-							WHERE conrelid = relation AND contype = 'p' AND attrelid = relation), 'NULL::jsonb'))
+				  soft_delete_internal.key_object(relation, 'r'))
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_rows(regclass, regclass, name, soft_delete_internal.found_rows) IS
 'the query of preview() for the rows of one table';
@@ -295,21 +306,36 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.name_pattern(regclass) IS
 'pattern that finds the name of a table in the source of a function';
 
-/* It is read, not run: what it does to one row is known by doing it. */
-CREATE FUNCTION soft_delete_internal.inserting_triggers(relation regclass, restored regclass[]) RETURNS text
-LANGUAGE sql STABLE
+/* They are read, not run: what they do to one row is known by doing it. */
+CREATE FUNCTION soft_delete_internal.insert_triggers(relations regclass[]) RETURNS oid[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- AFTER INSERT FOR EACH ROW
+	RETURN ARRAY(SELECT pg_trigger.oid FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+				 WHERE tgrelid IN (SELECT soft_delete_internal.inheritance_tree(r) FROM unnest(relations) AS r)
+				   AND tgtype & 7 = 5 AND tgenabled IN ('O', 'A') AND NOT tgisinternal AND tgparentid = 0
+				   AND strpos(prosrc || pg_get_triggerdef(pg_trigger.oid), 'soft_delete.restoring') = 0);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.insert_triggers(regclass[]) IS
+'the row triggers that a restore of rows of some tables fires, but for those that ask soft_delete.restoring';
+
+CREATE FUNCTION soft_delete_internal.say_inserting(relation regclass, triggers oid[]) RETURNS text
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
-	SELECT string_agg(format('Trigger "%s" of table "%s" may insert such a row, too.', tgname, relname), ' ' ORDER BY relname, tgname)
-	FROM (SELECT DISTINCT soft_delete_internal.inheritance_tree(r) AS member FROM unnest(restored) AS r) AS tree
-		JOIN pg_trigger ON tgrelid = member JOIN pg_class ON pg_class.oid = tgrelid JOIN pg_proc ON pg_proc.oid = tgfoid
-	-- AFTER INSERT FOR EACH ROW
-	WHERE tgtype & 7 = 5 AND tgtype & 64 = 0 AND tgenabled IN ('O', 'A') AND NOT tgisinternal AND tgparentid = 0
-	  AND prosrc ~* ('\minsert\s+into\s+' || soft_delete_internal.name_pattern(relation))
-	  AND strpos(prosrc || pg_get_triggerdef(pg_trigger.oid), 'soft_delete.restoring') = 0
+DECLARE
+	inserting text := '\minsert\s+into\s+' || soft_delete_internal.name_pattern(relation);
+BEGIN
+	RETURN (SELECT string_agg(format('Trigger "%s" of table "%s" may insert such a row, too.', tgname, relname), ' ' ORDER BY relname, tgname)
+			FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid JOIN pg_proc ON pg_proc.oid = tgfoid
+			WHERE pg_trigger.oid = ANY (triggers) AND prosrc ~* inserting);
+END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.inserting_triggers(regclass, regclass[]) IS
-'what preview() says of triggers of restored tables that insert into a table and do not ask soft_delete.restoring; null if there are none';
+COMMENT ON FUNCTION soft_delete_internal.say_inserting(regclass, oid[]) IS
+'what preview() says of those triggers that insert into a table; null if there are none';
 
 CREATE FUNCTION soft_delete_internal.preview(VARIADIC deletions timestamptz[])
 RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
@@ -320,15 +346,15 @@ AS $$
 DECLARE
 	bins soft_delete_internal.deletion_bin[] := ARRAY(SELECT b FROM soft_delete_internal.bins_of_deletions(deletions) AS b);
 	found soft_delete_internal.found_rows := soft_delete_internal.find_conflicts(bins, deletions);
-	tables regclass[] := ARRAY(SELECT relation FROM unnest(bins));
-	triggers text;
+	triggers oid[] := soft_delete_internal.insert_triggers(ARRAY(SELECT relation FROM unnest(bins)));
+	inserting text;
 	item record;
 BEGIN
 	FOREACH item IN ARRAY bins LOOP
 		BEGIN
-			triggers := soft_delete_internal.inserting_triggers(item.relation, tables);
+			inserting := CASE WHEN triggers <> '{}' THEN soft_delete_internal.say_inserting(item.relation, triggers) END;
 			RETURN QUERY
-				SELECT q.relation, q."row", q.outcome, q."constraint", CASE q.outcome WHEN 'comes back' THEN triggers ELSE q.detail END, q.key FROM soft_delete_internal.query_as_owner(item.relation,
+				SELECT q.relation, q."row", q.outcome, q."constraint", CASE q.outcome WHEN 'comes back' THEN inserting ELSE q.detail END, q.key FROM soft_delete_internal.query_as_owner(item.relation,
 						soft_delete_internal.preview_rows(item.relation, item.bin, item.tombstone, found), deletions)
 					AS q(relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb, tableoid oid, ctid tid);
 		EXCEPTION WHEN OTHERS THEN

@@ -149,9 +149,7 @@ BEGIN
 				FROM soft_delete_internal.query_as_owner(item.relation,
 					format('SELECT %s, %s, soft_delete_outcome FROM (SELECT b.*, CASE %s END AS soft_delete_outcome FROM %s AS b WHERE b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])) AS r',
 						coalesce((SELECT soft_delete_internal.describe_columns(item.relation, conkey, 'r') FROM pg_constraint WHERE conrelid = item.relation AND contype = 'p'), 'NULL::pg_catalog.text'),
-						coalesce((SELECT format('pg_catalog.jsonb_build_object(%s)', string_agg(format('%1$L, r.%1$I', attname), ', ' ORDER BY u.n))
-								  FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
-								  WHERE conrelid = item.relation AND contype = 'p' AND attrelid = item.relation), 'NULL::pg_catalog.jsonb'),
+						soft_delete_internal.key_object(item.relation, 'r'),
 						known.cases, item.bin, item.stamp, deletions)) AS q("row" text, key jsonb, n integer);
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);

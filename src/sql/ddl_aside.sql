@@ -51,6 +51,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.companion_column(regclass, smallint) IS
 'the definition of the column of a companion that keeps a column of its table';
 
+CREATE FUNCTION soft_delete_internal.free_column(relation regclass, name name, what text) RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(name, format(' (%s)', concat_ws(' ', what, nullif(n, 1)))) AS candidate
+			WHERE NOT soft_delete_internal.has_column(relation, candidate) ORDER BY n LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.free_column(regclass, name, text) IS
+'a name that no column of a relation has, made of that of a column, and of what becomes of it in parentheses';
+
 CREATE FUNCTION soft_delete_internal.has_stamp_index(companion regclass, tombstone name) RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -540,8 +552,7 @@ BEGIN
 		-- of a column that the table has adopted as its tombstone column, the values stay
 		IF soft_delete_internal.has_column(companion, new_name) THEN
 			PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', companion, new_name,
-				(SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(new_name, format(' (%s)', concat_ws(' ', 'before', nullif(n, 1)))) AS candidate
-				 WHERE NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1)));
+				soft_delete_internal.free_column(companion, new_name, 'before')));
 		END IF;
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s RENAME COLUMN %I TO %I', companion, old_name, new_name));
 		PERFORM soft_delete_internal.make_companion_trigger(member, new_name) FROM soft_delete_internal.inheritance_tree(companion) AS member;
@@ -697,12 +708,16 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.using_expressions(regclass) IS
 'for event triggers: by which expressions a command computes columns of a table anew, by the names of the columns; null if there is none';
 
-CREATE FUNCTION soft_delete_internal.try_to_alter(relation regclass, command text) RETURNS text
+CREATE FUNCTION soft_delete_internal.try_to_run(relation regclass, statement text, writes boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM soft_delete_internal.alter_as_owner(relation, command);
+	IF writes THEN
+		PERFORM soft_delete_internal.write_companion(relation, statement);
+	ELSE
+		PERFORM soft_delete_internal.alter_as_owner(relation, statement);
+	END IF;
 	RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
 	IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
@@ -711,25 +726,8 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.try_to_alter(regclass, text) IS
-'runs a utility command as the owner of a table; where it fails, nothing is changed, and its SQLSTATE is the result';
-
-CREATE FUNCTION soft_delete_internal.try_to_write(relation regclass, statement text) RETURNS text
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	PERFORM soft_delete_internal.write_companion(relation, statement);
-	RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-	IF soft_delete_internal.must_propagate(SQLSTATE) OR SQLSTATE = '55P03' THEN
-		RAISE;
-	END IF;
-	RETURN SQLSTATE;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.try_to_write(regclass, text) IS
-'runs a statement that writes to the companion of a table; where it fails, nothing is changed, and its SQLSTATE is the result';
+COMMENT ON FUNCTION soft_delete_internal.try_to_run(regclass, text, boolean) IS
+'runs a utility command as the owner of a table or, if writes, a statement that writes to its companion; where it fails, nothing is changed, and its SQLSTATE is the result';
 
 CREATE FUNCTION soft_delete_internal.try_to_convert(relation regclass, companion regclass, columns name[], command text) RETURNS text
 LANGUAGE plpgsql
@@ -737,7 +735,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	index regclass;
-	state text := soft_delete_internal.try_to_alter(relation, command);
+	state text := soft_delete_internal.try_to_run(relation, command);
 BEGIN
 	-- a type without an order can have no index; those that are needed are made again
 	IF state IS DISTINCT FROM '42704' THEN
@@ -750,11 +748,11 @@ BEGIN
 	LOOP
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP INDEX %s', index));
 	END LOOP;
-	RETURN soft_delete_internal.try_to_alter(relation, command);
+	RETURN soft_delete_internal.try_to_run(relation, command);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.try_to_convert(regclass, regclass, name[], text) IS
-'runs a command that gives columns of a companion other types, as try_to_alter() does, and drops indexes that these types cannot have';
+'runs a command that gives columns of a companion other types, as try_to_run() does, and drops indexes that these types cannot have';
 
 CREATE FUNCTION soft_delete_internal.convert_range(relation regclass, place regclass, first_block bigint, last_block bigint, assignment text, keeping text, is_left text) RETURNS bigint
 LANGUAGE plpgsql
@@ -766,14 +764,14 @@ DECLARE
 	lost bigint := 0;
 	tuple tid;
 BEGIN
-	IF first_block > last_block OR soft_delete_internal.try_to_write(relation, format('UPDATE ONLY %s SET %s WHERE %s', place, assignment, condition)) IS NULL THEN
+	IF first_block > last_block OR soft_delete_internal.try_to_run(relation, format('UPDATE ONLY %s SET %s WHERE %s', place, assignment, condition), writes => true) IS NULL THEN
 		RETURN 0;
 	ELSIF first_block < last_block THEN
 		RETURN soft_delete_internal.convert_range(relation, place, first_block, middle, assignment, keeping, is_left)
 			+ soft_delete_internal.convert_range(relation, place, middle + 1, last_block, assignment, keeping, is_left);
 	END IF;
 	FOR tuple IN SELECT r FROM soft_delete_internal.query_as_owner(relation, format('SELECT ctid FROM ONLY %s WHERE %s', place, condition)) AS q(r tid) LOOP
-		IF soft_delete_internal.try_to_write(relation, format('UPDATE ONLY %s SET %s WHERE ctid = %L', place, assignment, tuple)) IS NOT NULL THEN
+		IF soft_delete_internal.try_to_run(relation, format('UPDATE ONLY %s SET %s WHERE ctid = %L', place, assignment, tuple), writes => true) IS NOT NULL THEN
 			lost := lost + soft_delete_internal.write_companion(relation, format('UPDATE ONLY %s SET %s AND ctid = %L', place, keeping, tuple));
 		END IF;
 	END LOOP;
@@ -788,10 +786,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	converted name := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix("column", format(' (%s)', concat_ws(' ', 'converted', nullif(n, 1)))) AS candidate
-					   WHERE NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
-	kept name := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix("column", format(' (%s)', concat_ws(' ', left(old_type, 20), nullif(n, 1)))) AS candidate
-				  WHERE NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
+	converted name := soft_delete_internal.free_column(companion, "column", 'converted');
+	kept name := soft_delete_internal.free_column(companion, "column", left(old_type, 20));
 	keeping text := format('%1$I = %2$I::text WHERE %2$I IS NOT NULL', kept, "column");
 	assignment text;
 	candidate text;
@@ -801,11 +797,11 @@ BEGIN
 	-- the expression may not be one of the companion: its function may be another role's, or there is no such cast
 	FOREACH candidate IN ARRAY array_remove(ARRAY[expression, quote_ident("column"), format('%I::text::%s', "column", new_type)], NULL) LOOP
 		assignment := format('%I = %s', converted, candidate);
-		EXIT WHEN coalesce(left(soft_delete_internal.try_to_write(relation, format('UPDATE %s SET %s WHERE false', companion, assignment)), 2), '') NOT IN ('42', '0A');
+		EXIT WHEN coalesce(left(soft_delete_internal.try_to_run(relation, format('UPDATE %s SET %s WHERE false', companion, assignment), writes => true), 2), '') NOT IN ('42', '0A');
 	END LOOP;
 	IF soft_delete_internal.is_sharded(relation) THEN
 		-- Citus updates the rows of all shards
-		lost := CASE WHEN soft_delete_internal.try_to_write(relation, format('UPDATE %s SET %s', companion, assignment)) IS NULL THEN 0
+		lost := CASE WHEN soft_delete_internal.try_to_run(relation, format('UPDATE %s SET %s', companion, assignment), writes => true) IS NULL THEN 0
 				ELSE soft_delete_internal.write_companion(relation, format('UPDATE %s SET %s', companion, keeping)) END;
 	ELSE
 		SELECT sum(soft_delete_internal.convert_range(relation, place, 0, pg_relation_size(place) / current_setting('block_size')::integer - 1, assignment, keeping, format('%I IS NULL', kept))) INTO lost

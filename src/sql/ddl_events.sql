@@ -57,8 +57,8 @@ BEGIN
 				   WHERE attrelid = relation AND attname = arguments[1] AND NOT attisdropped
 					 AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
 					 -- the index is on an expression where the column is a timestamp
-					 AND NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
-									 WHERE indrelid = relation AND amhandler = 'soft_delete_internal.btree_handler(internal)'::regprocedure
+					 AND NOT EXISTS (SELECT FROM pg_index
+									 WHERE indrelid = relation AND soft_delete_internal.is_soft_delete_btree(indexrelid)
 									   AND (indkey[0] = 0) <> (atttypid = 'timestamp'::regtype))
 					 AND NOT attnotnull AND NOT atthasdef AND attgenerated = '' AND atttypmod IN (-1, 6)) THEN
 		RAISE EXCEPTION 'cannot alter tombstone column "%" of tagged table "%"', arguments[1], relation

@@ -855,7 +855,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RAISE EXCEPTION 'cannot untag table "%", where rows are held', relation
-		USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = coalesce(remedy, '');
+		USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed.', HINT = remedy;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.refuse_untagging(regclass, text) IS
