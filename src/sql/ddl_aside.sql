@@ -386,19 +386,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.set_monthly(regclass, boolean) IS
 'says whether the companion of a table gets months, and makes the first; those that it has stay until a purge drops them';
 
-CREATE FUNCTION soft_delete_internal.companion_size(companion regclass) RETURNS bigint
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	-- as companion_months() finds them
-	RETURN (SELECT pg_total_relation_size(companion) + coalesce(sum(pg_total_relation_size(inhrelid)), 0)
-			FROM pg_inherits WHERE inhparent = companion AND soft_delete_internal.companion_month(inhrelid) <> 'monthly');
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.companion_size(regclass) IS
-'how many bytes a companion and its months take, with their indexes';
-
 CREATE FUNCTION soft_delete_internal.missing_companions(relation regclass, OUT member regclass, OUT schema name)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1
