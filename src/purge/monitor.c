@@ -268,11 +268,14 @@ lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
 Datum
 soft_delete_companion_bytes(PG_FUNCTION_ARGS)
 {
+	Oid relid = PG_GETARG_OID(0);
 	int64 bytes = 0;
 	bool is_any = false;
 	ListCell *lc, *place;
 
-	foreach (lc, find_all_inheritors(PG_GETARG_OID(0), NoLock, NULL))
+	if (get_rel_relkind(relid) == '\0')
+		PG_RETURN_NULL();
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
 		Oid companion = own_companion(lfirst_oid(lc));
 
