@@ -48,6 +48,11 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_adds_foreign_keys';
 COMMENT ON FUNCTION soft_delete_internal.adds_foreign_keys(pg_ddl_command) IS
 'for event triggers: whether a command is an ALTER TABLE that adds foreign keys, and does nothing else';
 
+CREATE FUNCTION soft_delete_internal.disables_triggers(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_disables_triggers';
+COMMENT ON FUNCTION soft_delete_internal.disables_triggers(pg_ddl_command) IS
+'for event triggers: whether a command is ALTER TABLE ... DISABLE TRIGGER or ENABLE REPLICA TRIGGER';
+
 CREATE FUNCTION soft_delete_internal.command_renames() RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
