@@ -250,8 +250,8 @@ become_owner_to_alter(Oid relid, SavedRole *saved)
 	if (!is_caller(owner))
 		appendStringInfoString(&path, ", pg_temp");
 	become_owner_of(relid, saved);
-	(void) set_config_option("search_path", path.data, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("search_path", path.data, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*
