@@ -1119,6 +1119,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_companion(regclass) IS
 'raises 0A000 for a companion that does not fit its table any more, or that statements on other tables write to';
 
+CREATE FUNCTION soft_delete_internal.free_stamp_column(relations regclass[], deleted_at name) RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(deleted_at, concat('_by_delete', nullif(n, 1))) AS candidate
+			WHERE NOT EXISTS (SELECT FROM unnest(relations) AS relation WHERE soft_delete_internal.has_column(relation, candidate)) ORDER BY n LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.free_stamp_column(regclass[], name) IS
+'a name for the column for stamps that no column of some relations has, made of that which one has';
+
 CREATE FUNCTION soft_delete_internal.rename_stamp_column(relation regclass, companion regclass, bin regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -1126,8 +1138,7 @@ AS $$
 DECLARE
 	arguments text[] := soft_delete_internal.tag_arguments(relation);
 	old_name name := arguments[1];
-	new_name name := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(old_name, concat('_by_delete', nullif(n, 1))) AS candidate
-					  WHERE NOT soft_delete_internal.has_column(relation, candidate) AND NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
+	new_name name := soft_delete_internal.free_stamp_column(ARRAY[relation, companion], old_name);
 BEGIN
 	PERFORM soft_delete_internal.rename_stamps(relation, new_name);
 	PERFORM soft_delete_internal.make_triggers(relation, new_name || arguments[2:]);
