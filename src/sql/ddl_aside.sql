@@ -137,7 +137,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT conname, p, reltuples::bigint, format('CREATE INDEX CONCURRENTLY ON %s (%s)', p, columns)
+	SELECT conname, p, least(reltuples, 9e18)::bigint, format('CREATE INDEX CONCURRENTLY ON %s (%s)', p, columns)
 	FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_constraint ON conrelid = member
 		CROSS JOIN LATERAL (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n), array_agg(attname) FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = conrelid) AS k(columns, names)
 		CROSS JOIN LATERAL unnest(soft_delete_internal.companion_places(member)) AS p JOIN pg_class ON pg_class.oid = p
