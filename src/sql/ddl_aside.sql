@@ -137,7 +137,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT DISTINCT ON (p, columns) conname, p, reltuples::bigint, format('CREATE INDEX CONCURRENTLY ON %s (%s)', p, columns)
+	SELECT DISTINCT ON (p, columns) conname, p, least(reltuples, 9e18)::bigint, format('CREATE INDEX CONCURRENTLY ON %s (%s)', p, columns)
 	FROM pg_constraint
 		-- deleted children are looked for, and deleted rows that had the same key before
 		CROSS JOIN LATERAL (VALUES (conrelid, conkey), (confrelid, confkey)) AS side(member, attnums)

@@ -584,13 +584,13 @@ BEGIN
 		SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
 	-- most drops of held tables are refused before they begin
 	FOR item IN
-		SELECT object_identity, hold FROM pg_event_trigger_dropped_objects() JOIN soft_delete_internal.holds ON relation = objid
+		SELECT object_identity FROM pg_event_trigger_dropped_objects() JOIN soft_delete_internal.holds ON relation = objid
 		WHERE classid = 'pg_class'::regclass AND objsubid = 0 LIMIT 1
 	LOOP
-		RAISE EXCEPTION 'cannot drop table "%", where rows are held: %', item.object_identity, item.hold
+		RAISE EXCEPTION 'cannot drop table "%", where rows are held', item.object_identity
 			USING ERRCODE = 'object_in_use',
 				DETAIL = 'Nothing that is held is destroyed.',
-				HINT = format('SELECT soft_delete.lift(%L, %L);', item.object_identity, item.hold);
+				HINT = 'SELECT * FROM soft_delete.holds;';
 	END LOOP;
 	PERFORM soft_delete_internal.drop_companion_columns(array_agg(objid::regclass), array_agg(address_names[3]::name))
 	FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND object_type = 'table column';

@@ -37,13 +37,15 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT sum(CASE
+	-- who may restore statistics can say anything
+	RETURN (SELECT CASE WHEN total < 9e18 THEN total WHEN total IS NOT NULL THEN 9e18 END::bigint FROM (
+		SELECT sum(CASE
 			-- as the planner estimates it: by the rows per page that the last VACUUM or ANALYZE found
 			WHEN relpages > 0 THEN reltuples * (pg_relation_size(oid) / current_setting('block_size')::bigint) / relpages
 			WHEN pg_stat_get_live_tuples(oid) + pg_stat_get_dead_tuples(oid) > 0 THEN pg_stat_get_live_tuples(oid)
-			WHEN reltuples = 0 THEN 0 END)::bigint
-	FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member
-	WHERE relkind = 'r');
+			WHEN reltuples = 0 THEN 0 END) AS total
+		FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member
+		WHERE relkind = 'r') AS estimate);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.estimated_rows(regclass) IS
