@@ -227,7 +227,7 @@ DECLARE
 BEGIN
 	FOR item IN
 		SELECT confrelid::regclass AS parent, soft_delete_internal.sharded_bin(confrelid) AS bin, soft_delete_internal.name_of_reference(con) AS name FROM pg_constraint AS con
-		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'n' AND conrelid = relation AND soft_delete_internal.sharded_tag(confrelid) IS NOT NULL
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd') AND conrelid = relation AND soft_delete_internal.sharded_tag(confrelid) IS NOT NULL
 	LOOP
 		FOR key IN SELECT * FROM soft_delete_internal.query_as_owner(relation, format('SELECT DISTINCT %s FROM %s AS b WHERE %s', soft_delete_internal.key_of_row(relation, 'b'), soft_delete_internal.sharded_bin(relation), condition), form => 'key') AS q(key text) LOOP
 			PERFORM soft_delete_internal.change_shards(item.parent, format('UPDATE %s AS b SET unlinked = b.unlinked #- ARRAY[%2$L, %3$L] WHERE b.unlinked -> %2$L ? %3$L', item.bin, item.name, key));
@@ -236,7 +236,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.forget_references(regclass, text) IS
-'takes rows of the bin of a sharded table, as b, out of what the bins of other tables know of references that were set to null';
+'takes rows of the bin of a sharded table, as b, out of what the bins of other tables know of references that were overwritten';
 
 CREATE FUNCTION soft_delete_internal.erase_sharded(relation regclass, key text[]) RETURNS bigint
 LANGUAGE plpgsql
@@ -432,11 +432,11 @@ COMMENT ON FUNCTION soft_delete_internal.hold_with_cascade(regclass, text[], tex
 
 CREATE FUNCTION soft_delete_internal.own_holds(relation regclass, condition text) RETURNS SETOF text
 LANGUAGE plpgsql STABLE ROWS 2
-SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY SELECT DISTINCT h FROM soft_delete_internal.query_as_owner(relation, format('SELECT b.hold FROM %s AS b WHERE b.hold IS NOT NULL AND (%s)', soft_delete_internal.sharded_bin(relation), condition)) AS q(holds text[]), unnest(holds) AS h
-		WHERE h !~ ' \(with [0-9a-f]{16}\)$' ORDER BY h;
+		WHERE NOT soft_delete_internal.is_mark(h) ORDER BY h;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.own_holds(regclass, text) IS

@@ -140,6 +140,7 @@ foreach my $s (sort keys %kind)
 			[ "UPDATE $s.p_deleted SET hold = '{forged}', name = 'forged' WHERE id = 62", qr/^ERROR:  cannot alter deleted rows in "p_deleted/m ],
 			[ "SELECT soft_delete.erase('$s.p', 1, 61)", qr/^ERROR:  cannot purge rows of "d_deleted\w*", which are held/m ],
 			[ "SELECT soft_delete.untag('$s.p', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.p", where rows are held\n.*\nHINT:  SELECT soft_delete\.lift\('$s\.p', 'lawsuit'\);/m ],
+			[ "BEGIN; ALTER TABLE $s.c DROP CONSTRAINT c_k_p_fkey; SELECT soft_delete.untag('$s.c', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.c", where rows are held\n.*\nHINT:  SELECT soft_delete\.lift\('lawsuit'\);/m ],
 			[ "SELECT soft_delete.hold('$s.p', 10, 70, 'why')", qr/^ERROR:  cannot hold a row of table "$s\.p", which Citus has sharded, before it is deleted\n.*\nHINT:  SELECT soft_delete\.hold\('$s\.p', 'why'\);$/m ],
 			[ "SELECT soft_delete.hold('$s.p', 1, 999, 'why')", qr/^ERROR:  table "$s\.p" has no row with that primary key, live or deleted/m ],
 			[ "SELECT soft_delete.hold('$s.p', 1, 'why')", qr/^ERROR:  the key of table "$s\.p" must have 2 values/m ],
