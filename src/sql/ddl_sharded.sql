@@ -386,6 +386,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.is_mark(text) IS
 'whether that is why a row of the bin of a sharded table is held with another row, and not by itself';
 
+CREATE FUNCTION soft_delete_internal.staying_mark() RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN 'stays (with 0000000000000000)';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.staying_mark() IS
+'what undo() adds to the holds of deleted rows of a sharded table that do not come back, while it restores the others';
+
 CREATE FUNCTION soft_delete_internal.restoring_statements(shard regclass, OUT relation regclass, OUT statement text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 5
@@ -445,8 +456,8 @@ BEGIN
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND confrelid = relation_shard
 		ORDER BY conname
 	LOOP
-		statement := format('UPDATE ONLY %s AS b SET %I = NULL FROM soft_delete_old AS o WHERE %s AND b.%2$I OPERATOR(pg_catalog.=) o.%4$I AND EXISTS (SELECT FROM soft_delete_new AS n WHERE n.%4$I IS NULL AND %5$s)%6$s',
-			other.child_bin, other.child_stamp, other.matches, stamp, other.keeps_key, other.parents_exist);
+		statement := format('UPDATE ONLY %s AS b SET %I = NULL FROM soft_delete_old AS o WHERE %s AND b.%2$I OPERATOR(pg_catalog.=) o.%4$I AND (b.hold IS NULL OR NOT %7$L OPERATOR(pg_catalog.=) ANY (b.hold)) AND EXISTS (SELECT FROM soft_delete_new AS n WHERE n.%4$I IS NULL AND %5$s)%6$s',
+			other.child_bin, other.child_stamp, other.matches, stamp, other.keeps_key, other.parents_exist, soft_delete_internal.staying_mark());
 		relation := other.child_bin;
 		RETURN NEXT;
 	END LOOP;
