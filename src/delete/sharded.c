@@ -153,8 +153,8 @@ end_transaction(XactEvent event, void *arg)
 static void
 record_transaction(void)
 {
-	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) || is_session_of_citus() ||
-		!OidIsValid(extension_function(SHARD_TRIGGER)) ||
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		is_session_of_citus() || !OidIsValid(extension_function(SHARD_TRIGGER)) ||
 		!OidIsValid(get_extension_oid("citus", true)))
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -169,8 +169,8 @@ record_transaction(void)
 static bool
 is_session_of_citus(void)
 {
-	return strncmp(application_name, "citus_internal gpid=",
-				   strlen("citus_internal gpid=")) == 0;
+	return strncmp(application_name,
+				   "citus_internal gpid=", strlen("citus_internal gpid=")) == 0;
 }
 
 /*
