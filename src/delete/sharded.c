@@ -107,11 +107,15 @@ typedef struct OwnersStatement
 } OwnersStatement;
 
 /*
- * Install the hooks by which a transaction is known that has deleted rows of sharded tables.
+ * Install the hooks by which a transaction is known that has deleted rows of sharded tables,
+ * in a server that has Citus, which must be preloaded.
  */
 void
 init_sharded(void)
 {
+	if (shared_preload_libraries_string == NULL ||
+		strstr(shared_preload_libraries_string, "citus") == NULL)
+		return;
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = start_executor;
 	RegisterXactCallback(end_transaction, NULL);
