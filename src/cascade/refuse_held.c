@@ -275,8 +275,8 @@ refuse_held_below(Relation rel, List *ancestors, const char *action)
 	hold = find_hold_in(rel);
 	if (hold != NULL)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-						errmsg("cannot %s table \"%s\", where rows are held%s", action,
-							   RelationGetRelationName(rel),
+						errmsg("cannot %s table \"%s\", where rows are held%s",
+							   action, RelationGetRelationName(rel),
 							   is_told ? psprintf(": %s", hold->text) : ""),
 						errdetail("A row of table \"%s\" is held, and rows of this table were deleted with it.",
 								  get_rel_name(hold->holder)),
@@ -295,14 +295,14 @@ report_held_table(Relation rel, Oid named, List *texts, const char *action)
 	bool is_told = is_told_holds(rel);
 
 	texts = list_truncate(texts, MAX_NAMED_HOLDS);
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-					errmsg("cannot %s table \"%s\", where rows are held%s", action,
-						   RelationGetRelationName(rel),
-						   is_told ? psprintf(": %s%s", join_texts(texts),
-											  has_more ? ", ..." : "")
-								   : ""),
-					errdetail("Nothing that is held is destroyed."),
-					is_told ? errhint("%s", hold_statement("lift", named, first)) : 0));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("cannot %s table \"%s\", where rows are held%s", action,
+					RelationGetRelationName(rel),
+					is_told ? psprintf(": %s%s", join_texts(texts), has_more ? ", ..." : "")
+							: ""),
+			 errdetail("Nothing that is held is destroyed."),
+			 is_told ? errhint("%s", hold_statement("lift", named, first)) : 0));
 }
 
 /*

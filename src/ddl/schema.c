@@ -234,8 +234,8 @@ soft_delete_renamed_label(PG_FUNCTION_ARGS)
 	AlterEnumStmt *stmt = (AlterEnumStmt *) command->parsetree;
 	Datum labels[2];
 
-	if (command->type != SCT_Simple || stmt == NULL || !IsA(stmt, AlterEnumStmt) ||
-		stmt->oldVal == NULL)
+	if (command->type != SCT_Simple || stmt == NULL ||
+		!IsA(stmt, AlterEnumStmt) || stmt->oldVal == NULL)
 		PG_RETURN_NULL();
 	labels[0] = CStringGetTextDatum(stmt->oldVal);
 	labels[1] = CStringGetTextDatum(stmt->newVal);
