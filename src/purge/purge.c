@@ -867,7 +867,7 @@ log_purge(PurgeTable *root, const char *error)
 							TimestampTzGetDatum(GetCurrentTimestamp()),
 							TimestampTzGetDatum(root->started));
 	nulls[LOG_ERROR] = error == NULL;
-	values[LOG_ERROR] = error ? CStringGetTextDatum(error) : (Datum) 0;
+	values[LOG_ERROR] = error ? recorded_text(error) : (Datum) 0;
 	values[LOG_ROLEID] = ObjectIdGetDatum(owner_of(root->relid));
 	values[LOG_OWNER] =
 		CStringGetTextDatum(GetUserNameFromId(owner_of(root->relid), false));
