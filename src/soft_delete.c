@@ -44,6 +44,7 @@ _PG_init(void)
 	init_parents();
 	init_bin();
 	init_delete();
+	init_sharded();
 	init_purge();
 	init_worker();
 	init_extension();

@@ -26,4 +26,9 @@ extern bool was_truncated(Oid relid);
 extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
 extern void note_imported_snapshot(VariableSetStmt *stmt);
 
+/*
+ * sharded.c: rows of tables that Citus has sharded
+ */
+extern void init_sharded(void);
+
 #endif /* SD_DELETE_H */

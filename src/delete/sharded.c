@@ -18,6 +18,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -28,8 +29,10 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "delete/sd_delete.h"
@@ -66,12 +69,21 @@ enum RestoreStep
 /* Are rows of a bin removed because they have been restored? */
 static bool is_restoring = false;
 
+/* May the transaction have deleted rows of a table that Citus has sharded? */
+static bool may_have_deleted = false;
+
+static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+
 PG_FUNCTION_INFO_V1(soft_delete_keep_shard_row);
 PG_FUNCTION_INFO_V1(soft_delete_keep_truncated);
 PG_FUNCTION_INFO_V1(soft_delete_restore_shard_rows);
 PG_FUNCTION_INFO_V1(soft_delete_guard_shard_row);
 PG_FUNCTION_INFO_V1(soft_delete_change_shards);
 
+static void start_executor(QueryDesc *queryDesc, int eflags);
+static void end_transaction(XactEvent event, void *arg);
+static void record_transaction(void);
+static bool is_session_of_citus(void);
 static TriggerData *check_called_as(FunctionCallInfo fcinfo, const char *name,
 									bool is_right);
 static ShardKeeper *make_shard_keeper(TriggerData *trigdata, MemoryContext context);
@@ -93,6 +105,77 @@ typedef struct OwnersStatement
 	Oid relid;
 	char *text;
 } OwnersStatement;
+
+/*
+ * Install the hooks by which a transaction is known that has deleted rows of sharded tables,
+ * in a server that has Citus, which must be preloaded.
+ */
+void
+init_sharded(void)
+{
+	if (shared_preload_libraries_string == NULL ||
+		strstr(shared_preload_libraries_string, "citus") == NULL)
+		return;
+	prev_ExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = start_executor;
+	RegisterXactCallback(end_transaction, NULL);
+}
+
+/*
+ * Note that the transaction may delete rows of a sharded table (ExecutorStart hook).
+ */
+static void
+start_executor(QueryDesc *queryDesc, int eflags)
+{
+	may_have_deleted |=
+		queryDesc->operation == CMD_DELETE || queryDesc->operation == CMD_MERGE;
+	if (prev_ExecutorStart)
+		prev_ExecutorStart(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+/*
+ * Transaction callback: record the transaction, before it is committed, if rows of sharded
+ * tables may have the stamp of it.
+ */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT && may_have_deleted)
+		record_transaction();
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		may_have_deleted = false;
+}
+
+/*
+ * Record the stamp of a transaction of this session with its number, by which
+ * undo_transaction() asks for it.  Of one that has no number yet, nobody knows it, and
+ * Citus, whose own part of the commit comes after this, is what gives it one.
+ */
+static void
+record_transaction(void)
+{
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		is_session_of_citus() || !OidIsValid(extension_function(SHARD_TRIGGER)) ||
+		!OidIsValid(get_extension_oid("citus", true)))
+		return;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	call_internal("record_sharded_transaction", 1, (Oid[]){TIMESTAMPTZOID},
+				  (Datum[]){TimestampTzGetDatum(distributed_stamp())});
+	PopActiveSnapshot();
+}
+
+/*
+ * Is this a session that Citus has opened for a client of another node?
+ */
+static bool
+is_session_of_citus(void)
+{
+	return strncmp(application_name,
+				   "citus_internal gpid=", strlen("citus_internal gpid=")) == 0;
+}
 
 /*
  * Return the data of a trigger.  Raises 39P01 unless the function was called as one of
@@ -312,6 +395,7 @@ soft_delete_keep_truncated(PG_FUNCTION_ARGS)
 								((TriggerData *) fcinfo->context)->tg_event));
 	ListCell *lc;
 
+	may_have_deleted = true;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* as the current user: another one would not see what the transaction has done so far */

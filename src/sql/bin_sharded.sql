@@ -5,6 +5,78 @@
  * these functions find which.
  */
 
+/*
+ * The ledger has nothing of these tables, but undo_transaction() asks for the stamp of a
+ * transaction.  The node has it where the client was.
+ */
+CREATE TABLE soft_delete_internal.sharded_transactions (
+	xid xid8 PRIMARY KEY,
+	deleted_at timestamptz NOT NULL,
+	deleted_by text NOT NULL,
+	roleid oid NOT NULL
+) USING heap;
+ALTER TABLE soft_delete_internal.sharded_transactions REPLICA IDENTITY NOTHING;
+COMMENT ON TABLE soft_delete_internal.sharded_transactions IS
+'the stamps of transactions of this node that have deleted rows of tables that Citus has sharded, written by the library';
+
+CREATE FUNCTION soft_delete_internal.record_sharded_transaction(deleted_at timestamptz) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	INSERT INTO soft_delete_internal.sharded_transactions
+	SELECT pg_current_xact_id(), record_sharded_transaction.deleted_at, rolname, pg_roles.oid FROM pg_roles
+	WHERE pg_roles.oid = soft_delete_internal.caller() AND EXISTS (SELECT FROM soft_delete_internal.sharded_tables());
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.record_sharded_transaction(timestamptz) IS
+'records the stamp of the current transaction, if sharded tables are tagged';
+
+CREATE FUNCTION soft_delete_internal.transaction_stamps(xid xid8) RETURNS SETOF timestamptz
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- as soft_delete.deletions shows them
+	RETURN QUERY SELECT l.deleted_at FROM (
+			SELECT ledger.xid, deleted_at, deleted_by, roleid FROM soft_delete_internal.ledger
+			UNION ALL SELECT t.* FROM soft_delete_internal.sharded_transactions AS t) AS l
+		WHERE l.xid = transaction_stamps.xid
+		  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
+			   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = l.deleted_by::name AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE')));
+	IF xid = pg_current_xact_id_if_assigned() AND soft_delete_internal.has_citus() THEN
+		RETURN QUERY SELECT coalesce(transaction_stamp, now()) FROM get_current_transaction_id();
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.transaction_stamps(xid8) IS
+'the stamps of the deletions of a transaction, of sharded and other tables, that the caller may see';
+
+CREATE FUNCTION soft_delete_internal.forget_transactions() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	keep interval := (SELECT make_interval(mins => setting::integer) FROM pg_settings WHERE name = 'soft_delete.keep_ledger' AND setting <> '-1');
+	oldest timestamptz;
+BEGIN
+	IF keep IS NULL OR NOT EXISTS (SELECT FROM soft_delete_internal.sharded_transactions WHERE deleted_at < now() - keep) THEN
+		RETURN;
+	END IF;
+	SELECT min(q.oldest) INTO oldest FROM soft_delete_internal.sharded_tables() AS s,
+		LATERAL soft_delete_internal.query_as_owner(s.relation, format('SELECT pg_catalog.min(%I) FROM %s', s.stamp, s.bin)) AS q(oldest timestamptz)
+	WHERE s.bin IS NOT NULL;
+	DELETE FROM soft_delete_internal.sharded_transactions WHERE deleted_at < least(now() - keep, oldest);
+EXCEPTION WHEN OTHERS THEN
+	-- a bin that cannot be read is no concern of the purge of another one
+	IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+		RAISE;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.forget_transactions() IS
+'deletes the stamps of transactions that are older than soft_delete.keep_ledger and than all rows of the bins of sharded tables';
+
 CREATE FUNCTION soft_delete_internal.readable_sharded(deletions timestamptz[], OUT relation regclass, OUT bin regclass, OUT stamp name, OUT rows bigint) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
@@ -55,80 +127,171 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_ancestors(regclass) IS
 'the other tables that a table references, at any distance';
 
-CREATE FUNCTION soft_delete_internal.undo_sharded(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+CREATE FUNCTION soft_delete_internal.literal_rows(relation regclass, query text, types text[]) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	item record;
-	restored bigint := 0;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_sharded(deletions) LOOP
-		IF skip_conflicts OR with_parents THEN
-			RAISE EXCEPTION 'that cannot be done for table "%", which Citus has sharded', item.relation
-				USING ERRCODE = 'feature_not_supported',
-					DETAIL = 'A deletion of sharded tables is restored as a whole, or row by row by UPDATE of the bins.',
-					HINT = format('SELECT * FROM %s WHERE %I = ANY (%L);', item.bin, item.stamp, deletions);
-		ELSIF NOT has_column_privilege(soft_delete_internal.caller(), item.bin, item.stamp::text, 'UPDATE') THEN
-			RAISE EXCEPTION 'permission denied for table %', item.bin
-				USING ERRCODE = 'insufficient_privilege',
-					DETAIL = 'It takes the right to update the tombstone column of each bin that lists rows of the deletion.';
-		END IF;
-		PERFORM soft_delete_internal.change_shards(item.relation,
-			format('UPDATE %s SET %I = NULL WHERE %2$I OPERATOR(pg_catalog.=) ANY (%3$L::pg_catalog.timestamptz[])', item.bin, item.stamp, deletions));
-		restored := restored + item.rows;
-	END LOOP;
-	RETURN restored;
+	-- Citus takes them into any statement, as it does not take functions that return rows
+	RETURN (SELECT 'VALUES ' || string_agg((SELECT format('(%s)', string_agg(format('%L::%s', v, t), ', ' ORDER BY n)) FROM unnest(key, types) WITH ORDINALITY AS u(v, t, n)), ', ' ORDER BY key)
+			FROM soft_delete_internal.query_as_owner(relation, query, form => 'key') AS q(key text[]));
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.undo_sharded(timestamptz[], boolean, boolean) IS
-'restores what some deletions deleted from sharded tables, and returns the number of rows';
+COMMENT ON FUNCTION soft_delete_internal.literal_rows(regclass, text, text[]) IS
+'the rows of a query, which returns arrays of texts, as constants of some types; null if there are none';
 
-/* undo() restores all of them or none, so that what becomes of rows below one that stays need not be told. */
-CREATE FUNCTION soft_delete_internal.sharded_conflicts(relation regclass, deletions timestamptz[], OUT condition text, OUT outcome text, OUT "constraint" name, OUT detail text) RETURNS SETOF record
+CREATE FUNCTION soft_delete_internal.columns_of(relation regclass, columns smallint[], alias text, OUT names text, OUT qualified text, OUT texts text, OUT types text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	SELECT string_agg(quote_ident(attname), ', ' ORDER BY n), string_agg(format('%s.%I', alias, attname), ', ' ORDER BY n), string_agg(format('%I::pg_catalog.text', attname), ', ' ORDER BY n),
+		array_agg(format_type(atttypid, atttypmod) ORDER BY n)
+	INTO names, qualified, texts, types
+	FROM unnest(columns) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = relation;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.columns_of(regclass, smallint[], text) IS
+'some columns of a table for queries: their names, the same with an alias, as texts, and their types';
+
+CREATE FUNCTION soft_delete_internal.sharded_parents(relation regclass, deletions timestamptz[], OUT con pg_constraint, OUT parent regclass, OUT bin regclass, OUT stamp name, OUT is_live text, OUT is_there text, OUT in_bin text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	matches text;
+BEGIN
+	FOR con IN
+		-- a query runs as the owner of the table
+		SELECT c.* FROM pg_constraint AS c JOIN pg_class ON pg_class.oid = confrelid
+		WHERE contype = 'f' AND conparentid = 0 AND conrelid = relation AND relowner = (SELECT child.relowner FROM pg_class AS child WHERE child.oid = relation) ORDER BY c.oid
+	LOOP
+		parent := con.confrelid;
+		bin := soft_delete_internal.sharded_bin(parent);
+		stamp := soft_delete_internal.sharded_stamp(parent);
+		matches := soft_delete_internal.key_match(con.oid, 'p', 'b');
+		is_live := format('EXISTS (SELECT 1 FROM %s AS p WHERE %s)', parent, matches);
+		is_there := is_live;
+		in_bin := 'false';
+		IF bin IS NOT NULL THEN
+			in_bin := format('EXISTS (SELECT 1 FROM %s AS p WHERE %s)', bin, matches);
+			is_there := format('(%s OR EXISTS (SELECT 1 FROM %s AS p WHERE %s AND p.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])))', is_live, bin, matches, stamp, deletions);
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.sharded_parents(regclass, timestamptz[]) IS
+'the foreign keys of a sharded table, to tables of its owner, with the bins of these, and the conditions that the parent of a row b is live, is so or was deleted by some deletions, and is in the bin';
+
+/* staying: of foreign keys that reference the table of a bin, the keys that do not come back, as literal_rows() */
+CREATE FUNCTION soft_delete_internal.sharded_conflicts(relation regclass, deletions timestamptz[], staying jsonb, OUT condition text, OUT outcome text, OUT "constraint" name, OUT detail text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+	bin regclass := soft_delete_internal.sharded_bin(relation);
+	stamp name := soft_delete_internal.sharded_stamp(relation);
 	item record;
-	is_there text;
-	in_bin text;
+	needed text;
 BEGIN
 	RETURN QUERY SELECT 'b.hold IS NOT NULL', 'row is held', NULL::name, 'Column "hold" of the bin says why.';
 	RETURN QUERY
-		SELECT format('EXISTS (SELECT 1 FROM %s AS t WHERE %s)', relation, string_agg(format('t.%I OPERATOR(%I.%s) b.%1$I', attname, nspname, oprname), ' AND ' ORDER BY n)),
+		SELECT format('EXISTS (SELECT 1 FROM %1$s AS t WHERE %2$s) OR EXISTS (SELECT 1 FROM %3$s AS t WHERE %2$s AND t.%4$I OPERATOR(pg_catalog.=) ANY (%5$L::pg_catalog.timestamptz[]) AND (t.%4$I OPERATOR(pg_catalog.<>) b.%4$I OR t.ctid OPERATOR(pg_catalog.<>) b.ctid))',
+					relation, string_agg(format('t.%I OPERATOR(%I.%s) b.%1$I', attname, nspname, oprname), ' AND ' ORDER BY n), bin, stamp, deletions),
 			'key is taken', index_class.relname, format('Key (%s) already exists.', string_agg(attname, ', ' ORDER BY n))
 		FROM pg_index JOIN pg_class AS index_class ON index_class.oid = indexrelid CROSS JOIN LATERAL generate_series(1, indnkeyatts) AS n
 			JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[n - 1] JOIN pg_opclass ON pg_opclass.oid = indclass[n - 1]
 			JOIN pg_amop ON amopfamily = opcfamily AND amoplefttype = opcintype AND amoprighttype = opcintype AND amopstrategy = 3
 			JOIN pg_operator ON pg_operator.oid = amopopr JOIN pg_namespace ON pg_namespace.oid = oprnamespace
 		WHERE indrelid = relation AND indisvalid AND indisunique AND indpred IS NULL AND indexprs IS NULL GROUP BY indexrelid, index_class.relname ORDER BY indexrelid;
-	FOR item IN
-		SELECT con.oid, confrelid::regclass AS parent, conname, soft_delete_internal.key_match(con.oid, 'p', 'b') AS matches, soft_delete_internal.sharded_bin(confrelid) AS bin, soft_delete_internal.sharded_stamp(confrelid) AS stamp,
-			(SELECT string_agg(format('b.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)) AS has_all
-		FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid
-		WHERE contype = 'f' AND conparentid = 0 AND conrelid = relation AND relowner = (SELECT child.relowner FROM pg_class AS child WHERE child.oid = relation) ORDER BY con.oid
-	LOOP
-		"constraint" := item.conname;
-		is_there := format('EXISTS (SELECT 1 FROM %s AS p WHERE %s)', item.parent, item.matches);
-		detail := format('Its parent in table %s is deleted by another deletion.', item.parent);
+	FOR item IN SELECT * FROM soft_delete_internal.sharded_parents(relation, deletions) LOOP
+		"constraint" := (item.con).conname;
+		needed := soft_delete_internal.has_reference(item.con, 'b');
 		IF item.bin IS NOT NULL THEN
-			in_bin := format('EXISTS (SELECT 1 FROM %s AS p WHERE %s', item.bin, item.matches);
-			is_there := format('(%s OR %s AND p.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])))', is_there, in_bin, item.stamp, deletions);
 			outcome := 'parent is deleted';
-			condition := format('%s AND NOT %s AND %s)', item.has_all, is_there, in_bin);
+			detail := format('Its parent in table %s is deleted by another deletion.', item.parent);
+			condition := format('%s AND NOT %s AND %s', needed, item.is_there, item.in_bin);
+			RETURN NEXT;
+		END IF;
+		IF staying ? (item.con).oid::text THEN
+			outcome := 'parent is deleted';
+			detail := format('Its parent in table %s does not come back.', item.parent);
+			condition := format('EXISTS (SELECT 1 FROM (%s) AS p(%s) WHERE %s) AND NOT %s', staying ->> (item.con).oid::text, (soft_delete_internal.columns_of(item.parent, (item.con).confkey, 'p')).names,
+								soft_delete_internal.key_match((item.con).oid, 'p', 'b'), item.is_live);
 			RETURN NEXT;
 		END IF;
 		outcome := 'parent is gone';
 		detail := format('Its parent in table %s does not exist.', item.parent);
-		condition := format('%s AND NOT %s', item.has_all, is_there);
+		condition := format('%s AND NOT %s', needed, item.is_there);
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.sharded_conflicts(regclass, timestamptz[]) IS
+COMMENT ON FUNCTION soft_delete_internal.sharded_conflicts(regclass, timestamptz[], jsonb) IS
 'what may keep rows of the bin of a sharded table, as b, that some deletions deleted from coming back';
+
+CREATE FUNCTION soft_delete_internal.staying_keys(relation regclass, con pg_constraint, deletions timestamptz[], stays text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	columns record := soft_delete_internal.columns_of(relation, con.confkey, 'b');
+BEGIN
+	RETURN soft_delete_internal.literal_rows(relation,
+		format('SELECT ARRAY[%s] FROM (SELECT %s, (%s) AS soft_delete_stays FROM %s AS b WHERE b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])) AS r GROUP BY %s HAVING pg_catalog.bool_and(soft_delete_stays)',
+			columns.texts, columns.qualified, stays, soft_delete_internal.sharded_bin(relation), soft_delete_internal.sharded_stamp(relation), deletions, columns.names), columns.types);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.staying_keys(regclass, pg_constraint, timestamptz[], text) IS
+'the keys, of those that a foreign key references, of the rows that some deletions deleted from a sharded table and for which a condition is true, as literal_rows()';
+
+/* Parents come before their children, and rows of a table that references itself after those above them, in a round of their own. */
+CREATE FUNCTION soft_delete_internal.sharded_outcomes(deletions timestamptz[], OUT relation regclass, OUT bin regclass, OUT stamp name, OUT conditions text[], OUT outcomes text[], OUT constraints name[], OUT details text[]) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+AS $$
+DECLARE
+	staying jsonb := '{}';
+	before jsonb;
+	con pg_constraint;
+	keys text;
+BEGIN
+	FOR relation, bin, stamp IN SELECT r.relation, r.bin, r.stamp FROM soft_delete_internal.readable_sharded(deletions) AS r LOOP
+		BEGIN
+			LOOP
+				before := staying;
+				SELECT array_agg(c.condition ORDER BY n), array_agg(c.outcome ORDER BY n), array_agg(c."constraint" ORDER BY n), array_agg(c.detail ORDER BY n) INTO conditions, outcomes, constraints, details
+				FROM soft_delete_internal.sharded_conflicts(relation, deletions, staying) WITH ORDINALITY AS c(condition, outcome, "constraint", detail, n);
+				FOR con IN SELECT c.* FROM pg_constraint AS c WHERE contype = 'f' AND conparentid = 0 AND confrelid = relation AND soft_delete_internal.sharded_bin(conrelid) IS NOT NULL ORDER BY c.oid LOOP
+					keys := soft_delete_internal.staying_keys(relation, con, deletions, soft_delete_internal.any_of(conditions));
+					IF keys IS NOT NULL THEN
+						staying := staying || jsonb_build_object(con.oid, keys);
+					END IF;
+				END LOOP;
+				EXIT WHEN staying = before OR NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = relation AND confrelid = relation);
+			END LOOP;
+			RETURN NEXT;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM soft_delete_internal.warn_unreadable(relation, SQLSTATE, SQLERRM);
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.sharded_outcomes(timestamptz[]) IS
+'the sharded tables that have rows of some deletions, in the order in which they are restored, with what keeps rows of the bin, as b, from coming back';
+
+CREATE FUNCTION soft_delete_internal.any_of(conditions text[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN format('(%s)', array_to_string(conditions, ') OR ('));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.any_of(text[]) IS
+'the condition that one of some conditions is true';
 
 CREATE FUNCTION soft_delete_internal.preview_sharded_undo(deletions timestamptz[])
 RETURNS TABLE (relation regclass, "row" text, outcome text, "constraint" name, detail text, key jsonb)
@@ -138,19 +301,16 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	item record;
-	known record;
 BEGIN
-	FOR item IN SELECT * FROM soft_delete_internal.readable_sharded(deletions) LOOP
+	FOR item IN SELECT * FROM soft_delete_internal.sharded_outcomes(deletions) LOOP
 		BEGIN
-			SELECT string_agg(format('WHEN %s THEN %s', c.condition, c.n), ' ' ORDER BY c.n) AS cases, array_agg(c.outcome ORDER BY c.n) AS outcomes, array_agg(c."constraint" ORDER BY c.n) AS constraints, array_agg(c.detail ORDER BY c.n) AS details INTO known
-			FROM soft_delete_internal.sharded_conflicts(item.relation, deletions) WITH ORDINALITY AS c(condition, outcome, "constraint", detail, n);
 			RETURN QUERY
-				SELECT item.relation, q."row", coalesce((known.outcomes)[q.n], 'comes back'), (known.constraints)[q.n], (known.details)[q.n], q.key
+				SELECT item.relation, q."row", coalesce(item.outcomes[q.n], 'comes back'), item.constraints[q.n], item.details[q.n], q.key
 				FROM soft_delete_internal.query_as_owner(item.relation,
 					format('SELECT %s, %s, soft_delete_outcome FROM (SELECT b.*, CASE %s END AS soft_delete_outcome FROM %s AS b WHERE b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])) AS r',
 						coalesce((SELECT soft_delete_internal.describe_columns(item.relation, conkey, 'r') FROM pg_constraint WHERE conrelid = item.relation AND contype = 'p'), 'NULL::pg_catalog.text'),
 						soft_delete_internal.key_object(item.relation, 'r'),
-						known.cases, item.bin, item.stamp, deletions)) AS q("row" text, key jsonb, n integer);
+						(SELECT string_agg(format('WHEN %s THEN %s', c, n), ' ' ORDER BY n) FROM unnest(item.conditions) WITH ORDINALITY AS u(c, n)), item.bin, item.stamp, deletions)) AS q("row" text, key jsonb, n integer);
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
@@ -159,6 +319,146 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_sharded_undo(timestamptz[]) IS
 'the rows of preview() for sharded tables';
+
+/* Of several deleted rows with the key, the parent was deleted first after the child, or with it. */
+CREATE FUNCTION soft_delete_internal.missing_parents(relation regclass, condition text, deletions timestamptz[], path text[] DEFAULT '{}', OUT member regclass, OUT gone text, OUT stamps timestamptz[]) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+AS $$
+DECLARE
+	item record;
+	columns record;
+	keys text;
+BEGIN
+	FOR item IN SELECT * FROM soft_delete_internal.sharded_parents(relation, deletions) WHERE bin IS NOT NULL LOOP
+		columns := soft_delete_internal.columns_of(relation, (item.con).conkey, 'b');
+		keys := soft_delete_internal.literal_rows(relation,
+			format('SELECT ARRAY[%s, soft_delete_stamp::pg_catalog.text] FROM (SELECT %s, pg_catalog.min(p.%I) AS soft_delete_stamp FROM %s AS b, %s AS p WHERE (%s) AND NOT %s AND %s AND p.%3$I OPERATOR(pg_catalog.>=) b.%9$I GROUP BY %2$s) AS r',
+				columns.texts, columns.qualified, item.stamp, soft_delete_internal.sharded_bin(relation), item.bin, condition, item.is_there, soft_delete_internal.key_match((item.con).oid, 'p', 'b'),
+				soft_delete_internal.sharded_stamp(relation)), columns.types || 'pg_catalog.timestamptz'::text);
+		-- rows that reference one another in a circle
+		CONTINUE WHEN keys IS NULL OR concat((item.con).oid, keys) = ANY (path);
+		gone := format('EXISTS (SELECT 1 FROM (%s) AS c(%s, soft_delete_stamp) WHERE %s AND b.%I OPERATOR(pg_catalog.=) c.soft_delete_stamp)', keys, columns.names, soft_delete_internal.key_match((item.con).oid, 'b', 'c'), item.stamp);
+		RETURN QUERY SELECT * FROM soft_delete_internal.missing_parents(item.parent, gone, deletions, path || concat((item.con).oid, keys));
+		member := item.parent;
+		stamps := ARRAY(SELECT q.stamp FROM soft_delete_internal.query_as_owner(item.parent, format('SELECT DISTINCT b.%I FROM %s AS b WHERE %s', item.stamp, item.bin, gone)) AS q(stamp timestamptz));
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.missing_parents(regclass, text, timestamptz[], text[]) IS
+'the sharded tables with deleted rows without which rows of a bin, those with a condition, do not come back with some deletions, the highest first, and the condition and the stamps of these';
+
+CREATE FUNCTION soft_delete_internal.restore_sharded(relation regclass, condition text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bin regclass := soft_delete_internal.sharded_bin(relation);
+	stamp name := soft_delete_internal.sharded_stamp(relation);
+BEGIN
+	IF NOT has_column_privilege(soft_delete_internal.caller(), bin, stamp::text, 'UPDATE') THEN
+		RAISE EXCEPTION 'permission denied for table %', bin
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = 'It takes the right to update the tombstone column of each bin that lists rows of the deletion, or their deleted parents.';
+	END IF;
+	PERFORM soft_delete_internal.change_shards(relation, format('UPDATE %s AS b SET %I = NULL WHERE %s', bin, stamp, condition));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.restore_sharded(regclass, text) IS
+'restores rows of the bin of a sharded table, as b; raises 42501 unless the caller may';
+
+CREATE FUNCTION soft_delete_internal.skip_sharded(deletions timestamptz[]) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+AS $$
+DECLARE
+	item record;
+	skipped bigint := 0;
+BEGIN
+	-- each shard has to leave them where it brings what went with others
+	FOR item IN SELECT * FROM soft_delete_internal.sharded_outcomes(deletions) LOOP
+		skipped := skipped + soft_delete_internal.mark_held(item.relation,
+			format('b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[]) AND (%s)', item.stamp, deletions, soft_delete_internal.any_of(item.conditions)), soft_delete_internal.staying_mark(), true);
+	END LOOP;
+	RETURN skipped;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.skip_sharded(timestamptz[]) IS
+'marks the rows that some deletions deleted from sharded tables and that cannot come back, and returns their number';
+
+CREATE FUNCTION soft_delete_internal.restore_deletions(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+AS $$
+DECLARE
+	item record;
+	above record;
+	own text;
+	members regclass[] := '{}';
+	conditions text[] := '{}';
+	stamps timestamptz[] := deletions;
+	n_rows bigint;
+	skipped bigint := 0;
+BEGIN
+	IF skip_conflicts THEN
+		skipped := soft_delete_internal.skip_sharded(deletions);
+	END IF;
+	FOR item IN SELECT * FROM soft_delete_internal.readable_sharded(deletions) LOOP
+		own := format('b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])', item.stamp, deletions)
+			|| CASE WHEN skipped > 0 THEN format(' AND (b.hold IS NULL OR NOT %L OPERATOR(pg_catalog.=) ANY (b.hold))', soft_delete_internal.staying_mark()) ELSE '' END;
+		IF with_parents THEN
+			FOR above IN SELECT * FROM soft_delete_internal.missing_parents(item.relation, own, deletions) LOOP
+				members := members || above.member;
+				conditions := conditions || above.gone;
+				stamps := stamps || above.stamps;
+			END LOOP;
+		END IF;
+		members := members || item.relation;
+		conditions := conditions || own;
+	END LOOP;
+	n_rows := (SELECT sum(rows) FROM soft_delete_internal.readable_sharded(stamps));
+	PERFORM soft_delete_internal.restore_sharded(m, c) FROM unnest(members, conditions) AS u(m, c);
+	-- what comes back by a cascade counts, too
+	n_rows := n_rows - (SELECT coalesce(sum(rows), 0) FROM soft_delete_internal.readable_sharded(stamps));
+	IF skipped > 0 THEN
+		PERFORM soft_delete_internal.mark_held(relation, format('b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])', stamp, deletions), soft_delete_internal.staying_mark(), false)
+		FROM soft_delete_internal.readable_sharded(deletions);
+		PERFORM soft_delete_internal.report_skipped(skipped, deletions);
+	END IF;
+	RETURN coalesce(n_rows, 0);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.restore_deletions(timestamptz[], boolean, boolean) IS
+'restores what some deletions deleted from sharded tables, and returns the number of rows';
+
+CREATE FUNCTION soft_delete_internal.restore_in_part(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET citus.multi_shard_modify_mode = sequential -- tables that foreign keys connect are read and written
+AS $$
+BEGIN
+	RETURN soft_delete_internal.restore_deletions(deletions, skip_conflicts, with_parents);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.restore_in_part(timestamptz[], boolean, boolean) IS
+'does restore_deletions() by one connection to each node';
+
+CREATE FUNCTION soft_delete_internal.undo_sharded(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT soft_delete_internal.has_citus() THEN
+		RETURN 0;
+	ELSIF skip_conflicts OR with_parents THEN
+		RETURN soft_delete_internal.restore_in_part(deletions, skip_conflicts, with_parents);
+	END IF;
+	RETURN soft_delete_internal.restore_deletions(deletions, false, false);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.undo_sharded(timestamptz[], boolean, boolean) IS
+'does undo() for sharded tables';
 
 CREATE FUNCTION soft_delete_internal.history_sharded(relation regclass, key text[])
 RETURNS TABLE (event text, happened_at timestamptz, done_by name, actor text, reason text, deleted_at timestamptz)
@@ -230,7 +530,7 @@ DECLARE
 BEGIN
 	FOR item IN
 		SELECT confrelid::regclass AS parent, soft_delete_internal.sharded_bin(confrelid) AS bin, soft_delete_internal.name_of_reference(con) AS name FROM pg_constraint AS con
-		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'n' AND conrelid = relation AND soft_delete_internal.sharded_tag(confrelid) IS NOT NULL
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd') AND conrelid = relation AND soft_delete_internal.sharded_tag(confrelid) IS NOT NULL
 	LOOP
 		FOR key IN SELECT * FROM soft_delete_internal.query_as_owner(relation, format('SELECT DISTINCT %s FROM %s AS b WHERE %s', soft_delete_internal.key_of_row(relation, 'b'), soft_delete_internal.sharded_bin(relation), condition), form => 'key') AS q(key text) LOOP
 			PERFORM soft_delete_internal.change_shards(item.parent, format('UPDATE %s AS b SET unlinked = b.unlinked #- ARRAY[%2$L, %3$L] WHERE b.unlinked -> %2$L ? %3$L', item.bin, item.name, key));
@@ -239,7 +539,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.forget_references(regclass, text) IS
-'takes rows of the bin of a sharded table, as b, out of what the bins of other tables know of references that were set to null';
+'takes rows of the bin of a sharded table, as b, out of what the bins of other tables know of references that were overwritten';
 
 CREATE FUNCTION soft_delete_internal.erase_sharded(relation regclass, key text[]) RETURNS bigint
 LANGUAGE plpgsql
@@ -435,11 +735,11 @@ COMMENT ON FUNCTION soft_delete_internal.hold_with_cascade(regclass, text[], tex
 
 CREATE FUNCTION soft_delete_internal.own_holds(relation regclass, condition text) RETURNS SETOF text
 LANGUAGE plpgsql STABLE ROWS 2
-SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY SELECT DISTINCT h FROM soft_delete_internal.query_as_owner(relation, format('SELECT b.hold FROM %s AS b WHERE b.hold IS NOT NULL AND (%s)', soft_delete_internal.sharded_bin(relation), condition)) AS q(holds text[]), unnest(holds) AS h
-		WHERE h !~ ' \(with [0-9a-f]{16}\)$' ORDER BY h;
+		WHERE NOT soft_delete_internal.is_mark(h) ORDER BY h;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.own_holds(regclass, text) IS

@@ -76,6 +76,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS
 'the statements, one for each owner in the deletions $1, that restore what these deleted from the tables whose bin the caller may read; forbidden: a bin that the caller may not update';
 
+CREATE FUNCTION soft_delete_internal.report_skipped(skipped bigint, deletions timestamptz[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE NOTICE '%', format(CASE skipped WHEN 1 THEN '%s row stays deleted' ELSE '%s rows stay deleted' END, skipped)
+		USING HINT = format('SELECT * FROM soft_delete.preview(%s);', (SELECT string_agg(quote_literal(d), ', ') FROM unnest(deletions) AS d));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.report_skipped(bigint, timestamptz[]) IS
+'tells how many rows of some deletions undo() has left deleted';
+
 /* Several rounds, because rows of one owner may reference those of another. */
 CREATE FUNCTION soft_delete_internal.undo_all(deletions timestamptz[], skip_conflicts boolean) RETURNS bigint
 LANGUAGE plpgsql
@@ -143,8 +155,7 @@ BEGIN
 	IF skip_conflicts THEN
 		PERFORM soft_delete_internal.skip_rows('{}', '{}');
 		IF skipped.relations <> '{}' THEN
-			RAISE NOTICE '%', format(CASE cardinality(skipped.relations) WHEN 1 THEN '%s row stays deleted' ELSE '%s rows stay deleted' END, cardinality(skipped.relations))
-				USING HINT = format('SELECT * FROM soft_delete.preview(%s);', (SELECT string_agg(quote_literal(d), ', ') FROM unnest(deletions) AS d));
+			PERFORM soft_delete_internal.report_skipped(cardinality(skipped.relations), deletions);
 		END IF;
 	END IF;
 	RETURN restored;
@@ -192,14 +203,15 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NOT EXISTS (SELECT FROM soft_delete_internal.ledger AS l WHERE l.deleted_at = must_know_deletion.deleted_at) THEN
+	IF NOT EXISTS (SELECT FROM soft_delete_internal.ledger AS l WHERE l.deleted_at = must_know_deletion.deleted_at)
+	   AND NOT EXISTS (SELECT FROM soft_delete_internal.readable_sharded(ARRAY[deleted_at])) THEN
 		RAISE EXCEPTION 'no deletion has the stamp %', deleted_at
 			USING ERRCODE = 'undefined_object', HINT = 'SELECT * FROM soft_delete.deletions ORDER BY deleted_at DESC;';
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.must_know_deletion(timestamptz) IS
-'raises 42704 if the ledger has no deletion with a stamp';
+'raises 42704 if the ledger has no deletion with a stamp, and no bin of a sharded table rows of it';
 
 CREATE FUNCTION soft_delete_internal.undo(deleted_at timestamptz, skip_conflicts boolean, with_parents boolean) RETURNS bigint
 LANGUAGE plpgsql
@@ -222,13 +234,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	-- as soft_delete.deletions shows them
-	deletions timestamptz[] := ARRAY(
-		SELECT deleted_at FROM soft_delete_internal.ledger AS l
-		WHERE l.xid = undo_transaction.xid
-		  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
-			   OR EXISTS (SELECT FROM pg_roles WHERE oid = l.roleid AND rolname = deleted_by::name
-						  AND pg_has_role(soft_delete_internal.caller(), oid, 'USAGE'))));
+	deletions timestamptz[] := ARRAY(SELECT d FROM soft_delete_internal.transaction_stamps(xid) AS d);
 BEGIN
 	IF deletions = '{}' AND xid IS NOT NULL THEN
 		RAISE NOTICE 'no deletion of transaction % is visible to the caller', xid

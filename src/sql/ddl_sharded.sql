@@ -161,7 +161,7 @@ BEGIN
 		SELECT DISTINCT conrelid::regclass FROM pg_constraint
 		-- of a partition, what references its table, too
 		WHERE contype = 'f' AND confrelid = relation
-		  AND (confdeltype = 'd' OR confdeltype = 'n' AND (truncates OR NOT is_early OR NOT soft_delete_internal.is_relinkable(pg_constraint.oid)) OR confdeltype = 'c')
+		  AND (confdeltype IN ('n', 'd') AND (truncates OR NOT is_early OR NOT soft_delete_internal.is_relinkable(pg_constraint.oid)) OR confdeltype = 'c')
 		  AND (confdeltype IN ('n', 'd') AND NOT truncates OR NOT EXISTS (
 			SELECT FROM pg_trigger WHERE tgrelid = conrelid AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND tgenabled IN ('O', 'A')));
 END
@@ -177,12 +177,12 @@ BEGIN
 	-- of a distributed table that references a replicated one each node knows only the rows that it has
 	RETURN EXISTS (SELECT FROM pg_constraint AS con JOIN pg_dist_partition AS child ON child.logicalrelid = coalesce(soft_delete_internal.table_of_shard(conrelid), conrelid)
 					JOIN pg_dist_partition AS parent ON parent.logicalrelid = coalesce(soft_delete_internal.table_of_shard(confrelid), confrelid)
-				   WHERE con.oid = "constraint" AND confdeltype = 'n' AND child.partmethod = parent.partmethod AND child.repmodel = parent.repmodel AND child.colocationid = parent.colocationid)
+				   WHERE con.oid = "constraint" AND confdeltype IN ('n', 'd') AND child.partmethod = parent.partmethod AND child.repmodel = parent.repmodel AND child.colocationid = parent.colocationid)
 		AND EXISTS (SELECT FROM pg_constraint AS con JOIN pg_constraint AS pk USING (conrelid) WHERE con.oid = "constraint" AND pk.contype = 'p');
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.is_relinkable(oid) IS
-'whether references of sharded tables are kept that a foreign key with ON DELETE SET NULL overwrites';
+'whether references of sharded tables are kept that a foreign key with ON DELETE SET NULL or SET DEFAULT overwrites';
 
 CREATE FUNCTION soft_delete_internal.tag_name(relation regclass) RETURNS name
 LANGUAGE plpgsql STABLE
@@ -190,7 +190,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	-- triggers fire in the order of their names, those of foreign keys among them
-	RETURN CASE WHEN EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'n' AND confrelid = relation) THEN '!' ELSE '~' END || 'soft_delete_shard';
+	RETURN CASE WHEN EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd') AND confrelid = relation) THEN '!' ELSE '~' END || 'soft_delete_shard';
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_name(regclass) IS
@@ -208,7 +208,7 @@ DECLARE
 	name name;
 BEGIN
 	SELECT conname INTO name FROM pg_constraint
-	WHERE conrelid = own AND confrelid = parent AND contype = 'f' AND conparentid = 0 AND confdeltype = 'n'
+	WHERE conrelid = own AND confrelid = parent AND contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd')
 	  AND ARRAY(SELECT attname FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = own ORDER BY n) = columns
 	ORDER BY pg_constraint.oid LIMIT 1;
 	-- two tables may have foreign keys of one name: then that of the table tells them apart
@@ -241,11 +241,11 @@ BEGIN
 		SELECT conrelid::regclass, format('SELECT pg_catalog.jsonb_build_object(%L, keys) FROM (SELECT pg_catalog.jsonb_object_agg(%s, 1) AS keys FROM %s AS c WHERE %s) AS k WHERE keys IS NOT NULL',
 			soft_delete_internal.name_of_reference(con), soft_delete_internal.key_of_row(conrelid, 'c'), conrelid::regclass,
 			soft_delete_internal.key_match(con.oid, '($1)', 'c'))
-		FROM pg_constraint AS con WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'n' AND confrelid = shard;
+		FROM pg_constraint AS con WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd') AND confrelid = shard;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.unlinking_statements(regclass) IS
-'for each foreign key that sets references to a row $1 of a shard to null, a query for the keys of the rows with these';
+'for each foreign key that sets references to a row $1 of a shard to null or a default, a query for the keys of the rows with these';
 
 CREATE FUNCTION soft_delete_internal.shard_of_bin(shard regclass) RETURNS regclass
 LANGUAGE plpgsql STABLE
@@ -275,7 +275,7 @@ BEGIN
 		RAISE EXCEPTION 'cannot delete from tagged table "%": a foreign key would overwrite references of table "%"', own, coalesce(soft_delete_internal.table_of_shard(child), child)
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'The tag keeps no references that it sets to null or a default.',
 				HINT = coalesce((SELECT CASE WHEN soft_delete_internal.is_relinkable(pg_constraint.oid) THEN format('SELECT soft_delete.repair(%L);', own) ELSE format('ALTER TABLE %s DROP CONSTRAINT %I;', conrelid::regclass, conname) END FROM pg_constraint
-								 WHERE contype = 'f' AND confrelid = own AND conrelid = coalesce(soft_delete_internal.table_of_shard(child), child) AND confdeltype IN ('n', 'd') LIMIT 1), '');
+								 WHERE contype = 'f' AND confrelid = own AND conrelid = coalesce(soft_delete_internal.table_of_shard(child), child) AND confdeltype IN ('n', 'd') LIMIT 1), 'SELECT * FROM soft_delete.check();');
 	ELSIF child IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot delete from tagged table "%": a foreign key would destroy rows of table "%"', own, coalesce(soft_delete_internal.table_of_shard(child), child)
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -329,6 +329,10 @@ BEGIN
 	IF soft_delete_internal.table_of_shard(relation) IS NOT NULL OR NOT coalesce(current_setting('citus.enable_ddl_propagation', true)::boolean, true) THEN
 		RETURN;
 	END IF;
+	-- Citus' own sessions do not know shards that the transaction has made
+	IF NOT soft_delete_internal.leads_citus() AND NOT soft_delete_internal.is_sharded(relation) AND (SELECT relname ~ '_[0-9]{1,18}$' FROM pg_class WHERE oid = relation) THEN
+		RETURN;
+	END IF;
 	IF bin IS NULL OR NOT soft_delete_internal.is_sharded(relation) THEN
 		RAISE EXCEPTION 'there is no bin for the rows of table "%"', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It has the tag of a table that Citus has sharded.';
@@ -359,6 +363,39 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.truncating_statements(regclass) IS
 'what keeps the rows of a sharded table that is truncated; $1: the stamp, $2: who does it; nothing for a shard, nor for a partitioned table, whose partitions have triggers of their own';
+
+CREATE FUNCTION soft_delete_internal.has_reference(con pg_constraint, alias text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT format('(%s)', string_agg(format('%s.%I IS NOT NULL', alias, attname), ' AND ')) FROM pg_attribute WHERE attrelid = con.conrelid AND attnum = ANY (con.conkey));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.has_reference(pg_constraint, text) IS
+'the condition that a row of the table of a foreign key references another one; alias: of the row, in a query';
+
+CREATE FUNCTION soft_delete_internal.is_mark(hold text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
+AS $$
+BEGIN
+	RETURN hold ~ ' \(with [0-9a-f]{16}\)$';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_mark(text) IS
+'whether that is why a row of the bin of a sharded table is held with another row, and not by itself';
+
+CREATE FUNCTION soft_delete_internal.staying_mark() RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN 'stays (with 0000000000000000)';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.staying_mark() IS
+'what undo() adds to the holds of deleted rows of a sharded table that do not come back, while it restores the others';
 
 CREATE FUNCTION soft_delete_internal.restoring_statements(shard regclass, OUT relation regclass, OUT statement text)
 RETURNS SETOF record
@@ -407,41 +444,36 @@ BEGIN
 	-- what went with them, but for what still lacks another parent: that one brings it
 	FOR other IN
 		SELECT soft_delete_internal.shard_of_bin(conrelid) AS child_bin, soft_delete_internal.sharded_stamp(conrelid) AS child_stamp,
-			(SELECT string_agg(format('o.%I OPERATOR(%I.%s) b.%I', p.attname, nspname, oprname, c.attname), ' AND ')
-			 FROM unnest(conkey, confkey, conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
-				JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace) AS matches,
+			soft_delete_internal.key_match(con.oid, 'o', 'b') AS matches,
 			-- a row that comes back under another key does not bring them
 			(SELECT string_agg(format('n.%1$I OPERATOR(%2$I.%3$s) o.%1$I', attname, nspname, oprname), ' AND ')
 			 FROM unnest(confkey, conppeqop) AS k(parent, op) JOIN pg_attribute ON attrelid = confrelid AND attnum = parent
 				JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace) AS keeps_key,
-			(SELECT string_agg(format(' AND ((%s) IS NOT TRUE OR EXISTS (SELECT FROM %s AS o WHERE %s))', has_all, further.confrelid::regclass, is_there), '')
-			 FROM pg_constraint AS further, LATERAL (
-				SELECT string_agg(format('b.%I IS NOT NULL', c.attname), ' AND ') AS has_all, string_agg(format('o.%I OPERATOR(%I.%s) b.%I', p.attname, nspname, oprname, c.attname), ' AND ') AS is_there
-				FROM unnest(further.conkey, further.confkey, further.conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = further.conrelid AND c.attnum = child
-					JOIN pg_attribute AS p ON p.attrelid = further.confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace) AS columns
+			(SELECT string_agg(format(' AND (%s IS NOT TRUE OR EXISTS (SELECT FROM %s AS o WHERE %s))', soft_delete_internal.has_reference(further, 'b'), further.confrelid::regclass, soft_delete_internal.key_match(further.oid, 'o', 'b')), '')
+			 FROM pg_constraint AS further
 			 WHERE further.contype = 'f' AND further.conparentid = 0 AND further.conrelid = con.conrelid AND further.confrelid NOT IN (con.conrelid, con.confrelid)) AS parents_exist
 		FROM pg_constraint AS con JOIN pg_trigger ON tgrelid = conrelid AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND confrelid = relation_shard
 		ORDER BY conname
 	LOOP
-		statement := format('UPDATE ONLY %s AS b SET %I = NULL FROM soft_delete_old AS o WHERE %s AND b.%2$I OPERATOR(pg_catalog.=) o.%4$I AND EXISTS (SELECT FROM soft_delete_new AS n WHERE n.%4$I IS NULL AND %5$s)%6$s',
-			other.child_bin, other.child_stamp, other.matches, stamp, other.keeps_key, other.parents_exist);
+		statement := format('UPDATE ONLY %s AS b SET %I = NULL FROM soft_delete_old AS o WHERE %s AND b.%2$I OPERATOR(pg_catalog.=) o.%4$I AND (b.hold IS NULL OR NOT %7$L OPERATOR(pg_catalog.=) ANY (b.hold)) AND EXISTS (SELECT FROM soft_delete_new AS n WHERE n.%4$I IS NULL AND %5$s)%6$s',
+			other.child_bin, other.child_stamp, other.matches, stamp, other.keeps_key, other.parents_exist, soft_delete_internal.staying_mark());
 		relation := other.child_bin;
 		RETURN NEXT;
 	END LOOP;
-	-- references to them that are still null
+	-- references to them that are still null, or the default
 	FOR other IN
 		SELECT conrelid AS child, soft_delete_internal.name_of_reference(con) AS name, sets, is_unlinked, keeps_key,
 			(SELECT string_agg(format('c.%I OPERATOR(pg_catalog.=) CAST(u.k::pg_catalog.jsonb OPERATOR(pg_catalog.->>) %s AS %s)', attname, n - 1, format_type(atttypid, atttypmod)), ' AND ')
 			 FROM pg_constraint AS pk, unnest(pk.conkey) WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute USING (attnum) WHERE pk.conrelid = con.conrelid AND pk.contype = 'p' AND attrelid = pk.conrelid) AS is_row
 		FROM pg_constraint AS con, LATERAL (
 			SELECT string_agg(format('%I = n.%I', c.attname, p.attname), ', ') FILTER (WHERE is_set) AS sets,
-				string_agg(CASE WHEN is_set THEN format('c.%I IS NULL', c.attname) ELSE format('n.%I OPERATOR(%I.%s) c.%I', p.attname, nspname, oprname, c.attname) END, ' AND ') AS is_unlinked,
+				string_agg(CASE WHEN is_set THEN format('c.%I IS NOT DISTINCT FROM %s', c.attname, coalesce(new_value, 'NULL')) ELSE format('n.%I OPERATOR(%I.%s) c.%I', p.attname, nspname, oprname, c.attname) END, ' AND ') AS is_unlinked,
 				string_agg(format('n.%1$I OPERATOR(pg_catalog.=) o.%1$I', p.attname), ' AND ') AS keeps_key
 			FROM unnest(conkey, confkey, conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
 				JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace,
-				LATERAL (SELECT confdelsetcols IS NULL OR child = ANY (confdelsetcols)) AS s(is_set)) AS columns
-		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'n' AND confrelid = relation_shard
+				LATERAL (SELECT confdelsetcols IS NULL OR child = ANY (confdelsetcols), (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = conrelid AND adnum = child AND confdeltype = 'd')) AS s(is_set, new_value)) AS columns
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd') AND confrelid = relation_shard
 		ORDER BY conname
 	LOOP
 		relation := other.child;
@@ -452,7 +484,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.restoring_statements(regclass) IS
-'what restores the rows that an UPDATE of a shard of a bin has restored: their number, and how many of them are held, and have lost a column; how many others it has altered, but for a hold; an INSERT, a DELETE from the bin of as many rows, an UPDATE of the bin of each child, and one of each table whose references were set to null; each as the owner of a relation';
+'what restores the rows that an UPDATE of a shard of a bin has restored: their number, and how many of them are held, and have lost a column; how many others it has altered, but for a hold; an INSERT, a DELETE from the bin of as many rows, an UPDATE of the bin of each child, and one of each table whose references were overwritten; each as the owner of a relation';
 
 CREATE FUNCTION soft_delete_internal.check_sharded(relation regclass, deleted_at name, views name, bridge text, together regclass[]) RETURNS void
 LANGUAGE plpgsql
@@ -481,9 +513,9 @@ BEGIN
 		SELECT conrelid::regclass, CASE WHEN confdeltype = 'c' AND soft_delete_internal.is_sharded(conrelid) THEN format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', relation)
 			ELSE format('ALTER TABLE %s DROP CONSTRAINT %I;', conrelid::regclass, conname) END INTO child, remedy
 		FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
-		  AND (confdeltype = 'd' OR confdeltype = 'n' AND NOT soft_delete_internal.is_relinkable(pg_constraint.oid) OR confdeltype = 'c' AND soft_delete_internal.root(conrelid) <> ALL (together) AND soft_delete_internal.sharded_tag(conrelid) IS NULL) LIMIT 1;
+		  AND (confdeltype IN ('n', 'd') AND NOT soft_delete_internal.is_relinkable(pg_constraint.oid) OR confdeltype = 'c' AND soft_delete_internal.root(conrelid) <> ALL (together) AND soft_delete_internal.sharded_tag(conrelid) IS NULL) LIMIT 1;
 		IF FOUND THEN
-			reason := format('Its deletes would destroy rows of table %s by ON DELETE CASCADE, or references by SET DEFAULT, or by SET NULL of a table that is distributed otherwise or has no primary key.', child);
+			reason := format('Its deletes would destroy rows of table %s by ON DELETE CASCADE, or references by SET NULL or SET DEFAULT of a table that is distributed otherwise or has no primary key.', child);
 		END IF;
 	END IF;
 	IF remedy IS NOT NULL THEN
@@ -517,7 +549,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.rename_sharded_tag(regclass) IS
-'lets the tag of a sharded table fire before foreign keys act, if one sets references to null';
+'lets the tag of a sharded table fire before foreign keys act, if one overwrites references';
 
 /* Partitions have the row trigger of their table, but not the one for TRUNCATE. */
 CREATE FUNCTION soft_delete_internal.guard_partitions(relation regclass) RETURNS void
@@ -736,23 +768,26 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.leads_citus() IS
 'whether what this session does to a sharded table is a command of a client, and not Citus'' own on its behalf';
 
-/* tag_new_sharded() gives it a trigger, once Citus has distributed it. */
-CREATE FUNCTION soft_delete_internal.check_new_partition(relation regclass) RETURNS void
+/*
+ * Where the library sees the end of the command, tag_new_sharded() gives the partition its
+ * trigger, once Citus has distributed it.  Else it has it before, and Citus takes it along.
+ */
+CREATE FUNCTION soft_delete_internal.guard_new_partition(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	parent regclass := (SELECT inhparent FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhrelid = relation AND relispartition);
+	parent regclass := soft_delete_internal.root(relation);
 BEGIN
-	IF soft_delete_internal.sharded_tag(parent) IS NOT NULL THEN
-		RAISE EXCEPTION 'cannot create partition "%" of tagged table "%"', relation, parent
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				DETAIL = 'The session had not loaded the library soft_delete, without which TRUNCATE of the partition would destroy its rows. Now it has: run the command again.';
+	IF parent <> relation AND soft_delete_internal.sharded_tag(parent) IS NOT NULL THEN
+		PERFORM soft_delete_internal.guard_partitions(parent);
+		-- until the end of the transaction: Citus looks at triggers when this has returned
+		PERFORM set_config('citus.enable_unsafe_triggers', 'on', true);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_new_partition(regclass) IS
-'raises 55000 for a new partition of a sharded table that cannot get its trigger';
+COMMENT ON FUNCTION soft_delete_internal.guard_new_partition(regclass) IS
+'gives a new partition of a sharded table, which Citus has not distributed yet, the trigger that keeps what TRUNCATE deletes';
 
 CREATE FUNCTION soft_delete_internal.follow_sharded(tag text) RETURNS void
 LANGUAGE plpgsql
@@ -766,7 +801,7 @@ BEGIN
 	IF tag NOT IN ('ALTER TABLE', 'ALTER TYPE', 'CREATE TABLE') OR NOT soft_delete_internal.leads_citus() THEN
 		RETURN;
 	ELSIF tag = 'CREATE TABLE' THEN
-		PERFORM soft_delete_internal.check_new_partition(objid) FROM pg_event_trigger_ddl_commands() WHERE classid = 'pg_class'::regclass AND NOT soft_delete_internal.command_is_seen();
+		PERFORM soft_delete_internal.guard_new_partition(objid) FROM pg_event_trigger_ddl_commands() WHERE classid = 'pg_class'::regclass AND NOT soft_delete_internal.command_is_seen();
 		RETURN;
 	END IF;
 	FOR relation IN SELECT DISTINCT c FROM unnest(soft_delete_internal.changed_relations()) AS c JOIN pg_class ON oid = c
@@ -888,7 +923,9 @@ BEGIN
 	IF bin IS NOT NULL THEN
 		-- nobody deletes or holds rows from now on
 		PERFORM soft_delete_internal.alter_as_owner(relation, format('LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE', relation, bin));
-		PERFORM soft_delete_internal.refuse_untagging(relation, format('SELECT soft_delete.lift(%L, %L);', relation, held)) FROM soft_delete_internal.held_row_of(bin) AS held WHERE held IS NOT NULL;
+		-- what is held with another row is lifted with that
+		PERFORM soft_delete_internal.refuse_untagging(relation, CASE WHEN soft_delete_internal.is_mark(held) THEN format('SELECT soft_delete.lift(%L);', left(held, -24)) ELSE format('SELECT soft_delete.lift(%L, %L);', relation, held) END)
+		FROM soft_delete_internal.held_row_of(bin) AS held WHERE held IS NOT NULL;
 		IF tombstones = 'keep' THEN
 			PERFORM soft_delete_internal.change_shards(relation, format('UPDATE %s SET %I = NULL', bin, stamp));
 		END IF;

@@ -104,8 +104,8 @@ BEGIN
 		UNION ALL
 		SELECT 'error', item.relation, format('foreign key "%s" would overwrite references of table %s: DELETE fails', conname, conrelid::regclass),
 			CASE WHEN soft_delete_internal.is_relinkable(pg_constraint.oid) THEN format('SELECT soft_delete.repair(%L);', item.relation) END
-		FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confrelid = item.relation AND (confdeltype = 'd' OR confdeltype = 'n'
-			AND (NOT soft_delete_internal.is_relinkable(pg_constraint.oid) OR NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = item.relation AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND starts_with(tgname, '!'))))
+		FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confrelid = item.relation AND confdeltype IN ('n', 'd')
+			AND (NOT soft_delete_internal.is_relinkable(pg_constraint.oid) OR NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = item.relation AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND starts_with(tgname, '!')))
 		UNION ALL
 		SELECT 'error', tgrelid::regclass, format('trigger "%s" is disabled: %s', tgname, CASE WHEN tgrelid = item.relation THEN 'deleted rows are not kept' WHEN tgfoid = 'soft_delete.guard_shard_row()'::regprocedure THEN 'held rows can be purged' ELSE 'nothing is restored' END), format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
 		FROM pg_trigger WHERE tgrelid IN (item.relation, item.bin) AND tgname ~ '^[!~]soft_delete' AND tgenabled NOT IN ('O', 'A')

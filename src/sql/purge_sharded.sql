@@ -211,6 +211,7 @@ BEGIN
 			SELECT q.held, q.referenced INTO held, referenced FROM soft_delete_internal.query_as_owner(relation,
 				format('SELECT pg_catalog.count(*) FILTER (WHERE %1$s), pg_catalog.count(*) FILTER (WHERE NOT (%1$s)) FROM %2$s AS b WHERE b.%3$I < %4$L', is_held, bin, stamp, due_before))
 				AS q(held bigint, referenced bigint);
+			PERFORM soft_delete_internal.forget_transactions();
 		END IF;
 		PERFORM soft_delete_internal.log_sharded_purge(relation, as_of, purged, batch.oldest, batch.newest, CASE WHEN until IS NOT NULL THEN 'not finished' END);
 	EXCEPTION WHEN OTHERS THEN

@@ -139,7 +139,7 @@ record_tally(HTAB *tally, const char *event)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		events[n] = (Event){.stamp = entry->key.stamp,
-							.table_name = recorded_name(entry->key.relid),
+							.table_name = pstrdup(recorded_name(entry->key.relid)),
 							.rows = entry->rows};
 		if (entry->hashes != NULL)
 		{

@@ -42,6 +42,7 @@ my %kind = (
 	local => q{SELECT citus_add_local_table_to_metadata(('local.' || t)::regclass) FROM unnest('{p,c,d}'::text[]) AS t;},
 	tenant => '');
 my %counts;
+$node->safe_psql('app', q{SET client_min_messages = error; CREATE ROLE nobody; CREATE TABLE mine (id integer PRIMARY KEY); SELECT soft_delete.tag('mine'); INSERT INTO mine VALUES (1), (2)});
 foreach my $s (sort keys %kind)
 {
 	$node->safe_psql('app', qq{
@@ -78,8 +79,20 @@ foreach my $s (sort keys %kind)
 	my $of_child = $node->safe_psql('app', "SELECT deleted_at FROM $s.d_deleted WHERE id = 40");
 	is(ask("BEGIN; DELETE FROM $s.p WHERE id = 40; SELECT outcome FROM soft_delete.preview('$of_child'::timestamptz); ROLLBACK"), 'parent is deleted', "$s: preview() of a child whose parent another deletion has");
 	fails("$s: undo() of nothing", q{SELECT soft_delete.undo('2020-01-01'::timestamptz)}, qr/^ERROR:  no deletion has the stamp 2020-01-01/m, $counts{$s});
-	fails("$s: undo() with $_", "SELECT soft_delete.undo('$second'::timestamptz, $_ => true)", qr/^ERROR:  that cannot be done for table "$s\.p", which Citus has sharded\n.*\nHINT:  SELECT \* FROM $s\.p_deleted WHERE/m, $counts{$s}) foreach ('skip_conflicts', 'with_parents');
+	is(ask("BEGIN; DELETE FROM $s.p WHERE id = 40; SELECT soft_delete.undo('$of_child'::timestamptz, with_parents => true); $counts{$s}; ROLLBACK"), "3\n70|30|30|30", "$s: undo() with the deleted parents of a row, and theirs");
+	is(ask("BEGIN; SELECT soft_delete.undo('$second'::timestamptz, with_parents => true); $counts{$s}; ROLLBACK"), "30\n80|20|20|21", "$s: of rows with all their parents");
+	fails("$s: a parent that cannot come back", "BEGIN; DELETE FROM $s.p WHERE id = 40; SELECT soft_delete.hold('$s.p', 0, 40, 'why'); SELECT soft_delete.undo('$of_child'::timestamptz, with_parents => true)", qr/^ERROR:  cannot restore rows of "p_deleted\w*", which are held/m, $counts{$s});
+	my $skip = "SELECT soft_delete.undo('$second'::timestamptz, skip_conflicts => true); $counts{$s}; SELECT count(hold) FROM $s.c_deleted";
+	is(ask("BEGIN; INSERT INTO $s.p VALUES (12, 12, 'new'); $skip; ROLLBACK"), "29\n80|21|20|21\n0", "$s: undo() leaves a row whose key is taken");
+	like(notices("BEGIN; DELETE FROM $s.p_deleted WHERE id = 12; $skip; ROLLBACK"), qr/\A27\n79\|20\|21\|22\n0\nNOTICE:  2 rows stay deleted\nHINT:  SELECT \* FROM soft_delete\.preview\('.*'\);/, "$s: and what is below one that has no parent");
+	is(ask("BEGIN; DELETE FROM $s.p_deleted WHERE id = 12; SELECT relation, outcome, detail FROM soft_delete.preview('$second'::timestamptz) WHERE outcome <> 'comes back'; ROLLBACK"), "$s.c|parent is gone|Its parent in table $s.p does not exist.\n$s.d|parent is deleted|Its parent in table $s.c does not come back.", "$s: as preview() has told");
+	is(ask("BEGIN; SELECT soft_delete.hold('$s.c', 12, 12, 'why'); $skip; ROLLBACK"), "28\n80|20|21|22\n1", "$s: undo() leaves held rows, and what went with them");
+	is(ask("BEGIN; $skip; ROLLBACK"), "30\n80|20|20|21\n0", "$s: where all come back it leaves none");
 	fails("$s: undo() where a key is taken", "BEGIN; INSERT INTO $s.p VALUES (12, 12, 'new'); SELECT soft_delete.undo('$second'::timestamptz)", qr/^ERROR:  duplicate key value violates unique constraint "p_pkey/m, $counts{$s});
+
+	is(ask("BEGIN; DELETE FROM $s.p WHERE id BETWEEN 31 AND 33; DELETE FROM $s.d WHERE id = 34; DELETE FROM mine WHERE id = 1; SELECT pg_current_xact_id() AS xid \\gset\nCOMMIT; $counts{$s}; SELECT soft_delete.undo_transaction(:'xid'::xid8); $counts{$s}; SELECT count(*) FROM mine"), "67|33|33|35\n11\n70|30|30|31\n2", "$s: undo_transaction(), of other tables too");
+	is(ask("BEGIN; DELETE FROM $s.p WHERE id = 31; TRUNCATE $s.d; SELECT soft_delete.undo_transaction(pg_current_xact_id()); $counts{$s}; COMMIT; $counts{$s}"), "71\n70|30|30|31\n70|30|30|31", "$s: undo_transaction() of the running one");
+	is(ask("BEGIN; SAVEPOINT s; DELETE FROM $s.p; ROLLBACK TO s; DELETE FROM $s.p WHERE id = 31; SELECT pg_current_xact_id() AS xid \\gset\nCOMMIT; SET ROLE nobody; SELECT soft_delete.undo_transaction(:'xid'::xid8); RESET ROLE; $counts{$s}; SELECT soft_delete.undo_transaction(:'xid'::xid8); $counts{$s}"), "0\n69|31|31|32\n3\n70|30|30|31", "$s: not by others, and nothing that was rolled back");
 
 	# what is due
 	is(ask("SELECT member, rows, held, referenced FROM soft_delete.preview_purge('$s.p')"), '', "$s: without a retention nothing is due");
@@ -140,6 +153,7 @@ foreach my $s (sort keys %kind)
 			[ "UPDATE $s.p_deleted SET hold = '{forged}', name = 'forged' WHERE id = 62", qr/^ERROR:  cannot alter deleted rows in "p_deleted/m ],
 			[ "SELECT soft_delete.erase('$s.p', 1, 61)", qr/^ERROR:  cannot purge rows of "d_deleted\w*", which are held/m ],
 			[ "SELECT soft_delete.untag('$s.p', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.p", where rows are held\n.*\nHINT:  SELECT soft_delete\.lift\('$s\.p', 'lawsuit'\);/m ],
+			[ "BEGIN; ALTER TABLE $s.c DROP CONSTRAINT c_k_p_fkey; SELECT soft_delete.untag('$s.c', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.c", where rows are held\n.*\nHINT:  SELECT soft_delete\.lift\('lawsuit'\);/m ],
 			[ "SELECT soft_delete.hold('$s.p', 10, 70, 'why')", qr/^ERROR:  cannot hold a row of table "$s\.p", which Citus has sharded, before it is deleted\n.*\nHINT:  SELECT soft_delete\.hold\('$s\.p', 'why'\);$/m ],
 			[ "SELECT soft_delete.hold('$s.p', 1, 999, 'why')", qr/^ERROR:  table "$s\.p" has no row with that primary key, live or deleted/m ],
 			[ "SELECT soft_delete.hold('$s.p', 1, 'why')", qr/^ERROR:  the key of table "$s\.p" must have 2 values/m ],
@@ -168,6 +182,8 @@ $node->safe_psql('app', q{
 	INSERT INTO town SELECT g, g, g % 5 + 1 FROM generate_series(1, 50) AS g;
 	SELECT soft_delete.tag('country', storage => 'aside', cascade => true);
 	SELECT soft_delete.retain('town', '1 year')});
+my $of_town = $node->safe_psql('app', 'DELETE FROM town WHERE id = 2; SELECT deleted_at FROM town_deleted');
+is(ask("DELETE FROM country WHERE id = 3; SELECT outcome FROM soft_delete.preview('$of_town'::timestamptz); SELECT soft_delete.undo('$of_town'::timestamptz, skip_conflicts => true); SELECT soft_delete.undo('$of_town'::timestamptz, with_parents => true); SELECT (SELECT count(*) FROM country_deleted), (SELECT count(*) FROM town_deleted)"), "parent is deleted\n0\n11\n0|0", 'undo() of rows whose parent is in a reference table');
 ask('DELETE FROM country WHERE id = 1; DELETE FROM town WHERE id = 2; DELETE FROM country WHERE id = 2');
 is(ask(q{SELECT member, rows, referenced FROM soft_delete.preview_purge('country', older_than => '0')}), 'country|0|2', 'a reference table and a distributed one: the parent is referenced');
 ask(q{CALL soft_delete.purge('country', older_than => '0')});
@@ -198,6 +214,8 @@ $node->safe_psql('app', q{
 	SELECT soft_delete.tag('tree', storage => 'aside')});
 my $stamp = $node->safe_psql('app', 'DELETE FROM tree WHERE id = 8; SELECT DISTINCT deleted_at FROM tree_deleted');
 ask('DELETE FROM tree WHERE id = 4; DELETE FROM tree WHERE id = 2');
+is(ask("BEGIN; SELECT soft_delete.undo('$stamp'::timestamptz, with_parents => true); SELECT count(*) FROM tree_deleted; ROLLBACK"), "75\n0", 'undo() with parents at any depth');
+is(ask("BEGIN; UPDATE tree_deleted SET deleted_at = NULL; DELETE FROM tree WHERE id = 2; DELETE FROM tree_deleted WHERE k = 1 AND id = 4; SELECT max(deleted_at) AS stamp FROM tree_deleted \\gset\nSELECT soft_delete.undo(:'stamp'::timestamptz, skip_conflicts => true); SELECT id, hold FROM tree_deleted ORDER BY id; ROLLBACK"), "68\n8|\n9|\n16|\n17|\n18|\n19|", 'undo() leaves what is below a row that is gone, at any depth');
 fails('a hold on a row of a tree', q{SELECT soft_delete.hold('tree', 1, 8, 'why')}, qr/^ERROR:  cannot find what went with a row of table "(?:public\.)?tree", whose deletes reach it again\nDETAIL:  .*\nHINT:  SELECT \* FROM (?:public\.)?tree_deleted;$/m, 'SELECT count(*), count(hold) FROM tree_deleted');
 fails('erase() in a tree', q{SELECT soft_delete.erase('tree', 1, 2)}, qr/^ERROR:  cannot find what went with a row of table "(?:public\.)?tree", whose deletes reach it again\nDETAIL:  .*\nHINT:  SELECT \* FROM (?:public\.)?tree_deleted;$/m, 'SELECT count(*) FROM tree_deleted');
 ask("SELECT soft_delete.hold_deletion('$stamp'::timestamptz, 'branch'); CALL soft_delete.purge('tree', older_than => '0')");

@@ -1,4 +1,4 @@
-# A reference that ON DELETE SET NULL overwrites is set again when the row comes back: between reference tables, between
+# A reference that ON DELETE SET NULL or SET DEFAULT overwrites is set again when the row comes back: between reference tables, between
 # local tables, and in the schema of a tenant. Where Citus has a row of which no node knows all references it is refused.
 use strict;
 use warnings;
@@ -25,10 +25,10 @@ sub same
 
 $node->safe_psql('app', "$quiet CREATE EXTENSION soft_delete; SET citus.enable_schema_based_sharding = on; CREATE SCHEMA tenant; RESET citus.enable_schema_based_sharding; CREATE SCHEMA replicated; CREATE SCHEMA local");
 my %kind = (
-	replicated => q{SELECT create_reference_table('replicated.' || t) FROM unnest('{p,c,d}'::text[]) AS t;},
-	local => q{SELECT citus_add_local_table_to_metadata(('local.' || t)::regclass) FROM unnest('{p,c,d}'::text[]) AS t;},
+	replicated => q{SELECT create_reference_table('replicated.' || t) FROM unnest('{p,c,d,q,e}'::text[]) AS t;},
+	local => q{SELECT citus_add_local_table_to_metadata(('local.' || t)::regclass) FROM unnest('{p,c,d,q,e}'::text[]) AS t;},
 	tenant => '');
-# p has c, which lose their reference, and d, which lose half of it
+# p has c, which lose their reference, and d, which lose half of it; q has e, whose reference gets a default
 foreach my $s (sort keys %kind)
 {
 	$node->safe_psql('app', qq{
@@ -36,7 +36,11 @@ foreach my $s (sort keys %kind)
 		CREATE TABLE $s.p (k integer, id integer, PRIMARY KEY (k, id));
 		CREATE TABLE $s.c (at date, id integer, pk integer, pid integer, PRIMARY KEY (at, id));
 		CREATE TABLE $s.d (id integer PRIMARY KEY, pk integer, pid integer);
+		CREATE TABLE $s.q (at date PRIMARY KEY);
+		CREATE TABLE $s.e (id integer PRIMARY KEY, at date DEFAULT '2026-01-01', other date DEFAULT '2026-01-02');
 		$kind{$s}
+		ALTER TABLE $s.e ADD CONSTRAINT e_q FOREIGN KEY (at) REFERENCES $s.q ON DELETE SET DEFAULT;
+		ALTER TABLE $s.e ADD CONSTRAINT e_other FOREIGN KEY (other) REFERENCES $s.q ON DELETE SET NULL;
 		ALTER TABLE $s.c ADD CONSTRAINT c_p FOREIGN KEY (pk, pid) REFERENCES $s.p ON DELETE SET NULL;
 		ALTER TABLE $s.d ADD CONSTRAINT d_p FOREIGN KEY (pk, pid) REFERENCES $s.p ON DELETE SET NULL (pid);
 		INSERT INTO $s.p SELECT g % 3, g FROM generate_series(1, 10) AS g;
@@ -56,6 +60,20 @@ foreach my $s (sort keys %kind)
 	is(ask("UPDATE $s.p_deleted SET unlinked = '{}'; $rows"), $whole, "$s: an UPDATE of nothing");
 	is(ask("DELETE FROM $s.p WHERE id = 7; DELETE FROM $s.p_deleted; INSERT INTO $s.p VALUES (1, 7); UPDATE $s.c SET pk = 1, pid = 7 WHERE id = 7; UPDATE $s.d SET pid = 7 WHERE id = 7; $rows"), $whole, "$s: they go with the row");
 	like(ask("TRUNCATE $s.p CASCADE"), qr/^ERROR:  cannot truncate tagged table "$s\.p": table "$s\.[cd]" references it, and is not tagged/m, "$s: TRUNCATE with tables that are not tagged");
+
+	# a default
+	$node->safe_psql('app', qq{
+		$quiet
+		INSERT INTO $s.q SELECT '2026-01-01'::date + g FROM generate_series(0, 5) AS g;
+		INSERT INTO $s.e SELECT g, '2026-01-01'::date + g % 6, '2026-01-01'::date + 3 FROM generate_series(1, 12) AS g;
+		SELECT soft_delete.tag('$s.q', storage => 'aside')});
+	my $of_e = "SELECT count(*) FILTER (WHERE at = '2026-01-01'), count(*) FILTER (WHERE at = '2026-01-04'), count(other) FROM $s.e";
+	my $all_e = "TABLE $s.q ORDER BY at; TABLE $s.e ORDER BY id";
+	my $before_e = ask($all_e);
+	same("$s: a reference that got a default is set again", "$of_e; DELETE FROM $s.q WHERE at = '2026-01-04'; $of_e; SELECT unlinked -> 'e_q' FROM $s.q_deleted; UPDATE $s.q_deleted SET deleted_at = NULL; $all_e", qq[2|2|12\n4|0|0\n{"[\\"3\\"]": 1, "[\\"9\\"]": 1}\n$before_e]);
+	same("$s: one that has another value meanwhile stays", "DELETE FROM $s.q WHERE at = '2026-01-04'; UPDATE $s.e SET at = '2026-01-03' WHERE id = 3; UPDATE $s.e SET other = '2026-01-05' WHERE id < 3; UPDATE $s.q_deleted SET deleted_at = NULL; SELECT id, at FROM $s.e WHERE id IN (3, 9) ORDER BY id; SELECT other, count(*) FROM $s.e GROUP BY 1 ORDER BY 1", "3|2026-01-03\n9|2026-01-04\n2026-01-04|10\n2026-01-05|2");
+	like(ask("DELETE FROM $s.q WHERE at = '2026-01-01'"), qr/^ERROR:  .*violates foreign key constraint "e_q/m, "$s: the default itself cannot be deleted while rows have it");
+	is(ask("$all_e; SELECT * FROM soft_delete.check()"), $before_e, "$s: and nothing has changed");
 
 	# the tables that reference it are tagged, too
 	is(ask("SELECT FROM soft_delete.tag('$s.c', storage => 'aside'); SELECT FROM soft_delete.tag('$s.d', storage => 'aside'); TRUNCATE $s.p CASCADE; $links; UPDATE $s.p_deleted SET deleted_at = NULL; UPDATE $s.c_deleted SET deleted_at = NULL; UPDATE $s.d_deleted SET deleted_at = NULL; $rows"), "0|0|0|0\n$whole", "$s: TRUNCATE of all of them");
@@ -80,9 +98,12 @@ same('a table that references itself', 'DELETE FROM tenant.tree WHERE id = 1; SE
 $node->safe_psql('app', qq{
 	$quiet
 	CREATE TABLE country (id integer PRIMARY KEY); SELECT create_reference_table('country');
-	CREATE TABLE town (k integer PRIMARY KEY, country integer); SELECT create_distributed_table('town', 'k');
-	ALTER TABLE town ADD CONSTRAINT town_country FOREIGN KEY (country) REFERENCES country ON DELETE SET NULL});
-like(ask(q{SELECT soft_delete.tag('country', storage => 'aside')}), qr/^ERROR:  cannot tag "public\.country", which is a reference table of Citus, alone\nDETAIL:  .*\nHINT:  ALTER TABLE public\.town DROP CONSTRAINT town_country;$/m, 'a reference table that distributed ones reference');
+	CREATE TABLE town (k integer PRIMARY KEY, country integer DEFAULT 5); SELECT create_distributed_table('town', 'k')});
+foreach my $action ('NULL', 'DEFAULT')
+{
+	ask("ALTER TABLE town DROP CONSTRAINT IF EXISTS town_country; ALTER TABLE town ADD CONSTRAINT town_country FOREIGN KEY (country) REFERENCES country ON DELETE SET $action");
+	like(ask(q{SELECT soft_delete.tag('country', storage => 'aside')}), qr/^ERROR:  cannot tag "public\.country", which is a reference table of Citus, alone\nDETAIL:  .*\nHINT:  ALTER TABLE public\.town DROP CONSTRAINT town_country;$/m, "a reference table that distributed ones reference, with SET $action");
+}
 is(ask(q{ALTER TABLE public.town DROP CONSTRAINT town_country; SELECT FROM soft_delete.tag('country', storage => 'aside'); INSERT INTO country VALUES (1); DELETE FROM country; SELECT count(*) FROM country_deleted}), 1, 'the hint works');
 
 done_testing();

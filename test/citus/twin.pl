@@ -80,6 +80,12 @@ sub restore
 	$where = 'true' if $table eq 't' && $where =~ /%/;
 	return "UPDATE ${table}_deleted SET deleted_at = NULL WHERE $where$limit";
 }
+# a whole deletion, but for what cannot come back, or with the deleted parents of its rows
+sub undo
+{
+	my $table = pick(qw(r p p c c d d t));
+	return "SELECT soft_delete.undo((SELECT " . pick('max', 'max', 'min') . "(deleted_at) FROM ${table}_deleted), " . pick('skip_conflicts', 'with_parents') . ' => true)';
+}
 sub update
 {
 	my $table = pick(qw(r p c));
@@ -131,7 +137,7 @@ while ($done < $total && $differences < 3)
 	my $n = 250;
 	foreach my $i (1 .. $n)
 	{
-		my ($name, $make) = @{ pick(([ insert => \&insertion_of_any ]) x 5, ([ delete => \&deletion ]) x 7, ([ restore => \&restore ]) x 5, ([ update => \&update ]) x 2, ([ transaction => \&transaction ]) x 3, [ purge => \&purge ]) };
+		my ($name, $make) = @{ pick(([ insert => \&insertion_of_any ]) x 5, ([ delete => \&deletion ]) x 7, ([ restore => \&restore ]) x 4, [ undo => \&undo ], ([ update => \&update ]) x 2, ([ transaction => \&transaction ]) x 3, [ purge => \&purge ]) };
 		$kinds{$name}++;
 		my $sql = $make->();
 		$batch .= "\\echo " . ($done + $i) . ": " . ($sql =~ s/'/''/gr =~ s/^(.*)$/'$1'/r) . "\n$sql;\nROLLBACK;\n";
