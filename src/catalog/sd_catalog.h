@@ -398,6 +398,11 @@ extern struct HTAB *make_key_set(void);
 /*
  * own_table.c: rows of the extension's own tables
  */
+/* How many bytes of a text are recorded: as many as a hold may have */
+#define MAX_RECORDED_TEXT 10000
+
+extern int recorded_length(const char *text);
+extern Datum recorded_text(const char *text);
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
 extern bool append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid);
 extern void append_rows(Relation rel, HeapTuple *tuples, int n);
