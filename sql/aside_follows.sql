@@ -81,7 +81,43 @@ DELETE FROM aside_follows_2.renamed;
 SELECT id FROM aside_follows_2.renamed_deleted ORDER BY id;
 SELECT * FROM soft_delete.check();
 
+-- an expression finds what it finds in the session that alters the table; for another role, what the owner's own sessions find
+RESET ROLE;
+ALTER ROLE regress_follows SET search_path = aside_follows;
+SET ROLE regress_follows;
+SET search_path = aside_follows;
+CREATE SEQUENCE numbers;
+CREATE FUNCTION next_number() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN nextval(''numbers''); END';
+CREATE TABLE words (n integer PRIMARY KEY, word text);
+INSERT INTO words VALUES (1, 'one'), (2, 'two'), (3, 'three');
+CREATE FUNCTION word_of(integer) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT word FROM words WHERE n = $1); END';
+CREATE TABLE numbered (id integer PRIMARY KEY);
+SELECT soft_delete.tag('numbered', storage => 'aside');
+INSERT INTO numbered VALUES (1), (2);
+DELETE FROM numbered WHERE id = 2;
+ALTER TABLE numbered ADD COLUMN n integer NOT NULL DEFAULT next_number();
+ALTER TABLE numbered ALTER n DROP DEFAULT, ALTER n TYPE text USING word_of(n);
+RESET ROLE;
+SET search_path = pg_catalog, aside_follows;
+ALTER TABLE numbered ADD COLUMN m integer NOT NULL DEFAULT next_number();
+ALTER TABLE numbered ALTER m DROP DEFAULT, ALTER m TYPE text USING coalesce(word_of(m), 'more');
+SET search_path = '';
+ALTER TABLE aside_follows.numbered ADD COLUMN l integer DEFAULT 7;
+SET search_path = aside_follows;
+SELECT * FROM numbered;
+SELECT id, n, m, l FROM numbered_deleted;
+ALTER ROLE regress_follows RESET search_path;
+CREATE TEMPORARY TABLE passing (id integer PRIMARY KEY);
+SELECT soft_delete.tag('passing', storage => 'aside');
+INSERT INTO passing VALUES (1);
+DELETE FROM passing;
+ALTER TABLE passing ADD COLUMN n integer NOT NULL DEFAULT next_number();
+ALTER TABLE passing ALTER n TYPE text USING coalesce(word_of(n), 'more');
+SELECT id, n FROM passing_deleted;
+DROP TABLE passing;
+
 -- both go with the table, as if there were none
+SET ROLE regress_follows_other;
 DROP TABLE aside_follows_2.renamed;
 SELECT relname FROM pg_class WHERE relnamespace = 'aside_follows_2'::regnamespace;
 

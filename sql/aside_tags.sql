@@ -100,6 +100,15 @@ INSERT INTO t VALUES (1);
 DELETE FROM t;
 DELETE FROM u;
 SELECT relation, deleted_rows FROM soft_delete.tables WHERE bin::text LIKE 't_%' OR bin::text LIKE 'u_%' ORDER BY relation::text;
+-- a new table has its own columns, whatever they are called
+CREATE TABLE aside_app.marked (id integer PRIMARY KEY, deleted_at timestamptz, deleted_at_by_delete text);
+INSERT INTO aside_app.marked VALUES (1, '2024-01-01 00:00+00', 'x'), (2, NULL, 'y');
+DELETE FROM aside_app.marked WHERE id = 1;
+SELECT * FROM aside_app.marked;
+SELECT id, deleted_at = '2024-01-01 00:00+00' AS is_own, deleted_at_by_delete, deleted_at_by_delete2 > deleted_at AS has_stamp FROM aside_app.marked_deleted;
+CREATE TABLE aside_app.filled AS SELECT 1 AS id, now() AS deleted_at;
+SELECT relation, tombstone_column, storage FROM soft_delete.tables WHERE relation::text ~ 'marked|filled' ORDER BY relation::text;
+DROP TABLE aside_app.marked, aside_app.filled;
 SELECT soft_delete.untag_schema('aside_app');
 SELECT soft_delete.untag_schema('aside_app', tombstones => 'purge');
 SELECT relname FROM pg_class WHERE relnamespace = 'aside_app'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;

@@ -54,7 +54,9 @@ RESET ROLE;
 SELECT hold FROM public.grants_deleted;
 SELECT oid::regclass AS unguarded FROM pg_class
 WHERE relnamespace = 'soft_delete_internal'::regnamespace AND relkind = 'r'
-  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgfoid = 'soft_delete_internal.refuse_write()'::regprocedure AND tgenabled = 'A' AND tgtype = 62);
+  -- each statement, and each row, for a subscription executes none
+  AND (SELECT array_agg(tgtype ORDER BY tgtype) FROM pg_trigger
+	   WHERE tgrelid = pg_class.oid AND tgfoid = 'soft_delete_internal.refuse_write()'::regprocedure AND tgenabled = 'A') IS DISTINCT FROM '{31,62}'::smallint[];
 UPDATE public.grants_deleted SET hold = NULL;
 SET client_min_messages = error;
 DROP TABLE public.grants;

@@ -89,3 +89,29 @@ SELECT id, deleted_at FROM late_deleted ORDER BY id;
 UPDATE late_deleted SET deleted_at = NULL;
 SELECT id FROM late ORDER BY id;
 DROP SCHEMA lengths CASCADE;
+
+-- statistics of any size, as a restored dump has them
+CREATE SCHEMA lengths;
+SET search_path = lengths;
+CREATE TABLE counted (id integer PRIMARY KEY, gone boolean);
+SELECT statement FROM soft_delete.plan('counted', bridge => 'gone') AS statement WHERE statement LIKE '%adopt%';
+INSERT INTO counted SELECT generate_series(1, 10);
+CREATE PROCEDURE count_as(pages integer, tuples real) LANGUAGE sql AS $$
+	UPDATE pg_class SET relpages = pages, reltuples = tuples WHERE oid IN ('lengths.counted'::regclass, to_regclass('lengths.counted_pkey'))
+$$;
+CALL count_as(2147483647, 1);
+SELECT statement FROM soft_delete.plan('counted', bridge => 'gone') AS statement WHERE statement LIKE '%adopt%';
+CALL count_as(1, 'infinity');
+SELECT statement FROM soft_delete.plan('counted', bridge => 'gone') AS statement WHERE statement LIKE '%adopt%';
+CALL count_as(1, 'nan');
+SELECT statement FROM soft_delete.plan('counted', bridge => 'gone') AS statement WHERE statement LIKE '%adopt%';
+SELECT soft_delete.tag('counted') IS NOT NULL AS tagged;
+DELETE FROM counted WHERE id = 1;
+CALL count_as(1, 'infinity');
+SELECT live_rows, deleted_rows, graveyard_share, index_bytes_saved FROM soft_delete.tables WHERE relation = 'counted'::regclass;
+SELECT problem FROM soft_delete.check() WHERE relation = 'counted'::regclass;
+SELECT effect FROM soft_delete.preview_tag('counted') WHERE severity <> 'action';
+CALL count_as(2147483647, 'nan');
+SELECT live_rows, deleted_rows, graveyard_share, index_bytes_saved FROM soft_delete.tables WHERE relation = 'counted'::regclass;
+SELECT problem FROM soft_delete.check() WHERE relation = 'counted'::regclass;
+DROP SCHEMA lengths CASCADE;

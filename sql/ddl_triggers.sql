@@ -40,6 +40,16 @@ ALTER TABLE t ADD COLUMN a integer;
 ALTER TABLE t ENABLE REPLICA TRIGGER "~soft_delete";
 ALTER TABLE t ENABLE ALWAYS TRIGGER "~soft_delete";
 ALTER TABLE t ENABLE TRIGGER USER;
+-- also where a migration disables it, and alters the table in the same transaction
+CREATE TABLE kept (id integer PRIMARY KEY);
+SELECT soft_delete.tag('kept', storage => 'aside');
+BEGIN;
+ALTER TABLE kept DISABLE TRIGGER USER;
+ALTER TABLE t ADD COLUMN c integer, DISABLE TRIGGER ALL;
+ALTER TABLE kept ADD COLUMN a integer;
+ALTER TABLE t DROP COLUMN c;
+CREATE INDEX ON kept (a);
+ROLLBACK;
 ALTER TABLE part DISABLE TRIGGER USER;
 ALTER TABLE part ENABLE TRIGGER USER;
 ALTER TABLE t DISABLE TRIGGER bb;

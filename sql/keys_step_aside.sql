@@ -192,6 +192,25 @@ BEGIN
 	RAISE NOTICE 'at most one: %', (SELECT count(*) <= 1 FROM pg_backend_memory_contexts WHERE name = 'soft_delete displacer');
 END
 $$;
+-- nor do the rows of tables that take turns
+CREATE TABLE turn (id integer PRIMARY KEY);
+CREATE TABLE other_turn (id integer PRIMARY KEY);
+SELECT soft_delete.tag('turn'), soft_delete.tag('other_turn');
+INSERT INTO turn SELECT generate_series(1, 200);
+INSERT INTO other_turn SELECT generate_series(1, 200);
+DELETE FROM turn;
+DELETE FROM other_turn;
+DO $$
+BEGIN
+	FOR n IN 1 .. 200 LOOP
+		INSERT INTO keys.turn VALUES (n);
+		INSERT INTO keys.other_turn VALUES (n);
+	END LOOP;
+	RAISE NOTICE 'less than one each: %', (SELECT count(*) < 100 FROM pg_backend_memory_contexts WHERE name = 'ExecutorState');
+END
+$$;
+SELECT count(*), count(DISTINCT id) FROM turn_tombstones;
+DROP TABLE turn, other_turn CASCADE;
 SET ROLE regress_keys;
 
 -- what stepped aside is for the owner of the table, and comes and goes by the extension

@@ -124,6 +124,34 @@ DROP TABLE last_one CASCADE;
 SELECT relation, event, rows FROM counts WHERE relation = 'events.last_one';
 
 
+-- by many subtransactions, which need no more memory than hard deletes
+SET ROLE regress_events;
+CREATE TABLE soft (id integer PRIMARY KEY);
+CREATE TABLE hard (id integer PRIMARY KEY);
+SELECT soft_delete.tag('soft');
+INSERT INTO soft SELECT generate_series(1, 3000);
+INSERT INTO hard SELECT generate_series(1, 3000);
+RESET ROLE;
+CREATE FUNCTION used_by(deletion text) RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+	FOR n IN 1 .. 3000 LOOP
+		BEGIN
+			EXECUTE format(deletion, n);
+			IF n % 3 = 0 THEN
+				RAISE no_data_found;
+			END IF;
+		EXCEPTION WHEN no_data_found THEN
+		END;
+	END LOOP;
+	RETURN (SELECT used_bytes FROM pg_backend_memory_contexts WHERE name = 'TopTransactionContext');
+END
+$$;
+SELECT used_by('DELETE FROM hard WHERE id = %s') AS hard \gset
+SELECT used_by('DELETE FROM soft WHERE id = %s') < :hard + 10000 AS as_hard;
+SELECT count(*) FROM soft_deleted;
+SELECT relation, event, rows FROM counts WHERE relation = 'events.soft';
+SET ROLE regress_events;
+
 -- by the name that it had then
 INSERT INTO base VALUES (1), (2);
 DELETE FROM base WHERE id = 1;

@@ -295,6 +295,22 @@ DROP TABLE probes.page;
 SET ROLE regress_owner;
 SELECT soft_delete.lift('case');
 RESET ROLE;
+-- nor why rows are held, to who would drop or empty a table of others
+CREATE SCHEMA shop AUTHORIZATION regress_reader;
+GRANT ALL ON SCHEMA shop TO regress_owner;
+SET ROLE regress_owner;
+CREATE TABLE shop.held (id integer PRIMARY KEY);
+GRANT TRUNCATE ON shop.held TO regress_reader;
+SELECT soft_delete.tag('shop.held') IS NOT NULL AS tagged;
+SELECT soft_delete.hold('shop.held', 'secret case');
+SET ROLE regress_reader;
+DROP SCHEMA shop CASCADE;
+TRUNCATE shop.held;
+SET ROLE regress_owner;
+DROP TABLE shop.held;
+SELECT soft_delete.lift('secret case');
+RESET ROLE;
+DROP SCHEMA shop CASCADE;
 
 TRUNCATE soft_delete_internal.lifted_holds;
 DROP SCHEMA leaks, probes CASCADE;

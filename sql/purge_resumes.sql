@@ -76,6 +76,27 @@ SELECT * FROM batch('kept', 10, false);
 SELECT soft_delete_internal.remove_empty_deletions('-infinity', 'infinity', 100000);
 SELECT count(*), count(deleted_by) FROM kept_deleted;
 
+-- the end of a file that is gone when its rows are due, in either storage
+CREATE TABLE in_place (id integer PRIMARY KEY, pad text);
+CREATE TABLE aside (id integer PRIMARY KEY, pad text);
+CREATE TABLE in_place_child (id integer REFERENCES in_place);
+CREATE TABLE aside_child (id integer REFERENCES aside);
+SELECT soft_delete.tag('in_place'), soft_delete.retain('in_place', '0');
+SELECT soft_delete.tag('aside', storage => 'aside'), soft_delete.retain('aside', '0');
+INSERT INTO in_place SELECT g, repeat('x', 500) FROM generate_series(1, 500) AS g;
+INSERT INTO aside SELECT * FROM in_place_active;
+DELETE FROM in_place;
+DELETE FROM aside;
+SELECT * FROM batch('in_place', 1, true);
+DELETE FROM in_place_deleted WHERE id > 10;
+VACUUM in_place;
+SELECT * FROM batch('in_place', 500, false);
+SELECT * FROM batch('aside', 1, true);
+DELETE FROM aside_deleted WHERE id > 10;
+VACUUM aside_tombstones;
+SELECT * FROM batch('aside', 500, false);
+SELECT (SELECT count(*) FROM in_place_deleted) AS in_place, (SELECT count(*) FROM aside_deleted) AS aside;
+
 \set VERBOSITY terse
 SET client_min_messages = warning;
 DROP SCHEMA purge_resumes CASCADE;

@@ -43,6 +43,12 @@ BEGIN;
 CREATE TABLE other (id integer PRIMARY KEY, name text);
 DROP TABLE t;
 ROLLBACK;
+-- a table that is only altered replaces none, whatever columns it has
+BEGIN;
+ALTER TABLE new_t ADD COLUMN c text, ALTER a SET NOT NULL;
+CREATE INDEX ON new_t (c);
+DROP TABLE u;
+ROLLBACK;
 DROP TABLE new_t;
 BEGIN;
 DROP TABLE t;

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -35,6 +36,7 @@ static char *hold_statement(const char *function, Oid relid, const char *text);
 static void refuse_held_below(Relation rel, List *ancestors, const char *action);
 static void report_held_table(Relation rel, Oid named, List *texts,
 							  const char *action);
+static bool is_told_holds(Relation rel);
 static List *holds_of_table(Oid table, List *relids, bool is_live, Oid *named);
 static Hold *find_hold_in(Relation rel);
 static CascadeTable *all_tombstones(Relation rel);
@@ -260,6 +262,7 @@ static void
 refuse_held_below(Relation rel, List *ancestors, const char *action)
 {
 	Oid named = InvalidOid;
+	bool is_told = is_told_holds(rel);
 	List *texts;
 	Hold *hold;
 
@@ -272,11 +275,12 @@ refuse_held_below(Relation rel, List *ancestors, const char *action)
 	hold = find_hold_in(rel);
 	if (hold != NULL)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-						errmsg("cannot %s table \"%s\", where rows are held: %s",
-							   action, RelationGetRelationName(rel), hold->text),
+						errmsg("cannot %s table \"%s\", where rows are held%s",
+							   action, RelationGetRelationName(rel),
+							   is_told ? psprintf(": %s", hold->text) : ""),
 						errdetail("A row of table \"%s\" is held, and rows of this table were deleted with it.",
 								  get_rel_name(hold->holder)),
-						errhint("%s", lifting_statement(hold))));
+						is_told ? errhint("%s", lifting_statement(hold)) : 0));
 }
 
 /*
@@ -288,14 +292,29 @@ report_held_table(Relation rel, Oid named, List *texts, const char *action)
 {
 	char *first = linitial(texts);
 	bool has_more = list_length(texts) > MAX_NAMED_HOLDS;
+	bool is_told = is_told_holds(rel);
 
 	texts = list_truncate(texts, MAX_NAMED_HOLDS);
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-					errmsg("cannot %s table \"%s\", where rows are held: %s%s",
-						   action, RelationGetRelationName(rel),
-						   join_texts(texts), has_more ? ", ..." : ""),
-					errdetail("Nothing that is held is destroyed."),
-					errhint("%s", hold_statement("lift", named, first))));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("cannot %s table \"%s\", where rows are held%s", action,
+					RelationGetRelationName(rel),
+					is_told ? psprintf(": %s%s", join_texts(texts), has_more ? ", ..." : "")
+							: ""),
+			 errdetail("Nothing that is held is destroyed."),
+			 is_told ? errhint("%s", hold_statement("lift", named, first)) : 0));
+}
+
+/*
+ * Is the caller told the texts of holds on rows of a table, and how to lift them?  Who
+ * drops a schema or a type need not be the owner of the table that would go with it.
+ */
+static bool
+is_told_holds(Relation rel)
+{
+	return relation_ownercheck(RelationGetRelid(rel), calling_role()) ||
+		   pg_class_aclcheck(extension_relation("holds"), calling_role(),
+							 ACL_SELECT) == ACLCHECK_OK;
 }
 
 /*

@@ -225,6 +225,15 @@ is_caller(Oid roleid)
 }
 
 /*
+ * Return the search_path of the caller.
+ */
+const char *
+callers_search_path(void)
+{
+	return runs_own_code() ? current_call->search_path : namespace_search_path;
+}
+
+/*
  * Is the caller the role that the session has set, and not the owner of a SECURITY
  * DEFINER function?
  */

@@ -36,6 +36,7 @@ static int execute_for_caller(const char *statement, Datum stamps, bool isnull);
 static char *deferred_constraints(Oid owner);
 static void set_constraints(Oid owner, const char *mode);
 static const char *default_search_path(Oid roleid);
+static const char *owners_search_path(Oid owner);
 static void return_rows(FunctionCallInfo fcinfo, const char *query);
 
 /*
@@ -129,7 +130,10 @@ run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 	SavedRole saved;
 	int result = 0;
 
-	become_owner_of(relid, &saved);
+	if (is_command)
+		become_owner_to_alter(relid, &saved);
+	else
+		become_owner_of(relid, &saved);
 	PG_TRY();
 	{
 		announce_own_command(is_command);
@@ -206,6 +210,48 @@ default_search_path(Oid roleid)
 		SPI_processed == 1)
 		path = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	return path != NULL ? path : "\"$user\", public";
+}
+
+/*
+ * Return the search_path that code of an owner sees: that of the caller, if this is the
+ * owner, else the one that the owner's own sessions begin with, for with the caller's it
+ * would call the caller's functions.  SPI must be connected.
+ */
+static const char *
+owners_search_path(Oid owner)
+{
+	return is_caller(owner) ? callers_search_path() : default_search_path(owner);
+}
+
+/*
+ * Switch to the owner of a relation, as become_owner_of() does, for a statement of our
+ * own with expressions of the owner's: defaults, conversions.  Functions find what they
+ * find where the table itself is altered.  What the statement names is found, too: names
+ * of our own are qualified but for those in pg_catalog and of temporary relations.
+ *
+ * SPI must be connected.  To be ended by restore_role().
+ */
+void
+become_owner_to_alter(Oid relid, SavedRole *saved)
+{
+	StringInfoData path;
+	const char *own;
+	Oid owner;
+
+	check_relation_exists(relid);
+	owner = owner_of(relid);
+	own = owners_search_path(owner);
+	initStringInfo(&path);
+	appendStringInfoString(&path, "pg_catalog");
+	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
+		appendStringInfoString(&path, ", pg_temp");
+	if (own[0] != '\0')
+		appendStringInfo(&path, ", %s", own);
+	if (!is_caller(owner))
+		appendStringInfoString(&path, ", pg_temp");
+	become_owner_of(relid, saved);
+	(void) set_config_option("search_path", path.data, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*

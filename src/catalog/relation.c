@@ -35,6 +35,7 @@ PG_FUNCTION_INFO_V1(soft_delete_view_name);
 
 static Datum make_name(const char *name, const char *suffix);
 static void count_change(Datum arg, Oid relid);
+static void report_missing_relation(Oid relid);
 static List *look_up_ancestors(Oid relid);
 static List *children_of(Oid relid);
 static bool may_have_children(Oid relid);
@@ -64,8 +65,17 @@ void
 check_relation_exists(Oid relid)
 {
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist", relid)));
+		report_missing_relation(relid);
+}
+
+/*
+ * Raise 42P01 for a relation that does not exist.
+ */
+static void
+report_missing_relation(Oid relid)
+{
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+					errmsg("relation with OID %u does not exist", relid)));
 }
 
 /*
@@ -85,16 +95,22 @@ open_given_table(Oid relid, LOCKMODE lockmode)
 /*
  * Return the name of a relation with its schema, quoted where that is needed.  It
  * does not depend on quote_all_identifiers, for it is stored in tables too.
+ *
+ * Raises 42P01 if there is no such relation: one that is not locked may have been dropped
+ * since the caller has read its OID.
  */
 const char *
 qualified_name(Oid relid)
 {
+	char *relname = get_rel_name(relid);
+	char *schema = get_namespace_name(get_rel_namespace(relid));
 	bool quotes_all = quote_all_identifiers;
 	const char *name;
 
+	if (relname == NULL || schema == NULL)
+		report_missing_relation(relid);
 	quote_all_identifiers = false;
-	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
+	name = quote_qualified_identifier(schema, relname);
 	quote_all_identifiers = quotes_all;
 	return name;
 }

@@ -58,6 +58,7 @@ PG_FUNCTION_INFO_V1(soft_delete_changes_schema);
 PG_FUNCTION_INFO_V1(soft_delete_renamed_from);
 PG_FUNCTION_INFO_V1(soft_delete_using_expression);
 PG_FUNCTION_INFO_V1(soft_delete_adds_foreign_keys);
+PG_FUNCTION_INFO_V1(soft_delete_disables_triggers);
 PG_FUNCTION_INFO_V1(soft_delete_lock_schema);
 PG_FUNCTION_INFO_V1(soft_delete_current_tagged_schemas);
 
@@ -218,6 +219,38 @@ soft_delete_renamed_from(PG_FUNCTION_ARGS)
 	if (stmt->relation != NULL)
 		return DirectFunctionCall1(namein, CStringGetDatum(stmt->relation->relname));
 	PG_RETURN_NULL();
+}
+
+/*
+ * soft_delete_internal.disables_triggers(command pg_ddl_command) returns boolean
+ *
+ * Returns whether a command is ALTER TABLE ... DISABLE TRIGGER, or ENABLE REPLICA
+ * TRIGGER, after which one does not fire in ordinary sessions.
+ */
+Datum
+soft_delete_disables_triggers(PG_FUNCTION_ARGS)
+{
+	CollectedCommand *command = (CollectedCommand *) PG_GETARG_POINTER(0);
+	ListCell *lc;
+
+	if (command->type != SCT_AlterTable)
+		PG_RETURN_BOOL(false);
+	foreach (lc, command->d.alterTable.subcmds)
+	{
+		CollectedATSubcmd *collected = lfirst(lc);
+
+		switch (castNode(AlterTableCmd, collected->parsetree)->subtype)
+		{
+			case AT_DisableTrig:
+			case AT_DisableTrigAll:
+			case AT_DisableTrigUser:
+			case AT_EnableReplicaTrig:
+				PG_RETURN_BOOL(true);
+			default:
+				break;
+		}
+	}
+	PG_RETURN_BOOL(false);
 }
 
 /*

@@ -112,11 +112,15 @@ static void report_other_rows(Relation shard, uint64 inserted, uint64 removed);
 static const char *hold_of(TriggerData *trigdata);
 
 /*
- * Install the hooks by which a transaction is known that has deleted rows of sharded tables.
+ * Install the hooks by which a transaction is known that has deleted rows of sharded tables,
+ * in a server that has Citus, which must be preloaded.
  */
 void
 init_sharded(void)
 {
+	if (shared_preload_libraries_string == NULL ||
+		strstr(shared_preload_libraries_string, "citus") == NULL)
+		return;
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = start_executor;
 	RegisterXactCallback(end_transaction, NULL);

@@ -338,9 +338,13 @@ free_keys(Relation rel, TupleTableSlot *slot)
 bool
 arm_keys(Relation rel)
 {
-	KeyClaims *claims = make_claims(rel, true, CurrentMemoryContext);
-	bool suffices = claims->keys == NIL;
+	KeyClaims *claims;
+	bool suffices;
 
+	if (armed_tombstone_column(rel) != InvalidAttrNumber)
+		return true;
+	claims = make_claims(rel, true, CurrentMemoryContext);
+	suffices = claims->keys == NIL;
 	free_claims(claims);
 	return suffices;
 }

@@ -14,10 +14,11 @@ extern void free_keys(Relation rel, TupleTableSlot *slot);
 extern bool arm_keys(Relation rel);
 
 /*
- * bulk.c: COPY FROM writes many rows at once
+ * bulk.c: INSERT and COPY FROM write without a row trigger
  */
 typedef struct BulkCopy BulkCopy;
 
+extern void pass_over_insert_triggers(EState *estate, PlanState *planstate);
 extern BulkCopy *begin_bulk_copy(CopyStmt *stmt);
 extern void end_bulk_copy(BulkCopy *copy, bool failed);
 

@@ -25,7 +25,6 @@
 #include "access/genam.h"
 #include "access/sysattr.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -39,6 +38,7 @@
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 
 #include "plan/sd_plan.h"
 
@@ -93,7 +93,7 @@ init_modify(void)
 	planner_hook = plan_statement;
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = start_executor;
-	is_late = !process_shared_preload_libraries_in_progress && IsTransactionState();
+	is_late = ActiveSnapshotSet(); /* a session that begins has none */
 }
 
 /*
@@ -111,17 +111,23 @@ follow_row_security(void)
 
 /*
  * Check plans that were made before the library was loaded, and have later ones made again
- * if a function has set row_security (ExecutorStart hook).
+ * if a function has set row_security.  INSERTs whose rows are checked by their plan do
+ * without the trigger (ExecutorStart hook).
  */
 static void
 start_executor(QueryDesc *queryDesc, int eflags)
 {
+	PlannedStmt *stmt = queryDesc->plannedstmt;
+
 	follow_row_security();
-	check_late_upserts(queryDesc->plannedstmt);
+	check_late_upserts(stmt);
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
+	if (!is_late && (stmt->commandType == CMD_INSERT || stmt->hasModifyingCTE) &&
+		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		pass_over_insert_triggers(queryDesc->estate, queryDesc->planstate);
 }
 
 /*

@@ -25,6 +25,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 
@@ -38,6 +39,7 @@ PG_FUNCTION_INFO_V1(soft_delete_count_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_oldest_tombstone);
 PG_FUNCTION_INFO_V1(soft_delete_has_no_tombstone);
 PG_FUNCTION_INFO_V1(soft_delete_is_free);
+PG_FUNCTION_INFO_V1(soft_delete_companion_bytes);
 
 static bool may_monitor(Oid relid);
 static bool lacks_tombstones(Oid relid, StorageKind storage);
@@ -255,6 +257,46 @@ lacks_tombstones_in(Oid relid, StorageKind storage, Oid month)
 		table_close(place, NoLock);
 	table_close(rel, NoLock);
 	return result;
+}
+
+/*
+ * soft_delete_internal.companion_bytes(relation regclass) returns bigint
+ *
+ * Returns the size of the companions of a table, its partitions and inheritance children,
+ * with their months, indexes and TOAST tables, in bytes; null if there is none.
+ */
+Datum
+soft_delete_companion_bytes(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	int64 bytes = 0;
+	bool is_any = false;
+	ListCell *lc, *place;
+
+	if (get_rel_relkind(relid) == '\0')
+		PG_RETURN_NULL();
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		Oid companion = own_companion(lfirst_oid(lc));
+
+		foreach (place, OidIsValid(companion) ? places_of(companion) : NIL)
+		{
+			LOCAL_FCINFO(call, 1);
+			Datum size;
+
+			InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
+			call->args[0].value = ObjectIdGetDatum(lfirst_oid(place));
+			call->args[0].isnull = false;
+			size = pg_total_relation_size(call);
+			if (call->isnull) /* another session has dropped it */
+				continue;
+			bytes += DatumGetInt64(size);
+			is_any = true;
+		}
+	}
+	if (!is_any)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(bytes);
 }
 
 /*

@@ -754,11 +754,16 @@ destroy_due_row(PurgeScan *scan, DueRow *row)
 static void
 report_failure(PurgeScan *scan, const char *error)
 {
+	char *name = NULL;
+
 	for (int i = 0; i < scan->nroots && !scan->is_dry_run; i++)
 		log_purge(&scan->roots[i], error);
-	ereport(WARNING, (errcode(ERRCODE_WARNING),
-					  errmsg("purge of table \"%s\" failed: %s",
-							 get_rel_name(scan->roots[0].relid), error)));
+	for (int i = 0; i < scan->nroots && name == NULL; i++)
+		name = get_rel_name(scan->roots[i].relid);
+	/* of a table that has been dropped meanwhile nothing need be said */
+	if (name != NULL)
+		ereport(WARNING, (errcode(ERRCODE_WARNING),
+						  errmsg("purge of table \"%s\" failed: %s", name, error)));
 }
 
 /*
@@ -847,11 +852,15 @@ log_purge(PurgeTable *root, const char *error)
 	Relation log;
 	Datum values[N_LOG_COLUMNS];
 	bool nulls[N_LOG_COLUMNS] = {false};
+	Oid owner = owner_of(root->relid);
 
-	if (get_rel_name(root->relid) == NULL)
+	if (!OidIsValid(owner))
 		return;
-	log = table_open(extension_relation("purge_log"), RowExclusiveLock);
+	/* the table may be dropped while this waits for the log */
 	values[LOG_RELATION] = CStringGetTextDatum(qualified_name(root->relid));
+	values[LOG_ROLEID] = ObjectIdGetDatum(owner);
+	values[LOG_OWNER] = CStringGetTextDatum(GetUserNameFromId(owner, false));
+	log = table_open(extension_relation("purge_log"), RowExclusiveLock);
 	values[LOG_PURGED_AT] = TimestampTzGetDatum(root->started);
 	if (root->is_logged)
 		delete_log_row(log, values);
@@ -868,9 +877,6 @@ log_purge(PurgeTable *root, const char *error)
 							TimestampTzGetDatum(root->started));
 	nulls[LOG_ERROR] = error == NULL;
 	values[LOG_ERROR] = error ? CStringGetTextDatum(error) : (Datum) 0;
-	values[LOG_ROLEID] = ObjectIdGetDatum(owner_of(root->relid));
-	values[LOG_OWNER] =
-		CStringGetTextDatum(GetUserNameFromId(owner_of(root->relid), false));
 
 	/* another purge may have begun in the same microsecond */
 	while (!append_row(log, values, nulls))
@@ -919,15 +925,16 @@ last_purge_failed(const PurgeTable *root)
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	ScanKeyData key;
+	Datum name;
 	bool failed;
 
-	if (get_rel_name(root->relid) == NULL)
+	if (!OidIsValid(owner_of(root->relid)))
 		return false;
+	name = CStringGetTextDatum(qualified_name(root->relid));
 	log = table_open(extension_relation("purge_log"), AccessShareLock);
 	index = index_open(linitial_oid(RelationGetIndexList(log)), AccessShareLock);
 	slot = table_slot_create(log, NULL);
-	ScanKeyInit(&key, LOG_RELATION + 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(qualified_name(root->relid)));
+	ScanKeyInit(&key, LOG_RELATION + 1, BTEqualStrategyNumber, F_TEXTEQ, name);
 	scan = begin_index_scan(log, index, GetActiveSnapshot(), 1);
 	index_rescan(scan, &key, 1, NULL, 0);
 	failed = index_getnext_slot(scan, BackwardScanDirection, slot) &&

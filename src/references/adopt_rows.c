@@ -35,6 +35,7 @@
 
 PG_FUNCTION_INFO_V1(soft_delete_adopt_rows);
 
+static void check_may_adopt(Relation rel);
 static int64 adopt_in_place(Relation rel, int64 first, int64 last);
 static int64 adopt_aside(Relation rel, int64 first, int64 last);
 static CascadeTable lock_deleted_rows(Relation rel, BlockNumber first,
@@ -52,9 +53,9 @@ static void move_rows_aside(const CascadeTable *table, Relation rel);
  * Adopts the rows of some blocks of a relation, last_block included or, if it is null, of
  * all from the first one on.  Returns their number.
  *
- * Raises 22004 if the relation or its first block is null, 55000 if the relation is not
- * bridged or, where tombstones are aside, is published and has no replica identity, 42501
- * unless the current user owns it.
+ * Raises 22004 if the relation or its first block is null, 42501 unless the caller owns it
+ * or an ancestor of it, 55000 if the relation is not bridged or, where tombstones are
+ * aside, is published and has no replica identity.
  */
 Datum
 soft_delete_adopt_rows(PG_FUNCTION_ARGS)
@@ -72,8 +73,7 @@ soft_delete_adopt_rows(PG_FUNCTION_ARGS)
 	rel = open_given_table(relid, RowExclusiveLock);
 	first = PG_GETARG_INT64(1);
 
-	if (!relation_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+	check_may_adopt(rel);
 	if (bridge_of(rel) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -88,6 +88,23 @@ soft_delete_adopt_rows(PG_FUNCTION_ARGS)
 								 : adopt_in_place(rel, first, last);
 	table_close(rel, NoLock);
 	PG_RETURN_INT64(count);
+}
+
+/*
+ * Raise 42501 unless the caller owns a relation, which is locked, or an ancestor of it: who
+ * waited for the lock may have sold it meanwhile.
+ */
+static void
+check_may_adopt(Relation rel)
+{
+	ListCell *lc;
+
+	foreach (lc, with_ancestors(RelationGetRelid(rel)))
+	{
+		if (relation_ownercheck(lfirst_oid(lc), calling_role()))
+			return;
+	}
+	aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
 }
 
 /*

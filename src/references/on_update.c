@@ -49,6 +49,8 @@ static bool stamp_of_newest_parent(const ForeignKey *fk, TupleTableSlot *old,
 static void append_younger_than(StringInfo query, Oid relid,
 								StorageKind storage, TimestampTz stamp);
 static Cascade *deleted_children(const ForeignKey *fk, TupleTableSlot *old);
+static uint64 select_children(const ForeignKey *fk, TupleTableSlot *old,
+							  StorageKind storage, const TimestampTz *newest);
 static bool has_other_parent(const ForeignKey *fk, TupleTableSlot *old);
 static uint64 execute_for_key(const ForeignKey *fk, Oid relid,
 							  const char *query, TupleTableSlot *row);
@@ -223,33 +225,54 @@ update_children_by(const ForeignKey *fk, TupleTableSlot *old, TupleTableSlot *ne
 /*
  * Lock the deleted children of a row by one foreign key, and return them.  SPI
  * must be connected.
+ *
+ * Deleted rows that had the same key are looked for only where there is a child:
+ * a companion has no index on a key that is not the primary key.
  */
 static Cascade *
 deleted_children(const ForeignKey *fk, TupleTableSlot *old)
 {
 	Cascade *children = make_cascade(true, NULL, CurrentMemoryContext);
-	TimestampTz newest;
-	bool has_older_parents = stamp_of_newest_parent(fk, old, &newest);
 
 	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
 	{
-		StringInfoData query;
 		uint64 n;
+		SPITupleTable *found;
+		TimestampTz newest;
 
 		if (!has_tombstones(storage, fk->child))
 			continue;
-		initStringInfo(&query);
-		appendStringInfoString(&query, "SELECT c.tableoid, c.ctid FROM ");
-		append_side(&query, fk->child, "c", sample_of(storage, false));
-		appendStringInfoString(&query, " WHERE ");
-		append_key_match(&query, fk, NULL, NULL, "c", fk->child_attnums);
-		if (has_older_parents)
-			append_younger_than(&query, fk->child, storage, newest);
-		n = execute_for_key(fk, fk->child, query.data, old);
+		n = select_children(fk, old, storage, NULL);
+		found = SPI_tuptable;
+		if (n > 0 && stamp_of_newest_parent(fk, old, &newest))
+		{
+			n = select_children(fk, old, storage, &newest);
+			found = SPI_tuptable;
+		}
 		for (uint64 i = 0; i < n; i++)
-			join_selected_row(children, SPI_tuptable, i);
+			join_selected_row(children, found, i);
 	}
 	return children;
+}
+
+/*
+ * Select the deleted children of a row in a storage, by one foreign key; with
+ * "newest", those alone that are younger than that stamp.  Returns their number.
+ */
+static uint64
+select_children(const ForeignKey *fk, TupleTableSlot *old, StorageKind storage,
+				const TimestampTz *newest)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfoString(&query, "SELECT c.tableoid, c.ctid FROM ");
+	append_side(&query, fk->child, "c", sample_of(storage, false));
+	appendStringInfoString(&query, " WHERE ");
+	append_key_match(&query, fk, NULL, NULL, "c", fk->child_attnums);
+	if (newest != NULL)
+		append_younger_than(&query, fk->child, storage, *newest);
+	return execute_for_key(fk, fk->child, query.data, old);
 }
 
 /*

@@ -134,6 +134,19 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.given_key(regclass, text[], text) IS
 'the condition of rows with a primary key, and the hash by which erasures know it; raises 55000 or 22023 for a key that cannot be one';
 
+CREATE FUNCTION soft_delete_internal.records_of(relation regclass, OUT tells_all boolean, OUT roleid oid, OUT owner text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	SELECT has_table_privilege(soft_delete_internal.caller(), 'soft_delete_internal.events', 'SELECT')
+			AND has_table_privilege(soft_delete_internal.caller(), 'soft_delete_internal.erasures', 'SELECT'), relowner, pg_get_userbyid(relowner)
+		INTO tells_all, roleid, owner FROM pg_class WHERE oid = relation;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.records_of(regclass) IS
+'whose records by the name of a table are told: those of tables of its owner, for another table may have had the name, or for auditors all';
+
 CREATE FUNCTION soft_delete_internal.history(relation regclass, VARIADIC key text[])
 RETURNS TABLE (event text, happened_at timestamptz, done_by name, actor text, reason text, deleted_at timestamptz)
 LANGUAGE plpgsql STABLE
@@ -147,6 +160,7 @@ DECLARE
 	given record;
 	stamps timestamptz[];
 	hash bigint;
+	teller record;
 BEGIN
 	IF tombstone IS NULL OR bin IS NULL THEN
 		IF soft_delete_internal.sharded_bin(relation) IS NOT NULL THEN
@@ -161,6 +175,7 @@ BEGIN
 	END IF;
 	SELECT * INTO given FROM soft_delete_internal.given_key(root, key);
 	hash := ('x' || left(encode(given.hash, 'hex'), 16))::bit(64)::bigint;
+	SELECT * INTO teller FROM soft_delete_internal.records_of(root);
 	stamps := ARRAY(SELECT stamp FROM soft_delete_internal.query_as_owner(root,
 		format('SELECT %I FROM %s AS b WHERE %s', tombstone, bin, given.condition), form => 'key') AS q(stamp timestamptz));
 
@@ -168,6 +183,7 @@ BEGIN
 	WITH restored AS MATERIALIZED (
 		SELECT e.* FROM soft_delete_internal.events AS e
 		WHERE e.event = 'restored' AND e.table_name = soft_delete_internal.qualified_name(root) AND hash = ANY (e.key_hashes)
+		  AND (teller.tells_all OR e.ownerid = teller.roleid AND e.owner = teller.owner)
 	)
 	SELECT 'deleted', stamp, l.deleted_by::name, l.actor, l.reason, stamp
 	FROM (SELECT unnest(stamps) UNION SELECT restored.deleted_at FROM restored) AS s(stamp) LEFT JOIN soft_delete_internal.ledger AS l ON l.deleted_at = stamp
@@ -176,6 +192,7 @@ BEGIN
 	UNION ALL
 	SELECT 'erased', erased_at, erased_by::name, NULL, NULL, NULL FROM soft_delete_internal.erasures AS e
 	WHERE e.relation = soft_delete_internal.qualified_name(root) AND key_hash = given.hash
+	  AND (teller.tells_all OR e.roleid = teller.roleid AND e.owner = teller.owner)
 	ORDER BY 2, 1;
 END
 $$;

@@ -469,18 +469,21 @@ AS $$
 DECLARE
 	bin regclass := soft_delete_internal.sharded_bin(relation);
 	known record;
+	teller record;
 BEGIN
 	IF NOT has_table_privilege(soft_delete_internal.caller(), bin, 'SELECT') THEN
 		RAISE EXCEPTION 'permission denied for table %', bin
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
 	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
+	SELECT * INTO teller FROM soft_delete_internal.records_of(relation);
 	RETURN QUERY
 	SELECT 'deleted', stamp, deleted_by::name, NULL::text, NULL::text, stamp
 	FROM soft_delete_internal.query_as_owner(relation, format('SELECT b.%I, b.deleted_by FROM %s AS b WHERE %s', soft_delete_internal.sharded_stamp(relation), bin, known.condition), form => 'key') AS q(stamp timestamptz, deleted_by text)
 	UNION ALL
 	SELECT 'erased', erased_at, erased_by::name, NULL, NULL, NULL FROM soft_delete_internal.erasures AS e
 	WHERE e.relation = soft_delete_internal.qualified_name(history_sharded.relation) AND key_hash = known.hash
+	  AND (teller.tells_all OR e.roleid = teller.roleid AND e.owner = teller.owner)
 	ORDER BY 2, 1;
 END
 $$;

@@ -147,7 +147,8 @@ BEGIN
 					RAISE EXCEPTION '%', message
 						USING ERRCODE = 'insufficient_privilege',
 							DETAIL = format('What role %I owns is restored with its rights.', pg_get_userbyid(item.owner)),
-							HINT = CASE WHEN pg_has_role(soft_delete_internal.caller(), item.owner, 'MEMBER') THEN format('SET ROLE %I;', pg_get_userbyid(item.owner)) ELSE '' END;
+							-- the owner's code could set the role of a superuser back
+							HINT = CASE WHEN pg_has_role(soft_delete_internal.caller(), item.owner, 'MEMBER') AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()) THEN format('SET ROLE %I;', pg_get_userbyid(item.owner)) ELSE '' END;
 			END;
 		END LOOP;
 	END LOOP;

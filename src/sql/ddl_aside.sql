@@ -137,16 +137,20 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT conname, p, reltuples::bigint, format('CREATE INDEX CONCURRENTLY ON %s (%s)', p, columns)
-	FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_constraint ON conrelid = member
-		CROSS JOIN LATERAL (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n), array_agg(attname) FROM unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = conrelid) AS k(columns, names)
+	SELECT DISTINCT ON (p, columns) conname, p, least(reltuples, 9e18)::bigint, format('CREATE INDEX CONCURRENTLY ON %s (%s)', p, columns)
+	FROM pg_constraint
+		-- deleted children are looked for, and deleted rows that had the same key before
+		CROSS JOIN LATERAL (VALUES (conrelid, conkey), (confrelid, confkey)) AS side(member, attnums)
+		CROSS JOIN LATERAL (SELECT string_agg(quote_ident(attname), ', ' ORDER BY n), array_agg(attname) FROM unnest(attnums) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum) WHERE attrelid = member) AS k(columns, names)
 		CROSS JOIN LATERAL unnest(soft_delete_internal.companion_places(member)) AS p JOIN pg_class ON pg_class.oid = p
 	-- without an action of its own, the key hardly ever changes
-	WHERE contype = 'f' AND conparentid = 0 AND confupdtype IN ('c', 'n', 'd')
+	WHERE pg_constraint.oid IN (SELECT soft_delete_internal.foreign_keys_of(relation)) AND conparentid = 0 AND confupdtype IN ('c', 'n', 'd')
+	  AND member IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND soft_delete_internal.tag_arguments(conrelid) IS NOT NULL
 	  -- fewer are read in a millisecond
 	  AND reltuples >= 10000
 	  AND NOT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-					  WHERE indrelid = p AND attname = ANY (names) AND indisvalid AND indpred IS NULL);
+					  WHERE indrelid = p AND attname = ANY (names) AND indisvalid AND indpred IS NULL)
+	ORDER BY p, columns, conname;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_reference_indexes(regclass) IS
@@ -385,19 +389,6 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.set_monthly(regclass, boolean) IS
 'says whether the companion of a table gets months, and makes the first; those that it has stay until a purge drops them';
-
-CREATE FUNCTION soft_delete_internal.companion_size(companion regclass) RETURNS bigint
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	-- as companion_months() finds them
-	RETURN (SELECT pg_total_relation_size(companion) + coalesce(sum(pg_total_relation_size(inhrelid)), 0)
-			FROM pg_inherits WHERE inhparent = companion AND soft_delete_internal.companion_month(inhrelid) <> 'monthly');
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.companion_size(regclass) IS
-'how many bytes a companion and its months take, with their indexes';
 
 CREATE FUNCTION soft_delete_internal.missing_companions(relation regclass, OUT member regclass, OUT schema name)
 RETURNS SETOF record
@@ -1115,6 +1106,18 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_companion(regclass) IS
 'raises 0A000 for a companion that does not fit its table any more, or that statements on other tables write to';
 
+CREATE FUNCTION soft_delete_internal.free_stamp_column(relations regclass[], deleted_at name) RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(deleted_at, concat('_by_delete', nullif(n, 1))) AS candidate
+			WHERE NOT EXISTS (SELECT FROM unnest(relations) AS relation WHERE soft_delete_internal.has_column(relation, candidate)) ORDER BY n LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.free_stamp_column(regclass[], name) IS
+'a name for the column for stamps that no column of some relations has, made of that which one has';
+
 CREATE FUNCTION soft_delete_internal.rename_stamp_column(relation regclass, companion regclass, bin regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -1122,8 +1125,7 @@ AS $$
 DECLARE
 	arguments text[] := soft_delete_internal.tag_arguments(relation);
 	old_name name := arguments[1];
-	new_name name := (SELECT candidate FROM generate_series(1, 1600) AS n, soft_delete_internal.add_suffix(old_name, concat('_by_delete', nullif(n, 1))) AS candidate
-					  WHERE NOT soft_delete_internal.has_column(relation, candidate) AND NOT soft_delete_internal.has_column(companion, candidate) ORDER BY n LIMIT 1);
+	new_name name := soft_delete_internal.free_stamp_column(ARRAY[relation, companion], old_name);
 BEGIN
 	PERFORM soft_delete_internal.rename_stamps(relation, new_name);
 	PERFORM soft_delete_internal.make_triggers(relation, new_name || arguments[2:]);

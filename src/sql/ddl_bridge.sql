@@ -541,7 +541,7 @@ BEGIN
 	FROM soft_delete_internal.inheritance_tree(relation) WITH ORDINALITY AS f(member, n) JOIN pg_class ON oid = member,
 		LATERAL (SELECT greatest(pg_relation_size(member) / current_setting('block_size')::bigint, 1) AS blocks) AS size,
 		-- who writes to a row of a part waits for all of it: some 2,000 rows, as far as is known
-		LATERAL (SELECT CASE WHEN reltuples > 0 AND relpages > 0 THEN ceil(least(2048 * relpages / reltuples, 1024))::bigint ELSE 64 END AS step) AS part,
+		LATERAL (SELECT CASE WHEN reltuples > 0 AND relpages > 0 THEN ceil(least(greatest(2048.0 * relpages / reltuples, 1), 1024))::bigint ELSE 64 END AS step) AS part,
 		generate_series(0, blocks - 1, step) AS first
 	WHERE relkind = 'r' ORDER BY n, first + step < blocks, first;
 END

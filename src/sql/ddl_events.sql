@@ -76,8 +76,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.delete_row()'::regprocedure
-			   AND tgenabled NOT IN ('O', 'A') AND soft_delete_internal.is_own_transaction(xmin)) THEN
+	-- said once, though the transaction may go on to alter the table
+	IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE soft_delete_internal.disables_triggers(command))
+	   AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.delete_row()'::regprocedure
+				   AND tgenabled NOT IN ('O', 'A') AND soft_delete_internal.is_own_transaction(xmin)) THEN
 		RAISE WARNING 'deletes from table "%" are hard now', relation
 			USING ERRCODE = '01000',
 				DETAIL = 'The tag is a trigger, and it is disabled.',
@@ -86,7 +88,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_of_disabled_tag(regclass) IS
-'warns if this transaction has disabled the tag of a table';
+'for event triggers: warns if the command has disabled the tag of a table';
 
 CREATE FUNCTION soft_delete_internal.check_drops() RETURNS void
 LANGUAGE plpgsql
@@ -213,9 +215,11 @@ BEGIN
 	IF bin IS NULL THEN
 		RETURN;
 	END IF;
-	-- a table that this transaction has made or renamed, with most of the columns
+	-- a table that this transaction has made or renamed, and its row type with it, with most of the columns
 	SELECT c.oid INTO copy FROM pg_class AS c
-	WHERE relkind IN ('r', 'p') AND soft_delete_internal.is_own_transaction(c.xmin) AND c.oid NOT IN (SELECT soft_delete_internal.inheritance_tree(relation))
+	WHERE relkind IN ('r', 'p') AND soft_delete_internal.is_own_transaction(c.xmin)
+	  AND EXISTS (SELECT FROM pg_type WHERE pg_type.oid = reltype AND soft_delete_internal.is_own_transaction(pg_type.xmin))
+	  AND c.oid NOT IN (SELECT soft_delete_internal.inheritance_tree(relation))
 	  AND soft_delete_internal.companions_table(c.oid) IS NULL
 	  AND (SELECT count(*) FILTER (WHERE there.attname IS NOT NULL) * 2 > count(*) FROM pg_attribute AS here LEFT JOIN pg_attribute AS there
 			   ON there.attrelid = c.oid AND there.attname = here.attname AND there.attnum > 0 AND NOT there.attisdropped
@@ -580,13 +584,13 @@ BEGIN
 		SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
 	-- most drops of held tables are refused before they begin
 	FOR item IN
-		SELECT object_identity, hold FROM pg_event_trigger_dropped_objects() JOIN soft_delete_internal.holds ON relation = objid
+		SELECT object_identity FROM pg_event_trigger_dropped_objects() JOIN soft_delete_internal.holds ON relation = objid
 		WHERE classid = 'pg_class'::regclass AND objsubid = 0 LIMIT 1
 	LOOP
-		RAISE EXCEPTION 'cannot drop table "%", where rows are held: %', item.object_identity, item.hold
+		RAISE EXCEPTION 'cannot drop table "%", where rows are held', item.object_identity
 			USING ERRCODE = 'object_in_use',
 				DETAIL = 'Nothing that is held is destroyed.',
-				HINT = format('SELECT soft_delete.lift(%L, %L);', item.object_identity, item.hold);
+				HINT = 'SELECT * FROM soft_delete.holds;';
 	END LOOP;
 	PERFORM soft_delete_internal.drop_companion_columns(array_agg(objid::regclass), array_agg(address_names[3]::name))
 	FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND object_type = 'table column';

@@ -48,6 +48,11 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_adds_foreign_keys';
 COMMENT ON FUNCTION soft_delete_internal.adds_foreign_keys(pg_ddl_command) IS
 'for event triggers: whether a command is an ALTER TABLE that adds foreign keys, and does nothing else';
 
+CREATE FUNCTION soft_delete_internal.disables_triggers(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_disables_triggers';
+COMMENT ON FUNCTION soft_delete_internal.disables_triggers(pg_ddl_command) IS
+'for event triggers: whether a command is ALTER TABLE ... DISABLE TRIGGER or ENABLE REPLICA TRIGGER';
+
 CREATE FUNCTION soft_delete_internal.command_renames() RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -153,7 +158,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.warn_not_tagged(regclass, text, text, text) IS
 'warns of a table of a tagged schema that is refused';
 
-CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[]) RETURNS void
+CREATE FUNCTION soft_delete_internal.try_to_tag(relations regclass[], are_new boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -164,6 +169,7 @@ DECLARE
 	native_detail text;
 	native_hint text;
 	settings soft_delete_internal.tagged_schemas[] := '{}';
+	tombstones name[] := '{}';
 	bridge text[];
 BEGIN
 	FOREACH relation IN ARRAY relations LOOP
@@ -175,7 +181,12 @@ BEGIN
 		END IF;
 		PERFORM soft_delete_internal.adopt_stand_ins(relation);
 		bridge := soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false);
-		PERFORM soft_delete_internal.check_tags(ARRAY[relation], ARRAY[soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge)], tagged.indexes, tagged.views, replace(tagged.storage, 'aside_monthly', 'aside'), together => relations);
+		tombstones := tombstones || soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge);
+		-- a new table has a column of that name for a purpose of its own
+		IF are_new AND tagged.storage <> 'in_place' AND soft_delete_internal.has_column(relation, tagged.deleted_at) THEN
+			tombstones[cardinality(tombstones)] := soft_delete_internal.free_stamp_column(ARRAY[relation], tagged.deleted_at);
+		END IF;
+		PERFORM soft_delete_internal.check_tags(ARRAY[relation], tombstones[cardinality(tombstones):], tagged.indexes, tagged.views, replace(tagged.storage, 'aside_monthly', 'aside'), together => relations);
 	END LOOP;
 	FOR i IN 1 .. cardinality(relations) LOOP
 		relation := relations[i];
@@ -185,7 +196,7 @@ BEGIN
 			PERFORM soft_delete_internal.warn_of_inherited_state(relation, bridge);
 		END IF;
 		IF tagged.storage <> 'in_place' THEN
-			PERFORM soft_delete_internal.execute_aside_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.views);
+			PERFORM soft_delete_internal.execute_aside_tag(relation, tombstones[i], tagged.views);
 			IF tagged.storage = 'aside_monthly' AND soft_delete_internal.may_be_monthly(relation) THEN
 				PERFORM soft_delete_internal.set_monthly(relation, true);
 			ELSIF tagged.storage = 'aside_monthly' THEN
@@ -193,7 +204,7 @@ BEGIN
 					USING DETAIL = 'It has inheritance children.';
 			END IF;
 		ELSE
-			PERFORM soft_delete_internal.execute_tag(relation, soft_delete_internal.tombstone_for(relation, tagged.deleted_at, bridge), tagged.indexes, tagged.views);
+			PERFORM soft_delete_internal.execute_tag(relation, tombstones[i], tagged.indexes, tagged.views);
 		END IF;
 		PERFORM soft_delete_internal.execute_bridge(relation, bridge, adopts => true);
 	END LOOP;
@@ -207,8 +218,8 @@ EXCEPTION WHEN OTHERS THEN
 	PERFORM soft_delete_internal.warn_not_tagged(r, message, native_detail, coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L);', r))) FROM unnest(relations) AS r;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[]) IS
-'tags tables that ON DELETE CASCADE connects, all of them or none; a refusal is a warning';
+COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[], boolean) IS
+'tags tables that ON DELETE CASCADE connects, all of them or none; a refusal is a warning; are_new: a command has just made them';
 
 CREATE FUNCTION soft_delete_internal.set_exempt(relation regclass, is_exempt boolean) RETURNS void
 LANGUAGE plpgsql
@@ -577,7 +588,7 @@ BEGIN
 	END IF;
 
 	-- a table that CREATE TABLE AS has filled with deleted rows is meant to show them
-	IF is_query AND soft_delete_internal.has_column(relation, tagged.deleted_at) THEN
+	IF is_query AND tagged.storage = 'in_place' AND soft_delete_internal.has_column(relation, tagged.deleted_at) THEN
 		SELECT answer INTO hides_rows FROM soft_delete_internal.query_as_owner(relation,
 			format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tagged.deleted_at)) AS q(answer boolean);
 		IF hides_rows THEN
@@ -588,7 +599,7 @@ BEGIN
 			RETURN;
 		END IF;
 	END IF;
-	PERFORM soft_delete_internal.try_to_tag(ARRAY[relation]);
+	PERFORM soft_delete_internal.try_to_tag(ARRAY[relation], are_new => true);
 	PERFORM soft_delete_internal.warn_of_lost_references(relation) WHERE soft_delete_internal.tag_arguments(relation) IS NOT NULL;
 END
 $$;

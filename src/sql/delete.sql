@@ -47,7 +47,10 @@ CREATE TABLE soft_delete_internal.events (
 	reason text,
 	roleid oid,
 	-- of rows that were restored: for history(), in place of the keys
-	key_hashes bigint[]
+	key_hashes bigint[],
+	-- of the table, then: another one may have its name by now
+	owner text,
+	ownerid oid
 ) USING heap;
 ALTER TABLE soft_delete_internal.events REPLICA IDENTITY NOTHING;
 CREATE INDEX events_deleted_at_idx ON soft_delete_internal.events (deleted_at);

@@ -145,7 +145,7 @@ COMMENT ON EVENT TRIGGER soft_delete_keep IS
 'refuses to drop the extension while tables are tagged, and tables with held rows';
 
 /*
- * Predefined roles may write to all tables without a grant.  A trigger refuses that for
+ * Predefined roles may write to all tables without a grant.  Triggers refuse that for
  * the tables of the extension.
  */
 CREATE FUNCTION soft_delete_internal.refuse_write() RETURNS trigger
@@ -157,11 +157,11 @@ BEGIN
 		RAISE EXCEPTION 'permission denied for table %', TG_TABLE_NAME
 			USING ERRCODE = 'insufficient_privilege', DETAIL = 'Only the extension itself and its owner write to its tables.';
 	END IF;
-	RETURN NULL;
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.refuse_write() IS
-'trigger of the tables of the extension: raises 42501 unless the extension or its owner writes to them';
+'triggers of the tables of the extension: raises 42501 unless the extension or its owner writes to them';
 
 DO $$
 DECLARE
@@ -173,6 +173,10 @@ BEGIN
 		EXECUTE format('CREATE OR REPLACE TRIGGER refuse_write BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION soft_delete_internal.refuse_write()', relation);
 		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER refuse_write', relation);
 		EXECUTE format('COMMENT ON TRIGGER refuse_write ON %s IS ''nobody but the extension writes here''', relation);
+		EXECUTE format('CREATE OR REPLACE TRIGGER refuse_applied BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW '
+					   'WHEN (pg_catalog.current_setting(''session_replication_role'') OPERATOR(pg_catalog.=) ''replica'') EXECUTE FUNCTION soft_delete_internal.refuse_write()', relation);
+		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER refuse_applied', relation);
+		EXECUTE format('COMMENT ON TRIGGER refuse_applied ON %s IS ''nor does a subscription of another role, which fires no trigger for statements''', relation);
 	END LOOP;
 END
 $$;

@@ -26,19 +26,26 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_has_no_tombstone';
 COMMENT ON FUNCTION soft_delete_internal.has_no_tombstone(regclass) IS
 'whether a tagged table certainly has no tombstones, in it or elsewhere; false, too, if no index tells, or if another session has locked it';
 
+CREATE FUNCTION soft_delete_internal.companion_bytes(relation regclass) RETURNS bigint
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_companion_bytes';
+COMMENT ON FUNCTION soft_delete_internal.companion_bytes(regclass) IS
+'how many bytes the companions of a table and its inheritance children take, with their months and indexes';
+
 /* In PL/pgSQL, which keeps the plans: list_tables() asks for each table. */
 CREATE FUNCTION soft_delete_internal.estimated_rows(relation regclass) RETURNS bigint
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT sum(CASE
+	-- who may restore statistics can say anything
+	RETURN (SELECT CASE WHEN total < 9e18 THEN total WHEN total IS NOT NULL THEN 9e18 END::bigint FROM (
+		SELECT sum(CASE
 			-- as the planner estimates it: by the rows per page that the last VACUUM or ANALYZE found
 			WHEN relpages > 0 THEN reltuples * (pg_relation_size(oid) / current_setting('block_size')::bigint) / relpages
 			WHEN pg_stat_get_live_tuples(oid) + pg_stat_get_dead_tuples(oid) > 0 THEN pg_stat_get_live_tuples(oid)
-			WHEN reltuples = 0 THEN 0 END)::bigint
-	FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member
-	WHERE relkind = 'r');
+			WHEN reltuples = 0 THEN 0 END) AS total
+		FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON oid = member
+		WHERE relkind = 'r') AS estimate);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.estimated_rows(regclass) IS
@@ -119,19 +126,23 @@ BEGIN
 				SELECT * INTO stated FROM soft_delete_internal.retention_of(relation);
 				retention := CASE WHEN stated.is_known AND NOT stated.is_eternal THEN stated.retain END;
 			END IF;
-			holds := CASE WHEN is_any_held THEN (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation))) ELSE 0 END;
+			-- an expression without a query needs no plan to be run
+			holds := 0;
+			IF is_any_held THEN
+				holds := (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation)));
+			END IF;
 
 			IF soft_delete_internal.has_no_tombstone(relation) THEN
 				live_rows := soft_delete_internal.estimated_rows(relation);
 				deleted_rows := 0; displaced_rows := 0; due_rows := 0; graveyard_share := round(0::numeric / nullif(live_rows, 0), 3);
-				companion_bytes := (SELECT sum(soft_delete_internal.companion_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
+				companion_bytes := soft_delete_internal.companion_bytes(relation);
 				-- smaller ones have no index of 1,000 entries
 				index_bytes_saved := CASE WHEN live_rows >= 1000 AND storage = 'in_place' AND soft_delete_internal.live_index_bytes(relation) IS NOT NULL THEN 0 END;
 				RETURN NEXT;
 				CONTINUE;
 			END IF;
 			IF soft_delete_internal.is_free(relation, false) THEN
-				companion_bytes := (SELECT sum(soft_delete_internal.companion_size(soft_delete_internal.own_companion(member))) FROM soft_delete_internal.inheritance_tree(relation) AS member);
+				companion_bytes := soft_delete_internal.companion_bytes(relation);
 				displaced_rows := CASE WHEN storage = 'aside' OR companion IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(companion) END;
 				deleted_rows := soft_delete_internal.count_tombstones(relation);
 				oldest := least(soft_delete_internal.oldest_tombstone(relation), CASE WHEN displaced_rows > 0 THEN soft_delete_internal.oldest_tombstone(companion) END);

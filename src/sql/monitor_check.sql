@@ -692,18 +692,20 @@ COMMENT ON FUNCTION soft_delete_internal.find_foreign_keys_problems(oid[], boole
  * What is not known to be safe is a decision: a restore, a purge, a tag, an index that costs, a relation of somebody
  * else that gets another name.
  */
-CREATE FUNCTION soft_delete_internal.is_safe_remedy(remedy text, completes_tag boolean) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION soft_delete_internal.is_safe_remedy(remedy text, completes_tag boolean, relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $$
 BEGIN
-	RETURN remedy ~ '^(SELECT soft_delete\.repair\(|SELECT tableoid::|ALTER DATABASE |ALTER EVENT TRIGGER |ALTER TRIGGER |ALTER VIEW .* OWNER TO |DROP INDEX '
+	RETURN remedy ~ '^(SELECT soft_delete\.repair\(|ALTER DATABASE |ALTER EVENT TRIGGER |ALTER TRIGGER |ALTER VIEW .* OWNER TO |DROP INDEX '
 		'|ALTER TABLE .* (ENABLE TRIGGER|OWNER TO|DROP CONSTRAINT|RENAME CONSTRAINT|RENAME COLUMN) )'
-		OR (completes_tag AND starts_with(remedy, 'SELECT soft_delete.tag('));
+		OR (completes_tag AND starts_with(remedy, 'SELECT soft_delete.tag('))
+		-- a query of a table calls what its owner has written, as whoever runs it
+		OR (starts_with(remedy, 'SELECT tableoid::') AND (SELECT relowner = soft_delete_internal.caller() FROM pg_class WHERE oid = relation));
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.is_safe_remedy(text, boolean) IS
-'whether a remedy of check() puts back what was and no more; completes_tag: a call of tag() is for a tagged table; null if there is no remedy';
+COMMENT ON FUNCTION soft_delete_internal.is_safe_remedy(text, boolean, regclass) IS
+'whether a remedy of check() puts back what was and no more, or shows rows to their owner; completes_tag: a call of tag() is for a tagged table; null if there is no remedy';
 
 CREATE FUNCTION soft_delete_internal.check(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text, OUT is_safe boolean)
 RETURNS SETOF record
@@ -724,12 +726,12 @@ BEGIN
 		LEFT JOIN pg_attribute ON attrelid = soft_delete_internal.tombstones_in(tagged.relation) AND attname = tombstone_column AND NOT attisdropped
 	WHERE is_monitor OR soft_delete_internal.caller_owns(tagged.relation);
 
-	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_installation_problems() AS p;
+	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false, p.relation) FROM soft_delete_internal.find_installation_problems() AS p;
 	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (watched) LOOP
-		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true) FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column) AS p;
+		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true, p.relation) FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column) AS p;
 	END LOOP;
 
-	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_sharded_problems() AS p;
+	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false, p.relation) FROM soft_delete_internal.find_sharded_problems() AS p;
 
 	FOR item IN
 		SELECT array_agg(oid ORDER BY oid) AS keys, array_agg(looks_for_rows ORDER BY oid) AS look FROM (
@@ -742,7 +744,7 @@ BEGIN
 			WHERE tables && watched) AS u
 		GROUP BY part ORDER BY part
 	LOOP
-		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false) FROM soft_delete_internal.find_foreign_keys_problems(item.keys, item.look) AS p;
+		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false, p.relation) FROM soft_delete_internal.find_foreign_keys_problems(item.keys, item.look) AS p;
 	END LOOP;
 END
 $$;

@@ -66,6 +66,10 @@ struct Keeper
 	VersionBuilder *bridged; /* of rows whose bridge says deleted, or NULL */
 };
 
+/* The keepers of a transaction for step_aside().  One that is in use is not in the list. */
+static List *keepers = NIL;
+static LocalTransactionId keepers_lxid = InvalidLocalTransactionId;
+
 static Keeper *make_keeper_in(Relation rel, Relation companion,
 							  AttrNumber stamp, MemoryContext context);
 static Keeper *make_keeper_for(Relation rel, TimestampTz stamp, MemoryContext context);
@@ -81,6 +85,8 @@ static TupleTableSlot *say_deleted(const Keeper *keeper, Relation rel,
 static Oid deleting_role(void);
 static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
+static Keeper *take_keeper(Oid relid);
+static void put_keeper(Keeper *keeper);
 static void lock_again(const Keeper *keeper);
 static void destroy_all_in(Relation rel, Relation companion);
 static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
@@ -557,25 +563,56 @@ keep_all_aside(Relation rel)
 void
 step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp)
 {
-	/* a statement may displace many: what that needs is kept for the transaction */
-	static RelationMemo memo, companion_memo;
-	static LocalTransactionId made_in = InvalidLocalTransactionId;
-	static Keeper *known = NULL;
-	Keeper *keeper =
-		made_in == my_local_xid() && keeps_rows_of(known, rel) ? known : NULL;
+	Keeper *keeper = take_keeper(RelationGetRelid(rel));
 
-	/* what an index calls may get here, too */
-	known = NULL;
-	if (keeper != NULL)
-		lock_again(keeper);
-	if (keeper == NULL || !memo_holds(&memo, RelationGetRelid(rel)) ||
-		!memo_holds(&companion_memo, keeper->companion))
-		keeper = make_keeper(rel, TopTransactionContext);
+	if (keeper == NULL)
+		keeper = make_keeper(rel, AllocSetContextCreate(TopTransactionContext,
+														"soft_delete keeper",
+														ALLOCSET_SMALL_SIZES));
 	insert_kept(keeper, row, stamp);
-	known = keeper;
-	made_in = my_local_xid();
-	memo_set(&memo, RelationGetRelid(rel));
-	memo_set(&companion_memo, keeper->companion);
+	put_keeper(keeper);
+}
+
+/*
+ * Take the keeper of a relation out of those of the transaction: what an index calls may
+ * ask for it, too.  Returns NULL if there is none.  After an error it is not put back.
+ */
+static Keeper *
+take_keeper(Oid relid)
+{
+	ListCell *lc;
+
+	if (keepers_lxid != my_local_xid())
+		keepers = NIL; /* freed with the memory of its transaction */
+	foreach (lc, keepers)
+	{
+		Keeper *keeper = lfirst(lc);
+
+		if (keeper->relid != relid)
+			continue;
+		keepers = foreach_delete_current(keepers, lc);
+		lock_again(keeper);
+		if (!is_outdated(keeper))
+			return keeper;
+		free_keeper(keeper);
+		MemoryContextDelete(keeper->context);
+		return NULL;
+	}
+	return NULL;
+}
+
+/*
+ * Keep a keeper until the transaction ends, for a statement may displace many rows.
+ */
+static void
+put_keeper(Keeper *keeper)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
+
+	keepers = keepers_lxid == my_local_xid() ? lappend(keepers, keeper)
+											 : list_make1(keeper);
+	keepers_lxid = my_local_xid();
+	MemoryContextSwitchTo(oldcontext);
 }
 
 /*

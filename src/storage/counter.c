@@ -23,13 +23,16 @@
 typedef struct DeletedRows
 {
 	TimestampTz stamp;
-	Oid relid;		  /* InvalidOid after the subtransaction has aborted */
+	Oid relid;		  /* InvalidOid when it is recorded with another one */
 	char *table_name; /* of now, for the statement may drop the table */
 	SubTransactionId subid;
 	int64 rows; /* without the one that the ledger stands for */
 } DeletedRows;
 
-/* In TopTransactionContext; NULL if nothing was counted in the transaction */
+/*
+ * In TopTransactionContext; NULL if nothing was counted in the transaction.  Those of the
+ * current subtransaction are the last ones.
+ */
 static DeletedRows *counts = NULL;
 static int ncounts = 0;
 static int nallocated = 0;
@@ -38,8 +41,11 @@ static int current = 0; /* number of the one that was counted last */
 static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 							   SubTransactionId parentSubid, void *arg);
-static bool is_count_of(const DeletedRows *count, TimestampTz stamp, Oid relid);
+static bool is_count_of(const DeletedRows *count, TimestampTz stamp, Oid relid,
+						SubTransactionId subid);
 static int find_count(TimestampTz stamp, Oid relid);
+static void forget_counts(int first);
+static void merge_counts(int first, SubTransactionId subid);
 static int64 take_rows_of(int n);
 
 /*
@@ -58,19 +64,20 @@ init_counter(void)
 void
 count_deleted(TimestampTz stamp, Oid relid, int rows)
 {
-	if (current >= ncounts || !is_count_of(&counts[current], stamp, relid))
+	if (current >= ncounts || !is_count_of(&counts[current], stamp, relid,
+										   GetCurrentSubTransactionId()))
 		current = find_count(stamp, relid);
 	counts[current].rows += rows;
 }
 
 /*
- * Are these rows of that deletion, that relation and the current subtransaction?
+ * Are these rows of that deletion, that relation and that subtransaction?
  */
 static bool
-is_count_of(const DeletedRows *count, TimestampTz stamp, Oid relid)
+is_count_of(const DeletedRows *count, TimestampTz stamp, Oid relid,
+			SubTransactionId subid)
 {
-	return count->relid == relid && count->stamp == stamp &&
-		   count->subid == GetCurrentSubTransactionId();
+	return count->relid == relid && count->stamp == stamp && count->subid == subid;
 }
 
 /*
@@ -80,9 +87,11 @@ is_count_of(const DeletedRows *count, TimestampTz stamp, Oid relid)
 static int
 find_count(TimestampTz stamp, Oid relid)
 {
-	for (int i = 0; i < ncounts; i++)
+	SubTransactionId subid = GetCurrentSubTransactionId();
+
+	for (int i = ncounts - 1; i >= 0 && counts[i].subid == subid; i--)
 	{
-		if (is_count_of(&counts[i], stamp, relid))
+		if (is_count_of(&counts[i], stamp, relid, subid))
 			return i;
 	}
 	counts = grow_if_full(TopTransactionContext, counts, ncounts, &nallocated,
@@ -92,8 +101,18 @@ find_count(TimestampTz stamp, Oid relid)
 					  .relid = relid,
 					  .table_name = MemoryContextStrdup(TopTransactionContext,
 														recorded_name(relid)),
-					  .subid = GetCurrentSubTransactionId()};
+					  .subid = subid};
 	return ncounts++;
+}
+
+/*
+ * Forget what was counted from that number on.
+ */
+static void
+forget_counts(int first)
+{
+	while (ncounts > first)
+		pfree(counts[--ncounts].table_name);
 }
 
 /*
@@ -119,7 +138,7 @@ record_counts(void)
 	}
 	if (needs_snapshot)
 		PopActiveSnapshot();
-	ncounts = 0;
+	forget_counts(0);
 }
 
 /*
@@ -168,14 +187,42 @@ static void
 end_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 				   SubTransactionId parentSubid, void *arg)
 {
+	int first = ncounts;
+
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	for (int i = 0; i < ncounts; i++)
+	while (first > 0 && counts[first - 1].subid == mySubid)
+		first--;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		merge_counts(first, parentSubid);
+	else
+		forget_counts(first);
+}
+
+/*
+ * Add what was counted from that number on, in a subtransaction, to what its parent has
+ * counted.
+ */
+static void
+merge_counts(int first, SubTransactionId subid)
+{
+	int end = ncounts;
+
+	ncounts = first;
+	for (int i = first; i < end; i++)
 	{
-		if (counts[i].subid != mySubid)
+		int n = first - 1;
+
+		while (n >= 0 && counts[n].subid == subid &&
+			   !is_count_of(&counts[n], counts[i].stamp, counts[i].relid, subid))
+			n--;
+		if (n >= 0 && counts[n].subid == subid)
+		{
+			counts[n].rows += counts[i].rows;
+			pfree(counts[i].table_name);
 			continue;
-		counts[i].subid = parentSubid;
-		if (event == SUBXACT_EVENT_ABORT_SUB)
-			counts[i].relid = InvalidOid;
+		}
+		counts[ncounts] = counts[i];
+		counts[ncounts++].subid = subid;
 	}
 }

@@ -373,13 +373,15 @@ fetch_version_at(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 
 /*
  * Does the snapshot see, at a place of a relation's file, the version that
- * transaction "xmin" has written?  Overwrites the slot.
+ * transaction "xmin" has written?  A VACUUM may have truncated the file since that was
+ * read.  Overwrites the slot.
  */
 bool
 is_version_at(Relation rel, ItemPointerData tid, Oid file, TransactionId xmin,
 			  Snapshot snapshot, TupleTableSlot *slot)
 {
 	return rel->rd_rel->relfilenode == file &&
+		   ItemPointerGetBlockNumber(&tid) < RelationGetNumberOfBlocks(rel) &&
 		   table_tuple_fetch_row_version(rel, &tid, snapshot, slot) &&
 		   xmin_of(slot) == xmin;
 }

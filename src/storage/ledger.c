@@ -70,6 +70,8 @@ enum EventColumn
 	EVENT_REASON,
 	EVENT_ROLEID,
 	EVENT_KEY_HASHES,
+	EVENT_OWNER,
+	EVENT_OWNERID,
 	N_EVENT_COLUMNS
 };
 
@@ -273,6 +275,11 @@ record_events(const char *event, const Event *events, int n, TimestampTz happene
 		values[EVENT_ROWS] = Int64GetDatum(events[i].rows);
 		nulls[EVENT_KEY_HASHES] = events[i].key_hashes == NULL;
 		values[EVENT_KEY_HASHES] = PointerGetDatum(events[i].key_hashes);
+		nulls[EVENT_OWNERID] = !OidIsValid(events[i].owner);
+		values[EVENT_OWNERID] = ObjectIdGetDatum(events[i].owner);
+		set_text(&values[EVENT_OWNER], &nulls[EVENT_OWNER],
+				 OidIsValid(events[i].owner) ? GetUserNameFromId(events[i].owner, true)
+											 : NULL);
 		if (n == 1)
 			(void) append_row(rel, values, nulls);
 		else

@@ -59,6 +59,7 @@ typedef struct Event
 	const char *table_name;
 	int64 rows;
 	ArrayType *key_hashes; /* of the primary key of each row (bigint[]), or NULL */
+	Oid owner; /* of the table, if there are hashes, or InvalidOid */
 } Event;
 
 extern void record_events(const char *event, const Event *events, int n,

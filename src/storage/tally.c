@@ -137,16 +137,19 @@ record_tally(HTAB *tally, const char *event)
 
 	hash_seq_init(&status, tally);
 	while ((entry = hash_seq_search(&status)) != NULL)
-		events[n++] =
-			(Event){.stamp = entry->key.stamp,
-					.table_name = recorded_name(entry->key.relid),
-					.rows = entry->rows,
-					.key_hashes =
-						entry->hashes == NULL
-							? NULL
-							: construct_array(entry->hashes, entry->nhashes,
-											  INT8OID, sizeof(int64),
-											  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)};
+	{
+		events[n] = (Event){.stamp = entry->key.stamp,
+							.table_name = pstrdup(recorded_name(entry->key.relid)),
+							.rows = entry->rows};
+		if (entry->hashes != NULL)
+		{
+			events[n].key_hashes =
+				construct_array(entry->hashes, entry->nhashes, INT8OID,
+								sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+			events[n].owner = owner_of(llast_oid(with_ancestors(entry->key.relid)));
+		}
+		n++;
+	}
 	/* the index on stamps takes them faster in their order */
 	qsort(events, n, sizeof(Event), compare_by_stamp);
 	record_events(event, events, n, GetCurrentTimestamp());

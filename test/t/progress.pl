@@ -1,4 +1,5 @@
-# pg_stat_activity shows how far a restore has come, by the bin and by undo(), in either storage.
+# pg_stat_activity shows how far a restore has come, by the bin and by undo(), in either storage,
+# and how far untag() has.
 use strict;
 use warnings;
 use FindBin;
@@ -31,6 +32,26 @@ foreach my $storage ('in_place', 'aside')
 		$session->finish;
 		is($errors . $node->safe_psql('postgres', "SELECT count(*) FROM $storage"), '10001', "$storage: and then all is restored");
 	}
+}
+
+# what untag() does after it has treated the rows tells what it has shown
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION tell() RETURNS event_trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		RAISE NOTICE '%', (SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid());
+	END $$;
+	CREATE EVENT TRIGGER tell ON sql_drop WHEN TAG IN ('DROP VIEW') EXECUTE FUNCTION tell()});
+foreach my $case ([ 'in_place', 'purge', 'destroyed' ], [ 'aside', 'purge', 'destroyed' ], [ 'aside', 'keep', 'restored' ])
+{
+	my ($storage, $tombstones, $done) = @$case;
+	my $table = "${storage}_$tombstones";
+	$node->safe_psql('postgres', qq{
+		CREATE TABLE $table (id integer PRIMARY KEY);
+		SELECT soft_delete.tag('$table', storage => '$storage');
+		INSERT INTO $table SELECT generate_series(1, 10000);
+		DELETE FROM $table});
+	like(answer($node, 'postgres', "SELECT soft_delete.untag('$table', tombstones => '$tombstones')"),
+		qr/NOTICE:  soft_delete: $done 10000 rows of public.$table so far$/m, "$storage: untag() with '$tombstones'");
 }
 $node->stop;
 done_testing();
