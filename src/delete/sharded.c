@@ -162,7 +162,8 @@ end_transaction(XactEvent event, void *arg)
 static void
 record_transaction(void)
 {
-	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+	/* a temporary table may be written to even where nothing else is */
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) || XactReadOnly ||
 		is_session_of_citus() || !OidIsValid(extension_function(SHARD_TRIGGER)) ||
 		!OidIsValid(get_extension_oid("citus", true)))
 		return;

@@ -26,7 +26,9 @@ AS $$
 BEGIN
 	INSERT INTO soft_delete_internal.sharded_transactions
 	SELECT pg_current_xact_id(), record_sharded_transaction.deleted_at, rolname, pg_roles.oid FROM pg_roles
-	WHERE pg_roles.oid = soft_delete_internal.caller() AND EXISTS (SELECT FROM soft_delete_internal.sharded_tables());
+	WHERE pg_roles.oid = soft_delete_internal.caller() AND EXISTS (SELECT FROM soft_delete_internal.sharded_tables())
+	-- of a server whose numbers have begun anew
+	ON CONFLICT (xid) DO UPDATE SET deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, roleid = excluded.roleid;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.record_sharded_transaction(timestamptz) IS

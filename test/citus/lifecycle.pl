@@ -191,6 +191,11 @@ foreach my $s (sort keys %kind)
 is(ask(q{SELECT soft_delete.hold('hash.p', 13, 73, 'moved'); SELECT count(*) FROM (SELECT citus_move_shard_placement(s.shardid, s.nodename, s.nodeport, t.nodename, t.nodeport, shard_transfer_mode => 'force_logical') FROM citus_shards AS s, pg_dist_node AS t WHERE s.shardid = get_shard_id_for_distribution_column('hash.p', 13) AND s.nodeport <> t.nodeport ORDER BY t.nodeport LIMIT 1) AS x; DELETE FROM hash.p WHERE k = 13 AND id = 73; SELECT hold FROM hash.p_deleted; SELECT hold[1] ~ '^moved .with' FROM hash.d_deleted; SELECT soft_delete.lift('moved'); UPDATE hash.p_deleted SET deleted_at = NULL}), "1\n{moved}\nt\n1", 'a shard moves with the holds on its live rows');
 like(answer($worker, 'app', q{SELECT soft_delete.hold('hash.p', 13, 73, 'from a worker')}), qr/^ERROR:  operation is not allowed on this node/m, 'which a worker does not place');
 
+# a transaction that writes to a temporary table only, and numbers that have begun anew
+is(ask('CREATE TEMP TABLE brief AS SELECT 1 AS id; BEGIN READ ONLY; SELECT pg_current_xact_id() > \'0\'; DELETE FROM brief; COMMIT; SELECT count(*) FROM brief'), "t\n0", 'a transaction that is read-only');
+is(ask(q{INSERT INTO soft_delete_internal.sharded_transactions SELECT (g + pg_current_xact_id()::text::bigint)::text::xid8, '2020-01-01', 'other', 1 FROM generate_series(1, 20) AS g; BEGIN; DELETE FROM hash.p WHERE id = 73; SELECT pg_current_xact_id() AS xid \gset
+COMMIT; SELECT soft_delete.undo_transaction(:'xid'::xid8); DELETE FROM soft_delete_internal.sharded_transactions WHERE deleted_by = 'other'}), 3, 'a number that another transaction had');
+
 # rows of a distributed table that reference a reference table: the parent waits for the oldest of them
 $node->safe_psql('app', q{
 	SET client_min_messages = error;
