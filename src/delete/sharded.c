@@ -43,12 +43,20 @@
 /* How the name of the tag begins where foreign keys set references to null, after it */
 #define EARLY_TAG '!'
 
+/* A statement, and the relation as whose owner it runs */
+typedef struct OwnersStatement
+{
+	Oid relid;
+	char *text;
+} OwnersStatement;
+
 /* What a statement needs that deletes rows of a shard */
 typedef struct ShardKeeper
 {
 	Keeper *keeper;
 	TimestampTz stamp;
 	List *unlinking; /* OwnersStatement: the references to a row that are set to null */
+	const char *marking; /* a query: why a row is held, or NULL */
 } ShardKeeper;
 
 /*
@@ -90,6 +98,10 @@ static ShardKeeper *make_shard_keeper(TriggerData *trigdata, MemoryContext conte
 static Oid shard_of_bin(Oid shard);
 static List *unlinking_statements(Oid shard, MemoryContext context);
 static Datum unlinked_references(const ShardKeeper *keeper, TriggerData *trigdata);
+static const char *marking_statement(Oid shard);
+static Datum holds_on_row(const ShardKeeper *keeper, TriggerData *trigdata);
+static Datum read_about_row(const OwnersStatement *statement, Oid rowtype,
+							Datum row, TimestampTz stamp, MemoryContext context);
 static TimestampTz distributed_stamp(void);
 static List *find_statements(const char *query, Oid relid);
 static uint64 run_as_owner_of(Oid relid, const char *statement);
@@ -98,13 +110,6 @@ static void report_altered_rows(Relation shard);
 static void report_held_rows(Relation shard);
 static void report_other_rows(Relation shard, uint64 inserted, uint64 removed);
 static const char *hold_of(TriggerData *trigdata);
-
-/* A statement, and the relation as whose owner it runs */
-typedef struct OwnersStatement
-{
-	Oid relid;
-	char *text;
-} OwnersStatement;
 
 /*
  * Install the hooks by which a transaction is known that has deleted rows of sharded tables,
@@ -157,7 +162,8 @@ end_transaction(XactEvent event, void *arg)
 static void
 record_transaction(void)
 {
-	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+	/* a temporary table may be written to even where nothing else is */
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) || XactReadOnly ||
 		is_session_of_citus() || !OidIsValid(extension_function(SHARD_TRIGGER)) ||
 		!OidIsValid(get_extension_oid("citus", true)))
 		return;
@@ -223,6 +229,7 @@ soft_delete_keep_shard_row(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = known;
 	}
 	set_unlinked(known->keeper, unlinked_references(known, trigdata));
+	set_kept_hold(known->keeper, holds_on_row(known, trigdata));
 	insert_kept(known->keeper, trigdata->tg_trigslot, known->stamp);
 	return PointerGetDatum(NULL);
 }
@@ -244,6 +251,9 @@ make_shard_keeper(TriggerData *trigdata, MemoryContext context)
 		trigdata->tg_trigger->tgname[0] == EARLY_TAG
 			? unlinking_statements(RelationGetRelid(trigdata->tg_relation), context)
 			: NIL;
+	made->marking = marking_statement(RelationGetRelid(trigdata->tg_relation));
+	if (made->marking != NULL)
+		made->marking = MemoryContextStrdup(context, made->marking);
 	table_close(bin, NoLock);
 	return made;
 }
@@ -289,7 +299,6 @@ unlinked_references(const ShardKeeper *keeper, TriggerData *trigdata)
 	MemoryContext oldcontext;
 	Datum references = 0;
 	Datum row;
-	int nestlevel;
 	ListCell *lc;
 
 	if (keeper->unlinking == NIL)
@@ -300,35 +309,103 @@ unlinked_references(const ShardKeeper *keeper, TriggerData *trigdata)
 		elog(ERROR, "SPI_connect failed");
 	foreach (lc, keeper->unlinking)
 	{
-		const OwnersStatement *statement = lfirst(lc);
-		SavedRole saved;
-		bool isnull = true;
-		Datum found = 0;
-		int result;
+		Datum found =
+			read_about_row(lfirst(lc), trigdata->tg_relation->rd_rel->reltype,
+						   row, keeper->stamp, caller);
 
-		become_owner_to_read(statement->relid, &saved);
-		nestlevel = begin_key_form();
-		result =
-			SPI_execute_with_args(statement->text, 1,
-								  (Oid[]){trigdata->tg_relation->rd_rel->reltype},
-								  (Datum[]){row}, NULL, false, 1);
-		end_text_form(nestlevel);
-		restore_role(&saved);
-		if (result != SPI_OK_SELECT)
-			elog(ERROR, "%s for %s", SPI_result_code_string(result), statement->text);
-		if (SPI_processed > 0)
-			found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-								  1, &isnull);
-		if (isnull)
+		if (found == 0)
 			continue;
 		oldcontext = MemoryContextSwitchTo(caller);
 		references = references
 						 ? DirectFunctionCall2(jsonb_concat, references, found)
-						 : datumCopy(found, false, -1);
+						 : found;
 		MemoryContextSwitchTo(oldcontext);
 	}
 	SPI_finish();
 	return references;
+}
+
+/*
+ * Return the value, of variable length, that a query finds about a row, its parameter $1,
+ * which is deleted with a stamp, $2: in a memory context, or 0 if there is none.  SPI must
+ * be connected.
+ */
+static Datum
+read_about_row(const OwnersStatement *statement, Oid rowtype, Datum row,
+			   TimestampTz stamp, MemoryContext context)
+{
+	SavedRole saved;
+	bool isnull = true;
+	Datum found = 0;
+	MemoryContext oldcontext;
+	int nestlevel;
+	int result;
+
+	become_owner_to_read(statement->relid, &saved);
+	nestlevel = begin_key_form();
+	result = SPI_execute_with_args(statement->text, 2,
+								   (Oid[]){rowtype, TIMESTAMPTZOID},
+								   (Datum[]){row, TimestampTzGetDatum(stamp)},
+								   NULL, false, 1);
+	end_text_form(nestlevel);
+	restore_role(&saved);
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "%s for %s", SPI_result_code_string(result), statement->text);
+	if (SPI_processed > 0)
+		found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+							  &isnull);
+	if (isnull)
+		return 0;
+	oldcontext = MemoryContextSwitchTo(context);
+	found = datumCopy(found, false, -1);
+	MemoryContextSwitchTo(oldcontext);
+	return found;
+}
+
+/*
+ * Return the query for the holds on rows that are deleted from a shard, or NULL if no live
+ * row is held, of its table or of one whose deletes reach it.
+ */
+static const char *
+marking_statement(Oid shard)
+{
+	static RelationMemo memo; /* each statement that deletes asks */
+	static char *known;
+	char *found;
+
+	if (memo_holds(&memo, shard))
+		return known;
+	found = call_internal_for_text("marking_statement", shard);
+	if (known != NULL)
+		pfree(known);
+	known = found == NULL ? NULL : MemoryContextStrdup(TopMemoryContext, found);
+	memo_set(&memo, shard);
+	return known;
+}
+
+/*
+ * Return why a deleted row is held: because it was when it lived, or a row was with which it
+ * goes, which is in its bin already.  A text[], or 0 if it is not held.
+ */
+static Datum
+holds_on_row(const ShardKeeper *keeper, TriggerData *trigdata)
+{
+	OwnersStatement statement = {RelationGetRelid(trigdata->tg_relation),
+								 (char *) keeper->marking};
+	Datum row;
+	Datum holds;
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (keeper->marking == NULL)
+		return 0;
+	row = heap_copy_tuple_as_datum(trigdata->tg_trigtuple,
+								   RelationGetDescr(trigdata->tg_relation));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	holds = read_about_row(&statement, trigdata->tg_relation->rd_rel->reltype,
+						   row, keeper->stamp, caller);
+	SPI_finish();
+	return holds;
 }
 
 /*
@@ -624,6 +701,10 @@ run_as_owner_of(Oid relid, const char *statement)
  *
  * Where the name says so, it is the trigger that obeys holds on single rows, with the
  * arguments of the tag: these are in a column.
+ *
+ * As a BEFORE UPDATE trigger of the table, with its key as condition, it is a hold on a live
+ * row, which goes to that column with the row.  The arguments are hold, holder, what marks
+ * the rows that go with it, and the key.  Raises 55006, for the row would get another key.
  */
 Datum
 soft_delete_guard_shard_row(PG_FUNCTION_ARGS)
@@ -634,8 +715,15 @@ soft_delete_guard_shard_row(PG_FUNCTION_ARGS)
 							TRIGGER_FIRED_BEFORE(
 								((TriggerData *) fcinfo->context)->tg_event));
 
-	const char *hold = is_restoring ? NULL : hold_of(trigdata);
+	const char *hold;
 
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("cannot change the key of a row of \"%s\", which is held: %s",
+							   RelationGetRelationName(trigdata->tg_relation),
+							   trigdata->tg_trigger->tgargs[0]),
+						errdetail("The hold is on the row with that key.")));
+	hold = is_restoring ? NULL : hold_of(trigdata);
 	if (hold != NULL)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 						errmsg("cannot purge rows of \"%s\", which are held: %s",

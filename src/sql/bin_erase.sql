@@ -105,7 +105,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.replay_erasures(regclass) IS
 'does soft_delete.replay_erasures()';
 
-CREATE FUNCTION soft_delete_internal.given_key(relation regclass, key text[], OUT condition text, OUT hash bytea)
+CREATE FUNCTION soft_delete_internal.given_key(relation regclass, key text[], alias text DEFAULT 'b', OUT condition text, OUT hash bytea)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -115,7 +115,7 @@ DECLARE
 	texts text;
 BEGIN
 	-- a cast to a type without its length does not cut a value off
-	SELECT array_agg(attname::text ORDER BY n), string_agg(format('b.%I = %s', attname, value), ' AND ' ORDER BY n), string_agg(format('format(''%%s'', %s)', value), ', ' ORDER BY n)
+	SELECT array_agg(attname::text ORDER BY n), string_agg(format('%s.%I = %s', alias, attname, value), ' AND ' ORDER BY n), string_agg(format('format(''%%s'', %s)', value), ', ' ORDER BY n)
 	INTO columns, condition, texts
 	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum),
 		format('%L::%s', key[n], format_type(atttypid, CASE WHEN atttypid IN ('varchar'::regtype, 'varbit'::regtype) THEN -1 ELSE atttypmod END)) AS value
@@ -131,8 +131,8 @@ BEGIN
 		format('SELECT sha256(convert_to(ARRAY[%s]::text, getdatabaseencoding()))', texts), form => 'key') AS q(digest bytea);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.given_key(regclass, text[]) IS
-'the condition of rows with a primary key, as b, and the hash by which erasures know it; raises 55000 or 22023 for a key that cannot be one';
+COMMENT ON FUNCTION soft_delete_internal.given_key(regclass, text[], text) IS
+'the condition of rows with a primary key, and the hash by which erasures know it; raises 55000 or 22023 for a key that cannot be one';
 
 CREATE FUNCTION soft_delete_internal.records_of(relation regclass, OUT tells_all boolean, OUT roleid oid, OUT owner text)
 LANGUAGE plpgsql STABLE

@@ -26,7 +26,9 @@ AS $$
 BEGIN
 	INSERT INTO soft_delete_internal.sharded_transactions
 	SELECT pg_current_xact_id(), record_sharded_transaction.deleted_at, rolname, pg_roles.oid FROM pg_roles
-	WHERE pg_roles.oid = soft_delete_internal.caller() AND EXISTS (SELECT FROM soft_delete_internal.sharded_tables());
+	WHERE pg_roles.oid = soft_delete_internal.caller() AND EXISTS (SELECT FROM soft_delete_internal.sharded_tables())
+	-- of a server whose numbers have begun anew
+	ON CONFLICT (xid) DO UPDATE SET deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, roleid = excluded.roleid;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.record_sharded_transaction(timestamptz) IS
@@ -711,6 +713,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.mark_held(regclass, text, text, boolean) IS
 'adds a mark to the holds of rows of the bin of a sharded table, as b, or takes it away, and returns the number of rows that it changes';
 
+CREATE FUNCTION soft_delete_internal.held_mark(relation regclass, hold text, hash bytea) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN format('%s (with %s)', hold, left(encode(sha256(soft_delete_internal.sharded_tag(relation) || hash), 'hex'), 16));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.held_mark(regclass, text, bytea) IS
+'what marks rows that are held with a row of a sharded table; hash: of the primary key of this';
+
 CREATE FUNCTION soft_delete_internal.hold_with_cascade(relation regclass, key text[], hold text, is_held boolean) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -722,7 +735,7 @@ DECLARE
 	changed bigint;
 BEGIN
 	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
-	mark := format('%s (with %s)', hold, left(encode(sha256(soft_delete_internal.sharded_tag(relation) || known.hash), 'hex'), 16));
+	mark := soft_delete_internal.held_mark(relation, hold, known.hash);
 	FOR item IN SELECT * FROM soft_delete_internal.sharded_cascade(relation, known.condition) LOOP
 		changed := soft_delete_internal.mark_held(item.member, item.gone, CASE item.member WHEN relation THEN hold ELSE mark END, is_held);
 	END LOOP;
@@ -745,9 +758,85 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.own_holds(regclass, text) IS
 'why rows of the bin of a sharded table, as b, are held by themselves, and not with another row';
 
+/*
+ * A hold on a live row is a trigger of the table, with its key as its condition, which does
+ * not let the key change.  The tag brings the hold to the bin with the row (sharded.c).
+ */
+CREATE FUNCTION soft_delete_internal.live_name(hash bytea, hold text) RETURNS name
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN concat('~soft_delete_shard_live_', left(encode(hash, 'hex'), 12), '_', left(md5(hold), 12));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.live_name(bytea, text) IS
+'the name of the trigger that is a hold on a live row of a sharded table; hash: of its primary key';
+
+CREATE FUNCTION soft_delete_internal.hold_live_row(relation regclass, key text[], hold text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	known record := soft_delete_internal.given_key(relation, key, 'OLD');
+	name name := soft_delete_internal.live_name(known.hash, hold);
+	columns smallint[] := (SELECT conkey FROM pg_constraint WHERE conrelid = relation AND contype = 'p');
+	function text := format('soft_delete.guard_shard_row(%s)', (SELECT string_agg(quote_literal(a), ', ' ORDER BY n)
+		FROM unnest(ARRAY[hold, pg_get_userbyid(soft_delete_internal.caller())::text, soft_delete_internal.held_mark(relation, hold, known.hash)] || key) WITH ORDINALITY AS u(a, n)));
+	member regclass;
+BEGIN
+	-- raises an error where that would not be found
+	PERFORM soft_delete_internal.sharded_cascade(relation, known.condition);
+	SELECT m INTO member FROM soft_delete_internal.sharded_reach(relation) AS m JOIN pg_class ON pg_class.oid = m WHERE relowner <> (SELECT own.relowner FROM pg_class AS own WHERE own.oid = relation) LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot hold a live row of table "%", whose deletes reach table "%" of another role', relation, member
+			USING ERRCODE = 'feature_not_supported', DETAIL = 'Who deletes the row could not hold what goes with it.', HINT = format('SELECT soft_delete.hold(%L, %L);', relation, hold);
+	END IF;
+	PERFORM soft_delete_internal.alter_as_owner(relation, format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s AND ROW(%s) IS DISTINCT FROM ROW(%s)) EXECUTE FUNCTION %s', name, relation, known.condition,
+		(soft_delete_internal.columns_of(relation, columns, 'OLD')).qualified, (soft_delete_internal.columns_of(relation, columns, 'NEW')).qualified, function));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.hold_live_row(regclass, text[], text) IS
+'holds the live row of a sharded table with a primary key; raises 0A000 if what goes with it is not found, or is not of its owner';
+
+CREATE FUNCTION soft_delete_internal.lift_live_rows(relation regclass, hash bytea, hold text) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name name;
+	lifted bigint := 0;
+BEGIN
+	FOR name IN SELECT t.tgname FROM soft_delete_internal.live_holds(relation) AS t
+		WHERE (hash IS NULL OR starts_with(t.tgname, left(soft_delete_internal.live_name(hash, ''), -12))) AND (hold IS NULL OR (soft_delete_internal.trigger_arguments(t.oid))[1] = hold)
+	LOOP
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('DROP TRIGGER %I ON %s', name, relation));
+		lifted := lifted + 1;
+	END LOOP;
+	RETURN lifted;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.lift_live_rows(regclass, bytea, text) IS
+'lifts holds on live rows of a sharded table, and returns their number; hash: of a primary key, null for all; hold: why they are held, null for whatever';
+
+CREATE FUNCTION soft_delete_internal.lift_sharded_row(relation regclass, key text[], hold text) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	lifted bigint := soft_delete_internal.hold_with_cascade(relation, key, hold, false);
+BEGIN
+	-- a hold that has gone to the bin with its row is one
+	RETURN greatest(lifted, soft_delete_internal.lift_live_rows(relation, (soft_delete_internal.given_key(relation, key)).hash, hold));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.lift_sharded_row(regclass, text[], text) IS
+'lifts a hold on the rows of a sharded table with a primary key, live or deleted, and returns how many there were';
+
 CREATE FUNCTION soft_delete_internal.hold_sharded_row(relation regclass, arguments text[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET citus.enable_unsafe_triggers = on
 SET citus.multi_shard_modify_mode = sequential
 AS $$
 DECLARE
@@ -767,24 +856,21 @@ BEGIN
 	END IF;
 	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
 	IF hold IS NULL THEN
-		RETURN coalesce((SELECT sum(soft_delete_internal.hold_with_cascade(relation, key, h, false)) FROM soft_delete_internal.own_holds(relation, known.condition) AS h), 0);
+		RETURN coalesce((SELECT sum(soft_delete_internal.lift_sharded_row(relation, key, h)) FROM soft_delete_internal.own_holds(relation, known.condition) AS h), 0) + soft_delete_internal.lift_live_rows(relation, known.hash, NULL);
 	END IF;
 	SELECT q.is_deleted INTO is_deleted FROM soft_delete_internal.query_as_owner(relation, format('SELECT EXISTS (SELECT 1 FROM %s AS b WHERE %s)', soft_delete_internal.sharded_bin(relation), known.condition)) AS q(is_deleted boolean);
-	IF is_deleted THEN
-		RETURN soft_delete_internal.hold_with_cascade(relation, key, hold, true);
-	END IF;
 	SELECT q.is_live INTO is_live FROM soft_delete_internal.query_as_owner(relation, format('SELECT EXISTS (SELECT 1 FROM %s AS b WHERE %s)', relation, known.condition)) AS q(is_live boolean);
 	IF is_live THEN
-		RAISE EXCEPTION 'cannot hold a row of table "%", which Citus has sharded, before it is deleted', relation
-			USING ERRCODE = 'feature_not_supported', DETAIL = 'A hold on a row is in the bin. One on the table holds whatever will be deleted, too.',
-				HINT = format('SELECT soft_delete.hold(%L, %L);', relation, hold);
+		PERFORM soft_delete_internal.hold_live_row(relation, key, hold);
+	ELSIF NOT is_deleted THEN
+		RAISE EXCEPTION 'table "%" has no row with that primary key, live or deleted', relation
+			USING ERRCODE = 'undefined_object';
 	END IF;
-	RAISE EXCEPTION 'table "%" has no row with that primary key, live or deleted', relation
-		USING ERRCODE = 'undefined_object';
+	RETURN is_live::integer + CASE WHEN is_deleted THEN soft_delete_internal.hold_with_cascade(relation, key, hold, true) ELSE 0 END;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.hold_sharded_row(regclass, text[]) IS
-'does soft_delete.hold() for the deleted rows of a sharded table with a primary key; arguments: the values of the key, and why, or null to lift all such holds';
+'does soft_delete.hold() for the rows of a sharded table with a primary key, live or deleted; arguments: the values of the key, and why, or null to lift all such holds';
 
 CREATE FUNCTION soft_delete_internal.lift_sharded(relation regclass, arguments text[]) RETURNS bigint
 LANGUAGE plpgsql
@@ -803,7 +889,7 @@ BEGIN
 		RAISE EXCEPTION 'the hold to lift must not be null'
 			USING ERRCODE = 'null_value_not_allowed', DETAIL = 'It is the reason that hold() was told.';
 	ELSIF key <> '{}' THEN
-		RETURN soft_delete_internal.hold_with_cascade(relation, key, hold, false);
+		RETURN soft_delete_internal.lift_sharded_row(relation, key, hold);
 	END IF;
 	-- of the table and of deletions
 	FOR item IN
@@ -814,9 +900,9 @@ BEGIN
 		lifted := lifted + (item.member = relation AND item.tgname LIKE '%\_delete')::integer;
 	END LOOP;
 	FOR key IN SELECT * FROM soft_delete_internal.held_keys(relation, hold) LOOP
-		lifted := lifted + soft_delete_internal.hold_with_cascade(relation, key, hold, false);
+		lifted := lifted + soft_delete_internal.lift_sharded_row(relation, key, hold);
 	END LOOP;
-	RETURN lifted;
+	RETURN lifted + soft_delete_internal.lift_live_rows(relation, NULL, hold);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.lift_sharded(regclass, text[]) IS

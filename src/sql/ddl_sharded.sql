@@ -314,6 +314,65 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.unguarded_partitions(regclass) IS
 'the partitions of a sharded table whose rows TRUNCATE would destroy, for a trigger is missing or disabled';
 
+/* Triggers of the table, or of a shard, with a condition on the primary key; their arguments are why, who, the mark of what goes with the row, and the key. */
+CREATE FUNCTION soft_delete_internal.live_holds(relation regclass) RETURNS SETOF pg_trigger
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
+AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM pg_trigger WHERE tgrelid = relation AND tgfoid = 'soft_delete.guard_shard_row()'::regprocedure AND starts_with(tgname, '~soft_delete_shard_live_');
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.live_holds(regclass) IS
+'the triggers of a sharded table that are holds on live rows';
+
+CREATE FUNCTION soft_delete_internal.live_marks(relation regclass, OUT hold text, OUT mark text, OUT condition text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	root regclass := soft_delete_internal.root(relation);
+BEGIN
+	RETURN QUERY SELECT arguments[1], arguments[3], (soft_delete_internal.given_key(root, arguments[4:])).condition
+		FROM soft_delete_internal.live_holds(root) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments;
+	RETURN QUERY SELECT NULL::text, above.mark, format('EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE %s) AS p WHERE %s)', confrelid::regclass, above.condition, soft_delete_internal.key_match(con.oid, 'p', 'b'))
+		FROM pg_constraint AS con, soft_delete_internal.live_marks(confrelid) AS above
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND conrelid = root AND confrelid <> conrelid;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.live_marks(regclass) IS
+'the conditions of live rows of a sharded table, as b, that are held, or whose parents are, with why, or with the mark of what goes with such a row';
+
+CREATE FUNCTION soft_delete_internal.shard_marks(shard regclass, path regclass[] DEFAULT '{}', OUT hold text, OUT mark text, OUT condition text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+SET citus.override_table_visibility = off
+AS $$
+BEGIN
+	-- what the transaction has done so far is known of shards
+	RETURN QUERY SELECT arguments[1], arguments[3], (soft_delete_internal.given_key(shard, arguments[4:])).condition
+		FROM soft_delete_internal.live_holds(shard) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments;
+	RETURN QUERY SELECT NULL::text, above.mark, format('EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE b.%I OPERATOR(pg_catalog.=) $2 AND %s) AS p WHERE %s)', soft_delete_internal.shard_of_bin(confrelid), soft_delete_internal.sharded_stamp(confrelid),
+			above.condition, soft_delete_internal.key_match(con.oid, 'p', 'b'))
+		FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid, soft_delete_internal.shard_marks(confrelid, path || shard) AS above
+		WHERE contype = 'f' AND confdeltype = 'c' AND conrelid = shard AND NOT relispartition AND confrelid <> ALL (path || shard);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.shard_marks(regclass, regclass[]) IS
+'the conditions of rows that are deleted from a shard, as b, with stamp $2, which are held or go with a held row in the bin of another shard, with why, or with the mark of what goes with such a row; path: the shards below';
+
+CREATE FUNCTION soft_delete_internal.marking_statement(shard regclass) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT 'SELECT nullif(pg_catalog.array_remove(ARRAY[' || string_agg(format('CASE WHEN %s THEN %L::pg_catalog.text END', m.condition, coalesce(m.hold, m.mark)), ', ') || '], NULL), ''{}'') FROM (SELECT ($1).*) AS b'
+			FROM soft_delete_internal.shard_marks(shard) AS m);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.marking_statement(regclass) IS
+'a query for why a row $1 that is deleted from a shard with stamp $2 is held, a text[]; null if no live row is';
+
 CREATE FUNCTION soft_delete_internal.truncating_statements(relation regclass, OUT relation_of regclass, OUT statement text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 2
@@ -324,6 +383,7 @@ DECLARE
 	bin regclass := soft_delete_internal.sharded_bin(relation);
 	child regclass;
 	columns text;
+	holds text;
 BEGIN
 	-- truncate_local_data_after_distributing_table() is about rows that live on in shards
 	IF soft_delete_internal.table_of_shard(relation) IS NOT NULL OR NOT coalesce(current_setting('citus.enable_ddl_propagation', true)::boolean, true) THEN
@@ -357,7 +417,8 @@ BEGIN
 	-- the transaction becomes a distributed one, which has a stamp
 	statement := format('SELECT 1 FROM %s WHERE %I IS NULL', bin, stamp);
 	RETURN NEXT;
-	statement := format('INSERT INTO %s (%s, %I, deleted_by) SELECT %s, $1, $2 FROM %s', bin, columns, stamp, columns, relation);
+	SELECT 'nullif(pg_catalog.array_remove(ARRAY[' || string_agg(format('CASE WHEN %s THEN %L::pg_catalog.text END', m.condition, coalesce(m.hold, m.mark)), ', ') || '], NULL), ''{}'')' INTO holds FROM soft_delete_internal.live_marks(relation) AS m;
+	statement := format('INSERT INTO %s (%s, %I, deleted_by%s) SELECT %s, $1, $2%s FROM %s AS b', bin, columns, stamp, CASE WHEN holds IS NOT NULL THEN ', hold' ELSE '' END, columns, coalesce(', ' || holds, ''), relation);
 	RETURN NEXT;
 END
 $$;
@@ -825,6 +886,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	relation regclass;
+	held text;
 BEGIN
 	IF NOT soft_delete_internal.leads_citus() THEN
 		RETURN;
@@ -833,6 +895,11 @@ BEGIN
 	FROM (SELECT objid, array_agg(address_names[3]::name) AS names FROM pg_event_trigger_dropped_objects()
 		  WHERE classid = 'pg_class'::regclass AND object_type = 'table column' GROUP BY objid) AS dropped
 	WHERE soft_delete_internal.root(objid) = objid AND soft_delete_internal.is_sharded(objid) AND soft_delete_internal.sharded_bin(objid) IS NOT NULL;
+	FOR held IN SELECT DISTINCT format('%I.%I', address_names[1], address_names[2]) FROM pg_event_trigger_dropped_objects()
+			WHERE object_type = 'trigger' AND address_names[3] ~ '^~soft_delete_shard_live_[0-9a-f]{12}_[0-9a-f]{12}$' AND NOT soft_delete_internal.command_is_own() LOOP
+		RAISE EXCEPTION 'cannot drop what holds live rows of table "%"', held
+			USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed. soft_delete.lift() lifts it.';
+	END LOOP;
 	-- one of them may be the bin of a table that is still tagged
 	IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'trigger' AND address_names[3] = '~soft_delete_shard_bin') AND NOT soft_delete_internal.command_is_own() THEN
 		SELECT tgrelid INTO relation FROM pg_trigger JOIN pg_dist_partition ON logicalrelid = tgrelid
@@ -915,6 +982,8 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'ON DELETE CASCADE would destroy them.',
 				HINT = format('SELECT soft_delete.untag(%L, cascade => true);', relation);
 	END IF;
+	PERFORM soft_delete_internal.refuse_untagging(relation, format('SELECT soft_delete.lift(%L, %L);', relation, arguments[1]))
+	FROM soft_delete_internal.live_holds(relation) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments;
 	IF EXISTS (SELECT FROM soft_delete_internal.sharded_holds(bin)) THEN
 		PERFORM soft_delete_internal.refuse_untagging(relation, (
 			SELECT string_agg(DISTINCT CASE WHEN arguments[3] IS NULL THEN format('SELECT soft_delete.hold(%L, NULL);', origin) ELSE format('SELECT soft_delete.hold_deletion(%L, NULL);', arguments[3]) END, ' ')

@@ -49,7 +49,7 @@ BEGIN
 		BEGIN
 			SELECT q.rows, q.oldest, q.held INTO deleted_rows, oldest, holds FROM soft_delete_internal.query_as_owner(relation,
 				format('SELECT (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %1$s LIMIT 1001) AS first), (SELECT pg_catalog.min(%2$I) FROM %1$s), (SELECT pg_catalog.count(*) FROM %1$s WHERE hold IS NOT NULL)', bin, tombstone_column)) AS q(rows bigint, oldest timestamptz, held bigint);
-			holds := holds + (SELECT count(*) FROM soft_delete_internal.sharded_holds(bin) AS t WHERE t.tgname LIKE '%\_delete');
+			holds := holds + (SELECT count(*) FROM soft_delete_internal.sharded_holds(bin) AS t WHERE t.tgname LIKE '%\_delete') + (SELECT count(*) FROM soft_delete_internal.live_holds(relation));
 			IF deleted_rows > 1000 THEN
 				deleted_rows := greatest(deleted_rows, soft_delete_internal.estimate_sharded(bin));
 			END IF;
@@ -107,7 +107,7 @@ BEGIN
 		FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confrelid = item.relation AND confdeltype IN ('n', 'd')
 			AND (NOT soft_delete_internal.is_relinkable(pg_constraint.oid) OR NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = item.relation AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND starts_with(tgname, '!')))
 		UNION ALL
-		SELECT 'error', tgrelid::regclass, format('trigger "%s" is disabled: %s', tgname, CASE WHEN tgrelid = item.relation THEN 'deleted rows are not kept' WHEN tgfoid = 'soft_delete.guard_shard_row()'::regprocedure THEN 'held rows can be purged' ELSE 'nothing is restored' END), format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
+		SELECT 'error', tgrelid::regclass, format('trigger "%s" is disabled: %s', tgname, CASE WHEN tgfoid = 'soft_delete.guard_shard_row()'::regprocedure THEN 'held rows can be purged' WHEN tgrelid = item.relation THEN 'deleted rows are not kept' ELSE 'nothing is restored' END), format('ALTER TABLE %s ENABLE TRIGGER %I;', tgrelid::regclass, tgname)
 		FROM pg_trigger WHERE tgrelid IN (item.relation, item.bin) AND tgname ~ '^[!~]soft_delete' AND tgenabled NOT IN ('O', 'A')
 		UNION ALL
 		SELECT 'error', item.relation, 'trigger "~soft_delete_shard_truncate" is missing: TRUNCATE destroys', format('SELECT soft_delete.untag(%L, tombstones => ''keep'');', item.relation)

@@ -59,6 +59,8 @@ struct Keeper
 	AttrNumber deleted_by; /* its column for who has deleted a row, or 0 */
 	AttrNumber unlinked; /* its column for references that were set to null, or 0 */
 	Datum references; /* those to the next row, a jsonb, or 0 */
+	AttrNumber hold;  /* its column for holds, or 0 */
+	Datum holds;	  /* those on the next row, a text[], or 0 */
 	AttrNumber *sources; /* for each column of the companion, that of the relation */
 	VersionBuilder *builder; /* of rows of the companion, with its indexes */
 	VersionBuilder *bridged; /* of rows whose bridge says deleted, or NULL */
@@ -310,6 +312,7 @@ make_shards_keeper(Relation rel, Relation bin, const char *stamp, MemoryContext 
 	keeper = make_keeper_in(rel, bin, stamp_attnum, context);
 	keeper->deleted_by = deleted_by;
 	keeper->unlinked = get_attnum(relid, "unlinked");
+	keeper->hold = get_attnum(relid, "hold");
 	return keeper;
 }
 
@@ -329,6 +332,23 @@ set_unlinked(Keeper *keeper, Datum references)
 						get_rel_name(keeper->companion)),
 				 errdetail("It has a column \"unlinked\" of type jsonb.")));
 	keeper->references = references;
+}
+
+/*
+ * Note why the next row is held, a text[], or 0 if it is not.
+ *
+ * Raises 42703 if the bin has no column for that.
+ */
+void
+set_kept_hold(Keeper *keeper, Datum holds)
+{
+	if (holds && (keeper->hold <= 0 ||
+				  get_atttype(keeper->companion, keeper->hold) != TEXTARRAYOID))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("bin \"%s\" does not keep holds",
+							   get_rel_name(keeper->companion)),
+						errdetail("It has a column \"hold\" of type text[].")));
+	keeper->holds = holds;
 }
 
 /*
@@ -445,6 +465,11 @@ insert_kept(Keeper *keeper, TupleTableSlot *row, TimestampTz stamp)
 	{
 		slot->tts_values[keeper->unlinked - 1] = keeper->references;
 		slot->tts_isnull[keeper->unlinked - 1] = false;
+	}
+	if (keeper->holds)
+	{
+		slot->tts_values[keeper->hold - 1] = keeper->holds;
+		slot->tts_isnull[keeper->hold - 1] = false;
 	}
 	slot->tts_tableOid = keeper->companion;
 	/* a publication of all tables is not told of a companion, whose subscribers lack it */

@@ -315,6 +315,7 @@ extern Keeper *make_keeper(Relation rel, MemoryContext context);
 extern Keeper *make_shards_keeper(Relation rel, Relation bin, const char *stamp,
 								  MemoryContext context);
 extern void set_unlinked(Keeper *keeper, Datum references);
+extern void set_kept_hold(Keeper *keeper, Datum hold);
 extern void free_keeper(Keeper *keeper);
 extern bool keeps_rows_of(const Keeper *keeper, Relation rel);
 extern void keep_aside(Keeper *keeper, Relation rel, TupleTableSlot *row);

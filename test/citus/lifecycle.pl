@@ -154,7 +154,6 @@ foreach my $s (sort keys %kind)
 			[ "SELECT soft_delete.erase('$s.p', 1, 61)", qr/^ERROR:  cannot purge rows of "d_deleted\w*", which are held/m ],
 			[ "SELECT soft_delete.untag('$s.p', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.p", where rows are held\n.*\nHINT:  SELECT soft_delete\.lift\('$s\.p', 'lawsuit'\);/m ],
 			[ "BEGIN; ALTER TABLE $s.c DROP CONSTRAINT c_k_p_fkey; SELECT soft_delete.untag('$s.c', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.c", where rows are held\n.*\nHINT:  SELECT soft_delete\.lift\('lawsuit'\);/m ],
-			[ "SELECT soft_delete.hold('$s.p', 10, 70, 'why')", qr/^ERROR:  cannot hold a row of table "$s\.p", which Citus has sharded, before it is deleted\n.*\nHINT:  SELECT soft_delete\.hold\('$s\.p', 'why'\);$/m ],
 			[ "SELECT soft_delete.hold('$s.p', 1, 999, 'why')", qr/^ERROR:  table "$s\.p" has no row with that primary key, live or deleted/m ],
 			[ "SELECT soft_delete.hold('$s.p', 1, 'why')", qr/^ERROR:  the key of table "$s\.p" must have 2 values/m ],
 			[ "SELECT soft_delete.lift('$s.p', NULL)", qr/^ERROR:  the hold to lift must not be null/m ]);
@@ -165,12 +164,37 @@ foreach my $s (sort keys %kind)
 	is(ask("SELECT soft_delete.lift('$s.c', 1, 61, 'audit'), soft_delete.lift('$s.d', 2, 62, 'audit'), soft_delete.lift('other'); $held"), "0|1|1\nc|61|\nc|62|\nd|61|\nd|62|\np|61|\np|62|", "$s: lift() of a row, and of whatever is held by that name");
 	is(ask("SELECT soft_delete.hold('$s.p', 2, 62, 'a'); SELECT soft_delete.hold('$s.c', 'a'); SELECT deleted_at AS stamp FROM $s.p_deleted WHERE id = 62 \\gset\nSELECT soft_delete.hold_deletion(:'stamp'::timestamptz, 'a'); SELECT soft_delete.lift('$s.p', 'a'), soft_delete.lift('$s.c', 'a'), soft_delete.lift('a'); $held; SELECT sum(holds) FROM soft_delete.tables WHERE relation::text LIKE '$s.%'"), "3\n2|2|1\nc|61|\nc|62|\nd|61|\nd|62|\np|61|\np|62|\n0", "$s: lift() of a table's rows, deletions and its own hold");
 	is(ask("UPDATE $s.p_deleted SET deleted_at = NULL; $counts{$s}; SELECT soft_delete.hold_schema('$s', 'all'); SELECT relation, holds FROM soft_delete.tables WHERE relation::text LIKE '$s.%'; SELECT soft_delete.hold_schema('$s', NULL), soft_delete.hold_schema('$s', NULL)"), "68|0|0|0\n3\n$s.p|1\n$s.c|2\n$s.d|3\n3|0", "$s: hold_schema()");
+
+	# holds on live rows, which they take along
+	my $marks = "SELECT (SELECT count(hold) FROM $s.p_deleted), (SELECT count(hold) FROM $s.c_deleted), (SELECT count(hold) FROM $s.d_deleted)";
+	is(ask("SELECT soft_delete.hold('$s.p', 10, 70, 'case'); SELECT soft_delete.hold('$s.p', '10', '70', 'case'); SELECT soft_delete.hold('$s.c', 12, 72, 'case'); SELECT relation, holds FROM soft_delete.tables WHERE relation::text LIKE '$s.%'; UPDATE $s.p SET name = 'new' WHERE id = 70; DELETE FROM $s.p WHERE id IN (70, 71); $held; SELECT * FROM soft_delete.check()"), qq{$s.p|1\n$s.c|1\n$s.d|0\nc|70|{"case (with X)"}\nc|71|\nd|70|{"case (with X)"}\nd|71|\np|70|{case}\np|71|}, "$s: a held live row is updated and deleted, and is held with what goes with it");
+	fails("$s: $$_[0]", $$_[0], $$_[1], "$counts{$s}; $held; SELECT sum(id) FROM $s.c")
+		foreach ([ "DELETE FROM $s.p_deleted WHERE k = 10 AND id = 70", qr/^ERROR:  cannot purge rows of "p_deleted\w*", which are held: \{case\}/m ],
+			[ "UPDATE $s.p_deleted SET deleted_at = NULL WHERE id = 70", qr/^ERROR:  cannot restore rows of "p_deleted\w*", which are held\nDETAIL/m ],
+			[ "UPDATE $s.c SET id = 720 WHERE k = 12 AND id = 72", qr/^ERROR:  cannot change the key of a row of "c\w*", which is held: case$/m ],
+			[ "SELECT soft_delete.erase('$s.c', 12, 72)", qr/^ERROR:  cannot purge rows of "d_deleted\w*", which are held/m ],
+			[ "SELECT soft_delete.untag('$s.p', tombstones => 'purge', cascade => true)", qr/^ERROR:  cannot untag table "$s\.p", where rows are held\n.*\nHINT:  SELECT soft_delete\.lift\('$s\.p', 'case'\);/m ],
+			[ "DROP TABLE $s.c CASCADE", qr/^ERROR:  cannot drop what holds live rows of table "$s\.c"/m ]);
+	is(ask("BEGIN; SELECT soft_delete.hold('$s.d', 13, 73, 'other'); DELETE FROM $s.p WHERE id BETWEEN 72 AND 74; $marks; SELECT soft_delete.lift('$s.d', 13, 73, 'other'); $marks; ROLLBACK"), "1|2|3\n1\n1|2|2", "$s: in one transaction, of rows that others take along");
+	is(ask("BEGIN; TRUNCATE $s.p CASCADE; $marks; SELECT id, hold FROM $s.c_deleted WHERE hold = '{case}'; ROLLBACK"), "1|2|2\n72|{case}", "$s: TRUNCATE keeps holds, too");
+	ask("CALL soft_delete.purge('$s.p', older_than => '0')");
+	is(ask("$held; DELETE FROM $s.c WHERE id = 72; INSERT INTO $s.c VALUES (12, 72, 72); SELECT soft_delete.lift('case'); $marks; UPDATE $s.p_deleted SET deleted_at = NULL; UPDATE $s.c SET id = 72 WHERE id = 72; SELECT tgname FROM pg_trigger WHERE tgname LIKE '%shard\\_live%'"), qq{c|70|{"case (with X)"}\nd|70|{"case (with X)"}\np|70|{case}\n2\n0|0|0}, "$s: purge() leaves them, and lift() lifts each, live or deleted");
+	is(ask("SELECT soft_delete.hold('$s.p', 12, 72, 'a'); SELECT soft_delete.hold('$s.p', 12, 72, 'b'); SELECT soft_delete.hold('$s.p', 12, 72, NULL); DELETE FROM $s.p WHERE id = 72; $marks; DELETE FROM $s.d_deleted; DELETE FROM $s.c_deleted; DELETE FROM $s.p_deleted; INSERT INTO $s.p VALUES (12, 72), (11, 71); INSERT INTO $s.c VALUES (12, 72, 72), (11, 71, 71); $counts{$s}"), "0|0|0\n68|0|0|0", "$s: all holds on a live row are lifted");
 }
 
 foreach my $s (sort keys %kind)
 {
 	is(ask("BEGIN; DELETE FROM $s.p WHERE id > 60; SELECT soft_delete.untag('$s.p', tombstones => 'keep', cascade => true); SELECT count(*) FROM $s.p; SELECT count(*) FROM $s.c; ROLLBACK"), "68\n68", "$s: untag() keeps rows, though a foreign key is deferred");
 }
+
+# a shard moves with the holds on its live rows
+is(ask(q{SELECT soft_delete.hold('hash.p', 13, 73, 'moved'); SELECT count(*) FROM (SELECT citus_move_shard_placement(s.shardid, s.nodename, s.nodeport, t.nodename, t.nodeport, shard_transfer_mode => 'force_logical') FROM citus_shards AS s, pg_dist_node AS t WHERE s.shardid = get_shard_id_for_distribution_column('hash.p', 13) AND s.nodeport <> t.nodeport ORDER BY t.nodeport LIMIT 1) AS x; DELETE FROM hash.p WHERE k = 13 AND id = 73; SELECT hold FROM hash.p_deleted; SELECT hold[1] ~ '^moved .with' FROM hash.d_deleted; SELECT soft_delete.lift('moved'); UPDATE hash.p_deleted SET deleted_at = NULL}), "1\n{moved}\nt\n1", 'a shard moves with the holds on its live rows');
+like(answer($worker, 'app', q{SELECT soft_delete.hold('hash.p', 13, 73, 'from a worker')}), qr/^ERROR:  operation is not allowed on this node/m, 'which a worker does not place');
+
+# a transaction that writes to a temporary table only, and numbers that have begun anew
+is(ask('CREATE TEMP TABLE brief AS SELECT 1 AS id; BEGIN READ ONLY; SELECT pg_current_xact_id() > \'0\'; DELETE FROM brief; COMMIT; SELECT count(*) FROM brief'), "t\n0", 'a transaction that is read-only');
+is(ask(q{INSERT INTO soft_delete_internal.sharded_transactions SELECT (g + pg_current_xact_id()::text::bigint)::text::xid8, '2020-01-01', 'other', 1 FROM generate_series(1, 20) AS g; BEGIN; DELETE FROM hash.p WHERE id = 73; SELECT pg_current_xact_id() AS xid \gset
+COMMIT; SELECT soft_delete.undo_transaction(:'xid'::xid8); DELETE FROM soft_delete_internal.sharded_transactions WHERE deleted_by = 'other'}), 3, 'a number that another transaction had');
 
 # rows of a distributed table that reference a reference table: the parent waits for the oldest of them
 $node->safe_psql('app', q{
@@ -202,6 +226,7 @@ $node->safe_psql('app', q{
 	INSERT INTO two.p SELECT generate_series(1, 20); SET ROLE lower; INSERT INTO two.c SELECT generate_series(1, 20); SET ROLE upper; DELETE FROM two.p});
 like(notices(q{SET ROLE upper; CALL soft_delete.purge(older_than => '0')}), qr/^NOTICE:  purged 0 rows of table "p"\nDETAIL:  Due rows that remain: 0 held, 20 referenced, 0 locked\./m, 'a parent waits for the children of another owner');
 is(ask(q{SET ROLE lower; CALL soft_delete.purge(older_than => '0'); SET ROLE upper; CALL soft_delete.purge(older_than => '0'); RESET ROLE; SELECT (SELECT count(*) FROM two.p_deleted), (SELECT count(*) FROM two.c_deleted)}), '0|0', 'and is purged after them');
+like(notices(q{SET ROLE upper; INSERT INTO two.p VALUES (99); SELECT soft_delete.hold('two.p', 99, 'why')}), qr/^ERROR:  cannot hold a live row of table "two\.p", whose deletes reach table "two\.c" of another role\n.*\nHINT:  SELECT soft_delete\.hold\('two\.p', 'why'\);$/m, 'a live row with which rows of others go');
 is(ask('DROP SCHEMA two CASCADE'), '', 'both go');
 
 # a table that references itself
@@ -217,6 +242,7 @@ ask('DELETE FROM tree WHERE id = 4; DELETE FROM tree WHERE id = 2');
 is(ask("BEGIN; SELECT soft_delete.undo('$stamp'::timestamptz, with_parents => true); SELECT count(*) FROM tree_deleted; ROLLBACK"), "75\n0", 'undo() with parents at any depth');
 is(ask("BEGIN; UPDATE tree_deleted SET deleted_at = NULL; DELETE FROM tree WHERE id = 2; DELETE FROM tree_deleted WHERE k = 1 AND id = 4; SELECT max(deleted_at) AS stamp FROM tree_deleted \\gset\nSELECT soft_delete.undo(:'stamp'::timestamptz, skip_conflicts => true); SELECT id, hold FROM tree_deleted ORDER BY id; ROLLBACK"), "68\n8|\n9|\n16|\n17|\n18|\n19|", 'undo() leaves what is below a row that is gone, at any depth');
 fails('a hold on a row of a tree', q{SELECT soft_delete.hold('tree', 1, 8, 'why')}, qr/^ERROR:  cannot find what went with a row of table "(?:public\.)?tree", whose deletes reach it again\nDETAIL:  .*\nHINT:  SELECT \* FROM (?:public\.)?tree_deleted;$/m, 'SELECT count(*), count(hold) FROM tree_deleted');
+fails('a hold on a live row of a tree', q{SELECT soft_delete.hold('tree', 1, 1, 'why')}, qr/^ERROR:  cannot find what went with a row of table "(?:public\.)?tree", whose deletes reach it again/m, 'SELECT count(*), count(hold) FROM tree_deleted');
 fails('erase() in a tree', q{SELECT soft_delete.erase('tree', 1, 2)}, qr/^ERROR:  cannot find what went with a row of table "(?:public\.)?tree", whose deletes reach it again\nDETAIL:  .*\nHINT:  SELECT \* FROM (?:public\.)?tree_deleted;$/m, 'SELECT count(*) FROM tree_deleted');
 ask("SELECT soft_delete.hold_deletion('$stamp'::timestamptz, 'branch'); CALL soft_delete.purge('tree', older_than => '0')");
 is(ask('SELECT count(*) FROM tree_deleted'), 75, 'with a branch that is held its trunk stays');
