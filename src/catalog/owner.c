@@ -29,8 +29,8 @@ PG_FUNCTION_INFO_V1(soft_delete_query_as_owner);
 PG_FUNCTION_INFO_V1(soft_delete_execute_as_owner);
 
 static void become(Oid roleid, int flags, SavedRole *saved);
-static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
-						Oid *argtypes, Datum *values, const char *nulls);
+static int run_as_owner(const SavedRole *saved, const char *query, bool is_command,
+						int nargs, Oid *argtypes, Datum *values, const char *nulls);
 static char *statement_argument(FunctionCallInfo fcinfo);
 static int execute_for_caller(const char *statement, Datum stamps, bool isnull);
 static char *deferred_constraints(Oid owner);
@@ -118,19 +118,17 @@ restore_role(const SavedRole *saved)
 }
 
 /*
- * Run an SQL statement as the owner of a relation: a query or, if "is_command", a
- * utility command of our own.  SPI must be connected.  Returns the result code of
- * SPI.
+ * Run an SQL statement as the owner of a relation, who we have become, and restore the
+ * role: a query or, if "is_command", a utility command of our own.  SPI must be
+ * connected.  Returns the result code of SPI.
  */
 static int
-run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
+run_as_owner(const SavedRole *saved, const char *query, bool is_command, int nargs,
 			 Oid *argtypes, Datum *values, const char *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
-	SavedRole saved;
 	int result = 0;
 
-	become_owner_for_statement(relid, &saved);
 	PG_TRY();
 	{
 		announce_own_command(is_command);
@@ -145,14 +143,16 @@ run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 		throw_owners_error(context);
 	}
 	PG_END_TRY();
-	restore_role(&saved);
+	restore_role(saved);
 	return result;
 }
 
 /*
- * soft_delete_internal.alter_as_owner(relation regclass, command text) returns void
+ * soft_delete_internal.alter_as_owner(relation regclass, command text,
+ * evaluates boolean) returns void
  *
- * Runs a utility command of the extension's own as the owner of a relation.
+ * Runs a utility command of the extension's own as the owner of a relation, with the
+ * search_path of become_owner_to_evaluate() if it evaluates an expression of the owner's.
  *
  * Raises 42P01 if there is no such relation, 22023 if the command is not a utility
  * command, and what the command raises.
@@ -160,10 +160,16 @@ run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 Datum
 soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
 {
+	SavedRole saved;
+
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
-					 true, 0, NULL, NULL, NULL) != SPI_OK_UTILITY)
+	if (PG_GETARG_BOOL(2))
+		become_owner_to_evaluate(PG_GETARG_OID(0), &saved);
+	else
+		become_owner_of(PG_GETARG_OID(0), &saved);
+	if (run_as_owner(&saved, text_to_cstring(PG_GETARG_TEXT_PP(1)), true, 0,
+					 NULL, NULL, NULL) != SPI_OK_UTILITY)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("statement is not a utility command")));
 	SPI_finish();
@@ -222,15 +228,17 @@ owners_search_path(Oid owner)
 
 /*
  * Switch to the owner of a relation, as become_owner_of() does, for a statement of our
- * own with expressions of the owner's: defaults, conversions, constraints, keys.
- * Functions find what they find where the table itself is altered or written.  What the
- * statement names is found, too: names of our own are qualified but for those in
- * pg_catalog and of temporary relations.
+ * own that evaluates an expression of the owner's: a default or a conversion.  Functions
+ * find what they find where the table itself is altered or written.
+ *
+ * The names in the statement are looked up in that search_path, too, and an operator of
+ * another role there may fit better than that of pg_catalog.  So the statement has none
+ * but those of the expression: what has, is run by become_owner_of().
  *
  * SPI must be connected.  To be ended by restore_role().
  */
 void
-become_owner_for_statement(Oid relid, SavedRole *saved)
+become_owner_to_evaluate(Oid relid, SavedRole *saved)
 {
 	StringInfoData path;
 	const char *own;
@@ -440,6 +448,7 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 	const char *form =
 		PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	SavedRole saved;
 	int nestlevel = 0;
 
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
@@ -451,8 +460,9 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 		nestlevel = strcmp(form, "key") == 0 ? begin_key_form() : begin_text_form();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (run_as_owner(PG_GETARG_OID(0), query, false, 1, (Oid[]){TIMESTAMPTZARRAYOID},
-					 &stamps, PG_ARGISNULL(2) ? "n" : NULL) != SPI_OK_SELECT)
+	become_owner_of(PG_GETARG_OID(0), &saved);
+	if (run_as_owner(&saved, query, false, 1, (Oid[]){TIMESTAMPTZARRAYOID}, &stamps,
+					 PG_ARGISNULL(2) ? "n" : NULL) != SPI_OK_SELECT)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("statement is not a query")));
 	return_rows(fcinfo, query);
