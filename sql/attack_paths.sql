@@ -85,6 +85,7 @@ INSERT INTO t VALUES (1), (2);
 DELETE FROM t WHERE id = 2;
 CREATE INDEX t_open ON t (v) WHERE is_open('index');
 GRANT SELECT, UPDATE ON t_deleted TO regress_paths_eve;
+GRANT SELECT ON t TO regress_paths_eve;
 RESET ROLE;
 TRUNCATE public.calls;
 \c
@@ -98,7 +99,23 @@ SELECT called, runs_as FROM public.calls WHERE called LIKE '%eve%' AND runs_as <
 
 SELECT soft_delete.lift('why');
 
--- nor do those for a superuser, in whose search_path an operator and a function of eve's fit better than the server's
+-- nor do triggers that a restore of hers fires find a temporary view of hers
+ALTER ROLE regress_paths_owner SET search_path = shop;
+SET ROLE regress_paths_owner;
+CREATE TABLE shop.settings (v boolean);
+CREATE FUNCTION shop.read_settings() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM FROM settings WHERE v; RETURN NULL; END';
+CREATE TRIGGER read_settings AFTER INSERT OR UPDATE ON shop.t FOR EACH ROW EXECUTE FUNCTION shop.read_settings();
+RESET ROLE;
+TRUNCATE public.calls;
+SET ROLE regress_paths_eve;
+CREATE TEMPORARY VIEW settings AS SELECT eve.note('view') AS v;
+GRANT SELECT ON settings TO PUBLIC;
+SELECT soft_delete.undo(deleted_at) FROM shop.t_deleted;
+DROP VIEW settings;
+RESET ROLE;
+SELECT called, runs_as FROM public.calls WHERE called LIKE '%eve%' AND runs_as <> 'regress_paths_eve';
+
+-- nor do queries for a superuser, in whose search_path an operator and a function of eve's fit better than the server's
 TRUNCATE public.calls;
 SET ROLE regress_paths_eve;
 CREATE FUNCTION eve.equals(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM eve.note('operator'); RETURN $1::text OPERATOR(pg_catalog.=) $2::text; END $$;
