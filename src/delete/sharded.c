@@ -377,9 +377,11 @@ marking_statement(Oid shard)
 	if (memo_holds(&memo, shard))
 		return known;
 	found = call_internal_for_text("marking_statement", shard);
+	if (found != NULL)
+		found = MemoryContextStrdup(TopMemoryContext, found);
 	if (known != NULL)
 		pfree(known);
-	known = found == NULL ? NULL : MemoryContextStrdup(TopMemoryContext, found);
+	known = found;
 	memo_set(&memo, shard);
 	return known;
 }
