@@ -119,6 +119,20 @@ $node->safe_psql('app', q{
 	CREATE DOMAIN eve.text AS pg_catalog.text CHECK (eve.note('type'))});
 is(ask(q{SET ROLE eve; SET search_path = eve, pg_catalog; DELETE FROM shop.state WHERE name OPERATOR(pg_catalog.=) 'old'::pg_catalog.text; UPDATE shop.state_deleted SET deleted_at = NULL; RESET search_path; SELECT * FROM shop.item; RESET ROLE; SELECT * FROM public.calls}), 'a|old', 'what a restore evaluates is not the caller\'s');
 
+# nor does an operator of hers let TRUNCATE leave out a hold on a live row
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE TABLE shop.alone (name varchar PRIMARY KEY);
+	ALTER TABLE shop.alone OWNER TO owner;
+	SELECT citus_add_local_table_to_metadata('shop.alone');
+	SELECT soft_delete.tag('shop.alone', storage => 'aside');
+	INSERT INTO shop.alone VALUES ('a'), ('b');
+	SELECT soft_delete.hold('shop.alone', 'a', 'why');
+	GRANT SELECT, TRUNCATE ON shop.alone TO eve; GRANT SELECT, INSERT ON shop.alone_deleted TO eve;
+	SET citus.enable_ddl_propagation = off;
+	CREATE OR REPLACE FUNCTION eve.equals(varchar, varchar) RETURNS boolean LANGUAGE sql AS 'SELECT false'});
+is(ask(q{SET ROLE eve; SET search_path = eve, pg_catalog; TRUNCATE shop.alone; RESET search_path; SELECT name, hold FROM shop.alone_deleted ORDER BY name}), "a|{why}\nb|", 'a hold on a live row goes to the bin with TRUNCATE');
+
 # what is refused
 $node->safe_psql('app', qq{
 	$quiet
