@@ -548,6 +548,7 @@ return_rows(FunctionCallInfo fcinfo, const char *query, const char *path)
 	MemoryContext oldcontext;
 	QueryDesc *running;
 	Query *analyzed;
+	List *planned;
 
 	params->params[0] = (ParamExternData){.value = PG_GETARG_DATUM(2),
 										  .isnull = PG_ARGISNULL(2),
@@ -566,9 +567,10 @@ return_rows(FunctionCallInfo fcinfo, const char *query, const char *path)
 	set_search_path(path);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	running = CreateQueryDesc(pg_plan_query(analyzed, query,
-											CURSOR_OPT_PARALLEL_OK, params),
-							  query, GetActiveSnapshot(), InvalidSnapshot, dest,
+	planned = pg_plan_queries(list_make1(analyzed), query,
+							  CURSOR_OPT_PARALLEL_OK, params);
+	running = CreateQueryDesc(linitial_node(PlannedStmt, planned), query,
+							  GetActiveSnapshot(), InvalidSnapshot, dest,
 							  params, NULL, 0);
 	ExecutorStart(running, 0);
 	check_columns(running->tupDesc, rsinfo->expectedDesc, query);
