@@ -97,6 +97,35 @@ SELECT soft_delete.hold('shop.t', 2, 'why');
 RESET ROLE;
 SELECT called, runs_as FROM public.calls WHERE called LIKE '%eve%' AND runs_as <> 'regress_paths_eve';
 
+-- nor do they take a relation of hers for a temporary one of that name, where the caller has pg_temp last
+TRUNCATE public.calls;
+SET ROLE regress_paths_eve;
+SET search_path = eve;
+CREATE TABLE short_deleted (id integer, deleted_at timestamptz);
+CREATE FUNCTION caught() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.calls (called, runs_as) VALUES (TG_OP || ' calls eve.caught', current_user); RETURN NULL; END $$;
+CREATE TRIGGER caught BEFORE UPDATE OR DELETE ON short_deleted FOR EACH STATEMENT EXECUTE FUNCTION caught();
+GRANT ALL ON short_deleted TO regress_paths_owner;
+SET ROLE regress_paths_owner;
+SET search_path = eve, pg_temp;
+CREATE TEMPORARY TABLE short (id integer PRIMARY KEY);
+SELECT soft_delete.tag('short') IS NOT NULL AS tagged;
+INSERT INTO short VALUES (1), (2);
+DELETE FROM short WHERE id = 1;
+SELECT soft_delete.undo(max(deleted_at)) FROM pg_temp.short_deleted;
+DELETE FROM short WHERE id = 1;
+SELECT soft_delete.untag('short', tombstones => 'purge');
+ALTER TABLE short DROP COLUMN deleted_at;
+SELECT soft_delete.tag('short', storage => 'aside') IS NOT NULL AS tagged;
+DELETE FROM short;
+SELECT soft_delete.untag('short', tombstones => 'keep');
+SELECT soft_delete.tag('short', storage => 'aside') IS NOT NULL AS tagged;
+SELECT id FROM short;
+DELETE FROM short;
+SELECT soft_delete.untag('short', tombstones => 'purge');
+DROP TABLE short;
+RESET ROLE;
+SELECT called, runs_as FROM public.calls;
+
 SELECT soft_delete.lift('why');
 
 -- nor do triggers that a restore of hers fires find a temporary view of hers

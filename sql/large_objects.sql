@@ -14,9 +14,16 @@ DROP TABLE vacuum_l;
 
 SELECT soft_delete.tag('images');
 CREATE TEMPORARY TABLE vacuum_l AS SELECT oid AS lo FROM pg_largeobject_metadata;
--- whoever does it
+-- whoever may read the table; who may not could not find out what it references, and is not hindered
 RESET ROLE;
 CREATE ROLE regress_lo_other;
+GRANT SELECT (raster) ON images TO regress_lo_other;
+SET ROLE regress_lo_other;
+CREATE TEMPORARY TABLE vacuum_l AS SELECT oid AS lo FROM pg_largeobject_metadata;
+SELECT raster FROM regress_lo.images;
+DROP TABLE pg_temp.vacuum_l;
+RESET ROLE;
+GRANT USAGE ON SCHEMA regress_lo TO regress_lo_other;
 SET ROLE regress_lo_other;
 CREATE TEMPORARY TABLE vacuum_l AS SELECT oid AS lo FROM pg_largeobject_metadata;
 -- other lists are nobody's business

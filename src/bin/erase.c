@@ -48,8 +48,10 @@ enum ErasureColumn
 };
 
 PG_FUNCTION_INFO_V1(soft_delete_erase);
+PG_FUNCTION_INFO_V1(soft_delete_may_erase);
 
 static bool may_delete(Oid relid);
+static bool may_erase(Oid relid);
 static Relation open_erasable(Oid relid);
 static char *keys_query(const RowKey *key);
 static void add_hint(void *arg);
@@ -134,6 +136,34 @@ may_delete(Oid relid)
 }
 
 /*
+ * May the caller erase rows of a table: its owner, and who may delete them from the table
+ * and from its bin?
+ */
+static bool
+may_erase(Oid relid)
+{
+	Oid bin = bin_of(relid);
+
+	return relation_ownercheck(relid, calling_role()) ||
+		   (OidIsValid(bin) && may_delete(relid) &&
+			pg_class_aclcheck(bin, calling_role(), ACL_DELETE) == ACLCHECK_OK);
+}
+
+/*
+ * soft_delete_internal.may_erase(relation regclass) returns boolean
+ *
+ * Returns whether the caller may erase rows of a table.
+ *
+ * Raises 42P01 if there is no such table.
+ */
+Datum
+soft_delete_may_erase(PG_FUNCTION_ARGS)
+{
+	check_relation_exists(PG_GETARG_OID(0));
+	PG_RETURN_BOOL(may_erase(PG_GETARG_OID(0)));
+}
+
+/*
  * Open a table that the caller wants to erase rows of.
  *
  * Raises 55000 if it is not tagged, 0A000 for a partition or an inheritance
@@ -144,7 +174,6 @@ open_erasable(Oid relid)
 {
 	Relation rel = open_given_table(relid, RowExclusiveLock);
 	List *relids = with_ancestors(relid);
-	Oid bin = bin_of(relid);
 
 	if (!has_tag(rel))
 		ereport(ERROR,
@@ -158,9 +187,7 @@ open_erasable(Oid relid)
 						errdetail("A row is erased through table \"%s\", which is tagged.",
 								  qualified_name(llast_oid(relids)))));
 
-	if (!relation_ownercheck(relid, calling_role()) &&
-		(!OidIsValid(bin) || !may_delete(relid) ||
-		 pg_class_aclcheck(bin, calling_role(), ACL_DELETE) != ACLCHECK_OK))
+	if (!may_erase(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to erase rows of table \"%s\"",

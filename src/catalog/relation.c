@@ -13,6 +13,7 @@
 #include "commands/comment.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -79,14 +80,22 @@ report_missing_relation(Oid relid)
 }
 
 /*
- * Open a table that a caller has named by its OID.  Raises 42P01 if it does not
- * exist, 42809 if it is another kind of relation.
+ * Open a table that a caller has named by its OID.  Who does not own it must not even wait
+ * for a lock behind which statements of others would queue: stronger than that of a DELETE,
+ * which the server takes before it looks at privileges.
+ *
+ * Raises 42P01 if it does not exist, 42501 if the caller must own it and does not, 42809 if
+ * it is another kind of relation.
  */
 Relation
 open_given_table(Oid relid, LOCKMODE lockmode)
 {
-	Relation rel = try_table_open(relid, lockmode);
+	Relation rel;
 
+	check_relation_exists(relid);
+	if (lockmode > RowExclusiveLock && !relation_ownercheck(relid, calling_role()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+	rel = try_table_open(relid, lockmode);
 	if (rel == NULL)
 		check_relation_exists(relid);
 	return rel;

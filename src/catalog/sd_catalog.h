@@ -175,6 +175,8 @@ extern int time_limit_of(Oid relid);
 extern bool begin_time_limit(Oid relid);
 extern bool begin_glance(Oid relid);
 extern bool end_time_limit(bool has_begun);
+extern void begin_command_limit(int timeout);
+extern bool end_command_limit(void);
 extern void throw_late_error(void);
 
 /*

@@ -12,6 +12,9 @@
  * it, and may go on there, too.  Citus waits for that while it rolls back, unless it is
  * canceled again: so the timer does not stop until the limit ends.
  *
+ * A command that commits by itself, as the worker runs one, has a limit, too, which its
+ * transactions do not end.
+ *
  * Invariant: a limit begins and ends in the same function, also after an error.  The tables
  * of the caller have none.
  */
@@ -41,11 +44,15 @@ static TimeoutId timer = MAX_TIMEOUTS;
 static bool is_limited = false;
 static volatile sig_atomic_t has_expired = false;
 
+/* Is it that of a command which commits by itself, and so not ended by a commit? */
+static bool spans_transactions = false;
+
 /* The owner whose code is limited, and those whose code this transaction has canceled */
 static Oid limited_owner;
 static List *late_owners = NIL;
 
 static void start_timer(Oid owner, int timeout);
+static bool stop_timer(void);
 static void expire(void);
 static void follow_transaction(XactEvent event, void *arg);
 static void follow_subtransaction(SubXactEvent event, SubTransactionId mySubid,
@@ -131,19 +138,54 @@ start_timer(Oid owner, int timeout)
 bool
 end_time_limit(bool has_begun)
 {
-	if (!has_begun || !is_limited)
+	if (!has_begun || !is_limited || spans_transactions)
 		return false;
-	disable_timeout(timer, false);
-	is_limited = false;
-	if (has_expired)
+	if (stop_timer())
 	{
 		MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
 
 		late_owners = list_append_unique_oid(late_owners, limited_owner);
 		MemoryContextSwitchTo(oldcontext);
-		QueryCancelPending = false; /* it may have come too late */
 	}
 	return has_expired;
+}
+
+/*
+ * Stop the timer.  Returns whether the time had passed.
+ */
+static bool
+stop_timer(void)
+{
+	disable_timeout(timer, false);
+	is_limited = false;
+	if (has_expired)
+		QueryCancelPending = false; /* it may have come too late */
+	return has_expired;
+}
+
+/*
+ * Begin to limit a command that commits by itself, and calls code of an owner: to some
+ * milliseconds, or to soft_delete.owner_timeout if that is longer.  Not if that is 0.
+ */
+void
+begin_command_limit(int timeout)
+{
+	if (owner_timeout == 0)
+		return;
+	start_timer(InvalidOid, Max(timeout, owner_timeout));
+	spans_transactions = true;
+}
+
+/*
+ * End the limit of a command, if one has begun.  Returns whether the time had passed.
+ */
+bool
+end_command_limit(void)
+{
+	if (!spans_transactions)
+		return false;
+	spans_transactions = false;
+	return stop_timer();
 }
 
 /*

@@ -76,6 +76,7 @@ static long start_due_workers(List *databases);
 static void start_worker(PurgedDatabase *database);
 static bool has_extension(void);
 static void make_live_keys(void);
+static int milliseconds_since(TimestampTz time);
 static List *read_live_key_commands(MemoryContext context);
 static void run_statement(const char *statement);
 
@@ -395,7 +396,9 @@ has_extension(void)
 /*
  * Make the live keys that are missing.  One that cannot be made is reported, and does not
  * keep the others from being made.  When the next purge is due, what is left waits: each
- * of them may have waited for transactions, as long as lock_timeout says.
+ * of them may have waited for transactions, as long as lock_timeout says.  One that is being
+ * made then is canceled, for the server calls code of the table's owner to make it, which
+ * may never end.
  */
 static void
 make_live_keys(void)
@@ -409,19 +412,37 @@ make_live_keys(void)
 			break;
 		PG_TRY();
 		{
+			begin_command_limit(purge_interval * 1000 - milliseconds_since(started));
 			run_statement(lfirst(lc));
+			(void) end_command_limit();
 			ereport(LOG, (errmsg("soft_delete: %s", (char *) lfirst(lc))));
 		}
 		PG_CATCH();
 		{
+			bool is_late;
+
 			HOLD_INTERRUPTS();
+			is_late = end_command_limit();
 			EmitErrorReport();
 			AbortCurrentTransaction();
 			FlushErrorState();
 			RESUME_INTERRUPTS();
+			if (is_late)
+				ereport(LOG, (errmsg("canceled, for the next purge is due: %s",
+									 (char *) lfirst(lc))));
 		}
 		PG_END_TRY();
 	}
+}
+
+/*
+ * Return how many milliseconds have passed since a time, up to the longest interval.
+ */
+static int
+milliseconds_since(TimestampTz time)
+{
+	return Min(TimestampDifferenceMilliseconds(time, GetCurrentTimestamp()),
+			   purge_interval * INT64CONST(1000));
 }
 
 /*

@@ -23,12 +23,20 @@ COMMENT ON COLUMN soft_delete_internal.erasures.erased_by IS 'the role that eras
 COMMENT ON COLUMN soft_delete_internal.erasures.rows IS 'how many rows were destroyed, in all tables';
 SELECT pg_catalog.pg_extension_config_dump('soft_delete_internal.erasures', '');
 
+CREATE FUNCTION soft_delete_internal.may_erase(relation regclass) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_may_erase';
+COMMENT ON FUNCTION soft_delete_internal.may_erase(regclass) IS
+'whether the caller may erase rows of a table: its owner, and who may delete them from the table and from its bin';
+
 CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS TABLE (relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NOT has_table_privilege(soft_delete_internal.caller(), proofs, 'SELECT') THEN
+	IF NOT has_table_privilege(soft_delete_internal.caller(), proofs, 'SELECT')
+	   -- its owner, as whom it is read, sees more than row security or a view shows the caller
+	   OR NOT soft_delete_internal.caller_owns(proofs)
+		  AND EXISTS (SELECT FROM pg_class WHERE oid = proofs AND (relkind = 'v' OR relrowsecurity AND NOT (SELECT rolbypassrls FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
 		RAISE EXCEPTION 'permission denied for table %', proofs
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
@@ -40,7 +48,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
-'the erasures in a table of proofs that this database has no proof of; raises 42501 unless the caller may read the table';
+'the erasures in a table of proofs that this database has no proof of; raises 42501 unless the caller may read all of the table';
 
 /* The key of an erasure that this database has a proof of may have been used again since. */
 CREATE FUNCTION soft_delete_internal.keys_to_erase(proofs regclass, relation regclass) RETURNS SETOF text[]
@@ -80,6 +88,11 @@ BEGIN
 		-- after an error, the proofs of that table stay for the next call
 		BEGIN
 			erased_there := 0;
+			-- before a key is looked for: an error after that would tell whether it is there
+			IF NOT soft_delete_internal.may_erase(target.relation) THEN
+				RAISE EXCEPTION 'permission denied to erase rows of table "%"', target.relation
+					USING ERRCODE = 'insufficient_privilege';
+			END IF;
 			FOR key IN SELECT k FROM soft_delete_internal.keys_to_erase(proofs, target.relation) AS k LOOP
 				erased_there := erased_there + soft_delete.erase(target.relation, VARIADIC key);
 			END LOOP;

@@ -66,7 +66,7 @@ AS $$
 	SELECT min(relation::oid)::regclass, relowner,
 		min(bin::oid) FILTER (WHERE NOT has_column_privilege(soft_delete_internal.caller(), bin, tombstone::text, 'UPDATE'))::regclass,
 		format('WITH %s SELECT %s', string_agg(format('r%s AS (UPDATE %s SET %I = NULL WHERE %3$I OPERATOR(pg_catalog.=) ANY ($1) RETURNING 1)',
-													  n, bin, tombstone), ', ' ORDER BY n),
+													  n, soft_delete_internal.qualified_name(bin), tombstone), ', ' ORDER BY n),
 			   string_agg(format('(SELECT pg_catalog.count(*) FROM r%s)', n), ' OPERATOR(pg_catalog.+) ' ORDER BY n))
 	FROM (SELECT bins.*, relowner, row_number() OVER (PARTITION BY relowner ORDER BY relation) - 1 AS n
 		  FROM soft_delete_internal.readable_bins(owners => soft_delete_internal.owners_in(deletions)) AS bins JOIN pg_class ON pg_class.oid = bins.relation

@@ -27,7 +27,7 @@ CREATE FUNCTION soft_delete_internal.execute_as_owner(relation regclass, stateme
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_execute_as_owner'
 SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on;
 COMMENT ON FUNCTION soft_delete_internal.execute_as_owner(regclass, text, timestamptz[]) IS
-'runs a statement as the owner of a relation, with the search_path of the owner''s own sessions; stamps: its parameter $1; returns the number of rows that it affects, or the number that it selects';
+'runs a statement as the owner of a relation, with the search_path of the owner''s own sessions, where qualified_name() finds a relation; stamps: its parameter $1; returns the number of rows that it affects, or the number that it selects';
 
 CREATE FUNCTION soft_delete_internal.command_is_own() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_is_own';

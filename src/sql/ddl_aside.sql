@@ -622,9 +622,9 @@ BEGIN
 	companion := soft_delete_internal.companion_of(relation);
 	IF companion IS NOT NULL THEN
 		IF tombstones = 'purge' THEN
-			PERFORM soft_delete_internal.execute_as_owner(relation, format('DELETE FROM %s', bin));
+			PERFORM soft_delete_internal.execute_as_owner(relation, 'DELETE FROM ' || soft_delete_internal.qualified_name(bin));
 		ELSIF tombstones = 'keep' AND NOT returns_rows THEN
-			PERFORM soft_delete_internal.execute_as_owner(relation, format('UPDATE %s SET %I = NULL', bin, deleted_at));
+			PERFORM soft_delete_internal.execute_as_owner(relation, format('UPDATE %s SET %I = NULL', soft_delete_internal.qualified_name(bin), deleted_at));
 		END IF;
 		SELECT answer INTO has_tombstones FROM soft_delete_internal.query_as_owner(relation, format('SELECT EXISTS (SELECT FROM %s)', companion)) AS q(answer boolean);
 		IF has_tombstones AND NOT returns_rows THEN

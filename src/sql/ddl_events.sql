@@ -254,11 +254,14 @@ AS $$
 DECLARE
 	item record;
 BEGIN
-	-- the columns that vacuumlo looks at
+	-- the columns that vacuumlo looks at; at one that the caller may not read it fails before it removes anything
 	SELECT relation, attname INTO item
 	FROM soft_delete_internal.tagged_relations() JOIN pg_attribute ON attrelid = relation AND attnum > 0 AND NOT attisdropped
 		JOIN pg_type ON pg_type.oid = atttypid AND typname IN ('oid', 'lo')
+		JOIN pg_class ON pg_class.oid = relation JOIN pg_namespace ON pg_namespace.oid = relnamespace AND NOT starts_with(nspname, 'pg_')
 	WHERE NOT soft_delete_internal.is_aside(relation)
+	  AND has_schema_privilege(soft_delete_internal.caller(), relnamespace, 'USAGE')
+	  AND has_column_privilege(soft_delete_internal.caller(), pg_class.oid, attnum, 'SELECT')
 	ORDER BY relation, attnum LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'large objects cannot be listed beside table "%", whose deleted rows are in place', item.relation
@@ -269,7 +272,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_large_object_list() IS
-'raises 0A000 if a table whose deleted rows are in place may reference large objects: vacuumlo would remove those of deleted rows';
+'raises 0A000 if a table that the caller may read, and whose deleted rows are in place, may reference large objects: vacuumlo would remove those of deleted rows';
 
 CREATE FUNCTION soft_delete_internal.update_tagged(member regclass, tag text) RETURNS void
 LANGUAGE plpgsql

@@ -467,7 +467,7 @@ BEGIN
 		remaining := '{}';
 		FOREACH relation IN ARRAY relations LOOP
 			BEGIN
-				PERFORM soft_delete_internal.execute_as_owner(relation, format('DELETE FROM %s', soft_delete_internal.bin_of(relation)));
+				PERFORM soft_delete_internal.execute_as_owner(relation, 'DELETE FROM ' || soft_delete_internal.qualified_name(soft_delete_internal.bin_of(relation)));
 			EXCEPTION WHEN foreign_key_violation THEN
 				IF is_last THEN
 					RAISE;

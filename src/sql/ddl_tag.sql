@@ -492,7 +492,7 @@ BEGIN
 	bin := soft_delete_internal.bin_of(relation);
 
 	IF tombstones = 'purge' THEN
-		PERFORM soft_delete_internal.execute_as_owner(relation, format('DELETE FROM %s', bin));
+		PERFORM soft_delete_internal.execute_as_owner(relation, 'DELETE FROM ' || soft_delete_internal.qualified_name(bin));
 	ELSIF tombstones = 'error' THEN
 		SELECT answer INTO has_tombstones FROM soft_delete_internal.query_as_owner(relation,
 			format('SELECT EXISTS (SELECT FROM %s TABLESAMPLE soft_delete.rows(''deleted'')) OR EXISTS (SELECT FROM %s)',

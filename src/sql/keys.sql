@@ -253,7 +253,9 @@ BEGIN
 		END;
 	END LOOP;
 	-- what a worker that did not come to an end has left goes now: while keys are made, others may get these names
-	RETURN QUERY SELECT unnest(halves || keys);
+	RETURN QUERY SELECT unnest(halves);
+	-- one that takes all the time there is, each time, does not always come first
+	RETURN QUERY SELECT k FROM unnest(keys) AS k ORDER BY random();
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.live_key_commands() IS

@@ -211,7 +211,7 @@ is(query('one', q{SELECT count(*) FROM pg_class WHERE relname ~ '_pkey_live$' AN
 is(query('one', q{SELECT count(*) FROM soft_delete.check() WHERE relation = 'jobs'::regclass}), 0, 'check() has nothing more to propose');
 
 # live keys that wait for somebody's transaction do not hold off the next purge
-query('one', q{ALTER DATABASE one SET lock_timeout = '1500ms'});
+query('one', $_) foreach (q{ALTER DATABASE one SET lock_timeout = '1500ms'}, q{ALTER DATABASE one SET soft_delete.owner_timeout = '10s'});
 own('one', q{
 	CREATE TABLE slow_1 (id integer PRIMARY KEY);
 	CREATE TABLE slow_2 (id integer PRIMARY KEY);
@@ -237,6 +237,38 @@ is((sort { $b <=> $a } values %waits)[0], 1, 'each for no more than one live key
 query('one', q{ROLLBACK PREPARED 'slow'});
 ok(eventually(60, sub { query('one', q{SELECT count(*) FROM pg_class JOIN pg_index ON indexrelid = oid WHERE relname ~ '^slow_._pkey_live$' AND indisvalid}) eq '2' }), 'the keys come later');
 own('one', 'DROP TABLE slow_1, slow_2');
+
+# nor one for which the server calls a function that sleeps as long as it can
+query('one', q{ALTER DATABASE one SET soft_delete.owner_timeout = '500ms'});
+query('one', q{SET ROLE worker_sleeper;
+	CREATE FUNCTION sleeps_later() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1; END';
+	CREATE TABLE endless (id integer PRIMARY KEY);
+	SELECT soft_delete.tag('endless');
+	CREATE STATISTICS endless_statistics ON (id + sleeps_later()), (id * 2) FROM endless;
+	INSERT INTO endless SELECT generate_series(1, 12000);
+	DELETE FROM endless WHERE id <= 11000;
+	ANALYZE endless;
+	CREATE OR REPLACE FUNCTION sleeps_later() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+	BEGIN
+		WHILE EXISTS (SELECT FROM pg_stat_progress_create_index WHERE pid = pg_backend_pid()) LOOP
+			BEGIN
+				PERFORM pg_sleep(1e6);
+			EXCEPTION WHEN query_canceled OR OTHERS THEN
+			END;
+		END LOOP;
+		RETURN 1;
+	END $$});
+own('one', q{
+	CREATE TABLE beside (id integer PRIMARY KEY);
+	SELECT soft_delete.tag('beside');
+	INSERT INTO beside SELECT generate_series(1, 12000);
+	DELETE FROM beside WHERE id <= 11000;
+	ANALYZE beside});
+ok(eventually(60, sub { slurp_file($node->logfile) =~ /canceled, for the next purge is due: CREATE INDEX CONCURRENTLY endless_pkey_live/ }), 'a live key that is never ready is given up');
+delete_good(375);
+is_purged('one', 'good', 'the next purge comes');
+ok(eventually(60, sub { query('one', q{SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('beside_pkey_live')}) eq 't' }), 'and the live keys of others');
+query('one', 'SET lock_timeout = 0; DROP TABLE endless, beside');
 
 # a launcher that is stopped comes back, and is not taken for a failure
 my %title = server_processes($node);
