@@ -85,6 +85,7 @@ INSERT INTO t VALUES (1), (2);
 DELETE FROM t WHERE id = 2;
 CREATE INDEX t_open ON t (v) WHERE is_open('index');
 GRANT SELECT, UPDATE ON t_deleted TO regress_paths_eve;
+GRANT SELECT ON t TO regress_paths_eve;
 RESET ROLE;
 TRUNCATE public.calls;
 \c
@@ -126,7 +127,54 @@ RESET ROLE;
 SELECT called, runs_as FROM public.calls;
 
 SELECT soft_delete.lift('why');
-DROP SCHEMA shop, eve CASCADE;
+
+-- nor do triggers that a restore of hers fires find a temporary view of hers
+ALTER ROLE regress_paths_owner SET search_path = shop;
+SET ROLE regress_paths_owner;
+CREATE TABLE shop.settings (v boolean);
+CREATE FUNCTION shop.read_settings() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM FROM settings WHERE v; RETURN NULL; END';
+CREATE TRIGGER read_settings AFTER INSERT OR UPDATE ON shop.t FOR EACH ROW EXECUTE FUNCTION shop.read_settings();
+RESET ROLE;
+TRUNCATE public.calls;
+SET ROLE regress_paths_eve;
+CREATE TEMPORARY VIEW settings AS SELECT eve.note('view') AS v;
+GRANT SELECT ON settings TO PUBLIC;
+SELECT soft_delete.undo(deleted_at) FROM shop.t_deleted;
+DROP VIEW settings;
+RESET ROLE;
+SELECT called, runs_as FROM public.calls WHERE called LIKE '%eve%' AND runs_as <> 'regress_paths_eve';
+
+-- nor do queries for a superuser, in whose search_path an operator and a function of eve's fit better than the server's
+TRUNCATE public.calls;
+SET ROLE regress_paths_eve;
+CREATE FUNCTION eve.equals(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM eve.note('operator'); RETURN $1::text OPERATOR(pg_catalog.=) $2::text; END $$;
+CREATE OPERATOR eve.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = eve.equals);
+CREATE FUNCTION eve.format(text, varchar) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM eve.note('function'); RETURN $2; END $$;
+RESET ROLE;
+CREATE SCHEMA root;
+CREATE TABLE root.plain (id varchar PRIMARY KEY, state varchar);
+CREATE TABLE root.bridged (id varchar PRIMARY KEY, state varchar);
+SELECT soft_delete.tag('root.plain') IS NOT NULL AND soft_delete.tag('root.bridged', storage => 'aside', bridge => 'state=gone') IS NOT NULL AS tagged;
+INSERT INTO root.plain VALUES ('a'), ('b'), ('c');
+INSERT INTO root.bridged VALUES ('a', 'new'), ('b', 'new');
+DELETE FROM root.plain;
+DELETE FROM root.bridged;
+SET search_path = root, eve;
+SELECT event FROM soft_delete.history('plain', 'a');
+SELECT soft_delete.hold('plain', 'a', 'why');
+SELECT soft_delete.lift('why');
+SELECT soft_delete.erase('plain', 'a');
+ALTER TABLE plain ADD COLUMN more integer;
+ALTER TABLE bridged ADD COLUMN more integer DEFAULT 1;
+ALTER TABLE bridged ALTER COLUMN more TYPE text;
+SELECT problem FROM soft_delete.check();
+SELECT soft_delete.repair('plain'), soft_delete.repair('bridged');
+SELECT soft_delete.untag('bridged', tombstones => 'purge');
+RESET search_path;
+SELECT called, runs_as FROM public.calls WHERE runs_as <> 'regress_paths_eve';
+
+DROP SCHEMA shop, eve, root CASCADE;
 DROP TABLE public.calls;
+TRUNCATE soft_delete_internal.erasures;
 TRUNCATE soft_delete_internal.lifted_holds;
 DROP ROLE regress_paths_owner, regress_paths_eve;

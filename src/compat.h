@@ -158,10 +158,12 @@ typedef bool TU_UpdateIndexes;
 #define EXECUTOR_RUN_PARAMS \
 	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
 #define EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
+#define run_to_end(query) ExecutorRun(query, ForwardScanDirection, 0, true)
 #else
 #define EXECUTOR_RUN_PARAMS \
 	QueryDesc *queryDesc, ScanDirection direction, uint64 count
 #define EXECUTOR_RUN_ARGS queryDesc, direction, count
+#define run_to_end(query) ExecutorRun(query, ForwardScanDirection, 0)
 #endif
 
 /* 18 and 19: index_beginscan() has an argument for instrumentation, then flags too */

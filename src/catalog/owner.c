@@ -13,13 +13,17 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "catalog/sd_catalog.h"
@@ -29,15 +33,17 @@ PG_FUNCTION_INFO_V1(soft_delete_query_as_owner);
 PG_FUNCTION_INFO_V1(soft_delete_execute_as_owner);
 
 static void become(Oid roleid, int flags, SavedRole *saved);
-static int run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
-						Oid *argtypes, Datum *values, const char *nulls);
 static char *statement_argument(FunctionCallInfo fcinfo);
 static int execute_for_caller(const char *statement, Datum stamps, bool isnull);
 static char *deferred_constraints(Oid owner);
 static void set_constraints(Oid owner, const char *mode);
 static const char *default_search_path(Oid roleid);
 static const char *owners_search_path(Oid owner);
-static void return_rows(FunctionCallInfo fcinfo, const char *query);
+static void set_search_path(const char *path);
+static Query *analyze_query(const char *query);
+static void describe_query(void *query);
+static void return_rows(FunctionCallInfo fcinfo, const char *query, const char *path);
+static void check_columns(TupleDesc desc, TupleDesc expected, const char *query);
 
 /*
  * Switch to a role, and add flags to the security context.
@@ -89,8 +95,7 @@ become_restricted(Oid roleid, bool is_temporary, SavedRole *saved)
 			   (is_temporary ? 0 : SECURITY_RESTRICTED_OPERATION),
 		   saved);
 	saved->nestlevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	set_search_path("pg_catalog, pg_temp");
 }
 
 /*
@@ -106,6 +111,36 @@ become_owner_for_reference(Oid relid, SavedRole *saved)
 }
 
 /*
+ * Switch to the owner of a relation as become_owner_for_reference() does, for a statement
+ * of our own with names of types and an expression of the owner's.  Where the owner is
+ * another role than the caller, these and the triggers that fire see the search_path that
+ * the owner's own sessions begin with.  SPI must be connected.  To be ended by
+ * restore_role().
+ */
+void
+become_owner_for_shard(Oid relid, SavedRole *saved)
+{
+	Oid owner = owner_of(relid);
+	const char *path = is_caller(owner) ? NULL : default_search_path(owner);
+
+	become_owner_for_reference(relid, saved);
+	if (path == NULL)
+		return;
+	saved->nestlevel = NewGUCNestLevel();
+	set_search_path(path);
+}
+
+/*
+ * Set search_path until the settings are restored.
+ */
+static void
+set_search_path(const char *path)
+{
+	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
  * Restore the role and the settings that were saved by become_owner(),
  * become_caller() or another function that fills a SavedRole.
  */
@@ -118,24 +153,32 @@ restore_role(const SavedRole *saved)
 }
 
 /*
- * Run an SQL statement as the owner of a relation: a query or, if "is_command", a
- * utility command of our own.  SPI must be connected.  Returns the result code of
- * SPI.
+ * soft_delete_internal.alter_as_owner(relation regclass, command text,
+ * evaluates boolean) returns void
+ *
+ * Runs a utility command of the extension's own as the owner of a relation, with the
+ * search_path of become_owner_to_evaluate() if it evaluates an expression of the owner's.
+ *
+ * Raises 42P01 if there is no such relation, 22023 if the command is not a utility
+ * command, and what the command raises.
  */
-static int
-run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
-			 Oid *argtypes, Datum *values, const char *nulls)
+Datum
+soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SavedRole saved;
 	int result = 0;
 
-	become_owner_for_statement(relid, &saved);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (PG_GETARG_BOOL(2))
+		become_owner_to_evaluate(PG_GETARG_OID(0), &saved);
+	else
+		become_owner_of(PG_GETARG_OID(0), &saved);
 	PG_TRY();
 	{
-		announce_own_command(is_command);
-		result =
-			SPI_execute_with_args(query, nargs, argtypes, values, nulls, false, 0);
+		announce_own_command(true);
+		result = SPI_execute(text_to_cstring(PG_GETARG_TEXT_PP(1)), false, 0);
 		announce_own_command(false);
 	}
 	PG_CATCH();
@@ -146,24 +189,7 @@ run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 	}
 	PG_END_TRY();
 	restore_role(&saved);
-	return result;
-}
-
-/*
- * soft_delete_internal.alter_as_owner(relation regclass, command text) returns void
- *
- * Runs a utility command of the extension's own as the owner of a relation.
- *
- * Raises 42P01 if there is no such relation, 22023 if the command is not a utility
- * command, and what the command raises.
- */
-Datum
-soft_delete_alter_as_owner(PG_FUNCTION_ARGS)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (run_as_owner(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
-					 true, 0, NULL, NULL, NULL) != SPI_OK_UTILITY)
+	if (result != SPI_OK_UTILITY)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("statement is not a utility command")));
 	SPI_finish();
@@ -185,7 +211,8 @@ statement_argument(FunctionCallInfo fcinfo)
 
 /*
  * Return the search_path that sessions of a role begin with: what ALTER ROLE or
- * ALTER DATABASE has set, else the built-in default.  SPI must be connected.
+ * ALTER DATABASE has set, else the built-in default.  Temporary relations, which are
+ * those of this session, come last.  SPI must be connected.
  */
 static const char *
 default_search_path(Oid roleid)
@@ -206,7 +233,9 @@ default_search_path(Oid roleid)
 							  NULL, true, 1) == SPI_OK_SELECT &&
 		SPI_processed == 1)
 		path = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	return path != NULL ? path : "\"$user\", public";
+	if (path == NULL)
+		path = "\"$user\", public";
+	return psprintf("%s, pg_temp", path[0] == '\0' ? "pg_catalog" : path);
 }
 
 /*
@@ -222,15 +251,17 @@ owners_search_path(Oid owner)
 
 /*
  * Switch to the owner of a relation, as become_owner_of() does, for a statement of our
- * own with expressions of the owner's: defaults, conversions, constraints, keys.
- * Functions find what they find where the table itself is altered or written.  What the
- * statement names is found, too: names of our own are qualified but for those in
- * pg_catalog and of temporary relations.
+ * own that evaluates an expression of the owner's: a default or a conversion.  Functions
+ * find what they find where the table itself is altered or written.
+ *
+ * The names in the statement are looked up in that search_path, too, and an operator of
+ * another role there may fit better than that of pg_catalog.  So the statement has none
+ * but those of the expression: what has, is run by become_owner_of().
  *
  * SPI must be connected.  To be ended by restore_role().
  */
 void
-become_owner_for_statement(Oid relid, SavedRole *saved)
+become_owner_to_evaluate(Oid relid, SavedRole *saved)
 {
 	StringInfoData path;
 	const char *own;
@@ -245,11 +276,8 @@ become_owner_for_statement(Oid relid, SavedRole *saved)
 		appendStringInfoString(&path, ", pg_temp");
 	if (own[0] != '\0')
 		appendStringInfo(&path, ", %s", own);
-	if (!is_caller(owner))
-		appendStringInfoString(&path, ", pg_temp");
 	become_owner_of(relid, saved);
-	(void) set_config_option("search_path", path.data, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	set_search_path(path.data);
 }
 
 /*
@@ -329,8 +357,7 @@ become_owner_to_write(Oid relid, SavedRole *saved)
 	path = default_search_path(owner);
 	set_constraints(owner, "IMMEDIATE");
 	become_owner_of(relid, saved);
-	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	set_search_path(path);
 }
 
 /*
@@ -424,7 +451,8 @@ soft_delete_execute_as_owner(PG_FUNCTION_ARGS)
  * stamps timestamptz[], form text) returns setof record
  *
  * Returns the rows that a query, whose parameter $1 is an array of stamps, finds
- * as the owner of a relation.  It makes texts in the form of deleted rows outside of
+ * as the owner of a relation.  The names in it are those of the server, while functions
+ * that it calls see the search_path of owners_search_path().  It makes texts in the form of deleted rows outside of
  * their table (form is 'row'), in the form of keys ('key'), or as the session does.
  *
  * Raises 22004 if the relation or the query is null, 0A000 if the function is not
@@ -435,11 +463,13 @@ soft_delete_execute_as_owner(PG_FUNCTION_ARGS)
 Datum
 soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 {
-	Datum stamps = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	MemoryContext context = CurrentMemoryContext;
 	char *query = statement_argument(fcinfo);
+	const char *path;
 	const char *form =
 		PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	SavedRole saved;
 	int nestlevel = 0;
 
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
@@ -451,11 +481,19 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 		nestlevel = strcmp(form, "key") == 0 ? begin_key_form() : begin_text_form();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (run_as_owner(PG_GETARG_OID(0), query, false, 1, (Oid[]){TIMESTAMPTZARRAYOID},
-					 &stamps, PG_ARGISNULL(2) ? "n" : NULL) != SPI_OK_SELECT)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("statement is not a query")));
-	return_rows(fcinfo, query);
+	check_relation_exists(PG_GETARG_OID(0));
+	path = pstrdup(owners_search_path(owner_of(PG_GETARG_OID(0))));
+	become_owner_of(PG_GETARG_OID(0), &saved);
+	PG_TRY();
+	{
+		return_rows(fcinfo, query, path);
+	}
+	PG_CATCH();
+	{
+		throw_owners_error(context);
+	}
+	PG_END_TRY();
+	restore_role(&saved);
 	SPI_finish();
 	if (form != NULL)
 		end_text_form(nestlevel);
@@ -463,44 +501,115 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 }
 
 /*
- * Return the rows that SPI has read as the result of a set-returning function.
- * Raises 42804 if their columns are not those that the caller expects.
+ * Parse and analyze a query with a parameter, an array of stamps.  Raises 22023 if it is
+ * another statement.
+ */
+static Query *
+analyze_query(const char *query)
+{
+	List *parsed = pg_parse_query(query);
+	List *queries =
+		list_length(parsed) != 1
+			? NIL
+			: pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, parsed),
+												 query, (Oid[]){TIMESTAMPTZARRAYOID},
+												 1, NULL);
+
+	if (list_length(queries) != 1 ||
+		linitial_node(Query, queries)->commandType != CMD_SELECT)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("statement is not a query")));
+	return linitial_node(Query, queries);
+}
+
+/*
+ * Add the query that runs to the context of an error, as SPI does (error context callback).
  */
 static void
-return_rows(FunctionCallInfo fcinfo, const char *query)
+describe_query(void *query)
+{
+	errcontext("SQL statement \"%s\"", (const char *) query);
+}
+
+/*
+ * Return the rows of a query as the result of a set-returning function, as the current
+ * role.  The query is analyzed with the current search_path, and planned and run with
+ * "path": no operator or function in that is taken for one that the query names.
+ * Raises 42804 if its columns are not those that the caller expects.
+ */
+static void
+return_rows(FunctionCallInfo fcinfo, const char *query, const char *path)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	SPITupleTable *found = SPI_tuptable;
-	uint64 nrows = SPI_processed;
-	TupleDesc expected = rsinfo->expectedDesc;
+	ErrorContextCallback callback = {error_context_stack, describe_query,
+									 (void *) query};
+	DestReceiver *dest = CreateDestReceiver(DestTuplestore);
+	ParamListInfo params = makeParamList(1);
 	MemoryContext oldcontext;
-	Tuplestorestate *rows;
+	QueryDesc *running;
+	Query *analyzed;
+	List *planned;
 
-	if (expected == NULL || expected->natts != found->tupdesc->natts)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("query has the wrong number of columns: %d",
-							   found->tupdesc->natts),
-						errdetail("The query is %s.", query)));
+	params->params[0] = (ParamExternData){.value = PG_GETARG_DATUM(2),
+										  .isnull = PG_ARGISNULL(2),
+										  .pflags = PARAM_FLAG_CONST,
+										  .ptype = TIMESTAMPTZARRAYOID};
+	oldcontext = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	rsinfo->setResult = tuplestore_begin_heap(true, false, work_mem);
+	MemoryContextSwitchTo(oldcontext);
+	rsinfo->returnMode = SFRM_Materialize;
+	SetTuplestoreDestReceiverParams(dest, rsinfo->setResult,
+									rsinfo->econtext->ecxt_per_query_memory,
+									false, NULL, NULL);
+
+	error_context_stack = &callback;
+	analyzed = analyze_query(query);
+	set_search_path(path);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	planned = pg_plan_queries(list_make1(analyzed), query,
+							  CURSOR_OPT_PARALLEL_OK, params);
+	running = CreateQueryDesc(linitial_node(PlannedStmt, planned), query,
+							  GetActiveSnapshot(), InvalidSnapshot, dest,
+							  params, NULL, 0);
+	ExecutorStart(running, 0);
+	check_columns(running->tupDesc, rsinfo->expectedDesc, query);
+	run_to_end(running);
+	ExecutorFinish(running);
+	ExecutorEnd(running);
+	FreeQueryDesc(running);
+	PopActiveSnapshot();
+	error_context_stack = callback.previous;
+
+	dest->rDestroy(dest);
+	oldcontext = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	rsinfo->setDesc = CreateTupleDescCopy(rsinfo->expectedDesc);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Raise 42804 if the columns of a query are not those that the caller expects.
+ */
+static void
+check_columns(TupleDesc desc, TupleDesc expected, const char *query)
+{
+	if (expected == NULL || expected->natts != desc->natts)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("query has the wrong number of columns: %d", desc->natts),
+				 errdetail("The query is %s.", query)));
 	for (int i = 0; i < expected->natts; i++)
 	{
-		if (TupleDescAttr(expected, i)->atttypid !=
-			TupleDescAttr(found->tupdesc, i)->atttypid)
+		Oid type = TupleDescAttr(desc, i)->atttypid;
+
+		if (TupleDescAttr(expected, i)->atttypid != type)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column %d of the query has type %s, not %s", i + 1,
-							format_type_be(TupleDescAttr(found->tupdesc, i)->atttypid),
+							format_type_be(type),
 							format_type_be(TupleDescAttr(expected, i)->atttypid)),
 					 errdetail("The query is %s.", query)));
 	}
-
-	oldcontext = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
-	rows = tuplestore_begin_heap(true, false, work_mem);
-	rsinfo->setDesc = CreateTupleDescCopy(expected);
-	MemoryContextSwitchTo(oldcontext);
-	for (uint64 i = 0; i < nrows; i++)
-		tuplestore_puttuple(rows, found->vals[i]);
-	rsinfo->returnMode = SFRM_Materialize;
-	rsinfo->setResult = rows;
 }
 
 /*

@@ -254,10 +254,11 @@ extern void end_catalog_scan(CatalogScan *scan);
 extern void become_owner(Relation rel, SavedRole *saved);
 extern void become_restricted(Oid roleid, bool is_temporary, SavedRole *saved);
 extern void become_owner_of(Oid relid, SavedRole *saved);
-extern void become_owner_for_statement(Oid relid, SavedRole *saved);
+extern void become_owner_to_evaluate(Oid relid, SavedRole *saved);
 extern void become_owner_to_write(Oid relid, SavedRole *saved);
 extern void end_owners_write(Oid relid, const SavedRole *saved);
 extern void become_owner_for_reference(Oid relid, SavedRole *saved);
+extern void become_owner_for_shard(Oid relid, SavedRole *saved);
 extern void restore_role(const SavedRole *saved);
 extern bool input_calls_user_functions(Oid type);
 

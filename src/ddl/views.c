@@ -664,10 +664,12 @@ soft_delete_bind_companion(PG_FUNCTION_ARGS)
 }
 
 /*
- * soft_delete_internal.write_companion(relation regclass, statement text) returns bigint
+ * soft_delete_internal.write_companion(relation regclass, statement text,
+ * evaluates boolean) returns bigint
  *
  * Runs a statement of the extension, which writes to one companion, as the owner of a
- * table.  Returns the number of rows.
+ * table, with the search_path of become_owner_to_evaluate() if it evaluates an expression
+ * of the owner's.  Returns the number of rows.
  *
  * Raises 42501 unless the caller owns the table, and what the statement raises.
  */
@@ -682,7 +684,10 @@ soft_delete_write_companion(PG_FUNCTION_ARGS)
 	check_owner(relid);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	become_owner_for_statement(relid, &saved);
+	if (PG_GETARG_BOOL(2))
+		become_owner_to_evaluate(relid, &saved);
+	else
+		become_owner_of(relid, &saved);
 	before = allow_companion_writes(1);
 	PG_TRY();
 	{

@@ -103,6 +103,7 @@ static Datum holds_on_row(const ShardKeeper *keeper, TriggerData *trigdata);
 static Datum read_about_row(const OwnersStatement *statement, Oid rowtype,
 							Datum row, TimestampTz stamp, MemoryContext context);
 static TimestampTz distributed_stamp(void);
+static void keep_truncated_rows(const char *statement, TimestampTz stamp);
 static List *find_statements(const char *query, Oid relid);
 static uint64 run_as_owner_of(Oid relid, const char *statement);
 static bool is_restore(Relation shard, enum RestoreStep step, const uint64 *counts);
@@ -376,9 +377,11 @@ marking_statement(Oid shard)
 	if (memo_holds(&memo, shard))
 		return known;
 	found = call_internal_for_text("marking_statement", shard);
+	if (found != NULL)
+		found = MemoryContextStrdup(TopMemoryContext, found);
 	if (known != NULL)
 		pfree(known);
-	known = found == NULL ? NULL : MemoryContextStrdup(TopMemoryContext, found);
+	known = found;
 	memo_set(&memo, shard);
 	return known;
 }
@@ -489,15 +492,30 @@ soft_delete_keep_truncated(PG_FUNCTION_ARGS)
 					 errmsg("cannot truncate table \"%s\", of which policies hide rows",
 							RelationGetRelationName(trigdata->tg_relation)),
 					 errdetail("Those that the current role does not see would not be kept.")));
-		if (SPI_execute_with_args(statement, 2, (Oid[]){TIMESTAMPTZOID, TEXTOID},
-								  (Datum[]){TimestampTzGetDatum(distributed_stamp()),
-											CStringGetTextDatum(
-												GetUserNameFromId(GetUserId(), false))},
-								  NULL, false, 0) < 0)
-			elog(ERROR, "SPI failed for %s", statement);
+		keep_truncated_rows(statement, distributed_stamp());
 	}
 	SPI_finish();
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Run a statement that keeps the rows of a table that is truncated.  Holds on live rows are
+ * in it, which an operator in the search_path of the session must not evade.
+ */
+static void
+keep_truncated_rows(const char *statement, TimestampTz stamp)
+{
+	int nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_execute_with_args(statement, 2, (Oid[]){TIMESTAMPTZOID, TEXTOID},
+							  (Datum[]){TimestampTzGetDatum(stamp),
+										CStringGetTextDatum(
+											GetUserNameFromId(GetUserId(), false))},
+							  NULL, false, 0) < 0)
+		elog(ERROR, "SPI failed for %s", statement);
+	AtEOXact_GUC(true, nestlevel);
 }
 
 /*
@@ -671,8 +689,8 @@ find_statements(const char *name, Oid relid)
 }
 
 /*
- * Run a statement as the owner of a relation, as foreign keys do, and return the number
- * of rows, or that which it returns.  SPI must be connected.
+ * Run a statement as the owner of a relation, and return the number of rows, or that which
+ * it returns.  SPI must be connected.
  */
 static uint64
 run_as_owner_of(Oid relid, const char *statement)
@@ -681,7 +699,7 @@ run_as_owner_of(Oid relid, const char *statement)
 	int result;
 	bool isnull;
 
-	become_owner_for_reference(relid, &saved);
+	become_owner_for_shard(relid, &saved);
 	result = SPI_execute(statement, false, 0);
 	restore_role(&saved);
 	if (result < 0)

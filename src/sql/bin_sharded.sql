@@ -17,7 +17,7 @@ CREATE TABLE soft_delete_internal.sharded_transactions (
 ) USING heap;
 ALTER TABLE soft_delete_internal.sharded_transactions REPLICA IDENTITY NOTHING;
 COMMENT ON TABLE soft_delete_internal.sharded_transactions IS
-'the stamps of transactions of this node that have deleted rows of tables that Citus has sharded, written by the library';
+'the stamps of transactions of this node that may have deleted rows of tables that Citus has sharded, written by the library';
 
 CREATE FUNCTION soft_delete_internal.record_sharded_transaction(deleted_at timestamptz) RETURNS void
 LANGUAGE plpgsql

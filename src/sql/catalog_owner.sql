@@ -11,10 +11,10 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_caller';
 COMMENT ON FUNCTION soft_delete_internal.caller() IS
 'the role on whose behalf a function of the extension runs';
 
-CREATE FUNCTION soft_delete_internal.alter_as_owner(relation regclass, command text) RETURNS void
+CREATE FUNCTION soft_delete_internal.alter_as_owner(relation regclass, command text, evaluates boolean DEFAULT false) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_alter_as_owner';
-COMMENT ON FUNCTION soft_delete_internal.alter_as_owner(regclass, text) IS
-'runs a utility command of the extension as the owner of a relation';
+COMMENT ON FUNCTION soft_delete_internal.alter_as_owner(regclass, text, boolean) IS
+'runs a utility command of the extension as the owner of a relation; evaluates: it has an expression of the owner''s, which sees the search_path of the owner''s sessions';
 
 /* The settings: functions that read catalogs only by their indexes call these two. */
 CREATE FUNCTION soft_delete_internal.query_as_owner(relation regclass, query text, stamps timestamptz[] DEFAULT NULL, form text DEFAULT NULL) RETURNS SETOF record

@@ -17,10 +17,10 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_bind_companion';
 COMMENT ON FUNCTION soft_delete_internal.bind_companion(regclass) IS
 'makes the companion of a table, and the bin that reads it, depend on the table, so that DROP TABLE drops them';
 
-CREATE FUNCTION soft_delete_internal.write_companion(relation regclass, statement text) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.write_companion(relation regclass, statement text, evaluates boolean DEFAULT false) RETURNS bigint
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_write_companion';
-COMMENT ON FUNCTION soft_delete_internal.write_companion(regclass, text) IS
-'runs a statement of the extension that writes to the companion of a table, as the owner of the table';
+COMMENT ON FUNCTION soft_delete_internal.write_companion(regclass, text, boolean) IS
+'runs a statement of the extension that writes to the companion of a table, as the owner of the table; evaluates: as alter_as_owner() has it';
 
 CREATE FUNCTION soft_delete_internal.companion_columns(relation regclass, OUT attnum smallint, OUT name name, OUT definition text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
@@ -705,9 +705,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF writes THEN
-		PERFORM soft_delete_internal.write_companion(relation, statement);
+		PERFORM soft_delete_internal.write_companion(relation, statement, evaluates => true);
 	ELSE
-		PERFORM soft_delete_internal.alter_as_owner(relation, statement);
+		PERFORM soft_delete_internal.alter_as_owner(relation, statement, evaluates => true);
 	END IF;
 	RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -718,7 +718,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.try_to_run(regclass, text, boolean) IS
-'runs a utility command as the owner of a table or, if writes, a statement that writes to its companion; where it fails, nothing is changed, and its SQLSTATE is the result';
+'runs a utility command with expressions of the owner of a table or, if writes, a statement that writes to its companion, as that owner; where it fails, nothing is changed, and its SQLSTATE is the result';
 
 CREATE FUNCTION soft_delete_internal.try_to_convert(relation regclass, companion regclass, columns name[], command text) RETURNS text
 LANGUAGE plpgsql
@@ -877,7 +877,7 @@ BEGIN
 	BEGIN
 		-- deleted rows are filled as live ones are
 		PERFORM soft_delete_internal.alter_as_owner(relation, concat_ws(' ', format('ALTER TABLE %s ADD COLUMN', companion), definition,
-			CASE WHEN own.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', expression) ELSE 'DEFAULT ' || expression END));
+			CASE WHEN own.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', expression) ELSE 'DEFAULT ' || expression END), evaluates => true);
 		IF expression IS NOT NULL THEN
 			PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s ALTER COLUMN %I DROP %s', companion, own.attname,
 				CASE own.attgenerated WHEN 's' THEN 'EXPRESSION' ELSE 'DEFAULT' END));

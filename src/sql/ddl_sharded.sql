@@ -529,9 +529,9 @@ BEGIN
 			 FROM pg_constraint AS pk, unnest(pk.conkey) WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute USING (attnum) WHERE pk.conrelid = con.conrelid AND pk.contype = 'p' AND attrelid = pk.conrelid) AS is_row
 		FROM pg_constraint AS con, LATERAL (
 			SELECT string_agg(format('%I = n.%I', c.attname, p.attname), ', ') FILTER (WHERE is_set) AS sets,
-				string_agg(CASE WHEN is_set THEN format('c.%I IS NOT DISTINCT FROM %s', c.attname, coalesce(new_value, 'NULL')) ELSE format('n.%I OPERATOR(%I.%s) c.%I', p.attname, nspname, oprname, c.attname) END, ' AND ') AS is_unlinked,
+				string_agg(CASE WHEN is_set AND new_value IS NULL THEN format('c.%I IS NULL', c.attname) WHEN is_set THEN format('coalesce(c.%1$I %2$s (%3$s), c.%1$I IS NULL AND (%3$s) IS NULL)', c.attname, soft_delete_internal.qualified_operator(equal), new_value) ELSE format('n.%I OPERATOR(%I.%s) c.%I', p.attname, nspname, oprname, c.attname) END, ' AND ') AS is_unlinked,
 				string_agg(format('n.%1$I OPERATOR(pg_catalog.=) o.%1$I', p.attname), ' AND ') AS keeps_key
-			FROM unnest(conkey, confkey, conpfeqop) AS k(child, parent, op) JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
+			FROM unnest(conkey, confkey, conpfeqop, conffeqop) AS k(child, parent, op, equal) JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
 				JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = parent JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace,
 				LATERAL (SELECT confdelsetcols IS NULL OR child = ANY (confdelsetcols), (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = conrelid AND adnum = child AND confdeltype = 'd')) AS s(is_set, new_value)) AS columns
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype IN ('n', 'd') AND confrelid = relation_shard

@@ -94,6 +94,45 @@ $node->safe_psql('app', qq{
 	SELECT soft_delete.tag('tenant.tree', storage => 'aside')});
 same('a table that references itself', 'DELETE FROM tenant.tree WHERE id = 1; SELECT id, up FROM tenant.tree ORDER BY id; UPDATE tenant.tree_deleted SET deleted_at = NULL; SELECT id, up FROM tenant.tree ORDER BY id', "2|\n3|\n4|2\n1|\n2|1\n3|1\n4|2");
 
+# who restores calls nothing of hers as the owner, with names that come before those of the server in her search_path
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE ROLE owner LOGIN; CREATE ROLE eve LOGIN;
+	CREATE SCHEMA shop AUTHORIZATION owner; CREATE SCHEMA eve AUTHORIZATION eve;
+	GRANT USAGE ON SCHEMA shop, eve TO PUBLIC;
+	CREATE TABLE public.calls (runs_as name, called text);
+	GRANT INSERT ON public.calls TO PUBLIC;
+	CREATE TABLE shop.state (name varchar PRIMARY KEY);
+	CREATE TABLE shop.item (id text PRIMARY KEY, state varchar DEFAULT upper('new'));
+	ALTER TABLE shop.state OWNER TO owner; ALTER TABLE shop.item OWNER TO owner;
+	SELECT citus_add_local_table_to_metadata('shop.state'), citus_add_local_table_to_metadata('shop.item');
+	ALTER TABLE shop.item ADD FOREIGN KEY (state) REFERENCES shop.state ON DELETE SET DEFAULT;
+	INSERT INTO shop.state VALUES ('NEW'), ('old'); INSERT INTO shop.item VALUES ('a', 'old');
+	SELECT soft_delete.tag('shop.state', storage => 'aside');
+	GRANT SELECT, DELETE, UPDATE, TRUNCATE ON shop.state, shop.item TO eve; GRANT SELECT, UPDATE ON shop.state_deleted TO eve;
+	SET ROLE eve;
+	SET citus.enable_ddl_propagation = off;
+	CREATE FUNCTION eve.note(what pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.calls VALUES (current_user, what); RETURN true; END $$;
+	CREATE FUNCTION eve.equals(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN eve.note('operator'); END $$;
+	CREATE OPERATOR eve.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = eve.equals);
+	CREATE FUNCTION eve.upper(pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$ BEGIN PERFORM eve.note('function'); RETURN pg_catalog.upper($1); END $$;
+	CREATE DOMAIN eve.text AS pg_catalog.text CHECK (eve.note('type'))});
+is(ask(q{SET ROLE eve; SET search_path = eve, pg_catalog; DELETE FROM shop.state WHERE name OPERATOR(pg_catalog.=) 'old'::pg_catalog.text; UPDATE shop.state_deleted SET deleted_at = NULL; RESET search_path; SELECT * FROM shop.item; RESET ROLE; SELECT * FROM public.calls}), 'a|old', 'what a restore evaluates is not the caller\'s');
+
+# nor does an operator of hers let TRUNCATE leave out a hold on a live row
+$node->safe_psql('app', q{
+	SET client_min_messages = error;
+	CREATE TABLE shop.alone (name varchar PRIMARY KEY);
+	ALTER TABLE shop.alone OWNER TO owner;
+	SELECT citus_add_local_table_to_metadata('shop.alone');
+	SELECT soft_delete.tag('shop.alone', storage => 'aside');
+	INSERT INTO shop.alone VALUES ('a'), ('b');
+	SELECT soft_delete.hold('shop.alone', 'a', 'why');
+	GRANT SELECT, TRUNCATE ON shop.alone TO eve; GRANT SELECT, INSERT ON shop.alone_deleted TO eve;
+	SET citus.enable_ddl_propagation = off;
+	CREATE OR REPLACE FUNCTION eve.equals(varchar, varchar) RETURNS boolean LANGUAGE sql AS 'SELECT false'});
+is(ask(q{SET ROLE eve; SET search_path = eve, pg_catalog; TRUNCATE shop.alone; RESET search_path; SELECT name, hold FROM shop.alone_deleted ORDER BY name}), "a|{why}\nb|", 'a hold on a live row goes to the bin with TRUNCATE');
+
 # what is refused
 $node->safe_psql('app', qq{
 	$quiet
