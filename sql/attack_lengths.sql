@@ -115,3 +115,56 @@ CALL count_as(2147483647, 'nan');
 SELECT live_rows, deleted_rows, graveyard_share, index_bytes_saved FROM soft_delete.tables WHERE relation = 'counted'::regclass;
 SELECT problem FROM soft_delete.check() WHERE relation = 'counted'::regclass;
 DROP SCHEMA lengths CASCADE;
+
+-- of what a session says of itself, some is recorded, and whole characters
+CREATE ROLE regress_lengths;
+CREATE TABLE public.said (id integer PRIMARY KEY);
+SELECT soft_delete.tag('public.said') IS NOT NULL AS tagged;
+INSERT INTO public.said VALUES (1);
+GRANT SELECT, DELETE ON public.said TO regress_lengths;
+GRANT SELECT, UPDATE ON public.said_deleted TO regress_lengths;
+SET ROLE regress_lengths;
+SELECT length(set_config('soft_delete.reason', repeat('\', 100000), false)), length(set_config('soft_delete.actor', 'x' || repeat('é', 10000), false));
+DELETE FROM public.said;
+UPDATE public.said_deleted SET deleted_at = NULL;
+SELECT event, octet_length(reason), octet_length(actor), right(actor, 2) FROM soft_delete.events ORDER BY happened_at;
+RESET soft_delete.reason;
+RESET soft_delete.actor;
+-- nor is an error of an owner's function, which does not end a purge of the tables of others
+RESET ROLE;
+CREATE SCHEMA lengths AUTHORIZATION regress_lengths;
+SET ROLE regress_lengths;
+CREATE FUNCTION lengths.fails() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF current_setting('lengths.fails', true) = 'on' THEN
+		RAISE EXCEPTION '%', repeat('x', 20000) USING DETAIL = repeat('d', 20000), HINT = repeat('h', 20000);
+	END IF;
+	RETURN true;
+END
+$$;
+CREATE TABLE lengths.failing (id integer PRIMARY KEY);
+CREATE TABLE lengths.child (id integer REFERENCES lengths.failing);
+CREATE TABLE lengths.plain (id integer PRIMARY KEY);
+SELECT soft_delete.tag('lengths.failing') IS NOT NULL AND soft_delete.tag('lengths.plain') IS NOT NULL AS tagged;
+INSERT INTO lengths.failing VALUES (1);
+INSERT INTO lengths.plain VALUES (1);
+DELETE FROM lengths.failing;
+DELETE FROM lengths.plain;
+SELECT max(deleted_at) AS stamp FROM lengths.failing_deleted \gset
+CREATE INDEX ON lengths.failing (deleted_at) WHERE lengths.fails();
+CREATE INDEX ON lengths.child (id) WHERE lengths.fails();
+SELECT soft_delete.retain_schema('lengths', '0');
+SELECT soft_delete.tag_schema('lengths', bridge => repeat('x', 10001));
+SELECT soft_delete.tag_schema('lengths', exempt => array_fill('x'::name, ARRAY[10001]));
+RESET ROLE;
+\c -
+SET client_min_messages = error;
+SET lengths.fails = on;
+SELECT relation FROM soft_delete.deletion_rows(:'stamp');
+CALL soft_delete.purge();
+SELECT relation, rows, length(error) FROM soft_delete.purge_log WHERE relation LIKE 'lengths.%' ORDER BY relation;
+RESET lengths.fails;
+DROP SCHEMA lengths CASCADE;
+DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'lengths.%';
+DROP TABLE public.said;
+DROP ROLE regress_lengths;

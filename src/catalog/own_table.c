@@ -14,12 +14,37 @@
 #include "catalog/catalog.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/sd_catalog.h"
 
 static bool insert_index_entry(Relation rel, ItemPointer tid, Relation index,
 							   IndexInfo *info, Datum *values, bool *nulls);
+
+/*
+ * Return how many bytes a text has, but no more than a hold may have, and whole characters.
+ */
+int
+recorded_length(const char *text)
+{
+	int length = strnlen(text, MAX_RECORDED_TEXT + 1);
+
+	return length <= MAX_RECORDED_TEXT
+			   ? length
+			   : pg_mbcliplen(text, length, MAX_RECORDED_TEXT);
+}
+
+/*
+ * Return a text, that a session or an owner's function says, as the extension's own tables
+ * have it: with one that is longer, anybody could make them too large for a dump.
+ */
+Datum
+recorded_text(const char *text)
+{
+	return PointerGetDatum(cstring_to_text_with_len(text, recorded_length(text)));
+}
 
 /*
  * Insert a row into one of the extension's own tables, and into the indexes of the

@@ -130,10 +130,7 @@ run_as_owner(Oid relid, const char *query, bool is_command, int nargs,
 	SavedRole saved;
 	int result = 0;
 
-	if (is_command)
-		become_owner_to_alter(relid, &saved);
-	else
-		become_owner_of(relid, &saved);
+	become_owner_for_statement(relid, &saved);
 	PG_TRY();
 	{
 		announce_own_command(is_command);
@@ -225,14 +222,15 @@ owners_search_path(Oid owner)
 
 /*
  * Switch to the owner of a relation, as become_owner_of() does, for a statement of our
- * own with expressions of the owner's: defaults, conversions.  Functions find what they
- * find where the table itself is altered.  What the statement names is found, too: names
- * of our own are qualified but for those in pg_catalog and of temporary relations.
+ * own with expressions of the owner's: defaults, conversions, constraints, keys.
+ * Functions find what they find where the table itself is altered or written.  What the
+ * statement names is found, too: names of our own are qualified but for those in
+ * pg_catalog and of temporary relations.
  *
  * SPI must be connected.  To be ended by restore_role().
  */
 void
-become_owner_to_alter(Oid relid, SavedRole *saved)
+become_owner_for_statement(Oid relid, SavedRole *saved)
 {
 	StringInfoData path;
 	const char *own;

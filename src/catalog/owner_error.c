@@ -14,6 +14,8 @@
 
 #include "catalog/sd_catalog.h"
 
+static ErrorData *copy_owners_error(void);
+
 /*
  * Was the error raised by RAISE or ASSERT of a PL/pgSQL function, whatever its
  * SQLSTATE is?
@@ -24,6 +26,25 @@ is_raised_by_function(const ErrorData *error)
 	return error->funcname != NULL &&
 		   (strcmp(error->funcname, "exec_stmt_raise") == 0 ||
 			strcmp(error->funcname, "exec_stmt_assert") == 0);
+}
+
+/*
+ * Return the error that was caught, and forget it.  An owner's function may have raised it
+ * with a text that is too long to be quoted in another message.
+ */
+static ErrorData *
+copy_owners_error(void)
+{
+	ErrorData *error = CopyErrorData();
+
+	FlushErrorState();
+	if (error->message != NULL)
+		error->message[recorded_length(error->message)] = '\0';
+	if (error->detail != NULL)
+		error->detail[recorded_length(error->detail)] = '\0';
+	if (error->hint != NULL)
+		error->hint[recorded_length(error->hint)] = '\0';
+	return error;
 }
 
 /*
@@ -38,8 +59,7 @@ throw_owners_error(MemoryContext context)
 	ErrorData *error;
 
 	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
+	error = copy_owners_error();
 	if (is_raised_by_function(error))
 	{
 		switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
@@ -90,8 +110,7 @@ end_failed_subtransactions(int nestlevel, MemoryContext context,
 	ErrorData *error;
 
 	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
+	error = copy_owners_error();
 	while (GetCurrentTransactionNestLevel() > nestlevel)
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);

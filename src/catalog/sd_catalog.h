@@ -252,7 +252,7 @@ extern void end_catalog_scan(CatalogScan *scan);
 extern void become_owner(Relation rel, SavedRole *saved);
 extern void become_restricted(Oid roleid, bool is_temporary, SavedRole *saved);
 extern void become_owner_of(Oid relid, SavedRole *saved);
-extern void become_owner_to_alter(Oid relid, SavedRole *saved);
+extern void become_owner_for_statement(Oid relid, SavedRole *saved);
 extern void become_owner_to_write(Oid relid, SavedRole *saved);
 extern void end_owners_write(Oid relid, const SavedRole *saved);
 extern void become_owner_for_reference(Oid relid, SavedRole *saved);
@@ -398,6 +398,11 @@ extern struct HTAB *make_key_set(void);
 /*
  * own_table.c: rows of the extension's own tables
  */
+/* How many bytes of a text are recorded: as many as a hold may have */
+#define MAX_RECORDED_TEXT 10000
+
+extern int recorded_length(const char *text);
+extern Datum recorded_text(const char *text);
 extern bool append_row(Relation rel, Datum *values, bool *nulls);
 extern bool append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid);
 extern void append_rows(Relation rel, HeapTuple *tuples, int n);

@@ -56,6 +56,7 @@ static const struct
 PG_FUNCTION_INFO_V1(soft_delete_named_by);
 PG_FUNCTION_INFO_V1(soft_delete_changes_schema);
 PG_FUNCTION_INFO_V1(soft_delete_renamed_from);
+PG_FUNCTION_INFO_V1(soft_delete_renamed_label);
 PG_FUNCTION_INFO_V1(soft_delete_using_expression);
 PG_FUNCTION_INFO_V1(soft_delete_adds_foreign_keys);
 PG_FUNCTION_INFO_V1(soft_delete_disables_triggers);
@@ -219,6 +220,28 @@ soft_delete_renamed_from(PG_FUNCTION_ARGS)
 	if (stmt->relation != NULL)
 		return DirectFunctionCall1(namein, CStringGetDatum(stmt->relation->relname));
 	PG_RETURN_NULL();
+}
+
+/*
+ * soft_delete_internal.renamed_label(command pg_ddl_command) returns text[]
+ *
+ * Returns the label that a value of an enum had before an ALTER TYPE ... RENAME VALUE, and
+ * the one that it has now, or null if the command is another one.
+ */
+Datum
+soft_delete_renamed_label(PG_FUNCTION_ARGS)
+{
+	CollectedCommand *command = (CollectedCommand *) PG_GETARG_POINTER(0);
+	AlterEnumStmt *stmt = (AlterEnumStmt *) command->parsetree;
+	Datum labels[2];
+
+	if (command->type != SCT_Simple || stmt == NULL ||
+		!IsA(stmt, AlterEnumStmt) || stmt->oldVal == NULL)
+		PG_RETURN_NULL();
+	labels[0] = CStringGetTextDatum(stmt->oldVal);
+	labels[1] = CStringGetTextDatum(stmt->newVal);
+	PG_RETURN_ARRAYTYPE_P(
+		construct_array(labels, 2, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*

@@ -682,7 +682,7 @@ soft_delete_write_companion(PG_FUNCTION_ARGS)
 	check_owner(relid);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	become_owner_to_alter(relid, &saved);
+	become_owner_for_statement(relid, &saved);
 	before = allow_companion_writes(1);
 	PG_TRY();
 	{

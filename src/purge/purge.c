@@ -876,7 +876,7 @@ log_purge(PurgeTable *root, const char *error)
 							TimestampTzGetDatum(GetCurrentTimestamp()),
 							TimestampTzGetDatum(root->started));
 	nulls[LOG_ERROR] = error == NULL;
-	values[LOG_ERROR] = error ? CStringGetTextDatum(error) : (Datum) 0;
+	values[LOG_ERROR] = error ? recorded_text(error) : (Datum) 0;
 
 	/* another purge may have begun in the same microsecond */
 	while (!append_row(log, values, nulls))

@@ -95,31 +95,47 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.key_match(oid, text, text) IS
 'a foreign key as the condition of a join; parent, child: the aliases of the two tables';
 
+CREATE FUNCTION soft_delete_internal.row_places(relation regclass, OUT place regclass, OUT bounds text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY SELECT relation, NULL
+	UNION ALL
+	SELECT oid::regclass, format('(%s)', pg_get_partition_constraintdef(oid)) FROM pg_class
+	WHERE relispartition AND oid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND oid <> relation;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.row_places(regclass) IS
+'a table, and each of its partitions with the condition for the rows that it takes: they may have keys and constraints of their own';
+
 CREATE FUNCTION soft_delete_internal.key_conflicts(relation regclass) RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH keys AS (
-		SELECT indexrelid, relname, pg_get_expr(indpred, indrelid) AS predicate,
+		SELECT indexrelid, relname, place, bounds, pg_get_expr(indpred, indrelid) AS predicate,
 			string_agg(format('(%s) AS k%s', pg_get_indexdef(indexrelid, n, false), n), ', ' ORDER BY n) AS expressions,
 			string_agg(format(CASE WHEN indnullsnotdistinct THEN '(a.k%1$s %2$s b.k%1$s OR (a.k%1$s IS NULL AND b.k%1$s IS NULL))'
 							  ELSE 'a.k%1$s %2$s b.k%1$s' END,
 							  n, soft_delete_internal.qualified_operator(coalesce(conexclop[n], amopopr))), ' AND ' ORDER BY n) AS match,
 			string_agg(pg_get_indexdef(indexrelid, n, false), ', ' ORDER BY n) AS names,
 			string_agg(format('a.k%s', n), ', ' ORDER BY n) AS columns
-		FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+		FROM soft_delete_internal.row_places(relation) JOIN pg_index ON indrelid = place JOIN pg_class ON pg_class.oid = indexrelid
 			LEFT JOIN pg_constraint ON conrelid = indrelid AND conindid = indexrelid AND contype = 'x'
 			CROSS JOIN LATERAL generate_series(1, indnkeyatts) AS n
 			JOIN pg_opclass ON pg_opclass.oid = indclass[n - 1]
 			LEFT JOIN pg_amop ON amopfamily = opcfamily AND amoplefttype = opcintype AND amoprighttype = opcintype AND amopstrategy = 3
-		WHERE indrelid = relation AND indisvalid AND (indisunique OR indisexclusion)
-		GROUP BY indexrelid, relname, indpred, indrelid
+		WHERE indisvalid AND (indisunique OR indisexclusion)
+		  AND (place = relation OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid))
+		GROUP BY indexrelid, relname, indpred, indrelid, place, bounds
 	)
 	SELECT format('SELECT a.tableoid, a.ctid, ''key is taken'', %1$L::name, concat(%2$L, concat_ws('', '', %3$s), '') already exists.'') '
 				  'FROM (SELECT tableoid, ctid, %4$s FROM r%5$s) AS a '
-				  'WHERE EXISTS (SELECT FROM (SELECT tableoid, ctid, %4$s FROM %6$s%5$s UNION ALL SELECT tableoid, ctid, %4$s FROM r%5$s) AS b '
+				  'WHERE EXISTS (SELECT FROM (SELECT tableoid, ctid, %4$s FROM %6$s%8$s UNION ALL SELECT tableoid, ctid, %4$s FROM r%5$s) AS b '
 				  'WHERE %7$s AND (a.tableoid, a.ctid) <> (b.tableoid, b.ctid))',
-				  relname, format('Key (%s)=(', names), columns, expressions, ' WHERE ' || predicate, relation, match)
+				  relname, format('Key (%s)=(', names), columns, expressions, ' WHERE ' || nullif(concat_ws(' AND ', bounds, predicate), ''),
+				  place, match, ' WHERE ' || predicate)
 	FROM keys ORDER BY indexrelid
 $$;
 COMMENT ON FUNCTION soft_delete_internal.key_conflicts(regclass) IS
@@ -130,7 +146,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('SELECT c.tableoid, c.ctid, CASE WHEN EXISTS (SELECT FROM %9$s WHERE %2$s) THEN ''parent is deleted'' ELSE ''parent is gone'' END, %3$L::name, '
-				  'concat(''Key '', %4$s, %5$L) FROM r AS c WHERE %6$s AND NOT EXISTS (SELECT FROM %1$s WHERE %2$s%7$s)%8$s',
+				  'concat(''Key '', %4$s, %5$L) FROM r AS c WHERE %6$s%10$s AND NOT EXISTS (SELECT FROM %1$s WHERE %2$s%7$s)%8$s',
 				  soft_delete_internal.from_item(confrelid, 'p', 'all'), soft_delete_internal.key_match(con.oid), conname,
 				  soft_delete_internal.describe_columns(conrelid, conkey, 'c'), format(' is not present in table "%s".', relname),
 				  (SELECT string_agg(format('c.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
@@ -140,11 +156,11 @@ AS $$
 				  (SELECT format(' AND NOT EXISTS (SELECT FROM %s WHERE %s AND p.%I = ANY ($1) AND NOT %s)', soft_delete_internal.from_item(confrelid, 'p', 'tombstones'),
 								 soft_delete_internal.key_match(con.oid), tombstone, soft_delete_internal.is_found('p', found))
 				   WHERE has_bin),
-				  soft_delete_internal.from_item(confrelid, 'p', CASE WHEN soft_delete_internal.is_aside(confrelid) THEN 'deleted' ELSE 'all' END))
-	FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid,
+				  soft_delete_internal.from_item(confrelid, 'p', CASE WHEN soft_delete_internal.is_aside(confrelid) THEN 'deleted' ELSE 'all' END), ' AND ' || bounds)
+	FROM soft_delete_internal.row_places(relation) JOIN pg_constraint AS con ON conrelid = place JOIN pg_class ON pg_class.oid = confrelid,
 		-- as readable_bins() has them, but of one table
 		LATERAL (SELECT soft_delete_internal.lock_bin(soft_delete_internal.root(confrelid)) IS NOT NULL, (soft_delete_internal.tag_arguments(soft_delete_internal.root(confrelid)))[1]::name) AS of(has_bin, tombstone)
-	WHERE contype = 'f' AND conrelid = relation AND conparentid = 0
+	WHERE contype = 'f' AND conparentid = 0 AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
 	  -- the query runs as the owner of the table: to plan it calls functions of the owner of the parent
 	  AND relowner = (SELECT child.relowner FROM pg_class AS child WHERE child.oid = relation)
 	ORDER BY con.oid
@@ -152,20 +168,26 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.parent_conflicts(regclass, soft_delete_internal.found_rows) IS
 'queries for the rows of r whose parent is not live and would not come back with them';
 
-CREATE FUNCTION soft_delete_internal.constraint_conflicts(relation regclass, deleted_at name) RETURNS SETOF text
+CREATE FUNCTION soft_delete_internal.constraint_conflicts(relation regclass) RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT tableoid, ctid, ''relation is altered'', %L::name, ''The row would violate the constraint.'' FROM r WHERE NOT (%s)',
-				  conname, pg_get_expr(conbin, conrelid))
-	FROM pg_constraint
-	WHERE contype = 'c' AND conrelid = relation
-	  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)
-				  AND (attname = deleted_at OR attname = (soft_delete_internal.bridge_arguments(relation))[1]))
-	ORDER BY pg_constraint.oid
+	-- an expression about the row as a whole names the table
+	SELECT format('SELECT tableoid, ctid, ''relation is altered'', %L::name, ''The row would violate the constraint.'' FROM r AS %I WHERE NOT (%s)%s',
+				  conname, relname, pg_get_expr(conbin, conrelid), ' AND ' || bounds)
+	FROM soft_delete_internal.row_places(relation) JOIN pg_constraint AS con ON conrelid = place JOIN pg_class ON pg_class.oid = place
+	WHERE contype = 'c' AND (place = relation OR coninhcount = 0) AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
+	  -- stand-ins
+	  AND pg_get_expr(conbin, conrelid) <> 'true'
+	UNION ALL
+	SELECT format('SELECT tableoid, ctid, ''relation is altered'', NULL::name, %L FROM r WHERE %I IS NULL%s',
+				  format('Column "%s" would be null.', attname), attname, ' AND ' || bounds)
+	FROM soft_delete_internal.row_places(relation) JOIN pg_attribute ON attrelid = place
+	WHERE attnum > 0 AND attnotnull AND NOT attisdropped AND attgenerated = ''
+	  AND (place = relation OR NOT EXISTS (SELECT FROM pg_attribute AS root WHERE root.attrelid = relation AND root.attname = pg_attribute.attname AND root.attnotnull))
 $$;
-COMMENT ON FUNCTION soft_delete_internal.constraint_conflicts(regclass, name) IS
-'queries for the rows of r that would violate a CHECK constraint on a column that a restore changes';
+COMMENT ON FUNCTION soft_delete_internal.constraint_conflicts(regclass) IS
+'queries for the rows of r that would violate a CHECK or NOT NULL constraint, which may be newer than they are';
 
 CREATE FUNCTION soft_delete_internal.restored_bridge(relation regclass, col pg_attribute) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -198,7 +220,7 @@ AS $$
 				   FROM (SELECT 'SELECT tableoid, ctid, NULL, NULL::name, NULL FROM r WHERE false'
 						 UNION ALL SELECT soft_delete_internal.key_conflicts(relation)
 						 UNION ALL SELECT soft_delete_internal.parent_conflicts(relation, found)
-						 UNION ALL SELECT soft_delete_internal.constraint_conflicts(relation, tombstone)
+						 UNION ALL SELECT soft_delete_internal.constraint_conflicts(relation)
 						 UNION ALL SELECT 'SELECT tableoid, ctid, ''row is held'', NULL, soft_delete.hold_of(tableoid, ctid, false) FROM r WHERE soft_delete.hold_of(tableoid, ctid, false) IS NOT NULL') AS conflicts(query)),
 				  relation,
 				  coalesce((SELECT soft_delete_internal.describe_columns(relation, conkey, 'r') FROM pg_constraint WHERE conrelid = relation AND contype = 'p'),

@@ -503,6 +503,38 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_bridge_column(regclass) IS
 'updates the triggers of a bridge after its column was renamed';
 
+CREATE FUNCTION soft_delete_internal.renamed_label(command pg_ddl_command) RETURNS text[]
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_renamed_label';
+COMMENT ON FUNCTION soft_delete_internal.renamed_label(pg_ddl_command) IS
+'for event triggers: the former and the new label of an ALTER TYPE ... RENAME VALUE; null for other commands';
+
+CREATE FUNCTION soft_delete_internal.follow_bridge_labels() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	renamed record;
+	item record;
+BEGIN
+	FOR renamed IN
+		SELECT objid AS type, label FROM pg_event_trigger_ddl_commands(), soft_delete_internal.renamed_label(command) AS label
+		WHERE classid = 'pg_type'::regclass AND label IS NOT NULL
+	LOOP
+		FOR item IN
+			SELECT tagged.relation, bridge FROM soft_delete_internal.tagged_tables() AS tagged, soft_delete_internal.bridge_arguments(tagged.relation) AS bridge
+				JOIN pg_attribute ON attname = bridge[1] AND atttypid = renamed.type
+			WHERE attrelid = tagged.relation AND renamed.label[1] IN (bridge[3], bridge[4])
+		LOOP
+			PERFORM soft_delete_internal.make_bridge_triggers(item.relation,
+				item.bridge[:2] || CASE item.bridge[3] WHEN renamed.label[1] THEN renamed.label[2] ELSE item.bridge[3] END
+				|| array_replace(item.bridge[4:], renamed.label[1], renamed.label[2]));
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.follow_bridge_labels() IS
+'for event triggers: updates the triggers of bridges after a value of an enum has got another label';
+
 CREATE FUNCTION soft_delete_internal.adopt(relation regclass, first_block bigint DEFAULT 0, last_block bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

@@ -478,6 +478,9 @@ BEGIN
 			JOIN pg_class ON oid = member WHERE NOT relispartition;
 		PERFORM soft_delete_internal.check_tombstone_column(member) FROM unnest(tagged) AS member;
 	END IF;
+	IF tag = 'ALTER TYPE' THEN
+		PERFORM soft_delete_internal.follow_bridge_labels();
+	END IF;
 	FOREACH relation IN ARRAY changed LOOP
 		IF tag = 'CREATE TRIGGER' OR restores THEN
 			PERFORM soft_delete_internal.make_reference_triggers(relation);

@@ -288,6 +288,12 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	-- what is kept must not become too large for a dump
+	IF octet_length(bridge) > 10000 OR cardinality(exempt) > 10000 THEN
+		RAISE EXCEPTION 'invalid argument of soft_delete.tag_schema()'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'A bridge can be up to 10000 bytes long, and up to 10000 tables can be exempt.';
+	END IF;
 	IF NOT is_own AND EXISTS (SELECT FROM soft_delete_internal.tagged_schemas AS s WHERE s.schema = enter_schema.schema) THEN
 		RETURN;
 	END IF;

@@ -473,7 +473,8 @@ BEGIN
 		-- an empty file has no rows
 		CONTINUE WHEN (SELECT relkind = 'r' AND relam = (SELECT oid FROM pg_am WHERE amname = 'heap') AND pg_relation_size(oid, 'main') = 0
 					   FROM pg_class WHERE oid = CASE which WHEN 'live' THEN relation ELSE soft_delete_internal.tombstones_in(relation) END);
-		without_parent := is_reference;
+		-- the companion has the deleted rows of all partitions, and one of these may have a foreign key of its own
+		without_parent := concat_ws(' AND ', is_reference, (SELECT bounds FROM soft_delete_internal.row_places(soft_delete_internal.root(relation)) WHERE place = relation AND which = 'deleted'));
 		-- a parent that has stepped aside can be restored
 		FOREACH parents IN ARRAY CASE WHEN which = 'live' THEN '{live}' WHEN soft_delete_internal.is_aside(con.confrelid) THEN '{live,deleted}' WHEN soft_delete_internal.tag_arguments(con.confrelid) IS NULL THEN '{all}'
 			WHEN soft_delete_internal.companion_of(con.confrelid) IS NULL THEN '{all}' ELSE '{all,aside}'::text[] END LOOP

@@ -146,7 +146,7 @@ AS $$
 BEGIN
 	IF purged > 0 OR error IS DISTINCT FROM (SELECT l.error FROM soft_delete_internal.last_purge(relation) AS l) THEN
 		INSERT INTO soft_delete_internal.purge_log AS l
-		SELECT soft_delete_internal.qualified_name(relation), started, pg_get_userbyid(soft_delete_internal.caller()), purged, oldest, newest, clock_timestamp() - started, error, pg_get_userbyid(relowner), relowner
+		SELECT soft_delete_internal.qualified_name(relation), started, pg_get_userbyid(soft_delete_internal.caller()), purged, oldest, newest, clock_timestamp() - started, left(error, 10000), pg_get_userbyid(relowner), relowner
 		FROM pg_class WHERE oid = relation
 		ON CONFLICT ON CONSTRAINT purge_log_pkey DO UPDATE
 		SET rows = l.rows + excluded.rows, oldest = least(l.oldest, excluded.oldest), newest = greatest(l.newest, excluded.newest), duration = excluded.duration, error = excluded.error;

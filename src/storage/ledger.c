@@ -298,11 +298,12 @@ record_events(const char *event, const Event *events, int n, TimestampTz happene
 }
 
 /*
- * Set a value to a text, or to null if the text is empty or NULL.
+ * Set a value to a text, of which no more is recorded than recorded_text() has, or to null
+ * if it is empty or NULL.
  */
 static void
 set_text(Datum *value, bool *isnull, const char *text)
 {
 	*isnull = text == NULL || text[0] == '\0';
-	*value = *isnull ? (Datum) 0 : CStringGetTextDatum(text);
+	*value = *isnull ? (Datum) 0 : recorded_text(text);
 }
