@@ -257,8 +257,7 @@ become_caller(SavedRole *saved)
 		return;
 	SetUserIdAndSecContext(current_call->caller, current_call->caller_context);
 	saved->nestlevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", current_call->search_path, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	set_search_path(current_call->search_path);
 }
 
 /*

@@ -21,6 +21,7 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -154,6 +155,15 @@ extension_oid(void)
 	Oid owner;
 
 	return extension_is_known ? known_extension : look_up_extension(&owner);
+}
+
+/*
+ * Has this database Citus?
+ */
+bool
+has_citus(void)
+{
+	return OidIsValid(get_extension_oid("citus", true));
 }
 
 /*

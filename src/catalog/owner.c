@@ -39,7 +39,6 @@ static char *deferred_constraints(Oid owner);
 static void set_constraints(Oid owner, const char *mode);
 static const char *default_search_path(Oid roleid);
 static const char *owners_search_path(Oid owner);
-static void set_search_path(const char *path);
 static Query *analyze_query(const char *query);
 static void describe_query(void *query);
 static void return_rows(FunctionCallInfo fcinfo, const char *query, const char *path);
@@ -131,9 +130,10 @@ become_owner_for_shard(Oid relid, SavedRole *saved)
 }
 
 /*
- * Set search_path until the settings are restored.
+ * Set search_path until the settings are restored, with those of a nesting level that the
+ * caller has begun.
  */
-static void
+void
 set_search_path(const char *path)
 {
 	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,

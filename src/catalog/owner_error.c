@@ -15,6 +15,7 @@
 #include "catalog/sd_catalog.h"
 
 static ErrorData *copy_owners_error(void);
+static void cut_text(char *text);
 
 /*
  * Was the error raised by RAISE or ASSERT of a PL/pgSQL function, whatever its
@@ -38,13 +39,20 @@ copy_owners_error(void)
 	ErrorData *error = CopyErrorData();
 
 	FlushErrorState();
-	if (error->message != NULL)
-		error->message[recorded_length(error->message)] = '\0';
-	if (error->detail != NULL)
-		error->detail[recorded_length(error->detail)] = '\0';
-	if (error->hint != NULL)
-		error->hint[recorded_length(error->hint)] = '\0';
+	cut_text(error->message);
+	cut_text(error->detail);
+	cut_text(error->hint);
 	return error;
+}
+
+/*
+ * Cut a text, or NULL, to the length that is recorded.
+ */
+static void
+cut_text(char *text)
+{
+	if (text != NULL)
+		text[recorded_length(text)] = '\0';
 }
 
 /*

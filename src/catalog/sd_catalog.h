@@ -53,6 +53,40 @@ grow_if_full(MemoryContext context, void *array, int n, int *nallocated, Size si
 }
 
 /*
+ * Pointers that are kept until the transaction ends, with what they point to: in memory
+ * that goes with it
+ */
+typedef struct TransactionList
+{
+	List *items;
+	LocalTransactionId lxid;
+} TransactionList;
+
+/*
+ * Return what this transaction has kept in a list.
+ */
+static inline List *
+kept_items(TransactionList *kept)
+{
+	if (kept->items != NIL && kept->lxid != my_local_xid())
+		kept->items = NIL;
+	return kept->items;
+}
+
+/*
+ * Keep another item in a list until the transaction ends.
+ */
+static inline void
+keep_item(TransactionList *kept, void *item)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
+
+	kept->items = lappend(kept_items(kept), item);
+	kept->lxid = my_local_xid();
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
  * membership.c: the extension's own functions and relations
  */
 /* Functions of the extension that C code needs the OID of */
@@ -87,6 +121,7 @@ typedef enum ExtensionFunction
 
 extern void init_membership(void);
 extern Oid extension_oid(void);
+extern bool has_citus(void);
 extern Oid extension_owner(void);
 extern bool is_extension_member(Oid classid, Oid objid);
 extern Oid extension_function(ExtensionFunction which);
@@ -259,6 +294,7 @@ extern void become_owner_to_write(Oid relid, SavedRole *saved);
 extern void end_owners_write(Oid relid, const SavedRole *saved);
 extern void become_owner_for_reference(Oid relid, SavedRole *saved);
 extern void become_owner_for_shard(Oid relid, SavedRole *saved);
+extern void set_search_path(const char *path);
 extern void restore_role(const SavedRole *saved);
 extern bool input_calls_user_functions(Oid type);
 

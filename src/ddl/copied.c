@@ -287,15 +287,6 @@ check_dropped_tables(DropStmt *stmt)
 }
 
 /*
- * Has this database Citus?
- */
-bool
-has_citus(void)
-{
-	return OidIsValid(get_extension_oid("citus", true));
-}
-
-/*
  * soft_delete_internal.has_citus() returns boolean
  *
  * Returns whether this database has Citus.

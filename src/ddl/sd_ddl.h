@@ -88,7 +88,6 @@ extern void init_copied(void);
 extern void note_detached(AlterTableStmt *stmt);
 extern void check_dropped_tables(DropStmt *stmt);
 extern void check_large_object_list(CreateTableAsStmt *stmt);
-extern bool has_citus(void);
 
 /*
  * forget.c: deletes what is stored about tables that are dropped

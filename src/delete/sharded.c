@@ -18,7 +18,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -165,8 +164,8 @@ record_transaction(void)
 {
 	/* a temporary table may be written to even where nothing else is */
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) || XactReadOnly ||
-		is_session_of_citus() || !OidIsValid(extension_function(SHARD_TRIGGER)) ||
-		!OidIsValid(get_extension_oid("citus", true)))
+		is_session_of_citus() ||
+		!OidIsValid(extension_function(SHARD_TRIGGER)) || !has_citus())
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	call_internal("record_sharded_transaction", 1, (Oid[]){TIMESTAMPTZOID},
@@ -507,8 +506,7 @@ keep_truncated_rows(const char *statement, TimestampTz stamp)
 {
 	int nestlevel = NewGUCNestLevel();
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	set_search_path("pg_catalog, pg_temp");
 	if (SPI_execute_with_args(statement, 2, (Oid[]){TIMESTAMPTZOID, TEXTOID},
 							  (Datum[]){TimestampTzGetDatum(stamp),
 										CStringGetTextDatum(

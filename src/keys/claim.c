@@ -129,9 +129,8 @@ typedef struct ArmedTable
 static HTAB *armed_tables = NULL;
 static uint64 armed_at;
 
-/* The displacers of a transaction.  One that is in use is not in the list. */
-static List *displacers = NIL;
-static LocalTransactionId displacers_lxid = InvalidLocalTransactionId;
+/* One that is in use is not in the list */
+static TransactionList displacers;
 
 /* After a tombstone was displaced, this many keys are looked for in advance */
 #define HOPE_AFTER_DISPLACING 64
@@ -572,20 +571,13 @@ take_displacer(Relation index)
 {
 	ListCell *lc;
 
-	if (displacers == NIL)
-		return NULL;
-	if (displacers_lxid != my_local_xid())
-	{
-		displacers = NIL; /* freed with the memory of its transaction */
-		return NULL;
-	}
-	foreach (lc, displacers)
+	foreach (lc, kept_items(&displacers))
 	{
 		Displacer *displacer = lfirst(lc);
 
 		if (displacer->index != RelationGetRelid(index))
 			continue;
-		displacers = foreach_delete_current(displacers, lc);
+		displacers.items = foreach_delete_current(displacers.items, lc);
 		if (displacer->changes == relcache_changes)
 			return displacer;
 		MemoryContextDelete(displacer->context);
@@ -599,13 +591,8 @@ take_displacer(Relation index)
 static void
 put_displacer(Displacer *displacer)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
-
-	displacers = displacers_lxid == my_local_xid() ? lappend(displacers, displacer)
-												   : list_make1(displacer);
-	displacers_lxid = my_local_xid();
 	MemoryContextReset(displacer->scratch);
-	MemoryContextSwitchTo(oldcontext);
+	keep_item(&displacers, displacer);
 }
 
 /*

@@ -559,19 +559,21 @@ purge_sharded_batch(PurgeCall *call, PurgeUnit *table)
 					  TimestampTzGetDatum(call->as_of),
 					  call->arguments[ARGUMENT_OLDER_THAN],
 					  call->arguments[ARGUMENT_BATCH_SIZE],
-					  TimestampTzGetDatum(table->until)};
+					  TimestampTzGetDatum(table->until),
+					  BoolGetDatum(table == llast(call->sharded))};
 	char nulls[] = {' ',
 					' ',
 					call->nulls[ARGUMENT_OLDER_THAN],
 					call->nulls[ARGUMENT_BATCH_SIZE],
 					table->has_until ? ' ' : 'n',
+					' ',
 					'\0'};
 	HeapTuple row;
 	bool isnull;
 
 	run_query("SELECT until, purged, held, referenced FROM " INTERNAL_SCHEMA
-			  ".purge_sharded($1, $2, $3, $4, $5)",
-			  5, (Oid[]){REGCLASSOID, TIMESTAMPTZOID, INTERVALOID, INT4OID, TIMESTAMPTZOID},
+			  ".purge_sharded($1, $2, $3, $4, $5, $6)",
+			  6, (Oid[]){REGCLASSOID, TIMESTAMPTZOID, INTERVALOID, INT4OID, TIMESTAMPTZOID, BOOLOID},
 			  values, nulls);
 	row = SPI_tuptable->vals[0];
 	table->has_until = get_stamp(row, 1, &table->until);

@@ -79,6 +79,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.forget_transactions() IS
 'deletes the stamps of transactions that are older than soft_delete.keep_ledger and than all rows of the bins of sharded tables';
 
+CREATE FUNCTION soft_delete_internal.is_of_deletions(alias text, stamp name, deletions timestamptz[]) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+AS $$
+BEGIN
+	RETURN format('%s.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])', alias, stamp, deletions);
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_of_deletions(text, name, timestamptz[]) IS
+'the condition that a row of a bin was deleted by one of some deletions; alias: of the row, in a query';
+
 CREATE FUNCTION soft_delete_internal.readable_sharded(deletions timestamptz[], OUT relation regclass, OUT bin regclass, OUT stamp name, OUT rows bigint) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
@@ -94,7 +105,7 @@ BEGIN
 	LOOP
 		BEGIN
 			SELECT q.n INTO rows FROM soft_delete_internal.query_as_owner(relation,
-				format('SELECT pg_catalog.count(*) FROM %s WHERE %I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])', bin, stamp, deletions)) AS q(n bigint);
+				format('SELECT pg_catalog.count(*) FROM %s AS b WHERE %s', bin, soft_delete_internal.is_of_deletions('b', stamp, deletions))) AS q(n bigint);
 		EXCEPTION WHEN OTHERS THEN
 			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
 			IF soft_delete_internal.must_propagate(SQLSTATE) OR relation IS NOT NULL AND soft_delete_internal.caller_owns(relation) THEN
@@ -177,7 +188,7 @@ BEGIN
 		in_bin := 'false';
 		IF bin IS NOT NULL THEN
 			in_bin := format('EXISTS (SELECT 1 FROM %s AS p WHERE %s)', bin, matches);
-			is_there := format('(%s OR EXISTS (SELECT 1 FROM %s AS p WHERE %s AND p.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])))', is_live, bin, matches, stamp, deletions);
+			is_there := format('(%s OR EXISTS (SELECT 1 FROM %s AS p WHERE %s AND %s))', is_live, bin, matches, soft_delete_internal.is_of_deletions('p', stamp, deletions));
 		END IF;
 		RETURN NEXT;
 	END LOOP;
@@ -200,8 +211,8 @@ DECLARE
 BEGIN
 	RETURN QUERY SELECT 'b.hold IS NOT NULL', 'row is held', NULL::name, 'Column "hold" of the bin says why.';
 	RETURN QUERY
-		SELECT format('EXISTS (SELECT 1 FROM %1$s AS t WHERE %2$s) OR EXISTS (SELECT 1 FROM %3$s AS t WHERE %2$s AND t.%4$I OPERATOR(pg_catalog.=) ANY (%5$L::pg_catalog.timestamptz[]) AND (t.%4$I OPERATOR(pg_catalog.<>) b.%4$I OR t.ctid OPERATOR(pg_catalog.<>) b.ctid))',
-					relation, string_agg(format('t.%I OPERATOR(%I.%s) b.%1$I', attname, nspname, oprname), ' AND ' ORDER BY n), bin, stamp, deletions),
+		SELECT format('EXISTS (SELECT 1 FROM %1$s AS t WHERE %2$s) OR EXISTS (SELECT 1 FROM %3$s AS t WHERE %2$s AND %5$s AND (t.%4$I OPERATOR(pg_catalog.<>) b.%4$I OR t.ctid OPERATOR(pg_catalog.<>) b.ctid))',
+					relation, string_agg(format('t.%I OPERATOR(%I.%s) b.%1$I', attname, nspname, oprname), ' AND ' ORDER BY n), bin, stamp, soft_delete_internal.is_of_deletions('t', stamp, deletions)),
 			'key is taken', index_class.relname, format('Key (%s) already exists.', string_agg(attname, ', ' ORDER BY n))
 		FROM pg_index JOIN pg_class AS index_class ON index_class.oid = indexrelid CROSS JOIN LATERAL generate_series(1, indnkeyatts) AS n
 			JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[n - 1] JOIN pg_opclass ON pg_opclass.oid = indclass[n - 1]
@@ -242,8 +253,8 @@ DECLARE
 	columns record := soft_delete_internal.columns_of(relation, con.confkey, 'b');
 BEGIN
 	RETURN soft_delete_internal.literal_rows(relation,
-		format('SELECT ARRAY[%s] FROM (SELECT %s, (%s) AS soft_delete_stays FROM %s AS b WHERE b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])) AS r GROUP BY %s HAVING pg_catalog.bool_and(soft_delete_stays)',
-			columns.texts, columns.qualified, stays, soft_delete_internal.sharded_bin(relation), soft_delete_internal.sharded_stamp(relation), deletions, columns.names), columns.types);
+		format('SELECT ARRAY[%s] FROM (SELECT %s, (%s) AS soft_delete_stays FROM %s AS b WHERE %s) AS r GROUP BY %s HAVING pg_catalog.bool_and(soft_delete_stays)',
+			columns.texts, columns.qualified, stays, soft_delete_internal.sharded_bin(relation), soft_delete_internal.is_of_deletions('b', soft_delete_internal.sharded_stamp(relation), deletions), columns.names), columns.types);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.staying_keys(regclass, pg_constraint, timestamptz[], text) IS
@@ -309,10 +320,10 @@ BEGIN
 			RETURN QUERY
 				SELECT item.relation, q."row", coalesce(item.outcomes[q.n], 'comes back'), item.constraints[q.n], item.details[q.n], q.key
 				FROM soft_delete_internal.query_as_owner(item.relation,
-					format('SELECT %s, %s, soft_delete_outcome FROM (SELECT b.*, CASE %s END AS soft_delete_outcome FROM %s AS b WHERE b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])) AS r',
+					format('SELECT %s, %s, soft_delete_outcome FROM (SELECT b.*, CASE %s END AS soft_delete_outcome FROM %s AS b WHERE %s) AS r',
 						coalesce((SELECT soft_delete_internal.describe_columns(item.relation, conkey, 'r') FROM pg_constraint WHERE conrelid = item.relation AND contype = 'p'), 'NULL::pg_catalog.text'),
 						soft_delete_internal.key_object(item.relation, 'r'),
-						(SELECT string_agg(format('WHEN %s THEN %s', c, n), ' ' ORDER BY n) FROM unnest(item.conditions) WITH ORDINALITY AS u(c, n)), item.bin, item.stamp, deletions)) AS q("row" text, key jsonb, n integer);
+						(SELECT string_agg(format('WHEN %s THEN %s', c, n), ' ' ORDER BY n) FROM unnest(item.conditions) WITH ORDINALITY AS u(c, n)), item.bin, soft_delete_internal.is_of_deletions('b', item.stamp, deletions))) AS q("row" text, key jsonb, n integer);
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 		END;
@@ -381,7 +392,7 @@ BEGIN
 	-- each shard has to leave them where it brings what went with others
 	FOR item IN SELECT * FROM soft_delete_internal.sharded_outcomes(deletions) LOOP
 		skipped := skipped + soft_delete_internal.mark_held(item.relation,
-			format('b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[]) AND (%s)', item.stamp, deletions, soft_delete_internal.any_of(item.conditions)), soft_delete_internal.staying_mark(), true);
+			format('%s AND (%s)', soft_delete_internal.is_of_deletions('b', item.stamp, deletions), soft_delete_internal.any_of(item.conditions)), soft_delete_internal.staying_mark(), true);
 	END LOOP;
 	RETURN skipped;
 END
@@ -400,14 +411,15 @@ DECLARE
 	members regclass[] := '{}';
 	conditions text[] := '{}';
 	stamps timestamptz[] := deletions;
-	n_rows bigint;
+	n_rows bigint := 0;
 	skipped bigint := 0;
 BEGIN
 	IF skip_conflicts THEN
 		skipped := soft_delete_internal.skip_sharded(deletions);
 	END IF;
 	FOR item IN SELECT * FROM soft_delete_internal.readable_sharded(deletions) LOOP
-		own := format('b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])', item.stamp, deletions)
+		n_rows := n_rows + item.rows;
+		own := soft_delete_internal.is_of_deletions('b', item.stamp, deletions)
 			|| CASE WHEN skipped > 0 THEN format(' AND (b.hold IS NULL OR NOT %L OPERATOR(pg_catalog.=) ANY (b.hold))', soft_delete_internal.staying_mark()) ELSE '' END;
 		IF with_parents THEN
 			FOR above IN SELECT * FROM soft_delete_internal.missing_parents(item.relation, own, deletions) LOOP
@@ -419,16 +431,20 @@ BEGIN
 		members := members || item.relation;
 		conditions := conditions || own;
 	END LOOP;
-	n_rows := (SELECT sum(rows) FROM soft_delete_internal.readable_sharded(stamps));
+	IF stamps <> deletions THEN
+		n_rows := (SELECT sum(rows) FROM soft_delete_internal.readable_sharded(stamps));
+	END IF;
 	PERFORM soft_delete_internal.restore_sharded(m, c) FROM unnest(members, conditions) AS u(m, c);
 	-- what comes back by a cascade counts, too
-	n_rows := n_rows - (SELECT coalesce(sum(rows), 0) FROM soft_delete_internal.readable_sharded(stamps));
+	IF skipped > 0 OR stamps <> deletions THEN
+		n_rows := n_rows - (SELECT coalesce(sum(rows), 0) FROM soft_delete_internal.readable_sharded(stamps));
+	END IF;
 	IF skipped > 0 THEN
-		PERFORM soft_delete_internal.mark_held(relation, format('b.%I OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.timestamptz[])', stamp, deletions), soft_delete_internal.staying_mark(), false)
+		PERFORM soft_delete_internal.mark_held(relation, soft_delete_internal.is_of_deletions('b', stamp, deletions), soft_delete_internal.staying_mark(), false)
 		FROM soft_delete_internal.readable_sharded(deletions);
 		PERFORM soft_delete_internal.report_skipped(skipped, deletions);
 	END IF;
-	RETURN coalesce(n_rows, 0);
+	RETURN n_rows;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.restore_deletions(timestamptz[], boolean, boolean) IS

@@ -326,6 +326,30 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.live_holds(regclass) IS
 'the triggers of a sharded table that are holds on live rows';
 
+CREATE FUNCTION soft_delete_internal.own_marks(relation regclass, OUT hold text, OUT mark text, OUT condition text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY SELECT arguments[1], arguments[3], (soft_delete_internal.given_key(relation, arguments[4:])).condition
+		FROM soft_delete_internal.live_holds(relation) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.own_marks(regclass) IS
+'the conditions of rows of a sharded table or a shard, as b, that are held by themselves, with why, and the mark of what goes with them';
+
+CREATE FUNCTION soft_delete_internal.holds_expression(conditions text[], holds text[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT 'nullif(pg_catalog.array_remove(ARRAY[' || string_agg(format('CASE WHEN %s THEN %L::pg_catalog.text END', c, h), ', ') || '], NULL), ''{}'')'
+			FROM unnest(conditions, holds) AS u(c, h));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.holds_expression(text[], text[]) IS
+'the expression for why a row is held, a text[]: those holds whose condition is true; null if there are none';
+
 CREATE FUNCTION soft_delete_internal.live_marks(relation regclass, OUT hold text, OUT mark text, OUT condition text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
@@ -333,8 +357,7 @@ AS $$
 DECLARE
 	root regclass := soft_delete_internal.root(relation);
 BEGIN
-	RETURN QUERY SELECT arguments[1], arguments[3], (soft_delete_internal.given_key(root, arguments[4:])).condition
-		FROM soft_delete_internal.live_holds(root) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments;
+	RETURN QUERY SELECT * FROM soft_delete_internal.own_marks(root);
 	RETURN QUERY SELECT NULL::text, above.mark, format('EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE %s) AS p WHERE %s)', confrelid::regclass, above.condition, soft_delete_internal.key_match(con.oid, 'p', 'b'))
 		FROM pg_constraint AS con, soft_delete_internal.live_marks(confrelid) AS above
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND conrelid = root AND confrelid <> conrelid;
@@ -350,8 +373,7 @@ SET citus.override_table_visibility = off
 AS $$
 BEGIN
 	-- what the transaction has done so far is known of shards
-	RETURN QUERY SELECT arguments[1], arguments[3], (soft_delete_internal.given_key(shard, arguments[4:])).condition
-		FROM soft_delete_internal.live_holds(shard) AS t, soft_delete_internal.trigger_arguments(t.oid) AS arguments;
+	RETURN QUERY SELECT * FROM soft_delete_internal.own_marks(shard);
 	RETURN QUERY SELECT NULL::text, above.mark, format('EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE b.%I OPERATOR(pg_catalog.=) $2 AND %s) AS p WHERE %s)', soft_delete_internal.shard_of_bin(confrelid), soft_delete_internal.sharded_stamp(confrelid),
 			above.condition, soft_delete_internal.key_match(con.oid, 'p', 'b'))
 		FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid, soft_delete_internal.shard_marks(confrelid, path || shard) AS above
@@ -366,7 +388,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT 'SELECT nullif(pg_catalog.array_remove(ARRAY[' || string_agg(format('CASE WHEN %s THEN %L::pg_catalog.text END', m.condition, coalesce(m.hold, m.mark)), ', ') || '], NULL), ''{}'') FROM (SELECT ($1).*) AS b'
+	RETURN (SELECT 'SELECT ' || soft_delete_internal.holds_expression(array_agg(m.condition), array_agg(coalesce(m.hold, m.mark))) || ' FROM (SELECT ($1).*) AS b'
 			FROM soft_delete_internal.shard_marks(shard) AS m);
 END
 $$;
@@ -417,7 +439,7 @@ BEGIN
 	-- the transaction becomes a distributed one, which has a stamp
 	statement := format('SELECT 1 FROM %s WHERE %I IS NULL', bin, stamp);
 	RETURN NEXT;
-	SELECT 'nullif(pg_catalog.array_remove(ARRAY[' || string_agg(format('CASE WHEN %s THEN %L::pg_catalog.text END', m.condition, coalesce(m.hold, m.mark)), ', ') || '], NULL), ''{}'')' INTO holds FROM soft_delete_internal.live_marks(relation) AS m;
+	SELECT soft_delete_internal.holds_expression(array_agg(m.condition), array_agg(coalesce(m.hold, m.mark))) INTO holds FROM soft_delete_internal.live_marks(relation) AS m;
 	statement := format('INSERT INTO %s (%s, %I, deleted_by%s) SELECT %s, $1, $2%s FROM %s AS b', bin, columns, stamp, CASE WHEN holds IS NOT NULL THEN ', hold' ELSE '' END, columns, coalesce(', ' || holds, ''), relation);
 	RETURN NEXT;
 END

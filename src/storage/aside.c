@@ -66,9 +66,8 @@ struct Keeper
 	VersionBuilder *bridged; /* of rows whose bridge says deleted, or NULL */
 };
 
-/* The keepers of a transaction for step_aside().  One that is in use is not in the list. */
-static List *keepers = NIL;
-static LocalTransactionId keepers_lxid = InvalidLocalTransactionId;
+/* Those of step_aside().  One that is in use is not in the list. */
+static TransactionList keepers;
 
 static Keeper *make_keeper_in(Relation rel, Relation companion,
 							  AttrNumber stamp, MemoryContext context);
@@ -86,7 +85,6 @@ static Oid deleting_role(void);
 static void move_columns(TupleTableSlot *from, TupleTableSlot *to,
 						 const AttrNumber *sources);
 static Keeper *take_keeper(Oid relid);
-static void put_keeper(Keeper *keeper);
 static void lock_again(const Keeper *keeper);
 static void destroy_all_in(Relation rel, Relation companion);
 static void fetch_kept(Relation rel, Relation companion, TupleTableSlot *stored,
@@ -570,7 +568,8 @@ step_aside(Relation rel, TupleTableSlot *row, TimestampTz stamp)
 														"soft_delete keeper",
 														ALLOCSET_SMALL_SIZES));
 	insert_kept(keeper, row, stamp);
-	put_keeper(keeper);
+	/* a statement may displace many rows */
+	keep_item(&keepers, keeper);
 }
 
 /*
@@ -582,15 +581,13 @@ take_keeper(Oid relid)
 {
 	ListCell *lc;
 
-	if (keepers_lxid != my_local_xid())
-		keepers = NIL; /* freed with the memory of its transaction */
-	foreach (lc, keepers)
+	foreach (lc, kept_items(&keepers))
 	{
 		Keeper *keeper = lfirst(lc);
 
 		if (keeper->relid != relid)
 			continue;
-		keepers = foreach_delete_current(keepers, lc);
+		keepers.items = foreach_delete_current(keepers.items, lc);
 		lock_again(keeper);
 		if (!is_outdated(keeper))
 			return keeper;
@@ -599,20 +596,6 @@ take_keeper(Oid relid)
 		return NULL;
 	}
 	return NULL;
-}
-
-/*
- * Keep a keeper until the transaction ends, for a statement may displace many rows.
- */
-static void
-put_keeper(Keeper *keeper)
-{
-	MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
-
-	keepers = keepers_lxid == my_local_xid() ? lappend(keepers, keeper)
-											 : list_make1(keeper);
-	keepers_lxid = my_local_xid();
-	MemoryContextSwitchTo(oldcontext);
 }
 
 /*

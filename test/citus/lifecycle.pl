@@ -196,6 +196,10 @@ is(ask('CREATE TEMP TABLE brief AS SELECT 1 AS id; BEGIN READ ONLY; SELECT pg_cu
 is(ask(q{INSERT INTO soft_delete_internal.sharded_transactions SELECT (g + pg_current_xact_id()::text::bigint)::text::xid8, '2020-01-01', 'other', 1 FROM generate_series(1, 20) AS g; BEGIN; DELETE FROM hash.p WHERE id = 73; SELECT pg_current_xact_id() AS xid \gset
 COMMIT; SELECT soft_delete.undo_transaction(:'xid'::xid8); DELETE FROM soft_delete_internal.sharded_transactions WHERE deleted_by = 'other'}), 3, 'a number that another transaction had');
 
+# stamps of transactions are forgotten as the ledger is
+is(ask(q{INSERT INTO soft_delete_internal.sharded_transactions VALUES ('1', '2020-01-01', 'other', 1); CALL soft_delete.purge(older_than => '10 years'); SELECT count(*) FROM soft_delete_internal.sharded_transactions WHERE deleted_by = 'other';
+SET soft_delete.keep_ledger = 1; CALL soft_delete.purge(older_than => '10 years'); SELECT count(*) FROM soft_delete_internal.sharded_transactions WHERE deleted_by = 'other'}), "1\n0", 'a stamp that is older than soft_delete.keep_ledger and all bins is forgotten');
+
 # rows of a distributed table that reference a reference table: the parent waits for the oldest of them
 $node->safe_psql('app', q{
 	SET client_min_messages = error;
