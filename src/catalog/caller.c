@@ -245,6 +245,17 @@ caller_is_session_role(void)
 }
 
 /*
+ * Set search_path until the settings are restored, with those of a nesting level that the
+ * caller has begun.
+ */
+void
+set_search_path(const char *path)
+{
+	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
  * Switch to the caller, with its security context and its search_path, as if it
  * ran the next statement itself.  To be ended by restore_role().
  */

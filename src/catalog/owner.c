@@ -130,17 +130,6 @@ become_owner_for_shard(Oid relid, SavedRole *saved)
 }
 
 /*
- * Set search_path until the settings are restored, with those of a nesting level that the
- * caller has begun.
- */
-void
-set_search_path(const char *path)
-{
-	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
-
-/*
  * Restore the role and the settings that were saved by become_owner(),
  * become_caller() or another function that fills a SavedRole.
  */

@@ -182,6 +182,7 @@ extern bool begin_lent_query(const char *text, SavedRole *saved);
 extern bool is_caller(Oid roleid);
 extern const char *callers_search_path(void);
 extern bool caller_is_session_role(void);
+extern void set_search_path(const char *path);
 extern void become_caller(SavedRole *saved);
 extern void announce_own_command(bool is_next);
 extern bool begin_command(void);
@@ -294,7 +295,6 @@ extern void become_owner_to_write(Oid relid, SavedRole *saved);
 extern void end_owners_write(Oid relid, const SavedRole *saved);
 extern void become_owner_for_reference(Oid relid, SavedRole *saved);
 extern void become_owner_for_shard(Oid relid, SavedRole *saved);
-extern void set_search_path(const char *path);
 extern void restore_role(const SavedRole *saved);
 extern bool input_calls_user_functions(Oid type);
 

@@ -573,7 +573,9 @@ purge_sharded_batch(PurgeCall *call, PurgeUnit *table)
 
 	run_query("SELECT until, purged, held, referenced FROM " INTERNAL_SCHEMA
 			  ".purge_sharded($1, $2, $3, $4, $5, $6)",
-			  6, (Oid[]){REGCLASSOID, TIMESTAMPTZOID, INTERVALOID, INT4OID, TIMESTAMPTZOID, BOOLOID},
+			  6,
+			  (Oid[]){REGCLASSOID, TIMESTAMPTZOID, INTERVALOID, INT4OID,
+					  TIMESTAMPTZOID, BOOLOID},
 			  values, nulls);
 	row = SPI_tuptable->vals[0];
 	table->has_until = get_stamp(row, 1, &table->until);
