@@ -331,6 +331,26 @@ ALTER TABLE parted DETACH PARTITION attack_good.good;
 RESET row_security;
 RESET ROLE;
 
+-- and who has tables whose columns are all of a type of another's lets that one drop the type
+SET ROLE regress_good;
+CREATE DOMAIN attack_good.shared AS text;
+RESET ROLE;
+SET ROLE regress_eve;
+CREATE TABLE of_shared (a attack_good.shared, b attack_good.shared);
+SELECT FROM soft_delete.tag('of_shared', storage => 'aside');
+INSERT INTO of_shared VALUES ('a', 'b');
+DELETE FROM of_shared;
+RESET ROLE;
+SET ROLE regress_good;
+DROP DOMAIN attack_good.shared CASCADE;
+RESET ROLE;
+SET ROLE regress_eve;
+UPDATE of_shared_deleted SET deleted_at = NULL;
+SELECT count(*) FROM of_shared;
+CREATE TABLE columnless ();
+SELECT FROM soft_delete.tag('columnless', storage => 'aside');
+RESET ROLE;
+
 DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'attack%' OR relation = 'no name';
 DELETE FROM soft_delete_internal.lifted_holds WHERE relation LIKE 'no.name%' OR relation LIKE 'attack%';
 SET client_min_messages = warning;

@@ -27,6 +27,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
@@ -130,7 +131,9 @@ copy_into_records(PlannedStmt *pstmt, Relation rel)
 	char *name = psprintf("restored_%s", RelationGetRelationName(rel));
 	Oid view = get_relname_relid(name, RelationGetNamespace(rel));
 
-	if (castNode(CopyStmt, pstmt->utilityStmt)->options != NIL ||
+	/* where its trigger would not fire, the view would take rows and keep none */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+		castNode(CopyStmt, pstmt->utilityStmt)->options != NIL ||
 		!OidIsValid(view) || !is_extension_member(RelationRelationId, view))
 		return pstmt;
 	pstmt = copyObject(pstmt);
