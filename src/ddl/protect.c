@@ -22,6 +22,7 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
@@ -172,7 +173,15 @@ static void
 check_left_table(AlterTableCmd *cmd, Oid relid)
 {
 	if (cmd->subtype == AT_DetachPartition)
+	{
+		Oid parent = relid;
+
 		relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
+		/* of a table that is none of its partitions nothing is told */
+		if (!OidIsValid(relid) || !get_rel_relispartition(relid) ||
+			get_partition_parent(relid, true) != parent)
+			return;
+	}
 	else if (cmd->subtype != AT_DropInherit)
 		return;
 	/* a partition of an index may be detached, too */

@@ -255,7 +255,10 @@ BEGIN
 		IF hold IS NOT NULL AND soft_delete_internal.bin_of(item.relation) IS NOT NULL THEN
 			BEGIN
 				found := soft_delete_internal.has_deletion(item.relation, item.tombstone_column, deleted_at);
-			EXCEPTION WHEN OTHERS THEN
+				RAISE SQLSTATE 'SDEND';	-- as in list_tables()
+			EXCEPTION WHEN SQLSTATE 'SDEND' THEN
+				NULL;
+			WHEN OTHERS THEN
 				PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
 			END;
 		END IF;
