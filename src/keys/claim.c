@@ -21,11 +21,14 @@
  *   next entry.  It does not wait for concurrent transactions, for the upsert does
  *   that itself, and then scans again.
  *
+ * Where changes come from a publisher, nothing is armed: the worker that applies them looks
+ * for rows with such a scan, too, and tombstones are among them.
+ *
  * For an UPDATE, plan/modify.c adds a check that does the same for changed keys.  A
  * BEFORE UPDATE trigger would lock every row first.
  *
  * The BEFORE INSERT row trigger and the check probe: they look for tombstones with the
- * keys of a row before the row is written, in three cases.
+ * keys of a row before the row is written, there and in three cases.
  * - An index cannot be armed, such as that of an exclusion constraint that was
  *   added after tag().
  * - A constraint is deferrable: when it is checked, its index may not be armed any
@@ -138,6 +141,7 @@ static TransactionList displacers;
 static SnapshotData probe_snapshot;
 
 static AttrNumber armed_tombstone_column(Relation rel);
+static bool may_arm(void);
 static void check_new_row(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
 static void remember_armed_table(Oid relid, AttrNumber attnum, uint64 changes);
 static KeyClaims *make_claims(Relation rel, bool arms, MemoryContext context);
@@ -195,7 +199,7 @@ claim_keys_of_row(FmgrInfo *flinfo, Relation rel, TupleTableSlot *slot)
 	}
 	if (claims == NULL || claims->relid != RelationGetRelid(rel))
 	{
-		claims = make_claims(rel, true, flinfo->fn_mcxt);
+		claims = make_claims(rel, may_arm(), flinfo->fn_mcxt);
 		flinfo->fn_extra = claims;
 	}
 	check_new_row(rel, claims->attnum, slot);
@@ -221,6 +225,16 @@ armed_tombstone_column(Relation rel)
 		return InvalidAttrNumber;
 	table = hash_search(armed_tables, &relid, HASH_FIND, NULL);
 	return table ? table->attnum : InvalidAttrNumber;
+}
+
+/*
+ * May this session arm indexes?  Not one that applies the changes of a publisher, where the
+ * trigger fires if it was made to fire always.
+ */
+static bool
+may_arm(void)
+{
+	return SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA;
 }
 
 /*
@@ -293,7 +307,7 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 	}
 	if (claims == NULL || claims->relid != relid)
 	{
-		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);
+		claims = make_claims(rel, may_arm(), fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = claims;
 	}
 	if (claims->keys != NIL)
