@@ -432,12 +432,18 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 DECLARE
 	item record;
+	stays text;
+	has_any boolean;
 	skipped bigint := 0;
 BEGIN
 	-- each shard has to leave them where it brings what went with others
 	FOR item IN SELECT * FROM soft_delete_internal.sharded_outcomes(deletions) LOOP
-		skipped := skipped + soft_delete_internal.mark_held(item.relation,
-			format('%s AND (%s)', soft_delete_internal.is_of_deletions('b', item.stamp, deletions), soft_delete_internal.any_of(item.conditions)), soft_delete_internal.staying_mark(), true);
+		stays := format('%s AND (%s)', soft_delete_internal.is_of_deletions('b', item.stamp, deletions), soft_delete_internal.any_of(item.conditions));
+		-- what writes nothing needs no connection of the owner
+		SELECT q.has_any INTO has_any FROM soft_delete_internal.query_as_owner(item.relation, format('SELECT EXISTS (SELECT 1 FROM %s AS b WHERE %s)', item.bin, stays)) AS q(has_any boolean);
+		IF has_any THEN
+			skipped := skipped + soft_delete_internal.mark_held(item.relation, stays, soft_delete_internal.staying_mark(), true);
+		END IF;
 	END LOOP;
 	RETURN skipped;
 END

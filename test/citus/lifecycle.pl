@@ -264,7 +264,7 @@ SELECT soft_delete.undo(:'stamp'::timestamptz)}), qr/^ERROR:  cannot restore row
 is(ask(q{SELECT count(*) FROM two.p_deleted; SELECT count(*) FROM two.c_deleted; UPDATE two.p_deleted SET deleted_at = NULL; UPDATE two.c_deleted SET deleted_at = NULL; SELECT count(*) FROM two.c}), "1\n2\n20", 'which the bins restore');
 like(notices(qq{DELETE FROM two.p WHERE k = 3; $$_[0]}), qr/^ERROR:  cannot $$_[1] a row of table "two\.p", whose deletes reach table "two\.c" of another role\n.*\nHINT:  \Q$$_[2]\E$/m, "$$_[1] of a deleted row with which those of another went")
 	foreach ([ q{SELECT soft_delete.hold('two.p', 3, 'why')}, 'hold', q{SELECT soft_delete.hold('two.p', 'why');} ], [ q{SELECT soft_delete.erase('two.p', 3)}, 'erase', 'SELECT * FROM two.c_deleted;' ]);
-like(notices(q{SET ROLE upper; INSERT INTO two.p VALUES (99); SELECT soft_delete.hold('two.p', 99, 'why')}), qr/^ERROR:  cannot hold a live row of table "two\.p", whose deletes reach table "two\.c" of another role\n.*\nHINT:  SELECT soft_delete\.hold\('two\.p', 'why'\);$/m, 'a live row with which rows of others go');
+like(notices(q{SET ROLE upper; INSERT INTO two.p VALUES (99); SELECT soft_delete.hold('two.p', 99, 'why')}), qr/^ERROR:  cannot hold a row of table "two\.p", whose deletes reach table "two\.c" of another role\n.*\nHINT:  SELECT soft_delete\.hold\('two\.p', 'why'\);$/m, 'a live row with which rows of others go');
 is(ask('DROP SCHEMA two CASCADE'), '', 'both go');
 
 # a table that references itself
