@@ -64,6 +64,7 @@ static void check_dropped_trigger(List *name);
 static void check_dropped_month(Oid relid);
 static void protect_companion_trigger(Oid relid, const char *name, const char *action);
 static void check_created_trigger(CreateTrigStmt *stmt);
+static bool is_shard(Oid relid);
 static bool trigger_calls_extension(Oid relid, const char *name);
 static bool loses_trigger(Oid relid, const char *name);
 static void check_truncated_table(Oid relid);
@@ -601,7 +602,8 @@ check_created_trigger(CreateTrigStmt *stmt)
 /*
  * Return the statement to run for a GRANT: the command itself, or for ON ALL TABLES IN
  * SCHEMA a copy that names all relations of the schemas except bins and companions.  A
- * privilege on one of those must be granted by name.
+ * privilege on one of those must be granted by name.  To what it has sharded Citus passes
+ * the command on.
  */
 PlannedStmt *
 exclude_bins(PlannedStmt *pstmt)
@@ -627,11 +629,12 @@ exclude_bins(PlannedStmt *pstmt)
 			!list_member(stmt->objects, makeString(schema)))
 			continue;
 		if (class->relhastriggers &&
-			trigger_calls_extension(class->oid, class->relkind == RELKIND_VIEW
-													? "soft_delete_statement"
-													: COMPANION_TRIGGER_NAME))
+			(trigger_calls_extension(class->oid, class->relkind == RELKIND_VIEW
+													 ? "soft_delete_statement"
+													 : COMPANION_TRIGGER_NAME) ||
+			 has_trigger_of(class->oid, SHARD_BIN_TRIGGER)))
 			has_bins = true;
-		else
+		else if (!is_shard(class->oid))
 			others =
 				lappend(others,
 						makeRangeVar(schema, pstrdup(NameStr(class->relname)), -1));
@@ -646,6 +649,20 @@ exclude_bins(PlannedStmt *pstmt)
 	stmt->targtype = ACL_TARGET_OBJECT;
 	stmt->objects = others;
 	return pstmt;
+}
+
+/*
+ * Is a relation a shard of Citus?
+ */
+static bool
+is_shard(Oid relid)
+{
+	return has_citus() &&
+		   DatumGetBool(
+			   OidFunctionCall1(LookupFuncName(list_make2(makeString("pg_catalog"),
+														  makeString("relation_is_a_known_shard")),
+											   1, (Oid[]){REGCLASSOID}, false),
+								ObjectIdGetDatum(relid)));
 }
 
 /*
