@@ -156,6 +156,8 @@ static ErrorData *insert_or_catch(Relation index, Datum *values, bool *isnull,
 								  ItemPointer tid, Relation rel,
 								  IndexUniqueCheck check, bool unchanged,
 								  IndexInfo *info, Displacer *displacer);
+static void refuse_late_claim(Relation index, Datum *values, bool *isnull,
+							  Relation rel);
 static Displacer *make_displacer(Relation index, Relation rel);
 static Displacer *take_displacer(Relation index);
 static void put_displacer(Displacer *displacer);
@@ -475,11 +477,21 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 	Displacer *displacer;
 	ErrorData *error;
 
-	/* where changes are decoded, tombstones were displaced before the row was written */
-	if (check != UNIQUE_CHECK_EXISTING &&
-		(check != UNIQUE_CHECK_YES || RelationIsLogicallyLogged(rel)))
+	if (check != UNIQUE_CHECK_EXISTING && check != UNIQUE_CHECK_YES)
 		return insert_into_btree(index, values, isnull, tid, rel, check,
 								 unchanged, info);
+	/* where changes are decoded, tombstones were displaced before the row was written */
+	if (check == UNIQUE_CHECK_YES && RelationIsLogicallyLogged(rel))
+	{
+		error = insert_or_catch(index, values, isnull, tid, rel, check,
+								unchanged, info, NULL);
+		if (error != NULL)
+		{
+			refuse_late_claim(index, values, isnull, rel);
+			ReThrowError(error);
+		}
+		return true;
+	}
 
 	displacer = take_displacer(index);
 	/* to look is cheaper than to catch an error */
@@ -536,6 +548,35 @@ insert_or_catch(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 	}
 	PG_END_TRY();
 	return error;
+}
+
+/*
+ * Raise 40001 if a tombstone has the key of an entry: the row that had it was deleted after
+ * the tombstones with that key were displaced.  To displace it now would be decoded after
+ * the new row.
+ */
+static void
+refuse_late_claim(Relation index, Datum *values, bool *isnull, Relation rel)
+{
+	Displacer *displacer = make_displacer(index, rel);
+	KeyClaims *claims = &displacer->claims;
+	TransactionId wait_for;
+	bool is_live = true;
+
+	if (claims->attnum != InvalidAttrNumber && may_arm() &&
+		!is_maintenance(RelationGetRelid(rel)))
+	{
+		set_key(displacer->key, values, isnull);
+		if (find_key_holder(claims, displacer->key, rel, &wait_for))
+			(void) slot_getattr(claims->existing, claims->attnum, &is_live);
+		ExecClearTuple(claims->existing);
+	}
+	if (!is_live)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent delete")));
+	FreeExecutorState(claims->estate);
+	MemoryContextDelete(displacer->context); /* a loop may catch many such errors */
 }
 
 /*
