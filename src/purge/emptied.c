@@ -296,7 +296,7 @@ open_source(StampSource *source, Oid relid)
 	source->attnum = find_stamp_column(source->rel);
 	if (source->attnum != InvalidAttrNumber &&
 		OidIsValid(index = find_bin_index(source->rel, source->attnum)))
-		source->index = index_open(index, NoLock);
+		source->index = index_open(index, AccessShareLock);
 	return true;
 }
 
@@ -334,9 +334,9 @@ find_stamp_column(Relation rel)
 }
 
 /*
- * Return the index that has all tombstones of a table in the order of their stamps, and
- * lock it.  Returns InvalidOid if there is none, or if an expression of an index of the table
- * raises an error or takes too long.
+ * Return the index that has all tombstones of a table in the order of their stamps.
+ * Returns InvalidOid if there is none, or if an expression of an index of the table
+ * raises an error or takes too long.  The lock on the table keeps it.
  */
 static Oid
 find_bin_index(Relation rel, AttrNumber attnum)
@@ -360,7 +360,7 @@ find_bin_index(Relation rel, AttrNumber attnum)
 		if (index != NULL)
 		{
 			found = RelationGetRelid(index);
-			index_close(index, NoLock);
+			index_close(index, AccessShareLock); /* the subtransaction has it */
 		}
 		(void) end_time_limit(is_limited);
 		ReleaseCurrentSubTransaction();
