@@ -41,6 +41,7 @@ SQL = $(addprefix src/sql/,$(addsuffix .sql, \
 	ddl_preview \
 	ddl_events \
 	extension \
+	dump \
 	interface \
 	interface_views \
 	revoke \

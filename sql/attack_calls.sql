@@ -125,7 +125,7 @@ INSERT INTO samples SELECT type, oid::oid::text FROM (VALUES ('regclass'::regtyp
 	 UNION ALL SELECT unnest('{pg_class,pg_class_oid_index,pg_toast.pg_toast_2618,pg_stats,soft_delete_internal.ledger,soft_delete.tables}'::regclass[])
 	 UNION ALL SELECT oid FROM pg_constraint WHERE conrelid IN ('child'::regclass, 'tagged'::regclass)) AS o;
 INSERT INTO samples SELECT DISTINCT type, NULL FROM samples;
-INSERT INTO samples VALUES ('internal', NULL), ('pg_ddl_command', NULL);
+INSERT INTO samples VALUES ('internal', NULL), ('pg_ddl_command', NULL), ('pg_node_tree', NULL);
 GRANT SELECT ON samples TO PUBLIC;
 \set QUIET off
 TRUNCATE outcomes;

@@ -50,6 +50,11 @@ UPDATE soft_delete_internal.ledger SET reason = 'forged';
 INSERT INTO soft_delete_internal.ledger SELECT 'epoch', '0', 'nobody', 'nobody', NULL, NULL, NULL, 10;
 COPY soft_delete_internal.purge_log FROM stdin;
 \.
+-- COPY of a dump inserts into views
+COPY soft_delete_internal.holds FROM stdin;
+public.grants	\N	\N	forged	nobody	2026-01-01
+\.
+INSERT INTO soft_delete_internal.restored_retention VALUES ('public.grants', NULL, '0');
 RESET ROLE;
 SELECT hold FROM public.grants_deleted;
 SELECT oid::regclass AS unguarded FROM pg_class

@@ -280,6 +280,77 @@ RESET ROLE;
 SET search_path = pg_catalog;
 SELECT severity, relation, problem FROM soft_delete.check() WHERE relation = 'attack_eve.child'::regclass;
 
+/*
+ * Who makes a tag by hand, without the companion that it needs, keeps nobody from dropping a
+ * table of that name, whatever schema he says that it is in
+ */
+SET ROLE regress_good;
+SET search_path = attack_good;
+CREATE TABLE namesake (id integer PRIMARY KEY);
+SELECT FROM soft_delete.tag('namesake', storage => 'aside');
+RESET ROLE;
+SET ROLE regress_eve;
+SET search_path = attack_eve;
+SET row_security = off;
+CREATE TABLE namesake (id integer PRIMARY KEY);
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON namesake FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at', 'storage:aside');
+RESET row_security;
+RESET ROLE;
+BEGIN;
+DROP TABLE attack_good.namesake;
+ROLLBACK;
+SET ROLE regress_good;
+BEGIN;
+DROP TABLE attack_good.namesake;
+ROLLBACK;
+-- these go with their table
+DROP VIEW attack_good.namesake_deleted;
+DROP TABLE attack_good.namesake_tombstones CASCADE;
+RESET ROLE;
+SET ROLE regress_eve;
+DROP TABLE namesake;
+SET row_security = off;
+CREATE TABLE namesake (id integer PRIMARY KEY);
+CREATE TRIGGER "~soft_delete" BEFORE DELETE ON namesake FOR EACH ROW EXECUTE FUNCTION soft_delete.delete_row('deleted_at', 'storage:aside', 'views:attack_good');
+RESET row_security;
+RESET ROLE;
+BEGIN;
+DROP TABLE attack_good.namesake;
+ROLLBACK;
+SET ROLE regress_good;
+DROP TABLE attack_good.namesake;
+
+-- nor is he told whether rows of another's table are held
+SELECT soft_delete.hold('attack_good.good', 'secret of good');
+RESET ROLE;
+SET ROLE regress_eve;
+CREATE TABLE parted (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+ALTER TABLE parted DETACH PARTITION attack_good.good;
+SET row_security = off;
+ALTER TABLE parted DETACH PARTITION attack_good.good;
+RESET row_security;
+RESET ROLE;
+
+-- and who has tables whose columns are all of a type of another's lets that one drop the type
+SET ROLE regress_good;
+CREATE DOMAIN attack_good.shared AS text;
+RESET ROLE;
+SET ROLE regress_eve;
+CREATE TABLE of_shared (a attack_good.shared, b attack_good.shared);
+SELECT FROM soft_delete.tag('of_shared', storage => 'aside');
+INSERT INTO of_shared VALUES ('a', 'b');
+DELETE FROM of_shared;
+RESET ROLE;
+SET ROLE regress_good;
+DROP DOMAIN attack_good.shared CASCADE;
+RESET ROLE;
+SET ROLE regress_eve;
+UPDATE of_shared_deleted SET deleted_at = NULL;
+SELECT count(*) FROM of_shared;
+CREATE TABLE columnless ();
+SELECT FROM soft_delete.tag('columnless', storage => 'aside');
+RESET ROLE;
+
 DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'attack%' OR relation = 'no name';
 DELETE FROM soft_delete_internal.lifted_holds WHERE relation LIKE 'no.name%' OR relation LIKE 'attack%';
 SET client_min_messages = warning;

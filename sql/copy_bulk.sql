@@ -37,6 +37,48 @@ SET row_security = off;
 RESET row_security;
 SELECT count(*) FROM bulk WHERE id > 3000;
 
+-- partitions, and what is locked afterwards, as without a tag
+CREATE TABLE plain_parts (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE plain_part1 PARTITION OF plain_parts FOR VALUES FROM (0) TO (1000);
+CREATE TABLE plain_part2 PARTITION OF plain_parts FOR VALUES FROM (1000) TO (2000);
+CREATE TABLE plain_part3 PARTITION OF plain_parts FOR VALUES FROM (2000) TO (9000);
+CREATE TABLE parts (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE part1 PARTITION OF parts FOR VALUES FROM (0) TO (1000);
+CREATE TABLE part2 PARTITION OF parts FOR VALUES FROM (1000) TO (2000) PARTITION BY RANGE (id);
+CREATE TABLE part2a PARTITION OF part2 FOR VALUES FROM (1000) TO (2000);
+CREATE TABLE part3 PARTITION OF parts FOR VALUES FROM (2000) TO (9000);
+SELECT soft_delete.tag('parts');
+\copy parts FROM PROGRAM 'seq 1 3000'
+DELETE FROM parts WHERE id % 3 <> 0;
+\copy parts FROM PROGRAM 'seq 1 3 3000'
+SELECT count(*), (SELECT count(*) FROM parts_deleted) AS deleted FROM parts;
+INSERT INTO plain_parts VALUES (3);
+\copy plain_parts FROM PROGRAM 'seq 2 3'
+\copy parts FROM PROGRAM 'seq 2 3'
+BEGIN;
+\copy plain_parts FROM PROGRAM 'seq 1001 1002'
+\copy parts FROM PROGRAM 'seq 1001 3 1004'
+SELECT relation::regclass, mode FROM pg_locks WHERE relation::regclass::text ~ 'part' AND pid = pg_backend_pid() ORDER BY relation::regclass::text COLLATE "C", 2;
+ROLLBACK;
+-- a partition where something must be done for each row
+CREATE TRIGGER each_row BEFORE INSERT ON part1 FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+\copy parts FROM PROGRAM 'seq 1001 3 1004; echo 2; echo 3'
+\copy parts FROM PROGRAM 'seq 1001 1002'
+-- the triggers fire again
+DROP TRIGGER each_row ON part1;
+INSERT INTO part3 VALUES (2003);
+\copy parts (id, deleted_at) FROM PROGRAM 'echo 5,now' (FORMAT csv)
+-- more partitions than are opened in advance
+DO $$
+BEGIN
+	FOR n IN 1 .. 70 LOOP
+		EXECUTE format('CREATE TABLE copy_bulk.more%s PARTITION OF copy_bulk.parts FOR VALUES FROM (%s) TO (%s)', n, 9000 + n, 9001 + n);
+	END LOOP;
+END $$;
+\copy parts FROM PROGRAM 'seq 1001 3 1004'
+\copy parts FROM PROGRAM 'seq 2 3'
+SELECT count(*), (SELECT count(*) FROM parts_deleted) AS deleted FROM parts;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA copy_bulk CASCADE;

@@ -66,14 +66,47 @@ EXECUTE fill(2505, 2505);
 INSERT INTO bulk (id, deleted_at) VALUES (3002, now());
 RESET row_security;
 TABLE state;
-CREATE TABLE parts (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+
+-- where rows are routed, it fires once for each partition
+CREATE TABLE parts (id integer PRIMARY KEY, n integer DEFAULT 0) PARTITION BY RANGE (id);
 CREATE TABLE part1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TABLE part2 (n integer, gone text, id integer NOT NULL);
+ALTER TABLE part2 DROP COLUMN gone;
+ALTER TABLE parts ATTACH PARTITION part2 FOR VALUES FROM (10) TO (2000);
 SELECT soft_delete.tag('parts');
-INSERT INTO parts VALUES (1), (2);
+INSERT INTO parts SELECT generate_series(1, 1000);
 DELETE FROM parts;
-SELECT * FROM triggers_of('INSERT INTO parts VALUES (1)');
-SELECT * FROM triggers_of('INSERT INTO part1 VALUES (2)');
-TABLE parts;
+SELECT * FROM triggers_of('INSERT INTO parts SELECT generate_series(1, 12)');
+SELECT * FROM triggers_of('INSERT INTO part1 VALUES (0)');
+SELECT * FROM triggers_of('WITH new AS (INSERT INTO parts VALUES (13), (14), (13) ON CONFLICT DO NOTHING RETURNING id) SELECT * FROM new');
+SELECT * FROM triggers_of('INSERT INTO parts SELECT generate_series(12, 16) ON CONFLICT (id) DO UPDATE SET n = parts.n + 1');
+SELECT tableoid::regclass, count(*), sum(n), (SELECT count(*) FROM parts_deleted) AS deleted FROM parts GROUP BY 1 ORDER BY 1;
+INSERT INTO parts VALUES (17), (18), (14);
+INSERT INTO parts (id, deleted_at) VALUES (17, NULL), (18, now());
+-- what is known of the indexes is forgotten in mid-statement
+CREATE FUNCTION forget_part(i integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	ANALYZE insert_bulk.part2;
+	RETURN i;
+END $$;
+SELECT * FROM triggers_of('INSERT INTO parts SELECT insert_bulk.forget_part(i) FROM generate_series(17, 20) AS i');
+-- a statement within the statement, which fails, and one that deletes what the outer one has made
+CREATE FUNCTION nest(i integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		INSERT INTO insert_bulk.parts VALUES (i + 100), (i + 101), (i + 100);
+	EXCEPTION WHEN unique_violation THEN
+		DELETE FROM insert_bulk.parts WHERE id = i - 1;
+	END;
+	RETURN i;
+END $$;
+INSERT INTO parts SELECT nest(i) FROM generate_series(21, 24) AS i;
+SELECT array_agg(id ORDER BY id) FROM parts WHERE id > 20;
+SELECT * FROM triggers_of('UPDATE parts SET id = id + 30 WHERE id IN (8, 9)');
+CREATE TRIGGER each_row BEFORE INSERT ON part2 FOR EACH ROW EXECUTE FUNCTION pass();
+SELECT * FROM triggers_of('INSERT INTO parts VALUES (8), (9), (30), (31)');
+CREATE TRIGGER bury BEFORE INSERT ON part1 FOR EACH ROW EXECUTE FUNCTION bury();
+INSERT INTO parts VALUES (101), (7);
 
 RESET ROLE;
 SET client_min_messages = warning;

@@ -3,7 +3,8 @@
  *	  Passes what concerns one row of a table that Citus has sharded on to SQL.
  *
  * Statements that Citus distributes hold and erase such a row (sql/bin_sharded.sql).  They
- * find it by the values of its key as text, whatever types the caller has given.
+ * find it by the values of its key as text, whatever types the caller has given.  Others
+ * ask whether a row would violate a constraint, by the expression that this has.
  */
 #include "postgres.h"
 
@@ -12,8 +13,11 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
 
 #include "bin/sd_bin.h"
+
+PG_FUNCTION_INFO_V1(soft_delete_expression_of);
 
 /*
  * Is a table tagged that Citus has sharded?  Raises 42P01 if there is no such table.
@@ -55,4 +59,27 @@ call_for_sharded(const char *name, Oid relid, int n, const Datum *values,
 	return call_internal_for_number(name, 2, (Oid[]){REGCLASSOID, TEXTARRAYOID},
 									(Datum[]){ObjectIdGetDatum(relid),
 											  PointerGetDatum(array)});
+}
+
+/*
+ * soft_delete_internal.expression_of(expression pg_node_tree, n integer,
+ * relation regclass, alias text) returns text
+ *
+ * Returns an expression about the columns of a table, as catalogs have it, or the n-th of a
+ * list, for a statement in which the table, or its bin, has an alias.  It is not simplified,
+ * for that would call functions of the owner.
+ */
+Datum
+soft_delete_expression_of(PG_FUNCTION_ARGS)
+{
+	Node *expression = stringToNode(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	int n = PG_GETARG_INT32(1);
+	Oid relid = PG_GETARG_OID(2);
+	char *alias = text_to_cstring(PG_GETARG_TEXT_PP(3));
+
+	if (IsA(expression, List))
+		expression = list_nth(castNode(List, expression), n - 1);
+	PG_RETURN_TEXT_P(cstring_to_text(
+		deparse_expression(expression, deparse_context_for(alias, relid), true,
+						   false)));
 }

@@ -442,7 +442,8 @@ soft_delete_execute_as_owner(PG_FUNCTION_ARGS)
  * Returns the rows that a query, whose parameter $1 is an array of stamps, finds
  * as the owner of a relation.  The names in it are those of the server, while functions
  * that it calls see the search_path of owners_search_path().  It makes texts in the form of deleted rows outside of
- * their table (form is 'row'), in the form of keys ('key'), or as the session does.
+ * their table (form is 'row'), in the form of keys ('key'), or as the session does, within
+ * the time of begin_glance() if that is 'glance'.
  *
  * Raises 22004 if the relation or the query is null, 0A000 if the function is not
  * called in FROM, 42P01 if there is no such relation, 22023 if the statement is not
@@ -457,6 +458,8 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 	const char *path;
 	const char *form =
 		PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	bool is_glance = form != NULL && strcmp(form, "glance") == 0;
+	bool is_limited;
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	SavedRole saved;
 	int nestlevel = 0;
@@ -466,12 +469,13 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("function %s must be called in FROM",
 							   "soft_delete_internal.query_as_owner")));
-	if (form != NULL)
+	if (form != NULL && !is_glance)
 		nestlevel = strcmp(form, "key") == 0 ? begin_key_form() : begin_text_form();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	check_relation_exists(PG_GETARG_OID(0));
 	path = pstrdup(owners_search_path(owner_of(PG_GETARG_OID(0))));
+	is_limited = is_glance && begin_glance(PG_GETARG_OID(0));
 	become_owner_of(PG_GETARG_OID(0), &saved);
 	PG_TRY();
 	{
@@ -479,12 +483,13 @@ soft_delete_query_as_owner(PG_FUNCTION_ARGS)
 	}
 	PG_CATCH();
 	{
-		throw_owners_error(context);
+		throw_error_of_glance(context, is_limited);
 	}
 	PG_END_TRY();
+	(void) end_time_limit(is_limited);
 	restore_role(&saved);
 	SPI_finish();
-	if (form != NULL)
+	if (form != NULL && !is_glance)
 		end_text_form(nestlevel);
 	return (Datum) 0;
 }

@@ -181,17 +181,24 @@ keeps_tombstones(Oid relid)
 static bool
 is_sharded(Oid relid)
 {
+	return has_trigger_of(relid, SHARD_TRIGGER) ||
+		   has_trigger_of(relid, SHARD_BIN_TRIGGER);
+}
+
+/*
+ * Does a relation have a trigger that calls a function of the extension?
+ */
+bool
+has_trigger_of(Oid relid, ExtensionFunction which)
+{
+	Oid function = extension_function(which);
 	CatalogScan scan = begin_trigger_scan(relid);
 	bool found = false;
 	HeapTuple tuple;
 
 	while (!found && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
-	{
-		Oid function = ((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid;
-
-		found = function == extension_function(SHARD_TRIGGER) ||
-				function == extension_function(SHARD_BIN_TRIGGER);
-	}
+		found = OidIsValid(function) &&
+				((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid == function;
 	end_catalog_scan(&scan);
 	return found;
 }

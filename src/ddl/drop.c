@@ -30,12 +30,16 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_shdepend.h"
+#include "catalog/pg_trigger.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/itemptr.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "ddl/sd_ddl.h"
 
@@ -49,6 +53,9 @@ typedef struct DropSearch
 	List *tables; /* OIDs of those that are tagged tables */
 } DropSearch;
 
+PG_FUNCTION_INFO_V1(soft_delete_dropped_bin);
+
+static HeapTuple last_version(Oid catalog, Oid index, AttrNumber attnum, Oid objid);
 static List *staying_columns(DropSearch *search, List *columns);
 static void search_for(DropSearch *search, Node *stmt);
 static void search_dropped(DropSearch *search, DropStmt *stmt);
@@ -63,6 +70,66 @@ static bool is_relation_type(ObjectType type);
 static bool has_no_columns(ObjectType type);
 static bool find_dropped(DropStmt *stmt, Node *name, ObjectAddress *object);
 static void add_owned_objects(DropSearch *search, Oid roleid);
+
+/*
+ * soft_delete_internal.dropped_bin(trigger oid, OUT owner oid, OUT tag bytea)
+ *
+ * Returns the owner of the table, and the arguments, of a trigger that this transaction has
+ * dropped, perhaps with the table: the rows of both are still there.  Returns null if there
+ * is none.
+ */
+Datum
+soft_delete_dropped_bin(PG_FUNCTION_ARGS)
+{
+	HeapTuple trigger = last_version(TriggerRelationId, TriggerOidIndexId,
+									 Anum_pg_trigger_oid, PG_GETARG_OID(0));
+	HeapTuple class;
+	TupleDesc desc;
+	Relation triggers;
+	Datum values[2];
+	bool nulls[2] = {false, false};
+
+	if (!HeapTupleIsValid(trigger))
+		PG_RETURN_NULL();
+	class = last_version(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid,
+						 ((Form_pg_trigger) GETSTRUCT(trigger))->tgrelid);
+	if (!HeapTupleIsValid(class) ||
+		get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		PG_RETURN_NULL();
+	triggers = table_open(TriggerRelationId, AccessShareLock);
+	values[0] = ObjectIdGetDatum(((Form_pg_class) GETSTRUCT(class))->relowner);
+	values[1] = heap_getattr(trigger, Anum_pg_trigger_tgargs,
+							 RelationGetDescr(triggers), &nulls[1]);
+	table_close(triggers, AccessShareLock);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+/*
+ * Return a copy of the last version of the row of an object in a catalog, which the
+ * transaction may have deleted, or NULL if there is none.
+ */
+static HeapTuple
+last_version(Oid catalog, Oid index, AttrNumber attnum, Oid objid)
+{
+	Relation rel = table_open(catalog, AccessShareLock);
+	HeapTuple found = NULL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(objid));
+	scan = systable_beginscan(rel, index, true, SnapshotAny, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		/* the others were updated */
+		if (ItemPointerEquals(&tuple->t_self, &tuple->t_data->t_ctid))
+			found = heap_copytuple(tuple);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
 
 /*
  * Return the columns of tagged tables (ObjectAddress) that a DROP or DROP OWNED BY would

@@ -22,6 +22,7 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
@@ -63,6 +64,7 @@ static void check_dropped_trigger(List *name);
 static void check_dropped_month(Oid relid);
 static void protect_companion_trigger(Oid relid, const char *name, const char *action);
 static void check_created_trigger(CreateTrigStmt *stmt);
+static bool is_shard(Oid relid);
 static bool trigger_calls_extension(Oid relid, const char *name);
 static bool loses_trigger(Oid relid, const char *name);
 static void check_truncated_table(Oid relid);
@@ -172,7 +174,15 @@ static void
 check_left_table(AlterTableCmd *cmd, Oid relid)
 {
 	if (cmd->subtype == AT_DetachPartition)
+	{
+		Oid parent = relid;
+
 		relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
+		/* of a table that is none of its partitions nothing is told */
+		if (!OidIsValid(relid) || !get_rel_relispartition(relid) ||
+			get_partition_parent(relid, true) != parent)
+			return;
+	}
 	else if (cmd->subtype != AT_DropInherit)
 		return;
 	/* a partition of an index may be detached, too */
@@ -592,7 +602,8 @@ check_created_trigger(CreateTrigStmt *stmt)
 /*
  * Return the statement to run for a GRANT: the command itself, or for ON ALL TABLES IN
  * SCHEMA a copy that names all relations of the schemas except bins and companions.  A
- * privilege on one of those must be granted by name.
+ * privilege on one of those must be granted by name.  To what it has sharded Citus passes
+ * the command on.
  */
 PlannedStmt *
 exclude_bins(PlannedStmt *pstmt)
@@ -618,11 +629,12 @@ exclude_bins(PlannedStmt *pstmt)
 			!list_member(stmt->objects, makeString(schema)))
 			continue;
 		if (class->relhastriggers &&
-			trigger_calls_extension(class->oid, class->relkind == RELKIND_VIEW
-													? "soft_delete_statement"
-													: COMPANION_TRIGGER_NAME))
+			(trigger_calls_extension(class->oid, class->relkind == RELKIND_VIEW
+													 ? "soft_delete_statement"
+													 : COMPANION_TRIGGER_NAME) ||
+			 has_trigger_of(class->oid, SHARD_BIN_TRIGGER)))
 			has_bins = true;
-		else
+		else if (!is_shard(class->oid))
 			others =
 				lappend(others,
 						makeRangeVar(schema, pstrdup(NameStr(class->relname)), -1));
@@ -637,6 +649,20 @@ exclude_bins(PlannedStmt *pstmt)
 	stmt->targtype = ACL_TARGET_OBJECT;
 	stmt->objects = others;
 	return pstmt;
+}
+
+/*
+ * Is a relation a shard of Citus?
+ */
+static bool
+is_shard(Oid relid)
+{
+	return has_citus() &&
+		   DatumGetBool(
+			   OidFunctionCall1(LookupFuncName(list_make2(makeString("pg_catalog"),
+														  makeString("relation_is_a_known_shard")),
+											   1, (Oid[]){REGCLASSOID}, false),
+								ObjectIdGetDatum(relid)));
 }
 
 /*

@@ -84,6 +84,7 @@ extern bool event_triggers_fire(void);
 /*
  * copied.c: refuses, or warns of, what replaces a table by a copy
  */
+extern bool has_trigger_of(Oid relid, ExtensionFunction which);
 extern void init_copied(void);
 extern void note_detached(AlterTableStmt *stmt);
 extern void check_dropped_tables(DropStmt *stmt);

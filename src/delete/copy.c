@@ -12,6 +12,9 @@
  * truncated.  After a soft TRUNCATE the deleted rows are still in the table, so
  * it is ignored.
  *
+ * COPY FROM of a table of the extension, which a dump has, inserts into a view of the extension
+ * (sql/dump.sql), if there is one for it.
+ *
  * A tool that copies a database in several sessions lets them import one snapshot.
  * There COPY TO of the tombstone column is refused, for the copy would be a part.
  *
@@ -23,12 +26,15 @@
 
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rls.h"
 
 #include "delete/sd_delete.h"
@@ -38,6 +44,7 @@ static LocalTransactionId importing_lxid = InvalidLocalTransactionId;
 
 static PlannedStmt *copy_from(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone);
 static PlannedStmt *copy_to(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone);
+static PlannedStmt *copy_into_records(PlannedStmt *pstmt, Relation rel);
 static List *application_columns(Relation rel, AttrNumber tombstone, bool is_from);
 static bool names_column(List *columns, const char *name);
 static void check_copied_query(Node *query);
@@ -74,6 +81,8 @@ copy_live_rows(PlannedStmt *pstmt)
 	if (tombstone != InvalidAttrNumber)
 		pstmt = stmt->is_from ? copy_from(pstmt, rel, tombstone)
 							  : copy_to(pstmt, rel, tombstone);
+	else if (stmt->is_from)
+		pstmt = copy_into_records(pstmt, rel);
 	table_close(rel, NoLock);
 	return pstmt;
 }
@@ -108,6 +117,28 @@ copy_from(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone)
 	/* a table with no other column: COPY reads the tombstone column */
 	if (stmt->attlist == NIL)
 		check_tombstone(stmt, rel, name);
+	return pstmt;
+}
+
+/*
+ * Return the statement to run in place of a COPY FROM, as pg_dump writes it, of a table of
+ * the extension: a COPY into the view for it, which leaves out rows about relations that do
+ * not exist.  Without one, it is the same statement.
+ */
+static PlannedStmt *
+copy_into_records(PlannedStmt *pstmt, Relation rel)
+{
+	char *name = psprintf("restored_%s", RelationGetRelationName(rel));
+	Oid view = get_relname_relid(name, RelationGetNamespace(rel));
+
+	/* where its trigger would not fire, the view would take rows and keep none */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+		castNode(CopyStmt, pstmt->utilityStmt)->options != NIL ||
+		!OidIsValid(view) || !is_extension_member(RelationRelationId, view))
+		return pstmt;
+	pstmt = copyObject(pstmt);
+	castNode(CopyStmt, pstmt->utilityStmt)->relation =
+		makeRangeVar(get_namespace_name(RelationGetNamespace(rel)), name, -1);
 	return pstmt;
 }
 

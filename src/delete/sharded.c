@@ -29,7 +29,9 @@
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -38,6 +40,12 @@
 
 /* How the names of the triggers of a bin begin that obey holds on single rows */
 #define ROW_HOLD_TRIGGER "~soft_delete_shard_held"
+
+/*
+ * How far the stamp of a distributed transaction may be from the start of its part on a node.
+ * Anybody may call what tells a node the stamp, and an old one would let rows be purged.
+ */
+#define MAX_STAMP_DISTANCE USECS_PER_DAY
 
 /* How the name of the tag begins where foreign keys set references to null, after it */
 #define EARLY_TAG '!'
@@ -73,6 +81,21 @@ enum RestoreStep
 	N_RESTORE_STEPS
 };
 
+/* What each statement that deletes from a shard asks */
+typedef struct ShardMemo
+{
+	Oid shard;
+	bool has_bin;
+	bool has_marking;
+	Oid bin;
+	const char *marking; /* marking_statement() */
+} ShardMemo;
+
+/* ShardMemo by shard, valid while relcache_changes is as it was */
+static HTAB *shard_memos = NULL;
+static uint64 shard_memos_at;
+static MemoryContext shard_memo_context = NULL;
+
 /* Are rows of a bin removed because they have been restored? */
 static bool is_restoring = false;
 
@@ -98,6 +121,7 @@ static Oid shard_of_bin(Oid shard);
 static List *unlinking_statements(Oid shard, MemoryContext context);
 static Datum unlinked_references(const ShardKeeper *keeper, TriggerData *trigdata);
 static const char *marking_statement(Oid shard);
+static ShardMemo *memo_of(Oid shard);
 static Datum holds_on_row(const ShardKeeper *keeper, TriggerData *trigdata);
 static Datum read_about_row(const OwnersStatement *statement, Oid rowtype,
 							Datum row, TimestampTz stamp, MemoryContext context);
@@ -369,20 +393,49 @@ read_about_row(const OwnersStatement *statement, Oid rowtype, Datum row,
 static const char *
 marking_statement(Oid shard)
 {
-	static RelationMemo memo; /* each statement that deletes asks */
-	static char *known;
-	char *found;
+	uint64 before = relcache_changes;
+	ShardMemo *memo = memo_of(shard);
+	const char *found;
 
-	if (memo_holds(&memo, shard))
-		return known;
+	if (memo->has_marking)
+		return memo->marking;
 	found = call_internal_for_text("marking_statement", shard);
-	if (found != NULL)
-		found = MemoryContextStrdup(TopMemoryContext, found);
-	if (known != NULL)
-		pfree(known);
-	known = found;
-	memo_set(&memo, shard);
-	return known;
+	if (before != relcache_changes)
+		return found;
+	memo->marking =
+		found != NULL ? MemoryContextStrdup(shard_memo_context, found) : NULL;
+	memo->has_marking = true;
+	return memo->marking;
+}
+
+/*
+ * Return what is known of a shard, in memory that is valid until the relation cache
+ * changes.
+ */
+static ShardMemo *
+memo_of(Oid shard)
+{
+	HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(ShardMemo)};
+	ShardMemo *memo;
+	bool found;
+
+	if (shard_memos == NULL || shard_memos_at != relcache_changes)
+	{
+		if (shard_memo_context == NULL)
+			shard_memo_context =
+				AllocSetContextCreate(TopMemoryContext, "soft_delete shards",
+									  ALLOCSET_SMALL_SIZES);
+		shard_memos = NULL;
+		MemoryContextReset(shard_memo_context);
+		ctl.hcxt = shard_memo_context;
+		shard_memos = hash_create("soft_delete shards", 32, &ctl,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		shard_memos_at = relcache_changes;
+	}
+	memo = hash_search(shard_memos, &shard, HASH_ENTER, &found);
+	if (!found)
+		memo->has_bin = memo->has_marking = false;
+	return memo;
 }
 
 /*
@@ -418,23 +471,24 @@ holds_on_row(const ShardKeeper *keeper, TriggerData *trigdata)
 static Oid
 shard_of_bin(Oid shard)
 {
-	static RelationMemo memo; /* each statement that deletes asks */
-	static Oid known;
+	uint64 before = relcache_changes;
+	ShardMemo *memo = memo_of(shard);
 	Oid found;
 
-	if (memo_holds(&memo, shard))
-		return known;
+	if (memo->has_bin)
+		return memo->bin;
 	found = call_internal_for_relation("shard_of_bin", shard);
-	/* the lookup itself may fill the relation cache, which changes nothing */
-	known = found;
-	memo_set(&memo, shard);
+	if (before != relcache_changes)
+		return found;
+	memo->bin = found;
+	memo->has_bin = true;
 	return found;
 }
 
 /*
  * Return the stamp of deletions of the running transaction: that of the distributed
  * transaction, which is one on all nodes, or the start of the transaction where a
- * statement runs on one shard by itself.
+ * statement runs on one shard by itself, or where that stamp cannot be true.
  */
 static TimestampTz
 distributed_stamp(void)
@@ -447,9 +501,12 @@ distributed_stamp(void)
 		DatumGetHeapTupleHeader(OidFunctionCall0(function));
 	bool isnull;
 	Datum stamp = GetAttributeByName(transaction, "transaction_stamp", &isnull);
+	TimestampTz started = GetCurrentTransactionStartTimestamp();
 
-	return isnull ? GetCurrentTransactionStartTimestamp()
-				  : DatumGetTimestampTz(stamp);
+	if (isnull || DatumGetTimestampTz(stamp) < started - MAX_STAMP_DISTANCE ||
+		DatumGetTimestampTz(stamp) > started + MAX_STAMP_DISTANCE)
+		return started;
+	return DatumGetTimestampTz(stamp);
 }
 
 /*

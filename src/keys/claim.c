@@ -9,9 +9,9 @@
  * (storage/aside.c).  Then the row conflicts with the same rows as if the tombstone
  * did not exist.
  *
- * An INSERT has no extra cost as long as there is no conflict.  A BEFORE INSERT row
- * trigger "arms" the unique indexes: it makes their descriptors point to a copy of
- * the B-tree's routine with two functions of ours.
+ * An INSERT has no extra cost as long as there is no conflict.  When it begins (bulk.c),
+ * the unique indexes are "armed": their descriptors are made to point to a copy of the
+ * B-tree's routine with two functions of ours.
  * - aminsert calls that of the B-tree, which waits for concurrent transactions with
  *   the same key.  Only if that raises a unique violation, it looks for a tombstone
  *   with the key, displaces it, and inserts again.  The check of a deferrable
@@ -21,11 +21,14 @@
  *   next entry.  It does not wait for concurrent transactions, for the upsert does
  *   that itself, and then scans again.
  *
+ * Where changes come from a publisher, nothing is armed: the worker that applies them looks
+ * for rows with such a scan, too, and tombstones are among them.
+ *
  * For an UPDATE, plan/modify.c adds a check that does the same for changed keys.  A
  * BEFORE UPDATE trigger would lock every row first.
  *
- * The trigger and the check probe: they look for tombstones with the keys of a row
- * before the row is written, in three cases.
+ * The BEFORE INSERT row trigger and the check probe: they look for tombstones with the
+ * keys of a row before the row is written, there and in three cases.
  * - An index cannot be armed, such as that of an exclusion constraint that was
  *   added after tag().
  * - A constraint is deferrable: when it is checked, its index may not be armed any
@@ -106,7 +109,6 @@ typedef struct Displacer
 	int hope; /* for how many keys to look before they are inserted */
 } Displacer;
 
-PG_FUNCTION_INFO_V1(soft_delete_claim_key);
 PG_FUNCTION_INFO_V1(soft_delete_claims_key);
 PG_FUNCTION_INFO_V1(soft_delete_step_aside);
 
@@ -139,6 +141,7 @@ static TransactionList displacers;
 static SnapshotData probe_snapshot;
 
 static AttrNumber armed_tombstone_column(Relation rel);
+static bool may_arm(void);
 static void check_new_row(Relation rel, AttrNumber attnum, TupleTableSlot *slot);
 static void remember_armed_table(Oid relid, AttrNumber attnum, uint64 changes);
 static KeyClaims *make_claims(Relation rel, bool arms, MemoryContext context);
@@ -153,6 +156,8 @@ static ErrorData *insert_or_catch(Relation index, Datum *values, bool *isnull,
 								  ItemPointer tid, Relation rel,
 								  IndexUniqueCheck check, bool unchanged,
 								  IndexInfo *info, Displacer *displacer);
+static void refuse_late_claim(Relation index, Datum *values, bool *isnull,
+							  Relation rel);
 static Displacer *make_displacer(Relation index, Relation rel);
 static Displacer *take_displacer(Relation index);
 static void put_displacer(Displacer *displacer);
@@ -176,46 +181,34 @@ static bool is_same_key(KeyClaims *claims, KeptKey *key);
 static void displace_tombstone(KeyClaims *claims, Relation rel);
 
 /*
- * soft_delete.claim_key() returns trigger
+ * Arm the unique indexes of a relation for a row that is to be inserted, or displace the
+ * tombstones that have a key of it.  What that needs is kept with the lookup of the
+ * calling function.  Returns whether armed indexes suffice, for later rows too.
  *
- * BEFORE INSERT row trigger of a tagged table: arms its unique indexes, or
- * displaces the tombstones that have a key of the new row.  Returns the new row.
- *
- * Raises 39P01 if it is not called as such a trigger, 0A000 if the new row is a
- * tombstone, unless the session is one of maintenance.
+ * Raises 0A000 if the row is a tombstone, unless the session is one of maintenance.
  */
-Datum
-soft_delete_claim_key(PG_FUNCTION_ARGS)
+bool
+claim_keys_of_row(FmgrInfo *flinfo, Relation rel, TupleTableSlot *slot)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	KeyClaims *claims = fcinfo->flinfo->fn_extra;
-	Relation rel;
-	AttrNumber attnum;
+	KeyClaims *claims = flinfo->fn_extra;
+	AttrNumber attnum =
+		claims == NULL ? armed_tombstone_column(rel) : InvalidAttrNumber;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
-		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("function \"%s\" was not called as a trigger of a tagged table",
-							   "soft_delete.claim_key"),
-						errdetail("It must be a BEFORE INSERT row trigger.")));
-
-	rel = trigdata->tg_relation;
-	attnum = claims == NULL ? armed_tombstone_column(rel) : InvalidAttrNumber;
 	if (attnum != InvalidAttrNumber)
 	{
-		check_new_row(rel, attnum, trigdata->tg_trigslot);
-		return PointerGetDatum(trigdata->tg_trigtuple);
+		check_new_row(rel, attnum, slot);
+		return true;
 	}
 	if (claims == NULL || claims->relid != RelationGetRelid(rel))
 	{
-		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);
-		fcinfo->flinfo->fn_extra = claims;
+		claims = make_claims(rel, may_arm(), flinfo->fn_mcxt);
+		flinfo->fn_extra = claims;
 	}
-	check_new_row(rel, claims->attnum, trigdata->tg_trigslot);
-	if (claims->keys != NIL)
-		claim_keys(claims, rel, trigdata->tg_trigslot);
-	return PointerGetDatum(trigdata->tg_trigtuple);
+	check_new_row(rel, claims->attnum, slot);
+	if (claims->keys == NIL)
+		return claims->attnum != InvalidAttrNumber;
+	claim_keys(claims, rel, slot);
+	return false;
 }
 
 /*
@@ -234,6 +227,16 @@ armed_tombstone_column(Relation rel)
 		return InvalidAttrNumber;
 	table = hash_search(armed_tables, &relid, HASH_FIND, NULL);
 	return table ? table->attnum : InvalidAttrNumber;
+}
+
+/*
+ * May this session arm indexes?  Not one that applies the changes of a publisher, where the
+ * trigger fires if it was made to fire always.
+ */
+static bool
+may_arm(void)
+{
+	return SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA;
 }
 
 /*
@@ -306,7 +309,7 @@ soft_delete_claims_key(PG_FUNCTION_ARGS)
 	}
 	if (claims == NULL || claims->relid != relid)
 	{
-		claims = make_claims(rel, true, fcinfo->flinfo->fn_mcxt);
+		claims = make_claims(rel, may_arm(), fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = claims;
 	}
 	if (claims->keys != NIL)
@@ -474,11 +477,21 @@ insert_or_displace(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 	Displacer *displacer;
 	ErrorData *error;
 
-	/* where changes are decoded, tombstones were displaced before the row was written */
-	if (check != UNIQUE_CHECK_EXISTING &&
-		(check != UNIQUE_CHECK_YES || RelationIsLogicallyLogged(rel)))
+	if (check != UNIQUE_CHECK_EXISTING && check != UNIQUE_CHECK_YES)
 		return insert_into_btree(index, values, isnull, tid, rel, check,
 								 unchanged, info);
+	/* where changes are decoded, tombstones were displaced before the row was written */
+	if (check == UNIQUE_CHECK_YES && RelationIsLogicallyLogged(rel))
+	{
+		error = insert_or_catch(index, values, isnull, tid, rel, check,
+								unchanged, info, NULL);
+		if (error != NULL)
+		{
+			refuse_late_claim(index, values, isnull, rel);
+			ReThrowError(error);
+		}
+		return true;
+	}
 
 	displacer = take_displacer(index);
 	/* to look is cheaper than to catch an error */
@@ -535,6 +548,35 @@ insert_or_catch(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 	}
 	PG_END_TRY();
 	return error;
+}
+
+/*
+ * Raise 40001 if a tombstone has the key of an entry: the row that had it was deleted after
+ * the tombstones with that key were displaced.  To displace it now would be decoded after
+ * the new row.
+ */
+static void
+refuse_late_claim(Relation index, Datum *values, bool *isnull, Relation rel)
+{
+	Displacer *displacer = make_displacer(index, rel);
+	KeyClaims *claims = &displacer->claims;
+	TransactionId wait_for;
+	bool is_live = true;
+
+	if (claims->attnum != InvalidAttrNumber && may_arm() &&
+		!is_maintenance(RelationGetRelid(rel)))
+	{
+		set_key(displacer->key, values, isnull);
+		if (find_key_holder(claims, displacer->key, rel, &wait_for))
+			(void) slot_getattr(claims->existing, claims->attnum, &is_live);
+		ExecClearTuple(claims->existing);
+	}
+	if (!is_live)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent delete")));
+	FreeExecutorState(claims->estate);
+	MemoryContextDelete(displacer->context); /* a loop may catch many such errors */
 }
 
 /*

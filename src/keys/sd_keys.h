@@ -12,6 +12,7 @@
  */
 extern void free_keys(Relation rel, TupleTableSlot *slot);
 extern bool arm_keys(Relation rel);
+extern bool claim_keys_of_row(FmgrInfo *flinfo, Relation rel, TupleTableSlot *slot);
 
 /*
  * bulk.c: INSERT and COPY FROM write without a row trigger

@@ -13,9 +13,9 @@
  * index on stamps is read sequentially, so that one broken index does not keep the
  * deletions of all other tables.
  *
- * Invariant: the ledger and the tables are read with one snapshot, and a deletion and
- * its tombstones are committed together.  So no deletion is deleted of which a row
- * is left.
+ * Invariant: the ledger and the tables are read with one snapshot, a table that has been
+ * changed since is not, and a deletion and its tombstones are committed together.  So no
+ * deletion is deleted of which a row is left.
  */
 #include "postgres.h"
 
@@ -39,6 +39,7 @@
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "purge/sd_purge.h"
@@ -50,8 +51,8 @@
 typedef struct StampSource
 {
 	Relation rel;
-	Relation index;	   /* on stamps, or NULL: then "rel" is read sequentially */
-	AttrNumber attnum; /* of the stamp in "rel" */
+	Relation index; /* on stamps, or NULL: then "rel" is read sequentially */
+	AttrNumber attnum; /* of the stamp in "rel", or InvalidAttrNumber: it has no tombstones */
 } StampSource;
 
 /*
@@ -80,9 +81,12 @@ static HTAB *emptied_tables = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_remove_empty_deletions);
 
-static bool open_sources(List **sources);
-static bool open_source(List **sources, Oid relid);
-static void close_sources(List *sources);
+static List *tables_with_stamps(void);
+static bool look_into(Oid relid, Deletions *deletions, Snapshot snapshot);
+static bool open_source(StampSource *source, Oid relid);
+static void close_source(StampSource *source);
+static bool is_changed_since(Relation rel, Snapshot snapshot);
+static bool is_unseen(HeapTuple row, Snapshot snapshot);
 static IndexScanDesc begin_source_scan(StampSource *source, Snapshot snapshot);
 static bool next_stamp(StampSource *source, IndexScanDesc scan, TimestampTz from,
 					   TimestampTz to, TupleTableSlot *slot, TimestampTz *found);
@@ -151,7 +155,7 @@ soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 	int batch_size = PG_GETARG_INT32(2);
 	Snapshot snapshot;
 	Deletions deletions = {0};
-	List *sources = NIL;
+	bool is_complete = true;
 	ListCell *lc;
 
 	if (batch_size < 1)
@@ -163,18 +167,17 @@ soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_deletions(&deletions, batch_size, snapshot, PG_GETARG_TIMESTAMPTZ(0),
 				   PG_GETARG_TIMESTAMPTZ(1));
-	if (deletions.n > 0 && open_sources(&sources))
-	{
-		foreach (lc, sources)
+	if (deletions.n > 0)
+		foreach (lc, tables_with_stamps())
 		{
-			if (!is_emptied(lfirst(lc), &deletions))
-				find_rows(&deletions, lfirst(lc), snapshot);
+			is_complete = look_into(lfirst_oid(lc), &deletions, snapshot);
+			if (!is_complete)
+				break;
 		}
-		delete_empty_deletions(&deletions, snapshot);
-	}
-	else
+	if (!is_complete)
 		deletions.n = 0;
-	close_sources(sources);
+	else if (deletions.n > 0)
+		delete_empty_deletions(&deletions, snapshot);
 	UnregisterSnapshot(snapshot);
 
 	if (deletions.n < batch_size)
@@ -183,14 +186,14 @@ soft_delete_remove_empty_deletions(PG_FUNCTION_ARGS)
 }
 
 /*
- * Open the sources (StampSource) of all tagged tables.  Returns false if one cannot be
- * opened now.
+ * Return the OIDs of all tagged tables, and of the companions with their months.
  */
-static bool
-open_sources(List **sources)
+static List *
+tables_with_stamps(void)
 {
 	MemoryContext context = CurrentMemoryContext;
-	bool is_complete = true;
+	MemoryContext oldcontext;
+	List *tables = NIL;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -201,29 +204,84 @@ open_sources(List **sources)
 					"WHERE c.relkind OPERATOR(pg_catalog.=) 'r'",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not find the tagged tables");
-	for (uint64 i = 0; i < SPI_processed && is_complete; i++)
+	oldcontext = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		MemoryContext oldcontext = MemoryContextSwitchTo(context);
 		bool isnull;
 
-		is_complete =
-			open_source(sources,
-						DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-													   SPI_tuptable->tupdesc, 1,
-													   &isnull)));
-		MemoryContextSwitchTo(oldcontext);
+		tables = lappend_oid(tables,
+							 DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+															SPI_tuptable->tupdesc,
+															1, &isnull)));
 	}
+	MemoryContextSwitchTo(oldcontext);
 	SPI_finish();
-	return is_complete;
+	return tables;
 }
 
 /*
- * Open the sources of one tagged table.  Returns false if it cannot be opened now.
+ * Find out which deletions have rows in a tagged table, or in a companion.  Returns false
+ * if it cannot be read now.
+ *
+ * Keeps no lock: those on all tables may be more than the server has.  So a table can be
+ * changed between one look and the next, or since the snapshot was taken, and tombstones be
+ * where the snapshot does not see them.
  */
 static bool
-open_source(List **sources, Oid relid)
+look_into(Oid relid, Deletions *deletions, Snapshot snapshot)
 {
-	StampSource *source = palloc0(sizeof(StampSource));
+	StampSource source = {0};
+	bool can_read = open_source(&source, relid);
+
+	if (source.rel == NULL)
+		return can_read;
+	can_read = !is_changed_since(source.rel, snapshot);
+	if (can_read && source.attnum != InvalidAttrNumber &&
+		!is_emptied(&source, deletions))
+		find_rows(deletions, &source, snapshot);
+	close_source(&source);
+	return can_read;
+}
+
+/*
+ * Has a relation or a trigger of it, its tag among them, been changed by a transaction that
+ * a snapshot does not see?
+ */
+static bool
+is_changed_since(Relation rel, Snapshot snapshot)
+{
+	HeapTuple row =
+		SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(rel)));
+	CatalogScan scan = begin_trigger_scan(RelationGetRelid(rel));
+	bool is_changed = is_unseen(row, snapshot);
+
+	ReleaseSysCache(row);
+	while (!is_changed && HeapTupleIsValid(row = next_catalog_row(&scan)))
+		is_changed = is_unseen(row, snapshot);
+	end_catalog_scan(&scan);
+	return is_changed;
+}
+
+/*
+ * Is a row of a catalog of a transaction that a snapshot does not see?
+ */
+static bool
+is_unseen(HeapTuple row, Snapshot snapshot)
+{
+	TransactionId xmin = HeapTupleHeaderGetXmin(row->t_data);
+
+	return !TransactionIdIsCurrentTransactionId(xmin) &&
+		   XidInMVCCSnapshot(xmin, snapshot);
+}
+
+/*
+ * Open one tagged table, unless it has been dropped.  Returns false if it cannot be read
+ * now.
+ */
+static bool
+open_source(StampSource *source, Oid relid)
+{
+	Oid index;
 
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 		return false;
@@ -232,20 +290,26 @@ open_source(List **sources, Oid relid)
 		return true; /* it has been dropped */
 	if (RELATION_IS_OTHER_TEMP(source->rel))
 	{
-		table_close(source->rel, NoLock);
+		close_source(source);
 		return false;
 	}
 	source->attnum = find_stamp_column(source->rel);
-	if (source->attnum == InvalidAttrNumber)
-		table_close(source->rel, NoLock);
-	else
-	{
-		Oid index = find_bin_index(source->rel, source->attnum);
-
-		source->index = OidIsValid(index) ? index_open(index, AccessShareLock) : NULL;
-		*sources = lappend(*sources, source);
-	}
+	if (source->attnum != InvalidAttrNumber &&
+		OidIsValid(index = find_bin_index(source->rel, source->attnum)))
+		source->index = index_open(index, AccessShareLock);
 	return true;
+}
+
+/*
+ * Close what open_source() has opened, and release its locks.
+ */
+static void
+close_source(StampSource *source)
+{
+	if (source->index != NULL)
+		index_close(source->index, AccessShareLock);
+	table_close(source->rel, AccessShareLock);
+	source->rel = NULL;
 }
 
 /*
@@ -272,7 +336,7 @@ find_stamp_column(Relation rel)
 /*
  * Return the index that has all tombstones of a table in the order of their stamps.
  * Returns InvalidOid if there is none, or if an expression of an index of the table
- * raises an error or takes too long.
+ * raises an error or takes too long.  The lock on the table keeps it.
  */
 static Oid
 find_bin_index(Relation rel, AttrNumber attnum)
@@ -296,7 +360,7 @@ find_bin_index(Relation rel, AttrNumber attnum)
 		if (index != NULL)
 		{
 			found = RelationGetRelid(index);
-			index_close(index, NoLock);
+			index_close(index, AccessShareLock); /* the subtransaction has it */
 		}
 		(void) end_time_limit(is_limited);
 		ReleaseCurrentSubTransaction();
@@ -310,24 +374,6 @@ find_bin_index(Relation rel, AttrNumber attnum)
 	}
 	PG_END_TRY();
 	return found;
-}
-
-/*
- * Close the sources that open_sources() has opened.
- */
-static void
-close_sources(List *sources)
-{
-	ListCell *lc;
-
-	foreach (lc, sources)
-	{
-		StampSource *source = lfirst(lc);
-
-		if (source->index != NULL)
-			index_close(source->index, NoLock);
-		table_close(source->rel, NoLock);
-	}
 }
 
 /*

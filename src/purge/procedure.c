@@ -163,6 +163,12 @@ soft_delete_purge(PG_FUNCTION_ARGS)
 		purge_or_put_off(&call, lfirst(lc));
 	}
 	purge_what_was_put_off(&call);
+	if (call.sharded != NIL)
+	{
+		begin_next_transaction();
+		run_query("SELECT " INTERNAL_SCHEMA ".forget_transactions()", 0, NULL,
+				  NULL, NULL);
+	}
 	while (call.has_oldest && call.has_newest)
 	{
 		SPI_commit();
@@ -559,23 +565,19 @@ purge_sharded_batch(PurgeCall *call, PurgeUnit *table)
 					  TimestampTzGetDatum(call->as_of),
 					  call->arguments[ARGUMENT_OLDER_THAN],
 					  call->arguments[ARGUMENT_BATCH_SIZE],
-					  TimestampTzGetDatum(table->until),
-					  BoolGetDatum(table == llast(call->sharded))};
+					  TimestampTzGetDatum(table->until)};
 	char nulls[] = {' ',
 					' ',
 					call->nulls[ARGUMENT_OLDER_THAN],
 					call->nulls[ARGUMENT_BATCH_SIZE],
 					table->has_until ? ' ' : 'n',
-					' ',
 					'\0'};
 	HeapTuple row;
 	bool isnull;
 
 	run_query("SELECT until, purged, held, referenced FROM " INTERNAL_SCHEMA
-			  ".purge_sharded($1, $2, $3, $4, $5, $6)",
-			  6,
-			  (Oid[]){REGCLASSOID, TIMESTAMPTZOID, INTERVALOID, INT4OID,
-					  TIMESTAMPTZOID, BOOLOID},
+			  ".purge_sharded($1, $2, $3, $4, $5)",
+			  5, (Oid[]){REGCLASSOID, TIMESTAMPTZOID, INTERVALOID, INT4OID, TIMESTAMPTZOID},
 			  values, nulls);
 	row = SPI_tuptable->vals[0];
 	table->has_until = get_stamp(row, 1, &table->until);

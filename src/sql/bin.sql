@@ -127,15 +127,16 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	companion regclass := soft_delete_internal.tombstones_in(relation);
+	-- the companion computes no virtual column; a table may have no column at all
+	columns text := (SELECT string_agg(CASE attgenerated WHEN 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname) ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
+		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+		  AND (attgenerated = 'v' OR dropped = '{}' OR (soft_delete_internal.has_column(companion, attname) AND attname <> ALL (dropped))));
 BEGIN
-	-- the companion computes no virtual column
-	RETURN (SELECT format('SELECT %s, %I, %s FROM %s',
-		string_agg(CASE attgenerated WHEN 'v' THEN format('(%s) AS %I', pg_get_expr(adbin, adrelid), attname) ELSE quote_ident(attname) END, ', ' ORDER BY attnum),
-		deleted_at, soft_delete_internal.bin_expressions(soft_delete_internal.bin_columns(relation), quote_ident(deleted_at)), companion)
-	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum, soft_delete_internal.tombstones_in(relation) AS companion
-	WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
-	  AND (attgenerated = 'v' OR dropped = '{}' OR (soft_delete_internal.has_column(companion, attname) AND attname <> ALL (dropped)))
-	GROUP BY companion);
+	RETURN 'SELECT ' || concat_ws(', ', columns, quote_ident(deleted_at), soft_delete_internal.bin_expressions(soft_delete_internal.bin_columns(relation), quote_ident(deleted_at)))
+		|| ' FROM ' || companion::text;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.aside_query(regclass, name, name[]) IS

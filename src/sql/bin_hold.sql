@@ -232,13 +232,21 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO'
 AS $$
+DECLARE
+	found boolean;
 BEGIN
-	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L::timestamptz)', soft_delete_internal.bin_of(relation), tombstone, deleted_at)) AS q(answer boolean));
+	SELECT answer INTO found FROM soft_delete_internal.query_as_owner(relation,
+		format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L::timestamptz)', soft_delete_internal.bin_of(relation), tombstone, deleted_at)) AS q(answer boolean);
+	RAISE SQLSTATE 'SDEND';	-- as in list_tables()
+EXCEPTION WHEN SQLSTATE 'SDEND' THEN
+	RETURN found;
+WHEN OTHERS THEN
+	PERFORM soft_delete_internal.warn_unreadable(relation, SQLSTATE, SQLERRM);
+	RETURN false;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.has_deletion(regclass, name, timestamptz) IS
-'whether a table has rows that a deletion has deleted';
+'whether a table has rows that a deletion has deleted; warns and says no if its bin cannot be read';
 
 CREATE FUNCTION soft_delete_internal.hold_deletion(deleted_at timestamptz, hold text) RETURNS bigint
 LANGUAGE plpgsql
@@ -253,14 +261,19 @@ BEGIN
 		found := hold IS NULL AND EXISTS (SELECT FROM soft_delete_internal.holds AS h
 										  WHERE h.relation = item.relation AND h.deleted_at = hold_deletion.deleted_at AND key IS NULL);
 		IF hold IS NOT NULL AND soft_delete_internal.bin_of(item.relation) IS NOT NULL THEN
-			BEGIN
-				found := soft_delete_internal.has_deletion(item.relation, item.tombstone_column, deleted_at);
-			EXCEPTION WHEN OTHERS THEN
-				PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE, SQLERRM);
-			END;
+			found := soft_delete_internal.has_deletion(item.relation, item.tombstone_column, deleted_at);
 		END IF;
 		IF found THEN
-			tables := tables + soft_delete_internal.set_hold(item.relation, deleted_at, hold)::integer;
+			BEGIN
+				found := soft_delete_internal.set_hold(item.relation, deleted_at, hold);
+				-- it may have waited for who has purged or restored the rows
+				IF hold IS NOT NULL AND NOT soft_delete_internal.has_deletion(item.relation, item.tombstone_column, deleted_at) THEN
+					RAISE no_data_found;
+				END IF;
+				tables := tables + found::integer;
+			EXCEPTION WHEN no_data_found THEN
+				NULL; -- the hold is undone
+			END;
 		END IF;
 	END LOOP;
 	tables := tables + soft_delete_internal.hold_sharded_deletion(deleted_at, hold);

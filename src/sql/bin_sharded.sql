@@ -26,7 +26,7 @@ AS $$
 BEGIN
 	INSERT INTO soft_delete_internal.sharded_transactions
 	SELECT pg_current_xact_id(), record_sharded_transaction.deleted_at, rolname, pg_roles.oid FROM pg_roles
-	WHERE pg_roles.oid = soft_delete_internal.caller() AND EXISTS (SELECT FROM soft_delete_internal.sharded_tables())
+	WHERE pg_roles.oid = soft_delete_internal.caller() AND EXISTS (SELECT FROM pg_trigger WHERE tgfoid = 'soft_delete.keep_shard_row()'::regprocedure)
 	-- of a server whose numbers have begun anew
 	ON CONFLICT (xid) DO UPDATE SET deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, roleid = excluded.roleid;
 END
@@ -60,20 +60,23 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	keep interval := (SELECT make_interval(mins => setting::integer) FROM pg_settings WHERE name = 'soft_delete.keep_ledger' AND setting <> '-1');
+	item record;
 	oldest timestamptz;
 BEGIN
 	IF keep IS NULL OR NOT EXISTS (SELECT FROM soft_delete_internal.sharded_transactions WHERE deleted_at < now() - keep) THEN
 		RETURN;
 	END IF;
-	SELECT min(q.oldest) INTO oldest FROM soft_delete_internal.sharded_tables() AS s,
-		LATERAL soft_delete_internal.query_as_owner(s.relation, format('SELECT pg_catalog.min(%I) FROM %s', s.stamp, s.bin)) AS q(oldest timestamptz)
-	WHERE s.bin IS NOT NULL;
+	FOR item IN SELECT s.* FROM soft_delete_internal.sharded_tables() AS s WHERE s.bin IS NOT NULL LOOP
+		BEGIN
+			oldest := least(oldest, (SELECT q.oldest FROM soft_delete_internal.query_as_owner(item.relation, format('SELECT pg_catalog.min(%I) FROM %s', item.stamp, item.bin), form => 'glance') AS q(oldest timestamptz)));
+		EXCEPTION WHEN OTHERS THEN
+			-- a bin that cannot be read is no concern of the transactions of others
+			IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+				RAISE;
+			END IF;
+		END;
+	END LOOP;
 	DELETE FROM soft_delete_internal.sharded_transactions WHERE deleted_at < least(now() - keep, oldest);
-EXCEPTION WHEN OTHERS THEN
-	-- a bin that cannot be read is no concern of the purge of another one
-	IF soft_delete_internal.must_propagate(SQLSTATE) THEN
-		RAISE;
-	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.forget_transactions() IS
@@ -197,6 +200,46 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_parents(regclass, timestamptz[]) IS
 'the foreign keys of a sharded table, to tables of its owner, with the bins of these, and the conditions that the parent of a row b is live, is so or was deleted by some deletions, and is in the bin';
 
+CREATE FUNCTION soft_delete_internal.expression_of(expression pg_node_tree, n integer, relation regclass, alias text) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_expression_of';
+COMMENT ON FUNCTION soft_delete_internal.expression_of(pg_node_tree, integer, regclass, text) IS
+'an expression of the catalogs about the columns of a table, or the n-th of a list, for a query where the table, or its bin, has an alias';
+
+/* Aliases: t is the row that has the key, b the one that wants it. */
+CREATE FUNCTION soft_delete_internal.sharded_keys(relation regclass, OUT name name, OUT columns text, OUT matches text, OUT is_subject text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+		SELECT relname, string_agg(pg_get_indexdef(indexrelid, n, false), ', ' ORDER BY n),
+			concat_ws(' AND ', '(' || of_other || ')', string_agg(
+				CASE WHEN indnullsnotdistinct AND attnotnull IS NOT TRUE AND attname IS DISTINCT FROM distributed_by THEN format('(%1$s OR (%2$s IS NULL AND %3$s IS NULL))', match, other, own)
+					-- rows that the condition leaves out may be those for which the expression fails
+					WHEN attname IS NULL AND of_other IS NOT NULL THEN format('CASE WHEN %s THEN %s END', of_other, match) ELSE match END, ' AND ' ORDER BY n)),
+			of_own
+		FROM (
+			SELECT indexrelid, indnullsnotdistinct, n, relname, attname, attnotnull, other, own,
+				soft_delete_internal.expression_of(indpred, 1, relation, 't') AS of_other, soft_delete_internal.expression_of(indpred, 1, relation, 'b') AS of_own,
+				(SELECT column_to_column_name(logicalrelid, partkey) FROM pg_dist_partition WHERE logicalrelid = relation AND partmethod = 'h') AS distributed_by,
+				format('%s %s %s%s', other, soft_delete_internal.qualified_operator(coalesce(conexclop[n], amopopr)), own,
+					' COLLATE ' || CASE WHEN indcollation[n - 1] <> 0 AND indcollation[n - 1] IS DISTINCT FROM attcollation THEN indcollation[n - 1]::regcollation END) AS match
+			FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid LEFT JOIN pg_constraint ON conrelid = indrelid AND conindid = indexrelid AND conexclop IS NOT NULL
+				CROSS JOIN LATERAL generate_series(1, indnkeyatts) AS n LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[n - 1] AND attnum <> 0
+				JOIN pg_opclass ON pg_opclass.oid = indclass[n - 1]
+				LEFT JOIN pg_amop ON amopfamily = opcfamily AND amoplefttype = opcintype AND amoprighttype = opcintype AND amopstrategy = 3
+				CROSS JOIN LATERAL (SELECT count(*)::integer FROM generate_series(0, n - 1) AS i WHERE indkey[i] = 0) AS x(nth)
+				CROSS JOIN LATERAL (SELECT coalesce('t.' || quote_ident(attname), format('(%s)', soft_delete_internal.expression_of(indexprs, nth, relation, 't'))),
+									coalesce('b.' || quote_ident(attname), format('(%s)', soft_delete_internal.expression_of(indexprs, nth, relation, 'b')))) AS part(other, own)
+			WHERE indrelid = relation AND indisvalid AND (indisunique OR indisexclusion)
+		) AS parts
+		GROUP BY indexrelid, relname, of_other, of_own ORDER BY indexrelid;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.sharded_keys(regclass) IS
+'the unique indexes and exclusion constraints of a sharded table, with their columns: the condition that a row t keeps a row b from being inserted, and that of rows b for which it counts, null for all';
+
 /* staying: of foreign keys that reference the table of a bin, the keys that do not come back, as literal_rows() */
 CREATE FUNCTION soft_delete_internal.sharded_conflicts(relation regclass, deletions timestamptz[], staying jsonb, OUT condition text, OUT outcome text, OUT "constraint" name, OUT detail text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 5
@@ -211,14 +254,11 @@ DECLARE
 BEGIN
 	RETURN QUERY SELECT 'b.hold IS NOT NULL', 'row is held', NULL::name, 'Column "hold" of the bin says why.';
 	RETURN QUERY
-		SELECT format('EXISTS (SELECT 1 FROM %1$s AS t WHERE %2$s) OR EXISTS (SELECT 1 FROM %3$s AS t WHERE %2$s AND %5$s AND (t.%4$I OPERATOR(pg_catalog.<>) b.%4$I OR t.ctid OPERATOR(pg_catalog.<>) b.ctid))',
-					relation, string_agg(format('t.%I OPERATOR(%I.%s) b.%1$I', attname, nspname, oprname), ' AND ' ORDER BY n), bin, stamp, soft_delete_internal.is_of_deletions('t', stamp, deletions)),
-			'key is taken', index_class.relname, format('Key (%s) already exists.', string_agg(attname, ', ' ORDER BY n))
-		FROM pg_index JOIN pg_class AS index_class ON index_class.oid = indexrelid CROSS JOIN LATERAL generate_series(1, indnkeyatts) AS n
-			JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[n - 1] JOIN pg_opclass ON pg_opclass.oid = indclass[n - 1]
-			JOIN pg_amop ON amopfamily = opcfamily AND amoplefttype = opcintype AND amoprighttype = opcintype AND amopstrategy = 3
-			JOIN pg_operator ON pg_operator.oid = amopopr JOIN pg_namespace ON pg_namespace.oid = oprnamespace
-		WHERE indrelid = relation AND indisvalid AND indisunique AND indpred IS NULL AND indexprs IS NULL GROUP BY indexrelid, index_class.relname ORDER BY indexrelid;
+		SELECT format(CASE WHEN is_subject IS NULL THEN '%1$s' ELSE 'CASE WHEN %2$s THEN %1$s ELSE false END' END,
+				format('(EXISTS (SELECT 1 FROM %1$s AS t WHERE %2$s) OR EXISTS (SELECT 1 FROM %3$s AS t WHERE %2$s AND %5$s AND (t.%4$I OPERATOR(pg_catalog.<>) b.%4$I OR t.ctid OPERATOR(pg_catalog.<>) b.ctid)))',
+					relation, matches, bin, stamp, soft_delete_internal.is_of_deletions('t', stamp, deletions)), is_subject),
+			'key is taken', name, format('Key (%s) already exists.', columns)
+		FROM soft_delete_internal.sharded_keys(relation);
 	FOR item IN SELECT * FROM soft_delete_internal.sharded_parents(relation, deletions) LOOP
 		"constraint" := (item.con).conname;
 		needed := soft_delete_internal.has_reference(item.con, 'b');
@@ -240,6 +280,11 @@ BEGIN
 		condition := format('%s AND NOT %s', needed, item.is_there);
 		RETURN NEXT;
 	END LOOP;
+	-- constraints may be newer than the row
+	RETURN QUERY SELECT format('(%s) IS FALSE', soft_delete_internal.expression_of(conbin, 1, relation, 'b')), 'relation is altered', conname, 'The row would violate the constraint.' FROM pg_constraint AS con
+		WHERE conrelid = relation AND contype = 'c' AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true) ORDER BY con.oid;
+	RETURN QUERY SELECT format('b.%I IS NULL', attname), 'relation is altered', NULL::name, format('Column "%s" would be null.', attname) FROM pg_attribute
+		WHERE attrelid = relation AND attnum > 0 AND attnotnull AND NOT attisdropped AND attgenerated = '' ORDER BY attnum;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.sharded_conflicts(regclass, timestamptz[], jsonb) IS
@@ -387,18 +432,53 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 DECLARE
 	item record;
+	stays text;
+	has_any boolean;
 	skipped bigint := 0;
 BEGIN
 	-- each shard has to leave them where it brings what went with others
 	FOR item IN SELECT * FROM soft_delete_internal.sharded_outcomes(deletions) LOOP
-		skipped := skipped + soft_delete_internal.mark_held(item.relation,
-			format('%s AND (%s)', soft_delete_internal.is_of_deletions('b', item.stamp, deletions), soft_delete_internal.any_of(item.conditions)), soft_delete_internal.staying_mark(), true);
+		stays := format('%s AND (%s)', soft_delete_internal.is_of_deletions('b', item.stamp, deletions), soft_delete_internal.any_of(item.conditions));
+		-- what writes nothing needs no connection of the owner
+		SELECT q.has_any INTO has_any FROM soft_delete_internal.query_as_owner(item.relation, format('SELECT EXISTS (SELECT 1 FROM %s AS b WHERE %s)', item.bin, stays)) AS q(has_any boolean);
+		IF has_any THEN
+			skipped := skipped + soft_delete_internal.mark_held(item.relation, stays, soft_delete_internal.staying_mark(), true);
+		END IF;
 	END LOOP;
 	RETURN skipped;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.skip_sharded(timestamptz[]) IS
 'marks the rows that some deletions deleted from sharded tables and that cannot come back, and returns their number';
+
+/* Citus changes what one role owns by a connection of its own, which does not see what those of others have done. */
+CREATE FUNCTION soft_delete_internal.comes_with_parents(relation regclass, deletions timestamptz[]) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+AS $$
+DECLARE
+	bin regclass := soft_delete_internal.sharded_bin(relation);
+	stamp name := soft_delete_internal.sharded_stamp(relation);
+	stays text := soft_delete_internal.is_of_deletions('b', stamp, deletions);
+	con pg_constraint;
+	columns record;
+	keys text;
+	is_left boolean;
+BEGIN
+	FOR con IN SELECT c.* FROM pg_constraint AS c WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND conrelid = relation AND confrelid <> relation AND soft_delete_internal.sharded_bin(confrelid) IS NOT NULL ORDER BY c.oid LOOP
+		columns := soft_delete_internal.columns_of(con.confrelid, con.confkey, 'b');
+		keys := soft_delete_internal.literal_rows(con.confrelid, format('SELECT ARRAY[%s, b.%I::pg_catalog.text] FROM %s AS b WHERE %s', columns.texts, soft_delete_internal.sharded_stamp(con.confrelid), soft_delete_internal.sharded_bin(con.confrelid),
+			soft_delete_internal.is_of_deletions('b', soft_delete_internal.sharded_stamp(con.confrelid), deletions)), columns.types || 'pg_catalog.timestamptz'::text);
+		IF keys IS NOT NULL THEN
+			stays := stays || format(' AND NOT EXISTS (SELECT 1 FROM (%s) AS p(%s, soft_delete_stamp) WHERE %s AND b.%I OPERATOR(pg_catalog.=) p.soft_delete_stamp)', keys, columns.names, soft_delete_internal.key_match(con.oid, 'p', 'b'), stamp);
+		END IF;
+	END LOOP;
+	SELECT q.is_left INTO is_left FROM soft_delete_internal.query_as_owner(relation, format('SELECT EXISTS (SELECT 1 FROM %s AS b WHERE %s)', bin, stays)) AS q(is_left boolean);
+	RETURN NOT is_left;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.comes_with_parents(regclass, timestamptz[]) IS
+'whether ON DELETE CASCADE has deleted all rows that some deletions deleted from a sharded table, so that its parents bring them back';
 
 CREATE FUNCTION soft_delete_internal.restore_deletions(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
 LANGUAGE plpgsql
@@ -413,6 +493,7 @@ DECLARE
 	stamps timestamptz[] := deletions;
 	n_rows bigint := 0;
 	skipped bigint := 0;
+	has_owners boolean := (SELECT count(DISTINCT relowner) > 1 FROM soft_delete_internal.readable_sharded(deletions) AS r JOIN pg_class ON pg_class.oid = r.relation);
 BEGIN
 	IF skip_conflicts THEN
 		skipped := soft_delete_internal.skip_sharded(deletions);
@@ -428,6 +509,7 @@ BEGIN
 				stamps := stamps || above.stamps;
 			END LOOP;
 		END IF;
+		CONTINUE WHEN has_owners AND soft_delete_internal.comes_with_parents(item.relation, deletions);
 		members := members || item.relation;
 		conditions := conditions || own;
 	END LOOP;
@@ -436,7 +518,9 @@ BEGIN
 	END IF;
 	PERFORM soft_delete_internal.restore_sharded(m, c) FROM unnest(members, conditions) AS u(m, c);
 	-- what comes back by a cascade counts, too
-	IF skipped > 0 OR stamps <> deletions THEN
+	IF has_owners AND stamps = deletions THEN
+		n_rows := n_rows - skipped;
+	ELSIF skipped > 0 OR stamps <> deletions THEN
 		n_rows := n_rows - (SELECT coalesce(sum(rows), 0) FROM soft_delete_internal.readable_sharded(stamps));
 	END IF;
 	IF skipped > 0 THEN
@@ -462,6 +546,23 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.restore_in_part(timestamptz[], boolean, boolean) IS
 'does restore_deletions() by one connection to each node';
 
+CREATE FUNCTION soft_delete_internal.restore_for_owners(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF skip_conflicts OR with_parents THEN
+		RETURN soft_delete_internal.restore_in_part(deletions, skip_conflicts, with_parents);
+	END IF;
+	RETURN soft_delete_internal.restore_deletions(deletions, false, false);
+EXCEPTION WHEN active_sql_transaction THEN
+	RAISE EXCEPTION 'cannot restore rows that one transaction would change as several roles'
+		USING ERRCODE = 'feature_not_supported', DETAIL = 'Citus changes what each role owns by a connection that does not see what others have done. What went by ON DELETE CASCADE comes with its parents.';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.restore_for_owners(timestamptz[], boolean, boolean) IS
+'restores what some deletions deleted from sharded tables where several roles own such; raises 0A000 where that takes more than one of their connections';
+
 CREATE FUNCTION soft_delete_internal.undo_sharded(deletions timestamptz[], skip_conflicts boolean, with_parents boolean) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -469,6 +570,8 @@ AS $$
 BEGIN
 	IF NOT soft_delete_internal.has_citus() THEN
 		RETURN 0;
+	ELSIF (SELECT count(DISTINCT relowner) > 1 FROM soft_delete_internal.sharded_tables() JOIN pg_class ON pg_class.oid = relation WHERE has_table_privilege(soft_delete_internal.caller(), bin, 'SELECT')) THEN
+		RETURN soft_delete_internal.restore_for_owners(deletions, skip_conflicts, with_parents);
 	ELSIF skip_conflicts OR with_parents THEN
 		RETURN soft_delete_internal.restore_in_part(deletions, skip_conflicts, with_parents);
 	END IF;
@@ -509,7 +612,7 @@ COMMENT ON FUNCTION soft_delete_internal.history_sharded(regclass, text[]) IS
 'does soft_delete.history() for a sharded table: what its bin and the erasures know';
 
 /* Deepest first: each condition looks at the bins above. */
-CREATE FUNCTION soft_delete_internal.sharded_cascade(relation regclass, condition text, path regclass[] DEFAULT '{}', OUT member regclass, OUT gone text) RETURNS SETOF record
+CREATE FUNCTION soft_delete_internal.sharded_cascade(relation regclass, condition text, remedy text DEFAULT NULL, path regclass[] DEFAULT '{}', OUT member regclass, OUT gone text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 3
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -524,19 +627,19 @@ BEGIN
 		IF other.child = ANY (path || relation) THEN
 			RAISE EXCEPTION 'cannot find what went with a row of table "%", whose deletes reach it again', other.child
 				USING ERRCODE = 'feature_not_supported',
-					DETAIL = 'A sharded table that references itself has rows below others at any depth.', HINT = format('SELECT * FROM %s;', other.child_bin);
+					DETAIL = 'A sharded table that references itself has rows below others at any depth.', HINT = coalesce(remedy, format('SELECT * FROM %s;', other.child_bin));
 		END IF;
 		RETURN QUERY SELECT * FROM soft_delete_internal.sharded_cascade(other.child,
 			format('EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE %s) AS p WHERE %s AND p.%I OPERATOR(pg_catalog.=) b.%I)', soft_delete_internal.sharded_bin(relation), condition, other.matches,
-				   soft_delete_internal.sharded_stamp(relation), soft_delete_internal.sharded_stamp(other.child)), path || relation);
+				   soft_delete_internal.sharded_stamp(relation), soft_delete_internal.sharded_stamp(other.child)), remedy, path || relation);
 	END LOOP;
 	member := relation;
 	gone := condition;
 	RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.sharded_cascade(regclass, text, regclass[]) IS
-'the bins that have what went with deleted rows of a sharded table, those with a condition, and the condition of that; path: the tables above';
+COMMENT ON FUNCTION soft_delete_internal.sharded_cascade(regclass, text, text, regclass[]) IS
+'the bins that have what went with deleted rows of a sharded table, those with a condition, and the condition of that; raises 0A000 where deletes reach a table again; remedy: the hint of that; path: the tables above';
 
 CREATE FUNCTION soft_delete_internal.forget_references(relation regclass, condition text) RETURNS void
 LANGUAGE plpgsql
@@ -559,6 +662,23 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.forget_references(regclass, text) IS
 'takes rows of the bin of a sharded table, as b, out of what the bins of other tables know of references that were overwritten';
 
+CREATE FUNCTION soft_delete_internal.refuse_others_rows(relation regclass, what text, remedy text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member regclass;
+BEGIN
+	SELECT m INTO member FROM soft_delete_internal.sharded_reach(relation) AS m JOIN pg_class ON pg_class.oid = m WHERE relowner <> (SELECT own.relowner FROM pg_class AS own WHERE own.oid = relation) LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot % a row of table "%", whose deletes reach table "%" of another role', what, relation, member
+			USING ERRCODE = 'feature_not_supported', DETAIL = 'Citus changes the rows of each role by a connection of its own.', HINT = coalesce(remedy, format('SELECT * FROM %s;', soft_delete_internal.sharded_bin(member)));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.refuse_others_rows(regclass, text, text) IS
+'raises 0A000 for a sharded table whose deletes reach tables of other owners; what: what cannot be done with a row; remedy: a hint';
+
 CREATE FUNCTION soft_delete_internal.erase_sharded(relation regclass, key text[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -569,6 +689,7 @@ DECLARE
 	erased bigint := 0;
 BEGIN
 	PERFORM soft_delete_internal.check_lifecycle(relation);
+	PERFORM soft_delete_internal.refuse_others_rows(relation, 'erase');
 	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
 	PERFORM soft_delete_internal.change_shards(relation, format('DELETE FROM %s AS b WHERE %s', relation, known.condition));
 	PERFORM soft_delete_internal.forget_references(c.member, c.gone) FROM soft_delete_internal.sharded_cascade(relation, known.condition) AS c;
@@ -749,10 +870,15 @@ DECLARE
 	item record;
 	mark text;
 	changed bigint;
+	remedy text;
 BEGIN
 	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
 	mark := soft_delete_internal.held_mark(relation, hold, known.hash);
-	FOR item IN SELECT * FROM soft_delete_internal.sharded_cascade(relation, known.condition) LOOP
+	IF is_held THEN
+		remedy := format('SELECT soft_delete.hold(%L, %L);', relation, hold);
+		PERFORM soft_delete_internal.refuse_others_rows(relation, 'hold', remedy);
+	END IF;
+	FOR item IN SELECT * FROM soft_delete_internal.sharded_cascade(relation, known.condition, remedy) LOOP
 		changed := soft_delete_internal.mark_held(item.member, item.gone, CASE item.member WHEN relation THEN hold ELSE mark END, is_held);
 	END LOOP;
 	-- the table itself is the last one
@@ -799,15 +925,11 @@ DECLARE
 	columns smallint[] := (SELECT conkey FROM pg_constraint WHERE conrelid = relation AND contype = 'p');
 	function text := format('soft_delete.guard_shard_row(%s)', (SELECT string_agg(quote_literal(a), ', ' ORDER BY n)
 		FROM unnest(ARRAY[hold, pg_get_userbyid(soft_delete_internal.caller())::text, soft_delete_internal.held_mark(relation, hold, known.hash)] || key) WITH ORDINALITY AS u(a, n)));
-	member regclass;
+	remedy text := format('SELECT soft_delete.hold(%L, %L);', relation, hold);
 BEGIN
 	-- raises an error where that would not be found
-	PERFORM soft_delete_internal.sharded_cascade(relation, known.condition);
-	SELECT m INTO member FROM soft_delete_internal.sharded_reach(relation) AS m JOIN pg_class ON pg_class.oid = m WHERE relowner <> (SELECT own.relowner FROM pg_class AS own WHERE own.oid = relation) LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'cannot hold a live row of table "%", whose deletes reach table "%" of another role', relation, member
-			USING ERRCODE = 'feature_not_supported', DETAIL = 'Who deletes the row could not hold what goes with it.', HINT = format('SELECT soft_delete.hold(%L, %L);', relation, hold);
-	END IF;
+	PERFORM soft_delete_internal.sharded_cascade(relation, known.condition, remedy);
+	PERFORM soft_delete_internal.refuse_others_rows(relation, 'hold', remedy);
 	PERFORM soft_delete_internal.alter_as_owner(relation, format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s AND ROW(%s) IS DISTINCT FROM ROW(%s)) EXECUTE FUNCTION %s', name, relation, known.condition,
 		(soft_delete_internal.columns_of(relation, columns, 'OLD')).qualified, (soft_delete_internal.columns_of(relation, columns, 'NEW')).qualified, function));
 END

@@ -21,7 +21,7 @@ CREATE FUNCTION soft_delete_internal.query_as_owner(relation regclass, query tex
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_query_as_owner'
 SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on;
 COMMENT ON FUNCTION soft_delete_internal.query_as_owner(regclass, text, timestamptz[], text) IS
-'the rows of a query that is run as the owner of a relation; stamps: its parameter $1; form: ''row'' makes texts as storage.sql keeps columns, ''key'' as holds and erasures keep keys, null as the session does';
+'the rows of a query that is run as the owner of a relation; stamps: its parameter $1; form: ''row'' makes texts as storage.sql keeps columns, ''key'' as holds and erasures keep keys, null as the session does, and ''glance'' so, but for no longer than others may wait for code of the owner';
 
 CREATE FUNCTION soft_delete_internal.execute_as_owner(relation regclass, statement text, stamps timestamptz[] DEFAULT NULL) RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_execute_as_owner'

@@ -129,13 +129,21 @@ DECLARE
 	item record;
 BEGIN
 	FOR item IN
-		SELECT relation FROM soft_delete_internal.tagged_tables()
+		SELECT relation, relname, nspname, relpersistence,
+			CASE relpersistence WHEN 't' THEN 'pg_temp' ELSE coalesce((SELECT substr(argument, 7) FROM unnest(soft_delete_internal.tag_arguments(relation)) AS argument WHERE argument LIKE 'views:%'), nspname) END AS part_schema
+		FROM soft_delete_internal.tagged_tables() JOIN pg_class ON pg_class.oid = relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
 		WHERE soft_delete_internal.is_aside(relation)
 		  -- what others have lost is no matter of this command
-		  AND EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'trigger'
-					  AND address_names[2] IN (soft_delete_internal.view_name(relation, '_tombstones'), soft_delete_internal.view_name(relation, '_deleted')))
+		  AND soft_delete_internal.caller_owns(relation)
 		  AND (soft_delete_internal.companion_of(relation) IS NULL OR soft_delete_internal.bin_of(relation) IS NULL)
 	LOOP
+		CONTINUE WHEN NOT EXISTS (
+				SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'trigger' AND address_names[1] = item.part_schema
+				  AND address_names[2] IN (soft_delete_internal.view_name(item.relation, '_tombstones'), soft_delete_internal.view_name(item.relation, '_deleted')))
+			-- they were those of another table of that name, which has gone with them
+			OR EXISTS (
+				SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'trigger' AND address_names[3] = '~soft_delete' AND address_names[2] = item.relname
+				  AND item.relpersistence <> 't' AND address_names[1] <> item.nspname);
 		RAISE EXCEPTION 'cannot drop the bin or the companion of tagged table "%"', item.relation
 			USING ERRCODE = 'dependent_objects_still_exist',
 				DETAIL = 'They go with the tag, or with the table.',
@@ -514,6 +522,26 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.update_changed(regclass[], text, boolean) IS
 'for event triggers: updates what belongs to changed relations, and checks it; restores: a dump is being restored';
 
+/* A dump makes them as tables and views: what they are for shows when their triggers come, after grants may have. */
+CREATE FUNCTION soft_delete_internal.keep_private() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM soft_delete_internal.set_grants(c.oid, NULL, NULL)
+	FROM pg_event_trigger_ddl_commands() JOIN pg_class AS c ON c.oid = objid JOIN pg_type AS t ON t.oid = reltype
+	WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND relacl IS NOT NULL
+	  -- not one that is replaced
+	  AND soft_delete_internal.is_own_transaction(t.xmin)
+	  AND CASE relkind
+		WHEN 'r' THEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND contype = 'c' AND starts_with(conname, 'soft_delete_companion'))
+		WHEN 'v' THEN EXISTS (SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND pg_depend.objid = pg_rewrite.oid
+							  WHERE ev_class = c.oid AND refclassid = 'pg_proc'::regclass AND refobjid = 'soft_delete.deletion_of(oid,tid,timestamptz,text)'::regprocedure) END;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.keep_private() IS
+'for event triggers: takes from new companions and bins what default privileges have given';
+
 CREATE FUNCTION soft_delete_internal.follow_ddl(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -525,6 +553,12 @@ DECLARE
 	-- pg_restore creates tags and foreign keys in any order, and disables triggers on purpose
 	restores boolean := NOT current_setting('row_security')::boolean;
 BEGIN
+	IF tag IN ('CREATE TABLE', 'CREATE VIEW') AND EXISTS (SELECT FROM pg_default_acl) THEN
+		PERFORM soft_delete_internal.keep_private();
+	END IF;
+	IF tag = 'CREATE VIEW' THEN
+		RETURN;
+	END IF;
 	-- before is_used(): the trigger that was replaced may have been the only tag
 	IF tag = 'CREATE TRIGGER' AND NOT restores THEN
 		PERFORM soft_delete_internal.check_replaced_triggers();
@@ -570,7 +604,7 @@ COMMENT ON FUNCTION soft_delete_internal.follow_ddl(text) IS
 'does, or refuses, what a DDL command with that tag means for tagged tables';
 
 CREATE EVENT TRIGGER soft_delete_ddl ON ddl_command_end
-	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
+	WHEN TAG IN ('CREATE TABLE', 'CREATE VIEW', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
 				 'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SCHEMA', 'CREATE TRIGGER', 'ALTER TRIGGER', 'ALTER TYPE')
 	EXECUTE FUNCTION soft_delete_internal.follow_ddl();
 COMMENT ON EVENT TRIGGER soft_delete_ddl IS

@@ -350,7 +350,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.holds_expression(text[], text[]) IS
 'the expression for why a row is held, a text[]: those holds whose condition is true; null if there are none';
 
-CREATE FUNCTION soft_delete_internal.live_marks(relation regclass, OUT hold text, OUT mark text, OUT condition text) RETURNS SETOF record
+CREATE FUNCTION soft_delete_internal.live_marks(relation regclass, path oid[] DEFAULT '{}', OUT hold text, OUT mark text, OUT condition text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -359,12 +359,12 @@ DECLARE
 BEGIN
 	RETURN QUERY SELECT * FROM soft_delete_internal.own_marks(root);
 	RETURN QUERY SELECT NULL::text, above.mark, format('EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE %s) AS p WHERE %s)', confrelid::regclass, above.condition, soft_delete_internal.key_match(con.oid, 'p', 'b'))
-		FROM pg_constraint AS con, soft_delete_internal.live_marks(confrelid) AS above
-		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND conrelid = root AND confrelid <> conrelid;
+		FROM pg_constraint AS con, soft_delete_internal.live_marks(confrelid, path || root::oid) AS above
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND conrelid = root AND confrelid <> ALL (path || root::oid);
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.live_marks(regclass) IS
-'the conditions of live rows of a sharded table, as b, that are held, or whose parents are, with why, or with the mark of what goes with such a row';
+COMMENT ON FUNCTION soft_delete_internal.live_marks(regclass, oid[]) IS
+'the conditions of live rows of a sharded table, as b, that are held, or whose parents are, with why, or with the mark of what goes with such a row; path: the tables below';
 
 CREATE FUNCTION soft_delete_internal.shard_marks(shard regclass, path regclass[] DEFAULT '{}', OUT hold text, OUT mark text, OUT condition text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1
@@ -698,6 +698,9 @@ BEGIN
 				ELSE format('create_distributed_table(%L, NULL, colocate_with => %L)', bin, own) END)
 			FROM pg_dist_partition WHERE logicalrelid = relation)) AS q(answer text);
 	END IF;
+	-- default privileges may have given it to others
+	PERFORM soft_delete_internal.alter_as_owner(relation, format('REVOKE ALL ON %s FROM %s CASCADE', bin, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END))
+	FROM (SELECT DISTINCT grantee FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = bin::regclass AND grantee <> relowner) AS g;
 	FOREACH command IN ARRAY ARRAY[
 		format('CREATE TRIGGER "~soft_delete_shard_bin" AFTER UPDATE ON %s REFERENCING OLD TABLE AS soft_delete_old NEW TABLE AS soft_delete_new '
 			'FOR EACH STATEMENT EXECUTE FUNCTION soft_delete.restore_shard_rows(%L, %L)', bin, tag, deleted_at),
@@ -902,6 +905,11 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.follow_sharded(text) IS
 'for event triggers: gives the bins of sharded tables the columns that a command with that tag has given their tables';
 
+CREATE FUNCTION soft_delete_internal.dropped_bin(trigger oid, OUT owner oid, OUT tag bytea)
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_dropped_bin';
+COMMENT ON FUNCTION soft_delete_internal.dropped_bin(oid) IS
+'the owner of the table, and the arguments, of a trigger that this transaction has dropped';
+
 CREATE FUNCTION soft_delete_internal.follow_sharded_drops() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -923,9 +931,12 @@ BEGIN
 			USING ERRCODE = 'object_in_use', DETAIL = 'Nothing that is held is destroyed. soft_delete.lift() lifts it.';
 	END LOOP;
 	-- one of them may be the bin of a table that is still tagged
-	IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'trigger' AND address_names[3] = '~soft_delete_shard_bin') AND NOT soft_delete_internal.command_is_own() THEN
-		SELECT tgrelid INTO relation FROM pg_trigger JOIN pg_dist_partition ON logicalrelid = tgrelid
-		WHERE tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND soft_delete_internal.sharded_bin(tgrelid) IS NULL LIMIT 1;
+	IF NOT soft_delete_internal.command_is_own() THEN
+		-- that of another table, or of one of another owner, never had that bin
+		SELECT tgrelid INTO relation
+		FROM pg_event_trigger_dropped_objects() AS d, LATERAL soft_delete_internal.dropped_bin(d.objid) AS bin JOIN pg_trigger ON tgargs = bin.tag JOIN pg_dist_partition ON logicalrelid = tgrelid JOIN pg_class ON pg_class.oid = tgrelid
+		WHERE d.object_type = 'trigger' AND d.address_names[3] = '~soft_delete_shard_bin' AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure AND relowner = bin.owner
+		  AND soft_delete_internal.sharded_bin(tgrelid) IS NULL LIMIT 1;
 		IF FOUND THEN
 			RAISE EXCEPTION 'cannot drop the bin of tagged table "%"', relation
 				USING ERRCODE = 'dependent_objects_still_exist', DETAIL = 'It goes with the tag, or with the table.', HINT = format('SELECT soft_delete.untag(%L);', relation);

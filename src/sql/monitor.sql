@@ -102,6 +102,7 @@ DECLARE
 	is_any_retained boolean := EXISTS (SELECT FROM soft_delete_internal.retention);
 	is_any_purged boolean := EXISTS (SELECT FROM soft_delete_internal.purge_log);
 	is_any_held boolean := EXISTS (SELECT FROM soft_delete_internal.holds);
+	is_empty boolean;
 BEGIN
 	ledger_bytes := pg_total_relation_size('soft_delete_internal.ledger') + pg_total_relation_size('soft_delete_internal.events');
 	FOR relation, tombstone_column IN SELECT t.relation, t.tombstone_column FROM soft_delete_internal.tagged_tables() AS t LOOP
@@ -132,16 +133,14 @@ BEGIN
 				holds := (SELECT count(*) FROM soft_delete_internal.holds AS h WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(relation)));
 			END IF;
 
-			IF soft_delete_internal.has_no_tombstone(relation) THEN
+			is_empty := soft_delete_internal.has_no_tombstone(relation);
+			IF is_empty THEN
 				live_rows := soft_delete_internal.estimated_rows(relation);
 				deleted_rows := 0; displaced_rows := 0; due_rows := 0; graveyard_share := round(0::numeric / nullif(live_rows, 0), 3);
 				companion_bytes := soft_delete_internal.companion_bytes(relation);
 				-- smaller ones have no index of 1,000 entries
 				index_bytes_saved := CASE WHEN live_rows >= 1000 AND storage = 'in_place' AND soft_delete_internal.live_index_bytes(relation) IS NOT NULL THEN 0 END;
-				RETURN NEXT;
-				CONTINUE;
-			END IF;
-			IF soft_delete_internal.is_free(relation, false) THEN
+			ELSIF soft_delete_internal.is_free(relation, false) THEN
 				companion_bytes := soft_delete_internal.companion_bytes(relation);
 				displaced_rows := CASE WHEN storage = 'aside' OR companion IS NULL THEN 0 ELSE soft_delete_internal.count_tombstones(companion) END;
 				deleted_rows := soft_delete_internal.count_tombstones(relation);
@@ -156,7 +155,11 @@ BEGIN
 					ELSE soft_delete_internal.count_tombstones(relation, due_before)
 						+ CASE WHEN displaced_rows > 0 THEN soft_delete_internal.count_tombstones(companion, due_before) ELSE 0 END END;
 			END IF;
-		EXCEPTION WHEN OTHERS THEN
+			-- the locks on all tables may be more than the server has: an error releases those on this one
+			RAISE SQLSTATE 'SDEND';
+		EXCEPTION WHEN SQLSTATE 'SDEND' THEN
+			NULL;
+		WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 				RAISE;
 			END IF;
@@ -234,7 +237,10 @@ BEGIN
 					deletions[n] := deletions[n] + coalesce(days_deleted[n], 0);
 				END LOOP;
 			END IF;
-		EXCEPTION WHEN OTHERS THEN
+			RAISE SQLSTATE 'SDEND';	-- as in list_tables()
+		EXCEPTION WHEN SQLSTATE 'SDEND' THEN
+			NULL;
+		WHEN OTHERS THEN
 			-- an error may quote a row
 			PERFORM soft_delete_internal.warn_unreadable(item.relation, SQLSTATE,
 				CASE WHEN soft_delete_internal.must_propagate(SQLSTATE) OR soft_delete_internal.caller_owns(item.relation) THEN SQLERRM ELSE 'error ' || SQLSTATE END);

@@ -729,7 +729,12 @@ BEGIN
 
 	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false, p.relation) FROM soft_delete_internal.find_installation_problems() AS p;
 	FOR item IN SELECT * FROM soft_delete_internal.tagged_tables() AS tagged WHERE tagged.relation = ANY (watched) LOOP
-		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true, p.relation) FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column) AS p;
+		BEGIN
+			RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, true, p.relation) FROM soft_delete_internal.find_table_problems(item.relation, item.tombstone_column) AS p;
+			RAISE SQLSTATE 'SDEND';	-- as in list_tables()
+		EXCEPTION WHEN SQLSTATE 'SDEND' THEN
+			NULL;
+		END;
 	END LOOP;
 
 	RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false, p.relation) FROM soft_delete_internal.find_sharded_problems() AS p;
@@ -745,7 +750,12 @@ BEGIN
 			WHERE tables && watched) AS u
 		GROUP BY part ORDER BY part
 	LOOP
-		RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false, p.relation) FROM soft_delete_internal.find_foreign_keys_problems(item.keys, item.look) AS p;
+		BEGIN
+			RETURN QUERY SELECT p.*, soft_delete_internal.is_safe_remedy(p.remedy, false, p.relation) FROM soft_delete_internal.find_foreign_keys_problems(item.keys, item.look) AS p;
+			RAISE SQLSTATE 'SDEND';
+		EXCEPTION WHEN SQLSTATE 'SDEND' THEN
+			NULL;
+		END;
 	END LOOP;
 END
 $$;

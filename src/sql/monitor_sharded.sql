@@ -20,7 +20,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (SELECT coalesce(sum(answer), 0) FROM soft_delete_internal.inheritance_tree(relation) AS member JOIN pg_class ON pg_class.oid = member,
-		LATERAL soft_delete_internal.query_as_owner(member, format('SELECT pg_catalog.sum(result::bigint)::bigint FROM run_command_on_shards(%L, ''SELECT CASE WHEN reltuples < 0 THEN pg_stat_get_live_tuples(oid) ELSE reltuples::bigint END FROM pg_class WHERE oid = ''''%%s''''::regclass'') WHERE success', member)) AS q(answer bigint)
+		LATERAL soft_delete_internal.query_as_owner(member, format('SELECT pg_catalog.sum(result::bigint)::bigint FROM run_command_on_shards(%L, ''SELECT CASE WHEN reltuples < 0 THEN pg_stat_get_live_tuples(oid) ELSE reltuples::bigint END FROM pg_class WHERE oid = ''''%%s''''::regclass'') WHERE success', member), form => 'glance') AS q(answer bigint)
 		WHERE relkind = 'r');
 END
 $$;
@@ -48,7 +48,7 @@ BEGIN
 			ELSE 'failed' || CASE WHEN soft_delete_internal.caller_owns(relation) THEN ': ' || log.error ELSE '' END END;
 		BEGIN
 			SELECT q.rows, q.oldest, q.held INTO deleted_rows, oldest, holds FROM soft_delete_internal.query_as_owner(relation,
-				format('SELECT (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %1$s LIMIT 1001) AS first), (SELECT pg_catalog.min(%2$I) FROM %1$s), (SELECT pg_catalog.count(*) FROM %1$s WHERE hold IS NOT NULL)', bin, tombstone_column)) AS q(rows bigint, oldest timestamptz, held bigint);
+				format('SELECT (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %1$s LIMIT 1001) AS first), (SELECT pg_catalog.min(%2$I) FROM %1$s), (SELECT pg_catalog.count(*) FROM %1$s WHERE hold IS NOT NULL)', bin, tombstone_column), form => 'glance') AS q(rows bigint, oldest timestamptz, held bigint);
 			holds := holds + (SELECT count(*) FROM soft_delete_internal.sharded_holds(bin) AS t WHERE t.tgname LIKE '%\_delete') + (SELECT count(*) FROM soft_delete_internal.live_holds(relation));
 			IF deleted_rows > 1000 THEN
 				deleted_rows := greatest(deleted_rows, soft_delete_internal.estimate_sharded(bin));
@@ -56,8 +56,8 @@ BEGIN
 			live_rows := soft_delete_internal.estimate_sharded(relation);
 			graveyard_share := round(deleted_rows::numeric / nullif(live_rows + deleted_rows, 0), 3);
 			-- raises an error for an interval that is out of range
-			due_rows := CASE WHEN retention IS NULL OR oldest IS NULL OR oldest >= now() - retention THEN 0 ELSE soft_delete_internal.count_sharded(relation, now() - retention) END;
-			companion_bytes := (SELECT answer FROM soft_delete_internal.query_as_owner(relation, format('SELECT citus_total_relation_size(%L)', bin)) AS q(answer bigint));
+			due_rows := CASE WHEN retention IS NULL OR oldest IS NULL OR oldest >= now() - retention THEN 0 ELSE soft_delete_internal.count_sharded(relation, now() - retention, 'glance') END;
+			companion_bytes := (SELECT answer FROM soft_delete_internal.query_as_owner(relation, format('SELECT citus_total_relation_size(%L)', bin), form => 'glance') AS q(answer bigint));
 		EXCEPTION WHEN OTHERS THEN
 			IF soft_delete_internal.must_propagate(SQLSTATE) THEN
 				RAISE;

@@ -169,7 +169,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.report_failed_purge(regclass, timestamptz, text) IS
 'logs that a batch of a sharded table has failed, and warns';
 
-CREATE FUNCTION soft_delete_internal.purge_sharded(relation regclass, as_of timestamptz, older_than interval, batch_size integer, after timestamptz, is_last boolean,
+CREATE FUNCTION soft_delete_internal.purge_sharded(relation regclass, as_of timestamptz, older_than interval, batch_size integer, after timestamptz,
 	OUT until timestamptz, OUT purged bigint, OUT held bigint, OUT referenced bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
@@ -193,7 +193,6 @@ BEGIN
 	PERFORM soft_delete_internal.share_retention(relation);
 	due_before := soft_delete_internal.purge_limit(relation, as_of, older_than);
 	IF due_before IS NULL THEN
-		PERFORM soft_delete_internal.forget_transactions() WHERE is_last;
 		RETURN;
 	END IF;
 	is_held := soft_delete_internal.sharded_held(bin, stamp);
@@ -212,8 +211,6 @@ BEGIN
 			SELECT q.held, q.referenced INTO held, referenced FROM soft_delete_internal.query_as_owner(relation,
 				format('SELECT pg_catalog.count(*) FILTER (WHERE %1$s), pg_catalog.count(*) FILTER (WHERE NOT (%1$s)) FROM %2$s AS b WHERE b.%3$I < %4$L', is_held, bin, stamp, due_before))
 				AS q(held bigint, referenced bigint);
-			-- it looks at the bins of all tables: once in a call
-			PERFORM soft_delete_internal.forget_transactions() WHERE is_last;
 		END IF;
 		PERFORM soft_delete_internal.log_sharded_purge(relation, as_of, purged, batch.oldest, batch.newest, CASE WHEN until IS NOT NULL THEN 'not finished' END);
 	EXCEPTION WHEN OTHERS THEN
@@ -226,8 +223,8 @@ BEGIN
 	END;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.purge_sharded(regclass, timestamptz, interval, integer, timestamptz, boolean) IS
-'destroys the next due rows of a sharded table, those with a stamp after a given one; is_last: it is the last table of the call; until: the newest stamp of them, null at the end; held, referenced: how many that are due stay, at the end';
+COMMENT ON FUNCTION soft_delete_internal.purge_sharded(regclass, timestamptz, interval, integer, timestamptz) IS
+'destroys the next due rows of a sharded table, those with a stamp after a given one; until: the newest stamp of them, null at the end; held, referenced: how many that are due stay, at the end';
 
 CREATE FUNCTION soft_delete_internal.preview_sharded_purge(relation regclass, as_of timestamptz, older_than interval)
 RETURNS TABLE (member regclass, rows bigint, held bigint, referenced bigint, oldest timestamptz, newest timestamptz)
@@ -273,14 +270,14 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.preview_sharded_purge(regclass, timestamptz, interval) IS
 'the rows of preview_purge() for sharded tables';
 
-CREATE FUNCTION soft_delete_internal.count_sharded(relation regclass, before timestamptz DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION soft_delete_internal.count_sharded(relation regclass, before timestamptz DEFAULT NULL, form text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN (SELECT answer FROM soft_delete_internal.query_as_owner(relation,
-		format('SELECT pg_catalog.count(*) FROM %s AS b WHERE %L::pg_catalog.timestamptz IS NULL OR b.%I < %2$L', soft_delete_internal.sharded_bin(relation), before, soft_delete_internal.sharded_stamp(relation))) AS q(answer bigint));
+		format('SELECT pg_catalog.count(*) FROM %s AS b WHERE %L::pg_catalog.timestamptz IS NULL OR b.%I < %2$L', soft_delete_internal.sharded_bin(relation), before, soft_delete_internal.sharded_stamp(relation)), form => form) AS q(answer bigint));
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.count_sharded(regclass, timestamptz) IS
-'how many deleted rows of a sharded table have an earlier stamp, or how many there are';
+COMMENT ON FUNCTION soft_delete_internal.count_sharded(regclass, timestamptz, text) IS
+'how many deleted rows of a sharded table have an earlier stamp, or how many there are; form: as query_as_owner() has it';

@@ -476,7 +476,7 @@ open_stamp_index(Relation rel, AttrNumber attnum)
 		if (found == NULL && is_stamp_index(index, attnum))
 			found = index;
 		else
-			index_close(index, NoLock);
+			index_close(index, AccessShareLock); /* locks on all tables add up */
 	}
 	return found;
 }

@@ -40,6 +40,7 @@ sub settle
 my %done = (
 	'DELETE' => [ 'DELETE FROM p WHERE k BETWEEN 101 AND 300', '700|300|700|300|0|1000|2', 'UPDATE p_deleted SET deleted_at = NULL WHERE k > 100' ],
 	'restore' => [ 'UPDATE p_deleted SET deleted_at = NULL', '1000|0|1000|0|0|1000|0', 'DELETE FROM p WHERE k <= 100' ],
+	'undo()' => [ q{SELECT soft_delete.undo((SELECT min(deleted_at) FROM p_deleted))}, '1000|0|1000|0|0|1000|0', 'DELETE FROM p WHERE k <= 100' ],
 	'purge' => [ q{DELETE FROM c_deleted; DELETE FROM p_deleted}, '900|0|900|0|0|900|0', q{INSERT INTO p SELECT g, 'row ' || g FROM generate_series(1, 100) AS g; INSERT INTO c SELECT g, 1 FROM generate_series(1, 100) AS g; DELETE FROM p WHERE k <= 100} ],
 	'TRUNCATE' => [ 'TRUNCATE p CASCADE', '0|1000|0|1000|0|1000|2', 'UPDATE p_deleted SET deleted_at = NULL WHERE k > 100' ]);
 my $before = '900|100|900|100|0|1000|1';
@@ -55,6 +56,25 @@ foreach my $what (sort keys %done)
 	$session->quit;
 	settle($workers[1]);
 	is(ask($content), $before, "$what: a node dies before COMMIT, and nothing has happened");
+
+	# in the midst of the statement, which waits for another session on the first node
+	my ($table, $from, $to) = $what =~ /DELETE|TRUNCATE/ ? ('p', 101, 300) : ('p_deleted', 1, 100);
+	my $k = $node->safe_psql('app', "SELECT min(k) FROM generate_series($from, $to) AS k JOIN citus_shards ON shardid = get_shard_id_for_distribution_column('p', k) WHERE table_name = 'p'::regclass AND nodeport = " . $workers[0]->port);
+	my $other = $node->background_psql('app', on_error_stop => 0);
+	$other->query_safe("BEGIN; SELECT v FROM $table WHERE k = $k FOR UPDATE");
+	$session = $node->background_psql('app', on_error_stop => 0);
+	$session->query_until(qr/^$/m, "\\echo\nSET client_min_messages = error; BEGIN; $sql; COMMIT;\n");
+	ok($node->poll_query_until('app', 'SELECT count(*) > 0 FROM citus_lock_waits'), "$what: it waits for a row");
+	$workers[1]->kill9;
+	$other->query('ROLLBACK');
+	$other->quit;
+	# Citus may pass on to the client that the node has ended its session
+	eval { $session->query('ROLLBACK'); $session->quit; };
+	# its sessions end when they see that the server has gone
+	sleep 3;
+	settle($workers[1]);
+	is(ask($content), $before, "$what: a node dies in the midst of it, and nothing has happened");
+	is($_->safe_psql('app', $prepared), 0, "$what: nothing is left prepared then") foreach @workers;
 
 	# one node has prepared, and the other one prepares and dies with the coordinator: nobody has committed
 	$workers[1]->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");

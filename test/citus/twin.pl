@@ -30,7 +30,9 @@ my $tables = q{
 my $keys = q{
 	ALTER TABLE c ADD FOREIGN KEY (k, p) REFERENCES p ON DELETE CASCADE;
 	ALTER TABLE d ADD FOREIGN KEY (k, c) REFERENCES c ON DELETE CASCADE;
-	ALTER TABLE t ADD FOREIGN KEY (k, up) REFERENCES t ON DELETE CASCADE;};
+	ALTER TABLE t ADD FOREIGN KEY (k, up) REFERENCES t ON DELETE CASCADE;
+	CREATE UNIQUE INDEX r_v ON r ((substr(v, 2)::integer / 2)) WHERE v LIKE 'v%';
+	CREATE UNIQUE INDEX d_v ON d (k, (v % 20)) WHERE v % 2 = 1;};
 my $tag = q{SELECT soft_delete.tag(x, storage => 'aside', cascade => true) FROM unnest('{r,p,t}'::regclass[]) AS x;};
 $node->safe_psql('app', "SET client_min_messages = error; CREATE EXTENSION soft_delete; $tables SELECT create_reference_table('r'); SELECT create_distributed_table('p', 'k');"
 	. " SELECT create_distributed_table(x, 'k', colocate_with => 'p') FROM unnest('{c,d,t}'::text[]) AS x; $keys $tag");
@@ -59,7 +61,8 @@ sub insertion
 	return "INSERT INTO t SELECT $k, g, nullif(g / 2, 0) FROM generate_series(1, $id) AS g ORDER BY g $conflict" if $table eq 't';
 	return "INSERT INTO p SELECT " . pick($k, "g % $tenants + 1") . ", g, 'v' || g FROM generate_series(1, $id) AS g $conflict" if $table eq 'p';
 	my ($parent, $v) = $table eq 'c' ? ('p', "'c' || id") : ('c', 'id * 3');
-	return "INSERT INTO $table SELECT k, id, id, $v FROM $parent WHERE " . condition($parent) . " $conflict";
+	# which of two rows with one key comes in
+	return "INSERT INTO $table SELECT k, id, id, $v FROM $parent WHERE " . condition($parent) . " ORDER BY k, id $conflict";
 }
 sub deletion
 {

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
+use IPC::Run qw(start);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SoftDelete;
@@ -57,5 +58,27 @@ is(scalar(@rows), 2, 'a subscriber is');
 @rows = split(/\n/, answer($node, 'postgres', 'COPY t TO STDOUT', replication => 'database'));
 is(scalar(@rows), 3, 'also by COPY of the table');
 is(scalar(grep { split(/\t/, $_, -1) == 3 } @rows), 3, 'with the tombstone column');
+
+# a row that is deleted after its key was looked for, and before the new row gets it: too late to step
+# aside, but no duplicate either, for who tries again gets the key
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION gate(n integer) RETURNS boolean LANGUAGE sql AS $$SELECT CASE WHEN n = 20 THEN pg_advisory_xact_lock_shared(1) IS NOT NULL ELSE true END$$;
+	CREATE TABLE raced (id integer PRIMARY KEY, n integer);
+	SELECT soft_delete.tag('raced');
+	INSERT INTO raced VALUES (1, 1);
+	ALTER TABLE raced ADD CHECK (gate(n))});
+my $gate = $node->background_psql('postgres', on_error_stop => 1);
+$gate->query('SELECT pg_advisory_lock(1)');
+my ($out, $errors) = ('', '');
+my $insert = start([ 'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d', $node->connstr('postgres'), '-c', 'INSERT INTO raced VALUES (1, 20)' ], '>', \$out, '2>', \$errors);
+$node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)}) or die 'the INSERT does not wait';
+$node->safe_psql('postgres', 'DELETE FROM raced');
+$gate->query('SELECT pg_advisory_unlock(1)');
+$insert->finish;
+like($errors, qr/40001/, 'a key that becomes free too late is a serialization failure');
+is($node->safe_psql('postgres', 'INSERT INTO raced VALUES (1, 20); SELECT n FROM raced'), 20, 'who tries again gets it');
+my ($status, undef, $duplicate) = $node->psql('postgres', 'INSERT INTO raced VALUES (1, 2)', extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+like($duplicate, qr/23505/, 'that of a live row is a duplicate');
+$gate->quit;
 
 done_testing();

@@ -308,6 +308,59 @@ load_over(plain('--inserts', '-T', 'part*', 'original'));
 is(answer($node, 'copy', 'SELECT count(*) FROM child_tombstones'), 1, '-T, with --inserts');
 drop_copy();
 
+# what is recorded of a table that is left out, or that has become an extension's, so that no dump has it, takes nothing
+# along of what is recorded of others
+$node->safe_psql('postgres', 'CREATE DATABASE recorded');
+$node->safe_psql('recorded', q{
+	CREATE EXTENSION soft_delete;
+	CREATE EXTENSION lo;
+	CREATE TABLE kept (id integer PRIMARY KEY, note text);
+	CREATE TABLE gone (id integer PRIMARY KEY);
+	CREATE TABLE kept_child (id integer PRIMARY KEY, kept_id integer REFERENCES kept ON DELETE SET NULL);
+	CREATE TABLE gone_child (id integer PRIMARY KEY, kept_id integer REFERENCES kept ON DELETE SET NULL);
+	SELECT soft_delete.tag(t) FROM unnest('{kept,gone,kept_child,gone_child}'::regclass[]) AS t;
+	INSERT INTO kept SELECT generate_series(1, 3), 'x';
+	INSERT INTO gone SELECT * FROM generate_series(1, 3);
+	INSERT INTO kept_child VALUES (1, 1), (2, 1);
+	INSERT INTO gone_child VALUES (1, 1);
+	DELETE FROM kept WHERE id = 1;
+	TRUNCATE gone;
+	TRUNCATE kept_child;
+	SELECT soft_delete.retain(t, '30 days'), soft_delete.hold(t, 'case ' || t) FROM unnest('{gone,kept}'::regclass[]) AS t;
+	SELECT soft_delete.hold('gone', 1, 'case 1'), soft_delete.hold('kept', 1, 'case 1'), soft_delete.hold_deletion(max(deleted_at), 'case 2') FROM kept_deleted});
+my $recorded = q{
+	SELECT string_agg(concat_ws(':', relation, key, hold), ' ' ORDER BY relation::text, hold COLLATE "C") FROM soft_delete.holds WHERE relation::text ~ '^kept';
+	SELECT string_agg(concat_ws(':', relation, retain), ' ' ORDER BY relation::text) FROM soft_delete.retention WHERE relation::text ~ '^kept';
+	SELECT count(*) FROM soft_delete_internal.set_null_references WHERE relation::text ~ '^kept';
+	SELECT count(*) FROM soft_delete_internal.truncations WHERE relation::text ~ '^kept'};
+is(answer($node, 'recorded', $recorded), "kept:{1}:case 1 kept:case 2 kept:case kept\nkept:30 days\n2\n1", 'what is recorded');
+make_copy();
+like(answer($node, 'copy', plain('-T', 'gone*', 'recorded'), on_error_stop => 0), qr/WARNING:  a row of .*holds is left out.*"public\.gone"/s, 'what is left out is said');
+is(answer($node, 'copy', $recorded), answer($node, 'recorded', $recorded), '-T loses nothing that is recorded of other tables');
+drop_copy();
+make_copy("SET session_replication_role = replica;\n" . plain('recorded'));
+is(answer($node, 'copy', $recorded), answer($node, 'recorded', $recorded), 'nor is it lost where no triggers fire');
+drop_copy();
+$node->safe_psql('recorded', 'ALTER EXTENSION lo ADD TABLE gone; ALTER EXTENSION lo ADD TABLE gone_child');
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$tmp/recorded", 'recorded' ], 'pg_dump where an extension has two tagged tables');
+make_copy();
+restore("$tmp/recorded");
+is(answer($node, 'copy', $recorded), answer($node, 'recorded', $recorded), 'nor does a table that is an extension\'s lose it');
+drop_copy();
+$node->safe_psql('postgres', 'DROP DATABASE recorded');
+
+# bins and companions stay private where the database has default privileges for who restores
+foreach my $options ('', '--enable-row-security')
+{
+	make_copy('ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC');
+	load(plain(split(/ /, $options), 'original'));
+	is(answer($node, 'copy', q{
+		SELECT DISTINCT tgrelid::regclass FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid, aclexplode(relacl)
+		WHERE tgfoid IN ('soft_delete.finish_bin()'::regprocedure, 'soft_delete.guard_companion()'::regprocedure) AND grantee = 0}),
+		'parent_deleted', "a bin that is granted by name is the only one that others may read $options");
+	drop_copy();
+}
+
 # a role that is no superuser restores its tables, and a superuser what is the extension's
 $node->safe_psql('postgres', 'CREATE ROLE dump_owner LOGIN');
 $node->safe_psql('postgres', 'CREATE DATABASE copy OWNER dump_owner');

@@ -127,6 +127,13 @@ is($subscriber->safe_psql('postgres', 'SELECT code FROM parent WHERE id = 8; SEL
 $subscriber->safe_psql('postgres', 'UPDATE child_deleted SET deleted_at = NULL WHERE id = 8');
 rows_are('the subscriber is as the publisher again');
 
+# where the trigger fires for what is published, too, the rows that are restored and purged are found
+$subscriber->safe_psql('postgres', 'ALTER TABLE parent ENABLE ALWAYS TRIGGER "~soft_delete_key"');
+$publisher->safe_psql('postgres', $_)
+	foreach (q{INSERT INTO parent VALUES (50, 'code 50'), (51, 'code 51')}, 'DELETE FROM parent WHERE id IN (50, 51)', 'UPDATE parent_deleted SET deleted_at = NULL WHERE id = 50', 'DELETE FROM parent_deleted WHERE id = 51');
+rows_are('what is deleted is found by a restore and by a purge');
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM parent WHERE id = 50; SELECT count(*) FROM parent_deleted WHERE id IN (50, 51)'), "1\n0", 'it is not aside');
+
 # who may write to all tables, and owns a subscription, writes to no record: from PostgreSQL 16 on it
 # applies changes with the rights of its owner, and fires no trigger for statements
 if ($version >= 160000)

@@ -76,6 +76,26 @@ like(answer($node, 'postgres', "INSERT INTO in_place.t1 VALUES (2, 'b'); DELETE 
 is_answer('SELECT count(*) FROM in_place.t1_deleted', '1', 'then nothing is restored');
 is_answer('UPDATE in_place.t1_deleted SET deleted_at = NULL; SELECT count(*) FROM in_place.t1', '1', 'the bin of a table restores its row');
 like(answer($node, 'postgres', "SELECT soft_delete.untag_schema('aside')"), $too_many, 'untag_schema() needs as many locks');
+# what looks at one table after the other keeps no lock: an owner of many tables stops nobody's purge or monitor
+is_answer("SELECT (SELECT count(*) FROM soft_delete.tables), (SELECT count(DISTINCT labels) FROM soft_delete.metrics)", join('|', (2 * $n) x 2), 'tables and metrics do not');
+is_answer('SELECT * FROM soft_delete.check()', '', 'nor does check()');
+is_answer("INSERT INTO aside.t1 VALUES (3, 'c'); DELETE FROM aside.t1; SELECT deleted FROM soft_delete.timeline(days => 1)", '1', 'nor does timeline()');
+is_answer('SELECT relation, rows FROM soft_delete.deletion_rows((SELECT max(deleted_at) FROM aside.t1_deleted))', 'aside.t1|1', 'nor deletion_rows()');
+is_answer("SELECT soft_delete.hold_deletion(max(deleted_at), 'case') FROM aside.t1_deleted; SELECT soft_delete.lift('case')", "1\n1", 'nor hold_deletion()');
+$node->safe_psql('postgres', q{
+	CREATE ROLE other;
+	CREATE SCHEMA other AUTHORIZATION other;
+	SET ROLE other;
+	CREATE TABLE other.t (id integer PRIMARY KEY);
+	SELECT soft_delete.tag('other.t');
+	INSERT INTO other.t VALUES (1);
+	DELETE FROM other.t});
+$node->safe_psql('postgres', q{
+	SET soft_delete.keep_ledger = 0;
+	SET ROLE other;
+	CALL soft_delete.purge(older_than => '0')});
+is_answer("SELECT count(*) FROM other.t_deleted; SELECT relation, rows FROM soft_delete.events WHERE event = 'deleted'", "0\naside.t1|1", 'nor does a purge, which forgets deletions that have no rows left');
+$node->safe_psql('postgres', 'UPDATE aside.t1_deleted SET deleted_at = NULL; DROP OWNED BY other; DROP ROLE other');
 $node->append_conf('postgresql.conf', "max_locks_per_transaction = 1000\n");
 $node->restart;
 is_answer("SELECT count(*) FROM soft_delete.tables WHERE storage = 'aside'", $n, 'and then all are tagged');
