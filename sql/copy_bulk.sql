@@ -68,6 +68,29 @@ CREATE TRIGGER each_row BEFORE INSERT ON part1 FOR EACH ROW EXECUTE FUNCTION sup
 DROP TRIGGER each_row ON part1;
 INSERT INTO part3 VALUES (2003);
 \copy parts (id, deleted_at) FROM PROGRAM 'echo 5,now' (FORMAT csv)
+-- an error while partitions are prepared leaves the triggers of the others as they are
+CREATE FUNCTION fails(n integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF current_setting('copy_bulk.fails', true) = 'on' THEN
+		RAISE 'the predicate fails';
+	END IF;
+	RETURN true;
+END $$;
+CREATE UNIQUE INDEX broken ON part3 (id) WHERE copy_bulk.fails(1);
+\set QUIET on
+\c -
+\set QUIET off
+SET ROLE regress_bulk;
+SET search_path = copy_bulk;
+SET copy_bulk.fails = on;
+COPY parts FROM STDIN;
+4
+\.
+RESET copy_bulk.fails;
+DELETE FROM part1 WHERE id IN (9, 12);
+ALTER INDEX part1_pkey SET (fillfactor = 90);
+INSERT INTO part1 VALUES (9), (12);
+DROP INDEX broken;
 -- more partitions than are opened in advance
 DO $$
 BEGIN

@@ -71,7 +71,8 @@ static void forget_routing_insert(void *argument);
 static void pass_over_in_partition(FmgrInfo *trigger, Relation rel);
 static bool add_partitions(BulkCopy *copy, Relation parent);
 static void add_target(BulkCopy *copy, Relation rel);
-static void pass_over(BulkCopy *copy, Relation rel, List *indexes);
+static void remember_target(BulkCopy *copy, Relation rel, List *indexes);
+static void show_triggers(BulkCopy *copy, bool fire);
 static void close_target(Relation rel, List *indexes);
 static bool only_tag_fires(Relation rel);
 
@@ -226,11 +227,15 @@ begin_bulk_copy(CopyStmt *stmt)
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		add_target(copy, rel);
 	else if (only_tag_fires(rel) && add_partitions(copy, rel))
-		pass_over(copy, rel, NIL);
+		remember_target(copy, rel, NIL);
 	else
 		table_close(rel, RowExclusiveLock);
 	if (copy->targets != NIL)
+	{
+		/* not before all are prepared, for an error in that leaves them as they are */
+		show_triggers(copy, false);
 		return copy;
+	}
 	pfree(copy);
 	return NULL;
 }
@@ -287,7 +292,7 @@ add_target(BulkCopy *copy, Relation rel)
 				lappend(indexes, index_open(lfirst_oid(lc), RowExclusiveLock));
 		if (arm_keys(rel))
 		{
-			pass_over(copy, rel, indexes);
+			remember_target(copy, rel, indexes);
 			return;
 		}
 	}
@@ -295,17 +300,33 @@ add_target(BulkCopy *copy, Relation rel)
 }
 
 /*
- * Hide the trigger of a table, whose indexes are armed, from a COPY.
+ * Remember a table whose trigger a COPY passes over.  Its indexes are armed.
  */
 static void
-pass_over(BulkCopy *copy, Relation rel, List *indexes)
+remember_target(BulkCopy *copy, Relation rel, List *indexes)
 {
 	CopyTarget *target = palloc(sizeof(CopyTarget));
 
 	target->rel = rel;
 	target->indexes = indexes;
-	rel->trigdesc->trig_insert_before_row = false;
 	copy->targets = lappend(copy->targets, target);
+}
+
+/*
+ * Have the descriptions of triggers say whether there is one for each row to insert.
+ */
+static void
+show_triggers(BulkCopy *copy, bool fire)
+{
+	ListCell *lc;
+
+	foreach (lc, copy->targets)
+	{
+		const CopyTarget *target = lfirst(lc);
+
+		if (target->rel->trigdesc != NULL)
+			target->rel->trigdesc->trig_insert_before_row = fire;
+	}
 }
 
 /*
@@ -366,14 +387,14 @@ end_bulk_copy(BulkCopy *copy, bool failed)
 {
 	ListCell *lc;
 
+	show_triggers(copy, true);
+	if (failed)
+		return;
 	foreach (lc, copy->targets)
 	{
-		CopyTarget *target = lfirst(lc);
+		const CopyTarget *target = lfirst(lc);
 
-		if (target->rel->trigdesc != NULL)
-			target->rel->trigdesc->trig_insert_before_row = true;
-		if (!failed)
-			close_target(target->rel, target->indexes);
+		close_target(target->rel, target->indexes);
 	}
 	copy->targets = NIL;
 }
