@@ -81,6 +81,7 @@ def graveyard_lines():
             what = f"read by {query}, {share} % deleted"
             yield Line("graveyard", what, f"{query}, {share} %", "hard DELETE", most=1.1, brief=share == 99)
             yield Line("graveyard", f"{what}, after `REINDEX`", f"{query}, {share} %, reindexed", "live rows only", most=1.1, brief=share == 99)
+            yield Line("graveyard", f"{what}, aside", f"{query}, {share} %", "hard DELETE", most=1.02, ours=ASIDE, brief=False)
 
 
 def schema_lines():
@@ -110,6 +111,7 @@ LINES = [
     *with_instructions(Line("select", "`SELECT` by key, simple protocol", "simple", BY_HAND, least=0.97)),
     Line("joins", "planning a join of 5 tables", "planning", BY_HAND, most=1.03),
     Line("joins", "planning a join of 5 tables", "planning", "untagged"),
+    Line("joins", "planning a join of 5 tables, aside", "planning", "untagged", most=1.02, ours=ASIDE),
     *graveyard_lines(),
     *order_lines(),
     *live_key_lines(),

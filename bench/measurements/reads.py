@@ -4,6 +4,7 @@ from harness import APPLICATION, BY_HAND, SOFT, Script, connect, turns
 
 LIVE_ONLY = "live rows only"
 HARD = "hard DELETE"
+TAGS = {SOFT: TAG, ASIDE: TAG_ASIDE}
 
 
 def select(bench):
@@ -27,7 +28,7 @@ def joins(bench):
     explains = bench.rows(300)
     bench.database("soft")
     bench.database("hand", extension=False)
-    tables = {SOFT: ("soft", "", ""), BY_HAND: ("hand", "h", ", deleted_at timestamptz"), "untagged": ("hand", "u", "")}
+    tables = {SOFT: ("soft", "", ""), ASIDE: ("soft", "a", ""), BY_HAND: ("hand", "h", ", deleted_at timestamptz"), "untagged": ("hand", "u", "")}
     queries = {}
     for who, (database, prefix, column) in tables.items():
         names = [f"{prefix}t{i}" for i in range(1, 6)]
@@ -39,15 +40,15 @@ def joins(bench):
                              f"CREATE INDEX ON {name} (parent_id){live}", f"CREATE INDEX ON {name} (kind){live}")
                 if column:
                     session.run(f"CREATE INDEX ON {name} (deleted_at) WHERE deleted_at IS NOT NULL")
-            for name in names if who == SOFT else ():
-                session.run(f"SELECT soft_delete.tag('{name}')")
+            for name in names if who in TAGS else ():
+                session.run(TAGS[who].replace("{t}", name))
             session.settle(*names)
         joined = names[0] + "".join(f" JOIN {name} ON {name}.parent_id = {parent}.id" for parent, name in zip(names, names[1:]))
         filters = "".join(f" AND {name}.deleted_at IS NULL" for name in names) if column else ""
         queries[who] = f"EXPLAIN (SUMMARY) SELECT {names[4]}.id FROM {joined} WHERE {names[0]}.kind = 42{filters}"
     with connect("soft", APPLICATION) as soft, connect("hand", APPLICATION) as hand:
         for number, who in turns(bench.rounds(21), tables):
-            session = soft if who == SOFT else hand
+            session = soft if who in TAGS else hand
             total = 0.0
             for _ in range(explains):
                 session.run(queries[who])
@@ -73,8 +74,8 @@ def load_graveyard(session, who, live, kinds, step):
                  *(f"CREATE INDEX ON items ({column})" for column in ("kind", "n", "created_at")))
     session.load("lines", "id integer PRIMARY KEY, item_id integer, amount integer",
                  f"SELECT 2 * g + i, g, i FROM {stored}, generate_series(0, 1) i", "CREATE INDEX ON lines (item_id)")
-    if who == SOFT:
-        session.run("SELECT soft_delete.tag('items')", "SELECT soft_delete.tag('lines')")
+    if who in TAGS:
+        session.run(*(TAGS[who].replace("{t}", table) for table in ("items", "lines")))
     session.run(f"DELETE FROM items WHERE id % {step} <> 0", f"DELETE FROM lines WHERE item_id % {step} <> 0")
     assert session.value("SELECT count(*) FROM items JOIN lines ON item_id = items.id") == 2 * live
     session.settle("items", "lines")
@@ -90,7 +91,7 @@ def graveyard(bench):
     live = bench.rows(10_000)
     kinds = live // 10
     bench.state(rows=live)
-    databases = {SOFT: bench.database("soft"), HARD: bench.database("hard", extension=False),
+    databases = {SOFT: bench.database("soft"), ASIDE: bench.database("aside"), HARD: bench.database("hard", extension=False),
                  LIVE_ONLY: bench.database("plain", extension=False)}
     for share, step in ((0, 1), (50, 2), (90, 10), (99, 100)):
         for who, database in databases.items():
@@ -99,11 +100,12 @@ def graveyard(bench):
         for theirs, case in ((HARD, "{}, {} %"), (LIVE_ONLY, "{}, {} %, reindexed")):
             for what, text in QUERIES.items():
                 text = text.format(step=step, live=live, kinds=kinds, counted=min(1000, live // 2))
-                scripts = {who: Script(databases[who], text) for who in (SOFT, theirs)}
+                scripts = {who: Script(databases[who], text) for who in (SOFT, ASIDE, theirs)}
                 for number, who in turns(bench.rounds(5), scripts):
                     bench.record(case.format(what, share), who, number, 1e6 / scripts[who].timed_rate(0.3), "µs")
-            with connect(databases[SOFT]) as session:
-                session.run("REINDEX TABLE items", "REINDEX TABLE lines")
+            for who in TAGS:
+                with connect(databases[who]) as session:
+                    session.run("REINDEX TABLE items", "REINDEX TABLE lines")
 
 
 ORDERED = {
@@ -118,23 +120,23 @@ def order(bench):
     """Reads in the order of the primary key, by how many rows are deleted, and which; in place, the key has its live key."""
     rows = bench.rows(200_000)
     bench.state(rows=rows)
-    contenders = {SOFT: (bench.database("soft"), TAG), ASIDE: (bench.database("aside"), TAG_ASIDE), HARD: (bench.database("hard", extension=False), "")}
+    contenders = {SOFT: bench.database("soft"), ASIDE: bench.database("aside"), HARD: bench.database("hard", extension=False)}
     graves = [(which, share, of.format(rows * share // 100, rows)) for share in (0, 50, 90, 99)
               for which, of in (("oldest", "id <= {0}"), ("newest", "id > {1} - {0}"), ("spread", "id * 7919 % {1} < {0}")) if share or which == "oldest"]
     for which, share, deleted in graves:
         table = f"jobs_{which}_{share}"
-        for who, (database, tag) in contenders.items():
+        for who, database in contenders.items():
             with connect(database) as session:
                 session.load(table, "id bigint PRIMARY KEY, payload text", f"SELECT g, repeat('x', 60) FROM generate_series(1, {rows}) g")
-                if tag:
-                    session.run(tag.replace("{t}", table))
+                if who in TAGS:
+                    session.run(TAGS[who].replace("{t}", table))
                 session.run(f"DELETE FROM {table} WHERE {deleted}")
                 if who == SOFT and share:
                     session.run(f"CREATE INDEX {table}_live_key ON {table} (id) WHERE deleted_at IS NULL")
                 session.settle(table)
         for what, text in ORDERED.items():
             case = f"{what}, {which}, {share} %"
-            scripts = {who: Script(database, text.format(rows=rows, table=table)) for who, (database, _) in contenders.items()}
+            scripts = {who: Script(database, text.format(rows=rows, table=table)) for who, database in contenders.items()}
             number_of = min(rows * (100 - share) // 100 // 20, 1000) if what == "dequeue" else 2000
             for number, who in turns(bench.rounds(5), scripts):
                 bench.record(case, who, number, 1e6 / scripts[who].rate(number_of), "µs")
