@@ -49,7 +49,6 @@ PG_FUNCTION_INFO_V1(soft_delete_enter);
 PG_FUNCTION_INFO_V1(soft_delete_caller);
 PG_FUNCTION_INFO_V1(soft_delete_command_is_own);
 PG_FUNCTION_INFO_V1(soft_delete_command_is_seen);
-PG_FUNCTION_INFO_V1(soft_delete_caller_owns);
 PG_FUNCTION_INFO_V1(soft_delete_follow_ddl);
 PG_FUNCTION_INFO_V1(soft_delete_follow_drops);
 PG_FUNCTION_INFO_V1(soft_delete_follow_extension);
@@ -536,22 +535,6 @@ handle_event(FunctionCallInfo fcinfo, const char *name)
 	call_internal(name, 1, (Oid[]){TEXTOID},
 				  (Datum[]){CStringGetTextDatum(GetCommandTagName(
 					  ((EventTriggerData *) fcinfo->context)->tag))});
-}
-
-/*
- * soft_delete_internal.caller_owns(relation regclass) returns boolean
- *
- * Returns whether the caller has the rights of the owner of a relation.  Null if there is
- * none.
- */
-Datum
-soft_delete_caller_owns(PG_FUNCTION_ARGS)
-{
-	Oid relid = PG_GETARG_OID(0);
-
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		PG_RETURN_NULL();
-	PG_RETURN_BOOL(relation_ownercheck(relid, calling_role()));
 }
 
 /*

@@ -26,6 +26,7 @@ uint64 relcache_changes = 0;
 
 PG_FUNCTION_INFO_V1(soft_delete_qualified_name);
 PG_FUNCTION_INFO_V1(soft_delete_has_column);
+PG_FUNCTION_INFO_V1(soft_delete_caller_owns);
 PG_FUNCTION_INFO_V1(soft_delete_root);
 PG_FUNCTION_INFO_V1(soft_delete_inheritance_tree);
 PG_FUNCTION_INFO_V1(soft_delete_inheritance_depth);
@@ -294,6 +295,22 @@ soft_delete_has_column(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(!PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
 				   get_attnum(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1))) !=
 					   InvalidAttrNumber);
+}
+
+/*
+ * soft_delete_internal.caller_owns(relation regclass) returns boolean
+ *
+ * Returns whether the caller has the rights of the owner of a relation.  Null if there is
+ * none.
+ */
+Datum
+soft_delete_caller_owns(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(relation_ownercheck(relid, calling_role()));
 }
 
 /*
