@@ -47,8 +47,10 @@ FROM soft_delete_internal.ledger JOIN
 		   UNION ALL SELECT deleted_at, table_name, rows FROM soft_delete_internal.events WHERE event OPERATOR(pg_catalog.=) 'deleted') AS d
 	 GROUP BY deleted_at, table_name
 	 UNION ALL
-	 SELECT deleted_at, table_name, event, rows, happened_at, done_by, actor, reason, roleid
-	 FROM soft_delete_internal.events WHERE event OPERATOR(pg_catalog.<>) 'deleted') AS e ON e.deleted_at OPERATOR(pg_catalog.=) ledger.deleted_at
+	 -- that of many rows is in several
+	 SELECT deleted_at, table_name, event, sum(rows)::bigint, happened_at, done_by, actor, reason, roleid
+	 FROM soft_delete_internal.events WHERE event OPERATOR(pg_catalog.<>) 'deleted'
+	 GROUP BY deleted_at, table_name, event, happened_at, done_by, actor, reason, roleid) AS e ON e.deleted_at OPERATOR(pg_catalog.=) ledger.deleted_at
 WHERE e.rows OPERATOR(pg_catalog.<>) 0
   AND (pg_catalog.has_table_privilege('soft_delete_internal.ledger'::regclass, 'SELECT')
 	   OR EXISTS (SELECT FROM pg_catalog.pg_roles
