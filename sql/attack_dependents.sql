@@ -62,7 +62,7 @@ SELECT count(*) FROM built();
 ALTER TABLE t DROP COLUMN b CASCADE;
 SELECT object FROM built() WHERE object !~ 'aside_deleted$';
 SELECT id, a FROM own;
-SELECT relacl, obj_description(oid) FROM pg_class WHERE oid = 'own'::regclass;
+SELECT has_table_privilege('regress_upon_other', 'own', 'SELECT') AS granted, obj_description('own'::regclass) AS comment;
 SELECT has_table_privilege('regress_upon_other', 't_deleted', 'SELECT') AS granted, obj_description('t_deleted'::regclass) AS comment;
 SELECT id, a, c FROM t_deleted;
 CREATE VIEW own_bin AS SELECT id, a FROM aside_deleted;
@@ -131,7 +131,7 @@ CREATE VIEW other AS SELECT 1 AS one;
 CREATE OR REPLACE VIEW t_active AS SELECT id, a, d FROM t WHERE deleted_at IS NULL AND id > 0;
 CREATE VIEW own AS SELECT id FROM t_active;
 DROP VIEW t_active, other CASCADE;
-SELECT to_regclass('own'), to_regclass('other'), pg_get_viewdef('t_active');
+SELECT to_regclass('own'), to_regclass('other'), pg_get_viewdef('t_active') LIKE '%id > 0%' AS otherwise;
 -- so nobody keeps the owner from another storage, or from no tag
 RESET ROLE;
 DROP TABLE target;
