@@ -48,6 +48,20 @@ SELECT relation FROM soft_delete.tables WHERE bin IS NULL OR companion IS NULL;
 SELECT soft_delete.untag(relation, tombstones => 'purge') FROM soft_delete.tables;
 DROP SCHEMA :"q", :"m", :"x" CASCADE;
 
+-- a restore of many rows is recorded in fields that a dump can have
+CREATE SCHEMA lengths;
+SET search_path = lengths;
+CREATE TABLE many (id integer PRIMARY KEY);
+SELECT soft_delete.tag('many') IS NOT NULL AS tagged;
+INSERT INTO many SELECT generate_series(1, 100001);
+DELETE FROM many;
+UPDATE many_deleted SET deleted_at = NULL;
+SELECT max(cardinality(key_hashes)) AS most, sum(cardinality(key_hashes)) AS hashes, sum(rows) AS rows FROM soft_delete_internal.events WHERE table_name = 'lengths.many' AND event = 'restored';
+SELECT event, rows FROM soft_delete.events WHERE relation = 'lengths.many' ORDER BY event;
+SELECT deleted, restored FROM soft_delete.deletions ORDER BY deleted_at DESC LIMIT 1;
+SELECT (SELECT count(*) FROM soft_delete.history('many', '1')) AS first, (SELECT count(*) FROM soft_delete.history('many', '100001')) AS last;
+DROP SCHEMA lengths CASCADE;
+
 -- dates that are no timestamps, and times that have no time zone: of deleted rows of an application
 CREATE SCHEMA lengths;
 SET search_path = lengths;

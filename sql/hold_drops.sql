@@ -177,6 +177,28 @@ DELETE FROM kept_tombstones WHERE id = 4;
 RESET row_security;
 DROP TABLE kept, stepped, parted, above;
 DROP FUNCTION destroy(), skip();
+-- what keeps a companion and its months does not go with another extension
+CREATE TABLE months (id integer PRIMARY KEY);
+SELECT soft_delete.tag('months', storage => 'aside_monthly') IS NOT NULL AS tagged;
+INSERT INTO months VALUES (1);
+DELETE FROM months;
+UPDATE months_deleted SET hold = 'case 9';
+DO $$
+DECLARE
+	relation regclass;
+	trigger name;
+BEGIN
+	FOR relation, trigger IN SELECT tgrelid, tgname FROM pg_trigger WHERE tgrelid IN ('months_deleted'::regclass, 'months_tombstones'::regclass, (SELECT tableoid FROM months_tombstones)) LOOP
+		BEGIN
+			EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION plpgsql', trigger, relation);
+			RAISE WARNING 'trigger % of % depends on another extension', trigger, relation;
+		EXCEPTION WHEN feature_not_supported THEN
+		END;
+	END LOOP;
+END
+$$;
+SELECT soft_delete.lift('case 9');
+DROP TABLE months;
 -- a temporary table is its session's
 CREATE TEMPORARY TABLE temp (id integer PRIMARY KEY);
 SELECT soft_delete.tag('temp');

@@ -79,6 +79,21 @@ SELECT string_agg(id || ':' || coalesce(up::text, '-'), ' ' ORDER BY id) FROM tr
 UPDATE tree_deleted SET deleted_at = NULL WHERE id = 1;
 SELECT string_agg(id || ':' || coalesce(up::text, '-'), ' ' ORDER BY id) FROM tree;
 
+-- deletions of which one statement restores rows by turns
+CREATE TABLE turns (id integer PRIMARY KEY);
+CREATE TABLE turned (id integer PRIMARY KEY, turn integer REFERENCES turns ON DELETE SET NULL);
+SELECT soft_delete.tag('turned'), soft_delete.tag('turns');
+INSERT INTO turns SELECT generate_series(1, 4);
+INSERT INTO turned SELECT i, i FROM generate_series(1, 4) AS i;
+DELETE FROM turns WHERE id IN (1, 3);
+DELETE FROM turns WHERE id IN (2, 4);
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+UPDATE turns_deleted AS d SET deleted_at = NULL FROM generate_series(1, 4) AS i WHERE d.id = i;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+SELECT string_agg(id || ':' || coalesce(turn::text, '-'), ' ' ORDER BY id) FROM turned;
+
 -- the application's triggers see the UPDATE, as they saw that of the deletion
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -93,7 +93,8 @@ static Oid hiding_index(Constraint *constraint, Oid relid, const char *tombstone
 static bool names_column(Node *condition, void *tombstone);
 static Node *add_live_condition(Node *condition, const char *tombstone);
 static void note_old_name(RangeVar *relation, DdlContext *context);
-static void check_view_drops(DropStmt *stmt);
+static PlannedStmt *prepare_view_drops(PlannedStmt *pstmt);
+static bool drop_dependents(Oid view, DropStmt *stmt);
 static void follow_grants(GrantStmt *stmt);
 static List *tables_with_triggers(Oid namespace);
 
@@ -116,8 +117,8 @@ prepare_ddl(PlannedStmt *pstmt, DdlContext *context)
 			break;
 		case T_DropStmt:
 			if (((DropStmt *) stmt)->removeType == OBJECT_VIEW)
-				check_view_drops((DropStmt *) stmt);
-			prepare_dropped_columns(stmt, context);
+				pstmt = prepare_view_drops(pstmt);
+			prepare_dropped_columns(pstmt->utilityStmt, context);
 			break;
 		case T_DropOwnedStmt:
 			prepare_dropped_columns(stmt, context);
@@ -908,22 +909,56 @@ note_old_name(RangeVar *relation, DdlContext *context)
 
 /*
  * Have soft_delete_internal.check_view_drop() check the views of tagged tables that a
- * DROP VIEW names.
+ * DROP VIEW names.  With CASCADE, drop what depends on them, and let the command drop the
+ * other views that it names.
  */
-static void
-check_view_drops(DropStmt *stmt)
+static PlannedStmt *
+prepare_view_drops(PlannedStmt *pstmt)
 {
+	List *others = NIL;
 	ListCell *lc;
+	DropStmt *stmt = castNode(DropStmt, pstmt->utilityStmt);
 
 	foreach (lc, stmt->objects)
 	{
-		Oid relid =
+		Oid view =
 			RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)), NoLock, true);
 
-		if (in_place_arguments(table_of_view(relid)) != NIL)
+		if (drop_dependents(view, stmt))
+			continue;
+		others = lappend(others, lfirst(lc));
+		if (in_place_arguments(table_of_view(view)) != NIL)
 			call_internal("check_view_drop", 1, (Oid[]){REGCLASSOID},
-						  (Datum[]){ObjectIdGetDatum(relid)});
+						  (Datum[]){ObjectIdGetDatum(view)});
 	}
+	if (list_length(others) == list_length(stmt->objects))
+		return pstmt;
+	pstmt = copyObject(pstmt);
+	castNode(DropStmt, pstmt->utilityStmt)->objects = others;
+	return pstmt;
+}
+
+/*
+ * Drop what depends on a view of a tagged table if a DROP VIEW says CASCADE and the current
+ * role may drop the view.  The view itself goes with the tag.  Returns false if nothing is
+ * done.
+ */
+static bool
+drop_dependents(Oid view, DropStmt *stmt)
+{
+	Oid relid = table_of_view(view);
+
+	/* a dump that is restored replaces the views */
+	if (stmt->behavior != DROP_CASCADE || !must_keep_views() || !row_security ||
+		command_is_own() || tag_arguments(relid) == NIL ||
+		get_rel_relkind(view) != RELKIND_VIEW ||
+		!relation_ownercheck(view, GetUserId()))
+		return false;
+	lock_views(relid);
+	call_internal("drop_dependents", 3, (Oid[]){REGCLASSOID, REGCLASSOID, BOOLOID},
+				  (Datum[]){ObjectIdGetDatum(view), ObjectIdGetDatum(relid),
+							BoolGetDatum(list_member_oid(views_of(relid), view))});
+	return true;
 }
 
 /*

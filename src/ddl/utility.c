@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "tcop/utility.h"
 #include "utils/guc.h"
 
@@ -34,6 +35,7 @@ typedef struct UtilityCall
 static PlannedStmt *prepare_utility(PlannedStmt *pstmt, DdlContext *ddl);
 static void run_utility(void *argument, List *obstacles);
 static bool checks_foreign_key(Node *command);
+static bool says_cascade(Node *command);
 static void process_utility(PlannedStmt *pstmt, const char *queryString,
 							bool readOnlyTree, ProcessUtilityContext context,
 							ParamListInfo params, QueryEnvironment *queryEnv,
@@ -45,6 +47,11 @@ static const struct config_enum_entry new_children_modes[] = {{"tag", 0, false},
 															  {NULL, 0, false}};
 
 static int new_children = 0;
+
+PG_FUNCTION_INFO_V1(soft_delete_command_cascades);
+
+/* Does the utility command that is running drop dependent objects, too? */
+static bool command_cascades = false;
 
 /*
  * Install the hook, and define soft_delete.new_children.
@@ -126,6 +133,41 @@ checks_foreign_key(Node *command)
 }
 
 /*
+ * Does the command say CASCADE of what it drops?
+ */
+static bool
+says_cascade(Node *command)
+{
+	ListCell *lc;
+
+	if (IsA(command, DropStmt))
+		return ((DropStmt *) command)->behavior == DROP_CASCADE;
+	if (IsA(command, DropOwnedStmt))
+		return ((DropOwnedStmt *) command)->behavior == DROP_CASCADE;
+	if (!IsA(command, AlterTableStmt))
+		return false;
+	foreach (lc, ((AlterTableStmt *) command)->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_DropColumn && cmd->behavior == DROP_CASCADE)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * soft_delete_internal.command_cascades() returns boolean
+ *
+ * Does the utility command that is running drop dependent objects, too?
+ */
+Datum
+soft_delete_command_cascades(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(command_cascades);
+}
+
+/*
  * Prepare, run and finish a utility command, the argument of type UtilityCall, after
  * tombstones have moved out of its way.  (RunCommand)
  */
@@ -177,13 +219,14 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 {
 	UtilityCall call = {pstmt,	queryString, readOnlyTree, context,
 						params, queryEnv,	 dest,		   qc};
-	bool added_before, own_before;
+	bool added_before, own_before, cascades_before = command_cascades;
 
 	follow_row_security(); /* EXECUTE plans nothing */
 	begin_statement();
 	enter_statement();
 	own_before = begin_command();
 	added_before = set_foreign_key_is_added(checks_foreign_key(pstmt->utilityStmt));
+	command_cascades = says_cascade(pstmt->utilityStmt);
 	PG_TRY();
 	{
 		if (may_meet_tombstones(pstmt->utilityStmt))
@@ -198,6 +241,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	PG_FINALLY();
 	{
 		leave_statement();
+		command_cascades = cascades_before;
 		(void) set_foreign_key_is_added(added_before);
 		end_command(own_before);
 	}

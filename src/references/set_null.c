@@ -320,6 +320,11 @@ static void
 register_references(OverwrittenReferences *references, CascadeTable *table)
 {
 	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
+	HASHCTL ctl = {.keysize = sizeof(TimestampTz),
+				   .entrysize = sizeof(TimestampTz),
+				   .hcxt = CurrentMemoryContext};
+	HTAB *stamps = hash_create("soft_delete stamps", 64, &ctl,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	TupleTableSlot *selected;
 
 	references->table =
@@ -330,14 +335,17 @@ register_references(OverwrittenReferences *references, CascadeTable *table)
 	enr->md.tupdesc = references_desc();
 	selected = make_virtual_slot(enr->md.tupdesc);
 
-	/* members of one deletion mostly follow one another */
+	/* those of one deletion once, for its members need not follow one another */
 	for (int i = 0; i < table->nmembers; i++)
 	{
-		if (i == 0 || table->members[i].tombstone.stamp !=
-						  table->members[i - 1].tombstone.stamp)
-			collect_references(references, table->members[i].tombstone.stamp,
-							   selected);
+		TimestampTz stamp = table->members[i].tombstone.stamp;
+		bool found;
+
+		(void) hash_search(stamps, &stamp, HASH_ENTER, &found);
+		if (!found)
+			collect_references(references, stamp, selected);
 	}
+	hash_destroy(stamps);
 	ExecDropSingleTupleTableSlot(selected);
 
 	enr->md.name = OVERWRITTEN_REFERENCES;

@@ -151,13 +151,14 @@ DECLARE
 	selected text;
 BEGIN
 	IF soft_delete_internal.is_aside(relation) THEN
-		RETURN soft_delete_internal.aside_query(relation, deleted_at);
+		selected := soft_delete_internal.aside_query(relation, deleted_at);
+	ELSE
+		selected := format('SELECT %s, %s FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL UNION ALL SELECT %s, %s FROM %s',
+			soft_delete_internal.columns_in_place(relation, deleted_at),
+			soft_delete_internal.bin_expressions(names, soft_delete_internal.stamp_expression(relation, deleted_at)), relation, deleted_at,
+			soft_delete_internal.kept_columns(relation, deleted_at), soft_delete_internal.bin_expressions(names, quote_ident(deleted_at)),
+			soft_delete_internal.companion_of(relation));
 	END IF;
-	selected := format('SELECT %s, %s FROM %s TABLESAMPLE soft_delete.rows(''all'') WHERE %I IS NOT NULL UNION ALL SELECT %s, %s FROM %s',
-		soft_delete_internal.columns_in_place(relation, deleted_at),
-		soft_delete_internal.bin_expressions(names, soft_delete_internal.stamp_expression(relation, deleted_at)), relation, deleted_at,
-		soft_delete_internal.kept_columns(relation, deleted_at), soft_delete_internal.bin_expressions(names, quote_ident(deleted_at)),
-		soft_delete_internal.companion_of(relation));
 	IF columns = '{}' THEN
 		RETURN selected;
 	END IF;

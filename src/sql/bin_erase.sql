@@ -28,7 +28,7 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_may_erase';
 COMMENT ON FUNCTION soft_delete_internal.may_erase(regclass) IS
 'whether the caller may erase rows of a table: its owner, and who may delete them from the table and from its bin';
 
-CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS TABLE (relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint)
+CREATE FUNCTION soft_delete_internal.new_proofs(proofs regclass) RETURNS TABLE (relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint, owner text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -41,14 +41,26 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege';
 	END IF;
 	RETURN QUERY
-		SELECT * FROM soft_delete_internal.query_as_owner(proofs,
-				format('SELECT relation, key_hash, erased_at, erased_by, rows FROM %s', proofs))
-			AS q(relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint)
-		EXCEPT SELECT e.relation, e.key_hash, e.erased_at, e.erased_by, e.rows FROM soft_delete_internal.erasures AS e;
+		-- copies of before have no owners
+		SELECT DISTINCT q.* FROM soft_delete_internal.query_as_owner(proofs,
+				format('SELECT relation, key_hash, erased_at, erased_by, rows, %s FROM %s', CASE WHEN soft_delete_internal.has_column(proofs, 'owner') THEN 'owner::text' ELSE 'NULL::text' END, proofs))
+			AS q(relation text, key_hash bytea, erased_at timestamptz, erased_by text, rows bigint, owner text)
+		WHERE NOT EXISTS (SELECT FROM soft_delete_internal.erasures AS e
+						  WHERE (e.relation, e.key_hash, e.erased_at, e.erased_by, e.rows) = (q.relation, q.key_hash, q.erased_at, q.erased_by, q.rows));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_proofs(regclass) IS
 'the erasures in a table of proofs that this database has no proof of; raises 42501 unless the caller may read all of the table';
+
+CREATE FUNCTION soft_delete_internal.is_proof_of(relation regclass, owner text) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- another role may have made a table of the name, and erased rows of it that had the keys of these
+	SELECT owner IS NULL OR relation IS NULL OR owner = (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_proof_of(regclass, text) IS
+'whether the proof of an erasure in a table of some owner is about a table that has its name now';
 
 /* The key of an erasure that this database has a proof of may have been used again since. */
 CREATE FUNCTION soft_delete_internal.keys_to_erase(proofs regclass, relation regclass) RETURNS SETOF text[]
@@ -57,7 +69,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	hashes bytea[] := ARRAY(SELECT key_hash FROM soft_delete_internal.new_proofs(proofs) AS p
-		WHERE to_regclass(p.relation) = keys_to_erase.relation
+		WHERE to_regclass(p.relation) = keys_to_erase.relation AND soft_delete_internal.is_proof_of(keys_to_erase.relation, p.owner)
 		  AND NOT EXISTS (SELECT FROM soft_delete_internal.erasures AS known
 						  WHERE (known.relation, known.key_hash, known.erased_at) = (p.relation, p.key_hash, p.erased_at)));
 	columns text := soft_delete_internal.key_expressions(relation);
@@ -83,6 +95,7 @@ DECLARE
 	key text[];
 	erased bigint := 0;
 	erased_there bigint;
+	other_owner text;
 BEGIN
 	FOR target IN SELECT DISTINCT p.relation AS name, to_regclass(p.relation) AS relation FROM soft_delete_internal.new_proofs(proofs) AS p ORDER BY 1 LOOP
 		-- after an error, the proofs of that table stay for the next call
@@ -93,15 +106,21 @@ BEGIN
 				RAISE EXCEPTION 'permission denied to erase rows of table "%"', target.relation
 					USING ERRCODE = 'insufficient_privilege';
 			END IF;
+			other_owner := (SELECT min(p.owner) FROM soft_delete_internal.new_proofs(proofs) AS p
+							WHERE p.relation = target.name AND NOT soft_delete_internal.is_proof_of(target.relation, p.owner));
+			IF other_owner IS NOT NULL THEN
+				RAISE WARNING 'erasures in table "%" are not replayed: it was a table of role "%"', target.relation, other_owner
+					USING ERRCODE = '01000', DETAIL = format('The owner is another one now: %s. Proofs without an owner are replayed.', pg_get_userbyid((SELECT relowner FROM pg_class WHERE oid = target.relation)));
+			END IF;
 			FOR key IN SELECT k FROM soft_delete_internal.keys_to_erase(proofs, target.relation) AS k LOOP
 				erased_there := erased_there + soft_delete.erase(target.relation, VARIADIC key);
 			END LOOP;
 			-- proofs are trusted, so the caller may add those of its own tables only
 			INSERT INTO soft_delete_internal.erasures (relation, key_hash, erased_at, erased_by, rows, owner, roleid)
-			SELECT p.*, rolname, pg_roles.oid
+			SELECT p.relation, p.key_hash, p.erased_at, p.erased_by, p.rows, coalesce(rolname, p.owner), pg_roles.oid
 			FROM soft_delete_internal.new_proofs(proofs) AS p
 				LEFT JOIN pg_class ON pg_class.oid = target.relation LEFT JOIN pg_roles ON pg_roles.oid = relowner
-			WHERE p.relation = target.name
+			WHERE p.relation = target.name AND soft_delete_internal.is_proof_of(target.relation, p.owner)
 			  AND ((SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())
 				   OR soft_delete_internal.caller_owns(target.relation));
 			erased := erased + erased_there;

@@ -320,7 +320,67 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.view_commands(regclass, text) IS
 'commands that create a view again with another query, and with its options, grants, comments, defaults, rules and triggers; as_owner: which contain text of its owner';
 
-/* An object that depends on a view and cannot be created again with it makes the command fail, as it does DROP VIEW. */
+/*
+ * Views of the owner of the table are created again with its views.  Those of other owners are not:
+ * who alters the table would have their text parsed with their rights, and calls by that what types
+ * and functions say which have changed meanwhile.  They, and what is no view, make the command
+ * fail, as they do DROP VIEW, or are dropped by CASCADE.
+ */
+CREATE FUNCTION soft_delete_internal.is_recreated(member oid, relation regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT m.relkind = 'v' AND m.relowner = t.relowner AND m.relpersistence = CASE t.relpersistence WHEN 't' THEN 't' ELSE 'p' END
+	FROM pg_class AS m, pg_class AS t WHERE m.oid = member AND t.oid = relation
+$$;
+COMMENT ON FUNCTION soft_delete_internal.is_recreated(oid, regclass) IS
+'whether a relation that depends on a view of a tagged table is created again with it';
+
+CREATE FUNCTION soft_delete_internal.other_dependents(view regclass, relation regclass, OUT classid oid, OUT objid oid) RETURNS SETOF record
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT dependents.classid, dependents.objid
+	FROM (SELECT CASE WHEN is_view THEN 'pg_class'::regclass::oid ELSE classid END AS classid, CASE WHEN is_view THEN ev_class ELSE objid END AS objid
+		  FROM unnest(view || ARRAY(SELECT soft_delete_internal.dependent_views(view))) AS member
+			JOIN pg_type ON typrelid = member
+			JOIN pg_depend ON (refclassid = 'pg_class'::regclass AND refobjid = member)
+				OR (refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray))
+			LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid,
+			coalesce(rulename = '_RETURN', false) AS is_view
+		  WHERE deptype IN ('n', 'a') AND NOT (classid = 'pg_class'::regclass AND objid = member)
+			-- its own rules
+			AND ev_class IS DISTINCT FROM member) AS dependents
+	WHERE dependents.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
+	  AND NOT (dependents.classid = 'pg_class'::regclass AND coalesce(soft_delete_internal.is_recreated(dependents.objid, relation), false));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.other_dependents(regclass, regclass) IS
+'what depends on a view of a tagged table, or on a view upon that, and is not created again with it';
+
+CREATE FUNCTION soft_delete_internal.drops_rows(view regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE dropped(classid, objid) AS (
+		SELECT 'pg_class'::regclass::oid, view::oid
+		UNION
+		SELECT found.classid, found.objid
+		FROM dropped JOIN pg_depend AS d ON d.refclassid = dropped.classid AND d.refobjid = dropped.objid
+			LEFT JOIN pg_rewrite ON d.classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = d.objid AND rulename = '_RETURN'
+			LEFT JOIN pg_depend AS e ON e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e',
+			LATERAL (VALUES (d.classid, d.objid), ('pg_class'::regclass::oid, ev_class), (e.refclassid, e.refobjid)) AS found(classid, objid)
+		WHERE found.objid IS NOT NULL
+	)
+	SELECT EXISTS (SELECT FROM dropped LEFT JOIN pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid
+				   WHERE relkind IN ('r', 'p', 'f') OR classid = 'pg_extension'::regclass)
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drops_rows(regclass) IS
+'whether DROP VIEW ... CASCADE would drop columns of tables or extensions';
+
 CREATE FUNCTION soft_delete_internal.check_dependents(view regclass, relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -328,33 +388,50 @@ AS $$
 DECLARE
 	item record;
 BEGIN
-	SELECT identity.type, identity.identity, pg_describe_object(classid, objid, 0) AS description INTO item
-	FROM (SELECT CASE WHEN ev_class IS NULL THEN classid ELSE 'pg_class'::regclass END AS classid, coalesce(ev_class, objid) AS objid
-		  FROM unnest(view || ARRAY(SELECT soft_delete_internal.dependent_views(view))) AS member
-			JOIN pg_type ON typrelid = member
-			JOIN pg_depend ON (refclassid = 'pg_class'::regclass AND refobjid = member)
-				OR (refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray))
-			LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid
-		  WHERE deptype IN ('n', 'a') AND NOT (classid = 'pg_class'::regclass AND objid = member)) AS dependents
-		LEFT JOIN pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid,
-		pg_identify_object(classid, objid, 0) AS identity
-	WHERE classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
-	  AND (relkind = 'v' AND relowner = (SELECT relowner FROM pg_class WHERE oid = relation)
-		   AND relpersistence = (SELECT CASE relpersistence WHEN 't' THEN 't' ELSE 'p' END::"char" FROM pg_class WHERE oid = relation)) IS NOT TRUE
-	LIMIT 1;
+	SELECT identity.type, identity.identity, pg_describe_object(d.classid, d.objid, 0) AS description,
+		(SELECT relowner FROM pg_class WHERE oid = relation) = coalesce(relowner, proowner, (SELECT relowner FROM pg_rewrite JOIN pg_class ON pg_class.oid = ev_class WHERE pg_rewrite.oid = d.objid)) AS is_own
+	INTO item
+	FROM soft_delete_internal.other_dependents(view, relation) AS d
+		LEFT JOIN pg_class ON d.classid = 'pg_class'::regclass AND pg_class.oid = d.objid
+		LEFT JOIN pg_proc ON d.classid = 'pg_proc'::regclass AND pg_proc.oid = d.objid,
+		pg_identify_object(d.classid, d.objid, 0) AS identity
+	ORDER BY d.classid, d.objid LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'cannot change view % of table % because other objects depend on it', view, relation
 			USING ERRCODE = 'dependent_objects_still_exist',
-				DETAIL = format('%s depends on it, and cannot be created again with it: only views of the same owner can.', item.description),
+				DETAIL = format('%s depends on it, and cannot be created again with it: only views of the same owner can. CASCADE drops it.', item.description),
 				-- nothing that has rows of its own
-				HINT = CASE WHEN item.type IN ('view', 'materialized view', 'rule', 'function') THEN format('DROP %s %s;', upper(item.type), item.identity) ELSE '' END;
+				HINT = CASE WHEN item.is_own AND item.type IN ('view', 'materialized view', 'rule', 'function') THEN format('DROP %s %s;', upper(item.type), item.identity)
+					WHEN NOT item.is_own AND NOT soft_delete_internal.drops_rows(view) THEN format('DROP VIEW %s CASCADE;', view) ELSE '' END;
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_dependents(regclass, regclass) IS
 'raises 2BP01 if another object than a view of the same owner depends on a view of a tagged table';
 
-CREATE FUNCTION soft_delete_internal.recreate_view(view regclass, relation regclass, query text, meanwhile text DEFAULT NULL) RETURNS regclass
+CREATE FUNCTION soft_delete_internal.run_view_commands(relation regclass, name text, owner name, is_first boolean, commands jsonb) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN SELECT command ->> 'command' AS command, (command -> 'as_owner')::boolean AS as_owner, n FROM jsonb_array_elements(commands) WITH ORDINALITY AS c(command, n) ORDER BY n LOOP
+		IF item.as_owner AND NOT (is_first AND item.n = 1) THEN
+			PERFORM soft_delete_internal.alter_as_owner(relation, item.command);
+		ELSE
+			EXECUTE item.command;
+		END IF;
+		IF is_first AND item.n = 1 THEN
+			EXECUTE format('ALTER VIEW %s OWNER TO %I', name, owner);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.run_view_commands(regclass, text, name, boolean, jsonb) IS
+'runs the commands of view_commands() for a view of a tagged table (is_first), or one that depends on it';
+
+CREATE FUNCTION soft_delete_internal.recreate_view(view regclass, relation regclass, query text, meanwhile text DEFAULT NULL, keeps_dependents boolean DEFAULT true) RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -362,29 +439,35 @@ DECLARE
 	name text := soft_delete_internal.qualified_name(view);
 	is_bin boolean := coalesce(view = soft_delete_internal.bin_of(relation), false);
 	own_columns name[] := soft_delete_internal.bin_columns(relation);
-	dependents regclass[] := ARRAY(SELECT soft_delete_internal.dependent_views(view));
+	cascades boolean := NOT keeps_dependents OR soft_delete_internal.command_cascades();
+	members regclass[] := view || ARRAY(SELECT d FROM soft_delete_internal.dependent_views(view) WITH ORDINALITY AS u(d, n)
+										WHERE keeps_dependents AND soft_delete_internal.is_recreated(d, relation) ORDER BY n);
 	owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = view);
-	commands text[];
-	are_owners boolean[];
+	descriptions text[];
+	commands jsonb[];
 BEGIN
-	PERFORM soft_delete_internal.check_dependents(view, relation);
-	SELECT array_agg(command ORDER BY n, m), array_agg(as_owner AND (n > 1 OR m > 1) ORDER BY n, m) INTO commands, are_owners
-	FROM unnest(view || dependents) WITH ORDINALITY AS u(member, n),
-		LATERAL soft_delete_internal.view_commands(member, CASE WHEN n = 1 THEN query ELSE pg_get_viewdef(member) END) WITH ORDINALITY AS c(command, as_owner, m);
+	IF NOT cascades THEN
+		PERFORM soft_delete_internal.check_dependents(view, relation);
+	END IF;
+	SELECT array_agg(pg_describe_object('pg_class'::regclass, member, 0) ORDER BY n), array_agg(made ORDER BY n) INTO descriptions, commands
+	FROM unnest(members) WITH ORDINALITY AS u(member, n),
+		LATERAL (SELECT jsonb_agg(c ORDER BY m) FROM soft_delete_internal.view_commands(member, CASE WHEN n = 1 THEN query ELSE pg_get_viewdef(member) END) WITH ORDINALITY AS c(command, as_owner, m)) AS of(made);
 
-	EXECUTE format('DROP VIEW %s', array_to_string(view || dependents, ', '));
+	EXECUTE format('DROP VIEW %s %s', array_to_string(members, ', '), CASE WHEN cascades THEN 'CASCADE' END);
 	IF meanwhile IS NOT NULL THEN
 		EXECUTE meanwhile;
 	END IF;
-	FOR i IN 1 .. cardinality(commands) LOOP
-		IF are_owners[i] THEN
-			PERFORM soft_delete_internal.alter_as_owner(relation, commands[i]);
-		ELSE
-			EXECUTE commands[i];
-		END IF;
-		IF i = 1 THEN
-			EXECUTE format('ALTER VIEW %s OWNER TO %I', name, owner);
-		END IF;
+	PERFORM soft_delete_internal.run_view_commands(relation, name, owner, true, commands[1]);
+	FOR i IN 2 .. cardinality(commands) LOOP
+		BEGIN
+			PERFORM soft_delete_internal.run_view_commands(relation, NULL, NULL, false, commands[i]);
+		EXCEPTION WHEN OTHERS THEN
+			-- what it reads may have been dropped
+			IF NOT cascades OR soft_delete_internal.must_propagate(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			RAISE NOTICE 'drop cascades to %', descriptions[i];
+		END;
 	END LOOP;
 	IF is_bin THEN
 		PERFORM soft_delete_internal.make_bin_triggers(name::regclass, own_columns);
@@ -392,8 +475,38 @@ BEGIN
 	RETURN name::regclass;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.recreate_view(regclass, regclass, text, text) IS
-'drops a view of a tagged table and the views that depend on it, and creates them again, the first with another query; meanwhile: a statement that is run in between';
+COMMENT ON FUNCTION soft_delete_internal.recreate_view(regclass, regclass, text, text, boolean) IS
+'drops a view of a tagged table and the views that depend on it, and creates them again, the first with another query; meanwhile: a statement that is run in between; what cannot be created again, and without keeps_dependents all that depends on the view, is dropped if the command says CASCADE';
+
+CREATE FUNCTION soft_delete_internal.drop_dependents(view regclass, relation regclass, is_own boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	tombstone name := (soft_delete_internal.tag_arguments(relation))[1];
+	schema name := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view);
+BEGIN
+	IF view = soft_delete_internal.bin_of(relation) THEN
+		view := soft_delete_internal.recreate_view(view, relation, soft_delete_internal.bin_query(relation, tombstone), keeps_dependents => false);
+	ELSIF is_own THEN
+		view := soft_delete_internal.recreate_view(view, relation, soft_delete_internal.active_query(relation, tombstone), keeps_dependents => false);
+	ELSE
+		-- its owner has written another query
+		EXECUTE format('DROP VIEW %s CASCADE', view);
+		PERFORM soft_delete_internal.make_active_view(relation, tombstone, schema);
+		view := soft_delete_internal.active_view_of(relation);
+	END IF;
+	IF soft_delete_internal.is_aside(relation) THEN
+		PERFORM soft_delete_internal.bind_companion(relation);
+	ELSE
+		PERFORM soft_delete_internal.bind_view(view, relation);
+	END IF;
+	RAISE NOTICE 'view "%" of tagged table "%" stays', view, relation
+		USING DETAIL = 'It goes with the tag, or with the table.';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_dependents(regclass, regclass, boolean) IS
+'does DROP VIEW ... CASCADE of a view of a tagged table, and creates the view again; is_own: it has the query that tag() gave it';
 
 CREATE FUNCTION soft_delete_internal.rename_view_columns(view regclass, relation regclass, sources smallint[]) RETURNS void
 LANGUAGE plpgsql

@@ -34,6 +34,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_is_own';
 COMMENT ON FUNCTION soft_delete_internal.command_is_own() IS
 'whether the extension itself runs the current utility command, and does what follows from it by itself';
 
+CREATE FUNCTION soft_delete_internal.command_cascades() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_cascades';
+COMMENT ON FUNCTION soft_delete_internal.command_cascades() IS
+'whether the current utility command drops what depends on that which it drops';
+
 CREATE FUNCTION soft_delete_internal.command_is_seen() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_command_is_seen';
 COMMENT ON FUNCTION soft_delete_internal.command_is_seen() IS

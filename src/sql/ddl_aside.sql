@@ -1006,6 +1006,18 @@ BEGIN
 	-- in place, the command that changes the columns has released the bin
 	IF bin IS NULL THEN
 		PERFORM soft_delete_internal.alter_companion(relation, dropped, old_column, new_column, expressions);
+	ELSIF dropped = '{}' AND expressions IS NULL
+		-- and no column gets another type
+		AND NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion) AS c WHERE c.kept_type IS NOT NULL)
+		AND EXISTS (SELECT FROM soft_delete_internal.other_dependents(bin, relation))
+	THEN
+		-- the bin stays, with what others have made upon it
+		PERFORM soft_delete_internal.rename_bin_columns(bin, relation);
+		PERFORM soft_delete_internal.alter_companion(relation, dropped, old_column, new_column, NULL);
+		IF old_column IS NOT NULL THEN
+			EXECUTE format('ALTER VIEW %s RENAME COLUMN %I TO %I', bin, old_column, new_column);
+		END IF;
+		PERFORM soft_delete_internal.replace_view_query(bin, relation, true);
 	ELSE
 		PERFORM soft_delete_internal.rename_bin_columns(bin, relation);
 		-- the bin reads the columns that are altered

@@ -206,6 +206,29 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_replaced_triggers() IS
 'for event triggers: raises 2BP01 where another trigger has taken the place of one that tag() made';
 
+CREATE FUNCTION soft_delete_internal.check_dependences() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+BEGIN
+	SELECT tgrelid INTO relation
+	FROM pg_event_trigger_ddl_commands() AS c JOIN pg_trigger ON c.classid = 'pg_trigger'::regclass AND pg_trigger.oid = c.objid
+		JOIN pg_depend AS d ON d.classid = c.classid AND d.objid = c.objid AND d.deptype = 'x'
+		JOIN pg_depend AS m ON m.classid = 'pg_proc'::regclass AND m.objid = tgfoid AND m.deptype = 'e'
+		JOIN pg_extension ON m.refclassid = 'pg_extension'::regclass AND m.refobjid = pg_extension.oid
+	WHERE extname = 'soft_delete';
+	IF FOUND THEN
+		RAISE EXCEPTION 'triggers of table "%" that the extension has made cannot depend on another extension', relation
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'They would be dropped with that, and what keeps its deleted rows with them.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_dependences() IS
+'for event triggers: raises 0A000 for ALTER TRIGGER ... DEPENDS ON EXTENSION of a trigger of the extension';
+
 CREATE FUNCTION soft_delete_internal.refuse_copying_trigger(relation regclass, function oid) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'soft_delete_refuse_copying_trigger';
 COMMENT ON FUNCTION soft_delete_internal.refuse_copying_trigger(regclass, oid) IS
@@ -566,6 +589,9 @@ BEGIN
 	PERFORM soft_delete_internal.follow_sharded(tag);
 	IF NOT soft_delete_internal.is_used() THEN
 		RETURN;
+	END IF;
+	IF tag = 'ALTER TRIGGER' THEN
+		PERFORM soft_delete_internal.check_dependences();
 	END IF;
 	changed := soft_delete_internal.changed_relations();
 	IF tag NOT IN ('ALTER SCHEMA', 'ALTER TYPE') AND soft_delete_internal.current_tagged_schemas() IS NULL

@@ -336,8 +336,19 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	arguments text[] := soft_delete_internal.tag_arguments(relation);
+	active regclass := soft_delete_internal.active_view_of(relation);
 	dependent text;
 BEGIN
+	SELECT pg_describe_object(classid, objid, 0) INTO dependent
+	FROM (SELECT classid, objid FROM soft_delete_internal.other_dependents(active, relation)
+		  UNION ALL SELECT 'pg_class'::regclass, view FROM soft_delete_internal.dependent_views(active) AS view) AS dependents
+	ORDER BY classid, objid LIMIT 1;
+	IF dependent IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot keep the deleted rows of "%" aside because other objects depend on view "%"', relation, active
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = format('The view of live rows would go, and %s depends on it.', dependent),
+				HINT = CASE WHEN soft_delete_internal.drops_rows(active) THEN '' ELSE format('DROP VIEW %s CASCADE;', active) END;
+	END IF;
 	IF NOT soft_delete_internal.has_column(relation, deleted_at) THEN
 		RETURN;
 	END IF;
@@ -360,16 +371,14 @@ BEGIN
 	  AND NOT coalesce('bin:' || relname = ANY (arguments) OR soft_delete_internal.is_soft_delete_btree(indexrelid), false)
 	  -- what the condition is taken from again
 	  AND NOT coalesce(attnum <> ALL (indkey) AND CASE WHEN indrelid = member THEN soft_delete_internal.index_hides(indexrelid, attnum) END, false)
-	UNION ALL
-	SELECT pg_describe_object('pg_class'::regclass, view, 0) FROM soft_delete_internal.dependent_views(soft_delete_internal.active_view_of(relation)) AS view
 	LIMIT 1;
 	IF dependent IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot keep the deleted rows of "%" aside because other objects depend on column "%"', relation, deleted_at
 			USING ERRCODE = 'dependent_objects_still_exist',
-				DETAIL = format('The column and the view of live rows would go, and %s depends on one of them. With another name for the time of the deletion the column stays.', dependent),
+				DETAIL = format('The column would go, and %s depends on it. With another name for the time of the deletion the column stays.', dependent),
 				HINT = format('SELECT soft_delete.tag(%L, deleted_at => %L, storage => ''aside'');', relation, soft_delete_internal.add_suffix(deleted_at, '_by_delete'));
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.check_aside_column(regclass, name) IS
-'raises 42701 if a table whose deleted rows are going to be aside has a column of the name of their stamps, 2BP01 if that is its tombstone column, and cannot go';
+'raises 42701 if a table whose deleted rows are going to be aside has a column of the name of their stamps, 2BP01 if that is its tombstone column, and cannot go, or the view of live rows cannot';

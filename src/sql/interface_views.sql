@@ -47,8 +47,10 @@ FROM soft_delete_internal.ledger JOIN
 		   UNION ALL SELECT deleted_at, table_name, rows FROM soft_delete_internal.events WHERE event OPERATOR(pg_catalog.=) 'deleted') AS d
 	 GROUP BY deleted_at, table_name
 	 UNION ALL
-	 SELECT deleted_at, table_name, event, rows, happened_at, done_by, actor, reason, roleid
-	 FROM soft_delete_internal.events WHERE event OPERATOR(pg_catalog.<>) 'deleted') AS e ON e.deleted_at OPERATOR(pg_catalog.=) ledger.deleted_at
+	 -- that of many rows is in several
+	 SELECT deleted_at, table_name, event, sum(rows)::bigint, happened_at, done_by, actor, reason, roleid
+	 FROM soft_delete_internal.events WHERE event OPERATOR(pg_catalog.<>) 'deleted'
+	 GROUP BY deleted_at, table_name, event, happened_at, done_by, actor, reason, roleid) AS e ON e.deleted_at OPERATOR(pg_catalog.=) ledger.deleted_at
 WHERE e.rows OPERATOR(pg_catalog.<>) 0
   AND (pg_catalog.has_table_privilege('soft_delete_internal.ledger'::regclass, 'SELECT')
 	   OR EXISTS (SELECT FROM pg_catalog.pg_roles
@@ -131,7 +133,7 @@ COMMENT ON COLUMN soft_delete.purge_log.duration IS 'how long it took until its 
 COMMENT ON COLUMN soft_delete.purge_log.error IS 'why it ended early; ''not finished'' while it runs, and afterwards if it was interrupted; the next successful purge has a row even if it destroys nothing; for who has not the owner''s rights only ''failed''';
 
 CREATE VIEW soft_delete.erasures WITH (security_barrier) AS
-SELECT relation, key_hash, erased_at, erased_by, rows FROM soft_delete_internal.erasures
+SELECT relation, key_hash, erased_at, erased_by, rows, owner FROM soft_delete_internal.erasures
 WHERE pg_catalog.has_table_privilege('soft_delete_internal.erasures'::regclass, 'SELECT')
    OR EXISTS (SELECT FROM pg_catalog.pg_roles
 			  WHERE oid OPERATOR(pg_catalog.=) roleid AND rolname OPERATOR(pg_catalog.=) owner::name AND pg_catalog.pg_has_role(oid, 'USAGE'));
@@ -141,6 +143,7 @@ COMMENT ON COLUMN soft_delete.erasures.key_hash IS 'SHA-256 of the primary key a
 COMMENT ON COLUMN soft_delete.erasures.erased_at IS 'when';
 COMMENT ON COLUMN soft_delete.erasures.erased_by IS 'the role that erased';
 COMMENT ON COLUMN soft_delete.erasures.rows IS 'how many rows were destroyed, in all tables';
+COMMENT ON COLUMN soft_delete.erasures.owner IS 'the owner of the table then: the proof is about no table of another role';
 
 CREATE VIEW soft_delete.tables AS
 SELECT relation, tombstone_column, bin, active_view, live_rows, deleted_rows, graveyard_share, displaced_rows, oldest, retention, due_rows,

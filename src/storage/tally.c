@@ -18,6 +18,12 @@
 
 #include "storage/sd_storage.h"
 
+/*
+ * The most hashes in one event.  As text, these are 21 bytes each: an array of all the rows
+ * that a statement restores may be more than a field of a dump, or of a table, can have.
+ */
+#define MAX_HASHES 100000
+
 /* The rows of one deletion in one relation */
 typedef struct TallyKey
 {
@@ -35,6 +41,8 @@ typedef struct TalliedRows
 	int nallocated;
 } TalliedRows;
 
+static int count_events(const TalliedRows *entry);
+static void make_event(Event *event, const TalliedRows *entry, int part);
 static TalliedRows *find_entry(HTAB *tally, Oid relid, TimestampTz stamp);
 static int64 hash_key(Datum key);
 static int compare_by_stamp(const void *a, const void *b);
@@ -130,31 +138,58 @@ hash_key(Datum key)
 void
 record_tally(HTAB *tally, const char *event)
 {
-	Event *events = palloc(Max(hash_get_num_entries(tally), 1) * sizeof(Event));
+	Event *events;
 	HASH_SEQ_STATUS status;
 	TalliedRows *entry;
 	int n = 0;
 
 	hash_seq_init(&status, tally);
 	while ((entry = hash_seq_search(&status)) != NULL)
+		n += count_events(entry);
+	events = palloc(Max(n, 1) * sizeof(Event));
+	n = 0;
+	hash_seq_init(&status, tally);
+	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		events[n] = (Event){.stamp = entry->key.stamp,
-							.table_name = pstrdup(recorded_name(entry->key.relid)),
-							.rows = entry->rows};
-		if (entry->hashes != NULL)
-		{
-			events[n].key_hashes =
-				construct_array(entry->hashes, entry->nhashes, INT8OID,
-								sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-			events[n].owner = owner_of(llast_oid(with_ancestors(entry->key.relid)));
-		}
-		n++;
+		for (int part = 0; part < count_events(entry); part++)
+			make_event(&events[n++], entry, part);
 	}
 	/* the index on stamps takes them faster in their order */
 	qsort(events, n, sizeof(Event), compare_by_stamp);
 	record_events(event, events, n, GetCurrentTimestamp());
 	pfree(events);
 	hash_destroy(tally);
+}
+
+/*
+ * Return the number of events by which the rows of an entry are recorded.
+ */
+static int
+count_events(const TalliedRows *entry)
+{
+	return Max(1, (entry->nhashes + MAX_HASHES - 1) / MAX_HASHES);
+}
+
+/*
+ * Make one of the events by which the rows of an entry are recorded: the first one counts
+ * the rows that the others do not.
+ */
+static void
+make_event(Event *event, const TalliedRows *entry, int part)
+{
+	int first = part * MAX_HASHES;
+	int nhashes = Min(entry->nhashes - first, MAX_HASHES);
+
+	*event = (Event){.stamp = entry->key.stamp,
+					 .table_name = pstrdup(recorded_name(entry->key.relid)),
+					 .rows = part > 0 ? nhashes
+									  : entry->rows - (entry->nhashes - nhashes)};
+	if (entry->hashes == NULL)
+		return;
+	event->key_hashes =
+		construct_array(entry->hashes + first, nhashes, INT8OID, sizeof(int64),
+						FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	event->owner = owner_of(llast_oid(with_ancestors(entry->key.relid)));
 }
 
 /*
