@@ -10,8 +10,8 @@
  * collect; the AFTER statement trigger then adds what belongs to their cascades
  * (cascade.c), and restores (restore.c) or purges all of them.
  *
- * Invariant: of two sessions that restore or purge the same tombstone, one does,
- * and the other finds no row.
+ * Invariants: of two sessions that restore or purge the same tombstone, one does,
+ * and the other finds no row.  A tombstone that is elsewhere is not taken for one that is gone.
  */
 #include "postgres.h"
 
@@ -27,6 +27,8 @@
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "bin/sd_bin.h"
 
@@ -80,6 +82,10 @@ static bool note_new_key(TriggerData *trigdata, BinRow *row, AttrNumber attno);
 static void note_new_value(TriggerData *trigdata, BinRow *row, AttrNumber attno,
 						   AttrNumber attnum);
 static bool change_hold(FunctionCallInfo fcinfo, BinRow *row);
+static void refuse_moved(const BinRow *row);
+static bool is_in_month(Relation rel, Oid month, TimestampTz stamp,
+						TupleTableSlot *old);
+static bool rows_equal(TupleTableSlot *old, TupleTableSlot *other);
 
 /*
  * Define soft_delete.restoring, and install the hook that is called at the end of a
@@ -136,17 +142,19 @@ finish_executor(QueryDesc *queryDesc)
  *
  * Raises 0A000 for any other SET, 39P01 where it is not called as that trigger,
  * 42501 where the owner of the bin does not own the table, 55000 where the
- * statement trigger of the bin is missing; and what hold_row() and change_key() raise.
+ * statement trigger of the bin is missing; and what hold_row(), change_key() and
+ * refuse_moved() raise.
  */
 Datum
 soft_delete_restore_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	BinRow row;
+	BinRow row, listed;
 	bool is_there = true;
 
 	check_row_trigger(fcinfo, "soft_delete.restore_row");
 	open_bin_row(trigdata, &row);
+	listed = row;
 	check_update(trigdata, &row);
 	if (row.hold_attnum != InvalidAttrNumber &&
 		column_changes(trigdata, row.hold_attnum))
@@ -156,6 +164,8 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
 	if (is_there && row.is_restored)
 		is_there = join_cascade(open_checked_query(fcinfo)->restored, row.rel,
 								&row.tombstone, &row.tombstone.stamp, InvalidOid);
+	if (!is_there)
+		refuse_moved(&listed);
 	table_close(row.rel, NoLock);
 	return PointerGetDatum(is_there ? trigdata->tg_newtuple : NULL);
 }
@@ -168,7 +178,7 @@ soft_delete_restore_row(PG_FUNCTION_ARGS)
  *
  * Raises 39P01 where it is not called as that trigger, 42501 where the owner of
  * the bin does not own the table, 55000 where the statement trigger of the bin is
- * missing.
+ * missing; and what refuse_moved() raises.
  */
 Datum
 soft_delete_purge_row(PG_FUNCTION_ARGS)
@@ -181,6 +191,8 @@ soft_delete_purge_row(PG_FUNCTION_ARGS)
 	open_bin_row(trigdata, &row);
 	is_there = join_cascade(open_checked_query(fcinfo)->purged, row.rel,
 							&row.tombstone, &row.tombstone.stamp, InvalidOid);
+	if (!is_there)
+		refuse_moved(&row);
 	table_close(row.rel, NoLock);
 	return PointerGetDatum(is_there ? trigdata->tg_trigtuple : NULL);
 }
@@ -784,4 +796,92 @@ change_hold(FunctionCallInfo fcinfo, BinRow *row)
 		(void) join_cascade(open_checked_query(fcinfo)->held, row->rel,
 							&row->tombstone, NULL, InvalidOid);
 	return true;
+}
+
+/*
+ * Raise 40001 if a row that is not there any more has stepped aside since the statement
+ * began, which does not see it in the companion: to pass over it would be to restore, hold
+ * or purge a part of what is to be.
+ */
+static void
+refuse_moved(const BinRow *row)
+{
+	Relation rel = row->rel;
+	RowIdentity listed = tombstone_identity(RelationGetRelid(rel), &row->tombstone);
+	ItemPointerData tid = row->tombstone.tid;
+	TupleTableSlot *old;
+	bool has_moved = false;
+	SavedRole saved;
+	ListCell *lc;
+
+	if (row->tombstone.storage != IN_PLACE || is_skipped(&listed) ||
+		!has_tombstones(ASIDE, RelationGetRelid(rel)))
+		return;
+	old = table_slot_create(rel, NULL);
+	/* the version that the statement sees is there still */
+	if (fetch_version_at(rel, &tid, old))
+	{
+		PushActiveSnapshot(GetLatestSnapshot());
+		/* reading the predicate of an index may call functions of the owner */
+		become_owner(rel, &saved);
+		foreach (lc, tombstone_months(ASIDE, RelationGetRelid(rel)))
+			has_moved = has_moved || is_in_month(rel, lfirst_oid(lc),
+												 row->tombstone.stamp, old);
+		restore_role(&saved);
+		PopActiveSnapshot();
+	}
+	ExecDropSingleTupleTableSlot(old);
+	if (has_moved)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("A deleted row of table \"%s\" has stepped aside meanwhile.",
+						   RelationGetRelationName(rel))));
+}
+
+/*
+ * Is a tombstone, whose row is in the slot, in a month of the companion, or in no month?
+ */
+static bool
+is_in_month(Relation rel, Oid month, TimestampTz stamp, TupleTableSlot *old)
+{
+	const ScanPosition position = {.is_set = true, .stamp = stamp};
+	TupleTableSlot *other = table_slot_create(rel, NULL);
+	TombstoneScan *scan =
+		begin_tombstone_scan(rel, ASIDE, month,
+							 TIMESTAMP_IS_NOEND(stamp) ? stamp : stamp + 1,
+							 &position);
+	bool found = false;
+
+	while (!found && next_tombstone(scan))
+	{
+		/* without an index on stamps all are read */
+		if (scan->current.stamp != stamp)
+			continue;
+		fetch_tombstone(rel, &scan->current, other);
+		found = rows_equal(old, other);
+	}
+	end_tombstone_scan(scan);
+	ExecDropSingleTupleTableSlot(other);
+	return found;
+}
+
+/*
+ * Are two rows of a table binary equal?
+ */
+static bool
+rows_equal(TupleTableSlot *old, TupleTableSlot *other)
+{
+	TupleDesc desc = old->tts_tupleDescriptor;
+	AttrNumber attnums[MaxHeapAttributeNumber];
+	int n = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && !is_virtual_column(att))
+			attnums[n++] = i + 1;
+	}
+	return columns_equal(n, attnums, old, other);
 }

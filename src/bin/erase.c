@@ -56,7 +56,7 @@ static Relation open_erasable(Oid relid);
 static char *keys_query(const RowKey *key);
 static void add_hint(void *arg);
 static void delete_live_row(const RowKey *key);
-static Cascade *find_tombstones(const RowKey *key);
+static Cascade *find_tombstones(const RowKey *key, bool *is_complete);
 static void report_live_row(const RowKey *key);
 static List *key_hashes(const RowKey *key, Cascade *cascade);
 static Datum key_hash(const RowKey *key, TupleTableSlot *row);
@@ -84,6 +84,7 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 {
 	RowKey key;
 	Cascade *cascade;
+	bool is_complete;
 	List *hashes;
 	ListCell *lc;
 	uint64 nrows;
@@ -102,8 +103,11 @@ soft_delete_erase(PG_FUNCTION_ARGS)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	delete_live_row(&key);
-	cascade = find_tombstones(&key);
+	do
+	{
+		delete_live_row(&key);
+		cascade = find_tombstones(&key, &is_complete);
+	} while (!is_complete);
 	hashes = key_hashes(&key, cascade);
 	complete_cascade(cascade);
 	refuse_held(cascade);
@@ -322,16 +326,19 @@ delete_live_row(const RowKey *key)
 }
 
 /*
- * Lock all tombstones with the key and return them as a cascade.
+ * Lock all tombstones with the key and return them as a cascade.  Sets "is_complete" to
+ * false if one of them was gone when others let it be locked: it may have stepped aside for
+ * a live row that has come meanwhile.
  *
  * Raises 55000 if there still is a live row.
  */
 static Cascade *
-find_tombstones(const RowKey *key)
+find_tombstones(const RowKey *key, bool *is_complete)
 {
 	Cascade *cascade = make_cascade(true, NULL, CurrentMemoryContext);
 	Oid relid = RelationGetRelid(key->rel);
 
+	*is_complete = true;
 	for (StorageKind storage = 0; storage < N_STORAGES; storage++)
 	{
 		StringInfoData query;
@@ -360,7 +367,7 @@ find_tombstones(const RowKey *key)
 			if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row],
 										   SPI_tuptable->tupdesc, 3, &isnull)))
 				report_live_row(key);
-			join_selected_row(cascade, SPI_tuptable, row);
+			*is_complete &= join_selected_row(cascade, SPI_tuptable, row);
 		}
 	}
 	return cascade;

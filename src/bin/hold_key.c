@@ -284,7 +284,7 @@ place_on_tombstones(const HoldCall *call, Cascade *cascade)
 		n = select_rows(&call->key, sample_of(storage, false), "");
 		place_on_selected(call, n);
 		for (uint64 row = 0; row < n; row++)
-			join_selected_row(cascade, SPI_tuptable, row);
+			(void) join_selected_row(cascade, SPI_tuptable, row);
 		total += n;
 	}
 	return total;

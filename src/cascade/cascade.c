@@ -71,7 +71,7 @@ static void join_selected_children(Cascade *cascade, CascadeTable *table,
 								   const ForeignKey *fk, uint64 n);
 static void note_blocker(Cascade *cascade, Blocker blocker);
 static RowIdentity selected_row(SPITupleTable *result, uint64 n);
-static void join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
+static bool join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 					 const TimestampTz *stamp, Oid joined_by);
 static void note_kinship(Cascade *cascade, CascadeTable *table, int member,
 						 const RowIdentity *child);
@@ -412,10 +412,11 @@ join_selected_children(Cascade *cascade, CascadeTable *table,
 		CHECK_FOR_INTERRUPTS();
 		if (is_tombstone && fk->on_delete == FKCONSTR_ACTION_CASCADE)
 		{
-			join_row(cascade, &row, &rel,
-					 cascade->is_purge ? NULL
-									   : &table->members[member].tombstone.stamp,
-					 fk->top);
+			(void) join_row(cascade, &row, &rel,
+							cascade->is_purge
+								? NULL
+								: &table->members[member].tombstone.stamp,
+							fk->top);
 			if (!cascade->is_purge)
 				note_kinship(cascade, table, member, &row);
 		}
@@ -467,16 +468,17 @@ note_blocker(Cascade *cascade, Blocker blocker)
 
 /*
  * Add the row to a cascade that is number "n" of a query's result, whose first two
- * columns are tableoid and ctid, whatever its stamp.
+ * columns are tableoid and ctid, whatever its stamp.  The result is that of join_cascade().
  */
-void
+bool
 join_selected_row(Cascade *cascade, SPITupleTable *result, uint64 n)
 {
 	RowIdentity row = selected_row(result, n);
 	Relation rel = NULL;
+	bool has_joined = join_row(cascade, &row, &rel, NULL, InvalidOid);
 
-	join_row(cascade, &row, &rel, NULL, InvalidOid);
 	table_close(rel, NoLock);
+	return has_joined;
 }
 
 /*
@@ -497,9 +499,9 @@ selected_row(SPITupleTable *result, uint64 n)
 /*
  * Add the tombstone to a cascade that a query has read at a place.  "rel" is the
  * relation of the row before, or NULL, and is set to that of this row, which the
- * caller closes.
+ * caller closes.  The result is that of join_cascade().
  */
-static void
+static bool
 join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 		 const TimestampTz *stamp, Oid joined_by)
 {
@@ -512,7 +514,7 @@ join_row(Cascade *cascade, RowIdentity *row, Relation *rel,
 			table_close(*rel, NoLock);
 		*rel = table_open(relid, RowExclusiveLock);
 	}
-	(void) join_cascade(cascade, *rel, &tombstone, stamp, joined_by);
+	return join_cascade(cascade, *rel, &tombstone, stamp, joined_by);
 }
 
 /*

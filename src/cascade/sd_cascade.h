@@ -72,7 +72,7 @@ typedef struct Cascade
 extern Cascade *make_cascade(bool is_purge, Cascade *sibling, MemoryContext context);
 extern bool join_cascade(Cascade *cascade, Relation rel, const Tombstone *tombstone,
 						 const TimestampTz *stamp, Oid joined_by);
-extern void join_selected_row(Cascade *cascade, SPITupleTable *result, uint64 n);
+extern bool join_selected_row(Cascade *cascade, SPITupleTable *result, uint64 n);
 extern void complete_cascade(Cascade *cascade);
 extern bool is_in_cascade(Cascade *cascade, const RowIdentity *row);
 extern char *stamp_of(const char *alias, Oid relid, StorageKind storage);

@@ -250,7 +250,7 @@ deleted_children(const ForeignKey *fk, TupleTableSlot *old)
 			found = SPI_tuptable;
 		}
 		for (uint64 i = 0; i < n; i++)
-			join_selected_row(children, found, i);
+			(void) join_selected_row(children, found, i);
 	}
 	return children;
 }
