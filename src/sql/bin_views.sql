@@ -361,12 +361,12 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.other_dependents(regclass, regclass) IS
 'what depends on a view of a tagged table, or on a view upon that, and is not created again with it';
 
-CREATE FUNCTION soft_delete_internal.drops_rows(view regclass) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.drops_rows(classid oid, objid oid) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE dropped(classid, objid) AS (
-		SELECT 'pg_class'::regclass::oid, view::oid
+		SELECT drops_rows.classid, drops_rows.objid
 		UNION
 		SELECT found.classid, found.objid
 		FROM dropped JOIN pg_depend AS d ON d.refclassid = dropped.classid AND d.refobjid = dropped.objid
@@ -375,11 +375,11 @@ AS $$
 			LATERAL (VALUES (d.classid, d.objid), ('pg_class'::regclass::oid, ev_class), (e.refclassid, e.refobjid)) AS found(classid, objid)
 		WHERE found.objid IS NOT NULL
 	)
-	SELECT EXISTS (SELECT FROM dropped LEFT JOIN pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid
-				   WHERE relkind IN ('r', 'p', 'f') OR classid = 'pg_extension'::regclass)
+	SELECT EXISTS (SELECT FROM dropped AS d LEFT JOIN pg_class ON d.classid = 'pg_class'::regclass AND pg_class.oid = d.objid
+				   WHERE relkind IN ('r', 'p', 'f') OR d.classid = 'pg_extension'::regclass)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.drops_rows(regclass) IS
-'whether DROP VIEW ... CASCADE would drop columns of tables or extensions';
+COMMENT ON FUNCTION soft_delete_internal.drops_rows(oid, oid) IS
+'whether DROP ... CASCADE of an object would drop tables, columns of tables or extensions';
 
 CREATE FUNCTION soft_delete_internal.check_dependents(view regclass, relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -402,7 +402,7 @@ BEGIN
 				DETAIL = format('%s depends on it, and cannot be created again with it: only views of the same owner can. CASCADE drops it.', item.description),
 				-- nothing that has rows of its own
 				HINT = CASE WHEN item.is_own AND item.type IN ('view', 'materialized view', 'rule', 'function') THEN format('DROP %s %s;', upper(item.type), item.identity)
-					WHEN NOT item.is_own AND NOT soft_delete_internal.drops_rows(view) THEN format('DROP VIEW %s CASCADE;', view) ELSE '' END;
+					WHEN NOT item.is_own AND NOT soft_delete_internal.drops_rows('pg_class'::regclass, view) THEN format('DROP VIEW %s CASCADE;', view) ELSE '' END;
 	END IF;
 END
 $$;
@@ -487,6 +487,7 @@ DECLARE
 	schema name := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view);
 BEGIN
 	IF view = soft_delete_internal.bin_of(relation) THEN
+		PERFORM soft_delete_internal.drop_companion_dependents(relation);
 		view := soft_delete_internal.recreate_view(view, relation, soft_delete_internal.bin_query(relation, tombstone), keeps_dependents => false);
 	ELSIF is_own THEN
 		view := soft_delete_internal.recreate_view(view, relation, soft_delete_internal.active_query(relation, tombstone), keeps_dependents => false);

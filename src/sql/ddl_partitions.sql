@@ -114,6 +114,9 @@ BEGIN
 			(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = parent AND attname = deleted_at)));
 	END IF;
 	IF own_tag IS NOT NULL THEN
+		IF is_partitioned THEN
+			PERFORM soft_delete_internal.check_companion_dependents(partition);
+		END IF;
 		PERFORM soft_delete_internal.drop_views(partition);
 		IF is_partitioned THEN
 			-- what stands in the way steps aside to the companion of the root from now on
