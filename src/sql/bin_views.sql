@@ -122,7 +122,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.copy_grants(regclass) IS
 'gives the view of live rows the grants of its table';
 
-CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name, former_parent regclass DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete_internal.free_name(schema name, name name) RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT candidate FROM generate_series(0, 1600) AS n, coalesce(soft_delete_internal.add_suffix(free_name.name, '_' || nullif(n, 0)), free_name.name) AS candidate
+	WHERE to_regclass(format('%I.%I', schema, candidate)) IS NULL AND to_regtype(format('%I.%I', schema, candidate)) IS NULL ORDER BY n LIMIT 1
+$$;
+COMMENT ON FUNCTION soft_delete_internal.free_name(name, name) IS
+'a name for a relation in a schema, or if it is taken one with a number';
+
+CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -132,10 +142,8 @@ BEGIN
 	IF to_regclass(format('%I.%I', view_schema, view_name)) IS NOT NULL THEN
 		RAISE EXCEPTION 'relation "%" already exists', view_name
 			USING ERRCODE = 'duplicate_table',
-				DETAIL = CASE WHEN former_parent IS NULL THEN format('Table %s needs a view of that name.', relation)
-					ELSE format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', relation, former_parent) END,
-				HINT = CASE WHEN former_parent IS NULL THEN format('CREATE SCHEMA %1$I; SELECT soft_delete.tag(%2$L, views => %1$L);', soft_delete_internal.add_suffix(view_schema, '_views'), relation)
-					ELSE format('ALTER TABLE %I.%I RENAME TO %I;', view_schema, view_name, soft_delete_internal.add_suffix(view_name, '_before')) END;
+				DETAIL = format('Table %s needs a view of that name.', relation),
+				HINT = format('CREATE SCHEMA %1$I; SELECT soft_delete.tag(%2$L, views => %1$L);', soft_delete_internal.add_suffix(view_schema, '_views'), relation);
 	END IF;
 	IF soft_delete_internal.is_distributed_schema(view_schema) THEN
 		RAISE EXCEPTION 'cannot keep deleted rows in schema "%", which Citus distributes', view_schema
@@ -154,8 +162,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name, regclass) IS
-'raises 42P07 if a view of a table cannot have its name, 0A000 if Citus distributes its schema, 42501 unless the caller and the owner of the table may create it; former_parent: the table that it leaves as a partition';
+COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name) IS
+'raises 42P07 if a view of a table cannot have its name, 0A000 if Citus distributes its schema, 42501 unless the caller and the owner of the table may create it';
 
 CREATE FUNCTION soft_delete_internal.create_view(command text) RETURNS void
 LANGUAGE plpgsql
@@ -183,10 +191,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	class pg_class;
-	view_name name := soft_delete_internal.view_name(relation, suffix);
+	-- of a partition that is detached, the name may be taken
+	view_name name := soft_delete_internal.free_name(view_schema, soft_delete_internal.view_name(relation, suffix));
 	view text := format('%I.%I', view_schema, view_name);
 BEGIN
 	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
+	IF view_name <> soft_delete_internal.view_name(relation, suffix) THEN
+		RAISE NOTICE 'relation "%" already exists, so a view of table "%" is called "%"', soft_delete_internal.view_name(relation, suffix), relation, view_name;
+	END IF;
 	PERFORM soft_delete_internal.create_view(format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
 		CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query));
 	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(class.relowner));

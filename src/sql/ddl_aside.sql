@@ -175,7 +175,7 @@ SET client_min_messages = warning -- that columns are merged with those of a par
 AS $$
 DECLARE
 	class pg_class;
-	name name := soft_delete_internal.view_name(relation, '_tombstones');
+	name name := soft_delete_internal.free_name(companion_schema, soft_delete_internal.view_name(relation, '_tombstones'));
 	companion regclass;
 	command text;
 BEGIN
