@@ -312,6 +312,10 @@ BEGIN
 		SELECT 3, format('COMMENT ON COLUMN %s.%I IS %L', name, attname, col_description(view, attnum))
 		FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND col_description(view, attnum) IS NOT NULL
 		UNION ALL
+		SELECT 3, format('SECURITY LABEL FOR %I ON %s IS %L', provider, CASE objsubid WHEN 0 THEN 'VIEW ' || name ELSE format('COLUMN %s.%I', name, attname) END, label)
+		FROM pg_seclabel LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND attnum > 0
+		WHERE classoid = 'pg_class'::regclass AND objoid = view AND coalesce(NOT attisdropped, objsubid = 0)
+		UNION ALL
 		SELECT 4, format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', name, attname, pg_get_expr(adbin, adrelid))
 		FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = view AND NOT attisdropped
 		UNION ALL
@@ -330,7 +334,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.view_commands(regclass, text) IS
-'commands that create a view again with another query, and with its options, grants, comments, defaults, rules and triggers; as_owner: which contain text of its owner';
+'commands that create a view again with another query, and with its options, grants, comments, security labels, defaults, rules and triggers; as_owner: which contain text of its owner';
 
 /*
  * Views of the owner of the table are created again with its views.  Those of other owners are not:
