@@ -268,6 +268,15 @@ SELECT soft_delete.tag('u', views => 'attack_dependencies_closed');
 RESET ROLE;
 SELECT soft_delete.tag('u', views => 'attack_dependencies_closed');
 
+-- what a security module knows the views by is put back, or the command fails
+SET allow_system_table_mods = on;
+CREATE TABLE labelled (id integer PRIMARY KEY, a text);
+SELECT soft_delete.tag('labelled') IS NOT NULL AS tagged;
+INSERT INTO pg_seclabel VALUES ('labelled_deleted'::regclass, 'pg_class'::regclass, 0, 'none', 'secret');
+ALTER TABLE labelled DROP COLUMN a;
+DELETE FROM pg_seclabel;
+RESET allow_system_table_mods;
+
 -- 9. DROP TABLE takes the views along without CASCADE
 DROP TABLE u;
 DROP TABLE t;

@@ -955,6 +955,10 @@ drop_dependents(Oid view, DropStmt *stmt)
 		!relation_ownercheck(view, GetUserId()))
 		return false;
 	lock_views(relid);
+	LockRelationOid(view, AccessExclusiveLock);
+	/* it may have become somebody else's, or been dropped, while this waited */
+	if (table_of_view(view) != relid || !relation_ownercheck(view, GetUserId()))
+		return false;
 	call_internal("drop_dependents", 3, (Oid[]){REGCLASSOID, REGCLASSOID, BOOLOID},
 				  (Datum[]){ObjectIdGetDatum(view), ObjectIdGetDatum(relid),
 							BoolGetDatum(list_member_oid(views_of(relid), view))});

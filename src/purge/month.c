@@ -37,6 +37,7 @@
 static bool drop_month(PurgeScan *scan, PurgeLeaf *leaf);
 static bool has_ended(const PurgeLeaf *leaf);
 static bool try_lock(Oid relid, LOCKMODE lockmode);
+static bool has_dependents(Oid month);
 static uint64 read_stamps(const PurgeLeaf *leaf);
 static bool are_due(const PurgeLeaf *leaf, uint64 nstamps);
 static void count_rows(PurgeScan *scan, PurgeLeaf *leaf, uint64 nstamps);
@@ -106,7 +107,8 @@ drop_month(PurgeScan *scan, PurgeLeaf *leaf)
 	if (!any_reference_to(scan, leaf))
 	{
 		nstamps = read_stamps(leaf);
-		if (are_due(leaf, nstamps) && try_lock(leaf->month, AccessExclusiveLock))
+		if (are_due(leaf, nstamps) && try_lock(leaf->month, AccessExclusiveLock) &&
+			!has_dependents(leaf->month))
 		{
 			count_rows(scan, leaf, nstamps);
 			is_done = true;
@@ -158,6 +160,22 @@ try_lock(Oid relid, LOCKMODE lockmode)
 					get_rel_name(relid)),
 			 errdetail("A purge that finds it free and due drops it.")));
 	return false;
+}
+
+/*
+ * Does an object depend on a month?  Anybody who may use the schema can make a view upon it,
+ * and DROP TABLE would fail.
+ */
+static bool
+has_dependents(Oid month)
+{
+	if (call_internal_for_number("count_month_dependents", 1, (Oid[]){REGCLASSOID},
+								 (Datum[]){ObjectIdGetDatum(month)}) == 0)
+		return false;
+	ereport(MyBackendType == B_BG_WORKER ? LOG : NOTICE,
+			(errmsg("other objects depend on table \"%s\", so its rows are purged one by one",
+					get_rel_name(month))));
+	return true;
 }
 
 /*

@@ -122,7 +122,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.copy_grants(regclass) IS
 'gives the view of live rows the grants of its table';
 
-CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name, former_parent regclass DEFAULT NULL) RETURNS void
+CREATE FUNCTION soft_delete_internal.free_name(schema name, name name) RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT candidate FROM generate_series(0, 1600) AS n, coalesce(soft_delete_internal.add_suffix(free_name.name, '_' || nullif(n, 0)), free_name.name) AS candidate
+	WHERE to_regclass(format('%I.%I', schema, candidate)) IS NULL AND to_regtype(format('%I.%I', schema, candidate)) IS NULL ORDER BY n LIMIT 1
+$$;
+COMMENT ON FUNCTION soft_delete_internal.free_name(name, name) IS
+'a name for a relation in a schema, or if it is taken one with a number';
+
+CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -132,10 +142,8 @@ BEGIN
 	IF to_regclass(format('%I.%I', view_schema, view_name)) IS NOT NULL THEN
 		RAISE EXCEPTION 'relation "%" already exists', view_name
 			USING ERRCODE = 'duplicate_table',
-				DETAIL = CASE WHEN former_parent IS NULL THEN format('Table %s needs a view of that name.', relation)
-					ELSE format('Table %s is tagged by itself when it leaves %s, and needs a view of that name.', relation, former_parent) END,
-				HINT = CASE WHEN former_parent IS NULL THEN format('CREATE SCHEMA %1$I; SELECT soft_delete.tag(%2$L, views => %1$L);', soft_delete_internal.add_suffix(view_schema, '_views'), relation)
-					ELSE format('ALTER TABLE %I.%I RENAME TO %I;', view_schema, view_name, soft_delete_internal.add_suffix(view_name, '_before')) END;
+				DETAIL = format('Table %s needs a view of that name.', relation),
+				HINT = format('CREATE SCHEMA %1$I; SELECT soft_delete.tag(%2$L, views => %1$L);', soft_delete_internal.add_suffix(view_schema, '_views'), relation);
 	END IF;
 	IF soft_delete_internal.is_distributed_schema(view_schema) THEN
 		RAISE EXCEPTION 'cannot keep deleted rows in schema "%", which Citus distributes', view_schema
@@ -154,8 +162,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name, regclass) IS
-'raises 42P07 if a view of a table cannot have its name, 0A000 if Citus distributes its schema, 42501 unless the caller and the owner of the table may create it; former_parent: the table that it leaves as a partition';
+COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name) IS
+'raises 42P07 if a view of a table cannot have its name, 0A000 if Citus distributes its schema, 42501 unless the caller and the owner of the table may create it';
 
 CREATE FUNCTION soft_delete_internal.create_view(command text) RETURNS void
 LANGUAGE plpgsql
@@ -183,10 +191,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	class pg_class;
-	view_name name := soft_delete_internal.view_name(relation, suffix);
+	-- of a partition that is detached, the name may be taken
+	view_name name := soft_delete_internal.free_name(view_schema, soft_delete_internal.view_name(relation, suffix));
 	view text := format('%I.%I', view_schema, view_name);
 BEGIN
 	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
+	IF view_name <> soft_delete_internal.view_name(relation, suffix) THEN
+		RAISE NOTICE 'relation "%" already exists, so a view of table "%" is called "%"', soft_delete_internal.view_name(relation, suffix), relation, view_name;
+	END IF;
 	PERFORM soft_delete_internal.create_view(format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
 		CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query));
 	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(class.relowner));
@@ -300,6 +312,10 @@ BEGIN
 		SELECT 3, format('COMMENT ON COLUMN %s.%I IS %L', name, attname, col_description(view, attnum))
 		FROM pg_attribute WHERE attrelid = view AND NOT attisdropped AND col_description(view, attnum) IS NOT NULL
 		UNION ALL
+		SELECT 3, format('SECURITY LABEL FOR %I ON %s IS %L', provider, CASE objsubid WHEN 0 THEN 'VIEW ' || name ELSE format('COLUMN %s.%I', name, attname) END, label)
+		FROM pg_seclabel LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND attnum > 0
+		WHERE classoid = 'pg_class'::regclass AND objoid = view AND coalesce(NOT attisdropped, objsubid = 0)
+		UNION ALL
 		SELECT 4, format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', name, attname, pg_get_expr(adbin, adrelid))
 		FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = view AND NOT attisdropped
 		UNION ALL
@@ -318,7 +334,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.view_commands(regclass, text) IS
-'commands that create a view again with another query, and with its options, grants, comments, defaults, rules and triggers; as_owner: which contain text of its owner';
+'commands that create a view again with another query, and with its options, grants, comments, security labels, defaults, rules and triggers; as_owner: which contain text of its owner';
 
 /*
  * Views of the owner of the table are created again with its views.  Those of other owners are not:
@@ -361,12 +377,12 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.other_dependents(regclass, regclass) IS
 'what depends on a view of a tagged table, or on a view upon that, and is not created again with it';
 
-CREATE FUNCTION soft_delete_internal.drops_rows(view regclass) RETURNS boolean
+CREATE FUNCTION soft_delete_internal.drops_rows(classid oid, objid oid) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE dropped(classid, objid) AS (
-		SELECT 'pg_class'::regclass::oid, view::oid
+		SELECT drops_rows.classid, drops_rows.objid
 		UNION
 		SELECT found.classid, found.objid
 		FROM dropped JOIN pg_depend AS d ON d.refclassid = dropped.classid AND d.refobjid = dropped.objid
@@ -375,11 +391,11 @@ AS $$
 			LATERAL (VALUES (d.classid, d.objid), ('pg_class'::regclass::oid, ev_class), (e.refclassid, e.refobjid)) AS found(classid, objid)
 		WHERE found.objid IS NOT NULL
 	)
-	SELECT EXISTS (SELECT FROM dropped LEFT JOIN pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid
-				   WHERE relkind IN ('r', 'p', 'f') OR classid = 'pg_extension'::regclass)
+	SELECT EXISTS (SELECT FROM dropped AS d LEFT JOIN pg_class ON d.classid = 'pg_class'::regclass AND pg_class.oid = d.objid
+				   WHERE relkind IN ('r', 'p', 'f') OR d.classid = 'pg_extension'::regclass)
 $$;
-COMMENT ON FUNCTION soft_delete_internal.drops_rows(regclass) IS
-'whether DROP VIEW ... CASCADE would drop columns of tables or extensions';
+COMMENT ON FUNCTION soft_delete_internal.drops_rows(oid, oid) IS
+'whether DROP ... CASCADE of an object would drop tables, columns of tables or extensions';
 
 CREATE FUNCTION soft_delete_internal.check_dependents(view regclass, relation regclass) RETURNS void
 LANGUAGE plpgsql
@@ -402,7 +418,7 @@ BEGIN
 				DETAIL = format('%s depends on it, and cannot be created again with it: only views of the same owner can. CASCADE drops it.', item.description),
 				-- nothing that has rows of its own
 				HINT = CASE WHEN item.is_own AND item.type IN ('view', 'materialized view', 'rule', 'function') THEN format('DROP %s %s;', upper(item.type), item.identity)
-					WHEN NOT item.is_own AND NOT soft_delete_internal.drops_rows(view) THEN format('DROP VIEW %s CASCADE;', view) ELSE '' END;
+					WHEN NOT item.is_own AND NOT soft_delete_internal.drops_rows('pg_class'::regclass, view) THEN format('DROP VIEW %s CASCADE;', view) ELSE '' END;
 	END IF;
 END
 $$;
@@ -487,6 +503,7 @@ DECLARE
 	schema name := (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view);
 BEGIN
 	IF view = soft_delete_internal.bin_of(relation) THEN
+		PERFORM soft_delete_internal.drop_companion_dependents(relation);
 		view := soft_delete_internal.recreate_view(view, relation, soft_delete_internal.bin_query(relation, tombstone), keeps_dependents => false);
 	ELSIF is_own THEN
 		view := soft_delete_internal.recreate_view(view, relation, soft_delete_internal.active_query(relation, tombstone), keeps_dependents => false);

@@ -175,7 +175,7 @@ SET client_min_messages = warning -- that columns are merged with those of a par
 AS $$
 DECLARE
 	class pg_class;
-	name name := soft_delete_internal.view_name(relation, '_tombstones');
+	name name := soft_delete_internal.free_name(companion_schema, soft_delete_internal.view_name(relation, '_tombstones'));
 	companion regclass;
 	command text;
 BEGIN
@@ -406,6 +406,97 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.missing_companions(regclass) IS
 'the table, and those of its inheritance children, that have no companion, and their schemas; parents come first';
 
+/* Who may use the schema can make a view upon a companion, without any right on that, and so can who owns the table. */
+CREATE FUNCTION soft_delete_internal.place_dependents(places regclass[], bins regclass[], OUT classid oid, OUT objid oid, OUT objsubid integer) RETURNS SETOF record
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT CASE WHEN is_view THEN 'pg_class'::regclass::oid ELSE d.classid END, CASE WHEN is_view THEN ev_class ELSE d.objid END, d.objsubid
+	FROM unnest(places) AS place JOIN pg_type ON typrelid = place
+		JOIN pg_depend AS d ON (refclassid = 'pg_class'::regclass AND refobjid = place) OR (refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray))
+		LEFT JOIN pg_rewrite ON d.classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = d.objid
+		LEFT JOIN pg_policy ON d.classid = 'pg_policy'::regclass AND pg_policy.oid = d.objid
+		LEFT JOIN pg_trigger ON d.classid = 'pg_trigger'::regclass AND pg_trigger.oid = d.objid,
+		coalesce(rulename = '_RETURN', false) AS is_view
+	WHERE deptype = 'n'
+	  -- what inherits from them, or is a part of them or of a bin
+	  AND NOT (d.classid = 'pg_class'::regclass AND d.objid = ANY (places)) AND (coalesce(polrelid, tgrelid, ev_class) = ANY (places || bins)) IS NOT TRUE;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.place_dependents(regclass[], regclass[]) IS
+'what depends on companions and their months, but for bins';
+
+CREATE FUNCTION soft_delete_internal.count_month_dependents(month regclass) RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT count(*) FROM soft_delete_internal.place_dependents(ARRAY[month], '{}')
+$$;
+COMMENT ON FUNCTION soft_delete_internal.count_month_dependents(regclass) IS
+'how many objects depend on a month of a companion: a purge does not drop it then';
+
+CREATE FUNCTION soft_delete_internal.companion_dependents(relation regclass, OUT description text, OUT command text, OUT drops_rows boolean) RETURNS SETOF record
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT pg_describe_object(classid, objid, objsubid),
+		CASE type WHEN 'table column' THEN format('ALTER TABLE %s DROP COLUMN %I CASCADE', objid::regclass, (SELECT attname FROM pg_attribute WHERE attrelid = objid AND attnum = objsubid))
+			ELSE format('DROP %s %s CASCADE', upper(type), identity) END,
+		objsubid > 0 OR soft_delete_internal.drops_rows(classid, objid)
+	FROM soft_delete_internal.place_dependents(
+			ARRAY(SELECT place FROM soft_delete_internal.inheritance_tree(relation) AS member, unnest(soft_delete_internal.companion_places(member)) AS place
+				  WHERE soft_delete_internal.own_companion(member) IS NOT NULL),
+			ARRAY(SELECT bin FROM soft_delete_internal.inheritance_tree(relation) AS member, soft_delete_internal.bin_of(member) AS bin WHERE bin IS NOT NULL)) AS d, pg_identify_object(classid, objid, objsubid)
+	ORDER BY classid, objid;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.companion_dependents(regclass) IS
+'what depends on the companion of a table, but for its bin, and the commands that drop it; drops_rows: columns or rows of other tables would go with it';
+
+CREATE FUNCTION soft_delete_internal.drop_companion_dependents(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	-- one may take along others
+	LOOP
+		SELECT * INTO item FROM soft_delete_internal.companion_dependents(relation) LIMIT 1;
+		EXIT WHEN NOT FOUND;
+		RAISE NOTICE 'drop cascades to %', item.description;
+		EXECUTE item.command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.drop_companion_dependents(regclass) IS
+'drops what depends on the companion of a table, but for its bin';
+
+CREATE FUNCTION soft_delete_internal.check_companion_dependents(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	item record;
+BEGIN
+	SELECT min(description) AS description, bool_or(drops_rows) AS drops_rows INTO item FROM soft_delete_internal.companion_dependents(relation);
+	IF item.description IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot drop the companion of table "%" because other objects depend on it', relation
+			USING ERRCODE = 'dependent_objects_still_exist',
+				DETAIL = format('%s depends on %s.', item.description, soft_delete_internal.own_companion(relation)),
+				HINT = CASE WHEN item.drops_rows THEN '' ELSE format('DROP VIEW %s CASCADE;', soft_delete_internal.bin_of(relation)) END;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.check_companion_dependents(regclass) IS
+'raises 2BP01 if another object than the bin depends on the companion of a table';
+
 CREATE FUNCTION soft_delete_internal.drop_companions(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -618,6 +709,7 @@ DECLARE
 	has_tombstones boolean;
 BEGIN
 	PERFORM soft_delete_internal.check_holds(relation, 'untag');
+	PERFORM soft_delete_internal.check_companion_dependents(relation);
 	bin := soft_delete_internal.bin_of(relation);
 	companion := soft_delete_internal.companion_of(relation);
 	IF companion IS NOT NULL THEN
@@ -964,9 +1056,10 @@ AS $$
 DECLARE
 	companion regclass := soft_delete_internal.companion_of(relation);
 	is_stamp boolean;
+	cascades boolean := soft_delete_internal.command_cascades();
 BEGIN
 	FOR i IN 1 .. cardinality(dropped) LOOP
-		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I', companion, dropped[i]));
+		PERFORM soft_delete_internal.alter_as_owner(relation, format('ALTER TABLE %s DROP COLUMN %I %s', companion, dropped[i], CASE WHEN cascades THEN 'CASCADE' END));
 	END LOOP;
 	IF old_column IS NOT NULL THEN
 		is_stamp := old_column = soft_delete_internal.companion_stamp(companion);

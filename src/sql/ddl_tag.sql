@@ -489,6 +489,7 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM soft_delete_internal.check_holds(relation, 'untag');
+	PERFORM soft_delete_internal.check_companion_dependents(relation);
 	bin := soft_delete_internal.bin_of(relation);
 
 	IF tombstones = 'purge' THEN

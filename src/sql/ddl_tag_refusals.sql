@@ -347,7 +347,7 @@ BEGIN
 		RAISE EXCEPTION 'cannot keep the deleted rows of "%" aside because other objects depend on view "%"', relation, active
 			USING ERRCODE = 'dependent_objects_still_exist',
 				DETAIL = format('The view of live rows would go, and %s depends on it.', dependent),
-				HINT = CASE WHEN soft_delete_internal.drops_rows(active) THEN '' ELSE format('DROP VIEW %s CASCADE;', active) END;
+				HINT = CASE WHEN soft_delete_internal.drops_rows('pg_class'::regclass, active) THEN '' ELSE format('DROP VIEW %s CASCADE;', active) END;
 	END IF;
 	IF NOT soft_delete_internal.has_column(relation, deleted_at) THEN
 		RETURN;

@@ -223,6 +223,8 @@ my @cases = (
 	[ 'sql/ddl_aside.sql: cannot keep deleted rows of table "%" in a table for each month',
 		prepare => q{CREATE TABLE heir () INHERITS (plain)}, statement => q{SELECT soft_delete.tag('plain', storage => 'aside_monthly')},
 		then => q{DELETE FROM plain; SELECT FROM plain_deleted} ],
+	[ 'sql/ddl_aside.sql: cannot drop the companion of table "%" because other objects depend on it',
+		make => q{GRANT CREATE ON SCHEMA public TO other; SET ROLE other; CREATE VIEW o AS SELECT id FROM public.t_tombstones}, statement => q{SELECT soft_delete.untag('t', tombstones => 'keep')} ],
 	[ 'sql/ddl_aside.sql: table "%" has deleted rows',
 		statement => q{SELECT soft_delete.untag('a')}, then => 'shown' ],
 	[ 'sql/ddl_events.sql: cannot alter tombstone column "%" of tagged table "%"',
