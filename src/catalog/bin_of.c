@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_rewrite.h"
@@ -25,6 +26,7 @@
 
 PG_FUNCTION_INFO_V1(soft_delete_bin_of);
 PG_FUNCTION_INFO_V1(soft_delete_lock_bin);
+PG_FUNCTION_INFO_V1(soft_delete_active_view_of);
 
 static Oid bin_on(Oid relid);
 static Oid bin_among_readers(Oid relid);
@@ -143,6 +145,37 @@ bin_trigger_arguments(Oid bin, char **arguments)
 	}
 	end_catalog_scan(&scan);
 	return n;
+}
+
+/*
+ * soft_delete_internal.active_view_of(relation regclass) returns regclass
+ *
+ * Returns the view of live rows of a tagged table: the view without the trigger of a bin
+ * that depends on the table automatically, as only the extension makes one do.  Null if
+ * there is none.
+ */
+Datum
+soft_delete_active_view_of(PG_FUNCTION_ARGS)
+{
+	CatalogScan scan =
+		begin_dependents_scan(RelationRelationId, PG_GETARG_OID(0), 0);
+	Oid view = InvalidOid;
+	HeapTuple tuple;
+
+	while (!OidIsValid(view) && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	{
+		Form_pg_depend dependent = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (dependent->classid == RelationRelationId &&
+			dependent->objsubid == 0 && dependent->deptype == DEPENDENCY_AUTO &&
+			get_rel_relkind(dependent->objid) == RELKIND_VIEW &&
+			bin_trigger_arguments(dependent->objid, NULL) < 0)
+			view = dependent->objid;
+	}
+	end_catalog_scan(&scan);
+	if (!OidIsValid(view))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(view);
 }
 
 /*

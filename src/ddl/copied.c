@@ -19,6 +19,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -111,7 +112,8 @@ check_new_trigger(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 static void
 refuse_copying_trigger(Oid relid, Oid function)
 {
-	Oid extension = keeps_tombstones(relid)
+	/* most are triggers of foreign keys, whose functions are the server's own */
+	Oid extension = function >= FirstNormalObjectId && keeps_tombstones(relid)
 						? getExtensionOfObject(ProcedureRelationId, function)
 						: InvalidOid;
 	const char *owner = OidIsValid(extension) ? get_extension_name(extension) : "";

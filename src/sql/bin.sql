@@ -62,12 +62,16 @@ CREATE FUNCTION soft_delete_internal.bin_columns(relation regclass) RETURNS name
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
+DECLARE
+	bin regclass := soft_delete_internal.bin_of(relation);
+	names name[];
 BEGIN
-	-- the bins of version 0.2.0 have the names of system columns
-	RETURN (SELECT coalesce((SELECT soft_delete_internal.trigger_arguments(oid)::name[] || CASE tgnargs WHEN 4 THEN '{tableoid,ctid}' ELSE '{}' END::name[] FROM pg_trigger
-					 WHERE tgrelid = soft_delete_internal.bin_of(relation) AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs IN (4, 6) LIMIT 1),
-					soft_delete_internal.new_bin_columns(relation)));
+	IF bin IS NOT NULL THEN
+		-- the bins of version 0.2.0 have the names of system columns
+		names := (SELECT soft_delete_internal.trigger_arguments(oid)::name[] || CASE tgnargs WHEN 4 THEN '{tableoid,ctid}' ELSE '{}' END::name[] FROM pg_trigger
+				  WHERE tgrelid = bin AND tgfoid = 'soft_delete.restore_row()'::regprocedure AND tgtype = 81 AND tgnargs IN (4, 6) LIMIT 1);
+	END IF;
+	RETURN coalesce(names, soft_delete_internal.new_bin_columns(relation));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.bin_columns(regclass) IS

@@ -127,7 +127,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	class pg_class;
+	owner name;
 BEGIN
 	IF to_regclass(format('%I.%I', view_schema, view_name)) IS NOT NULL THEN
 		RAISE EXCEPTION 'relation "%" already exists', view_name
@@ -142,15 +142,17 @@ BEGIN
 			USING ERRCODE = 'feature_not_supported',
 				DETAIL = 'Citus expects each table there to be a distributed one. By views => the bin and the companion are made in another schema.';
 	END IF;
-	SELECT * INTO class FROM pg_class WHERE oid = relation;
 	-- the rights that the caller needs to create it and to give it to the owner
-	IF class.relpersistence <> 't' AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
-			AND (has_schema_privilege(class.relowner, view_schema::text, 'CREATE')
-				 OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()))) THEN
+	SELECT pg_get_userbyid(relowner) INTO owner FROM pg_class
+	WHERE oid = relation AND relpersistence <> 't'
+	  AND NOT (has_schema_privilege(soft_delete_internal.caller(), view_schema::text, 'CREATE')
+			   AND (has_schema_privilege(relowner, view_schema::text, 'CREATE')
+					OR (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller())));
+	IF FOUND THEN
 		RAISE EXCEPTION 'permission denied for schema %', view_schema
 			USING ERRCODE = 'insufficient_privilege',
 				DETAIL = format('A view of table %s is made there, for its owner.', relation),
-				HINT = format('GRANT CREATE ON SCHEMA %I TO %I;', view_schema, pg_get_userbyid(class.relowner));
+				HINT = format('GRANT CREATE ON SCHEMA %I TO %I;', view_schema, owner);
 	END IF;
 END
 $$;
@@ -189,7 +191,9 @@ BEGIN
 	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
 	PERFORM soft_delete_internal.create_view(format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
 		CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query));
-	EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(class.relowner));
+	IF pg_get_userbyid(class.relowner) <> current_user THEN
+		EXECUTE format('ALTER VIEW %s OWNER TO %I', view, pg_get_userbyid(class.relowner));
+	END IF;
 	IF NOT soft_delete_internal.is_aside(relation) THEN
 		PERFORM soft_delete_internal.bind_view(view::regclass, relation);
 	END IF;
@@ -524,12 +528,17 @@ CREATE FUNCTION soft_delete_internal.unbound_views(relation regclass, OUT view r
 LANGUAGE plpgsql STABLE ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	found_bin regclass := soft_delete_internal.bin_of(relation);
 BEGIN
+	IF found_bin IS NULL THEN
+		RETURN;
+	END IF;
 	RETURN QUERY
 	SELECT v.oid::regclass, v.oid = bin.oid
 	FROM pg_class bin JOIN pg_class v ON v.relnamespace = bin.relnamespace AND v.relkind = 'v'
 		AND (v.oid = bin.oid OR v.relname = soft_delete_internal.view_name(relation, '_active'))
-	WHERE bin.oid = soft_delete_internal.bin_of(relation)
+	WHERE bin.oid = found_bin
 	  AND EXISTS (SELECT FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
 				  WHERE ev_class = v.oid AND refclassid = 'pg_class'::regclass AND refobjid = relation)
 	  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = v.oid AND objsubid = 0

@@ -238,19 +238,7 @@ COMMENT ON FUNCTION soft_delete_internal.bin_of(regclass) IS
 'the bin of a tagged table';
 
 CREATE FUNCTION soft_delete_internal.active_view_of(relation regclass) RETURNS regclass
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN (
-		SELECT pg_class.oid::regclass FROM pg_depend JOIN pg_class ON pg_class.oid = objid
-		WHERE classid = 'pg_class'::regclass AND objsubid = 0 AND deptype = 'a' AND relkind = 'v'
-		  AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = 0
-		  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = objid AND tgfoid = 'soft_delete.purge_row()'::regprocedure AND tgtype = 73)
-		LIMIT 1
-	);
-END
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_active_view_of';
 COMMENT ON FUNCTION soft_delete_internal.active_view_of(regclass) IS
 'the view of live rows of a tagged table';
 
@@ -258,10 +246,8 @@ CREATE FUNCTION soft_delete_internal.lists_library(setting text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
 BEGIN
-	RETURN (SELECT coalesce(bool_or(btrim(entry, E' \t\n"') IN ('soft_delete', 'soft_delete.so', '$libdir/soft_delete', '$libdir/soft_delete.so')), false)
-	FROM string_to_table(setting, ',') AS entry);
+	RETURN coalesce(setting ~ '(^|,)[[:space:]"]*([$]libdir/)?soft_delete([.]so)?[[:space:]"]*(,|$)', false);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.lists_library(text) IS

@@ -116,11 +116,10 @@ BEGIN
 	-- a restore, an erasure and a hold look for rows by their primary key
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY n) INTO key
 	FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute USING (attnum)
-	WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid;
+	WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid
 	-- a DROP may be about to take columns of the key along
-	IF key IS NOT NULL AND NOT EXISTS (
-			SELECT FROM pg_constraint, unnest(conkey) AS attnum JOIN pg_attribute USING (attnum)
-			WHERE conrelid = relation AND contype = 'p' AND attrelid = conrelid AND NOT soft_delete_internal.has_column(companion, attname)) THEN
+	HAVING bool_and(soft_delete_internal.has_column(companion, attname));
+	IF key IS NOT NULL THEN
 		PERFORM soft_delete_internal.make_companion_index(companion, key);
 	END IF;
 	PERFORM soft_delete_internal.make_companion_indexes(relation, month, tombstone) FROM soft_delete_internal.companion_months(companion) AS month;
@@ -198,12 +197,11 @@ BEGIN
 	LOOP
 		EXECUTE command;
 	END LOOP;
-	-- not replicated, even where a publication has all tables, until somebody asks for it
-	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY NOTHING', companion);
 	PERFORM soft_delete_internal.make_companion_trigger(companion, deleted_at);
 	PERFORM soft_delete_internal.set_comment('pg_class', companion, 0, soft_delete_internal.companion_comment(relation::text));
 	PERFORM soft_delete_internal.explain_parts(companion);
-	EXECUTE format('ALTER TABLE %s OWNER TO %I', companion, pg_get_userbyid(class.relowner));
+	-- not replicated, even where a publication has all tables, until somebody asks for it
+	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY NOTHING, OWNER TO %I', companion, pg_get_userbyid(class.relowner));
 	-- default privileges for tables are not meant for it
 	PERFORM soft_delete_internal.set_grants(companion, NULL, NULL);
 	PERFORM soft_delete_internal.make_companion_indexes(relation, companion, deleted_at);

@@ -444,11 +444,17 @@ DECLARE
 BEGIN
 	-- a table that many others reference is changed with each of them
 	FOR item IN
-		SELECT con.oid, confdeltype FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
+		SELECT con.oid, confdeltype,
+			confdeltype = 'c' AND (soft_delete_internal.tag_arguments(soft_delete_internal.root(conrelid)) IS NULL)
+				= (soft_delete_internal.tag_arguments(soft_delete_internal.root(confrelid)) IS NULL) AS cascades_within
+		FROM soft_delete_internal.foreign_keys_of(relation) AS fk JOIN pg_constraint AS con ON con.oid = fk
 		WHERE soft_delete_internal.is_own_transaction(con.xmin) ORDER BY con.oid
 	LOOP
 		PERFORM soft_delete_internal.set_reference_triggers(item.oid);
-		actions := actions || item.confdeltype::text;
+		-- where both tables are tagged, or neither is, nothing is lost by that
+		IF NOT item.cascades_within THEN
+			actions := actions || item.confdeltype::text;
+		END IF;
 	END LOOP;
 	table_name := soft_delete_internal.root(relation);
 	IF actions ~ 'c' THEN
@@ -471,7 +477,7 @@ DECLARE
 	relation regclass;
 	tagged regclass[] := ARRAY(SELECT DISTINCT member FROM unnest(changed) AS c, soft_delete_internal.inheritance_tree(c) AS member
 							   WHERE soft_delete_internal.tag_arguments(member) IS NOT NULL AND NOT soft_delete_internal.is_aside(member) ORDER BY member);
-	renames boolean := soft_delete_internal.command_renames();
+	renames boolean := tag LIKE 'ALTER%' AND soft_delete_internal.command_renames();
 BEGIN
 	IF tag = 'ALTER TABLE' THEN
 		IF renames THEN
@@ -583,8 +589,16 @@ BEGIN
 		PERFORM soft_delete_internal.follow_new_foreign_keys(c) FROM unnest(changed) AS c;
 		RETURN;
 	END IF;
-	PERFORM soft_delete_internal.tag_changed_partitions();
-	PERFORM soft_delete_internal.tag_new_tables();
+	-- most new tables are neither partitions nor inheritance children
+	IF tag NOT LIKE 'CREATE%' OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = ANY (changed)) THEN
+		PERFORM soft_delete_internal.tag_changed_partitions();
+	END IF;
+	PERFORM soft_delete_internal.tag_new_tables(tag);
+	-- nothing but its foreign keys connects a new table with others
+	IF tag LIKE 'CREATE%TABLE%' AND NOT restores THEN
+		PERFORM soft_delete_internal.follow_new_foreign_keys(c) FROM unnest(changed) AS c JOIN pg_class ON oid = c WHERE relhastriggers OR relhassubclass;
+		RETURN;
+	END IF;
 	IF tag = 'ALTER TYPE' THEN
 		changed := ARRAY(SELECT pg_class.oid FROM pg_type JOIN pg_class ON reloftype = pg_type.oid WHERE typrelid = ANY (changed));
 	ELSIF tag = 'CREATE TRIGGER' THEN

@@ -606,7 +606,8 @@ BEGIN
 		END IF;
 	END IF;
 	PERFORM soft_delete_internal.try_to_tag(ARRAY[relation], are_new => true);
-	PERFORM soft_delete_internal.warn_of_lost_references(relation) WHERE soft_delete_internal.tag_arguments(relation) IS NOT NULL;
+	PERFORM soft_delete_internal.warn_of_lost_references(relation)
+	WHERE soft_delete_internal.tag_arguments(relation) IS NOT NULL AND EXISTS (SELECT FROM soft_delete_internal.foreign_keys_of(relation));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_new_table(regclass, boolean) IS
@@ -637,7 +638,7 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.tag_new_sharded(regclass) IS
 'tags a new table that Citus has distributed because it distributes the schema, if that is tagged; gives a new partition its trigger';
 
-CREATE FUNCTION soft_delete_internal.tag_new_tables() RETURNS void
+CREATE FUNCTION soft_delete_internal.tag_new_tables(tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -647,7 +648,7 @@ BEGIN
 	IF soft_delete_internal.current_tagged_schemas() IS NULL THEN
 		RETURN;
 	END IF;
-	IF soft_delete_internal.command_renames() AND current_setting('row_security')::boolean THEN
+	IF tag LIKE 'ALTER%' AND soft_delete_internal.command_renames() AND current_setting('row_security')::boolean THEN
 		PERFORM soft_delete_internal.rename_tagged_schemas();
 	END IF;
 	FOR item IN
@@ -661,5 +662,5 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.tag_new_tables() IS
-'for event triggers: tags tables that are new in a tagged schema';
+COMMENT ON FUNCTION soft_delete_internal.tag_new_tables(text) IS
+'for event triggers: tags tables that are new in a tagged schema after a command with that tag';

@@ -39,6 +39,10 @@ AS $$
 DECLARE
 	unseen oid;
 BEGIN
+	-- each query sees what is committed now
+	IF current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
+		RETURN;
+	END IF;
 	-- foreign_keys_of() and inheritance_tree() read what is committed now, and a query what the snapshot of the transaction sees
 	SELECT fk INTO unseen FROM soft_delete_internal.foreign_keys_of(relation) AS fk WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE oid = fk)
 	UNION ALL
@@ -85,27 +89,31 @@ BEGIN
 				DETAIL = 'It is the companion of that table, and goes with its tag.';
 	END IF;
 
-	SELECT inhparent INTO other FROM pg_inherits
-	WHERE inhrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND inhparent NOT IN (SELECT soft_delete_internal.inheritance_tree(relation))
-	  AND soft_delete_internal.tag_arguments(inhparent) IS NULL LIMIT 1;
-	IF other IS NOT NULL THEN
-		RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, other
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
-				HINT = format('SELECT soft_delete.tag(%L);', other);
+	IF class.relhassubclass OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = relation) THEN
+		SELECT inhparent INTO other FROM pg_inherits
+		WHERE inhrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND inhparent NOT IN (SELECT soft_delete_internal.inheritance_tree(relation))
+		  AND soft_delete_internal.tag_arguments(inhparent) IS NULL LIMIT 1;
+		IF other IS NOT NULL THEN
+			RAISE EXCEPTION 'cannot tag "%" without its parent "%"', class.relname, other
+				USING ERRCODE = 'feature_not_supported',
+					DETAIL = 'A partition or inheritance child is read and deleted from through its parent.',
+					HINT = format('SELECT soft_delete.tag(%L);', other);
+		END IF;
+
+		SELECT m, format(CASE WHEN relispartition THEN 'ALTER TABLE %s DETACH PARTITION %s;' ELSE 'ALTER TABLE %2$s NO INHERIT %1$s;' END, inhparent::regclass, m) INTO other, remedy
+		FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m JOIN pg_inherits ON inhrelid = m WHERE relkind = 'f' LIMIT 1;
+		IF other IS NOT NULL THEN
+			RAISE EXCEPTION 'cannot tag "%" because it has a foreign table, "%"', class.relname, other
+				USING ERRCODE = 'feature_not_supported',
+					DETAIL = 'Rows of another server cannot be deleted softly.',
+					HINT = remedy;
+		END IF;
 	END IF;
 
-	SELECT m, format(CASE WHEN relispartition THEN 'ALTER TABLE %s DETACH PARTITION %s;' ELSE 'ALTER TABLE %2$s NO INHERIT %1$s;' END, inhparent::regclass, m) INTO other, remedy
-	FROM soft_delete_internal.inheritance_tree(relation) AS m JOIN pg_class ON oid = m JOIN pg_inherits ON inhrelid = m WHERE relkind = 'f' LIMIT 1;
-	IF other IS NOT NULL THEN
-		RAISE EXCEPTION 'cannot tag "%" because it has a foreign table, "%"', class.relname, other
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = 'Rows of another server cannot be deleted softly.',
-				HINT = remedy;
+	IF class.relhasrules OR class.relhassubclass THEN
+		SELECT rulename INTO rule FROM pg_rewrite
+		WHERE ev_class IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND ev_type = '4' LIMIT 1;
 	END IF;
-
-	SELECT rulename INTO rule FROM pg_rewrite
-	WHERE ev_class IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND ev_type = '4' LIMIT 1;
 	IF rule IS NOT NULL THEN
 		RAISE EXCEPTION 'cannot tag "%" because it has an ON DELETE rule', class.relname
 			USING ERRCODE = 'feature_not_supported',
@@ -245,6 +253,9 @@ AS $$
 DECLARE
 	later record;
 BEGIN
+	IF NOT EXISTS (SELECT FROM pg_class WHERE oid = relation AND (relhastriggers OR relhassubclass)) THEN
+		RETURN;
+	END IF;
 	SELECT tgname, tgrelid::regclass AS tgtable INTO later FROM pg_trigger
 	WHERE tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation))
 	  AND tgtype & 11 = 11				-- FOR EACH ROW BEFORE DELETE
@@ -312,14 +323,14 @@ BEGIN
 				HINT = format('SELECT soft_delete.untag(%L);', relation);
 	END IF;
 
-	IF storage = 'aside' AND soft_delete_internal.changes_storage(relation, storage) THEN
-		PERFORM soft_delete_internal.check_unreferenced(relation);
+	IF storage <> 'aside' OR NOT soft_delete_internal.changes_storage(relation, storage) THEN
+		RETURN;
 	END IF;
-
+	PERFORM soft_delete_internal.check_unreferenced(relation);
 	SELECT * INTO item FROM soft_delete_internal.holds AS h
 	WHERE h.relation IN (SELECT soft_delete_internal.inheritance_tree(check_present_tag.relation)) AND h.relation <> check_present_tag.relation AND key IS NULL
 	ORDER BY h.relation, h.deleted_at NULLS FIRST LIMIT 1;
-	IF FOUND AND storage = 'aside' AND soft_delete_internal.changes_storage(relation, storage) THEN
+	IF FOUND THEN
 		RAISE EXCEPTION 'partition "%" is held: %', item.relation, item.hold
 			USING ERRCODE = 'object_in_use',
 				DETAIL = format('Aside, deleted rows are those of %s, and such a hold would not be on them.', relation),

@@ -180,6 +180,9 @@ AS $$
 DECLARE
 	item record;
 BEGIN
+	IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND contype = 'c') THEN
+		RETURN;
+	END IF;
 	FOR item IN
 		SELECT con.oid, con.conname, own.indexrelid::regclass AS index, soft_delete_internal.key_name(own.relname) AS name
 		FROM pg_constraint con JOIN pg_constraint origin ON origin.conname = con.conname AND origin.contype = 'c'
