@@ -41,6 +41,9 @@
 /* How the names of the triggers of a bin begin that obey holds on single rows */
 #define ROW_HOLD_TRIGGER "~soft_delete_shard_held"
 
+/* Holds of a row that erase() destroys: soft_delete_internal.erasing_mark(), and no other */
+#define ERASING_HOLD "{\"erased (with 0000000000000000)\"}"
+
 /*
  * How far the stamp of a distributed transaction may be from the start of its part on a node.
  * Anybody may call what tells a node the stamp, and an old one would let rows be purged.
@@ -1071,6 +1074,7 @@ hold_of(TriggerData *trigdata)
 {
 	TupleDesc desc = RelationGetDescr(trigdata->tg_relation);
 	int attnum = SPI_fnumber(desc, "hold");
+	const char *holds;
 
 	if (strncmp(trigdata->tg_trigger->tgname, ROW_HOLD_TRIGGER,
 				strlen(ROW_HOLD_TRIGGER)) != 0)
@@ -1078,7 +1082,8 @@ hold_of(TriggerData *trigdata)
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 		return call_internal_for_text("held_row_of",
 									  RelationGetRelid(trigdata->tg_relation));
-	return attnum > 0 ? SPI_getvalue(trigdata->tg_trigtuple, desc, attnum) : NULL;
+	holds = attnum > 0 ? SPI_getvalue(trigdata->tg_trigtuple, desc, attnum) : NULL;
+	return holds != NULL && strcmp(holds, ERASING_HOLD) == 0 ? NULL : holds;
 }
 
 /*

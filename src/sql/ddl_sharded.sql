@@ -542,6 +542,17 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.staying_mark() IS
 'what undo() adds to the holds of deleted rows of a sharded table that do not come back, while it restores the others';
 
+CREATE FUNCTION soft_delete_internal.erasing_mark() RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN 'erased (with 0000000000000000)';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.erasing_mark() IS
+'what erase() adds to the holds of deleted rows of a sharded table before it purges them; a row that has no other hold is not held (delete/sharded.c)';
+
 CREATE FUNCTION soft_delete_internal.restoring_statements(shard regclass, OUT relation regclass, OUT statement text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 5

@@ -58,6 +58,10 @@ foreach my $s (sort keys %kind)
 	}
 	is(ask("CALL soft_delete.purge('$s.tree', older_than => '0'); $held"), "4,8,9*2|3,4,8,9*2", "$s: purge() leaves them");
 	is(ask("SELECT soft_delete.lift('$s.tree', 1, 9, 'other'); $held; SELECT soft_delete.lift('case'); SELECT soft_delete.lift('leaf'); $held; CALL soft_delete.purge('$s.tree', older_than => '0'); $counts"), "1\n4,8,9|3,4,8,9\n1\n1\n|\n30|0|30|0", "$s: and without holds all is purged");
+
+	is(ask("INSERT INTO $s.tree VALUES (1, 1, NULL), (1, 2, 1), (1, 3, 1), (1, 4, 2), (1, 5, 4); INSERT INTO $s.leaf VALUES (1, 1, 5), (1, 2, 3); DELETE FROM $s.tree WHERE k = 1; SELECT soft_delete.erase('$s.tree', 1, 2); SELECT string_agg(id::text, ',' ORDER BY id), count(hold) FROM $s.tree_deleted; SELECT string_agg(id::text, ',' ORDER BY id) FROM $s.leaf_deleted"), "4\n1,3|0\n2", "$s: erase() of a row with what went with it, at any depth");
+	is_refused('app', "$s: erase() of what is held", "SET client_min_messages = error; SELECT soft_delete.hold('$s.leaf', 1, 2, 'case'); SELECT soft_delete.erase('$s.tree', 1, 1)", qr/^ERROR:  cannot purge rows of "leaf_deleted\w*", which are held: \{case/m, $counts);
+	ask("SELECT soft_delete.lift('case'); SELECT soft_delete.erase('$s.tree', 1, 1)");
 	ask("INSERT INTO $s.tree SELECT 1, id, nullif(id / 2, 0) FROM generate_series(1, 15) AS id; INSERT INTO $s.leaf SELECT 1, id, id FROM generate_series(1, 15) AS id");
 
 	# live rows
