@@ -41,6 +41,9 @@
 /* How the names of the triggers of a bin begin that obey holds on single rows */
 #define ROW_HOLD_TRIGGER "~soft_delete_shard_held"
 
+/* Holds of a row that erase() destroys: soft_delete_internal.erasing_mark(), and no other */
+#define ERASING_HOLD "{\"erased (with 0000000000000000)\"}"
+
 /*
  * How far the stamp of a distributed transaction may be from the start of its part on a node.
  * Anybody may call what tells a node the stamp, and an old one would let rows be purged.
@@ -76,10 +79,17 @@ enum RestoreStep
 	COUNT_HELD,		/* of these */
 	COUNT_LOST, /* of these, rows with a value for which there is no column */
 	COUNT_ALTERED, /* other rows, but for their hold */
+	COUNT_CIRCLES, /* foreign keys to tables whose rows come back below */
 	INSERT_RESTORED,
 	REMOVE_RESTORED,
 	N_RESTORE_STEPS
 };
+
+/*
+ * How many of the statements of soft_delete_internal.truncating_statements() are run once; the
+ * others are repeated until none changes a row
+ */
+#define N_TRUNCATE_STEPS 2
 
 /* What each statement that deletes from a shard asks */
 typedef struct ShardMemo
@@ -90,6 +100,23 @@ typedef struct ShardMemo
 	Oid bin;
 	const char *marking; /* marking_statement() */
 } ShardMemo;
+
+/* A shard from which held rows were deleted, and what went with them is not marked yet */
+typedef struct HeldShard
+{
+	Oid shard;
+	TimestampTz stamp;
+	int finishing; /* how many queries were ending then, one within the other */
+} HeldShard;
+
+/* Of the running transaction, in its memory */
+static List *held_shards = NIL;
+
+/* How many queries are ending, in which AFTER triggers fire */
+static int finishing = 0;
+
+/* Is what went with held rows being marked? */
+static bool is_spreading = false;
 
 /* ShardMemo by shard, valid while relcache_changes is as it was */
 static HTAB *shard_memos = NULL;
@@ -103,6 +130,8 @@ static bool is_restoring = false;
 static bool may_have_deleted = false;
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
+static ExecutorEnd_hook_type prev_ExecutorEnd = NULL;
 
 PG_FUNCTION_INFO_V1(soft_delete_keep_shard_row);
 PG_FUNCTION_INFO_V1(soft_delete_keep_truncated);
@@ -111,6 +140,8 @@ PG_FUNCTION_INFO_V1(soft_delete_guard_shard_row);
 PG_FUNCTION_INFO_V1(soft_delete_change_shards);
 
 static void start_executor(QueryDesc *queryDesc, int eflags);
+static void finish_executor(QueryDesc *queryDesc);
+static void end_executor(QueryDesc *queryDesc);
 static void end_transaction(XactEvent event, void *arg);
 static void record_transaction(void);
 static bool is_session_of_citus(void);
@@ -123,12 +154,18 @@ static Datum unlinked_references(const ShardKeeper *keeper, TriggerData *trigdat
 static const char *marking_statement(Oid shard);
 static ShardMemo *memo_of(Oid shard);
 static Datum holds_on_row(const ShardKeeper *keeper, TriggerData *trigdata);
+static void note_held_shard(Oid shard, TimestampTz stamp);
+static void spread_holds(int least);
+static void spread_holds_of(const HeldShard *held);
+static uint64 spread_by(const OwnersStatement *statement, TimestampTz stamp);
 static Datum read_about_row(const OwnersStatement *statement, Oid rowtype,
 							Datum row, TimestampTz stamp, MemoryContext context);
 static TimestampTz distributed_stamp(void);
-static void keep_truncated_rows(const char *statement, TimestampTz stamp);
+static uint64 keep_truncated_rows(const char *statement, TimestampTz stamp);
 static List *find_statements(const char *query, Oid relid);
 static uint64 run_as_owner_of(Oid relid, const char *statement);
+static uint64 insert_before_triggers(const OwnersStatement *statement);
+static void fire_triggers_of(Oid relid);
 static bool is_restore(Relation shard, enum RestoreStep step, const uint64 *counts);
 static void report_altered_rows(Relation shard);
 static void report_held_rows(Relation shard);
@@ -137,7 +174,8 @@ static const char *hold_of(TriggerData *trigdata);
 
 /*
  * Install the hooks by which a transaction is known that has deleted rows of sharded tables,
- * in a server that has Citus, which must be preloaded.
+ * and the end of a statement that has deleted held ones, in a server that has Citus, which
+ * must be preloaded.
  */
 void
 init_sharded(void)
@@ -147,6 +185,10 @@ init_sharded(void)
 		return;
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = start_executor;
+	prev_ExecutorFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = finish_executor;
+	prev_ExecutorEnd = ExecutorEnd_hook;
+	ExecutorEnd_hook = end_executor;
 	RegisterXactCallback(end_transaction, NULL);
 }
 
@@ -165,6 +207,47 @@ start_executor(QueryDesc *queryDesc, int eflags)
 }
 
 /*
+ * Mark what went with the held rows that a query has deleted, when all of its AFTER triggers
+ * have fired (ExecutorFinish hook).
+ */
+static void
+finish_executor(QueryDesc *queryDesc)
+{
+	finishing++;
+	PG_TRY();
+	{
+		if (prev_ExecutorFinish)
+			prev_ExecutorFinish(queryDesc);
+		else
+			standard_ExecutorFinish(queryDesc);
+	}
+	PG_FINALLY();
+	{
+		finishing--;
+	}
+	PG_END_TRY();
+	spread_holds(finishing + 1);
+}
+
+/*
+ * Mark what went with held rows where the trigger has loaded the library, so that the end of
+ * the query was not noticed when it began (ExecutorEnd hook).  Such a query may be any that
+ * fires triggers by itself: until the end of the transaction each does it.
+ */
+static void
+end_executor(QueryDesc *queryDesc)
+{
+	if (finishing == 0 &&
+		(queryDesc->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) == 0 &&
+		(queryDesc->operation != CMD_SELECT || queryDesc->plannedstmt->hasModifyingCTE))
+		spread_holds(0);
+	if (prev_ExecutorEnd)
+		prev_ExecutorEnd(queryDesc);
+	else
+		standard_ExecutorEnd(queryDesc);
+}
+
+/*
  * Transaction callback: record the transaction, before it is committed, if rows of sharded
  * tables may have the stamp of it.
  */
@@ -175,7 +258,10 @@ end_transaction(XactEvent event, void *arg)
 		record_transaction();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
+	{
 		may_have_deleted = false;
+		held_shards = NIL;
+	}
 }
 
 /*
@@ -244,6 +330,7 @@ soft_delete_keep_shard_row(PG_FUNCTION_ARGS)
 							TRIGGER_FIRED_BY_DELETE(
 								((TriggerData *) fcinfo->context)->tg_event));
 	ShardKeeper *known = fcinfo->flinfo->fn_extra;
+	Datum holds;
 
 	if (HeapTupleHeaderIndicatesMovedPartitions(trigdata->tg_trigtuple->t_data))
 		return PointerGetDatum(NULL);
@@ -253,8 +340,11 @@ soft_delete_keep_shard_row(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = known;
 	}
 	set_unlinked(known->keeper, unlinked_references(known, trigdata));
-	set_kept_hold(known->keeper, holds_on_row(known, trigdata));
+	holds = holds_on_row(known, trigdata);
+	set_kept_hold(known->keeper, holds);
 	insert_kept(known->keeper, trigdata->tg_trigslot, known->stamp);
+	if (holds)
+		note_held_shard(RelationGetRelid(trigdata->tg_relation), known->stamp);
 	return PointerGetDatum(NULL);
 }
 
@@ -388,7 +478,7 @@ read_about_row(const OwnersStatement *statement, Oid rowtype, Datum row,
 
 /*
  * Return the query for the holds on rows that are deleted from a shard, or NULL if no live
- * row is held, of its table or of one whose deletes reach it.
+ * row of its table is held.
  */
 static const char *
 marking_statement(Oid shard)
@@ -439,8 +529,8 @@ memo_of(Oid shard)
 }
 
 /*
- * Return why a deleted row is held: because it was when it lived, or a row was with which it
- * goes, which is in its bin already.  A text[], or 0 if it is not held.
+ * Return why a deleted row is held: because it was when it lived.  A text[], or 0 if it is
+ * not held.
  */
 static Datum
 holds_on_row(const ShardKeeper *keeper, TriggerData *trigdata)
@@ -461,6 +551,112 @@ holds_on_row(const ShardKeeper *keeper, TriggerData *trigdata)
 						   row, keeper->stamp, caller);
 	SPI_finish();
 	return holds;
+}
+
+/*
+ * Note that a held row of a shard was deleted with a stamp.
+ */
+static void
+note_held_shard(Oid shard, TimestampTz stamp)
+{
+	MemoryContext oldcontext;
+	HeldShard *held;
+	ListCell *lc;
+
+	foreach (lc, held_shards)
+	{
+		held = lfirst(lc);
+		if (held->shard == shard && held->stamp == stamp && held->finishing == finishing)
+			return;
+	}
+	oldcontext = MemoryContextSwitchTo(TopTransactionContext);
+	held = palloc(sizeof(HeldShard));
+	held->shard = shard;
+	held->stamp = stamp;
+	held->finishing = finishing;
+	held_shards = lappend(held_shards, held);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Mark what went with held rows: those that were deleted where at least so many queries were
+ * ending.
+ */
+static void
+spread_holds(int least)
+{
+	List *waiting = NIL;
+	ListCell *lc;
+
+	if (held_shards == NIL || is_spreading)
+		return;
+	foreach (lc, held_shards)
+	{
+		HeldShard *held = lfirst(lc);
+
+		if (held->finishing < least)
+			continue;
+		waiting = lappend(waiting, held);
+		if (least > 0)
+			held_shards = foreach_delete_current(held_shards, lc);
+	}
+	if (waiting == NIL)
+		return;
+	is_spreading = true;
+	PG_TRY();
+	{
+		foreach (lc, waiting)
+			spread_holds_of(lfirst(lc));
+	}
+	PG_FINALLY();
+	{
+		is_spreading = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Mark what went with the held rows of a shard, at any depth, unless it has been dropped.
+ */
+static void
+spread_holds_of(const HeldShard *held)
+{
+	List *statements;
+	ListCell *lc;
+	uint64 changed;
+
+	if (get_rel_name(held->shard) == NULL)
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	statements = find_statements("spreading_statements", held->shard);
+	do
+	{
+		changed = 0;
+		foreach (lc, statements)
+			changed += spread_by(lfirst(lc), held->stamp);
+	} while (changed > 0);
+	SPI_finish();
+}
+
+/*
+ * Run a statement, with a stamp as its parameter, as the owner of a relation, and return the
+ * number of rows.  SPI must be connected.
+ */
+static uint64
+spread_by(const OwnersStatement *statement, TimestampTz stamp)
+{
+	SavedRole saved;
+	int result;
+
+	become_owner_of(statement->relid, &saved);
+	result = SPI_execute_with_args(statement->text, 1, (Oid[]){TIMESTAMPTZOID},
+								   (Datum[]){TimestampTzGetDatum(stamp)}, NULL,
+								   false, 0);
+	restore_role(&saved);
+	if (result != SPI_OK_UPDATE)
+		elog(ERROR, "%s for %s", SPI_result_code_string(result), statement->text);
+	return SPI_processed;
 }
 
 /*
@@ -529,26 +725,35 @@ soft_delete_keep_truncated(PG_FUNCTION_ARGS)
 								((TriggerData *) fcinfo->context)->tg_event) &&
 							TRIGGER_FIRED_BY_TRUNCATE(
 								((TriggerData *) fcinfo->context)->tg_event));
-	ListCell *lc;
+	TimestampTz stamp = distributed_stamp();
+	List *statements;
+	uint64 changed = 1;
 
 	may_have_deleted = true;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	statements = find_statements("truncating_statements",
+								 RelationGetRelid(trigdata->tg_relation));
+	/* TRUNCATE does not heed policies, and the statements would */
+	if (statements != NIL && check_enable_rls(RelationGetRelid(trigdata->tg_relation),
+											  InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot truncate table \"%s\", of which policies hide rows",
+						RelationGetRelationName(trigdata->tg_relation)),
+				 errdetail("Those that the current role does not see would not be kept.")));
 	/* as the current user: another one would not see what the transaction has done so far */
-	foreach (lc, find_statements("truncating_statements",
-								 RelationGetRelid(trigdata->tg_relation)))
+	for (int i = 0; i < list_length(statements) && i < N_TRUNCATE_STEPS; i++)
+		keep_truncated_rows(((OwnersStatement *) list_nth(statements, i))->text,
+							stamp);
+	while (changed > 0)
 	{
-		const char *statement = ((OwnersStatement *) lfirst(lc))->text;
-
-		/* TRUNCATE does not heed policies, and the statement would */
-		if (check_enable_rls(RelationGetRelid(trigdata->tg_relation),
-							 InvalidOid, true) == RLS_ENABLED)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("cannot truncate table \"%s\", of which policies hide rows",
-							RelationGetRelationName(trigdata->tg_relation)),
-					 errdetail("Those that the current role does not see would not be kept.")));
-		keep_truncated_rows(statement, distributed_stamp());
+		changed = 0;
+		for (int i = N_TRUNCATE_STEPS; i < list_length(statements); i++)
+			changed +=
+				keep_truncated_rows(((OwnersStatement *) list_nth(statements, i))
+										->text,
+									stamp);
 	}
 	SPI_finish();
 	return PointerGetDatum(NULL);
@@ -556,12 +761,14 @@ soft_delete_keep_truncated(PG_FUNCTION_ARGS)
 
 /*
  * Run a statement that keeps the rows of a table that is truncated.  Holds on live rows are
- * in it, which an operator in the search_path of the session must not evade.
+ * in it, which an operator in the search_path of the session must not evade.  Returns the number of
+ * rows.
  */
-static void
+static uint64
 keep_truncated_rows(const char *statement, TimestampTz stamp)
 {
 	int nestlevel = NewGUCNestLevel();
+	uint64 nrows;
 
 	set_search_path("pg_catalog, pg_temp");
 	if (SPI_execute_with_args(statement, 2, (Oid[]){TIMESTAMPTZOID, TEXTOID},
@@ -570,7 +777,9 @@ keep_truncated_rows(const char *statement, TimestampTz stamp)
 											GetUserNameFromId(GetUserId(), false))},
 							  NULL, false, 0) < 0)
 		elog(ERROR, "SPI failed for %s", statement);
+	nrows = SPI_processed;
 	AtEOXact_GUC(true, nestlevel);
+	return nrows;
 }
 
 /*
@@ -597,6 +806,7 @@ soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
 								((TriggerData *) fcinfo->context)->tg_event));
 	bool before = is_restoring;
 	uint64 counts[N_RESTORE_STEPS] = {0};
+	Oid waiting = InvalidOid;
 	ListCell *lc;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -614,13 +824,22 @@ soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
 
 			/* only what has come back leaves a bin that is held */
 			is_restoring = i == REMOVE_RESTORED;
-			count = run_as_owner_of(statement->relid, statement->text);
+			if (i == INSERT_RESTORED && counts[COUNT_CIRCLES] > 0)
+			{
+				waiting = statement->relid;
+				count = insert_before_triggers(statement);
+			}
+			else
+				count = run_as_owner_of(statement->relid, statement->text);
 			if (i < N_RESTORE_STEPS)
 				counts[i] = count;
 			/* a table that references itself has rows below others, but not for ever */
 			if (!is_restore(trigdata->tg_relation, i, counts))
 				break;
 		}
+		is_restoring = before;
+		if (OidIsValid(waiting))
+			fire_triggers_of(waiting);
 	}
 	PG_FINALLY();
 	{
@@ -629,6 +848,48 @@ soft_delete_restore_shard_rows(PG_FUNCTION_ARGS)
 	PG_END_TRY();
 	SPI_finish();
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Run an INSERT as the owner of its relation, whose AFTER triggers and foreign keys wait for
+ * fire_triggers_of(): rows come back in between that these reference.  Returns the number of
+ * rows.  SPI must be connected.
+ */
+static uint64
+insert_before_triggers(const OwnersStatement *statement)
+{
+	SavedRole saved;
+	SPIPlanPtr plan;
+	int result;
+
+	AfterTriggerBeginQuery();
+	become_owner_for_shard(statement->relid, &saved);
+	plan = SPI_prepare(statement->text, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed for %s", statement->text);
+	result = SPI_execute_snapshot(plan, NULL, NULL, InvalidSnapshot,
+								  InvalidSnapshot, false, false, 0);
+	restore_role(&saved);
+	if (result != SPI_OK_INSERT)
+		elog(ERROR, "%s for %s", SPI_result_code_string(result), statement->text);
+	return SPI_processed;
+}
+
+/*
+ * Fire what insert_before_triggers() has left, as the owner of the relation.
+ */
+static void
+fire_triggers_of(Oid relid)
+{
+	EState *estate = CreateExecutorState();
+	SavedRole saved;
+
+	become_owner_for_shard(relid, &saved);
+	AfterTriggerEndQuery(estate);
+	restore_role(&saved);
+	ExecCloseResultRelations(estate);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
 }
 
 /*
@@ -813,6 +1074,7 @@ hold_of(TriggerData *trigdata)
 {
 	TupleDesc desc = RelationGetDescr(trigdata->tg_relation);
 	int attnum = SPI_fnumber(desc, "hold");
+	const char *holds;
 
 	if (strncmp(trigdata->tg_trigger->tgname, ROW_HOLD_TRIGGER,
 				strlen(ROW_HOLD_TRIGGER)) != 0)
@@ -820,7 +1082,8 @@ hold_of(TriggerData *trigdata)
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 		return call_internal_for_text("held_row_of",
 									  RelationGetRelid(trigdata->tg_relation));
-	return attnum > 0 ? SPI_getvalue(trigdata->tg_trigtuple, desc, attnum) : NULL;
+	holds = attnum > 0 ? SPI_getvalue(trigdata->tg_trigtuple, desc, attnum) : NULL;
+	return holds != NULL && strcmp(holds, ERASING_HOLD) == 0 ? NULL : holds;
 }
 
 /*

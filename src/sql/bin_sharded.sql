@@ -103,8 +103,8 @@ BEGIN
 	FOR relation, bin, stamp IN
 		SELECT s.relation, s.bin, s.stamp FROM soft_delete_internal.sharded_tables() AS s
 		WHERE s.bin IS NOT NULL AND has_table_privilege(soft_delete_internal.caller(), s.bin, 'SELECT')
-		-- parents first
-		ORDER BY (SELECT count(*) FROM soft_delete_internal.sharded_ancestors(s.relation)), s.relation
+		-- parents first, and in a circle what brings back others
+		ORDER BY (SELECT count(*) FROM soft_delete_internal.sharded_ancestors(s.relation)), (SELECT count(*) FROM soft_delete_internal.sharded_reach(s.relation)) DESC, s.relation
 	LOOP
 		BEGIN
 			SELECT q.n INTO rows FROM soft_delete_internal.query_as_owner(relation,
@@ -611,36 +611,6 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.history_sharded(regclass, text[]) IS
 'does soft_delete.history() for a sharded table: what its bin and the erasures know';
 
-/* Deepest first: each condition looks at the bins above. */
-CREATE FUNCTION soft_delete_internal.sharded_cascade(relation regclass, condition text, remedy text DEFAULT NULL, path regclass[] DEFAULT '{}', OUT member regclass, OUT gone text) RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 3
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	other record;
-BEGIN
-	FOR other IN
-		SELECT conrelid::regclass AS child, soft_delete_internal.sharded_bin(conrelid) AS child_bin,
-			soft_delete_internal.key_match(oid, 'p', 'b') AS matches
-		FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND confrelid = relation ORDER BY conrelid, conname
-	LOOP
-		IF other.child = ANY (path || relation) THEN
-			RAISE EXCEPTION 'cannot find what went with a row of table "%", whose deletes reach it again', other.child
-				USING ERRCODE = 'feature_not_supported',
-					DETAIL = 'A sharded table that references itself has rows below others at any depth.', HINT = coalesce(remedy, format('SELECT * FROM %s;', other.child_bin));
-		END IF;
-		RETURN QUERY SELECT * FROM soft_delete_internal.sharded_cascade(other.child,
-			format('EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE %s) AS p WHERE %s AND p.%I OPERATOR(pg_catalog.=) b.%I)', soft_delete_internal.sharded_bin(relation), condition, other.matches,
-				   soft_delete_internal.sharded_stamp(relation), soft_delete_internal.sharded_stamp(other.child)), remedy, path || relation);
-	END LOOP;
-	member := relation;
-	gone := condition;
-	RETURN NEXT;
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.sharded_cascade(regclass, text, text, regclass[]) IS
-'the bins that have what went with deleted rows of a sharded table, those with a condition, and the condition of that; raises 0A000 where deletes reach a table again; remedy: the hint of that; path: the tables above';
-
 CREATE FUNCTION soft_delete_internal.forget_references(relation regclass, condition text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -682,19 +652,25 @@ COMMENT ON FUNCTION soft_delete_internal.refuse_others_rows(regclass, text, text
 CREATE FUNCTION soft_delete_internal.erase_sharded(relation regclass, key text[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET citus.multi_shard_modify_mode = sequential
 AS $$
 DECLARE
 	known record;
-	item record;
+	mark text := soft_delete_internal.erasing_mark();
+	is_marked text;
+	member regclass;
 	erased bigint := 0;
 BEGIN
 	PERFORM soft_delete_internal.check_lifecycle(relation);
 	PERFORM soft_delete_internal.refuse_others_rows(relation, 'erase');
 	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
 	PERFORM soft_delete_internal.change_shards(relation, format('DELETE FROM %s AS b WHERE %s', relation, known.condition));
-	PERFORM soft_delete_internal.forget_references(c.member, c.gone) FROM soft_delete_internal.sharded_cascade(relation, known.condition) AS c;
-	FOR item IN SELECT * FROM soft_delete_internal.sharded_cascade(relation, known.condition) LOOP
-		erased := erased + soft_delete_internal.change_shards(item.member, format('DELETE FROM %s AS b WHERE %s', soft_delete_internal.sharded_bin(item.member), item.gone));
+	PERFORM soft_delete_internal.mark_held(relation, known.condition, mark, true);
+	PERFORM soft_delete_internal.spread_mark(relation, known.condition, mark);
+	is_marked := format('%L OPERATOR(pg_catalog.=) ANY (b.hold)', mark);
+	PERFORM soft_delete_internal.forget_references(m, is_marked) FROM soft_delete_internal.sharded_reach(relation) AS m;
+	FOR member IN SELECT m FROM soft_delete_internal.sharded_reach(relation) AS m LOOP
+		erased := erased + soft_delete_internal.change_shards(member, format('DELETE FROM %s AS b WHERE %s', soft_delete_internal.sharded_bin(member), is_marked));
 	END LOOP;
 	IF erased = 0 THEN
 		RAISE NOTICE 'table "%" has no row with that key', relation;
@@ -861,27 +837,42 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.held_mark(regclass, text, bytea) IS
 'what marks rows that are held with a row of a sharded table; hash: of the primary key of this';
 
+CREATE FUNCTION soft_delete_internal.spread_mark(relation regclass, condition text, mark text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	changed bigint := 1;
+BEGIN
+	-- deletes may reach a table again, at any depth
+	WHILE changed > 0 LOOP
+		changed := (SELECT sum(soft_delete_internal.mark_held(con.conrelid, soft_delete_internal.goes_with(con, relation, condition, mark), mark, true)) FROM soft_delete_internal.cascade_edges(relation) AS con);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.spread_mark(regclass, text, text) IS
+'adds a mark to the holds of what went with the deleted rows of a sharded table that have a condition, but not to these';
+
 CREATE FUNCTION soft_delete_internal.hold_with_cascade(relation regclass, key text[], hold text, is_held boolean) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	known record;
-	item record;
 	mark text;
 	changed bigint;
-	remedy text;
 BEGIN
 	SELECT * INTO known FROM soft_delete_internal.given_key(relation, key);
 	mark := soft_delete_internal.held_mark(relation, hold, known.hash);
 	IF is_held THEN
-		remedy := format('SELECT soft_delete.hold(%L, %L);', relation, hold);
-		PERFORM soft_delete_internal.refuse_others_rows(relation, 'hold', remedy);
+		PERFORM soft_delete_internal.refuse_others_rows(relation, 'hold', format('SELECT soft_delete.hold(%L, %L);', relation, hold));
+	ELSE
+		PERFORM soft_delete_internal.mark_held(m, 'true', mark, false) FROM soft_delete_internal.sharded_reach(relation) AS m JOIN pg_class ON pg_class.oid = m WHERE relowner = (SELECT own.relowner FROM pg_class AS own WHERE own.oid = relation);
 	END IF;
-	FOR item IN SELECT * FROM soft_delete_internal.sharded_cascade(relation, known.condition, remedy) LOOP
-		changed := soft_delete_internal.mark_held(item.member, item.gone, CASE item.member WHEN relation THEN hold ELSE mark END, is_held);
-	END LOOP;
-	-- the table itself is the last one
+	changed := soft_delete_internal.mark_held(relation, known.condition, hold, is_held);
+	IF is_held THEN
+		PERFORM soft_delete_internal.spread_mark(relation, known.condition, mark);
+	END IF;
 	RETURN changed;
 END
 $$;
@@ -925,17 +916,14 @@ DECLARE
 	columns smallint[] := (SELECT conkey FROM pg_constraint WHERE conrelid = relation AND contype = 'p');
 	function text := format('soft_delete.guard_shard_row(%s)', (SELECT string_agg(quote_literal(a), ', ' ORDER BY n)
 		FROM unnest(ARRAY[hold, pg_get_userbyid(soft_delete_internal.caller())::text, soft_delete_internal.held_mark(relation, hold, known.hash)] || key) WITH ORDINALITY AS u(a, n)));
-	remedy text := format('SELECT soft_delete.hold(%L, %L);', relation, hold);
 BEGIN
-	-- raises an error where that would not be found
-	PERFORM soft_delete_internal.sharded_cascade(relation, known.condition, remedy);
-	PERFORM soft_delete_internal.refuse_others_rows(relation, 'hold', remedy);
+	PERFORM soft_delete_internal.refuse_others_rows(relation, 'hold', format('SELECT soft_delete.hold(%L, %L);', relation, hold));
 	PERFORM soft_delete_internal.alter_as_owner(relation, format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s AND ROW(%s) IS DISTINCT FROM ROW(%s)) EXECUTE FUNCTION %s', name, relation, known.condition,
 		(soft_delete_internal.columns_of(relation, columns, 'OLD')).qualified, (soft_delete_internal.columns_of(relation, columns, 'NEW')).qualified, function));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.hold_live_row(regclass, text[], text) IS
-'holds the live row of a sharded table with a primary key; raises 0A000 if what goes with it is not found, or is not of its owner';
+'holds the live row of a sharded table with a primary key; raises 0A000 if what goes with it may not be of its owner';
 
 CREATE FUNCTION soft_delete_internal.lift_live_rows(relation regclass, hash bytea, hold text) RETURNS bigint
 LANGUAGE plpgsql
@@ -1066,10 +1054,22 @@ COMMENT ON FUNCTION soft_delete_internal.held_keys(regclass, text) IS
 CREATE FUNCTION soft_delete_internal.lift_sharded_everywhere(hold text) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET citus.multi_shard_modify_mode = sequential
 AS $$
+DECLARE
+	relation regclass;
+	mark text;
+	lifted bigint := 0;
 BEGIN
-	RETURN coalesce((SELECT sum(soft_delete_internal.lift_sharded(s.relation, ARRAY[hold])) FROM soft_delete_internal.sharded_tables() AS s
-					 WHERE s.bin IS NOT NULL AND soft_delete_internal.caller_owns(s.relation)), 0);
+	FOR relation IN SELECT s.relation FROM soft_delete_internal.sharded_tables() AS s WHERE s.bin IS NOT NULL AND soft_delete_internal.caller_owns(s.relation) LOOP
+		lifted := lifted + soft_delete_internal.lift_sharded(relation, ARRAY[hold]);
+		-- of rows that a foreign key connects no more with those that they went with
+		FOR mark IN SELECT DISTINCT h FROM soft_delete_internal.query_as_owner(relation, format('SELECT b.hold FROM %s AS b WHERE b.hold IS NOT NULL', soft_delete_internal.sharded_bin(relation))) AS q(holds text[]), unnest(holds) AS h
+				WHERE soft_delete_internal.is_mark(h) AND left(h, -24) = hold LOOP
+			PERFORM soft_delete_internal.mark_held(relation, 'true', mark, false);
+		END LOOP;
+	END LOOP;
+	RETURN lifted;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.lift_sharded_everywhere(text) IS

@@ -366,34 +366,82 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.live_marks(regclass, oid[]) IS
 'the conditions of live rows of a sharded table, as b, that are held, or whose parents are, with why, or with the mark of what goes with such a row; path: the tables below';
 
-CREATE FUNCTION soft_delete_internal.shard_marks(shard regclass, path regclass[] DEFAULT '{}', OUT hold text, OUT mark text, OUT condition text) RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 1
-SET search_path = pg_catalog, pg_temp
-SET citus.override_table_visibility = off
-AS $$
-BEGIN
-	-- what the transaction has done so far is known of shards
-	RETURN QUERY SELECT * FROM soft_delete_internal.own_marks(shard);
-	RETURN QUERY SELECT NULL::text, above.mark, format('EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE b.%I OPERATOR(pg_catalog.=) $2 AND %s) AS p WHERE %s)', soft_delete_internal.shard_of_bin(confrelid), soft_delete_internal.sharded_stamp(confrelid),
-			above.condition, soft_delete_internal.key_match(con.oid, 'p', 'b'))
-		FROM pg_constraint AS con JOIN pg_class ON pg_class.oid = confrelid, soft_delete_internal.shard_marks(confrelid, path || shard) AS above
-		WHERE contype = 'f' AND confdeltype = 'c' AND conrelid = shard AND NOT relispartition AND confrelid <> ALL (path || shard);
-END
-$$;
-COMMENT ON FUNCTION soft_delete_internal.shard_marks(regclass, regclass[]) IS
-'the conditions of rows that are deleted from a shard, as b, with stamp $2, which are held or go with a held row in the bin of another shard, with why, or with the mark of what goes with such a row; path: the shards below';
-
 CREATE FUNCTION soft_delete_internal.marking_statement(shard regclass) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN (SELECT 'SELECT ' || soft_delete_internal.holds_expression(array_agg(m.condition), array_agg(coalesce(m.hold, m.mark))) || ' FROM (SELECT ($1).*) AS b'
-			FROM soft_delete_internal.shard_marks(shard) AS m);
+	RETURN (SELECT 'SELECT ' || soft_delete_internal.holds_expression(array_agg(m.condition), array_agg(m.hold)) || ' FROM (SELECT ($1).*) AS b'
+			FROM soft_delete_internal.own_marks(shard) AS m);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.marking_statement(regclass) IS
-'a query for why a row $1 that is deleted from a shard with stamp $2 is held, a text[]; null if no live row is';
+'a query for why a row $1 that is deleted from a shard was held when it lived, a text[]; null if no row of the shard is';
+
+CREATE FUNCTION soft_delete_internal.cascade_edges(relation regclass) RETURNS SETOF pg_constraint
+LANGUAGE plpgsql STABLE ROWS 3
+SET search_path = pg_catalog, pg_temp
+SET citus.override_table_visibility = off
+AS $$
+BEGIN
+	RETURN QUERY
+		WITH RECURSIVE reached AS (
+			SELECT soft_delete_internal.root(relation)::oid AS member
+			UNION
+			SELECT conrelid FROM reached JOIN pg_constraint ON confrelid = member WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c'
+		)
+		SELECT con.* FROM reached JOIN pg_constraint AS con ON confrelid = member
+		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = conrelid AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure)
+		-- parents first
+		ORDER BY (SELECT count(*) FROM soft_delete_internal.sharded_ancestors(conrelid)), con.oid;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.cascade_edges(regclass) IS
+'the foreign keys by which the deletes of a sharded table, or of a shard, reach tagged ones with ON DELETE CASCADE, its own among them';
+
+/* Each is repeated until none changes a row: deletes may reach a table again. */
+CREATE FUNCTION soft_delete_internal.spreading_statements(shard regclass, OUT relation regclass, OUT statement text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+SET citus.override_table_visibility = off
+AS $$
+DECLARE
+	root regclass := soft_delete_internal.root(shard);
+	own text;
+	marks text[];
+	con pg_constraint;
+BEGIN
+	SELECT array_agg(m.mark), soft_delete_internal.holds_expression(array_agg(m.condition), array_agg(m.mark)) INTO marks, own FROM soft_delete_internal.own_marks(shard) AS m;
+	IF marks IS NULL THEN
+		RETURN;
+	END IF;
+	FOR con IN SELECT * FROM soft_delete_internal.cascade_edges(root) LOOP
+		relation := soft_delete_internal.shard_of_bin(con.conrelid);
+		-- the rows themselves are held by their own name
+		statement := format('UPDATE ONLY %1$s AS u SET hold = pg_catalog.array_cat(u.hold, f.marks) FROM (SELECT b.ctid AS place, pg_catalog.array_agg(DISTINCT m) AS marks '
+			'FROM %1$s AS b, (SELECT b.*, pg_catalog.array_cat(ARRAY(SELECT h FROM pg_catalog.unnest(b.hold) AS h WHERE h OPERATOR(pg_catalog.=) ANY (%2$L)), %3$s) AS soft_delete_marks FROM %4$s AS b WHERE b.%5$I OPERATOR(pg_catalog.=) $1) AS p, pg_catalog.unnest(p.soft_delete_marks) AS m '
+			'WHERE b.%6$I OPERATOR(pg_catalog.=) $1 AND %7$s AND (m OPERATOR(pg_catalog.=) ANY (b.hold)) IS NOT TRUE%8$s GROUP BY b.ctid) AS f WHERE u.ctid OPERATOR(pg_catalog.=) f.place',
+			relation, marks, CASE con.confrelid WHEN root THEN own ELSE 'NULL' END, soft_delete_internal.shard_of_bin(con.confrelid), soft_delete_internal.sharded_stamp(con.confrelid), soft_delete_internal.sharded_stamp(con.conrelid),
+			soft_delete_internal.key_match(con.oid, 'p', 'b'), CASE con.conrelid WHEN root THEN format(' AND (m OPERATOR(pg_catalog.=) ANY (%s)) IS NOT TRUE', own) ELSE '' END);
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.spreading_statements(regclass) IS
+'what marks the rows of bins that went with held rows of a shard, with stamp $1; each is an UPDATE as the owner of a relation';
+
+CREATE FUNCTION soft_delete_internal.goes_with(con pg_constraint, origin regclass, condition text, mark text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN format('%s EXISTS (SELECT 1 FROM (SELECT * FROM %s AS b WHERE %L OPERATOR(pg_catalog.=) ANY (b.hold)%s) AS p WHERE %s AND p.%I OPERATOR(pg_catalog.=) b.%I)',
+		CASE con.conrelid WHEN origin THEN format('(%s) IS NOT TRUE AND', condition) ELSE '' END, soft_delete_internal.sharded_bin(con.confrelid), mark, CASE con.confrelid WHEN origin THEN format(' OR (%s)', condition) ELSE '' END,
+		soft_delete_internal.key_match(con.oid, 'p', 'b'), soft_delete_internal.sharded_stamp(con.confrelid), soft_delete_internal.sharded_stamp(con.conrelid));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.goes_with(pg_constraint, regclass, text, text) IS
+'the condition that a row b of the bin of the table of a foreign key went with one that has a mark, or with one of a table of origin that has a condition, and is not such a row itself';
 
 CREATE FUNCTION soft_delete_internal.truncating_statements(relation regclass, OUT relation_of regclass, OUT statement text)
 RETURNS SETOF record
@@ -406,6 +454,7 @@ DECLARE
 	child regclass;
 	columns text;
 	holds text;
+	root regclass := soft_delete_internal.root(relation);
 BEGIN
 	-- truncate_local_data_after_distributing_table() is about rows that live on in shards
 	IF soft_delete_internal.table_of_shard(relation) IS NOT NULL OR NOT coalesce(current_setting('citus.enable_ddl_propagation', true)::boolean, true) THEN
@@ -442,10 +491,23 @@ BEGIN
 	SELECT soft_delete_internal.holds_expression(array_agg(m.condition), array_agg(coalesce(m.hold, m.mark))) INTO holds FROM soft_delete_internal.live_marks(relation) AS m;
 	statement := format('INSERT INTO %s (%s, %I, deleted_by%s) SELECT %s, $1, $2%s FROM %s AS b', bin, columns, stamp, CASE WHEN holds IS NOT NULL THEN ', hold' ELSE '' END, columns, coalesce(', ' || holds, ''), relation);
 	RETURN NEXT;
+	IF holds IS NULL THEN
+		RETURN;
+	END IF;
+	-- where deletes reach a table again, what goes with a held row is at any depth
+	FOR relation_of, statement IN
+		SELECT soft_delete_internal.sharded_bin(con.conrelid), format('UPDATE %1$s AS b SET hold = pg_catalog.array_append(b.hold, %2$L) WHERE b.%3$I OPERATOR(pg_catalog.=) $1 AND (%2$L OPERATOR(pg_catalog.=) ANY (b.hold)) IS NOT TRUE AND %4$s',
+			soft_delete_internal.sharded_bin(con.conrelid), m.mark, soft_delete_internal.sharded_stamp(con.conrelid), soft_delete_internal.goes_with(con, origin, m.condition, m.mark))
+		FROM (SELECT root UNION SELECT a FROM soft_delete_internal.sharded_ancestors(root) AS a WHERE soft_delete_internal.sharded_bin(a) IS NOT NULL) AS o(origin), soft_delete_internal.own_marks(origin) AS m, soft_delete_internal.cascade_edges(origin) AS con
+		WHERE EXISTS (SELECT FROM soft_delete_internal.cascade_edges(origin) AS e WHERE root IN (e.conrelid, e.confrelid))
+		  AND EXISTS (SELECT FROM soft_delete_internal.cascade_edges(origin) AS e, soft_delete_internal.cascade_edges(e.conrelid) AS below WHERE below.conrelid = e.conrelid)
+	LOOP
+		RETURN NEXT;
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.truncating_statements(regclass) IS
-'what keeps the rows of a sharded table that is truncated; $1: the stamp, $2: who does it; nothing for a shard, nor for a partitioned table, whose partitions have triggers of their own';
+'what keeps the rows of a sharded table that is truncated, and then what is repeated until none changes a row; $1: the stamp, $2: who does it; nothing for a shard, nor for a partitioned table, whose partitions have triggers of their own';
 
 CREATE FUNCTION soft_delete_internal.has_reference(con pg_constraint, alias text) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -479,6 +541,17 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.staying_mark() IS
 'what undo() adds to the holds of deleted rows of a sharded table that do not come back, while it restores the others';
+
+CREATE FUNCTION soft_delete_internal.erasing_mark() RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN 'erased (with 0000000000000000)';
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.erasing_mark() IS
+'what erase() adds to the holds of deleted rows of a sharded table before it purges them; a row that has no other hold is not held (delete/sharded.c)';
 
 CREATE FUNCTION soft_delete_internal.restoring_statements(shard regclass, OUT relation regclass, OUT statement text)
 RETURNS SETOF record
@@ -518,6 +591,10 @@ BEGIN
 				  stamp, string_agg(quote_ident(attname), ', ' ORDER BY attnum)) INTO statement
 	FROM pg_attribute WHERE attrelid = shard AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('hold', 'unlinked');
 	RETURN NEXT;
+	-- the table may reference one that comes back below it
+	statement := format('SELECT %s::pg_catalog.int8', (SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = relation_shard AND confrelid <> conrelid
+		AND confrelid IN (SELECT e.conrelid FROM soft_delete_internal.cascade_edges(relation_shard) AS e)));
+	RETURN NEXT;
 	statement := format('INSERT INTO %s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM soft_delete_new WHERE %3$I IS NULL', relation_shard, soft_delete_internal.common_columns(relation_shard, shard), stamp);
 	relation := relation_shard;
 	RETURN NEXT;
@@ -532,8 +609,12 @@ BEGIN
 			(SELECT string_agg(format('n.%1$I OPERATOR(%2$I.%3$s) o.%1$I', attname, nspname, oprname), ' AND ')
 			 FROM unnest(confkey, conppeqop) AS k(parent, op) JOIN pg_attribute ON attrelid = confrelid AND attnum = parent
 				JOIN pg_operator ON pg_operator.oid = op JOIN pg_namespace ON pg_namespace.oid = oprnamespace) AS keeps_key,
-			(SELECT string_agg(format(' AND (%s IS NOT TRUE OR EXISTS (SELECT FROM %s AS o WHERE %s))', soft_delete_internal.has_reference(further, 'b'), further.confrelid::regclass, soft_delete_internal.key_match(further.oid, 'o', 'b')), '')
-			 FROM pg_constraint AS further
+			-- or is below that itself
+			(SELECT string_agg(format(' AND (%s IS NOT TRUE OR EXISTS (SELECT FROM %s AS o WHERE %s)%s)', soft_delete_internal.has_reference(further, 'b'), further.confrelid::regclass, soft_delete_internal.key_match(further.oid, 'o', 'b'),
+					CASE WHEN further.confrelid IN (SELECT e.conrelid FROM soft_delete_internal.cascade_edges(con.conrelid) AS e) AND above.relowner = own.relowner
+						THEN format(' OR EXISTS (SELECT FROM %s AS o WHERE %s AND o.%I OPERATOR(pg_catalog.=) b.%I)', soft_delete_internal.shard_of_bin(further.confrelid), soft_delete_internal.key_match(further.oid, 'o', 'b'),
+							soft_delete_internal.sharded_stamp(further.confrelid), soft_delete_internal.sharded_stamp(con.conrelid)) ELSE '' END), '')
+			 FROM pg_constraint AS further JOIN pg_class AS above ON above.oid = further.confrelid JOIN pg_class AS own ON own.oid = further.conrelid
 			 WHERE further.contype = 'f' AND further.conparentid = 0 AND further.conrelid = con.conrelid AND further.confrelid NOT IN (con.conrelid, con.confrelid)) AS parents_exist
 		FROM pg_constraint AS con JOIN pg_trigger ON tgrelid = conrelid AND tgfoid = 'soft_delete.keep_shard_row()'::regprocedure
 		WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c' AND confrelid = relation_shard
@@ -567,7 +648,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.restoring_statements(regclass) IS
-'what restores the rows that an UPDATE of a shard of a bin has restored: their number, and how many of them are held, and have lost a column; how many others it has altered, but for a hold; an INSERT, a DELETE from the bin of as many rows, an UPDATE of the bin of each child, and one of each table whose references were overwritten; each as the owner of a relation';
+'what restores the rows that an UPDATE of a shard of a bin has restored: their number, and how many of them are held, and have lost a column; how many others it has altered, but for a hold; whether rows that they reference come back below them; an INSERT, a DELETE from the bin of as many rows, an UPDATE of the bin of each child, and one of each table whose references were overwritten; each as the owner of a relation';
 
 CREATE FUNCTION soft_delete_internal.check_sharded(relation regclass, deleted_at name, views name, bridge text, together regclass[]) RETURNS void
 LANGUAGE plpgsql
@@ -1061,7 +1142,7 @@ BEGIN
 	-- parents first: what is kept needs them
 	WHILE waiting <> '{}' LOOP
 		SELECT m INTO member FROM unnest(waiting) AS m
-		ORDER BY EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = m AND confrelid <> m AND confrelid = ANY (waiting)), m LIMIT 1;
+		ORDER BY EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = m AND confrelid <> m AND confrelid = ANY (waiting)), (SELECT count(*) FROM soft_delete_internal.sharded_reach(m)) DESC, m LIMIT 1;
 		PERFORM soft_delete_internal.untag_sharded_table(member, tombstones, members);
 		waiting := array_remove(waiting, member);
 	END LOOP;

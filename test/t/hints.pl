@@ -339,8 +339,7 @@ my %elsewhere = (
 	(map { ("sql/ddl_sharded.sql: $_" => 'citus/sharded.pl') } 'cannot delete from tagged table "%": a foreign key would destroy rows of table "%"', 'cannot delete from tagged table "%": a foreign key would overwrite references of table "%"', 'cannot tag "%", which is %, alone',
 		'cannot untag table "%", whose rows are deleted with those of tagged table "%"', 'cannot untag table "%", where rows are held', 'table "%" has deleted rows',
 		'cannot drop the bin of tagged table "%"'),
-	(map { ("sql/bin_sharded.sql: $_" => 'citus/lifecycle.pl') } 'cannot find what went with a row of table "%", whose deletes reach it again',
-		'cannot % a row of table "%", whose deletes reach table "%" of another role'),
+	'sql/bin_sharded.sql: cannot % a row of table "%", whose deletes reach table "%" of another role' => 'citus/lifecycle.pl',
 	'sql/ddl_schemas.sql: cannot tag schema "%", which Citus distributes' => 'citus/tagged.pl',
 	'sql/ddl_sharded.sql: cannot truncate tagged table "%" with its partition "%"' => 'citus/partitions.pl',
 	'sql/ddl_citus.sql: Citus cannot convert tagged table "%"' => 'citus/tagged.pl');
