@@ -221,4 +221,5 @@ SET ROLE regress_upon_other;
 SELECT * FROM rows;
 RESET ROLE;
 DROP SCHEMA attack_dependents CASCADE;
+DELETE FROM soft_delete_internal.purge_log WHERE relation LIKE 'attack_dependents%';
 DROP ROLE regress_upon_owner, regress_upon_other;

@@ -49,9 +49,10 @@ LIMITS = {
     ),
     # generated keys are copied one at a time
     "copy_batches": (
-        "goes row by row, as with any `BEFORE INSERT` trigger, into a partitioned table, a table with"
-        " a deferrable or an exclusion constraint, and any table where changes are decoded. Where it"
-        " fails it may have taken fewer values of a sequence."
+        "goes row by row, as with any `BEFORE INSERT` trigger, into a table with more than 64"
+        " partitions, or one that others have locked, a table with a deferrable or an exclusion"
+        " constraint, and any table where changes are decoded. Where it fails it may have taken"
+        " fewer values of a sequence."
     ),
     # where one row violates several constraints, either name is right
     "first_constraint": (
