@@ -123,11 +123,19 @@ COMMENT ON FUNCTION soft_delete_internal.copy_grants(regclass) IS
 'gives the view of live rows the grants of its table';
 
 CREATE FUNCTION soft_delete_internal.free_name(schema name, name name) RETURNS name
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT candidate FROM generate_series(0, 1600) AS n, coalesce(soft_delete_internal.add_suffix(free_name.name, '_' || nullif(n, 0)), free_name.name) AS candidate
-	WHERE to_regclass(format('%I.%I', schema, candidate)) IS NULL AND to_regtype(format('%I.%I', schema, candidate)) IS NULL ORDER BY n LIMIT 1
+DECLARE
+	candidate name := name;
+	n integer := 0;
+BEGIN
+	WHILE to_regclass(format('%I.%I', schema, candidate)) IS NOT NULL OR to_regtype(format('%I.%I', schema, candidate)) IS NOT NULL LOOP
+		n := n + 1;
+		candidate := soft_delete_internal.add_suffix(name, '_' || n);
+	END LOOP;
+	RETURN candidate;
+END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.free_name(name, name) IS
 'a name for a relation in a schema, or if it is taken one with a number';
