@@ -273,7 +273,7 @@ COMMENT ON FUNCTION soft_delete_internal.drop_views(regclass) IS
 'drops the two views of a table';
 
 CREATE FUNCTION soft_delete_internal.dependent_views(view regclass) RETURNS SETOF regclass
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH RECURSIVE dependents(member, depth) AS (
@@ -365,7 +365,7 @@ COMMENT ON FUNCTION soft_delete_internal.is_recreated(oid, regclass) IS
 'whether a relation that depends on a view of a tagged table is created again with it';
 
 CREATE FUNCTION soft_delete_internal.other_dependents(view regclass, relation regclass, OUT classid oid, OUT objid oid) RETURNS SETOF record
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
