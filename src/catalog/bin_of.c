@@ -148,34 +148,46 @@ bin_trigger_arguments(Oid bin, char **arguments)
 }
 
 /*
- * soft_delete_internal.active_view_of(relation regclass) returns regclass
- *
- * Returns the view of live rows of a tagged table: the view without the trigger of a bin
- * that depends on the table automatically, as only the extension makes one do.  Null if
- * there is none.
+ * Return the OIDs of the views that depend on a table automatically, as only the extension
+ * makes a view do.
  */
-Datum
-soft_delete_active_view_of(PG_FUNCTION_ARGS)
+List *
+bound_views(Oid relid)
 {
-	CatalogScan scan =
-		begin_dependents_scan(RelationRelationId, PG_GETARG_OID(0), 0);
-	Oid view = InvalidOid;
+	CatalogScan scan = begin_dependents_scan(RelationRelationId, relid, 0);
+	List *views = NIL;
 	HeapTuple tuple;
 
-	while (!OidIsValid(view) && HeapTupleIsValid(tuple = next_catalog_row(&scan)))
+	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
 	{
 		Form_pg_depend dependent = (Form_pg_depend) GETSTRUCT(tuple);
 
 		if (dependent->classid == RelationRelationId &&
 			dependent->objsubid == 0 && dependent->deptype == DEPENDENCY_AUTO &&
-			get_rel_relkind(dependent->objid) == RELKIND_VIEW &&
-			bin_trigger_arguments(dependent->objid, NULL) < 0)
-			view = dependent->objid;
+			get_rel_relkind(dependent->objid) == RELKIND_VIEW)
+			views = list_append_unique_oid(views, dependent->objid);
 	}
 	end_catalog_scan(&scan);
-	if (!OidIsValid(view))
-		PG_RETURN_NULL();
-	PG_RETURN_OID(view);
+	return views;
+}
+
+/*
+ * soft_delete_internal.active_view_of(relation regclass) returns regclass
+ *
+ * Returns the view of live rows of a tagged table: of its bound views, the one without the
+ * trigger of a bin.  Null if there is none.
+ */
+Datum
+soft_delete_active_view_of(PG_FUNCTION_ARGS)
+{
+	ListCell *lc;
+
+	foreach (lc, bound_views(PG_GETARG_OID(0)))
+	{
+		if (bin_trigger_arguments(lfirst_oid(lc), NULL) < 0)
+			PG_RETURN_OID(lfirst_oid(lc));
+	}
+	PG_RETURN_NULL();
 }
 
 /*

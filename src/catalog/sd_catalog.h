@@ -407,6 +407,7 @@ typedef enum BinColumn
 } BinColumn;
 
 extern Oid bin_of(Oid relid);
+extern List *bound_views(Oid relid);
 extern AttrNumber bin_column(Oid bin, BinColumn which);
 extern bool may_use_bin(Oid relid, BinColumn which, AclMode mode);
 extern char *bin_name(Oid relid);

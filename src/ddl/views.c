@@ -127,23 +127,10 @@ static void check_owner(Oid relid);
 List *
 views_of(Oid relid)
 {
-	CatalogScan scan = begin_dependents_scan(RelationRelationId, relid, 0);
-	List *bound = NIL, *views = NIL;
-	HeapTuple tuple;
+	List *views = NIL;
 	ListCell *lc;
 
-	while (HeapTupleIsValid(tuple = next_catalog_row(&scan)))
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-
-		if (form->classid == RelationRelationId && form->objsubid == 0 &&
-			form->deptype == DEPENDENCY_AUTO &&
-			get_rel_relkind(form->objid) == RELKIND_VIEW)
-			bound = list_append_unique_oid(bound, form->objid);
-	}
-	end_catalog_scan(&scan);
-
-	foreach (lc, bound)
+	foreach (lc, bound_views(relid))
 	{
 		Oid view = lfirst_oid(lc);
 

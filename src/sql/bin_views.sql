@@ -201,13 +201,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	class pg_class;
+	usual_name name := soft_delete_internal.view_name(relation, suffix);
 	-- of a partition that is detached, the name may be taken
-	view_name name := soft_delete_internal.free_name(view_schema, soft_delete_internal.view_name(relation, suffix));
+	view_name name := soft_delete_internal.free_name(view_schema, usual_name);
 	view text := format('%I.%I', view_schema, view_name);
 BEGIN
 	SELECT * INTO STRICT class FROM pg_class WHERE oid = relation;
-	IF view_name <> soft_delete_internal.view_name(relation, suffix) THEN
-		RAISE NOTICE 'relation "%" already exists, so a view of table "%" is called "%"', soft_delete_internal.view_name(relation, suffix), relation, view_name;
+	IF view_name <> usual_name THEN
+		RAISE NOTICE 'relation "%" already exists, so a view of table "%" is called "%"', usual_name, relation, view_name;
 	END IF;
 	PERFORM soft_delete_internal.create_view(format('CREATE %sVIEW %s %s AS %s', CASE class.relpersistence WHEN 't' THEN 'TEMPORARY ' END,
 		CASE class.relpersistence WHEN 't' THEN quote_ident(view_name) ELSE view END, options, query));
@@ -364,6 +365,25 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.is_recreated(oid, regclass) IS
 'whether a relation that depends on a view of a tagged table is created again with it';
 
+CREATE FUNCTION soft_delete_internal.direct_dependents(members regclass[], OUT member regclass, OUT classid oid, OUT objid oid, OUT objsubid integer, OUT deptype "char", OUT part_of regclass) RETURNS SETOF record
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT m, CASE WHEN is_view THEN 'pg_class'::regclass::oid ELSE d.classid END, CASE WHEN is_view THEN ev_class ELSE d.objid END, d.objsubid, d.deptype, coalesce(polrelid, tgrelid, ev_class)::regclass
+	FROM unnest(members) AS m JOIN pg_type ON typrelid = m
+		JOIN pg_depend AS d ON (refclassid = 'pg_class'::regclass AND refobjid = m) OR (refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray))
+		LEFT JOIN pg_rewrite ON d.classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = d.objid
+		LEFT JOIN pg_policy ON d.classid = 'pg_policy'::regclass AND pg_policy.oid = d.objid
+		LEFT JOIN pg_trigger ON d.classid = 'pg_trigger'::regclass AND pg_trigger.oid = d.objid,
+		coalesce(rulename = '_RETURN', false) AS is_view;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.direct_dependents(regclass[]) IS
+'what depends on relations or their row types, a view in the place of its query; part_of: the relation whose rule, policy or trigger it is';
+
 CREATE FUNCTION soft_delete_internal.other_dependents(view regclass, relation regclass, OUT classid oid, OUT objid oid) RETURNS SETOF record
 LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
@@ -371,19 +391,12 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT dependents.classid, dependents.objid
-	FROM (SELECT CASE WHEN is_view THEN 'pg_class'::regclass::oid ELSE classid END AS classid, CASE WHEN is_view THEN ev_class ELSE objid END AS objid
-		  FROM unnest(view || ARRAY(SELECT soft_delete_internal.dependent_views(view))) AS member
-			JOIN pg_type ON typrelid = member
-			JOIN pg_depend ON (refclassid = 'pg_class'::regclass AND refobjid = member)
-				OR (refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray))
-			LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid,
-			coalesce(rulename = '_RETURN', false) AS is_view
-		  WHERE deptype IN ('n', 'a') AND NOT (classid = 'pg_class'::regclass AND objid = member)
-			-- its own rules
-			AND ev_class IS DISTINCT FROM member) AS dependents
-	WHERE dependents.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
-	  AND NOT (dependents.classid = 'pg_class'::regclass AND coalesce(soft_delete_internal.is_recreated(dependents.objid, relation), false));
+	SELECT d.classid, d.objid
+	FROM soft_delete_internal.direct_dependents(view || ARRAY(SELECT soft_delete_internal.dependent_views(view))) AS d
+	WHERE deptype IN ('n', 'a') AND NOT (d.classid = 'pg_class'::regclass AND d.objid = member)
+	  AND part_of IS DISTINCT FROM member
+	  AND d.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
+	  AND NOT (d.classid = 'pg_class'::regclass AND coalesce(soft_delete_internal.is_recreated(d.objid, relation), false));
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.other_dependents(regclass, regclass) IS
@@ -437,27 +450,24 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.check_dependents(regclass, regclass) IS
 'raises 2BP01 if another object than a view of the same owner depends on a view of a tagged table';
 
-CREATE FUNCTION soft_delete_internal.run_view_commands(relation regclass, name text, owner name, is_first boolean, commands jsonb) RETURNS void
+CREATE FUNCTION soft_delete_internal.run_view_commands(relation regclass, commands jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	item record;
 BEGIN
-	FOR item IN SELECT command ->> 'command' AS command, (command -> 'as_owner')::boolean AS as_owner, n FROM jsonb_array_elements(commands) WITH ORDINALITY AS c(command, n) ORDER BY n LOOP
-		IF item.as_owner AND NOT (is_first AND item.n = 1) THEN
+	FOR item IN SELECT command ->> 'command' AS command, (command -> 'as_owner')::boolean AS as_owner FROM jsonb_array_elements(commands) WITH ORDINALITY AS c(command, n) ORDER BY n LOOP
+		IF item.as_owner THEN
 			PERFORM soft_delete_internal.alter_as_owner(relation, item.command);
 		ELSE
 			EXECUTE item.command;
 		END IF;
-		IF is_first AND item.n = 1 THEN
-			EXECUTE format('ALTER VIEW %s OWNER TO %I', name, owner);
-		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION soft_delete_internal.run_view_commands(regclass, text, name, boolean, jsonb) IS
-'runs the commands of view_commands() for a view of a tagged table (is_first), or one that depends on it';
+COMMENT ON FUNCTION soft_delete_internal.run_view_commands(regclass, jsonb) IS
+'runs commands of view_commands() for a view of a table, or one that depends on it';
 
 CREATE FUNCTION soft_delete_internal.recreate_view(view regclass, relation regclass, query text, meanwhile text DEFAULT NULL, keeps_dependents boolean DEFAULT true) RETURNS regclass
 LANGUAGE plpgsql
@@ -485,10 +495,13 @@ BEGIN
 	IF meanwhile IS NOT NULL THEN
 		EXECUTE meanwhile;
 	END IF;
-	PERFORM soft_delete_internal.run_view_commands(relation, name, owner, true, commands[1]);
+	-- the extension has written its query
+	EXECUTE commands[1] -> 0 ->> 'command';
+	EXECUTE format('ALTER VIEW %s OWNER TO %I', name, owner);
+	PERFORM soft_delete_internal.run_view_commands(relation, commands[1] - 0);
 	FOR i IN 2 .. cardinality(commands) LOOP
 		BEGIN
-			PERFORM soft_delete_internal.run_view_commands(relation, NULL, NULL, false, commands[i]);
+			PERFORM soft_delete_internal.run_view_commands(relation, commands[i]);
 		EXCEPTION WHEN OTHERS THEN
 			-- what it reads may have been dropped
 			IF NOT cascades OR soft_delete_internal.must_propagate(SQLSTATE) THEN

@@ -412,16 +412,10 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT CASE WHEN is_view THEN 'pg_class'::regclass::oid ELSE d.classid END, CASE WHEN is_view THEN ev_class ELSE d.objid END, d.objsubid
-	FROM unnest(places) AS place JOIN pg_type ON typrelid = place
-		JOIN pg_depend AS d ON (refclassid = 'pg_class'::regclass AND refobjid = place) OR (refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray))
-		LEFT JOIN pg_rewrite ON d.classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = d.objid
-		LEFT JOIN pg_policy ON d.classid = 'pg_policy'::regclass AND pg_policy.oid = d.objid
-		LEFT JOIN pg_trigger ON d.classid = 'pg_trigger'::regclass AND pg_trigger.oid = d.objid,
-		coalesce(rulename = '_RETURN', false) AS is_view
+	SELECT d.classid, d.objid, d.objsubid FROM soft_delete_internal.direct_dependents(places) AS d
 	WHERE deptype = 'n'
 	  -- what inherits from them, or is a part of them or of a bin
-	  AND NOT (d.classid = 'pg_class'::regclass AND d.objid = ANY (places)) AND (coalesce(polrelid, tgrelid, ev_class) = ANY (places || bins)) IS NOT TRUE;
+	  AND NOT (d.classid = 'pg_class'::regclass AND d.objid = ANY (places)) AND (part_of = ANY (places || bins)) IS NOT TRUE;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.place_dependents(regclass[], regclass[]) IS
