@@ -599,8 +599,11 @@ class Comparison:
         )
 
     def application_detail(self, error):
-        """The detail of an error, unless it lists a whole row, tombstone column and all."""
+        """The detail of an error, without a row's place in the heap, unless it lists a whole row."""
         detail = error["detail"]
+        # of an entry too long for its index
+        if detail and error["code"] == "54000":
+            detail = re.sub(r"tuple \(\d+,\d+\)", "tuple", detail)
         lists_row = detail and detail.startswith("Failing row contains")
         if lists_row and self.limited("tombstone_column"):
             return None
