@@ -444,7 +444,8 @@ def main():
     options = parse_options()
     limits.lifted.update(options.lift)
     if options.print:
-        print_script(options.seed, *generate(options.seed, options.length, 15), None)
+        major = int(os.environ.get("PG_MAJOR", 15))
+        print_script(options.seed, *generate(options.seed, options.length, major), None)
         return 0
     make_roles()
     total, failures = compare_many(options)
