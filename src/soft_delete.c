@@ -29,6 +29,7 @@ _PG_init(void)
 	init_bridge();
 	init_filter();
 	init_modify();
+	init_outdated();
 	init_inline();
 	init_stamp();
 	init_chain();

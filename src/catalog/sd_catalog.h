@@ -278,6 +278,8 @@ typedef struct CatalogScan
 
 extern CatalogScan begin_catalog_scan(Oid catalog, Oid index, AttrNumber attnum,
 									  Oid value);
+extern CatalogScan begin_catalog_scan_by(Oid catalog, Oid index, AttrNumber attnum,
+										 Oid value, Snapshot snapshot);
 extern CatalogScan begin_trigger_scan(Oid relid);
 extern CatalogScan begin_dependents_scan(Oid classid, Oid objid, int objsubid);
 extern CatalogScan begin_referenced_scan(Oid classid, Oid objid, int objsubid);
@@ -317,6 +319,7 @@ extern bool is_kept_aside(Oid relid);
 extern bool is_tagged_in_place(Oid relid);
 extern List *tag_arguments(Oid relid);
 extern List *in_place_arguments(Oid relid);
+extern char *tombstone_name_seen(Oid relid, Snapshot snapshot);
 extern List *trigger_arguments(Relation triggers, HeapTuple tuple);
 extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);

@@ -121,6 +121,8 @@ start_executor(QueryDesc *queryDesc, int eflags)
 
 	follow_row_security();
 	check_late_upserts(stmt);
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		check_snapshot_of_statement(stmt, queryDesc->snapshot);
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(queryDesc, eflags);
 	else
