@@ -25,6 +25,7 @@ _PG_init(void)
 	init_membership();
 	init_relation();
 	init_tagged();
+	init_written();
 	init_time_limit();
 	init_bridge();
 	init_filter();

@@ -452,6 +452,13 @@ extern void append_rows(Relation rel, HeapTuple *tuples, int n);
 extern void remove_row(Relation rel, ItemPointer tid);
 
 /*
+ * written.c: which tables a transaction has written to
+ */
+extern void init_written(void);
+extern void note_written(Oid relid);
+extern bool has_written_for_others(Oid parent);
+
+/*
  * foreign_key.c: foreign keys, and queries on them
  */
 typedef struct ForeignKey

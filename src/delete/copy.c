@@ -79,7 +79,9 @@ copy_live_rows(PlannedStmt *pstmt)
 	if (rel == NULL)
 		return pstmt; /* COPY itself will raise the error */
 
-	if (!stmt->is_from)
+	if (stmt->is_from)
+		note_written(RelationGetRelid(rel));
+	else
 		check_snapshot(RelationGetRelid(rel), GetActiveSnapshot());
 	tombstone = tombstone_attribute(rel);
 	if (tombstone != InvalidAttrNumber)

@@ -118,11 +118,14 @@ static void
 start_executor(QueryDesc *queryDesc, int eflags)
 {
 	PlannedStmt *stmt = queryDesc->plannedstmt;
+	ListCell *lc;
 
 	follow_row_security();
 	check_late_upserts(stmt);
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
 		check_snapshot_of_statement(stmt, queryDesc->snapshot);
+	foreach (lc, stmt->resultRelations)
+		note_written(rt_fetch(lfirst_int(lc), stmt->rtable)->relid);
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(queryDesc, eflags);
 	else
