@@ -163,6 +163,14 @@ SELECT c.id, p.id AS parent FROM child AS c LEFT JOIN parent AS p ON p.id = c.pa
 SELECT count(*) FROM late_child;
 RESET ROLE;
 
+-- what ends a failed transaction, or goes back in it, looks into no catalog: a server with assertions stopped
+BEGIN;
+SAVEPOINT before;
+CREATE SCHEMA vault_too;
+SELECT 1 / 0;
+ROLLBACK TO before;
+ROLLBACK;
+
 DROP FUNCTION pg_temp.sampled();
 DROP SCHEMA vault CASCADE;
 DROP OWNED BY regress_sessions_group;

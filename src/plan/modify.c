@@ -55,6 +55,7 @@ static bool is_late = false;
 static bool planned_row_security = true;
 
 static void start_executor(QueryDesc *queryDesc, int eflags);
+static void note_targets(const PlannedStmt *stmt);
 static void check_late_upserts(PlannedStmt *stmt);
 static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void check_late_upsert(PlannedStmt *stmt, Plan *plan);
@@ -118,14 +119,12 @@ static void
 start_executor(QueryDesc *queryDesc, int eflags)
 {
 	PlannedStmt *stmt = queryDesc->plannedstmt;
-	ListCell *lc;
 
 	follow_row_security();
 	check_late_upserts(stmt);
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
 		check_snapshot_of_statement(stmt, queryDesc->snapshot);
-	foreach (lc, stmt->resultRelations)
-		note_written(rt_fetch(lfirst_int(lc), stmt->rtable)->relid);
+	note_targets(stmt);
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(queryDesc, eflags);
 	else
@@ -133,6 +132,26 @@ start_executor(QueryDesc *queryDesc, int eflags)
 	if (!is_late && (stmt->commandType == CMD_INSERT || stmt->hasModifyingCTE) &&
 		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
 		pass_over_insert_triggers(queryDesc->estate, queryDesc->planstate);
+}
+
+/*
+ * Note which tables a statement writes to: those that it names, and not their partitions.
+ */
+static void
+note_targets(const PlannedStmt *stmt)
+{
+	ListCell *lc;
+
+	if (stmt->commandType == CMD_SELECT && !stmt->hasModifyingCTE)
+		return;
+	foreach (lc, stmt->rtable)
+	{
+		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION &&
+			rte->rellockmode == RowExclusiveLock && is_checked_range(rte))
+			note_written(rte->relid);
+	}
 }
 
 /*
