@@ -90,8 +90,7 @@ check_snapshot(Oid relid, Snapshot snapshot)
 
 	if (relcache_changes == changes_before || relid < FirstNormalObjectId ||
 		snapshot == InvalidSnapshot || !IsMVCCSnapshot(snapshot) ||
-		IsInParallelMode() || shows_deleted() || reads_tombstones(relid) ||
-		!OidIsValid(extension_oid()) ||
+		shows_deleted() || reads_tombstones(relid) || !OidIsValid(extension_oid()) ||
 		(before = tombstone_name_seen(relid, snapshot)) == NULL)
 		return;
 	rel = table_open(relid, NoLock);
