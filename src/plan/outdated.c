@@ -93,9 +93,10 @@ check_snapshot(Oid relid, Snapshot snapshot)
 		shows_deleted() || reads_tombstones(relid) || !OidIsValid(extension_oid()) ||
 		(before = tombstone_name_seen(relid, snapshot)) == NULL)
 		return;
-	rel = table_open(relid, NoLock);
+	/* a parallel worker has no lock of its own yet */
+	rel = table_open(relid, AccessShareLock);
 	attnum = tombstone_attribute(rel);
-	table_close(rel, NoLock);
+	table_close(rel, AccessShareLock);
 	/* the column may have got another name */
 	if (attnum != InvalidAttrNumber)
 	{
