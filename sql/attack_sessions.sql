@@ -126,6 +126,51 @@ DELETE FROM kept;
 SELECT count(*) FROM kept_deleted WHERE v LIKE 'w%';
 RESET ROLE;
 
+-- with row_security = off, an owner's deleted rows take deleted children, as a dump has them, but no live ones in
+-- the tables of others: not at once, nor when a deferred foreign key is checked
+GRANT CREATE ON SCHEMA vault TO regress_sessions_eve;
+SET ROLE regress_sessions_eve;
+CREATE TABLE parent (id integer PRIMARY KEY);
+SELECT soft_delete.tag('parent') IS NOT NULL AS tagged;
+INSERT INTO parent VALUES (1), (2);
+GRANT REFERENCES ON parent TO regress_sessions_owner;
+SET ROLE regress_sessions_owner;
+CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent);
+CREATE TABLE late_child (id integer PRIMARY KEY, parent_id integer REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+CREATE FUNCTION give_birth() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO vault.child VALUES (4, 1)';
+GRANT SELECT, INSERT, UPDATE ON child, late_child TO regress_sessions_eve;
+SET ROLE regress_sessions_eve;
+DELETE FROM parent WHERE id = 1;
+INSERT INTO child VALUES (1, 2);
+SET row_security = off;
+INSERT INTO child VALUES (2, 1);
+UPDATE child SET parent_id = 1;
+COPY child FROM stdin;
+3	1
+\.
+SELECT give_birth();
+RESET row_security;
+BEGIN;
+INSERT INTO late_child VALUES (1, 1);
+SET row_security = off;
+COMMIT;
+SET row_security = off;
+CREATE TABLE own_child (id integer PRIMARY KEY, parent_id integer REFERENCES parent);
+SELECT soft_delete.tag('own_child') IS NOT NULL AS tagged;
+INSERT INTO own_child VALUES (1, 1, now());
+RESET row_security;
+SELECT c.id, p.id AS parent FROM child AS c LEFT JOIN parent AS p ON p.id = c.parent_id;
+SELECT count(*) FROM late_child;
+RESET ROLE;
+
+-- what ends a failed transaction, or goes back in it, looks into no catalog: a server with assertions stopped
+BEGIN;
+SAVEPOINT before;
+CREATE SCHEMA vault_too;
+SELECT 1 / 0;
+ROLLBACK TO before;
+ROLLBACK;
+
 DROP FUNCTION pg_temp.sampled();
 DROP SCHEMA vault CASCADE;
 DROP OWNED BY regress_sessions_group;

@@ -95,6 +95,11 @@ CREATE TABLE c (id integer CONSTRAINT ok CHECK (true), v text UNIQUE, w text CON
 SELECT soft_delete.tag('c');
 INSERT INTO c VALUES (1) ON CONFLICT ON CONSTRAINT ok DO NOTHING;
 DROP INDEX c_v_key;
+-- nor does one stand for an index that no unique constraint can have been
+ALTER TABLE c ADD CONSTRAINT on_expression CHECK (true);
+CREATE UNIQUE INDEX on_expression ON c (lower(v)) WHERE deleted_at IS NULL;
+INSERT INTO c VALUES (1) ON CONFLICT ON CONSTRAINT on_expression DO NOTHING;
+DROP INDEX on_expression;
 SELECT soft_delete.untag('c');
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'c'::regclass ORDER BY 1;
 

@@ -82,6 +82,11 @@ BEGIN
 END
 $$;
 
+-- conditions of such a view come before those of the statement
+CREATE VIEW probes."leaks.tagged" WITH (security_barrier) AS SELECT * FROM leaks.tagged WHERE probes.meet(note);
+CREATE VIEW probes."leaks.parted" WITH (security_barrier) AS SELECT * FROM leaks.parted WHERE probes.meet(note);
+CREATE VIEW probes."leaks.viewed" WITH (security_barrier) AS SELECT * FROM leaks.viewed WHERE probes.meet(note);
+CREATE VIEW probes."leaks.plain" WITH (security_barrier) AS SELECT * FROM leaks.plain WHERE probes.meet(note);
 CREATE TABLE probes.probe (n integer GENERATED ALWAYS AS IDENTITY, query text);
 INSERT INTO probes.probe (query) VALUES
 	-- what is returned
@@ -140,6 +145,9 @@ INSERT INTO probes.probe (query) VALUES
 	('SELECT count(*) FROM %s WHERE ctid >= ''(0,0)'' AND probes.meet(note)'),
 	('UPDATE %s SET other = 2 WHERE probes.meet(note)'),
 	('DELETE FROM %s WHERE probes.meet(note)'),
+	('UPDATE probes."%s" SET other = 2'),
+	('DELETE FROM probes."%s"'),
+	('DELETE FROM probes."%s" WHERE note OPERATOR(probes.===) ''x'''),
 	('MERGE INTO %s AS t USING generate_series(1, 80) AS g ON t.id = g AND probes.meet(t.note) WHEN MATCHED AND probes.meet(t.email) THEN DO NOTHING'),
 	-- what statistics tell, and those who use them
 	('SELECT * FROM pg_stats WHERE format(''%%I.%%I'', schemaname, tablename) = ''%s'''),

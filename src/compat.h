@@ -92,11 +92,13 @@ typedef bool TU_UpdateIndexes;
 /* 16: the role whose privileges apply to a table is not in its range table entry */
 #if PG_VERSION_NUM < 160000
 #define checked_role(query, rte) ((rte)->checkAsUser)
+#define is_checked_range(rte) ((rte)->requiredPerms != 0)
 #else
 #define checked_role(query, rte) \
 	((rte)->perminfoindex > 0 \
 		 ? getRTEPermissionInfo((query)->rteperminfos, rte)->checkAsUser \
 		 : InvalidOid)
+#define is_checked_range(rte) ((rte)->perminfoindex > 0)
 #endif
 #define role_of_range(query, rte) \
 	(OidIsValid(checked_role(query, rte)) ? checked_role(query, rte) : GetUserId())

@@ -25,10 +25,12 @@ _PG_init(void)
 	init_membership();
 	init_relation();
 	init_tagged();
+	init_written();
 	init_time_limit();
 	init_bridge();
 	init_filter();
 	init_modify();
+	init_outdated();
 	init_inline();
 	init_stamp();
 	init_chain();

@@ -26,12 +26,22 @@ static CatalogScan begin_depend_scan(Oid index, AttrNumber first, Oid classid,
 CatalogScan
 begin_catalog_scan(Oid catalog, Oid index, AttrNumber attnum, Oid value)
 {
+	return begin_catalog_scan_by(catalog, index, attnum, value, NULL);
+}
+
+/*
+ * The same for the rows that a snapshot sees, or those of now if it is NULL.
+ */
+CatalogScan
+begin_catalog_scan_by(Oid catalog, Oid index, AttrNumber attnum, Oid value,
+					  Snapshot snapshot)
+{
 	CatalogScan scan = {.catalog = table_open(catalog, AccessShareLock)};
 	ScanKeyData key;
 
 	ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(value));
-	scan.rows = systable_beginscan(scan.catalog, index, true, NULL, 1, &key);
+	scan.rows = systable_beginscan(scan.catalog, index, true, snapshot, 1, &key);
 	return scan;
 }
 

@@ -278,6 +278,8 @@ typedef struct CatalogScan
 
 extern CatalogScan begin_catalog_scan(Oid catalog, Oid index, AttrNumber attnum,
 									  Oid value);
+extern CatalogScan begin_catalog_scan_by(Oid catalog, Oid index, AttrNumber attnum,
+										 Oid value, Snapshot snapshot);
 extern CatalogScan begin_trigger_scan(Oid relid);
 extern CatalogScan begin_dependents_scan(Oid classid, Oid objid, int objsubid);
 extern CatalogScan begin_referenced_scan(Oid classid, Oid objid, int objsubid);
@@ -317,6 +319,7 @@ extern bool is_kept_aside(Oid relid);
 extern bool is_tagged_in_place(Oid relid);
 extern List *tag_arguments(Oid relid);
 extern List *in_place_arguments(Oid relid);
+extern char *tombstone_name_seen(Oid relid, Snapshot snapshot);
 extern List *trigger_arguments(Relation triggers, HeapTuple tuple);
 extern bool is_tagged(Oid relid);
 extern const char *tombstone_name(Oid relid);
@@ -447,6 +450,13 @@ extern bool append_row(Relation rel, Datum *values, bool *nulls);
 extern bool append_row_at(Relation rel, Datum *values, bool *nulls, ItemPointer tid);
 extern void append_rows(Relation rel, HeapTuple *tuples, int n);
 extern void remove_row(Relation rel, ItemPointer tid);
+
+/*
+ * written.c: which tables a transaction has written to
+ */
+extern void init_written(void);
+extern void note_written(Oid relid);
+extern bool has_written_for_others(Oid parent);
 
 /*
  * foreign_key.c: foreign keys, and queries on them

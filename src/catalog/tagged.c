@@ -53,6 +53,7 @@ PG_FUNCTION_INFO_V1(soft_delete_shows_tombstones);
 PG_FUNCTION_INFO_V1(soft_delete_admits_tombstone);
 
 static const Trigger *tag_of(Relation rel);
+static List *tag_arguments_seen(Oid relid, Snapshot snapshot);
 static bool names_aside(List *arguments);
 static bool may_be_tagged(char relkind);
 static void refuse_removed_tag_function(Relation rel);
@@ -504,7 +505,19 @@ reads_tombstones(Oid relid)
 List *
 tag_arguments(Oid relid)
 {
-	CatalogScan scan = begin_trigger_scan(relid);
+	return tag_arguments_seen(relid, NULL);
+}
+
+/*
+ * Return what tag_arguments() returns, of the tag that a snapshot sees, or that of now if
+ * it is NULL.
+ */
+static List *
+tag_arguments_seen(Oid relid, Snapshot snapshot)
+{
+	CatalogScan scan =
+		begin_catalog_scan_by(TriggerRelationId, TriggerRelidNameIndexId,
+							  Anum_pg_trigger_tgrelid, relid, snapshot);
 	List *arguments = NIL;
 	HeapTuple tuple;
 
@@ -533,6 +546,18 @@ List *
 in_place_arguments(Oid relid)
 {
 	return is_kept_aside(relid) ? NIL : tag_arguments(relid);
+}
+
+/*
+ * Return the name of the tombstone column by the tag that a snapshot sees, or NULL if the
+ * table had none, or kept its tombstones aside.
+ */
+char *
+tombstone_name_seen(Oid relid, Snapshot snapshot)
+{
+	List *arguments = tag_arguments_seen(relid, snapshot);
+
+	return arguments == NIL || names_aside(arguments) ? NULL : linitial(arguments);
 }
 
 /*
@@ -706,6 +731,9 @@ soft_delete_shows_tombstones(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	bool shows = reads_tombstones(relid);
 
+	/* a foreign key asks, of a table whose owner is not in maintenance */
+	if (shows && InNoForceRLSOperation() && has_written_for_others(relid))
+		PG_RETURN_BOOL(false);
 	if (!shows && wants_whole_tables())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

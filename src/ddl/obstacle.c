@@ -48,6 +48,10 @@ may_meet_tombstones(Node *command)
 {
 	ListCell *lc;
 
+	/* first, for what ends an aborted transaction must not look into catalogs */
+	if (!IsA(command, AlterDomainStmt) && !IsA(command, CreateStmt) &&
+		!IsA(command, AlterTableStmt))
+		return false;
 	if (IsBinaryUpgrade || XactReadOnly || command_is_own() ||
 		!OidIsValid(extension_function(TAG_TRIGGER)))
 		return false;

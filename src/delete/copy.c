@@ -36,8 +36,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 
 #include "delete/sd_delete.h"
+#include "plan/sd_plan.h"
 
 /* The transaction that has imported a snapshot last */
 static LocalTransactionId importing_lxid = InvalidLocalTransactionId;
@@ -77,6 +79,10 @@ copy_live_rows(PlannedStmt *pstmt)
 	if (rel == NULL)
 		return pstmt; /* COPY itself will raise the error */
 
+	if (stmt->is_from)
+		note_written(RelationGetRelid(rel));
+	else
+		check_snapshot(RelationGetRelid(rel), GetActiveSnapshot());
 	tombstone = tombstone_attribute(rel);
 	if (tombstone != InvalidAttrNumber)
 		pstmt = stmt->is_from ? copy_from(pstmt, rel, tombstone)

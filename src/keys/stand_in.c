@@ -62,7 +62,8 @@ infer_stand_in(Query *query, Relation relation, AttrNumber attnum)
 		return;
 
 	index = index_open(indexoid, AccessShareLock);
-	if (index->rd_index->indisunique && index_hides_tombstones(index, attnum))
+	if (index->rd_index->indisunique && index_hides_tombstones(index, attnum) &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL))
 	{
 		bool isnull;
 		const oidvector *opclasses = (oidvector *) DatumGetPointer(

@@ -362,11 +362,15 @@ inherits_filter(PlannerInfo *root, RelOptInfo *rel)
 
 /*
  * Add the filter to the restrictions of the relation.
+ *
+ * It is evaluated before those of a security barrier, which are anybody's where the
+ * barrier is a view.  Elsewhere it has the level of the other conditions, for the least
+ * level decides which of them may use an index.
  */
 static void
 attach_filter(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, Expr *filter)
 {
-	Index level = root->qual_security_level;
+	Index level = rte->securityQuals != NIL ? 0 : root->qual_security_level;
 
 	/*
 	 * The planner overwrites the restrictions of an appendrel member with its

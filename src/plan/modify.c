@@ -55,6 +55,7 @@ static bool is_late = false;
 static bool planned_row_security = true;
 
 static void start_executor(QueryDesc *queryDesc, int eflags);
+static void note_targets(const PlannedStmt *stmt);
 static void check_late_upserts(PlannedStmt *stmt);
 static PlannedStmt *plan_statement(PLANNER_PARAMS);
 static void check_late_upsert(PlannedStmt *stmt, Plan *plan);
@@ -121,6 +122,9 @@ start_executor(QueryDesc *queryDesc, int eflags)
 
 	follow_row_security();
 	check_late_upserts(stmt);
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		check_snapshot_of_statement(stmt, queryDesc->snapshot);
+	note_targets(stmt);
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(queryDesc, eflags);
 	else
@@ -128,6 +132,26 @@ start_executor(QueryDesc *queryDesc, int eflags)
 	if (!is_late && (stmt->commandType == CMD_INSERT || stmt->hasModifyingCTE) &&
 		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
 		pass_over_insert_triggers(queryDesc->estate, queryDesc->planstate);
+}
+
+/*
+ * Note which tables a statement writes to: those that it names, and not their partitions.
+ */
+static void
+note_targets(const PlannedStmt *stmt)
+{
+	ListCell *lc;
+
+	if (stmt->commandType == CMD_SELECT && !stmt->hasModifyingCTE)
+		return;
+	foreach (lc, stmt->rtable)
+	{
+		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION &&
+			rte->rellockmode == RowExclusiveLock && is_checked_range(rte))
+			note_written(rte->relid);
+	}
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "keys/sd_keys.h"
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
+#include "utils/snapshot.h"
 
 /*
  * expression.c: calls of the extension's functions
@@ -87,6 +88,13 @@ extern void init_modify(void);
 extern bool is_prepared_by_hook(void);
 extern void follow_row_security(void);
 extern void refuse_late_statement(Relation relation, const char *what);
+
+/*
+ * outdated.c: snapshots from before a table was untagged
+ */
+extern void init_outdated(void);
+extern void check_snapshot_of_statement(const PlannedStmt *stmt, Snapshot snapshot);
+extern void check_snapshot(Oid relid, Snapshot snapshot);
 
 /*
  * inline.c: functions in SQL that must not be inlined

@@ -449,7 +449,7 @@ has_live_parent(Reference *ref, TupleTableSlot *slot)
 	become_owner_for_reference(ref->parent, &saved);
 	fill_scankeys(ref, slot, scankeys);
 	found = probe_parent(ref, parent, index, scankeys, SnapshotSelf) ||
-			is_maintenance(ref->parent);
+			(is_maintenance(ref->parent) && !has_written_for_others(ref->parent));
 	if (!found)
 	{
 		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
