@@ -158,6 +158,22 @@ SET row_security = off;
 CREATE TABLE own_child (id integer PRIMARY KEY, parent_id integer REFERENCES parent);
 SELECT soft_delete.tag('own_child') IS NOT NULL AS tagged;
 INSERT INTO own_child VALUES (1, 1, now());
+-- who restores any number of own tables in one transaction
+BEGIN;
+DO $$BEGIN
+  FOR i IN 1 .. 70 LOOP
+    EXECUTE format('CREATE TABLE own_%s (id integer)', i);
+    EXECUTE format('INSERT INTO own_%s VALUES (1)', i);
+  END LOOP;
+END$$;
+INSERT INTO own_child VALUES (2, 1, now());
+SAVEPOINT before_child;
+INSERT INTO child VALUES (5, 1);
+ROLLBACK TO before_child;
+SET LOCAL ROLE regress_sessions_owner;
+INSERT INTO late_child VALUES (2, 1);
+SET LOCAL ROLE regress_sessions_eve;
+COMMIT;
 RESET row_security;
 SELECT c.id, p.id AS parent FROM child AS c LEFT JOIN parent AS p ON p.id = c.parent_id;
 SELECT count(*) FROM late_child;

@@ -18,14 +18,20 @@
 
 #include "catalog/sd_catalog.h"
 
-/* More tables than these are not told apart */
+/* More tables than these of others are not told apart */
 #define MAX_WRITTEN 64
 
 static Oid written[MAX_WRITTEN];
 static int nwritten = 0;
 static bool is_full = false;
 
+/* The role whose own tables have been left out for want of room, if there is one */
+static Oid left_out_for = InvalidOid;
+
 static void end_transaction(XactEvent event, void *arg);
+static void leave_out_own(void);
+static bool lacks_tables_of_others(void);
+static bool is_of_another(Oid relid);
 static bool references(Oid child, Oid parent);
 
 /*
@@ -48,6 +54,7 @@ end_transaction(XactEvent event, void *arg)
 	{
 		nwritten = 0;
 		is_full = false;
+		left_out_for = InvalidOid;
 	}
 }
 
@@ -62,10 +69,31 @@ note_written(Oid relid)
 		if (written[i] == relid)
 			return;
 	}
+	if (nwritten == MAX_WRITTEN)
+		leave_out_own();
 	if (nwritten < MAX_WRITTEN)
 		written[nwritten++] = relid;
 	else
 		is_full = true;
+}
+
+/*
+ * Make room by the tables that the session's role owns: who restores a dump of its own
+ * tables in one transaction writes to any number of them.
+ */
+static void
+leave_out_own(void)
+{
+	int kept = 0;
+
+	is_full = lacks_tables_of_others();
+	left_out_for = GetOuterUserId();
+	for (int i = 0; i < nwritten; i++)
+	{
+		if (is_of_another(written[i]))
+			written[kept++] = written[i];
+	}
+	nwritten = kept;
 }
 
 /*
@@ -77,12 +105,31 @@ has_written_for_others(Oid parent)
 {
 	for (int i = 0; i < nwritten; i++)
 	{
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(written[i])) &&
-			!relation_ownercheck(written[i], GetOuterUserId()) &&
-			references(written[i], parent))
+		if (is_of_another(written[i]) && references(written[i], parent))
 			return true;
 	}
-	return is_full && !superuser_arg(GetOuterUserId());
+	return lacks_tables_of_others() && !superuser_arg(GetOuterUserId());
+}
+
+/*
+ * May the transaction have written to a table of another role than the session's that is not
+ * among those that it is known to have written to?
+ */
+static bool
+lacks_tables_of_others(void)
+{
+	return is_full ||
+		   (OidIsValid(left_out_for) && left_out_for != GetOuterUserId());
+}
+
+/*
+ * Does a table, which may have been dropped, belong to another role than the session's?
+ */
+static bool
+is_of_another(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) &&
+		   !relation_ownercheck(relid, GetOuterUserId());
 }
 
 /*
