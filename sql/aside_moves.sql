@@ -99,6 +99,8 @@ ALTER TABLE owns ALTER note SET NOT NULL;
 SELECT soft_delete.tag('owns', storage => 'aside');
 DELETE FROM refers;
 SELECT soft_delete.tag('owns', storage => 'aside');
+ALTER TABLE owns ADD CHECK (id <> 3);
+ALTER TABLE owns ADD CHECK (id <> 2);
 ALTER TABLE owns ALTER note SET NOT NULL;
 SELECT id, stored_in::regclass FROM owns_deleted ORDER BY id;
 SET ROLE regress_moves_other;

@@ -40,7 +40,6 @@ typedef struct Batch
 PG_FUNCTION_INFO_V1(soft_delete_move_aside);
 
 static void check_move(Oid relid);
-static void refuse_referenced(Relation rel, uint64 left);
 static uint64 move_aside(Relation rel, AttrNumber nullable, uint64 *left);
 static uint64 move_oldest_aside(Relation rel, uint64 most);
 static Batch *begin_batch(Relation rel);
@@ -81,7 +80,18 @@ soft_delete_move_aside(PG_FUNCTION_ARGS)
 	/* the statement that calls this may have deleted rows, or moved some */
 	CommandCounterIncrement();
 	if (moves_all)
-		PG_RETURN_INT64(move_tombstones_aside(relid, true, lockmode, NULL));
+	{
+		uint64 left;
+
+		n = move_tombstones_aside(relid, true, lockmode, NULL, &left);
+		if (left > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+					 errmsg("cannot move the deleted rows of table \"%s\" aside: live rows reference %llu of them",
+							get_rel_name(relid), (unsigned long long) left),
+					 errdetail("In the companion they are not what the foreign keys reference.")));
+		PG_RETURN_INT64(n);
+	}
 
 	foreach (lc, find_all_inheritors(relid, lockmode, NULL))
 	{
@@ -110,47 +120,34 @@ check_move(Oid relid)
 }
 
 /*
- * Raise 23503, if live rows reference tombstones of a relation all of which are to move.
- */
-static void
-refuse_referenced(Relation rel, uint64 left)
-{
-	if (left > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("cannot move the deleted rows of table \"%s\" aside: live rows reference %llu of them",
-						RelationGetRelationName(rel), (unsigned long long) left),
-				 errdetail("In the companion they are not what the foreign keys reference.")));
-}
-
-/*
  * Move the tombstones of a table that is tagged in place, and if "recurse" those of its
  * partitions and inheritance children, to their companions; if "column" is not NULL, only
  * those in which the column of this name is null, but for those that live rows reference.
- * Locks the tables.  Returns the number of tombstones.  Raises 23503 if live rows reference
- * any, and "column" is NULL.
+ * Locks the tables.  Returns the number of tombstones that have moved, and in *left that of
+ * those which stay.
  */
 uint64
-move_tombstones_aside(Oid relid, bool recurse, LOCKMODE lockmode, const char *column)
+move_tombstones_aside(Oid relid, bool recurse, LOCKMODE lockmode,
+					  const char *column, uint64 *left)
 {
 	List *relids = recurse ? find_all_inheritors(relid, lockmode, NULL)
 						   : list_make1_oid(relid);
 	uint64 n = 0;
 	ListCell *lc;
 
+	*left = 0;
 	foreach (lc, relids)
 	{
 		Relation rel = table_open(lfirst_oid(lc), lockmode);
-		uint64 left = 0;
+		uint64 left_here = 0;
 
 		if (rel->rd_rel->relkind == RELKIND_RELATION &&
 			tombstone_attribute(rel) != InvalidAttrNumber)
 			n += move_aside(rel,
 							column == NULL ? InvalidAttrNumber
 										   : get_attnum(lfirst_oid(lc), column),
-							&left);
-		if (column == NULL)
-			refuse_referenced(rel, left);
+							&left_here);
+		*left += left_here;
 		table_close(rel, NoLock);
 	}
 	CommandCounterIncrement();

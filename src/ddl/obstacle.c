@@ -243,6 +243,7 @@ remove_obstacle(Node *command, Obstacle *obstacle, bool is_prepared)
 	LOCKMODE lockmode = AccessExclusiveLock; /* of a default partition */
 	bool recurse = true;
 	bool exists;
+	uint64 left; /* if the command fails because of these, it does so again */
 
 	if (obstacle->is_altered != is_prepared)
 		return;
@@ -262,6 +263,6 @@ remove_obstacle(Node *command, Obstacle *obstacle, bool is_prepared)
 		exists = get_rel_relkind(obstacle->relid) != 0;
 	}
 	if (!exists || move_tombstones_aside(obstacle->relid, recurse, lockmode,
-										 obstacle->column) == 0)
+										 obstacle->column, &left) == 0)
 		ReThrowError(obstacle->error);
 }

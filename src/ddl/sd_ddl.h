@@ -53,7 +53,7 @@ extern void replace_views(Oid relid, List *released);
  * move.c: moves tombstones to companions
  */
 extern uint64 move_tombstones_aside(Oid relid, bool recurse, LOCKMODE lockmode,
-									const char *column);
+									const char *column, uint64 *left);
 
 /*
  * obstacle.c: runs commands past tombstones that stand in their way

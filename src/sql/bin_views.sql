@@ -140,19 +140,13 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.free_name(name, name) IS
 'a name for a relation in a schema, or if it is taken one with a number';
 
-CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name) RETURNS void
+CREATE FUNCTION soft_delete_internal.check_view_schema(relation regclass, view_schema name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	owner name;
 BEGIN
-	IF to_regclass(format('%I.%I', view_schema, view_name)) IS NOT NULL THEN
-		RAISE EXCEPTION 'relation "%" already exists', view_name
-			USING ERRCODE = 'duplicate_table',
-				DETAIL = format('Table %s needs a view of that name.', relation),
-				HINT = format('CREATE SCHEMA %1$I; SELECT soft_delete.tag(%2$L, views => %1$L);', soft_delete_internal.add_suffix(view_schema, '_views'), relation);
-	END IF;
 	IF soft_delete_internal.is_distributed_schema(view_schema) THEN
 		RAISE EXCEPTION 'cannot keep deleted rows in schema "%", which Citus distributes', view_schema
 			USING ERRCODE = 'feature_not_supported',
@@ -172,8 +166,25 @@ BEGIN
 	END IF;
 END
 $$;
+COMMENT ON FUNCTION soft_delete_internal.check_view_schema(regclass, name) IS
+'raises 0A000 if Citus distributes a schema, 42501 unless the caller and the owner of a table may create its views there';
+
+CREATE FUNCTION soft_delete_internal.check_new_view(relation regclass, view_schema name, view_name name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF to_regclass(format('%I.%I', view_schema, view_name)) IS NOT NULL THEN
+		RAISE EXCEPTION 'relation "%" already exists', view_name
+			USING ERRCODE = 'duplicate_table',
+				DETAIL = format('Table %s needs a view of that name.', relation),
+				HINT = format('CREATE SCHEMA %1$I; SELECT soft_delete.tag(%2$L, views => %1$L);', soft_delete_internal.add_suffix(view_schema, '_views'), relation);
+	END IF;
+	PERFORM soft_delete_internal.check_view_schema(relation, view_schema);
+END
+$$;
 COMMENT ON FUNCTION soft_delete_internal.check_new_view(regclass, name, name) IS
-'raises 42P07 if a view of a table cannot have its name, 0A000 if Citus distributes its schema, 42501 unless the caller and the owner of the table may create it';
+'raises 42P07 if a view of a table cannot have its name, and what check_view_schema() raises';
 
 CREATE FUNCTION soft_delete_internal.create_view(command text) RETURNS void
 LANGUAGE plpgsql
@@ -222,7 +233,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.make_view(regclass, name, text, text, text) IS
-'creates a view for a tagged table, owned like the table and dropped with it; check_new_view() says whether it may';
+'creates a view for a tagged table, owned like the table and dropped with it; check_view_schema() says whether it may';
 
 CREATE FUNCTION soft_delete_internal.make_active_view(relation regclass, deleted_at name, view_schema name) RETURNS void
 LANGUAGE plpgsql

@@ -197,7 +197,7 @@ DECLARE
 	view_schema name := (SELECT substr(argument, 7) FROM unnest(arguments) AS argument WHERE argument LIKE 'views:%');
 BEGIN
 	FOR item IN SELECT * FROM soft_delete_internal.missing_companions(relation) LOOP
-		PERFORM soft_delete_internal.check_new_view(item.member, coalesce(view_schema, item.schema), soft_delete_internal.free_name(coalesce(view_schema, item.schema), soft_delete_internal.view_name(item.member, '_tombstones')));
+		PERFORM soft_delete_internal.check_view_schema(item.member, coalesce(view_schema, item.schema));
 		PERFORM soft_delete_internal.make_companion(item.member, arguments[1], coalesce(view_schema, item.schema));
 		PERFORM soft_delete_internal.bind_companion(item.member);
 	END LOOP;
@@ -289,7 +289,7 @@ BEGIN
 		PERFORM soft_delete_internal.separate_companion(partition, root_tag[1], NULL);
 		PERFORM soft_delete_internal.check_tag(refusal, partition, root_tag[1], 'all', view_schema, 'aside') FROM unnest(soft_delete_internal.tag_checks()) AS refusal WHERE refusal <> 'views';
 		-- names that others have taken keep nobody from leaving
-		PERFORM soft_delete_internal.check_new_view(p.object, p.detail::name, soft_delete_internal.free_name(p.detail::name, p.name)) FROM soft_delete_internal.plan_views(partition, view_schema, 'aside') AS p;
+		PERFORM soft_delete_internal.check_view_schema(p.object, p.detail::name) FROM soft_delete_internal.plan_views(partition, view_schema, 'aside') AS p;
 		PERFORM soft_delete_internal.execute_aside_tag(partition, root_tag[1], view_schema);
 		PERFORM soft_delete_internal.set_monthly(partition, true) WHERE soft_delete_internal.gets_months(root);
 		PERFORM soft_delete_internal.make_bridge_triggers(partition, bridge) FROM soft_delete_internal.bridge_arguments(root) AS bridge WHERE bridge IS NOT NULL;
@@ -299,9 +299,7 @@ BEGIN
 	FROM pg_class p JOIN pg_class r ON r.oid = root LEFT JOIN pg_class b ON b.oid = soft_delete_internal.bin_of(root)
 		JOIN pg_namespace n ON n.oid = CASE WHEN b.relnamespace <> r.relnamespace THEN b.relnamespace ELSE p.relnamespace END
 	WHERE p.oid = partition;
-	PERFORM soft_delete_internal.check_new_view(partition, view_schema, soft_delete_internal.free_name(view_schema, soft_delete_internal.view_name(partition, suffix)))
-	FROM unnest('{_active,_deleted,_tombstones}'::text[]) AS suffix
-	WHERE suffix <> '_tombstones' OR soft_delete_internal.own_companion(partition) IS NULL;
+	PERFORM soft_delete_internal.check_view_schema(partition, view_schema);
 
 	-- stand-ins of the root's keys have no index here
 	FOR stand_in IN
