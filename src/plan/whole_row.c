@@ -142,9 +142,23 @@ may_depend_walker(Node *node, char *column)
 static bool
 find_walker(Node *node, RowContext *context)
 {
-	/* most nodes are leaves, and this is called for each statement */
-	if (node == NULL || IsA(node, Var) || IsA(node, Const) || IsA(node, Param))
+	/* most nodes are these, and each statement is walked */
+	if (node != NULL && IsA(node, TargetEntry))
+		node = (Node *) ((TargetEntry *) node)->expr;
+	if (node == NULL || IsA(node, Var) || IsA(node, Const) ||
+		IsA(node, Param) || IsA(node, RangeTblRef))
 		return false;
+	if (IsA(node, List))
+	{
+		ListCell *lc;
+
+		foreach (lc, (List *) node)
+		{
+			if (find_walker(lfirst(lc), context))
+				return true;
+		}
+		return false;
+	}
 	if (IsA(node, Query))
 		return walk_query((Query *) node, context);
 	if (IsA(node, NullTest) && ((NullTest *) node)->argisrow && !context->has_test)
