@@ -168,7 +168,7 @@ run_tap() {
 	mkdir -p "$tmp/tap"
 	[ "$(id -u)" != 0 ] || chown postgres "$tmp/tap"
 	(cd "$tmp/build" && as_server env TESTDIR="$tmp/tap" TESTDATADIR="$tmp/tap/tmp_check" TESTLOGDIR="$tmp/tap/tmp_check/log" \
-		PG_REGRESS="$pgxs/test/regress/pg_regress" PGPORT=65432 prove --verbose -I "$pgxs/test/perl" "$@") >"$tmp/tap.log" 2>&1 || status=$?
+		PG_REGRESS="$pgxs/test/regress/pg_regress" PGPORT=65432 prove --verbose --timer -I "$pgxs/test/perl" "$@") >"$tmp/tap.log" 2>&1 || status=$?
 	cat "$tmp/tap.log"
 	mkdir -p "$results/tap"
 	[ ! -d "$tmp/tap/tmp_check/log" ] || cp -r "$tmp/tap/tmp_check/log/." "$results/tap"
