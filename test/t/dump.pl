@@ -245,6 +245,18 @@ foreach my $copy ('parent', 'parent (id, deleted_at)', '(SELECT id, deleted_at F
 	is($copies->($copy, '-c row_security=off'), 10, "and in a maintenance session: $copy");
 }
 is($copies->($_), 7, "live rows alone: $_") foreach ('parent (id)', '(SELECT id FROM parent)', '(SELECT * FROM parent_active)');
+# what the snapshot sees of a table that is tagged no longer, a session that has begun since is not shown either
+$node->safe_psql('original', q{SET client_min_messages = warning; CREATE TABLE outdated (id integer PRIMARY KEY); SELECT soft_delete.tag('outdated'); INSERT INTO outdated VALUES (1), (2); DELETE FROM outdated WHERE id = 2});
+my $older = $node->background_psql('original', on_error_stop => 1);
+$snapshot = $older->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot()');
+$node->safe_psql('original', q{SET client_min_messages = warning; SELECT soft_delete.untag('outdated', tombstones => 'purge')});
+foreach my $query ('SELECT id FROM outdated', 'COPY outdated (id) TO stdout')
+{
+	like(answer($node, 'original', "SELECT 1; BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '$snapshot'; $query"),
+		qr/could not serialize access/, "an imported snapshot from before untag(): $query");
+}
+$older->quit;
+$node->safe_psql('original', 'DROP TABLE outdated');
 $exporter->quit;
 is(answer($node, 'original', 'COPY (SELECT count(*) FROM parent) TO stdout'), 7, 'without a snapshot');
 
