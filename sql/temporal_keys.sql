@@ -45,6 +45,18 @@ BEGIN
 			('SELECT soft_delete.untag(''parent'', tombstones => ''purge'')', '1'),
 			('SELECT soft_delete.untag(''child'', tombstones => ''purge'')', '1');
 	END IF;
+	-- nor is a check constraint, which is enforced later
+	IF current_setting('server_version_num')::integer >= 190000 THEN
+		INSERT INTO steps (command, answer) VALUES
+			('CREATE TABLE checked (id int PRIMARY KEY, n int CONSTRAINT positive CHECK (n > 0) NOT ENFORCED)', '0'),
+			('SELECT soft_delete.tag(''checked'')', '1'),
+			('INSERT INTO checked VALUES (1, -1), (2, -2)', '2'),
+			('DELETE FROM checked WHERE id = 1', '1'),
+			('ALTER TABLE checked ALTER CONSTRAINT positive ENFORCED', '23514'),
+			('DELETE FROM checked', '1'),
+			('ALTER TABLE checked ALTER CONSTRAINT positive ENFORCED', '0'),
+			('SELECT FROM checked_deleted', '2');
+	END IF;
 END
 $$;
 
