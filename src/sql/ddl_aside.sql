@@ -1089,7 +1089,10 @@ BEGIN
 	END IF;
 	IF companion IS NULL OR (dropped = '{}' AND old_column IS NULL AND expressions IS NULL
 							 -- the table may still have what has gone with the column of a parent
-							 AND (drops OR NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion)))) THEN
+							 AND (drops OR NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion)))
+							 -- the bin computes virtual columns, the companion has none
+							 AND NOT EXISTS (SELECT FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+											 WHERE adrelid = relation AND attgenerated = 'v' AND soft_delete_internal.is_own_transaction(pg_attrdef.xmin))) THEN
 		RETURN;
 	END IF;
 	-- in place, the command that changes the columns has released the bin
