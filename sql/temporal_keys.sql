@@ -43,7 +43,29 @@ BEGIN
 			('CREATE TABLE lax (parent_id int REFERENCES parent ON DELETE CASCADE NOT ENFORCED)', '0'),
 			('SELECT FROM soft_delete.check()', '0'),
 			('SELECT soft_delete.untag(''parent'', tombstones => ''purge'')', '1'),
-			('SELECT soft_delete.untag(''child'', tombstones => ''purge'')', '1');
+			('SELECT soft_delete.untag(''child'', tombstones => ''purge'')', '1'),
+			-- the bin has the virtual columns that the table has
+			('CREATE TABLE computed (id int PRIMARY KEY, n int, v int GENERATED ALWAYS AS (n * 2) VIRTUAL)', '0'),
+			('SELECT soft_delete.tag(''computed'', storage => ''aside'')', '1'),
+			('INSERT INTO computed VALUES (1, 5)', '1'),
+			('DELETE FROM computed', '1'),
+			('SELECT FROM computed_deleted WHERE v = 10', '1'),
+			('ALTER TABLE computed ALTER v SET EXPRESSION AS (n * 3), ADD w int GENERATED ALWAYS AS (n * 4) VIRTUAL', '0'),
+			('SELECT FROM computed_deleted WHERE v = 15 AND w = 20', '1'),
+			('UPDATE computed_deleted SET deleted_at = NULL', '1'),
+			('SELECT FROM computed WHERE v = 15 AND w = 20', '1');
+	END IF;
+	-- nor is a check constraint, which is enforced later
+	IF current_setting('server_version_num')::integer >= 190000 THEN
+		INSERT INTO steps (command, answer) VALUES
+			('CREATE TABLE checked (id int PRIMARY KEY, n int CONSTRAINT positive CHECK (n > 0) NOT ENFORCED)', '0'),
+			('SELECT soft_delete.tag(''checked'')', '1'),
+			('INSERT INTO checked VALUES (1, -1), (2, -2)', '2'),
+			('DELETE FROM checked WHERE id = 1', '1'),
+			('ALTER TABLE checked ALTER CONSTRAINT positive ENFORCED', '23514'),
+			('DELETE FROM checked', '1'),
+			('ALTER TABLE checked ALTER CONSTRAINT positive ENFORCED', '0'),
+			('SELECT FROM checked_deleted', '2');
 	END IF;
 END
 $$;

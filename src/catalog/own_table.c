@@ -10,15 +10,21 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/index.h"
+#include "catalog/pg_class.h"
 #include "executor/executor.h"
+#include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/sd_catalog.h"
+
+PG_FUNCTION_INFO_V1(soft_delete_replace_record);
 
 static bool insert_index_entry(Relation rel, ItemPointer tid, Relation index,
 							   IndexInfo *info, Datum *values, bool *nulls);
@@ -179,4 +185,42 @@ remove_row(Relation rel, ItemPointer tid)
 	if (result != TM_Ok)
 		elog(ERROR, "unexpected status of a row of table \"%s\": %u",
 			 RelationGetRelationName(rel), result);
+}
+
+/*
+ * soft_delete_internal.replace_record(records regclass, place tid, new_record record)
+ * returns void
+ *
+ * Replaces a row of one of the extension's own tables, or removes it if the new one is null.
+ * Where a publication has all tables, UPDATE and DELETE are refused for a table without
+ * replica identity.  Does nothing if the row has been removed meanwhile.
+ *
+ * Raises 42809 unless the table is one of the extension, and the new row one of it.
+ */
+Datum
+soft_delete_replace_record(PG_FUNCTION_ARGS)
+{
+	Relation rel = table_open(PG_GETARG_OID(0), RowExclusiveLock);
+	HeapTupleHeader new = PG_ARGISNULL(2) ? NULL : PG_GETARG_HEAPTUPLEHEADER(2);
+	HeapTupleData tuple = {.t_data = new};
+	TM_FailureData tmfd;
+
+	if (!is_extension_member(RelationRelationId, RelationGetRelid(rel)) ||
+		(new != NULL &&HeapTupleHeaderGetTypeId(new) != rel->rd_rel->reltype))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("row is none of a table of extension \"%s\"",
+							   EXTENSION_NAME)));
+	if (destroy_tuple(rel, (ItemPointer) PG_GETARG_POINTER(1),
+					  GetCurrentCommandId(true), GetActiveSnapshot(), &tmfd) == TM_Ok &&
+		new != NULL)
+	{
+		Datum values[MaxHeapAttributeNumber];
+		bool nulls[MaxHeapAttributeNumber];
+
+		tuple.t_len = HeapTupleHeaderGetDatumLength(new);
+		heap_deform_tuple(&tuple, RelationGetDescr(rel), values, nulls);
+		(void) append_row(rel, values, nulls);
+	}
+	table_close(rel, NoLock);
+	PG_RETURN_VOID();
 }

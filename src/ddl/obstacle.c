@@ -83,6 +83,7 @@ checks_rows(const AlterTableCmd *cmd)
 	{
 		case AT_AddColumn:
 		case AT_AddConstraint:
+		case AT_AlterConstraint: /* 19: a check may be enforced from now on */
 		case AT_AttachPartition:
 		case AT_SetNotNull:
 		case AT_ValidateConstraint:

@@ -236,6 +236,7 @@ check_altered_companion(AlterTableCmd *cmd, Oid relid)
 		case AT_DisableTrigUser:
 		case AT_DropColumn:
 		case AT_DropConstraint:
+		case AT_DropInherit:
 		case AT_EnableReplicaTrig:
 			break;
 		default:

@@ -125,6 +125,7 @@ checks_foreign_key(Node *command)
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
 
 		if (cmd->subtype == AT_ValidateConstraint ||
+			cmd->subtype == AT_AlterConstraint ||
 			(cmd->subtype == AT_AddConstraint &&
 			 castNode(Constraint, cmd->def)->contype == CONSTR_FOREIGN))
 			return true;

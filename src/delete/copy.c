@@ -32,7 +32,6 @@
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
@@ -40,9 +39,6 @@
 
 #include "delete/sd_delete.h"
 #include "plan/sd_plan.h"
-
-/* The transaction that has imported a snapshot last */
-static LocalTransactionId importing_lxid = InvalidLocalTransactionId;
 
 static PlannedStmt *copy_from(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone);
 static PlannedStmt *copy_to(PlannedStmt *pstmt, Relation rel, AttrNumber tombstone);
@@ -211,16 +207,6 @@ names_column(List *columns, const char *name)
 }
 
 /*
- * Note that the transaction imports a snapshot, if that is what the command does.
- */
-void
-note_imported_snapshot(VariableSetStmt *stmt)
-{
-	if (stmt->kind == VAR_SET_MULTI && strcmp(stmt->name, "TRANSACTION SNAPSHOT") == 0)
-		importing_lxid = my_local_xid();
-}
-
-/*
  * Check a query whose result is copied: one that selects from one table, as a tool
  * writes it that copies the table.
  */
@@ -230,7 +216,7 @@ check_copied_query(Node *query)
 	SelectStmt *select = (SelectStmt *) query;
 	Relation rel;
 
-	if (importing_lxid != my_local_xid() || !IsA(query, SelectStmt) ||
+	if (!has_imported_snapshot() || !IsA(query, SelectStmt) ||
 		list_length(select->fromClause) != 1 ||
 		!IsA(linitial(select->fromClause), RangeVar))
 		return;
@@ -275,7 +261,7 @@ refuse_partial_copy(Relation rel, List *columns, AttrNumber tombstone)
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), tombstone - 1);
 
-	if (!row_security || importing_lxid != my_local_xid() ||
+	if (!row_security || !has_imported_snapshot() ||
 		(columns != NIL && !names_column(columns, NameStr(att->attname))))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -24,7 +24,6 @@ extern bool was_truncated(Oid relid);
  * copy.c: COPY of a tagged table reads live rows, without the tombstone column
  */
 extern PlannedStmt *copy_live_rows(PlannedStmt *pstmt);
-extern void note_imported_snapshot(VariableSetStmt *stmt);
 
 /*
  * sharded.c: rows of tables that Citus has sharded

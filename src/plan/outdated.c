@@ -10,7 +10,7 @@
  *
  * The snapshot sees the tag in pg_trigger, too.  To look there is for those transactions only
  * that have heard of a change of a relation since they began: who has not, has the lock of a
- * relation that is as its snapshot has it.
+ * relation that is as its snapshot has it.  Who imports a snapshot may have heard before.
  *
  * Invariant: no snapshot sees a tombstone where the plan has no filter for it.
  */
@@ -20,6 +20,8 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_attribute.h"
+#include "nodes/parsenodes.h"
+#include "storage/proc.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -30,7 +32,11 @@
 /* The value of relcache_changes when the last transaction ended */
 static uint64 changes_before = 0;
 
+/* The transaction that has imported a snapshot last */
+static LocalTransactionId importing_lxid = InvalidLocalTransactionId;
+
 static void end_transaction(XactEvent event, void *arg);
+static bool is_up_to_date(void);
 static char *column_name_seen(Oid relid, AttrNumber attnum, Snapshot snapshot);
 
 /*
@@ -57,6 +63,34 @@ end_transaction(XactEvent event, void *arg)
 }
 
 /*
+ * Note that the transaction imports a snapshot, if that is what the command does.
+ */
+void
+note_imported_snapshot(VariableSetStmt *stmt)
+{
+	if (stmt->kind == VAR_SET_MULTI && strcmp(stmt->name, "TRANSACTION SNAPSHOT") == 0)
+		importing_lxid = my_local_xid();
+}
+
+/*
+ * Has the transaction imported its snapshot?
+ */
+bool
+has_imported_snapshot(void)
+{
+	return importing_lxid == my_local_xid();
+}
+
+/*
+ * Are all relations as any snapshot of the transaction has them?
+ */
+static bool
+is_up_to_date(void)
+{
+	return relcache_changes == changes_before && !has_imported_snapshot();
+}
+
+/*
  * Check the tables that a statement reads, as check_snapshot() does.
  */
 void
@@ -64,7 +98,7 @@ check_snapshot_of_statement(const PlannedStmt *stmt, Snapshot snapshot)
 {
 	ListCell *lc;
 
-	if (relcache_changes == changes_before)
+	if (is_up_to_date())
 		return;
 	foreach (lc, stmt->rtable)
 	{
@@ -88,7 +122,7 @@ check_snapshot(Oid relid, Snapshot snapshot)
 	AttrNumber attnum;
 	char *before;
 
-	if (relcache_changes == changes_before || relid < FirstNormalObjectId ||
+	if (is_up_to_date() || relid < FirstNormalObjectId ||
 		snapshot == InvalidSnapshot || !IsMVCCSnapshot(snapshot) ||
 		shows_deleted() || reads_tombstones(relid) || !OidIsValid(extension_oid()) ||
 		(before = tombstone_name_seen(relid, snapshot)) == NULL)

@@ -93,6 +93,8 @@ extern void refuse_late_statement(Relation relation, const char *what);
  * outdated.c: snapshots from before a table was untagged
  */
 extern void init_outdated(void);
+extern void note_imported_snapshot(VariableSetStmt *stmt);
+extern bool has_imported_snapshot(void);
 extern void check_snapshot_of_statement(const PlannedStmt *stmt, Snapshot snapshot);
 extern void check_snapshot(Oid relid, Snapshot snapshot);
 

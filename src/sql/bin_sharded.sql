@@ -76,7 +76,7 @@ BEGIN
 			END IF;
 		END;
 	END LOOP;
-	DELETE FROM soft_delete_internal.sharded_transactions WHERE deleted_at < least(now() - keep, oldest);
+	PERFORM soft_delete_internal.replace_record('soft_delete_internal.sharded_transactions', t.ctid, NULL) FROM soft_delete_internal.sharded_transactions AS t WHERE deleted_at < least(now() - keep, oldest);
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.forget_transactions() IS

@@ -303,3 +303,8 @@ CREATE FUNCTION soft_delete_internal.has_citus() RETURNS boolean
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'soft_delete_has_citus';
 COMMENT ON FUNCTION soft_delete_internal.has_citus() IS
 'whether this database has Citus';
+
+CREATE FUNCTION soft_delete_internal.replace_record(records regclass, place tid, new_record record) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'soft_delete_replace_record';
+COMMENT ON FUNCTION soft_delete_internal.replace_record(regclass, tid, record) IS
+'replaces a row of one of the extension''s own tables, or removes it if the new one is null, whatever is published';

@@ -746,6 +746,10 @@ DECLARE
 	columns text;
 	moved bigint;
 BEGIN
+	-- statements on a companion are refused where all tables are published, until it has a replica identity
+	IF (SELECT NOT any_row FROM soft_delete_internal.query_as_owner(relation, format('SELECT EXISTS (SELECT FROM %s)', companion)) AS q(any_row boolean)) THEN
+		RETURN;
+	END IF;
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns
 	FROM pg_attribute WHERE attrelid = companion AND attnum > 0 AND NOT attisdropped AND attname <> tombstone;
 	moved := soft_delete_internal.write_companion(target, format('INSERT INTO %s (%s) SELECT %s FROM %s',
@@ -1085,7 +1089,10 @@ BEGIN
 	END IF;
 	IF companion IS NULL OR (dropped = '{}' AND old_column IS NULL AND expressions IS NULL
 							 -- the table may still have what has gone with the column of a parent
-							 AND (drops OR NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion)))) THEN
+							 AND (drops OR NOT EXISTS (SELECT FROM soft_delete_internal.companion_changes(relation, companion)))
+							 -- the bin computes virtual columns, the companion has none
+							 AND NOT EXISTS (SELECT FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+											 WHERE adrelid = relation AND attgenerated = 'v' AND soft_delete_internal.is_own_transaction(pg_attrdef.xmin))) THEN
 		RETURN;
 	END IF;
 	-- in place, the command that changes the columns has released the bin
@@ -1188,6 +1195,7 @@ BEGIN
 					AND (soft_delete_internal.companions_table(inhrelid) IS NULL OR soft_delete_internal.companions_table(inhparent) IS NULL))
 			OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = companion AND tgname = '~soft_delete_companion' AND tgenabled NOT IN ('O', 'A'))
 			OR soft_delete_internal.companions_table(companion) IS DISTINCT FROM relation
+			OR (SELECT relowner FROM pg_class WHERE oid = companion) <> (SELECT relowner FROM pg_class WHERE oid = relation)
 			-- of rows that do not fulfil it the planner would believe that they are not there
 			OR (SELECT count(*) FROM pg_constraint WHERE conrelid = companion AND contype = 'c') > 1
 			-- a dump could not be restored that has rows deleted later, whose further columns are null

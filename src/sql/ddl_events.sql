@@ -660,7 +660,7 @@ BEGIN
 	DELETE FROM soft_delete_internal.retention AS r USING pg_event_trigger_dropped_objects() AS d
 	WHERE (d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND r.relation = d.objid)
 	   OR (d.classid = 'pg_namespace'::regclass AND r.schema = d.object_name);
-	DELETE FROM soft_delete_internal.truncations WHERE relation IN (
+	PERFORM soft_delete_internal.replace_record('soft_delete_internal.truncations', t.ctid, NULL) FROM soft_delete_internal.truncations AS t WHERE relation IN (
 		SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
 	-- most drops of held tables are refused before they begin
 	FOR item IN

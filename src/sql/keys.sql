@@ -183,7 +183,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM pg_index AS k JOIN pg_index AS live USING (indrelid)
 				   WHERE k.indexrelid = key AND live.indisvalid AND soft_delete_internal.begins_with_key(live.indexrelid, key)
-					 AND pg_get_expr(live.indpred, indrelid) = format('(%I IS NULL)', deleted_at))
+					 -- CASE, so that no plan asks for those of other tables, which others may have locked
+					 AND CASE WHEN live.indrelid = k.indrelid THEN pg_get_expr(live.indpred, live.indrelid) = format('(%I IS NULL)', deleted_at) END)
 $$;
 COMMENT ON FUNCTION soft_delete_internal.has_live_key(regclass, name) IS
 'whether a table has an index in the order of a key that hides tombstones and no other row';
@@ -428,7 +429,7 @@ DECLARE
 BEGIN
 	SELECT c.was_constraint, c.is_exclusion, indisunique INTO key
 	FROM soft_delete_internal.convertible_indexes(relation, deleted_at, 'all') AS c JOIN pg_index ON indexrelid = c.index
-	WHERE c.index = make_clusterable.index AND c.hides AND pg_get_expr(indpred, indrelid) = format('(%I IS NULL)', deleted_at);
+	WHERE c.index = make_clusterable.index AND c.hides AND CASE WHEN indexrelid = c.index THEN pg_get_expr(indpred, indrelid) = format('(%I IS NULL)', deleted_at) END;
 	IF key.indisunique THEN
 		PERFORM soft_delete_internal.make_whole_key(index, key.was_constraint);
 	ELSIF FOUND THEN

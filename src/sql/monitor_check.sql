@@ -228,7 +228,9 @@ BEGIN
 			LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND refclassid = 'pg_constraint'::regclass
 				AND refobjid = con.oid AND deptype = 'a'
 			LEFT JOIN pg_class bound ON bound.oid = objid
-		WHERE contype = 'c' AND pg_get_expr(conbin, conrelid) = 'true' AND coninhcount = 0
+		WHERE contype = 'c' AND coninhcount = 0
+		  -- CASE, so that no plan asks for those of other tables, which others may have locked
+		  AND CASE WHEN conrelid = member THEN pg_get_expr(conbin, conrelid) = 'true' END
 	)
 	SELECT 'warning', conrelid, format('constraint "%s" stands in for an index that is gone', conname),
 		format('ALTER TABLE %s DROP CONSTRAINT %I;', conrelid, conname)

@@ -23,6 +23,8 @@ CREATE TABLE soft_delete_internal.retention (
 	former interval,
 	shortened_at timestamptz
 ) USING heap;
+-- it has no primary key, and where a publication has all tables its rows change all the same
+ALTER TABLE soft_delete_internal.retention REPLICA IDENTITY FULL;
 COMMENT ON TABLE soft_delete_internal.retention IS
 'how long deleted rows are kept before a purge takes them; written by soft_delete.retain() and retain_schema(); a table or schema without a row has no retention';
 COMMENT ON COLUMN soft_delete_internal.retention.relation IS 'the table that it is about; its own retention comes before that of its schema';

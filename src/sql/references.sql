@@ -166,12 +166,13 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	UPDATE soft_delete_internal.set_null_references SET "constraint" = conname
-	FROM pg_event_trigger_ddl_commands() JOIN pg_constraint ON pg_constraint.oid = objid
+	PERFORM soft_delete_internal.replace_record('soft_delete_internal.set_null_references', r.ctid, jsonb_populate_record(r, jsonb_build_object('constraint', conname)))
+	FROM soft_delete_internal.set_null_references AS r, pg_event_trigger_ddl_commands() JOIN pg_constraint ON pg_constraint.oid = objid
 	WHERE classid = 'pg_constraint'::regclass AND relation = conrelid AND "constraint" = soft_delete_internal.renamed_from(command);
 
-	UPDATE soft_delete_internal.set_null_references SET key_columns = array_replace(key_columns, soft_delete_internal.renamed_from(command), attname)
-	FROM pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
+	PERFORM soft_delete_internal.replace_record('soft_delete_internal.set_null_references', r.ctid,
+		jsonb_populate_record(r, jsonb_build_object('key_columns', array_replace(key_columns, soft_delete_internal.renamed_from(command), attname))))
+	FROM soft_delete_internal.set_null_references AS r, pg_event_trigger_ddl_commands() JOIN pg_attribute ON attrelid = objid AND attnum = objsubid
 	WHERE classid = 'pg_class'::regclass AND relation IN (SELECT soft_delete_internal.inheritance_tree(objid)) AND soft_delete_internal.renamed_from(command) = ANY (key_columns);
 END
 $$;

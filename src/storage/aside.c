@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -97,6 +98,8 @@ static void return_row(ResultRelInfo *relinfo, EState *estate,
 
 static bool may_have_kept(Oid relid);
 static bool lock_kept(Relation rel, Tombstone *tombstone);
+static void refuse_rewritten(Relation rel, const Tombstone *tombstone,
+							 Relation companion, TupleTableSlot *stored);
 static bool peek_kept(Relation rel, Tombstone *tombstone, TupleTableSlot *slot);
 static void fetch_kept_row(Relation rel, const Tombstone *tombstone,
 						   TupleTableSlot *slot);
@@ -723,9 +726,55 @@ lock_kept(Relation rel, Tombstone *tombstone)
 		tombstone->stamp = DatumGetTimestampTz(
 			slot_getattr(stored, stamp_attribute(companion), &isnull));
 	}
+	else if (is_kept_from_decoding(companion))
+		refuse_rewritten(rel, tombstone, companion, stored);
 	ExecDropSingleTupleTableSlot(stored);
 	table_close(companion, NoLock);
 	return is_locked;
+}
+
+/*
+ * Raise 40001 if another transaction has written a row of the companion, which is gone, anew
+ * (replace_row()): it is a tombstone still, and is not to be passed over.
+ */
+static void
+refuse_rewritten(Relation rel, const Tombstone *tombstone, Relation companion,
+				 TupleTableSlot *stored)
+{
+	ItemPointerData tid = tombstone->tid;
+	TombstoneScan scan = {.rel = rel};
+	ScanPosition position = {.is_set = true};
+	TransactionId writer;
+	bool is_rewritten = false;
+	bool isnull;
+	SavedRole saved;
+
+	if (!fetch_version_at(companion, &tid, stored))
+		return;
+	writer =
+		HeapTupleHeaderGetUpdateXid(((HeapTupleTableSlot *) stored)->tuple->t_data);
+	if (!TransactionIdIsNormal(writer) || TransactionIdIsCurrentTransactionId(writer))
+		return;
+	position.stamp = DatumGetTimestampTz(
+		slot_getattr(stored, stamp_attribute(companion), &isnull));
+	scan.limit = TIMESTAMP_IS_NOEND(position.stamp) ? position.stamp
+													: position.stamp + 1;
+	PushActiveSnapshot(GetLatestSnapshot());
+	/* reading the predicate of an index may call functions of the owner */
+	become_owner(rel, &saved);
+	begin_stamp_scan(&scan, table_open(RelationGetRelid(companion), NoLock),
+					 stamp_attribute(companion), &position);
+	while (!is_rewritten && next_in_place(&scan))
+		is_rewritten = scan.xmin == writer && scan.current.stamp == position.stamp;
+	end_in_place_scan(&scan);
+	restore_role(&saved);
+	PopActiveSnapshot();
+	if (is_rewritten)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("A deleted row of table \"%s\" follows a key that has changed.",
+						   RelationGetRelationName(rel))));
 }
 
 /*

@@ -11,10 +11,13 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/catalog.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
@@ -528,6 +531,18 @@ write_live_version(VersionBuilder *builder, ResultRelInfo *relinfo,
 }
 
 /*
+ * Is a relation a companion whose rows no publication is told of, and would be if they were
+ * updated?
+ */
+bool
+is_kept_from_decoding(Relation rel)
+{
+	return rel->rd_rel->relreplident == REPLICA_IDENTITY_NOTHING &&
+		   RelationIsLogicallyLogged(rel) &&
+		   OidIsValid(companions_table(RelationGetRelid(rel)));
+}
+
+/*
  * Replace a locked row by the version in a slot, and insert that into the relation's open
  * indexes.
  */
@@ -536,12 +551,23 @@ replace_row(VersionBuilder *builder, ResultRelInfo *relinfo, ItemPointer tid,
 			TupleTableSlot *slot, List **recheck)
 {
 	Relation rel = relinfo->ri_RelationDesc;
+	CommandId cid = GetCurrentCommandId(true);
 	TM_FailureData tmfd;
 	LockTupleMode lockmode;
-	TU_UpdateIndexes which;
+	TU_UpdateIndexes which = TU_All;
+	TM_Result result;
 
-	if (replace_tuple(rel, tid, slot, GetCurrentCommandId(true), GetActiveSnapshot(),
-					  InvalidSnapshot, true, &tmfd, &lockmode, &which) != TM_Ok)
+	/* an update would be decoded */
+	if (is_kept_from_decoding(rel))
+	{
+		result = destroy_tuple(rel, tid, cid, GetActiveSnapshot(), &tmfd);
+		if (result == TM_Ok)
+			table_tuple_insert(rel, slot, cid, HEAP_INSERT_NO_LOGICAL, NULL);
+	}
+	else
+		result = replace_tuple(rel, tid, slot, cid, GetActiveSnapshot(),
+							   InvalidSnapshot, true, &tmfd, &lockmode, &which);
+	if (result != TM_Ok)
 		elog(ERROR, "could not replace a locked row");
 	*recheck = NIL;
 	if (which != TU_None)

@@ -124,6 +124,7 @@ extern TupleTableSlot *write_version(VersionBuilder *builder,
 									 ResultRelInfo *relinfo, ItemPointer tid,
 									 TupleTableSlot *old, const Datum *values,
 									 const bool *nulls, List **recheck);
+extern bool is_kept_from_decoding(Relation rel);
 extern TupleTableSlot *write_live_version(VersionBuilder *builder,
 										  ResultRelInfo *relinfo, ItemPointer tid,
 										  TupleTableSlot *old, List **recheck);

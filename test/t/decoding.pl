@@ -81,4 +81,49 @@ my ($status, undef, $duplicate) = $node->psql('postgres', 'INSERT INTO raced VAL
 like($duplicate, qr/23505/, 'that of a live row is a duplicate');
 $gate->quit;
 
+# a publication of all tables, as tools make one: no command fails for that, and nothing of what is kept of deleted rows is
+# told
+$node->safe_psql('postgres', q{
+	SET client_min_messages = warning;
+	CREATE TABLE parent (id integer PRIMARY KEY, code text);
+	CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON UPDATE CASCADE, w text);
+	CREATE TABLE linked (id integer PRIMARY KEY, parent_id integer CONSTRAINT link REFERENCES parent ON DELETE SET NULL);
+	SELECT soft_delete.tag('parent'), soft_delete.tag('linked'), soft_delete.tag('child', storage => 'aside');
+	INSERT INTO parent VALUES (1), (2), (3);
+	INSERT INTO child VALUES (1, 1, '1'), (2, 2, '2'), (3, 2, '3');
+	INSERT INTO linked VALUES (3, 3);
+	CREATE PUBLICATION everything FOR ALL TABLES;
+	SELECT pg_create_logical_replication_slot('everything', 'pgoutput')});
+foreach my $command ('DELETE FROM child WHERE id IN (1, 2)', 'DELETE FROM parent WHERE id = 3', 'TRUNCATE linked', 'SELECT soft_delete.undo(deleted_at) FROM linked_deleted',
+	'UPDATE parent SET id = 10 WHERE id = 1', 'UPDATE child_deleted SET id = 10, deleted_at = NULL WHERE id = 1', 'ALTER TABLE linked RENAME CONSTRAINT link TO linked_with', 'ALTER TABLE linked RENAME COLUMN id TO key',
+	q{SELECT soft_delete.undo(deleted_at) FROM parent_deleted}, q{SELECT soft_delete.retain('child', '1 day')}, q{SELECT soft_delete.retain('child', '2 days')}, 'ALTER TABLE child ALTER w TYPE integer USING w::integer',
+	q{SELECT soft_delete.hold('child', 3, 'case 1')}, q{SELECT soft_delete.lift('case 1')}, q{SELECT soft_delete.tag('child', storage => 'in_place')}, q{SELECT soft_delete.tag('child', storage => 'aside')})
+{
+	unlike(answer($node, 'postgres', "SET client_min_messages = warning; $command"), qr/ERROR/, "while all tables are published: $command");
+}
+is($node->safe_psql('postgres', 'SELECT key, parent_id FROM linked; SELECT * FROM child ORDER BY id; SELECT id, parent_id, w FROM child_deleted'), "3|3\n3|2|3\n10|10|1\n2|2|2", 'what is deleted follows, and comes back');
+
+# who waits for such a row, which is written anew, does not take it for one that is gone
+my $mover = $node->background_psql('postgres', on_error_stop => 1);
+$mover->query_safe('BEGIN; UPDATE parent SET id = 20 WHERE id = 2');
+($out, $errors) = ('', '');
+my $restore = start([ 'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d', $node->connstr('postgres'), '-c', 'UPDATE child_deleted SET deleted_at = NULL' ], '>', \$out, '2>', \$errors);
+$node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)}) or die 'the restore does not wait';
+$mover->query_safe('COMMIT');
+$restore->finish;
+like($errors, qr/40001/, 'a restore that waits for a row whose key changes is a serialization failure');
+is($node->safe_psql('postgres', 'UPDATE child_deleted SET deleted_at = NULL; SELECT parent_id FROM child WHERE id = 2'), 20, 'who tries again gets it');
+$mover->quit;
+
+foreach my $command (q{SELECT soft_delete.untag('linked', tombstones => 'purge')}, 'DROP TABLE child', 'DROP TABLE linked, parent')
+{
+	unlike(answer($node, 'postgres', "SET client_min_messages = warning; $command"), qr/ERROR/, "while all tables are published: $command");
+}
+is($node->safe_psql('postgres', q{
+	SELECT DISTINCT convert_from(substring(data FROM 6 FOR position('\x00'::bytea IN substring(data FROM 6)) - 1), 'UTF8') || '.' || convert_from(substring(rest FROM 1 FOR position('\x00'::bytea IN rest) - 1), 'UTF8') AS name
+	FROM pg_logical_slot_get_binary_changes('everything', NULL, NULL, 'proto_version', '1', 'publication_names', 'everything'),
+		substring(data FROM 6 + position('\x00'::bytea IN substring(data FROM 6))) AS rest
+	WHERE get_byte(data, 0) = ascii('R') ORDER BY 1}), "public.child\npublic.linked\npublic.parent\nsoft_delete_internal.retention", 'subscribers are told of these tables');
+$node->safe_psql('postgres', q{SELECT pg_drop_replication_slot('everything'); DROP PUBLICATION everything});
+
 done_testing();

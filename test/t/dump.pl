@@ -245,6 +245,19 @@ foreach my $copy ('parent', 'parent (id, deleted_at)', '(SELECT id, deleted_at F
 	is($copies->($copy, '-c row_security=off'), 10, "and in a maintenance session: $copy");
 }
 is($copies->($_), 7, "live rows alone: $_") foreach ('parent (id)', '(SELECT id FROM parent)', '(SELECT * FROM parent_active)');
+# what the snapshot sees of a table that is tagged no longer, a session that has begun since is not shown either
+$node->safe_psql('postgres', 'CREATE DATABASE outdated');
+$node->safe_psql('outdated', q{CREATE EXTENSION soft_delete; CREATE TABLE t (id integer PRIMARY KEY); SELECT soft_delete.tag('t'); INSERT INTO t VALUES (1), (2); DELETE FROM t WHERE id = 2});
+my $older = $node->background_psql('outdated', on_error_stop => 1);
+my $outdated = $older->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot()');
+$node->safe_psql('outdated', q{SET client_min_messages = warning; SELECT soft_delete.untag('t', tombstones => 'purge')});
+foreach my $query ('SELECT id FROM t', 'COPY t (id) TO stdout')
+{
+	like(answer($node, 'outdated', "SELECT 1; BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '$outdated'; $query"),
+		qr/could not serialize access/, "an imported snapshot from before untag(): $query");
+}
+$older->quit;
+$node->safe_psql('postgres', 'DROP DATABASE outdated');
 $exporter->quit;
 is(answer($node, 'original', 'COPY (SELECT count(*) FROM parent) TO stdout'), 7, 'without a snapshot');
 
