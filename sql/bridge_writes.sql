@@ -141,6 +141,9 @@ CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL;
 CREATE TRIGGER keep BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION keep();
 UPDATE users SET deleted_at = now() WHERE id = 50;
 DROP TRIGGER keep ON users;
+CREATE RULE keep AS ON DELETE TO users DO INSTEAD NOTHING;
+UPDATE users SET deleted_at = now() WHERE id = 50;
+DROP RULE keep ON users;
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	UPDATE users SET email = email || '!' WHERE id = NEW.id AND deleted_at IS NOT NULL AND email NOT LIKE '%!';

@@ -46,6 +46,7 @@ RESET ROLE;
 SET session_replication_role = replica;
 DROP TABLE hold_drops.c;
 DROP TABLE hold_drops.aside;
+TRUNCATE hold_drops.aside_tombstones;
 RESET session_replication_role;
 SELECT count(*) FROM soft_delete.holds;
 

@@ -105,6 +105,14 @@ CREATE TRIGGER note BEFORE UPDATE ON nulls FOR EACH ROW EXECUTE FUNCTION note();
 DELETE FROM parent WHERE id = 3;
 UPDATE parent_deleted SET deleted_at = NULL;
 SELECT * FROM soft_delete.check();
+-- where a rule rewrites that, nothing is restored
+DELETE FROM parent WHERE id = 3;
+CREATE RULE keep AS ON UPDATE TO nulls DO INSTEAD NOTHING;
+\set SHOW_CONTEXT never
+UPDATE parent_deleted SET deleted_at = NULL;
+\set SHOW_CONTEXT errors
+DROP RULE keep ON nulls;
+UPDATE parent_deleted SET deleted_at = NULL;
 -- by hand
 CREATE TRIGGER by_hand BEFORE UPDATE ON keyless FOR EACH ROW EXECUTE FUNCTION soft_delete_internal.record_set_null();
 UPDATE keyless SET p = 4;

@@ -321,7 +321,8 @@ delete_live_row(const RowKey *key)
 	result = SPI_execute_with_args(query.data, key->n, (Oid *) key->types,
 								   (Datum *) key->values, NULL, false, 0);
 	end_owners_write(RelationGetRelid(key->rel), &saved);
-	if (result != SPI_OK_DELETE)
+	/* where a rule has rewritten it, the row is still there */
+	if (result != SPI_OK_DELETE && result != SPI_OK_REWRITTEN)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query.data);
 }
 
@@ -383,7 +384,7 @@ report_live_row(const RowKey *key)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("could not delete the live row of table \"%s\"",
 					RelationGetRelationName(key->rel)),
-			 errdetail("A BEFORE DELETE trigger or a row security policy prevents it. It can be erased in a role and a session for which DELETE deletes it.")));
+			 errdetail("A BEFORE DELETE trigger, a rule or a row security policy prevents it. It can be erased in a role and a session for which DELETE deletes it.")));
 }
 
 /*

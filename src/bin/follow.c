@@ -105,7 +105,7 @@ static void free_delete_plan(SPIPlanPtr plan);
  * statement trigger of a bridged table.
  *
  * Raises what a DELETE or a restore of the rows raises; 0A000 if the tombstone column was
- * changed by hand; 27000 if a BEFORE DELETE trigger keeps a row; 39P01 where it is not
+ * changed by hand; 27000 if a BEFORE DELETE trigger or a rule keeps a row; 39P01 where it is not
  * called as such a trigger.
  */
 Datum
@@ -448,6 +448,25 @@ delete_by_places(Relation rel, const FlaggedTable *table)
 	plan = delete_plan(table->relid);
 	result = run_delete_plan(plan, array, query);
 	restore_role(&saved);
+	if (result == SPI_OK_REWRITTEN)
+	{
+		DeletePlan *entry =
+			hash_search(delete_plans, &table->relid, HASH_FIND, NULL);
+
+		/* it does nothing, so it depends on nothing, and would outlive the rule */
+		if (entry != NULL && entry->plan == plan)
+		{
+			hash_search(delete_plans, &table->relid, HASH_REMOVE, NULL);
+			free_delete_plan(plan);
+		}
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("a rule keeps a row of table \"%s\" that the application has deleted",
+						RelationGetRelationName(rel)),
+				 errdetail("What the application deletes by a column of its own is deleted by DELETE, too, and the table has an ON DELETE rule."),
+				 errhint("SELECT rulename FROM pg_rewrite WHERE ev_class = %s::regclass AND ev_type = '4';",
+						 quote_literal_cstr(qualified_name(table->relid)))));
+	}
 	if (result != SPI_OK_DELETE)
 		elog(ERROR, "could not delete rows of table \"%s\": %s",
 			 RelationGetRelationName(rel), SPI_result_code_string(result));

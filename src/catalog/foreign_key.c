@@ -304,6 +304,10 @@ execute_latest(const char *query, int nargs, Oid *argtypes, Datum *values,
 	}
 	result = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
 								  false, fires_triggers, 0);
+	if (result == SPI_OK_REWRITTEN)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("a rule has rewritten a query of the extension"),
+						errdetail("The query is: %s", query)));
 	if (result != expected)
 		elog(ERROR, "%s for %s", SPI_result_code_string(result), query);
 	return SPI_processed;

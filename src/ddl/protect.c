@@ -703,8 +703,8 @@ loses_trigger(Oid relid, const char *name)
 }
 
 /*
- * Raise 55006 for TRUNCATE of a table with holds, in a session in which the trigger
- * that checks this does not fire.
+ * Raise 55006 for TRUNCATE of a table with holds, or of its companion, in a session in which
+ * the trigger that checks this does not fire.
  */
 static void
 check_truncated_table(Oid relid)
@@ -720,6 +720,7 @@ check_truncated_table(Oid relid)
 	{
 		Relation rel = table_open(lfirst_oid(lc), NoLock);
 
+		refuse_held_aside(RelationGetRelid(rel), "change deleted rows of");
 		if (tombstone_attribute(rel) != InvalidAttrNumber)
 			refuse_held_table(rel, "truncate");
 		else if (has_tag(rel))

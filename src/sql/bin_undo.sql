@@ -79,9 +79,10 @@ $$;
 COMMENT ON FUNCTION soft_delete_internal.undo_queries(timestamptz[]) IS
 'the statements, one for each owner in the deletions $1, that restore what these deleted from the tables whose bin the caller may read; forbidden: a bin that the caller may not update';
 
+/* In ISO style: the abbreviation of a time zone may be read as that of another one. */
 CREATE FUNCTION soft_delete_internal.report_skipped(skipped bigint, deletions timestamptz[]) RETURNS void
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 BEGIN
 	RAISE NOTICE '%', format(CASE skipped WHEN 1 THEN '%s row stays deleted' ELSE '%s rows stay deleted' END, skipped)
@@ -147,11 +148,9 @@ BEGIN
 					IF native_detail <> '' THEN
 						RAISE;
 					END IF;
-					RAISE EXCEPTION '%', message
-						USING ERRCODE = 'insufficient_privilege',
-							DETAIL = format('What role %I owns is restored with its rights.', pg_get_userbyid(item.owner)),
-							-- the owner's code could set the role of a superuser back
-							HINT = CASE WHEN pg_has_role(soft_delete_internal.caller(), item.owner, 'MEMBER') AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()) THEN format('SET ROLE %I;', pg_get_userbyid(item.owner)) ELSE '' END;
+					PERFORM soft_delete_internal.refuse('42501', message, format('What role %I owns is restored with its rights.', pg_get_userbyid(item.owner)),
+						-- the owner's code could set the role of a superuser back
+						CASE WHEN pg_has_role(soft_delete_internal.caller(), item.owner, 'MEMBER') AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = soft_delete_internal.caller()) THEN format('SET ROLE %I;', pg_get_userbyid(item.owner)) END);
 			END;
 		END LOOP;
 	END LOOP;

@@ -449,12 +449,11 @@ BEGIN
 		pg_identify_object(d.classid, d.objid, 0) AS identity
 	ORDER BY d.classid, d.objid LIMIT 1;
 	IF FOUND THEN
-		RAISE EXCEPTION 'cannot change view % of table % because other objects depend on it', view, relation
-			USING ERRCODE = 'dependent_objects_still_exist',
-				DETAIL = format('%s depends on it, and cannot be created again with it: only views of the same owner can. CASCADE drops it.', item.description),
-				-- nothing that has rows of its own
-				HINT = CASE WHEN item.is_own AND item.type IN ('view', 'materialized view', 'rule', 'function') THEN format('DROP %s %s;', upper(item.type), item.identity)
-					WHEN NOT item.is_own AND NOT soft_delete_internal.drops_rows('pg_class'::regclass, view) THEN format('DROP VIEW %s CASCADE;', view) ELSE '' END;
+		PERFORM soft_delete_internal.refuse('2BP01', format('cannot change view %s of table %s because other objects depend on it', view, relation),
+			format('%s depends on it, and cannot be created again with it: only views of the same owner can. CASCADE drops it.', item.description),
+			-- nothing that has rows of its own
+			CASE WHEN item.is_own AND item.type IN ('view', 'materialized view', 'rule', 'function') THEN format('DROP %s %s;', upper(item.type), item.identity)
+				WHEN NOT item.is_own AND NOT soft_delete_internal.drops_rows('pg_class'::regclass, view) THEN format('DROP VIEW %s CASCADE;', view) END);
 	END IF;
 END
 $$;

@@ -242,6 +242,21 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_active_view_of';
 COMMENT ON FUNCTION soft_delete_internal.active_view_of(regclass) IS
 'the view of live rows of a tagged table';
 
+/* RAISE takes no null as a hint, and sends an empty one. */
+CREATE FUNCTION soft_delete_internal.refuse(state text, message text, native_detail text, remedy text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF remedy IS NULL THEN
+		RAISE EXCEPTION '%', message USING ERRCODE = state, DETAIL = native_detail;
+	END IF;
+	RAISE EXCEPTION '%', message USING ERRCODE = state, DETAIL = native_detail, HINT = remedy;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.refuse(text, text, text, text) IS
+'raises an error, with a hint unless there is none';
+
 CREATE FUNCTION soft_delete_internal.lists_library(setting text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -258,6 +273,35 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'soft_delete_reset_value';
 COMMENT ON FUNCTION soft_delete_internal.reset_value(text) IS
 'the value that RESET gives a setting';
 
+CREATE FUNCTION soft_delete_internal.libraries_of_database() RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT substr(entry, length('session_preload_libraries=') + 1) FROM pg_db_role_setting, unnest(setconfig) AS entry
+			WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+			  AND setrole = 0 AND starts_with(entry, 'session_preload_libraries='));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.libraries_of_database() IS
+'the libraries that this database has new sessions load; null if it has no such setting of its own';
+
+CREATE FUNCTION soft_delete_internal.libraries_of_server() RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- what this session began with, unless it is a setting of its role
+	RETURN (SELECT soft_delete_internal.reset_value('session_preload_libraries')
+			WHERE NOT EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS entry
+							  WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user)
+								AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+								AND starts_with(entry, 'session_preload_libraries=')));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.libraries_of_server() IS
+'the libraries that new sessions load where the database does not say which; null if that is not known';
+
 CREATE FUNCTION soft_delete_internal.new_sessions_load() RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -265,18 +309,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN (SELECT soft_delete_internal.lists_library(current_setting('shared_preload_libraries'))
-		OR coalesce(
-			-- the setting of the database overrides that of the server
-			(SELECT soft_delete_internal.lists_library(substr(entry, length('session_preload_libraries=') + 1))
-			 FROM pg_db_role_setting, unnest(setconfig) AS entry
-			 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-			   AND setrole = 0 AND starts_with(entry, 'session_preload_libraries=')),
-			-- what this session began with, unless it is a setting of its role
-			soft_delete_internal.lists_library(soft_delete_internal.reset_value('session_preload_libraries'))
-			AND NOT EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS entry
-							WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user)
-							  AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-							  AND starts_with(entry, 'session_preload_libraries=')))
+		-- the setting of the database overrides that of the server
+		OR soft_delete_internal.lists_library(coalesce(soft_delete_internal.libraries_of_database(), soft_delete_internal.libraries_of_server()))
 		OR EXISTS
 			(SELECT FROM pg_event_trigger
 			 WHERE evtfoid = 'soft_delete_internal.load()'::regprocedure
@@ -285,6 +319,23 @@ END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.new_sessions_load() IS
 'whether new sessions of this database will load the library';
+
+/* It keeps the other libraries.  Those of the server are for roles to know that may read all settings. */
+CREATE FUNCTION soft_delete_internal.load_command() RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
+AS $$
+DECLARE
+	present text := coalesce(soft_delete_internal.libraries_of_database(),
+		CASE WHEN pg_has_role(soft_delete_internal.caller(), 'pg_read_all_settings', 'USAGE') THEN soft_delete_internal.libraries_of_server() END);
+BEGIN
+	RETURN format('ALTER DATABASE %I SET session_preload_libraries = %s''soft_delete'';', current_database(),
+		(SELECT string_agg(quote_literal(coalesce(replace(library[1], '""', '"'), rtrim(library[2]))) || ', ', '' ORDER BY n)
+		 FROM regexp_matches(present, '"((?:[^"]|"")*)"|([^",[:space:]][^",]*)', 'g') WITH ORDINALITY AS f(library, n) WHERE library[1] <> '' OR library[2] <> ''));
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.load_command() IS
+'the statement by which new sessions of this database load the library, too';
 
 CREATE FUNCTION soft_delete_internal.tag_command(relation regclass, tombstone name, indexes text DEFAULT 'all', bridge text DEFAULT NULL, storage text DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

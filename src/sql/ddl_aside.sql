@@ -479,10 +479,9 @@ DECLARE
 BEGIN
 	SELECT min(description) AS description, bool_or(drops_rows) AS drops_rows INTO item FROM soft_delete_internal.companion_dependents(relation);
 	IF item.description IS NOT NULL THEN
-		RAISE EXCEPTION 'cannot drop the companion of table "%" because other objects depend on it', relation
-			USING ERRCODE = 'dependent_objects_still_exist',
-				DETAIL = format('%s depends on %s.', item.description, soft_delete_internal.own_companion(relation)),
-				HINT = CASE WHEN item.drops_rows THEN '' ELSE format('DROP VIEW %s CASCADE;', soft_delete_internal.bin_of(relation)) END;
+		PERFORM soft_delete_internal.refuse('2BP01', format('cannot drop the companion of table "%s" because other objects depend on it', relation),
+			format('%s depends on %s.', item.description, soft_delete_internal.own_companion(relation)),
+			CASE WHEN NOT item.drops_rows THEN format('DROP VIEW %s CASCADE;', soft_delete_internal.bin_of(relation)) END);
 	END IF;
 END
 $$;

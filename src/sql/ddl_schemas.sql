@@ -151,6 +151,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF remedy IS NULL THEN
+		RAISE WARNING 'table "%" is not tagged: %', relation, message
+			USING ERRCODE = '01000', DETAIL = coalesce(nullif(native_detail, ''), 'Deletes from it are hard.');
+		RETURN;
+	END IF;
 	RAISE WARNING 'table "%" is not tagged: %', relation, message
 		USING ERRCODE = '01000', DETAIL = coalesce(nullif(native_detail, ''), 'Deletes from it are hard.'), HINT = remedy;
 END
@@ -215,7 +220,7 @@ EXCEPTION WHEN OTHERS THEN
 		RAISE;
 	END IF;
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, native_hint = PG_EXCEPTION_HINT;
-	PERFORM soft_delete_internal.warn_not_tagged(r, message, native_detail, coalesce(nullif(native_hint, ''), format('SELECT soft_delete.tag(%L);', r))) FROM unnest(relations) AS r;
+	PERFORM soft_delete_internal.warn_not_tagged(r, message, native_detail, coalesce(nullif(native_hint, ''), CASE WHEN SQLSTATE NOT IN ('0A000', '42809') THEN format('SELECT soft_delete.tag(%L);', r) END)) FROM unnest(relations) AS r;
 END
 $$;
 COMMENT ON FUNCTION soft_delete_internal.try_to_tag(regclass[], boolean) IS

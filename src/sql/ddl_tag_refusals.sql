@@ -11,7 +11,7 @@ BEGIN
 		RAISE EXCEPTION 'new sessions of database "%" will not load library "soft_delete"', current_database()
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = 'A session without the library would see deleted rows.',
-				HINT = format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database());
+				HINT = soft_delete_internal.load_command();
 	END IF;
 END
 $$;
@@ -216,7 +216,7 @@ BEGIN
 		JOIN (VALUES
 			('lo', true, 8, 'It removes the large object of a deleted row, which could not be restored in full.', 'DROP TRIGGER %1$I ON %2$s;'),
 			('timescaledb', true, 0, 'TimescaleDB makes and truncates the chunks of a hypertable by itself.',
-			 ''),
+			 NULL),
 			-- a BEFORE INSERT row trigger
 			('periods', true, 7, 'A deleted row could not be restored, for its period is generated. The history of the table has it.',
 			 'SELECT periods.drop_system_versioning(%3$L), periods.drop_system_time_period(%3$L);'),
@@ -226,9 +226,8 @@ BEGIN
 	WHERE tgrelid IN (SELECT soft_delete_internal.inheritance_tree(relation)) AND NOT tgisinternal
 	ORDER BY refuses_aside DESC, tgrelid, tgname LIMIT 1;
 	IF FOUND THEN
-		RAISE EXCEPTION 'cannot tag table "%" with trigger "%" of extension "%"', other.tgtable, other.tgname, other.extname
-			USING ERRCODE = 'feature_not_supported', DETAIL = other.reason,
-				HINT = format(other.hint, other.tgname, other.tgtable, relation);
+		PERFORM soft_delete_internal.refuse('0A000', format('cannot tag table "%s" with trigger "%s" of extension "%s"', other.tgtable, other.tgname, other.extname),
+			other.reason, format(other.hint, other.tgname, other.tgtable, relation));
 	END IF;
 	-- a key of periods has no trigger
 	SELECT objid INTO keys FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid AND extname = 'periods' JOIN pg_class ON pg_class.oid = objid
@@ -355,10 +354,9 @@ BEGIN
 		  UNION ALL SELECT 'pg_class'::regclass, view FROM soft_delete_internal.dependent_views(active) AS view) AS dependents
 	ORDER BY classid, objid LIMIT 1;
 	IF dependent IS NOT NULL THEN
-		RAISE EXCEPTION 'cannot keep the deleted rows of "%" aside because other objects depend on view "%"', relation, active
-			USING ERRCODE = 'dependent_objects_still_exist',
-				DETAIL = format('The view of live rows would go, and %s depends on it.', dependent),
-				HINT = CASE WHEN soft_delete_internal.drops_rows('pg_class'::regclass, active) THEN '' ELSE format('DROP VIEW %s CASCADE;', active) END;
+		PERFORM soft_delete_internal.refuse('2BP01', format('cannot keep the deleted rows of "%s" aside because other objects depend on view "%s"', relation, active),
+			format('The view of live rows would go, and %s depends on it.', dependent),
+			CASE WHEN NOT soft_delete_internal.drops_rows('pg_class'::regclass, active) THEN format('DROP VIEW %s CASCADE;', active) END);
 	END IF;
 	IF NOT soft_delete_internal.has_column(relation, deleted_at) THEN
 		RETURN;

@@ -9,13 +9,48 @@
  * call functions that others have written.
  */
 
+CREATE FUNCTION soft_delete_internal.why_not_tagged(relation regclass, OUT reason text, OUT remedy text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	tagged record;
+	native_detail text;
+	tombstone name;
+BEGIN
+	SELECT * INTO tagged FROM soft_delete_internal.settings_of(relation);
+	IF NOT soft_delete_internal.caller_owns(relation) THEN
+		SELECT format('its owner, %I, can tag it', pg_get_userbyid(relowner)), format('SELECT soft_delete.tag(%L);', relation) INTO reason, remedy FROM pg_class WHERE oid = relation;
+		RETURN;
+	END IF;
+	BEGIN
+		tombstone := soft_delete_internal.tombstone_for(relation, tagged.deleted_at, soft_delete_internal.resolve_bridge(relation, tagged.bridge, is_named => false));
+	EXCEPTION WHEN OTHERS THEN
+		IF soft_delete_internal.must_propagate(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, native_detail = PG_EXCEPTION_DETAIL, remedy = PG_EXCEPTION_HINT;
+		reason := format('refused (%s): %s', SQLSTATE, concat_ws('. ', reason, nullif(native_detail, '')));
+		remedy := nullif(remedy, '');
+		RETURN;
+	END;
+	SELECT r.effect, r.remedy INTO reason, remedy
+	FROM soft_delete_internal.preview_refusals(relation, ARRAY[relation], tombstone, tagged.indexes, tagged.views, replace(tagged.storage, 'aside_monthly', 'aside')) AS r LIMIT 1;
+	IF NOT FOUND THEN
+		remedy := format('SELECT soft_delete.tag(%L);', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION soft_delete_internal.why_not_tagged(regclass) IS
+'why a table of a tagged schema cannot be tagged, null if it can, and what helps, null if nothing does; only its owner is told what tag() refuses';
+
 CREATE FUNCTION soft_delete_internal.find_installation_problems(OUT severity text, OUT relation regclass, OUT problem text, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'error', NULL::regclass, format('new sessions of database "%s" will not load the library, and see deleted rows', current_database()),
-		format('ALTER DATABASE %I SET session_preload_libraries = ''soft_delete'';', current_database())
+		soft_delete_internal.load_command()
 	WHERE NOT soft_delete_internal.new_sessions_load()
 	  AND (soft_delete_internal.current_tagged_schemas() IS NOT NULL
 		   OR EXISTS (SELECT FROM soft_delete_internal.tagged_tables() AS tagged WHERE NOT soft_delete_internal.is_aside(tagged.relation)))
@@ -28,10 +63,10 @@ AS $$
 	WHERE extname = 'soft_delete' AND evtenabled NOT IN ('O', 'A')
 	UNION ALL
 	-- tag_new_table() warned of these
-	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema) || CASE WHEN soft_delete_internal.caller_owns(untagged) THEN '' ELSE format('; its owner, %I, can tag it', pg_get_userbyid(relowner)) END,
-		format('SELECT soft_delete.tag(%L);', untagged)
-	FROM unnest(soft_delete_internal.current_tagged_schemas()), soft_delete_internal.tables_of(schema) AS untagged JOIN pg_class ON pg_class.oid = untagged
-	WHERE relkind <> 'f' AND relname <> ALL (exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
+	SELECT 'warning', untagged, concat_ws('; ', format('the table is not tagged, but its schema "%s" is', tagged.schema), why.reason), why.remedy
+	FROM unnest(soft_delete_internal.current_tagged_schemas()) AS tagged, soft_delete_internal.tables_of(tagged.schema) AS untagged JOIN pg_class ON pg_class.oid = untagged,
+		LATERAL soft_delete_internal.why_not_tagged(untagged) AS why
+	WHERE relkind <> 'f' AND relname <> ALL (tagged.exempt) AND soft_delete_internal.tag_arguments(untagged) IS NULL
 	  AND soft_delete_internal.may_watch(untagged) AND soft_delete_internal.citus_kind(untagged) IS NULL
 	UNION ALL
 	SELECT 'warning', untagged, format('the table is not tagged, but its schema "%s" is', schema), format('SELECT soft_delete.tag(%L, storage => ''aside'', cascade => true);', untagged)

@@ -67,6 +67,8 @@ my @cases = (
 	[ 'bin/follow.c: a trigger keeps a row of table "%s" that the application has deleted',
 		make => "$bridged; CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER keep BEFORE DELETE ON b FOR EACH ROW EXECUTE FUNCTION keep()",
 		statement => q{UPDATE b SET gone = true WHERE id = 1}, then => 'shown' ],
+	[ 'bin/follow.c: a rule keeps a row of table "%s" that the application has deleted',
+		make => "$bridged; CREATE RULE keep AS ON DELETE TO b DO INSTEAD NOTHING", statement => q{UPDATE b SET gone = true WHERE id = 1}, then => 'shown' ],
 	[ 'catalog/bridge.c: trigger "%s" of table "%s" does not suit its column', message => 'trigger "~soft_delete_bridge" of table "b" does not suit its column',
 		prepare => $bridged, unloaded => 1, make => q{SET session_replication_role = replica; ALTER TABLE b RENAME gone TO away}, statement => q{DELETE FROM b WHERE id = 1} ],
 	[ 'bin/erase.c: column "%s" of a primary key cannot be null',
@@ -204,6 +206,9 @@ my @cases = (
 		session => q{SET ROLE other}, message => 'permission denied for table secret', statement => q{SELECT soft_delete.undo(deleted_at) FROM b_deleted}, then => q{SELECT 1} ],
 	[ 'sql/bin_undo.sql: %',
 		make => q{INSERT INTO t VALUES (3, 'two')}, message => '1 row stays deleted', statement => q{SELECT soft_delete.undo(deleted_at, skip_conflicts => true) FROM t_deleted}, then => 'shown' ],
+	[ 'sql/bin_undo.sql: %',
+		make => q{INSERT INTO t VALUES (3, 'two')}, session => q{SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Kolkata'},
+		message => '1 row stays deleted', statement => q{SELECT soft_delete.undo(deleted_at, skip_conflicts => true) FROM t_deleted}, then => 'shown' ],
 	[ 'sql/bin_undo.sql: no deletion has the stamp %',
 		statement => q{SELECT soft_delete.undo('2020-01-01')}, then => 'shown' ],
 	[ 'sql/bin_views.sql: cannot change view % of table % because other objects depend on it',
@@ -353,12 +358,14 @@ sub hints_of
 	my $text = slurp_file("$top/src/$file");
 	my $pattern = $file =~ /\.c$/
 		? qr/\berrmsg(?:_plural)?\(\s*(?:\w+ \? )?"((?:[^"\\]|\\.)*)"|\berrhint\(|->hint = /
-		: qr/\bRAISE (?:EXCEPTION|WARNING|NOTICE)\s+'((?:[^']|'')*)'|\bHINT = /;
+		: qr/\bRAISE (?:EXCEPTION|WARNING|NOTICE)\s+'((?:[^']|'')*)'|\bHINT = |\bsoft_delete_internal\.refuse\('\w+', (?:format\()?'?((?:[^',]|'')*)/;
 	my $message = '';
 	my @found;
 	while ($text =~ /$pattern/g)
 	{
 		if (defined $1) { $message = $1 =~ s/\\"/"/gr }
+		# it has the message and the hint
+		elsif (defined $2) { push @found, "$file: " . ($2 eq 'message' ? '%' : $2 =~ s/%s/%/gr) }
 		else { push @found, "$file: $message" }
 	}
 	return @found;
@@ -486,10 +493,15 @@ $crowded->restart;
 ok(eventually(30, sub { return $crowded->safe_psql(q{postgres}, q{SELECT count(*) > 0 FROM soft_delete.purge_log}) eq q{t} }), "$of_worker: the hint helps");
 $crowded->stop;
 
+# no message says "HINT" and nothing
+my @empty = map { my $file = $_; map { "$file: $_" } grep { /^HINT: *$/ } split(/\n/, slurp_file($file)) } sort(glob("$top/expected/*.out"), glob("$top/test/isolation/expected/*.out"));
+is(join("\n", @empty), '', 'no hint is empty');
+
 # every hint of the sources has a case, and every case a hint
 chdir("$top/src") or die $!;
 my %in_sources;
 $in_sources{$_}++ foreach map { hints_of($_) } sort(glob('*/*.c'), glob('sql/*.sql'));
+delete $in_sources{'sql/catalog.sql: %'};    # refuse(), whose callers count
 my %in_cases;
 $in_cases{ $_->[0] }++ foreach @cases;
 $in_cases{$_}++ foreach keys %elsewhere, $of_worker;
