@@ -19,7 +19,10 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/sd_catalog.h"
@@ -195,23 +198,38 @@ remove_row(Relation rel, ItemPointer tid)
  * Where a publication has all tables, UPDATE and DELETE are refused for a table without
  * replica identity.  Does nothing if the row has been removed meanwhile.
  *
- * Raises 42809 unless the table is one of the extension, and the new row one of it.
+ * Raises 22004 if another argument is null, 42809 unless the table is one of the extension,
+ * and the new row one of it.
  */
 Datum
 soft_delete_replace_record(PG_FUNCTION_ARGS)
 {
-	Relation rel = table_open(PG_GETARG_OID(0), RowExclusiveLock);
+	Oid relid = PG_GETARG_OID(0);
+	ItemPointer tid = (ItemPointer) PG_GETARG_POINTER(1);
 	HeapTupleHeader new = PG_ARGISNULL(2) ? NULL : PG_GETARG_HEAPTUPLEHEADER(2);
 	HeapTupleData tuple = {.t_data = new};
+	Relation rel;
+	TupleTableSlot *slot;
 	TM_FailureData tmfd;
 
-	if (!is_extension_member(RelationRelationId, RelationGetRelid(rel)) ||
-		(new != NULL &&HeapTupleHeaderGetTypeId(new) != rel->rd_rel->reltype))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("a row is replaced at a place in a table"),
+						errdetail("One of these is null.")));
+	if (get_rel_relkind(relid) != RELKIND_RELATION ||
+		!is_extension_member(RelationRelationId, relid) ||
+		(new != NULL &&HeapTupleHeaderGetTypeId(new) != get_rel_type_id(relid)))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("row is none of a table of extension \"%s\"",
 							   EXTENSION_NAME)));
-	if (destroy_tuple(rel, (ItemPointer) PG_GETARG_POINTER(1),
-					  GetCurrentCommandId(true), GetActiveSnapshot(), &tmfd) == TM_Ok &&
+	rel = table_open(relid, RowExclusiveLock);
+	slot = table_slot_create(rel, NULL);
+	/* the place need not be one */
+	if (ItemPointerIsValid(tid) &&
+		ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
+		table_tuple_fetch_row_version(rel, tid, GetActiveSnapshot(), slot) &&
+		destroy_tuple(rel, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
+					  &tmfd) == TM_Ok &&
 		new != NULL)
 	{
 		Datum values[MaxHeapAttributeNumber];
@@ -221,6 +239,7 @@ soft_delete_replace_record(PG_FUNCTION_ARGS)
 		heap_deform_tuple(&tuple, RelationGetDescr(rel), values, nulls);
 		(void) append_row(rel, values, nulls);
 	}
+	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 	PG_RETURN_VOID();
 }
