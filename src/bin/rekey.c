@@ -13,8 +13,11 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/sysattr.h"
 #include "access/xact.h"
+#include "catalog/pg_index.h"
 #include "executor/executor.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -41,7 +44,8 @@ may_change_key(Relation rel, AttrNumber attnum)
 }
 
 /*
- * Is a column in the key of a unique index or of an exclusion constraint?
+ * Is a column in the key of a unique index or of an exclusion constraint, or does an
+ * expression there read it?
  */
 static bool
 is_in_unique_key(Relation rel, AttrNumber attnum)
@@ -54,10 +58,17 @@ is_in_unique_key(Relation rel, AttrNumber attnum)
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 		Form_pg_index form = index->rd_index;
+		Bitmapset *read = NULL;
 
-		for (int i = 0; i < form->indnkeyatts; i++)
-			found = found || ((form->indisunique || form->indisexclusion) &&
-							  form->indkey.values[i] == attnum);
+		if (form->indisunique || form->indisexclusion)
+		{
+			for (int i = 0; i < form->indnkeyatts; i++)
+				found = found || form->indkey.values[i] == attnum;
+			pull_varattnos(stored_tree(index, Anum_pg_index_indexprs), 1, &read);
+			found = found ||
+					bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, read);
+			bms_free(read);
+		}
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);

@@ -79,7 +79,6 @@ static List *qualified_list(Oid schema, NameData name);
 static List *collation_name(Oid collation);
 static List *opclass_name(Oid opclass, Oid type);
 static List *operator_name(Oid operator);
-static Node *stored_tree(Relation index, AttrNumber attribute);
 static List *split_condition(Node *condition);
 static Node *join_condition(List *conjuncts);
 static Node *make_live_condition(Oid relid, const char *tombstone);
@@ -471,7 +470,7 @@ operator_name(Oid operator)
  * Return the expressions or the predicate of an index as they are stored.  They are
  * not simplified, so no function in them is called.
  */
-static Node *
+Node *
 stored_tree(Relation index, AttrNumber attribute)
 {
 	bool isnull;

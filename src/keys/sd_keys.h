@@ -28,4 +28,9 @@ extern void end_bulk_copy(BulkCopy *copy, bool failed);
  */
 extern void infer_stand_in(Query *query, Relation relation, AttrNumber attnum);
 
+/*
+ * index_definition.c: indexes with or without the condition that hides tombstones
+ */
+extern Node *stored_tree(Relation index, AttrNumber attribute);
+
 #endif /* SD_KEYS_H */
