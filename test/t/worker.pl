@@ -102,6 +102,7 @@ foreach my $database ('one', 'Number Two')
 	is_purged($database, 'good', "database $database is purged");
 	is(query($database, q{SELECT rows, purged_by = (SELECT rolname FROM pg_roles WHERE oid = 10), error IS NULL FROM soft_delete.purge_log WHERE relation = 'public.good'}),
 		'100|t|t', 'as the log says');
+	like(slurp_file($node->logfile), qr/LOG:  purged 100 rows of table "(?:public\.)?good"/, 'and that of the server');
 }
 is(query('one', 'SELECT DISTINCT who FROM as_whom'), 'worker_owner', q{the owner's code runs with his rights});
 ok(eventually(30, sub { query('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'soft_delete purge'}) eq '0' }),
