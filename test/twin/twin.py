@@ -136,7 +136,7 @@ def watched(statements, look):
             yield Statement(look, session=statement.session)
 
 
-def is_matter_of_order(pair, ddl, statements, difference):
+def is_matter_of_order(pair, ddl, statements, difference, orders=ORDERS):
     """Does the plain twin answer as the tagged one too, with its rows in another order?"""
     look = statements[difference[0]].sql
     if re.fullmatch(
@@ -159,7 +159,7 @@ def is_matter_of_order(pair, ddl, statements, difference):
         )[:-5:-1]
         for plan, reorder in [
             (plan, reorder) for plan in PLANS for reorder in ((quiet[0], ORDERS[0]), (None, None))
-        ] + [([], (point, order)) for point in quiet for order in ORDERS]:
+        ] + [([], (point, order)) for point in quiet for order in orders]:
             pair.plain.session_settings = plan
             pair.plain.reset(ddl)
             if Comparison(pair.comparison.aside).same(
@@ -172,12 +172,14 @@ def is_matter_of_order(pair, ddl, statements, difference):
     return False
 
 
-def run_seed(pair, seed, length, tables=None):
+def run_seed(pair, seed, length, tables=None, orders=ORDERS):
     """Compare one seed; returns what the summary needs."""
     began = time.monotonic()
     ddl, statements = generate(seed, length, pair.version, tables)
     difference, answers, either = pair.compare(ddl, statements)
-    if difference is not None and is_matter_of_order(pair, ddl, statements, difference):
+    if difference is not None and is_matter_of_order(
+        pair, ddl, statements, difference, orders
+    ):
         answers, difference, either = answers[: difference[0]], None, either + 1
     asked = [a for a, s in zip(answers, statements) if a is not None]
     return {
@@ -378,7 +380,9 @@ def self_test(options, first):
     for number, name in enumerate(BREAKS, first):
         pair.break_it(name)
         for seed in range(options.seed, options.seed + 100):
-            difference = run_seed(pair, seed, length, tables=1)["difference"]
+            # what is broken differs in any order
+            result = run_seed(pair, seed, length, tables=1, orders=ORDERS[:4])
+            difference = result["difference"]
             if difference is not None:
                 break
         ddl, statements = [], []
