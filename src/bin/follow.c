@@ -96,7 +96,7 @@ static void find_newest_place(Relation rel, ItemPointer tid);
 static uint64 delete_by_places(Relation rel, const FlaggedTable *table);
 static int run_delete_plan(SPIPlanPtr plan, Datum places, LentQuery query);
 static SPIPlanPtr delete_plan(Oid relid);
-static void free_delete_plan(SPIPlanPtr plan);
+static void forget_delete_plan(Oid relid, SPIPlanPtr plan);
 
 /*
  * soft_delete.follow_bridge(column, kind, detail, live value) returns trigger
@@ -450,15 +450,8 @@ delete_by_places(Relation rel, const FlaggedTable *table)
 	restore_role(&saved);
 	if (result == SPI_OK_REWRITTEN)
 	{
-		DeletePlan *entry =
-			hash_search(delete_plans, &table->relid, HASH_FIND, NULL);
-
 		/* it does nothing, so it depends on nothing, and would outlive the rule */
-		if (entry != NULL && entry->plan == plan)
-		{
-			hash_search(delete_plans, &table->relid, HASH_REMOVE, NULL);
-			free_delete_plan(plan);
-		}
+		forget_delete_plan(table->relid, plan);
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 				 errmsg("a rule keeps a row of table \"%s\" that the application has deleted",
@@ -525,9 +518,7 @@ delete_plan(Oid relid)
 		if (SPI_plan_is_valid(entry->plan))
 			return entry->plan;
 		/* the table may have another name */
-		plan = entry->plan;
-		hash_search(delete_plans, &relid, HASH_REMOVE, NULL);
-		free_delete_plan(plan);
+		forget_delete_plan(relid, entry->plan);
 	}
 	plan = SPI_prepare(psprintf("DELETE FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
 								qualified_name(relid)),
@@ -541,15 +532,21 @@ delete_plan(Oid relid)
 }
 
 /*
- * Free a plan that has been replaced or, while any runs, keep it until none does: a trigger
- * that it fires may have invalidated it, and then have had another row deleted.
+ * Forget the plan of a table, unless it has another one by now.  While any plan runs it is
+ * not freed: a trigger that it fires may have invalidated it, and then have had another row
+ * deleted.
  */
 static void
-free_delete_plan(SPIPlanPtr plan)
+forget_delete_plan(Oid relid, SPIPlanPtr plan)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	DeletePlan *entry = hash_search(delete_plans, &relid, HASH_FIND, NULL);
+	MemoryContext oldcontext;
 	ListCell *lc;
 
+	if (entry == NULL || entry->plan != plan)
+		return;
+	hash_search(delete_plans, &relid, HASH_REMOVE, NULL);
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 	replaced_plans = lappend(replaced_plans, plan);
 	MemoryContextSwitchTo(oldcontext);
 	if (running_plans > 0)

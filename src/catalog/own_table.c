@@ -206,8 +206,8 @@ soft_delete_replace_record(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
 	ItemPointer tid = (ItemPointer) PG_GETARG_POINTER(1);
-	HeapTupleHeader new = PG_ARGISNULL(2) ? NULL : PG_GETARG_HEAPTUPLEHEADER(2);
-	HeapTupleData tuple = {.t_data = new};
+	HeapTupleHeader record = PG_ARGISNULL(2) ? NULL : PG_GETARG_HEAPTUPLEHEADER(2);
+	HeapTupleData tuple = {.t_data = record};
 	Relation rel;
 	TupleTableSlot *slot;
 	TM_FailureData tmfd;
@@ -218,7 +218,7 @@ soft_delete_replace_record(PG_FUNCTION_ARGS)
 						errdetail("One of these is null.")));
 	if (get_rel_relkind(relid) != RELKIND_RELATION ||
 		!is_extension_member(RelationRelationId, relid) ||
-		(new != NULL &&HeapTupleHeaderGetTypeId(new) != get_rel_type_id(relid)))
+		(record != NULL && HeapTupleHeaderGetTypeId(record) != get_rel_type_id(relid)))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("row is none of a table of extension \"%s\"",
 							   EXTENSION_NAME)));
@@ -230,12 +230,12 @@ soft_delete_replace_record(PG_FUNCTION_ARGS)
 		table_tuple_fetch_row_version(rel, tid, GetActiveSnapshot(), slot) &&
 		destroy_tuple(rel, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
 					  &tmfd) == TM_Ok &&
-		new != NULL)
+		record != NULL)
 	{
 		Datum values[MaxHeapAttributeNumber];
 		bool nulls[MaxHeapAttributeNumber];
 
-		tuple.t_len = HeapTupleHeaderGetDatumLength(new);
+		tuple.t_len = HeapTupleHeaderGetDatumLength(record);
 		heap_deform_tuple(&tuple, RelationGetDescr(rel), values, nulls);
 		(void) append_row(rel, values, nulls);
 	}
